@@ -1,0 +1,1 @@
+"""Everything the product knows, free of Ray, HTTP frameworks and Kubernetes."""

@@ -1,0 +1,1 @@
+"""Numbered SQL files and the one way to apply them."""

@@ -1,0 +1,100 @@
+"""What every Kafka client needs to connect, and the topics that must exist."""
+
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
+from signals.clients.tls import ca_pem
+from signals.errors import DependencyUnavailable, SettingsError
+from signals.settings import KafkaSettings
+
+ADMIN_TIMEOUT_S: Final = 10.0  # guess: a broker that needs longer is away
+WEEK_MS: Final = 7 * 24 * 3600 * 1000
+JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this poll as well
+
+Config = dict[str, str | int | float | bool | Callable[..., object]]
+
+
+def connection_config(settings: KafkaSettings) -> Config:
+    """Build the connection part of a librdkafka configuration.
+
+    Source: https://docs.confluent.io/platform/current/clients/librdkafka/html/md_CONFIGURATION.html
+    """
+    config: Config = {
+        "bootstrap.servers": settings.kafka_brokers,
+        "security.protocol": settings.kafka_security_protocol,
+        "client.id": "signals",
+        "reconnect.backoff.max.ms": 2_000,
+        "log_level": 3,  # errors only: outages are told once, by the caller
+    }
+    if settings.kafka_ca_cert:
+        config["ssl.ca.pem"] = ca_pem("KAFKA_CA_CERT", settings.kafka_ca_cert)
+    if settings.kafka_security_protocol == "SASL_SSL":
+        if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
+            raise SettingsError("set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: SASL_SSL needs both")
+        config["sasl.mechanism"] = settings.kafka_sasl_mechanism
+        config["sasl.username"] = settings.kafka_sasl_username
+        config["sasl.password"] = settings.kafka_sasl_password.get_secret_value()
+    return config
+
+
+def ensure_topics(settings: KafkaSettings) -> list[str]:
+    """Create the topics that are missing and return their names.
+
+    Raises:
+        DependencyUnavailable: when the brokers do not answer or refuse.
+    """
+    wanted = {
+        RAW_TOPIC: (settings.signals_partitions, WEEK_MS),
+        JOBS_TOPIC: (JOB_NOTICE_PARTITIONS, WEEK_MS // 7),
+        DLQ_TOPIC: (1, 4 * WEEK_MS),
+    }
+    admin = AdminClient(dict(connection_config(settings)))  # type: ignore[arg-type]  # callables only in consumers
+    try:
+        existing = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
+        missing = [
+            NewTopic(
+                name,
+                num_partitions=partitions,
+                replication_factor=settings.signals_replication_factor,
+                config={"retention.ms": str(retention_ms)},
+            )
+            for name, (partitions, retention_ms) in wanted.items()
+            if name not in existing
+        ]
+        if not missing:
+            return []
+        for name, future in admin.create_topics(missing, operation_timeout=ADMIN_TIMEOUT_S).items():
+            _created(name, future)
+    except KafkaException as error:
+        raise DependencyUnavailable("Kafka", describe(error)) from error
+    return [topic.topic for topic in missing]
+
+
+def _created(name: str, future: "object") -> None:
+    try:
+        future.result(timeout=ADMIN_TIMEOUT_S)  # type: ignore[attr-defined]  # the library types it as Any
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
+            raise DependencyUnavailable("Kafka", f"creating topic {name}: {describe(error)}") from error
+
+
+def check_reachable(settings: KafkaSettings, timeout_s: float = 2.0) -> None:
+    """Ask a broker for its metadata.
+
+    Raises:
+        DependencyUnavailable: when none answers in time.
+    """
+    try:
+        AdminClient(dict(connection_config(settings))).list_topics(timeout=timeout_s)  # type: ignore[arg-type]  # as above
+    except KafkaException as error:
+        raise DependencyUnavailable("Kafka", describe(error)) from error
+
+
+def describe(error: KafkaException) -> str:
+    """Return librdkafka's own words for an error."""
+    cause = error.args[0] if error.args else error
+    return cause.str() if isinstance(cause, KafkaError) else str(cause)

@@ -1,0 +1,167 @@
+"""Reads the partitions that a consumer group assigns, starting where the caller says."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from signals.clients.kafka.connection import connection_config, describe
+from signals.clients.kafka.publisher import Headers
+from signals.errors import DependencyUnavailable
+from signals.settings import KafkaSettings
+
+SESSION_TIMEOUT_MS: Final = 10_000  # a dead member's partitions move after this (classic protocol)
+PREFETCH_KBYTES: Final = 16_384  # bounds memory when the next hop is slow
+BROKER_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One consumed record; `timestamp_ms` is the producer's or the broker's, since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes
+    headers: Headers | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """What the caller does when partitions come and go.
+
+    `gained` returns the offset to start from for each partition (missing: the group's committed offset).
+    It runs inside `poll`; what it raises ends the session there.
+    """
+
+    gained: Callable[[Collection[int]], Mapping[int, int]]
+    lost: Callable[[Collection[int]], None]
+
+
+class PartitionConsumer:
+    """One member of a consumer group on one topic. Not safe for use from several threads."""
+
+    def __init__(self, settings: KafkaSettings, *, group: str, topic: str, ownership: Ownership) -> None:
+        self._topic = topic
+        self._ownership = ownership
+        self._consumer = Consumer(dict(connection_config(settings) | _group_config(settings, group)))
+        self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        """Return what is there, at most `max_records`; wait up to `timeout_s` only for the first.
+
+        Raises:
+            DependencyUnavailable: when this member must leave and start again.
+        """
+        try:
+            first = self._consumer.poll(timeout_s)
+            if first is None:
+                return []
+            messages = [first, *self._consumer.consume(max_records - 1, timeout=0)]
+        except KafkaException as error:
+            raise DependencyUnavailable("Kafka", describe(error)) from error
+        return [_record(message) for message in messages]
+
+    def owned(self) -> list[int]:
+        """Return the partitions assigned now, ascending."""
+        return sorted(partition.partition for partition in self._consumer.assignment())
+
+    def log_range(self, partition: int) -> tuple[int, int]:
+        """Ask the broker for (oldest offset, log end) of a partition: offsets, end exclusive.
+
+        Raises:
+            DependencyUnavailable: when it does not answer.
+        """
+        try:
+            answer = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=BROKER_TIMEOUT_S, cached=False
+            )
+        except KafkaException as error:
+            raise DependencyUnavailable("Kafka", describe(error)) from error
+        if answer is None:
+            raise DependencyUnavailable("Kafka", f"no log end for partition {partition}")
+        return answer
+
+    def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
+        """Return the first offset whose timestamp is at least `timestamp_ms`; None when there is none.
+
+        Raises:
+            DependencyUnavailable: when the broker does not answer.
+        """
+        try:
+            found = self._consumer.offsets_for_times(
+                [TopicPartition(self._topic, partition, timestamp_ms)], timeout=BROKER_TIMEOUT_S
+            )
+        except KafkaException as error:
+            raise DependencyUnavailable("Kafka", describe(error)) from error
+        return found[0].offset if found[0].offset >= 0 else None
+
+    def commit(self, next_offsets: Mapping[int, int]) -> None:
+        """Store the offsets to read next in Kafka, without waiting for the answer."""
+        offsets = [TopicPartition(self._topic, p, offset) for p, offset in next_offsets.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            raise DependencyUnavailable("Kafka", describe(error)) from error
+
+    def _gained(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        starts = self._ownership.gained([partition.partition for partition in partitions])
+        for partition in partitions:
+            if partition.partition in starts:
+                partition.offset = starts[partition.partition]
+        consumer.incremental_assign(partitions)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._ownership.lost([partition.partition for partition in partitions])
+
+
+def _group_config(settings: KafkaSettings, group: str) -> dict[str, str | int | bool]:
+    config: dict[str, str | int | bool] = {
+        "group.id": group,
+        "group.protocol": settings.kafka_group_protocol,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "queued.max.messages.kbytes": PREFETCH_KBYTES,
+        "topic.metadata.refresh.interval.ms": 30_000,
+    }
+    if settings.kafka_group_protocol == "classic":
+        config["session.timeout.ms"] = SESSION_TIMEOUT_MS
+        config["heartbeat.interval.ms"] = SESSION_TIMEOUT_MS // 5
+        config["partition.assignment.strategy"] = "cooperative-sticky"
+    return config
+
+
+def _record(message: Message) -> Record:
+    error = message.error()
+    if error is not None:
+        raise DependencyUnavailable("Kafka", error.str())
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value() or b"",
+        headers=_bytes_headers(message),
+    )
+
+
+def _bytes_headers(message: Message) -> Headers | None:
+    headers = message.headers()
+    if not headers:
+        return None
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return [(name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs]

@@ -1,0 +1,129 @@
+"""Publishes records and tells when the brokers have acknowledged them."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from signals.clients.kafka.connection import connection_config
+from signals.errors import DependencyUnavailable
+from signals.settings import KafkaSettings
+
+MESSAGE_TIMEOUT_MS: Final = 5_000  # a request never hangs longer than this on Kafka
+QUEUE_KBYTES: Final = 65_536  # byte budget of what is not yet acknowledged; beyond it: back-pressure
+LINGER_MS: Final = 1  # guess: throughput comes from requests in flight, not from waiting
+POLL_S: Final = 0.1
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """One record to publish; the key decides its partition (murmur2)."""
+
+    key: bytes
+    value: bytes
+    headers: Headers | None = None
+
+
+@dataclass(slots=True)
+class _Settlement:
+    """Counts down the records of one call; `errors[i]` is None when record i was acknowledged."""
+
+    errors: list[str | None]
+    done: Callable[[list[str | None]], None]
+    open: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.open = len(self.errors)
+
+    def settle(self, index: int, error: str | None) -> None:
+        self.errors[index] = error
+        self.open -= 1
+        if self.open == 0:
+            self.done(self.errors)
+
+
+class Publisher:
+    """An idempotent producer (`acks=all`) with a thread of its own that serves acknowledgements."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="kafka-acks", daemon=True)
+        self._poller.start()
+
+    def publish(
+        self, topic: str, records: Sequence[OutgoingRecord], done: Callable[[list[str | None]], None]
+    ) -> None:
+        """Queue `records` and call `done` once, when each is acknowledged or has failed.
+
+        `done` receives one entry a record, None or the reason, and runs in the acknowledgement thread
+        (or here, when nothing could be queued): it must not block.
+        """
+        settlement = _Settlement([None] * len(records), done)
+        for index, record in enumerate(records):
+
+            def delivered(error: KafkaError | None, _: Message, index: int = index) -> None:
+                settlement.settle(index, None if error is None else error.str())
+
+            try:
+                self._producer.produce(
+                    topic, record.value, record.key, on_delivery=delivered, headers=record.headers or []
+                )
+            except BufferError:
+                settlement.settle(index, "too many events wait for Kafka")
+
+    def publish_and_wait(self, topic: str, records: Sequence[OutgoingRecord]) -> None:
+        """Publish and block until every record is acknowledged.
+
+        Raises:
+            DependencyUnavailable: when one was not; others may have been.
+        """
+        if not records:
+            return
+        settled = threading.Event()
+        outcome: list[str | None] = []
+
+        def done(errors: list[str | None]) -> None:
+            outcome.extend(errors)
+            settled.set()
+
+        self.publish(topic, records, done)
+        if not settled.wait(timeout=2 * MESSAGE_TIMEOUT_MS / 1000):
+            raise DependencyUnavailable("Kafka", f"no acknowledgement from {topic} in time")
+        failed = next((error for error in outcome if error), None)
+        if failed:
+            raise DependencyUnavailable("Kafka", failed)
+
+    def close(self) -> None:
+        """Wait briefly for what is in flight and stop the thread."""
+        self._producer.flush(MESSAGE_TIMEOUT_MS / 1000)
+        self._stopping.set()
+        self._poller.join(timeout=2)
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(POLL_S)
+
+
+@contextmanager
+def open_publisher(settings: KafkaSettings) -> Iterator[Publisher]:
+    """Open a publisher in this process and close it at the end."""
+    config = connection_config(settings) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",  # as Java's default: producers in every language agree
+        "message.timeout.ms": MESSAGE_TIMEOUT_MS,
+        "queue.buffering.max.kbytes": QUEUE_KBYTES,
+        "linger.ms": LINGER_MS,
+        "compression.type": "lz4",
+    }
+    publisher = Publisher(Producer(dict(config)))
+    try:
+        yield publisher
+    finally:
+        publisher.close()

@@ -1,0 +1,113 @@
+"""The only reader of environment variables: one frozen object per outside system.
+
+Names are the specification's where it has one; ours begin with `SIGNALS_`. A bad or missing value
+raises `SettingsError`, which names the variable. Secrets are hidden in repr.
+"""
+
+from typing import Literal, Self
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from signals.errors import SettingsError
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class EnvironmentSettings(BaseSettings):
+    """Reads variables named like the upper-cased field; an empty one counts as unset."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read the environment now.
+
+        Raises:
+            SettingsError: naming every variable at fault.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            prefix = cls.model_config.get("env_prefix", "")
+            faults = "; ".join(
+                f"{(prefix + str(fault['loc'][0])).upper()}: {fault['msg']}" for fault in error.errors()
+            )
+            raise SettingsError(f"check the environment: {faults}") from error
+
+
+class PostgresSettings(EnvironmentSettings):
+    """Where PostgreSQL is and how to trust it."""
+
+    database_url: SecretStr
+    pg_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    pg_ca_cert: str | None = Field(default=None, description="path or PEM text")
+    pg_prepared_statements: bool = Field(default=True, description="false behind a transaction pooler")
+
+    @property
+    def sslmode(self) -> str:
+        """`PG_SSLMODE`, else verify-full with a CA, else the URL's own, else by where the host is.
+
+        Unencrypted only on loopback: everything else must at least be encrypted (specification: TLS).
+        """
+        if self.pg_sslmode:
+            return self.pg_sslmode
+        if self.pg_ca_cert:
+            return "verify-full"
+        url = urlsplit(self.database_url.get_secret_value())
+        in_url = parse_qs(url.query).get("sslmode")
+        if in_url:
+            return in_url[-1]
+        return "disable" if (url.hostname or "localhost") in LOOPBACK_HOSTS else "require"
+
+
+class KafkaSettings(EnvironmentSettings):
+    """Where Kafka is and how to trust it."""
+
+    kafka_brokers: str
+    kafka_security_protocol: Literal["PLAINTEXT", "SASL_SSL", "SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = "SCRAM-SHA-256"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ca_cert: str | None = Field(default=None, description="path or PEM text")
+    kafka_group_protocol: Literal["classic", "consumer"] = Field(
+        default="classic", description="consumer (KIP-848) needs brokers of version 4"
+    )
+    signals_partitions: int = Field(default=6, ge=1, le=1024, description="of signals.raw.v1 when created")
+    signals_replication_factor: int = Field(default=1, ge=1, le=15, description="of topics when created")
+
+
+class OpenSearchSettings(EnvironmentSettings):
+    """Where OpenSearch is and how to trust it."""
+
+    opensearch_url: str
+    opensearch_user: str | None = None
+    opensearch_pass: SecretStr | None = None
+    opensearch_ca_cert: str | None = Field(default=None, description="path or PEM text")
+
+
+class ModelSettings(EnvironmentSettings):
+    """Which model summarizes incidents; without a key the built-in summarizer answers."""
+
+    gradient_base_url: str = "https://inference.do-ai.run/v1"
+    gradient_api_key: SecretStr | None = None
+    gradient_model: str = "llama3.3-70b-instruct"
+    signals_ai_requests_per_minute: int = Field(default=60, ge=1)
+    signals_ai_concurrency: int = Field(default=4, ge=1, le=64, description="jobs at once per ai-worker")
+    signals_ai_lease_s: float = Field(default=120, gt=0, description="specification: 2 minutes")
+    signals_ai_timeout_s: float = Field(default=45, gt=0, description="one call; must stay below the lease")
+
+
+class RuntimeSettings(EnvironmentSettings):
+    """How many of each part run, and how often periodic work is done."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNALS_")
+
+    detectors: int = Field(default=1, ge=1, le=256)
+    indexers: int = Field(default=1, ge=1, le=256)
+    summarizers: int = Field(default=1, ge=1, le=64)
+    tick_s: float = Field(default=15, gt=0, description="signup-drop tick")
+    resolve_every_s: float = Field(default=300, gt=0, description="specification: every 5 minutes")
+    key_cache_s: float = Field(default=60, gt=0, description="how long a revoked key may still be accepted")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,79 @@
+"""Heartbeats of the consumers: who runs, what it owns, how far it lags."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal, LiteralString
+
+from psycopg.rows import class_row
+
+from signals.clients.postgres import Connection
+
+Kind = Literal["incident-engine", "indexer", "ai-worker"]
+State = Literal["starting", "running", "backing-off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What one consumer says of itself. `lag` counts records behind the log end, None while unknown."""
+
+    name: str
+    kind: Kind
+    state: State
+    detail: str
+    partitions: list[int]
+    lag: int | None
+    started_at: datetime
+    last_poll_at: datetime | None
+    last_batch_at: datetime | None
+    handled: int
+    pid: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker(Heartbeat):
+    """A heartbeat as stored; `age_s` is the database's own reckoning of how old it is."""
+
+    heartbeat_at: datetime
+    age_s: float
+
+
+BEAT: LiteralString = """
+INSERT INTO pipeline.workers (name, kind, state, detail, partitions, lag, started_at, last_poll_at,
+                              last_batch_at, handled, pid, node, heartbeat_at)
+VALUES (%(name)s, %(kind)s, %(state)s, %(detail)s, %(partitions)s, %(lag)s, %(started_at)s, %(last_poll_at)s,
+        %(last_batch_at)s, %(handled)s, %(pid)s, %(node)s, now())
+ON CONFLICT (name) DO UPDATE SET
+    kind = excluded.kind, state = excluded.state, detail = excluded.detail,
+    partitions = excluded.partitions, lag = excluded.lag, started_at = excluded.started_at,
+    last_poll_at = excluded.last_poll_at, last_batch_at = excluded.last_batch_at,
+    handled = excluded.handled, pid = excluded.pid, node = excluded.node, heartbeat_at = now()
+"""
+
+
+def beat(connection: Connection, heartbeat: Heartbeat) -> None:
+    """Write the heartbeat of one consumer over its previous one."""
+    connection.execute(BEAT, asdict(heartbeat))
+
+
+ALL: LiteralString = """
+SELECT name, kind, state, detail, partitions, lag, started_at, last_poll_at, last_batch_at, handled, pid,
+       node, heartbeat_at, extract(epoch FROM now() - heartbeat_at)::float8 AS age_s
+FROM pipeline.workers
+ORDER BY kind, name
+"""
+
+
+def list_all(connection: Connection) -> Sequence[Worker]:
+    """Return every consumer that ever reported, by kind and name."""
+    with connection.cursor(row_factory=class_row(Worker)) as cursor:
+        return cursor.execute(ALL).fetchall()
+
+
+FORGET: LiteralString = "DELETE FROM pipeline.workers WHERE NOT name = ANY(%(names)s)"
+
+
+def forget_others(connection: Connection, names: Sequence[str]) -> int:
+    """Drop the rows of consumers that are no longer configured; return how many."""
+    return connection.execute(FORGET, {"names": list(names)}).rowcount
