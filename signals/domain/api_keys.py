@@ -1,0 +1,34 @@
+"""What an API key looks like and how it is stored: a scope prefix, 256 random bits, SHA-256 of the whole."""
+
+import base64
+import hashlib
+import re
+from enum import StrEnum
+from typing import Final
+
+SECRET_BYTES: Final = 32  # 256 bits: a plain SHA-256 needs no salt and no stretching
+
+_FORM: Final = re.compile(r"sig_(ingest|read)_[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+class Scope(StrEnum):
+    """What a key may be used for; it is part of the key's text, so the hash covers it."""
+
+    INGEST = "ingest"
+    READ = "read"
+
+
+def key_text(scope: Scope, secret: bytes) -> str:
+    """Write the key for `SECRET_BYTES` random bytes."""
+    return f"sig_{scope}_{base64.urlsafe_b64encode(secret).rstrip(b'=').decode('ascii')}"
+
+
+def key_hash(key: str) -> str:
+    """Return what is stored instead of the key: SHA-256 of the whole text in hex."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def scope_of(key: str) -> Scope | None:
+    """Return the scope that the key's text claims, None when it cannot be one of our keys."""
+    match = _FORM.fullmatch(key)
+    return Scope(match.group(1)) if match else None
