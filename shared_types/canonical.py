@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from shared_types.envelope import SCHEMA_VERSION, Envelope
 from shared_types.errors import InvalidEvent
+from shared_types.tidying import require_rfc3339, tidy_attributes
 
 MAX_AHEAD: Final = timedelta(minutes=10)  # design: tolerate skewed clocks, refuse the future
 
@@ -30,13 +31,20 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "enum": ("unknown_value", "{field} must be {expected}."),
     "literal_error": ("unknown_value", "{field} must be {expected}."),
     "string_type": ("invalid_type", "{field} must be a string."),
+    "int_type": ("invalid_type", "{field} must be an integer."),
     "string_unicode": ("invalid_text", "Remove lone surrogates from {field}."),
-    "string_pattern_mismatch": ("invalid_text", "{field} must match {pattern}."),
+    "string_pattern_mismatch": (
+        "invalid_text",
+        "{field} holds a character it may not; it must match {pattern}.",
+    ),
     "string_too_short": ("missing", "{field} must not be blank."),
     "string_too_long": ("too_long", "{field} may have {max_length} characters at most."),
     "dict_type": ("invalid_type", "{field} must be an object."),
     "model_type": ("invalid_type", "{field} must be an object."),
     "model_attributes_type": ("invalid_type", "{field} must be an object."),
+    "datetime_from_date_parsing": ("invalid_timestamp", "{field} is no instant of the calendar."),
+    "datetime_parsing": ("invalid_timestamp", "{field} is no instant of the calendar."),
+    "datetime_type": ("invalid_timestamp", "Write {field} as RFC 3339, like 2025-12-27T10:00:00Z."),
     "uuid_parsing": ("invalid_value", "{field} must be a UUID."),
     "uuid_type": ("invalid_value", "{field} must be a UUID."),
     "json_invalid": ("invalid_json", "The record is not JSON."),
@@ -66,6 +74,8 @@ def canonicalize(
     body.update((name, value) for name, value in raw.items() if value is not None)
     body.setdefault("event_id", event_id)
     body["received_at"] = received_at
+    body["attributes"] = tidy_attributes(body["attributes"])
+    require_rfc3339(body.get("occurred_at"), "occurred_at")
     if tenancy is not None:
         _claim(body, "org_id", tenancy.org_id)
         _claim(body, "project_id", tenancy.project_id)

@@ -6,6 +6,7 @@ and its document parser refuses blank or dot-edged names.
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared_types.errors import InvalidEvent
@@ -33,10 +34,9 @@ def check_json(root: dict[str, object], field: str, bounds: JsonBounds) -> None:
 
     Raises InvalidEvent naming the member at fault by its dotted path below `field`.
     """
-    pending: list[tuple[dict[str, object] | list[object], str, int]] = [(root, field, 1)]
+    containers: list[tuple[Collection[object], str, int]] = [(root, field, 1)]
     values = 0
-    while pending:
-        container, path, depth = pending.pop()
+    for container, path, depth in containers:  # grows while it is walked
         values += len(container)
         if depth > bounds.max_depth:
             raise InvalidEvent("too_deep", field, f"{field} may be nested {bounds.max_depth} levels at most.")
@@ -46,13 +46,14 @@ def check_json(root: dict[str, object], field: str, bounds: JsonBounds) -> None:
             )
         if isinstance(container, dict):
             for name in container:
-                _check_name(name, path)
-        members = container.items() if isinstance(container, dict) else enumerate(container)
-        for key, value in members:
-            if isinstance(value, dict | list):
-                pending.append((value, f"{path}.{key}", depth + 1))
+                # An identifier has neither dots nor anything that cannot be stored: the quick way out.
+                if not (isinstance(name, str) and name.isidentifier() and len(name) <= MAX_NAME_CHARS):
+                    _check_name(name, path)
+        for key, value in container.items() if isinstance(container, dict) else enumerate(container):
+            if isinstance(value, (dict, list)):  # a tuple: building a union at each call is slow
+                containers.append((value, f"{path}.{key}", depth + 1))
             elif value is not None:
-                _check_scalar(value, path, key, bounds)
+                _check_scalar(value, path, key, bounds.max_text_bytes)
 
 
 def _check_name(name: object, path: str) -> None:
@@ -61,20 +62,21 @@ def _check_name(name: object, path: str) -> None:
     if len(name) > MAX_NAME_CHARS:
         raise InvalidEvent("invalid_name", path, f"Names in {path} may have {MAX_NAME_CHARS} characters.")
     # A blank part between dots is ambiguous to OpenSearch's parser.
-    if not name.strip() or ("." in name and not all(part.strip() for part in name.split("."))):
+    if not all(part.strip() for part in name.split(".")):
         raise InvalidEvent("invalid_name", path, f"Names in {path} must not be blank between or beside dots.")
 
 
-def _check_scalar(value: object, path: str, key: object, bounds: JsonBounds) -> None:
+def _check_scalar(value: object, path: str, key: object, max_text_bytes: int) -> None:
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
             raise InvalidEvent(
                 "invalid_text", f"{path}.{key}", f"Remove NUL and surrogate characters from {path}.{key}."
             )
         # A character has at most 4 bytes, so short texts need no encoding to be measured.
-        limit = bounds.max_text_bytes
-        if len(value) * 4 > limit and len(value.encode()) > limit:
-            raise InvalidEvent("too_long", f"{path}.{key}", f"{path}.{key} may have {limit} bytes at most.")
+        if len(value) * 4 > max_text_bytes and len(value.encode()) > max_text_bytes:
+            raise InvalidEvent(
+                "too_long", f"{path}.{key}", f"{path}.{key} may have {max_text_bytes} bytes at most."
+            )
     elif isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
             raise InvalidEvent(

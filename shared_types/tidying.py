@@ -1,0 +1,74 @@
+"""What a client may write loosely and how it is made canonical, before the envelope is validated.
+
+Values of the wrong kind pass through untouched: refusing them, by name, is the model's duty.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+from shared_types.errors import InvalidEvent
+from shared_types.json_bounds import INT64_MAX, INT64_MIN
+
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_LABELS: Final = ("route", "method", "error_code", "release")
+
+
+def require_rfc3339(value: object, field: str) -> None:
+    """Refuse text in another notation, and numbers, whose unit one would have to guess.
+
+    An offset may still be missing: the model refuses that with its own reason.
+    Raises InvalidEvent. Source: RFC 3339, section 5.6.
+    """
+    if isinstance(value, (int, float)) or (isinstance(value, str) and not _RFC3339.fullmatch(value)):
+        raise InvalidEvent(
+            "invalid_timestamp", field, f"Write {field} as RFC 3339, like 2025-12-27T10:00:00Z."
+        )
+
+
+def tidy_attributes(raw: object) -> object:
+    """Drop nulls, normalize the grouping texts, and keep what is no status code as `status_code_raw`.
+
+    A sloppy status code must not lose the event; `status_code_raw` is stored but not indexed.
+    """
+    if not isinstance(raw, dict):
+        return raw
+    tidy = {name: value for name, value in raw.items() if value is not None}
+    for name in _LABELS:
+        if name in tidy:
+            label = _label(tidy[name])
+            if label is None:
+                del tidy[name]
+            else:
+                tidy[name] = label
+    method = tidy.get("method")
+    if isinstance(method, str) and method.isascii():
+        tidy["method"] = method.upper()
+    if "status_code" in tidy:
+        original = tidy.pop("status_code")
+        status_code = _status_code(original)
+        if status_code is None:
+            tidy["status_code_raw"] = original
+        else:
+            tidy["status_code"] = status_code
+    return tidy
+
+
+def _label(value: object) -> object:
+    """Return the text in NFC and trimmed, a whole number as its digits, None for a blank text."""
+    if isinstance(value, int) and not isinstance(value, bool) and INT64_MIN <= value <= INT64_MAX:
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    text = value if value.isascii() else unicodedata.normalize("NFC", value)
+    return text.strip() or None
+
+
+def _status_code(value: object) -> int | None:
+    """Return the status code that `value` means (503, "503", 503.0), or None."""
+    if isinstance(value, str):
+        digits = value.strip()
+        return int(digits) if len(digits) <= 3 and digits.isascii() and digits.isdigit() else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 0 <= value <= 999 and value == int(value) else None
