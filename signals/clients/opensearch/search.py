@@ -1,0 +1,246 @@
+"""Searches the events of one tenant: a checked query in, one page of events with facets out.
+
+The tenant stands in `filter`, next to and never inside what the reader wrote.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
+
+from shared_types import Tenancy
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.connection import unavailable_when_down
+from signals.domain.queries import InvalidQuery
+from signals.domain.search import AnyOf, Between, EventQuery, Filter
+from signals.errors import DependencyUnavailable
+
+SEARCH_TIMEOUT_S: Final = 5  # the server stops collecting here and answers with what it has
+CALL_TIMEOUT_S: Final = 10  # guess: the server's own limit, and the way there and back
+COUNTED_UP_TO: Final = 10_000  # totals above are a lower bound: counting on would visit every match
+KEEP_ALIVE: Final = "1m"  # of a point in time, renewed by each page; guess: a reader turns a page sooner
+FACET_SIZE: Final = 10
+HISTOGRAM_BUCKETS: Final = 60
+
+TEXT_FIELDS: Final = ["message", "attributes.error_code", "attributes.route", "attributes.release"]
+# No fuzziness and no slop: their cost is out of proportion in a query from outside.
+TEXT_FLAGS: Final = "AND|OR|NOT|PHRASE|PREFIX|PRECEDENCE|ESCAPE|WHITESPACE"
+FACETS: Final[Mapping[str, str]] = {
+    "event_type": "event_type",
+    "severity": "severity",
+    "environment": "environment",
+    "error_code": "attributes.error_code",
+    "route": "attributes.route",
+    "release": "attributes.release",
+    "status_code": "attributes.status_code",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetValue:
+    """How many of the found events have this value."""
+
+    value: str | int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistogramBucket:
+    """How many of the found events occurred from `at` on."""
+
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """All found events by value and by time; `interval` is like `1m` or `7d`."""
+
+    facets: dict[str, list[FacetValue]]
+    interval: str
+    histogram: list[HistogramBucket]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a page ended; `snapshot` is a point in time, None when the server would not open one."""
+
+    occurred_ms: int
+    event_id: str
+    snapshot: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundEvents:
+    """One page, newest first. `complete` is false when the server ran out of time."""
+
+    events: list[dict[str, object]]
+    total: int
+    total_is_exact: bool
+    complete: bool
+    overview: Overview | None
+    after: Position | None
+
+
+class EventSearch:
+    """Searches with one client; safe to call from several threads."""
+
+    def __init__(self, client: OpenSearch) -> None:
+        self._client = client
+
+    def first(self, tenancy: Tenancy, query: EventQuery, *, limit: int) -> FoundEvents:
+        """Return the newest events with their overview; further pages see the same point in time.
+
+        Raises:
+            InvalidQuery: when OpenSearch refuses the text.
+            DependencyUnavailable: when it does not answer, or has no index yet.
+        """
+        body = _body(tenancy, query, limit) | {"aggs": _AGGREGATIONS}
+        snapshot = self._open_snapshot()
+        return self._run(body, limit, snapshot)
+
+    def following(self, tenancy: Tenancy, query: EventQuery, *, limit: int, after: Position) -> FoundEvents:
+        """Return the next page, without an overview.
+
+        When the point in time has expired the page goes on from the same position in the present.
+
+        Raises:
+            InvalidQuery: when OpenSearch refuses the text or the position.
+            DependencyUnavailable: when it does not answer.
+        """
+        body = _body(tenancy, query, limit) | {"search_after": [after.occurred_ms, after.event_id]}
+        try:
+            return self._run(body, limit, after.snapshot)
+        except _SnapshotExpiredError:
+            return self._run(body, limit, None)
+
+    def _run(self, body: dict[str, object], limit: int, snapshot: str | None) -> FoundEvents:
+        answer = self._search(body, snapshot)
+        hits = answer["hits"]["hits"]
+        after = None
+        if len(hits) > limit:
+            occurred_ms, event_id = hits[limit - 1]["sort"]
+            after = Position(
+                occurred_ms=occurred_ms, event_id=event_id, snapshot=answer.get("pit_id") or snapshot
+            )
+        elif snapshot:
+            self._close_snapshot(snapshot)
+        total = answer["hits"]["total"]
+        return FoundEvents(
+            events=[hit["_source"] for hit in hits[:limit]],
+            total=total["value"],
+            total_is_exact=total["relation"] == "eq",
+            complete=not answer["timed_out"],
+            overview=_overview(answer["aggregations"]) if "aggregations" in answer else None,
+            after=after,
+        )
+
+    def _search(self, body: dict[str, object], snapshot: str | None) -> Any:
+        where: dict[str, object] = {"index": EVENTS_INDEX}
+        if snapshot:
+            where, body = {}, body | {"pit": {"id": snapshot, "keep_alive": KEEP_ALIVE}}
+        try:
+            with unavailable_when_down():
+                return self._client.search(body=body, request_timeout=CALL_TIMEOUT_S, **where)
+        except NotFoundError as error:
+            if snapshot:
+                raise _SnapshotExpiredError from error
+            raise DependencyUnavailable("OpenSearch", "it has no events index yet") from error
+        except RequestError as error:
+            parameter = "cursor" if "search_after" in body else "q"
+            raise InvalidQuery(parameter, f"OpenSearch refuses it ({error.error}); simplify it") from error
+
+    def _open_snapshot(self) -> str | None:
+        try:
+            answer = self._client.create_pit(
+                index=EVENTS_INDEX, params={"keep_alive": KEEP_ALIVE}, request_timeout=CALL_TIMEOUT_S
+            )
+        except TransportError as error:
+            # Too many are open, or whatever is wrong will be met by the search itself: both its to tell.
+            if error.status_code in (404, 429):
+                return None
+            with unavailable_when_down():
+                raise
+        return str(answer["pit_id"])
+
+    def _close_snapshot(self, snapshot: str) -> None:
+        with unavailable_when_down():
+            self._client.delete_pit(body={"pit_id": [snapshot]}, request_timeout=CALL_TIMEOUT_S)
+
+
+class _SnapshotExpiredError(Exception):
+    """The point in time of a cursor is gone."""
+
+
+def _body(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:
+    filters: list[object] = [
+        {"term": {"org_id": tenancy.org_id}},
+        {"term": {"project_id": tenancy.project_id}},
+        *map(_clause, query.filters),
+    ]
+    if query.since or query.until:
+        filters.append(
+            _clause(Between(field="occurred_at", low=query.since, high=query.until, high_included=False))
+        )
+    conditions: dict[str, object] = {"filter": filters}
+    if query.text:
+        conditions["must"] = {
+            "simple_query_string": {
+                "query": query.text,
+                "fields": TEXT_FIELDS,
+                "default_operator": "AND",
+                "flags": TEXT_FLAGS,
+            }
+        }
+    return {
+        "query": {"bool": conditions},
+        "sort": [{"occurred_at": "desc"}, {"event_id": "desc"}],
+        "size": limit + 1,  # one more tells whether there is a next page
+        "track_total_hits": COUNTED_UP_TO,
+        "timeout": f"{SEARCH_TIMEOUT_S}s",
+    }
+
+
+def _clause(condition: Filter) -> dict[str, object]:
+    if isinstance(condition, AnyOf):
+        return {"terms": {condition.field: [_literal(value) for value in condition.values]}}
+    bounds: dict[str, object] = {}
+    if condition.low is not None:
+        bounds["gte" if condition.low_included else "gt"] = _literal(condition.low)
+    if condition.high is not None:
+        bounds["lte" if condition.high_included else "lt"] = _literal(condition.high)
+    return {"range": {condition.field: bounds}}
+
+
+def _literal(value: object) -> object:
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+
+
+_AGGREGATIONS: Final[Mapping[str, object]] = {
+    **{name: {"terms": {"field": field, "size": FACET_SIZE}} for name, field in FACETS.items()},
+    "histogram": {
+        "auto_date_histogram": {
+            "field": "occurred_at",
+            "buckets": HISTOGRAM_BUCKETS,
+            "minimum_interval": "minute",
+        }
+    },
+}
+
+
+def _overview(aggregations: Mapping[str, Any]) -> Overview:
+    return Overview(
+        facets={name: _facet(aggregations[name]["buckets"]) for name in FACETS},
+        interval=aggregations["histogram"]["interval"],
+        histogram=[
+            HistogramBucket(at=datetime.fromtimestamp(bucket["key"] / 1000, UTC), count=bucket["doc_count"])
+            for bucket in aggregations["histogram"]["buckets"]
+        ],
+    )
+
+
+def _facet(buckets: Sequence[Mapping[str, Any]]) -> list[FacetValue]:
+    return [FacetValue(value=bucket["key"], count=bucket["doc_count"]) for bucket in buckets]

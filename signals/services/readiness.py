@@ -1,0 +1,135 @@
+"""Says whether everything that should run does: the servers, and every expected consumer.
+
+A check of a server that hangs is left to run and waited for again by the next call, so that a hung
+server costs one thread. Answers name parts and states, never addresses or error texts.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection, transaction
+from signals.errors import DependencyUnavailable
+from signals.store import workers
+from signals.store.workers import Worker
+
+CHECK_S: Final = 2.0  # how long an answer waits for slow servers
+REUSE_S: Final = 1.0  # an answer is given again for this long: the endpoint is open to anybody
+STALE_S: Final = 15.0  # a consumer reports every few seconds
+
+log = structlog.get_logger(__name__)
+
+Check = Callable[[], None]
+ActorState = Literal["running", "starting", "backing-off", "stale", "missing", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyState:
+    """Whether a server answered, and after how long; None when it did not."""
+
+    name: str
+    state: Literal["ok", "unavailable", "timeout"]
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedActor:
+    """What a consumer that should run says of itself; `unknown` while PostgreSQL is away."""
+
+    name: str
+    state: ActorState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """The whole pipeline at a glance; `ready` when every part is."""
+
+    ready: bool
+    dependencies: list[DependencyState]
+    actors: list[ExpectedActor]
+
+
+class CheckingReadiness:
+    """Checks `servers` and the consumers named `expected`, all at once and within `CHECK_S`."""
+
+    def __init__(
+        self, pool: ConnectionPool[Connection], servers: Mapping[str, Check], expected: Sequence[str]
+    ) -> None:
+        self._pool = pool
+        self._servers = servers
+        self._expected = tuple(expected)
+        self._threads = ThreadPoolExecutor(max_workers=len(servers) + 1, thread_name_prefix="readiness")
+        self._lock = threading.Lock()
+        self._pending: dict[str, Future[DependencyState]] = {}
+        self._pending_workers: Future[Sequence[Worker]] | None = None
+        self._answer: tuple[float, Readiness] | None = None
+
+    def check(self) -> Readiness:
+        """Return the state of every part; raises nothing that a part may raise."""
+        with self._lock:
+            if self._answer and time.monotonic() - self._answer[0] < REUSE_S:
+                return self._answer[1]
+            readiness = self._ask()
+            self._answer = (time.monotonic(), readiness)
+            return readiness
+
+    def close(self) -> None:
+        """Let go of the threads; one that hangs ends with its server's own time limit."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self) -> Readiness:
+        for name, check in self._servers.items():
+            if name not in self._pending:
+                self._pending[name] = self._threads.submit(_timed, name, check)
+        if self._pending_workers is None:
+            self._pending_workers = self._threads.submit(self._list_workers)
+        everything: list[Future[Any]] = [*self._pending.values(), self._pending_workers]
+        wait(everything, timeout=CHECK_S)
+        dependencies = [self._dependency(name) for name in self._servers]
+        actors = self._actors()
+        ready = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
+        return Readiness(ready=ready, dependencies=dependencies, actors=actors)
+
+    def _dependency(self, name: str) -> DependencyState:
+        future = self._pending[name]
+        if not future.done():
+            return DependencyState(name=name, state="timeout", latency_ms=None)
+        return self._pending.pop(name).result()
+
+    def _actors(self) -> list[ExpectedActor]:
+        future = self._pending_workers
+        if future is None or not future.done():
+            return [ExpectedActor(name=name, state="unknown") for name in self._expected]
+        self._pending_workers = None
+        try:
+            reported = {worker.name: worker for worker in future.result()}
+        except DependencyUnavailable as error:
+            log.warning("actors unknown", dependency=error.dependency)
+            return [ExpectedActor(name=name, state="unknown") for name in self._expected]
+        return [ExpectedActor(name=name, state=_actor_state(reported.get(name))) for name in self._expected]
+
+    def _list_workers(self) -> Sequence[Worker]:
+        with transaction(self._pool) as connection:
+            return workers.list_all(connection)
+
+
+def _timed(name: str, check: Check) -> DependencyState:
+    started = time.monotonic()
+    try:
+        check()
+    except DependencyUnavailable as error:
+        log.warning("dependency unavailable", dependency=error.dependency, reason=error.reason)
+        return DependencyState(name=name, state="unavailable", latency_ms=None)
+    return DependencyState(name=name, state="ok", latency_ms=round((time.monotonic() - started) * 1000, 1))
+
+
+def _actor_state(worker: Worker | None) -> ActorState:
+    if worker is None:
+        return "missing"
+    return "stale" if worker.age_s > STALE_S else worker.state

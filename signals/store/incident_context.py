@@ -1,0 +1,124 @@
+"""What stands around one incident: why it fired, its events, its AI jobs, its latest summary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from signals.clients.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """The numbers of one evaluation: `count` events in the window that ends with the minute `minute_at`.
+
+    `baseline` is the average of as many minutes over the hour before; `threshold` is what the count was
+    compared with.
+    """
+
+    moment: Literal["opened", "latest"]
+    rule: str
+    minute_at: datetime
+    count: int
+    baseline: float
+    threshold: float
+
+
+REASONS: LiteralString = """
+SELECT moment, rule, minute_at, count, baseline, threshold
+FROM pipeline.incident_evaluations
+WHERE incident_id = %(incident_id)s
+"""
+
+
+def reasons(connection: Connection, incident_id: UUID) -> Sequence[Reason]:
+    """Return why the incident opened and how it looked last."""
+    with connection.cursor(row_factory=class_row(Reason)) as cursor:
+        return cursor.execute(REASONS, {"incident_id": incident_id}).fetchall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepresentativeEvent:
+    """An event, or a tick, that stands for the incident."""
+
+    event_id: UUID
+    occurred_at: datetime
+    event_type: str
+    severity: str
+    attributes: dict[str, object] | None
+
+
+EVENTS: LiteralString = """
+SELECT event_id, occurred_at, event_type, severity, attributes_json AS attributes
+FROM incident_events
+WHERE incident_id = %(incident_id)s
+ORDER BY occurred_at DESC, id DESC
+LIMIT %(limit)s
+"""
+
+
+def representative_events(
+    connection: Connection, incident_id: UUID, *, limit: int
+) -> list[RepresentativeEvent]:
+    """Return the newest representative events."""
+    with connection.cursor(row_factory=class_row(RepresentativeEvent)) as cursor:
+        return cursor.execute(EVENTS, {"incident_id": incident_id, "limit": limit}).fetchall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AiJob:
+    """How the work on a summary stands."""
+
+    id: UUID
+    job_type: str
+    status: Literal["queued", "running", "succeeded", "failed"]
+    attempt_count: int
+    max_attempts: int
+    run_after: datetime
+    leased_until: datetime | None
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+JOBS: LiteralString = """
+SELECT id, job_type, status, attempt_count, max_attempts, run_after, leased_until, last_error,
+       created_at, updated_at
+FROM ai_jobs
+WHERE incident_id = %(incident_id)s
+ORDER BY created_at DESC, id DESC
+LIMIT %(limit)s
+"""
+
+
+def ai_jobs(connection: Connection, incident_id: UUID, *, limit: int) -> list[AiJob]:
+    """Return the newest AI jobs of the incident."""
+    with connection.cursor(row_factory=class_row(AiJob)) as cursor:
+        return cursor.execute(JOBS, {"incident_id": incident_id, "limit": limit}).fetchall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the model, or the built-in summarizer, wrote."""
+
+    model: str
+    content: dict[str, object]
+    created_at: datetime
+
+
+SUMMARY: LiteralString = """
+SELECT model, content_json AS content, created_at
+FROM ai_outputs
+WHERE incident_id = %(incident_id)s AND output_type = 'summary'
+ORDER BY created_at DESC
+LIMIT 1
+"""
+
+
+def latest_summary(connection: Connection, incident_id: UUID) -> Summary | None:
+    """Return the newest summary, None before the first."""
+    with connection.cursor(row_factory=class_row(Summary)) as cursor:
+        return cursor.execute(SUMMARY, {"incident_id": incident_id}).fetchone()

@@ -1,0 +1,133 @@
+"""Incidents as readers see them: lists, one by its id, and the status that people set."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, LiteralString
+from uuid import UUID
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row
+
+from signals.clients.postgres import Connection
+
+Status = Literal["open", "investigating", "resolved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One incident; the last two fields describe its newest AI job and summary, None before them."""
+
+    id: UUID
+    org_id: str
+    project_id: str
+    environment: str
+    fingerprint: str
+    status: Status
+    severity: str
+    title: str
+    opened_at: datetime
+    last_seen_at: datetime
+    resolved_at: datetime | None
+    ai_job_status: str | None
+    summary_model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """Which incidents; None means any. Those active in `since <= t < until` count as within."""
+
+    project_id: str
+    environment: str | None = None
+    status: Status | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+LIST: LiteralString = """
+SELECT i.id, i.org_id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title,
+       i.opened_at, i.last_seen_at, i.resolved_at, job.status AS ai_job_status,
+       output.model AS summary_model
+FROM incidents i
+LEFT JOIN LATERAL (SELECT status FROM ai_jobs WHERE incident_id = i.id
+                   ORDER BY created_at DESC LIMIT 1) AS job ON true
+LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = i.id AND output_type = 'summary'
+                   ORDER BY created_at DESC LIMIT 1) AS output ON true
+WHERE i.project_id = %(project_id)s
+  AND (%(environment)s::text IS NULL OR i.environment = %(environment)s)
+  AND (%(status)s::text IS NULL OR i.status = %(status)s)
+  AND (%(since)s::timestamptz IS NULL OR i.last_seen_at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR i.opened_at < %(until)s)
+  AND (%(before_at)s::timestamptz IS NULL
+       OR (i.opened_at, i.id) < (%(before_at)s, %(before_id)s::uuid))
+ORDER BY i.opened_at DESC, i.id DESC
+LIMIT %(limit)s
+"""
+
+
+def list_incidents(
+    connection: Connection, wanted: ListFilter, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Incident]:
+    """Return incidents, newest opening first, from after the position `before`."""
+    before_at, before_id = before or (None, None)
+    parameters = {
+        "project_id": wanted.project_id,
+        "environment": wanted.environment,
+        "status": wanted.status,
+        "since": wanted.since,
+        "until": wanted.until,
+        "before_at": before_at,
+        "before_id": before_id,
+        "limit": limit,
+    }
+    with connection.cursor(row_factory=class_row(Incident)) as cursor:
+        return cursor.execute(LIST, parameters).fetchall()
+
+
+GET: LiteralString = """
+SELECT i.id, i.org_id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title,
+       i.opened_at, i.last_seen_at, i.resolved_at,
+       (SELECT status FROM ai_jobs WHERE incident_id = i.id
+        ORDER BY created_at DESC LIMIT 1) AS ai_job_status,
+       (SELECT model FROM ai_outputs WHERE incident_id = i.id AND output_type = 'summary'
+        ORDER BY created_at DESC LIMIT 1) AS summary_model
+FROM incidents i
+WHERE i.id = %(incident_id)s AND i.project_id = %(project_id)s
+"""
+
+
+def get(connection: Connection, project_id: str, incident_id: UUID) -> Incident | None:
+    """Return one incident of the project, None when the project has no such one."""
+    with connection.cursor(row_factory=class_row(Incident)) as cursor:
+        return cursor.execute(GET, {"project_id": project_id, "incident_id": incident_id}).fetchone()
+
+
+# Whoever reopens an incident has seen it now: otherwise the next sweep would resolve it again.
+SET_STATUS: LiteralString = """
+UPDATE incidents
+SET status = %(status)s,
+    resolved_at = CASE WHEN %(status)s = 'resolved' THEN now() END,
+    last_seen_at = CASE WHEN %(expected)s = 'resolved' THEN greatest(last_seen_at, now())
+                        ELSE last_seen_at END
+WHERE id = %(incident_id)s AND project_id = %(project_id)s AND status = %(expected)s
+"""
+
+
+def set_status(
+    connection: Connection, incident: Incident, status: Status
+) -> Literal["changed", "stale", "another_open"]:
+    """Move the incident from the status it was read with to another.
+
+    `stale`: somebody changed it meanwhile. `another_open`: its fingerprint has a newer unresolved one.
+    """
+    parameters = {
+        "status": status,
+        "expected": incident.status,
+        "incident_id": incident.id,
+        "project_id": incident.project_id,
+    }
+    try:
+        with connection.transaction():
+            hit = connection.execute(SET_STATUS, parameters).rowcount
+    except UniqueViolation:  # of the index that allows one unresolved incident a fingerprint
+        return "another_open"
+    return "changed" if hit else "stale"
