@@ -1,11 +1,13 @@
-"""From the Authorization header to a tenant, or to the problem that says why not."""
+"""From a request's API key to a tenant, or to the problem that says why not."""
+
+from collections.abc import Mapping
 
 from serve_apps.problems import Problem
 from signals.domain.api_keys import Scope
 from signals.services.authenticating import Granted, Refused, Verdict
 
 _WHY = {
-    "missing": "Send your API key as `Authorization: Bearer <key>`.",
+    "missing": "Send your API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
     "unknown": "This API key does not exist; check it for typing errors.",
     "revoked": "This API key has been revoked; ask for a new one.",
 }
@@ -18,6 +20,11 @@ def bearer_key(authorization: str | None) -> str | None:
     """
     scheme, _, key = (authorization or "").partition(" ")
     return key.strip() or None if scheme.lower() == "bearer" else None
+
+
+def api_key(headers: Mapping[str, str]) -> str | None:
+    """Return the key of a request, from `Authorization: Bearer` or `X-API-Key`; None when there is none."""
+    return bearer_key(headers.get("authorization")) or headers.get("x-api-key", "").strip() or None
 
 
 def require(verdict: Verdict, scope: Scope) -> Granted:

@@ -5,13 +5,14 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from signals.clients.tls import ca_file
 from signals.errors import DependencyUnavailable
 from signals.settings import PostgresSettings
 
-Connection = psycopg.Connection[tuple[object, ...]]
+Connection = psycopg.Connection[TupleRow]
 
 CONNECT_TIMEOUT_S = 5  # guess: a server that needs longer is away
 STATEMENT_TIMEOUT_MS = 30_000  # guess: an order above the slowest statement measured

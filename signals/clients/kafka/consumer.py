@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from signals.clients.kafka.connection import connection_config, describe
 from signals.clients.kafka.publisher import Headers
@@ -54,6 +54,10 @@ class PartitionConsumer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the group."""
         self._consumer.close()
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
@@ -104,6 +108,18 @@ class PartitionConsumer:
         except KafkaException as error:
             raise DependencyUnavailable("Kafka", describe(error)) from error
         return found[0].offset if found[0].offset >= 0 else None
+
+    def committed(self) -> dict[int, int]:
+        """Return the group's committed offset of each owned partition, 0 where none is.
+
+        Raises:
+            DependencyUnavailable: when the broker does not answer.
+        """
+        try:
+            found = self._consumer.committed(self._consumer.assignment(), timeout=BROKER_TIMEOUT_S)
+        except KafkaException as error:
+            raise DependencyUnavailable("Kafka", describe(error)) from error
+        return {partition.partition: max(0, partition.offset) for partition in found}
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
         """Store the offsets to read next in Kafka, without waiting for the answer."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from shared_types import InvalidEvent
 from signals.clients.kafka import DLQ_TOPIC
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
@@ -17,6 +18,12 @@ class DeadLetter:
     stage: str
     error: str
     reason: str
+
+
+def not_an_event(record: Record, stage: str, error: InvalidEvent) -> DeadLetter:
+    """Give up a record that is no valid event."""
+    reason = f"{error.field}: {error}" if error.field else str(error)
+    return DeadLetter(record=record, stage=stage, error=error.code, reason=reason)
 
 
 def bury(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
@@ -40,7 +47,6 @@ def _outgoing(letter: DeadLetter) -> OutgoingRecord:
         "dlq-reason": letter.reason,
         "dlq-at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-    headers = [(name, value.encode()) for name, value in origin.items()]
     return OutgoingRecord(
-        key=record.key or b"", value=record.value, headers=[*headers, *(record.headers or [])]
+        key=record.key or b"", value=record.value, headers=[*origin.items(), *(record.headers or [])]
     )

@@ -17,7 +17,7 @@ QUEUE_KBYTES: Final = 65_536  # byte budget of what is not yet acknowledged; bey
 LINGER_MS: Final = 1  # guess: throughput comes from requests in flight, not from waiting
 POLL_S: Final = 0.1
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)

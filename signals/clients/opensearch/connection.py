@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as TransportConnectionError
@@ -12,6 +12,8 @@ from signals.clients.tls import ca_file
 from signals.errors import DependencyUnavailable
 from signals.settings import OpenSearchSettings
 
+Client = OpenSearch
+
 REQUEST_TIMEOUT_S: Final = 15  # guess: a bulk of 8 MiB on a busy laptop stays far below
 OVERLOADED: Final = frozenset({429, 502, 503, 504})
 
@@ -19,7 +21,7 @@ OVERLOADED: Final = frozenset({429, 502, 503, 504})
 @contextmanager
 def open_client(settings: OpenSearchSettings, *, connections: int = 4) -> Iterator[OpenSearch]:
     """Open a client with its own small connection pool; it does not retry by itself."""
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     if settings.opensearch_user is not None and settings.opensearch_pass is not None:
         options["http_auth"] = (settings.opensearch_user, settings.opensearch_pass.get_secret_value())
     if settings.opensearch_ca_cert:

@@ -1,0 +1,152 @@
+"""Runs one consumer in a thread: sessions, back-off, progress, heartbeats. Crash-only.
+
+Correctness never depends on an orderly end: PostgreSQL's offsets and leases fence what is left behind.
+"""
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection, transaction
+from signals.errors import DependencyUnavailable, Fenced
+from signals.store import workers
+from signals.store.workers import Heartbeat, Kind, State
+
+POLL_S: Final = 0.5  # the longest wait for records; bounds how late a stop or a tick is noticed
+HEARTBEAT_S: Final = 3.0
+LAG_S: Final = 5.0
+FIRST_PAUSE_S: Final = 0.5
+MAX_PAUSE_S: Final = 15.0  # guess: an outage's end is noticed this late
+
+log = structlog.get_logger(__name__)
+
+
+class Session(Protocol):
+    """What a consumer does while its dependencies are there."""
+
+    def step(self, timeout_s: float) -> int:
+        """Handle what is there, waiting up to `timeout_s`; return how many records or jobs."""
+        ...
+
+    def owned(self) -> list[int]:
+        """Return the partitions owned now."""
+        ...
+
+    def lag(self) -> int | None:
+        """Return how much waits, None when unknown."""
+        ...
+
+
+OpenSession = Callable[[threading.Event], AbstractContextManager[Session]]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the loop last did. Written by the loop thread, read by others."""
+
+    state: State = "starting"
+    detail: str = ""
+    partitions: tuple[int, ...] = ()
+    lag: int | None = None
+    last_poll_at: datetime | None = None
+    last_batch_at: datetime | None = None
+    handled: int = 0
+
+
+class ConsumerLoop:
+    """Keeps one consumer at work from construction until `stop`."""
+
+    def __init__(
+        self, name: str, kind: Kind, pool: ConnectionPool[Connection], open_session: OpenSession
+    ) -> None:
+        self._name = name
+        self._kind = kind
+        self._pool = pool
+        self._open_session = open_session
+        self._started_at = datetime.now(UTC)
+        self._progress = Progress()
+        self._stopping = threading.Event()
+        self._next_lag = 0.0
+        threading.Thread(target=self._run, name=f"{name}-loop", daemon=True).start()
+        threading.Thread(target=self._beat, name=f"{name}-heartbeat", daemon=True).start()
+
+    @property
+    def progress(self) -> Progress:
+        """What the loop last did."""
+        return self._progress
+
+    def stop(self) -> None:
+        """Ask the loop to end after its current step."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                with self._open_session(self._stopping) as session:
+                    while not self._stopping.is_set():
+                        self._step(session)
+                        pause_s = FIRST_PAUSE_S
+            except (DependencyUnavailable, Fenced) as error:
+                log.warning("backing off", worker=self._name, reason=str(error), pause_s=pause_s)
+                self._back_off(str(error), pause_s)
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            except BaseException:
+                log.exception("consumer crashed", worker=self._name)
+                os._exit(1)  # the thread is the actor: Ray starts it anew
+
+    def _step(self, session: Session) -> None:
+        handled = session.step(POLL_S)
+        now = datetime.now(UTC)
+        progress = self._progress
+        progress.state, progress.detail, progress.last_poll_at = "running", "", now
+        if handled:
+            progress.handled += handled
+            progress.last_batch_at = now
+        if time.monotonic() >= self._next_lag:
+            self._next_lag = time.monotonic() + LAG_S
+            progress.partitions = tuple(session.owned())
+            progress.lag = session.lag()
+
+    def _back_off(self, reason: str, pause_s: float) -> None:
+        progress = self._progress
+        progress.state, progress.detail, progress.partitions, progress.lag = "backing-off", reason, (), None
+        progress.last_poll_at = datetime.now(UTC)
+        self._next_lag = 0.0
+        self._stopping.wait(pause_s * random.uniform(0.5, 1.0))
+
+    def _beat(self) -> None:
+        """Write heartbeats from a thread of its own: a slow PostgreSQL must not slow the consumer."""
+        while not self._stopping.wait(HEARTBEAT_S if self._progress.last_poll_at else 0.5):
+            try:
+                with transaction(self._pool) as connection:
+                    workers.beat(connection, self._heartbeat())
+            except DependencyUnavailable as error:
+                log.warning("heartbeat not written", worker=self._name, reason=error.reason)
+
+    def _heartbeat(self) -> Heartbeat:
+        progress = self._progress
+        return Heartbeat(
+            name=self._name,
+            kind=self._kind,
+            state=progress.state,
+            detail=progress.detail,
+            partitions=list(progress.partitions),
+            lag=progress.lag,
+            started_at=self._started_at,
+            last_poll_at=progress.last_poll_at,
+            last_batch_at=progress.last_batch_at,
+            handled=progress.handled,
+            pid=os.getpid(),
+            node=socket.gethostname(),
+        )

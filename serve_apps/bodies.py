@@ -1,0 +1,70 @@
+"""Reads request bodies within bounds, before and after decompression."""
+
+import zlib
+from typing import Final
+
+import zstandard
+from starlette.requests import ClientDisconnect, Request
+
+from serve_apps.problems import Problem
+
+MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to support 8 MiB
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """Return the decompressed body, at most `limit_bytes` long both on the wire and decompressed.
+
+    Raises:
+        Problem: 413 beyond the limit, 415 for an unknown encoding, 400 for a broken body.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    decompress = {"identity": bytes, "": bytes, "gzip": _gunzip, "zstd": _unzstd}.get(encoding)
+    if decompress is None:
+        raise Problem(415, "unsupported_encoding", "Send the body as identity, gzip or zstd.")
+    body = await _read(request, limit_bytes)
+    return body if decompress is bytes else decompress(body, limit_bytes)
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit_bytes:
+        raise too_large(limit_bytes)
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise too_large(limit_bytes)
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        raise Problem(400, "incomplete_body", "The body ended early.") from error
+    return b"".join(chunks)
+
+
+def _gunzip(body: bytes, limit_bytes: int) -> bytes:
+    try:
+        inflater = zlib.decompressobj(wbits=31)  # gzip only
+        plain = inflater.decompress(body, limit_bytes + 1)
+    except zlib.error as error:
+        raise Problem(400, "malformed_gzip", "The body is no valid gzip.") from error
+    if len(plain) > limit_bytes:
+        raise too_large(limit_bytes)
+    if not inflater.eof or inflater.unused_data:
+        raise Problem(400, "malformed_gzip", "The gzip body is cut off or followed by more.")
+    return plain
+
+
+def _unzstd(body: bytes, limit_bytes: int) -> bytes:
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).stream_reader(body) as reader:
+            plain = reader.read(limit_bytes + 1)
+    except zstandard.ZstdError as error:
+        raise Problem(400, "malformed_zstd", "The body is no valid zstd.") from error
+    if len(plain) > limit_bytes:
+        raise too_large(limit_bytes)
+    return plain
+
+
+def too_large(limit_bytes: int) -> Problem:
+    """Return the 413 that names the limit."""
+    return Problem(413, "too_large", f"Send at most {limit_bytes} bytes, also counted decompressed.")

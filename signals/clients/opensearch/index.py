@@ -1,0 +1,108 @@
+"""The events index: its explicit mapping, and bulk creation with a verdict for each document."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import RequestError
+
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.connection import OVERLOADED, unavailable_when_down
+
+KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
+
+# Unknown attributes stay in the document but become no fields: nobody can make the mapping explode.
+BODY: Final[dict[str, Any]] = {
+    "settings": {"index": {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "1s"}},
+    "mappings": {
+        "dynamic": False,
+        "properties": {
+            "schema_version": KEYWORD,
+            "event_id": KEYWORD,
+            "occurred_at": {"type": "date"},
+            "received_at": {"type": "date"},
+            "org_id": KEYWORD,
+            "project_id": KEYWORD,
+            "environment": KEYWORD,
+            "event_type": KEYWORD,
+            "severity": KEYWORD,
+            "message": {"type": "text", "fields": {"keyword": KEYWORD}},
+            "attributes": {
+                "dynamic": False,
+                "properties": {
+                    "route": KEYWORD,
+                    "method": KEYWORD,
+                    "error_code": KEYWORD,
+                    "release": KEYWORD,
+                    "status_code": {"type": "integer", "ignore_malformed": True},
+                },
+            },
+            "payload": {"type": "flat_object"},
+        },
+    },
+}
+
+
+class Verdict(StrEnum):
+    """What became of one document."""
+
+    DONE = "done"
+    OVERLOADED = "overloaded"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemResult:
+    """The verdict of one document; `error` names the server's error type and reason when refused."""
+
+    verdict: Verdict
+    error: str = ""
+
+
+def ensure_index(client: OpenSearch) -> bool:
+    """Create the events index when it is missing; return whether it was.
+
+    Raises:
+        DependencyUnavailable: when OpenSearch is away or overloaded.
+    """
+    with unavailable_when_down():
+        if client.indices.exists(index=EVENTS_INDEX):
+            return False
+        try:
+            client.indices.create(index=EVENTS_INDEX, body=BODY)
+        except RequestError as error:
+            if error.error == "resource_already_exists_exception":  # somebody else was faster
+                return False
+            raise
+    return True
+
+
+def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> list[ItemResult]:
+    """Create documents from (id, JSON source), one verdict each; an id that exists already is done.
+
+    Raises:
+        DependencyUnavailable: when the request as a whole failed; any part of it may have been kept.
+    """
+    lines = bytearray()
+    for document_id, source in documents:
+        lines += b'{"create":{"_id":"%s"}}\n%s\n' % (document_id.encode(), source)
+    with unavailable_when_down():
+        answer = client.bulk(
+            body=bytes(lines),
+            index=EVENTS_INDEX,
+            params={"filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason"},
+        )
+    if not answer["errors"]:
+        return [ItemResult(verdict=Verdict.DONE)] * len(documents)
+    return [_result(item["create"]) for item in answer["items"]]
+
+
+def _result(item: dict[str, Any]) -> ItemResult:
+    status = item["status"]
+    if status in (200, 201, 409):
+        return ItemResult(verdict=Verdict.DONE)
+    error = item.get("error", {})
+    text = f"{status} {error.get('type', '')}: {error.get('reason', '')}"[:300]
+    return ItemResult(verdict=Verdict.OVERLOADED if status in OVERLOADED else Verdict.REFUSED, error=text)

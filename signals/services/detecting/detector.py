@@ -1,0 +1,186 @@
+"""The incident engine's loop body: read a batch, count it exactly once, judge it, tell who waits."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Self
+from uuid import UUID, uuid4
+
+import orjson
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.kafka import JOBS_TOPIC, RAW_TOPIC
+from signals.clients.kafka.consumer import Ownership, PartitionConsumer
+from signals.clients.kafka.dead_letters import bury
+from signals.clients.kafka.publisher import OutgoingRecord, Publisher
+from signals.clients.postgres import Connection, transaction
+from signals.domain.buckets import BucketRange, minute_of, ranges
+from signals.domain.rules import HISTORY_MINUTES, signup_drop
+from signals.errors import Fenced
+from signals.services.detecting.batch import Batch
+from signals.services.detecting.incident_writes import Judged, write
+from signals.services.detecting.partitions import OwnedPartition, drop, take_over
+from signals.settings import KafkaSettings
+from signals.store import buckets, offsets, signup_series
+from signals.store.offsets import OffsetMove
+
+GROUP: Final = "signals-incident-engine"
+MAX_BATCH: Final = 5_000  # guess: large enough to amortize a transaction, small enough for its latency
+
+log = structlog.get_logger(__name__)
+
+
+class Detecting:
+    """One member of the incident engine's consumer group, used by one thread.
+
+    Its memory is a cache of PostgreSQL and the log: on `Fenced` or `DependencyUnavailable` leave the
+    context and enter a new one.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Publisher, *, tick_s: float
+    ) -> None:
+        self._pool = pool
+        self._publisher = publisher
+        self._tick_s = tick_s
+        self._next_tick = 0.0
+        self._owned: dict[int, OwnedPartition] = {}
+        ownership = Ownership(gained=self._gained, lost=self._lost)
+        self._consumer = PartitionConsumer(kafka, group=GROUP, topic=RAW_TOPIC, ownership=ownership)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def owned(self) -> list[int]:
+        """Return the partitions owned now, ascending."""
+        return sorted(self._owned)
+
+    def lag(self) -> int:
+        """Return how many records are accepted but not counted yet, over the owned partitions.
+
+        Raises:
+            DependencyUnavailable: when the broker does not answer.
+        """
+        return sum(
+            max(0, self._consumer.log_range(number)[1] - partition.next_offset)
+            for number, partition in self._owned.items()
+        )
+
+    def step(self, timeout_s: float) -> int:
+        """Count one batch, waiting up to `timeout_s` for it, and tick when due; return its records.
+
+        Raises:
+            Fenced: when somebody else counted meanwhile; nothing of this batch was kept.
+            DependencyUnavailable: when the batch may or may not have been kept.
+        """
+        records = self._consumer.poll(MAX_BATCH, timeout_s)
+        batch = Batch(self._owned)
+        batch.add_all(records)
+        if moves := batch.moves():
+            self._count(batch, moves)
+        if time.monotonic() >= self._next_tick:
+            self._next_tick = time.monotonic() + self._tick_s
+            self._raise_barriers()
+        self._tick()
+        return len(records)
+
+    def _count(self, batch: Batch, moves: Sequence[OffsetMove]) -> None:
+        bury(self._publisher, batch.dead_letters)
+        with transaction(self._pool) as connection:
+            self._move(connection, moves)
+            job_ids = self._count_and_judge(connection, batch)
+        next_offsets = batch.settle()
+        self._consumer.commit(next_offsets)
+        self._notify(job_ids)
+        if batch.dead_letters or batch.duplicates:
+            log.warning("records set aside", dead=len(batch.dead_letters), duplicates=batch.duplicates)
+
+    def _count_and_judge(self, connection: Connection, batch: Batch) -> list[UUID]:
+        if not batch.tally.events:
+            return []
+        buckets.increment(connection, batch.tally.events)
+        if batch.newest_signups:
+            signup_series.note(connection, batch.newest_signups)
+        reads = list(ranges(batch.tally.touched(), HISTORY_MINUTES))
+        judged = [
+            Judged(
+                read=read,
+                evaluations=batch.tally.evaluate(read, counts),
+                seen_at=batch.tally.seen_at(read),
+            )
+            for read, counts in zip(reads, buckets.read(connection, reads), strict=True)
+        ]
+        return write(connection, judged, batch.tally.kept, uuid4)
+
+    def _raise_barriers(self) -> None:
+        """Note where the log ends now: what is accepted by this instant lies before it."""
+        minute = minute_of(datetime.now(UTC)) - 1  # the newest minute that is over
+        for number, partition in self._owned.items():
+            if partition.barrier is None and partition.ticked_minute < minute:
+                partition.barrier = (self._consumer.log_range(number)[1], minute)
+
+    def _tick(self) -> None:
+        """Judge signups by the clock wherever everything accepted in time has been counted."""
+        for number, partition in self._owned.items():
+            if partition.barrier is None or partition.next_offset < partition.barrier[0]:
+                continue
+            minute = partition.barrier[1]
+            with transaction(self._pool) as connection:
+                still_here = OffsetMove(
+                    partition=number,
+                    expected_offset=partition.next_offset,
+                    next_offset=partition.next_offset,
+                )
+                self._move(connection, [still_here])
+                job_ids = self._judge_drops(connection, number, minute)
+            partition.barrier, partition.ticked_minute = None, minute
+            self._notify(job_ids)
+
+    @staticmethod
+    def _judge_drops(connection: Connection, number: int, minute: int) -> list[UUID]:
+        length = HISTORY_MINUTES["signup_count"]
+        watched = signup_series.watched(connection, partition=number, since_minute=minute - length)
+        reads = [BucketRange(series, minute - length + 1, minute + 1, (minute,)) for series in watched]
+        if not reads:
+            return []
+        now = datetime.now(UTC)
+        judged = [
+            Judged(read=read, evaluations=[signup_drop(counts, minute)], seen_at={minute: now})
+            for read, counts in zip(reads, buckets.read(connection, reads), strict=True)
+        ]
+        return write(connection, judged, {}, uuid4)
+
+    @staticmethod
+    def _move(connection: Connection, moves: Sequence[OffsetMove]) -> None:
+        if offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=moves) != len(moves):
+            raise Fenced("another consumer moved these offsets")
+
+    def _notify(self, job_ids: Sequence[UUID]) -> None:
+        """Wake the ai-workers; a lost notice costs a second, since they poll as well."""
+        notices = [
+            OutgoingRecord(key=job_id.bytes, value=orjson.dumps({"job_id": job_id})) for job_id in job_ids
+        ]
+        if notices:
+            self._publisher.publish(JOBS_TOPIC, notices, _log_lost_notices)
+
+    def _gained(self, partitions: Collection[int]) -> Mapping[int, int]:
+        with transaction(self._pool) as connection:
+            stored = offsets.load(connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions)
+        owned, starts = take_over(self._consumer, stored)
+        self._owned |= owned
+        log.info("partitions gained", partitions=sorted(owned))
+        return starts
+
+    def _lost(self, partitions: Collection[int]) -> None:
+        drop(self._owned, partitions)
+        log.info("partitions lost", partitions=sorted(partitions))
+
+
+def _log_lost_notices(errors: Sequence[str | None]) -> None:
+    lost = [error for error in errors if error]
+    if lost:
+        log.warning("job notices lost", count=len(lost), error=lost[0])

@@ -1,0 +1,170 @@
+"""Turns what a client sent into records for Kafka and one result per event; nothing is half-said."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+
+import orjson
+
+from shared_types import InvalidEvent, Tenancy, canonicalize, partition_key
+from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka.publisher import OutgoingRecord, Publisher
+
+MAX_BATCH_EVENTS: Final = 1_000  # design: data path, "Ingest"
+
+Status = Literal["accepted", "rejected", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventResult:
+    """What became of the event at `index`; `code`, `field` and `message` say why it was not accepted."""
+
+    index: int
+    event_id: UUID | None
+    status: Status
+    code: str | None = None
+    field: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An event whose bytes are no JSON; `reason` says where."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The canonical events of one request, ready for Kafka, and the verdicts on the others."""
+
+    results: list[EventResult]
+    records: list[OutgoingRecord]
+    positions: list[int]
+    """Where in `results` each record belongs."""
+
+
+def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | None) -> Submission:
+    """Canonicalize the events of one request, in order.
+
+    With an idempotency key, events without an id get one derived from key and position, so that a
+    repeated request makes no new events; otherwise the id is random.
+    """
+    received_at = datetime.now(UTC)
+    results: list[EventResult] = []
+    records: list[OutgoingRecord] = []
+    positions: list[int] = []
+    for index, event in enumerate(events):
+        spare_id = _spare_id(tenancy, idempotency_key, index)
+        try:
+            if isinstance(event, Malformed):
+                raise InvalidEvent("malformed_json", None, event.reason)
+            if not isinstance(event, dict):
+                raise InvalidEvent("not_an_object", None, "An event is a JSON object.")
+            envelope = canonicalize(event, tenancy=tenancy, received_at=received_at, event_id=spare_id)
+        except InvalidEvent as error:
+            results.append(
+                EventResult(
+                    index=index,
+                    event_id=None,
+                    status="rejected",
+                    code=error.code,
+                    field=error.field,
+                    message=error.message,
+                )
+            )
+            continue
+        positions.append(index)
+        results.append(EventResult(index=index, event_id=envelope.event_id, status="accepted"))
+        records.append(OutgoingRecord(key=partition_key(envelope).encode(), value=envelope.to_json()))
+    return Submission(results=results, records=records, positions=positions)
+
+
+def _spare_id(tenancy: Tenancy, idempotency_key: str | None, index: int) -> UUID:
+    if idempotency_key is None:
+        return uuid4()
+    return uuid5(NAMESPACE_URL, f"signals:{tenancy.org_id}|{tenancy.project_id}|{idempotency_key}|{index}")
+
+
+class Ingesting:
+    """Publishes submissions and answers when Kafka has acknowledged them."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def publish(self, submission: Submission, done: Callable[[list[EventResult]], None]) -> None:
+        """Publish, then call `done` once with every result, from another thread.
+
+        An event that Kafka did not acknowledge has status `unavailable`: it may be there or not, and
+        sending it again with the same id is safe.
+        """
+
+        def settled(errors: list[str | None]) -> None:
+            results = list(submission.results)
+            for position, error in zip(submission.positions, errors, strict=True):
+                if error is not None:
+                    results[position] = _unavailable(results[position])
+            done(results)
+
+        self._publisher.publish(RAW_TOPIC, submission.records, settled)
+
+
+def _unavailable(result: EventResult) -> EventResult:
+    return EventResult(
+        index=result.index,
+        event_id=result.event_id,
+        status="unavailable",
+        code="kafka_unavailable",
+        message="Kafka did not acknowledge this event; send it again with the same event_id.",
+    )
+
+
+def decode_events(body: bytes, *, lines: bool) -> list[object]:
+    """Read the events of a batch: a JSON array, `{"events": [...]}`, or one JSON object a line.
+
+    A broken line spoils only itself.
+
+    Raises:
+        InvalidEvent: when the body as a whole cannot be read, or holds too many or no events.
+    """
+    events = _decode_lines(body) if lines else _decode_array(body)
+    if not events:
+        raise InvalidEvent("empty_batch", "events", "The batch holds no events; send at least one.")
+    if len(events) > MAX_BATCH_EVENTS:
+        raise InvalidEvent("too_many_events", "events", f"Send at most {MAX_BATCH_EVENTS} events a batch.")
+    return events
+
+
+def decode_event(body: bytes) -> object:
+    """Read one JSON value.
+
+    Raises:
+        InvalidEvent: when the body is no JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidEvent("malformed_json", None, f"The body is no JSON: {error}.") from error
+
+
+def _decode_array(body: bytes) -> list[object]:
+    value = decode_event(body)
+    if isinstance(value, dict):
+        value = value.get("events")
+    if not isinstance(value, list):
+        raise InvalidEvent("not_a_batch", "events", 'Send a JSON array of events, or {"events": [...]}.')
+    return value
+
+
+def _decode_lines(body: bytes) -> list[object]:
+    events: list[object] = []
+    for line in body.splitlines():
+        if not line.strip():
+            continue
+        try:
+            events.append(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            events.append(Malformed(f"This line is no JSON: {error}."))
+    return events

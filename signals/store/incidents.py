@@ -1,0 +1,127 @@
+"""Incidents as the engine writes them: locked, opened, kept fresh, resolved by age."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+import orjson
+
+from signals.clients.postgres import Connection
+from signals.domain.buckets import Series
+from signals.domain.lifecycle import OpenIncident
+from signals.domain.rules import IncidentSeverity
+
+IncidentKey = tuple[str, str, str]
+"""project_id, environment, fingerprint."""
+
+
+def key_of(series: Series) -> IncidentKey:
+    """Return what identifies the open incident of a series."""
+    return series.project_id, series.environment, series.fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIncident:
+    """A row to insert; its status is open."""
+
+    id: UUID
+    series: Series
+    severity: IncidentSeverity
+    title: str
+    opened_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """An open incident seen again."""
+
+    id: UUID
+    severity: IncidentSeverity
+    last_seen_at: datetime
+
+
+LOCK_OPEN: LiteralString = """
+SELECT i.project_id, i.environment, i.fingerprint, i.id, i.severity,
+       (SELECT extract(epoch FROM now() - max(j.created_at))::float8
+        FROM ai_jobs j WHERE j.incident_id = i.id)
+FROM incidents i
+JOIN json_to_recordset(%(keys)s::json) AS k(project_id text, environment text, fingerprint text)
+  ON k.project_id = i.project_id AND k.environment = i.environment AND k.fingerprint = i.fingerprint
+WHERE i.status <> 'resolved'
+ORDER BY i.id
+FOR UPDATE OF i
+"""
+
+
+def lock_open(connection: Connection, series: Collection[Series]) -> Mapping[IncidentKey, OpenIncident]:
+    """Return and lock the unresolved incident of each series that has one."""
+    keys = [
+        {"project_id": s.project_id, "environment": s.environment, "fingerprint": s.fingerprint}
+        for s in series
+    ]
+    rows = connection.execute(LOCK_OPEN, {"keys": orjson.dumps(keys).decode()})
+    return {
+        (project_id, environment, fingerprint): OpenIncident(
+            id=incident_id,
+            severity=IncidentSeverity.parse(severity),
+            summary_asked_s_ago=asked,
+        )
+        for project_id, environment, fingerprint, incident_id, severity, asked in rows
+    }
+
+
+OPEN: LiteralString = """
+INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity, title,
+                       opened_at, last_seen_at)
+SELECT r.id, r.org_id, r.project_id, r.environment, r.fingerprint, 'open', r.severity, r.title,
+       r.opened_at, r.last_seen_at
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, org_id text, project_id text, environment text,
+     fingerprint text, severity text, title text, opened_at timestamptz, last_seen_at timestamptz)
+"""
+
+
+def open_all(connection: Connection, incidents: Sequence[NewIncident]) -> None:
+    """Insert new incidents; a second open one of a series violates a unique index and aborts."""
+    rows = [
+        {
+            "id": i.id,
+            "org_id": i.series.org_id,
+            "project_id": i.series.project_id,
+            "environment": i.series.environment,
+            "fingerprint": i.series.fingerprint,
+            "severity": i.severity.label,
+            "title": i.title,
+            "opened_at": i.opened_at,
+            "last_seen_at": i.last_seen_at,
+        }
+        for i in incidents
+    ]
+    connection.execute(OPEN, {"rows": orjson.dumps(rows).decode()})
+
+
+TOUCH: LiteralString = """
+UPDATE incidents i
+SET last_seen_at = greatest(i.last_seen_at, r.last_seen_at), severity = r.severity
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, severity text, last_seen_at timestamptz)
+WHERE i.id = r.id AND i.status <> 'resolved'
+"""
+
+
+def touch_all(connection: Connection, touches: Sequence[Touch]) -> int:
+    """Move `last_seen_at` forward (never back) and set the severity; return how many were hit."""
+    rows = [{"id": t.id, "severity": t.severity.label, "last_seen_at": t.last_seen_at} for t in touches]
+    return connection.execute(TOUCH, {"rows": orjson.dumps(rows).decode()}).rowcount
+
+
+RESOLVE_STALE: LiteralString = """
+UPDATE incidents SET status = 'resolved', resolved_at = now()
+WHERE status <> 'resolved' AND now() - last_seen_at > make_interval(secs => %(idle_s)s)
+"""
+
+
+def resolve_stale(connection: Connection, *, idle_s: float) -> int:
+    """Resolve what was not seen for `idle_s` seconds; return how many."""
+    return connection.execute(RESOLVE_STALE, {"idle_s": idle_s}).rowcount
