@@ -1,0 +1,136 @@
+"""Which recipe, files and process make up each server of a stack."""
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from signals.local import kafka, opensearch
+from signals.local.account import Account, can_reach
+from signals.local.artifacts import ArtifactCache
+from signals.local.errors import LocalStackError
+from signals.local.files import make_public_folder
+from signals.local.folder import StackFolder, State
+from signals.local.java import java_for
+from signals.local.kafka import Kafka
+from signals.local.opensearch import OpenSearch
+from signals.local.postgres import Postgres, data_major
+from signals.local.postgres_install import find_installation
+from signals.local.process import ChildProcess
+from signals.local.progress import Progress
+from signals.local.server import Place, Recipe, Server
+
+SERVERS = ("postgres", "kafka", "opensearch")
+STOP_SIGNALS = {"postgres": signal.SIGINT}
+"""PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave."""
+CACHE_NAME = "customer-signals-copilot"
+CACHE_OF_ROOT = Path("/var/cache") / CACHE_NAME
+"""Root's own cache folder would be out of reach for the servers' account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the servers of one stack share."""
+
+    folder: StackFolder
+    state: State
+    account: Account | None
+    cache: ArtifactCache
+    pg_bindir: str | None
+    tie_to_parent: bool
+
+
+def site_in(
+    folder: StackFolder,
+    state: State,
+    account: Account | None,
+    environ: Mapping[str, str],
+    progress: Progress,
+    *,
+    tie_to_parent: bool = False,
+) -> Site:
+    """Read `SIGNALS_CACHE_DIR`, `XDG_CACHE_HOME`, `SIGNALS_MAVEN_MIRROR` and `PG_BINDIR`.
+
+    Raises:
+        LocalStackError: the servers' account cannot reach the cache.
+    """
+    given = environ.get("SIGNALS_CACHE_DIR")
+    if given:
+        cache_folder = Path(given).expanduser().resolve()
+    elif account is not None:
+        cache_folder = CACHE_OF_ROOT
+    else:
+        cache_folder = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / CACHE_NAME
+    make_public_folder(cache_folder)
+    if account is not None and not can_reach(account, cache_folder):
+        raise LocalStackError(
+            f"the account '{account.name}' cannot read {cache_folder}: point SIGNALS_CACHE_DIR elsewhere"
+        )
+    cache = ArtifactCache(
+        folder=cache_folder, mirror=environ.get("SIGNALS_MAVEN_MIRROR") or None, progress=progress
+    )
+    return Site(
+        folder=folder,
+        state=state,
+        account=account,
+        cache=cache,
+        pg_bindir=environ.get("PG_BINDIR") or None,
+        tie_to_parent=tie_to_parent,
+    )
+
+
+def processes(folder: StackFolder) -> dict[str, ChildProcess]:
+    """The servers' processes, running or not."""
+    return {
+        name: ChildProcess(
+            name=name,
+            pid_path=folder.pid_path(name),
+            log_path=folder.log_path(name),
+            stop_signal=STOP_SIGNALS.get(name, signal.SIGTERM),
+        )
+        for name in SERVERS
+    }
+
+
+def assemble(site: Site, name: str) -> Server:
+    """The server with everything it needs on disk, fetched if need be.
+
+    Raises:
+        LocalStackError: something cannot be fetched or found.
+    """
+    recipes = {"postgres": _postgres, "kafka": _kafka, "opensearch": _opensearch}
+    place = Place(data=Path(site.state.data) / name, account=site.account)
+    return Server(
+        recipe=recipes[name](site, place),
+        process=processes(site.folder)[name],
+        tie_to_parent=site.tie_to_parent,
+    )
+
+
+def _postgres(site: Site, place: Place) -> Recipe:
+    installation = find_installation(site.cache, site.account, site.pg_bindir, data_major(place))
+    return Postgres(
+        place=place,
+        installation=installation,
+        port=site.state.ports["postgres"],
+        password=site.state.password,
+    )
+
+
+def _kafka(site: Site, place: Place) -> Recipe:
+    return Kafka(
+        place=place,
+        home=site.cache.home_of(kafka.BUNDLE),
+        java=java_for(site.account, site.cache),
+        port=site.state.ports["kafka"],
+        controller_port=site.state.ports["kafka_controller"],
+    )
+
+
+def _opensearch(site: Site, place: Place) -> Recipe:
+    return OpenSearch(
+        place=place,
+        home=opensearch.home_in(site.cache),
+        java=java_for(site.account, site.cache),
+        port=site.state.ports["opensearch"],
+    )

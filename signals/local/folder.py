@@ -1,0 +1,111 @@
+"""The data folder of one stack (`.signals/`): what lies where, what is remembered between starts.
+
+`lock`, `state.json` and `env` belong to whoever runs the commands; the servers' own data belongs to their
+account and may lie elsewhere when that account cannot reach this folder.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from signals.local.account import Account, can_reach
+from signals.local.errors import LocalStackError
+from signals.local.files import make_public_folder, replace_file
+
+ELSEWHERE = Path("/var/lib/customer-signals-copilot")
+"""For root whose repository lies in a private folder such as /root."""
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """What a later start must know: ports stay the same, and so does the password of the database."""
+
+    data: str
+    password: str
+    ports: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFolder:
+    """Paths below the root of one stack."""
+
+    root: Path
+
+    @property
+    def env_path(self) -> Path:
+        """The environment file."""
+        return self.root / "env"
+
+    def log_path(self, server: str) -> Path:
+        """Output of the server's last start."""
+        return self.root / "logs" / f"{server}.log"
+
+    def pid_path(self, server: str) -> Path:
+        """Which process the server is."""
+        return self.root / "run" / f"{server}.json"
+
+    def load(self) -> State | None:
+        """What was remembered, or None before the first start."""
+        try:
+            return State(**json.loads(self._state_path.read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise LocalStackError(
+                f"{self._state_path} is damaged: start over with `signals stack reset`"
+            ) from error
+
+    def save(self, state: State) -> None:
+        """Remember."""
+        replace_file(self._state_path, json.dumps(asdict(state), indent=2) + "\n")
+
+    def choose_data(self, account: Account | None) -> Path:
+        """Where the servers' data goes: in here, or elsewhere when their account cannot come in."""
+        inside = self.root / "data"
+        make_public_folder(inside)
+        if can_reach(account, inside):
+            return inside
+        outside = self._outside
+        make_public_folder(outside)
+        if not can_reach(account, outside):
+            raise LocalStackError(
+                f"the account '{account.name if account else ''}' can reach neither {inside} nor {outside}: "
+                "clone to a folder that it can enter"
+            )
+        return outside
+
+    def wipe(self) -> None:
+        """Delete everything, wherever it lies."""
+        for folder in (self._outside, self.root):
+            if folder.exists():
+                shutil.rmtree(folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands on this folder out.
+
+        Raises:
+            LocalStackError: another command is at work.
+        """
+        make_public_folder(self.root)
+        with (self.root / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LocalStackError(
+                    f"another command is at work on {self.root}: wait until it is done"
+                ) from error
+            yield
+
+    @property
+    def _outside(self) -> Path:
+        return ELSEWHERE / hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+
+    @property
+    def _state_path(self) -> Path:
+        return self.root / "state.json"

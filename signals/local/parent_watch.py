@@ -1,0 +1,23 @@
+"""Kills a server when the process that started it is gone, however it went.
+
+Run as `python -m signals.local.parent_watch PID MARK` with a pipe as standard input: the end of the pipe
+is the end of the parent. PR_SET_PDEATHSIG would not do: it follows the starting thread and is Linux only.
+"""
+
+import os
+import signal
+import sys
+
+from signals.local.process_mark import process_mark
+
+
+def main() -> None:
+    """Wait for the parent's end, then kill the process group if the pid still means our process."""
+    pid, mark = int(sys.argv[1]), sys.argv[2]
+    sys.stdin.buffer.read()
+    if process_mark(pid) == mark:
+        os.killpg(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
