@@ -1,0 +1,26 @@
+"""How a limit of requests per minute becomes a token bucket."""
+
+from dataclasses import dataclass
+from typing import Final
+
+BURST_SHARE: Final = 10  # guess: a tenth of a minute's requests may start at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """At most `per_minute` requests in any half-open minute, a full bucket included.
+
+    A window of T < 60 s sees fewer than burst + refill_per_s * T < per_minute + 1 requests.
+    """
+
+    per_minute: int
+
+    @property
+    def burst(self) -> int:
+        """Tokens of a full bucket."""
+        return max(1, self.per_minute // BURST_SHARE)
+
+    @property
+    def refill_per_s(self) -> float:
+        """Tokens that come back each second."""
+        return (self.per_minute - self.burst + 1) / 60

@@ -1,0 +1,67 @@
+"""The shape of an answer, and the strict parse of what a model sent.
+
+Strict on shape: exactly the six keys of the specification with their types, no prose around them.
+A code fence around the JSON is refused too; the next attempt's prompt names what was wrong.
+Lenient on size only: long texts and lists are cut.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+MAX_ANSWER_CHARS: Final = 65_536  # guess: a hundred times a useful answer
+MAX_TITLE_CHARS: Final = 120  # guess: one line of an incident list
+MAX_TEXT_CHARS: Final = 1_000  # guess: a paragraph
+MAX_ITEMS: Final = 12  # guess: nobody on call reads more
+MAX_REASON_CHARS: Final = 200
+
+
+class InvalidAnswer(Exception):  # noqa: N818  # a verdict, like InvalidEvent
+    """The model's text is not the JSON that was asked for; another attempt may be."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the model's answer is not the JSON that was asked for: {reason}")
+        self.reason = reason
+
+
+def tidy(text: str, longest: int) -> str:
+    """Make one printable line of at most `longest` characters (PostgreSQL cannot store NUL)."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+Text = Annotated[str, AfterValidator(lambda text: tidy(text, MAX_TEXT_CHARS))]
+Title = Annotated[str, AfterValidator(lambda text: tidy(text, MAX_TITLE_CHARS))]
+Texts = Annotated[tuple[Text, ...], AfterValidator(lambda texts: texts[:MAX_ITEMS])]
+
+
+class Answer(BaseModel):
+    """What the model, or the built-in summarizer, says. Source: specification, "LLM call contract"."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    title: Title
+    impact: Text
+    likely_causes: Texts
+    evidence: Texts
+    next_steps: Texts
+    confidence: float = Field(ge=0, le=1, allow_inf_nan=False)
+
+
+def parse_answer(text: str) -> Answer:
+    """Parse the model's text.
+
+    Raises:
+        InvalidAnswer: with one short reason.
+    """
+    if len(text) > MAX_ANSWER_CHARS:
+        raise InvalidAnswer(f"it is longer than {MAX_ANSWER_CHARS} characters")
+    if text.lstrip().startswith("```"):
+        raise InvalidAnswer("it is wrapped in a code fence")
+    try:
+        return Answer.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        reason = f"{where}: {fault['msg']}" if where else fault["msg"]
+        raise InvalidAnswer(tidy(reason, MAX_REASON_CHARS)) from error

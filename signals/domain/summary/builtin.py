@@ -1,0 +1,127 @@
+"""The built-in summarizer: the same JSON from the same exhibits, without a model.
+
+It answers when no key is configured and when every attempt has failed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import quote
+
+from signals.domain.fingerprints import search_filters
+from signals.domain.summary.answer import Answer
+from signals.domain.summary.brief import Brief
+from signals.domain.summary.exhibits import (
+    Exhibit,
+    dominant,
+    instant,
+    last_deploy,
+    number,
+    release_of,
+    subject,
+    window_minutes,
+)
+
+BUILTIN_MODEL: Final = "builtin"
+"""The value of `ai_outputs.model` for its answers."""
+
+SUSPECT_DEPLOY_MINUTES: Final = 60  # guess: later failures have other causes more often
+CONFIDENCE: Final = 0.3  # guess: figures are exact, causes are rules of thumb
+CONFIDENCE_WITH_DEPLOY: Final = 0.5  # guess: a deploy just before is the strongest hint there is
+
+
+def answer_from(brief: Brief, shown: Mapping[str, Exhibit]) -> Answer:
+    """Summarize the brief deterministically: what, since when, how much, where, and what to do."""
+    deploy = _suspect_release(brief)
+    return Answer(
+        title=_title(brief),
+        impact=_impact(brief),
+        likely_causes=tuple(_causes(brief)),
+        evidence=tuple(_evidence(brief, shown)),
+        next_steps=tuple(_next_steps(brief)),
+        confidence=CONFIDENCE if deploy is None else CONFIDENCE_WITH_DEPLOY,
+    )
+
+
+def _title(brief: Brief) -> str:
+    latest = brief.latest
+    if latest is None:
+        return subject(brief.incident)
+    what = "signups" if brief.incident.is_signup_drop else "errors"
+    return (
+        f"{subject(brief.incident)}: {latest.count} {what} in {window_minutes(latest)} min, "
+        f"normal is {number(latest.baseline)}"
+    )
+
+
+def _impact(brief: Brief) -> str:
+    incident, latest = brief.incident, brief.latest
+    since = f"since {instant(incident.opened_at)}, last seen {instant(incident.last_seen_at)}"
+    if latest is None:
+        return f"{subject(incident)}, {since}."
+    what = "signups" if incident.is_signup_drop else "errors"
+    times = f" ({number(latest.count / latest.baseline)} times normal)" if latest.baseline > 0 else ""
+    sentence = (
+        f"{latest.count} {what} in {window_minutes(latest)} minutes against a normal of "
+        f"{number(latest.baseline)}{times} in {incident.environment}, {since}."
+    )
+    parts = [
+        f"{attribute} {values[0][0]}"
+        for attribute in ("route", "status_code", "release")
+        if (values := dominant(brief, attribute))
+    ]
+    return f"{sentence} Most frequent in the sample: {', '.join(parts)}." if parts else sentence
+
+
+def _suspect_release(brief: Brief) -> str | None:
+    deploy = last_deploy(brief)
+    if deploy is None:
+        return None
+    minutes = (brief.incident.opened_at - deploy.occurred_at).total_seconds() / 60
+    return release_of(deploy) if minutes <= SUSPECT_DEPLOY_MINUTES else None
+
+
+def _causes(brief: Brief) -> Iterator[str]:
+    incident = brief.incident
+    release = _suspect_release(brief)
+    if release is not None:
+        yield f"Release {release}, deployed shortly before the incident opened, is the first suspect."
+    if incident.is_signup_drop:
+        yield "The signup flow is unreachable or fails before it can report (look for errors on its route)."
+        yield "The producer of signup events stopped sending: traffic may be normal and only the signal gone."
+        return
+    statuses = [value for value, _ in dominant(brief, "status_code")]
+    if "TIMEOUT" in (incident.error_code or "").upper() or "504" in statuses:
+        yield "A dependency behind the route answers too slowly or not at all (timeouts dominate)."
+    elif any(status.startswith("5") for status in statuses):
+        yield "The service itself, or something it calls, fails (server-side status codes dominate)."
+    elif any(status.startswith("4") for status in statuses):
+        yield "Clients send what the route refuses: a changed contract, expired credentials, or abuse."
+    releases = [value for value, _ in dominant(brief, "release")]
+    if release is None and len(releases) == 1:
+        yield f"All sampled events that name a release name {releases[0]}: compare it with the one before."
+    yield "No deploy or dependency outage is proven by these events; treat the causes above as guesses."
+
+
+def _evidence(brief: Brief, shown: Mapping[str, Exhibit]) -> Iterator[str]:
+    deploy = last_deploy(brief)
+    chosen = {event.event_id for event in (*brief.events[:1], deploy) if event is not None}
+    for exhibit in shown.values():
+        if exhibit.event_id is None or exhibit.event_id in chosen:
+            yield f"[{exhibit.ref}] {exhibit.text}"
+
+
+def _next_steps(brief: Brief) -> Iterator[str]:
+    incident = brief.incident
+    base = f"/v1/incidents/{incident.incident_id}"
+    release = _suspect_release(brief)
+    if release is not None:
+        yield f"Compare the time of release {release} with the first errors; roll it back if they agree."
+    if incident.is_signup_drop:
+        yield "Try one signup by hand in this environment, and check that its event arrives."
+        filters = f"event_type:error environment:{incident.environment}"
+        yield f"Look for errors on the signup's route: GET /v1/search/events?filters={quote(filters)}"
+    else:
+        filters = search_filters(incident.fingerprint)
+        yield f"Read the failing events: GET /v1/search/events?filters={quote(filters)}"
+    yield f"See the counts by minute and why it fired: GET {base}"
+    yield f'Tell others that you are on it: PATCH {base} with {{"status": "investigating"}}'

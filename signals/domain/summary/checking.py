@@ -1,0 +1,151 @@
+"""Holds an answer against the exhibits: what is cited must exist, what is counted must agree.
+
+It checks references and numbers, not words: a claim without numbers that cites a real event passes.
+Source: data path, "AI jobs".
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from signals.domain.summary.answer import MAX_TEXT_CHARS, Answer, tidy
+from signals.domain.summary.exhibits import Exhibit
+
+CITATION: Final = re.compile(r"\[\s*([EF]\d{1,6}(?:\s*[,;]\s*[EF]\d{1,6})*)\s*\]")
+NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A statement that was removed or replaced, and why."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What the check found. `figures` spells out the cited figures; `note` says who answered instead."""
+
+    claimed: int
+    verified: int
+    dropped: tuple[Dropped, ...]
+    event_ids: tuple[str, ...]
+    figures: Mapping[str, str]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A checked answer, ready to be stored: the specification's six keys and `verification`."""
+
+    title: str
+    impact: str
+    likely_causes: tuple[str, ...]
+    evidence: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    confidence: float
+    verification: Verification
+
+    def to_json(self) -> dict[str, object]:
+        """Return the value of `ai_outputs.content_json`."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Findings:
+    """Collects the outcome of one check."""
+
+    evidence: list[str] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    cited: dict[str, Exhibit] = field(default_factory=dict)
+    verified: int = 0
+
+    def drop(self, text: str, reason: str) -> None:
+        self.dropped.append(Dropped(text=tidy(text, MAX_TEXT_CHARS), reason=reason))
+
+
+def check(answer: Answer, shown: Mapping[str, Exhibit], *, fallback: Answer, note: str = "") -> Summary:
+    """Check every statement; what does not hold is dropped, or replaced by the exhibit or by `fallback`.
+
+    Confidence is capped by the verified share of the evidence; without evidence it is 0.
+    """
+    findings = _Findings()
+    for claim in answer.evidence:
+        _check_claim(claim, shown, findings)
+    known = _numbers_of(shown.values())
+    causes = tuple(cause for cause in answer.likely_causes if _holds(cause, known, findings))
+    claimed = len(answer.evidence)
+    return Summary(
+        title=answer.title if _holds(answer.title, known, findings) else fallback.title,
+        impact=answer.impact if _holds(answer.impact, known, findings) else fallback.impact,
+        likely_causes=causes,
+        evidence=tuple(findings.evidence),
+        next_steps=answer.next_steps,
+        confidence=min(answer.confidence, findings.verified / claimed if claimed else 0.0),
+        verification=Verification(
+            claimed=claimed,
+            verified=findings.verified,
+            dropped=tuple(findings.dropped),
+            event_ids=tuple(str(x.event_id) for x in findings.cited.values() if x.event_id is not None),
+            figures={x.ref: x.text for x in findings.cited.values() if x.event_id is None},
+            note=note,
+        ),
+    )
+
+
+def numbers(text: str) -> frozenset[str]:
+    """Return the numbers in a text in one spelling: `1,200`, `1200.0` and `01200` are the same.
+
+    Versions like 2025.12.27.1 count as one.
+    """
+    return frozenset(
+        _spelling(piece)
+        for token in NUMBER.findall(text)
+        for piece in ([token.replace(",", "")] if THOUSANDS.fullmatch(token) else token.split(","))
+    )
+
+
+def _spelling(token: str) -> str:
+    digits = "".join(c if c == "." else str(unicodedata.decimal(c)) for c in token)
+    if digits.count(".") > 1:
+        return digits
+    whole, _, fraction = digits.partition(".")
+    fraction = fraction.rstrip("0")
+    return (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "")
+
+
+def _numbers_of(shown: Iterable[Exhibit]) -> frozenset[str]:
+    return frozenset().union(*(numbers(exhibit.text) for exhibit in shown))
+
+
+def _check_claim(claim: str, shown: Mapping[str, Exhibit], findings: _Findings) -> None:
+    refs = dict.fromkeys(ref for group in CITATION.findall(claim) for ref in re.findall(r"[EF]\d+", group))
+    cited = [shown[ref] for ref in refs if ref in shown]
+    unknown = ", ".join(ref for ref in refs if ref not in shown)
+    if unknown or not refs:
+        findings.drop(claim, f"{unknown} was not shown" if unknown else "it cites nothing")
+    if not cited:
+        return
+    text = tidy(CITATION.sub(" ", claim), MAX_TEXT_CHARS)
+    invented = numbers(text) - _numbers_of(cited)
+    if invented:
+        findings.drop(claim, f"{', '.join(sorted(invented))} is not in {', '.join(x.ref for x in cited)}")
+    elif not unknown:
+        findings.verified += 1
+    if invented or not text:
+        text = "; ".join(exhibit.text for exhibit in cited)
+    label = ", ".join(f"{x.ref} {x.event_id}" if x.event_id else x.ref for x in cited)
+    findings.evidence.append(tidy(f"[{label}] {text}", MAX_TEXT_CHARS))
+    findings.cited.update((exhibit.ref, exhibit) for exhibit in cited)
+
+
+def _holds(text: str, known: frozenset[str], findings: _Findings) -> bool:
+    """Say whether every number outside citations occurs in some exhibit."""
+    invented = numbers(CITATION.sub(" ", text)) - known
+    if invented:
+        findings.drop(text, f"{', '.join(sorted(invented))} is in no exhibit")
+    return not invented

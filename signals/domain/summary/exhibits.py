@@ -1,0 +1,146 @@
+"""The numbered facts of a brief: E1, E2 ... are events, F1, F2 ... are figures computed here.
+
+An exhibit's text is what the model is shown, what its claims are checked against, and what
+replaces a claim that does not hold.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
+
+MAX_EVENTS: Final = 50  # specification: last N incident_events, for example 50
+MAX_DEPLOYS: Final = 5  # guess: an older deploy is hardly the cause
+MAX_EVENT_CHARS: Final = 480  # guess: 50 events stay near 6,000 tokens
+MAX_VALUE_CHARS: Final = 160  # guess: long enough for a route or an exception's first line
+MAX_SUBJECT_CHARS: Final = 72  # leaves room for the numbers in a title
+TOP_VALUES: Final = 3  # named in a figure of one attribute
+NAMED: Final = ("route", "method", "status_code", "error_code", "release")  # specification: attributes
+
+
+FORGED_CITATION: Final = re.compile(r"\[(?=\s*[EF]\d)")  # in recorded text; a summary would repeat it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibit:
+    """One citable fact; `event_id` is None for figures."""
+
+    ref: str
+    text: str
+    event_id: UUID | None = None
+
+
+def exhibits(brief: Brief) -> dict[str, Exhibit]:
+    """Number the facts of the brief, figures first; the same brief always gives the same references."""
+    events = brief.events[:MAX_EVENTS]
+    deploys = [deploy for deploy in brief.deploys or () if deploy not in events][:MAX_DEPLOYS]
+    figures = [Exhibit(ref=f"F{n}", text=text) for n, text in enumerate(_figures(brief), start=1)]
+    numbered = [
+        Exhibit(ref=f"E{n}", text=describe_event(event), event_id=event.event_id)
+        for n, event in enumerate([*events, *deploys], start=1)
+    ]
+    return {exhibit.ref: exhibit for exhibit in [*figures, *numbered]}
+
+
+def instant(value: datetime) -> str:
+    """Write an instant as RFC 3339 in UTC, to the second."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def number(value: float) -> str:
+    """Write a number to one decimal place, without a needless zero."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def window_minutes(evaluation: Evaluation) -> int:
+    """Return the length of the rule's window. Source: specification, "Incident detection rules"."""
+    return 5 if evaluation.rule == "error_spike" else 15
+
+
+def subject(incident: BriefIncident) -> str:
+    """Name what is broken: `UPSTREAM_TIMEOUT on /checkout in prod`."""
+    if incident.is_signup_drop:
+        return f"Signups dropped in {incident.environment}"
+    what = f"{incident.error_code or 'Errors'} on {incident.route or 'an unnamed route'}"
+    return f"{_cut(what, MAX_SUBJECT_CHARS)} in {incident.environment}"
+
+
+def release_of(event: BriefEvent) -> str:
+    """Return the release that an event names, or `unknown`."""
+    return _cut(_plain(event.attributes.get("release") or "unknown"))
+
+
+def describe_event(event: BriefEvent) -> str:
+    """Render one event in at most `MAX_EVENT_CHARS`, its named attributes first."""
+    keys = [key for key in NAMED if key in event.attributes]
+    keys += sorted(key for key in event.attributes if key not in NAMED)
+    text = f"{instant(event.occurred_at)} {event.event_type} event, severity {event.severity}"
+    for key in keys:
+        part = f", {_cut(key)}={_cut(_plain(event.attributes[key]))}"
+        if len(text) + len(part) <= MAX_EVENT_CHARS:
+            text += part
+    return text
+
+
+def describe_evaluation(evaluation: Evaluation) -> str:
+    """Render the numbers of one firing: counted, normal, threshold, ratio."""
+    minutes = window_minutes(evaluation)
+    what = "errors" if evaluation.rule == "error_spike" else "signups"
+    when = "when the incident opened" if evaluation.moment == "opened" else "at the latest evaluation"
+    ratio = (
+        f", {number(evaluation.count / evaluation.baseline)} times normal" if evaluation.baseline > 0 else ""
+    )
+    return (
+        f"{evaluation.count} {what} in the {minutes} minutes up to {instant(evaluation.minute_at)} ({when}); "
+        f"normal is {number(evaluation.baseline)} per {minutes} minutes over the 60 minutes before"
+        f"{ratio}; threshold {number(evaluation.threshold)}"
+    )
+
+
+def dominant(brief: Brief, attribute: str) -> list[tuple[str, int]]:
+    """Count an attribute's values in the representative events, most frequent first, ties by value."""
+    values = (event.attributes.get(attribute) for event in brief.events[:MAX_EVENTS])
+    counts = Counter(_cut(_plain(value)) for value in values if value is not None)
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TOP_VALUES]
+
+
+def last_deploy(brief: Brief) -> BriefEvent | None:
+    """Return the newest known deploy that is not later than the opening of the incident."""
+    before = [deploy for deploy in brief.deploys or () if deploy.occurred_at <= brief.incident.opened_at]
+    return max(before, key=lambda deploy: deploy.occurred_at, default=None)
+
+
+def _figures(brief: Brief) -> Iterator[str]:
+    incident = brief.incident
+    minutes = (incident.last_seen_at - incident.opened_at).total_seconds() / 60
+    yield (
+        f"{subject(incident)}: opened {instant(incident.opened_at)}, "
+        f"last seen {instant(incident.last_seen_at)}: "
+        f"{number(minutes)} minutes so far, status {incident.status}, severity {incident.severity}"
+    )
+    for evaluation in sorted(brief.evaluations, key=lambda e: e.moment == "latest"):
+        yield describe_evaluation(evaluation)
+    total = len(brief.events[:MAX_EVENTS])
+    for attribute in NAMED:
+        counted = ", ".join(f"{value} in {count}" for value, count in dominant(brief, attribute))
+        if counted:
+            yield f"{attribute}: {counted} of {total} representative events (a sample, not a count of all)"
+    deploy = last_deploy(brief)
+    if deploy is not None:
+        gap = (incident.opened_at - deploy.occurred_at).total_seconds() / 60
+        yield f"release {release_of(deploy)} was deployed {number(gap)} minutes before the incident opened"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def _cut(text: str, longest: int = MAX_VALUE_CHARS) -> str:
+    line = FORGED_CITATION.sub("(", " ".join(text.split()))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
