@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from signals.domain.queries import InvalidQuery
 from signals.errors import DependencyUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -78,6 +79,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(InvalidQuery, _invalid_query)
     app.add_exception_handler(DependencyUnavailable, _dependency_unavailable)
     app.add_exception_handler(Exception, _crash)
 
@@ -106,6 +108,12 @@ def _invalid_request(_: Request, error: Exception) -> Response:
     first = faults[0]
     detail = f"{first['field'] or 'The body'}: {first['message']}."
     return problem_response(Problem(400, "invalid_request", detail, members={"errors": faults}))
+
+
+def _invalid_query(_: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidQuery)
+    members = {"parameter": error.parameter}
+    return problem_response(Problem(400, "invalid_query", f"{error}.", members=members))
 
 
 def _dependency_unavailable(request: Request, error: Exception) -> Response:

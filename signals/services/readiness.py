@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import structlog
 from psycopg_pool import ConnectionPool
@@ -19,6 +19,7 @@ from signals.errors import DependencyUnavailable
 from signals.store import workers
 from signals.store.workers import Worker
 
+POSTGRES: Final = "postgresql"
 CHECK_S: Final = 2.0  # how long an answer waits for slow servers
 REUSE_S: Final = 1.0  # an answer is given again for this long: the endpoint is open to anybody
 STALE_S: Final = 15.0  # a consumer reports every few seconds
@@ -56,22 +57,22 @@ class Readiness:
 
 
 class CheckingReadiness:
-    """Checks `servers` and the consumers named `expected`, all at once and within `CHECK_S`."""
+    """Checks PostgreSQL, `servers` and the consumers named `expected`, at once and within `CHECK_S`."""
 
     def __init__(
         self, pool: ConnectionPool[Connection], servers: Mapping[str, Check], expected: Sequence[str]
     ) -> None:
         self._pool = pool
-        self._servers = servers
+        self._checks: dict[str, Check] = {POSTGRES: self._read_workers, **servers}
         self._expected = tuple(expected)
-        self._threads = ThreadPoolExecutor(max_workers=len(servers) + 1, thread_name_prefix="readiness")
+        self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="readiness")
         self._lock = threading.Lock()
         self._pending: dict[str, Future[DependencyState]] = {}
-        self._pending_workers: Future[Sequence[Worker]] | None = None
+        self._reported: Mapping[str, Worker] = {}
         self._answer: tuple[float, Readiness] | None = None
 
     def check(self) -> Readiness:
-        """Return the state of every part; raises nothing that a part may raise."""
+        """Return the state of every part; a part that fails is a state, not an exception."""
         with self._lock:
             if self._answer and time.monotonic() - self._answer[0] < REUSE_S:
                 return self._answer[1]
@@ -84,39 +85,24 @@ class CheckingReadiness:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self) -> Readiness:
-        for name, check in self._servers.items():
+        for name, check in self._checks.items():
             if name not in self._pending:
                 self._pending[name] = self._threads.submit(_timed, name, check)
-        if self._pending_workers is None:
-            self._pending_workers = self._threads.submit(self._list_workers)
-        everything: list[Future[Any]] = [*self._pending.values(), self._pending_workers]
-        wait(everything, timeout=CHECK_S)
-        dependencies = [self._dependency(name) for name in self._servers]
-        actors = self._actors()
+        wait(self._pending.values(), timeout=CHECK_S)
+        dependencies = [self._dependency(name) for name in self._checks]
+        reported = self._reported if dependencies[0].state == "ok" else None
+        actors = [ExpectedActor(name=name, state=_actor_state(reported, name)) for name in self._expected]
         ready = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
         return Readiness(ready=ready, dependencies=dependencies, actors=actors)
 
     def _dependency(self, name: str) -> DependencyState:
-        future = self._pending[name]
-        if not future.done():
+        if not self._pending[name].done():
             return DependencyState(name=name, state="timeout", latency_ms=None)
         return self._pending.pop(name).result()
 
-    def _actors(self) -> list[ExpectedActor]:
-        future = self._pending_workers
-        if future is None or not future.done():
-            return [ExpectedActor(name=name, state="unknown") for name in self._expected]
-        self._pending_workers = None
-        try:
-            reported = {worker.name: worker for worker in future.result()}
-        except DependencyUnavailable as error:
-            log.warning("actors unknown", dependency=error.dependency)
-            return [ExpectedActor(name=name, state="unknown") for name in self._expected]
-        return [ExpectedActor(name=name, state=_actor_state(reported.get(name))) for name in self._expected]
-
-    def _list_workers(self) -> Sequence[Worker]:
+    def _read_workers(self) -> None:
         with transaction(self._pool) as connection:
-            return workers.list_all(connection)
+            self._reported = {worker.name: worker for worker in workers.list_all(connection)}
 
 
 def _timed(name: str, check: Check) -> DependencyState:
@@ -129,7 +115,10 @@ def _timed(name: str, check: Check) -> DependencyState:
     return DependencyState(name=name, state="ok", latency_ms=round((time.monotonic() - started) * 1000, 1))
 
 
-def _actor_state(worker: Worker | None) -> ActorState:
+def _actor_state(reported: Mapping[str, Worker] | None, name: str) -> ActorState:
+    if reported is None:
+        return "unknown"
+    worker = reported.get(name)
     if worker is None:
         return "missing"
     return "stale" if worker.age_s > STALE_S else worker.state

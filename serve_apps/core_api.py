@@ -1,0 +1,82 @@
+"""core-api: the application, and the replica that hosts it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Final
+
+from fastapi import FastAPI
+from ray import serve
+
+from serve_apps.core_routes import CoreResources, router
+from serve_apps.openapi import describe_both_apis
+from serve_apps.problems import answer_with_problems
+from signals.clients.kafka import connection as kafka
+from signals.clients.opensearch import connection as opensearch
+from signals.clients.opensearch.search import EventSearch
+from signals.clients.postgres import open_pool
+from signals.logs import configure_logs
+from signals.services.authenticating import Authenticating
+from signals.services.investigating import Investigating
+from signals.services.readiness import CheckingReadiness
+from signals.services.searching import Searching
+from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings, RuntimeSettings
+
+CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
+
+
+def build_core_api(resources: CoreResources) -> FastAPI:
+    """Build the application; its document describes ingest-api as well."""
+    app = FastAPI(title="Customer Signals Copilot", redoc_url=None, redirect_slashes=False)
+    app.state.resources = resources
+    app.include_router(router)
+    answer_with_problems(app)
+    describe_both_apis(app)
+    return app
+
+
+def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> CoreResources:
+    """Open what the routes need, as the environment says; `stack` closes it.
+
+    Raises:
+        SettingsError: naming the variable at fault.
+    """
+    kafka_settings = KafkaSettings.from_env()
+    pool = stack.enter_context(open_pool(PostgresSettings.from_env(), size=CONNECTIONS))
+    client = stack.enter_context(
+        opensearch.open_client(OpenSearchSettings.from_env(), connections=CONNECTIONS)
+    )
+    readiness = CheckingReadiness(
+        pool,
+        {
+            "kafka": partial(kafka.check_reachable, kafka_settings),
+            "opensearch": partial(opensearch.check_reachable, client),
+        },
+        expected_actors,
+    )
+    stack.callback(readiness.close)
+    return CoreResources(
+        authenticating=Authenticating(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
+        investigating=Investigating(pool),
+        searching=Searching(EventSearch(client)),
+        readiness=readiness,
+    )
+
+
+@serve.deployment(
+    name="core-api", max_ongoing_requests=100, max_queued_requests=200, graceful_shutdown_timeout_s=10
+)
+@serve.ingress()
+class CoreApi:
+    """The replica that hosts the application: it opens what the routes need in its own process."""
+
+    def __init__(self, expected_actors: Sequence[str]) -> None:
+        configure_logs()
+        self._stack = ExitStack()
+        self._resources = open_core_resources(self._stack, expected_actors)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it
+        return build_core_api(self._resources)
+
+    def __del__(self) -> None:
+        self._stack.close()

@@ -1,0 +1,242 @@
+"""The routes of core-api: parse, authenticate, call, answer. What an answer means is decided in services."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response, Security
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from serve_apps.bearer import api_key, require
+from serve_apps.bodies import read_body
+from serve_apps.problems import Problem
+from shared_types import Environment, Tenancy
+from signals.domain import cursors
+from signals.domain.api_keys import Scope
+from signals.domain.search import MAX_FILTERS_TEXT, MAX_PAIRS, MAX_TEXT
+from signals.services.authenticating import Authenticating
+from signals.services.investigating import IncidentDetail, IncidentPage, Investigating, ListRequest, Outcome
+from signals.services.readiness import CheckingReadiness, Readiness
+from signals.services.searching import Searching, SearchPage, SearchRequest
+from signals.store.incident_views import Status
+
+MAX_PAGE: Final = 200
+MAX_INSTANT_TEXT: Final = 64
+MAX_PATCH_BYTES: Final = 4096
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreResources:
+    """What the routes need; opened by whoever hosts the app."""
+
+    authenticating: Authenticating
+    investigating: Investigating
+    searching: Searching
+    readiness: CheckingReadiness
+
+
+class StatusChange(BaseModel):
+    """The body of a status change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[str, Field(max_length=64, description="open, investigating or resolved")]
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Welcome(BaseModel):
+    """Where to look."""
+
+    name: str = "Customer Signals Copilot"
+    documentation: str = "/docs"
+    openapi: str = "/openapi.json"
+    readiness: str = "/readyz"
+
+
+async def _resources(request: Request) -> CoreResources:
+    resources = request.app.state.resources
+    assert isinstance(resources, CoreResources)
+    return resources
+
+
+Core = Annotated[CoreResources, Depends(_resources)]
+
+
+async def _reader(
+    request: Request,
+    core: Core,
+    _: Annotated[object, Security(HTTPBearer(scheme_name="API key", auto_error=False))],
+) -> Tenancy:
+    key = api_key(request.headers)
+    verdict = core.authenticating.check_cached(key)
+    if verdict is None:
+        verdict = await run_in_threadpool(core.authenticating.check, key)
+    return require(verdict, Scope.READ).tenancy
+
+
+def _blank_as_absent(value: object) -> object:
+    return None if value == "" else value
+
+
+Reader = Annotated[Tenancy, Depends(_reader)]
+BLANK = BeforeValidator(_blank_as_absent)
+Instant = Annotated[
+    str | None,
+    BLANK,
+    Query(max_length=MAX_INSTANT_TEXT, description="RFC 3339 with its offset; write + as %2B"),
+]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[
+    str | None, BLANK, Query(max_length=cursors.MAX_LENGTH, description="next_cursor of the page before")
+]
+ProjectId = Annotated[
+    str | None, BLANK, Query(max_length=64, description="the key's own project; others are refused")
+]
+
+
+def _check_project(reader: Tenancy, project_id: str | None) -> None:
+    if project_id not in (None, reader.project_id):
+        raise Problem(403, "other_project", "This key reads its own project only; leave project_id out.")
+
+
+async def _incident_id(incident_id: str) -> UUID:
+    try:
+        return UUID(incident_id)
+    except ValueError as error:
+        raise _no_such_incident() from error
+
+
+def _no_such_incident() -> Problem:
+    return Problem(404, "no_such_incident", "Your project has no incident with this id.")
+
+
+async def _status_change(request: Request, _: Reader) -> StatusChange:
+    body = await read_body(request, MAX_PATCH_BYTES)
+    try:
+        return StatusChange.model_validate_json(body)
+    except ValidationError as error:
+        detail = 'Send JSON like {"status": "investigating"}.'
+        raise Problem(400, "invalid_body", detail) from error
+
+
+@router.get("/", tags=["about"])
+async def welcome() -> Welcome:
+    """Say where to look."""
+    return Welcome()
+
+
+@router.get("/healthz", tags=["about"])
+async def healthz() -> Liveness:
+    """Answer as long as the process lives; asks no server."""
+    return Liveness()
+
+
+@router.get("/readyz", tags=["about"], responses={503: {"model": Readiness}})
+def readyz(core: Core, response: Response) -> Readiness:
+    """Name every server and every expected consumer with its state; 503 unless all are well."""
+    readiness = core.readiness.check()
+    response.status_code = 200 if readiness.ready else 503
+    return readiness
+
+
+@router.get("/v1/incidents", tags=["incidents"])
+def list_incidents(
+    reader: Reader,
+    core: Core,
+    project_id: ProjectId = None,
+    env: Annotated[Environment | None, BLANK, Query()] = None,
+    status: Annotated[Status | None, BLANK, Query()] = None,
+    since: Instant = None,
+    until: Instant = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> IncidentPage:
+    """List the project's incidents, newest opening first; since and until select those active between."""
+    _check_project(reader, project_id)
+    request = ListRequest(
+        environment=env and env.value, status=status, since=since, until=until, limit=limit, cursor=cursor
+    )
+    return core.investigating.page(reader, request)
+
+
+@router.get("/v1/incidents/{incident_id}", tags=["incidents"])
+def get_incident(
+    reader: Reader, core: Core, incident_id: Annotated[UUID, Depends(_incident_id)]
+) -> IncidentDetail:
+    """Return one incident: why it fired, its chart, representative events, AI jobs, latest summary."""
+    detail = core.investigating.detail(reader, incident_id)
+    if detail is None:
+        raise _no_such_incident()
+    return detail
+
+
+@router.patch(
+    "/v1/incidents/{incident_id}",
+    tags=["incidents"],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": StatusChange.model_json_schema()}},
+        }
+    },
+)
+def change_status(
+    reader: Reader,
+    core: Core,
+    incident_id: Annotated[UUID, Depends(_incident_id)],
+    change: Annotated[StatusChange, Depends(_status_change)],
+) -> IncidentDetail:
+    """Set an incident's status. There are two scopes only, so a read key may do this."""
+    outcome = core.investigating.set_status(reader, incident_id, change.status)
+    if outcome != "changed":
+        raise _refused(outcome)
+    return get_incident(reader, core, incident_id)
+
+
+def _refused(outcome: Outcome) -> Problem:
+    if outcome == "unknown_incident":
+        return _no_such_incident()
+    detail = {
+        "unknown_status": "The status is one of open, investigating, resolved.",
+        "stale": "Somebody changed the status meanwhile; read the incident again.",
+        "another_open": "A newer incident of the same fingerprint is not resolved; work on that one.",
+    }[outcome]
+    return Problem(409, outcome, detail)
+
+
+@router.get("/v1/search/events", tags=["events"])
+def search_events(
+    reader: Reader,
+    core: Core,
+    q: Annotated[
+        str | None,
+        BLANK,
+        Query(max_length=MAX_TEXT, description='words (all must occur), "phrases", -not, prefix*, a | b'),
+    ] = None,
+    filters: Annotated[
+        list[Annotated[str, Field(max_length=MAX_FILTERS_TEXT)]],
+        Query(
+            max_length=MAX_PAIRS,
+            description='key:value pairs, like `severity:error,route:"/a b",status_code:>=500`; '
+            "repeat a key for alternatives; ranges like `occurred_at:[2025-12-27T10:00:00Z TO *]`",
+        ),
+    ] = [],  # noqa: B006  # FastAPI copies defaults
+    project_id: ProjectId = None,
+    since: Instant = None,
+    until: Instant = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> SearchPage:
+    """Search the project's events, newest first; facets and histogram come with the first page."""
+    _check_project(reader, project_id)
+    request = SearchRequest(text=q, filters=filters, since=since, until=until, limit=limit, cursor=cursor)
+    return core.searching.search(reader, request)
