@@ -14,14 +14,20 @@ MAX_TITLE_CHARS: Final = 120  # guess: one line of an incident list
 MAX_TEXT_CHARS: Final = 1_000  # guess: a paragraph
 MAX_ITEMS: Final = 12  # guess: nobody on call reads more
 MAX_REASON_CHARS: Final = 200
+REFUSAL: Final = "the model's answer is not the JSON that was asked for: "
 
 
 class InvalidAnswer(Exception):  # noqa: N818  # a verdict, like InvalidEvent
     """The model's text is not the JSON that was asked for; another attempt may be."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the model's answer is not the JSON that was asked for: {reason}")
+        super().__init__(REFUSAL + reason)
         self.reason = reason
+
+
+def correction_of(last_error: str | None) -> str | None:
+    """Return what to correct when a job's last error is a refused answer, else None."""
+    return last_error.removeprefix(REFUSAL) if last_error and last_error.startswith(REFUSAL) else None
 
 
 def tidy(text: str, longest: int) -> str:

@@ -1,0 +1,142 @@
+"""The door to the model: one call of an OpenAI-compatible server, and what a failed one means.
+
+It never retries by itself, and never logs prompts, answers or keys.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx2  # openai's own transport: while a body streams in, openai lets its errors through
+from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAI
+from openai.types.chat import ChatCompletion
+from pydantic import ValidationError
+
+from signals.domain.summary.prompt import Prompt
+from signals.settings import ModelSettings
+
+MAX_RESPONSE_BYTES: Final = 1_048_576  # guess: a hundred times a useful answer
+MAX_ANSWER_TOKENS: Final = 1_500  # guess: three times a useful answer
+TEMPERATURE: Final = 0.2  # guess: sober, yet a retry of a refused answer is not the same answer
+
+# A later attempt may succeed: request timeout, conflict, too early, too many requests, any 5xx.
+RETRIED_STATUSES: Final = frozenset({408, 409, 425, 429})
+
+ADVICE: Final = {
+    401: ("GRADIENT_API_KEY", "set it to a valid model access key"),
+    403: ("GRADIENT_API_KEY", "set it to a key that may use this model"),
+    404: ("GRADIENT_MODEL", "set it to a model that GRADIENT_BASE_URL serves, and check that URL"),
+}
+
+
+class ModelUnavailable(Exception):  # noqa: N818  # reads as the state it names
+    """The model did not answer this time: try again later, not before `retry_after`."""
+
+    def __init__(self, reason: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(f"the model is unavailable: {reason}")
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class ModelRefused(Exception):  # noqa: N818
+    """The model will refuse every such call: `variable` must be set to something else first."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"check {variable}: {reason}")
+        self.variable = variable
+        self.reason = reason
+
+
+class Model:
+    """One model behind one base URL; may be called from several threads at once."""
+
+    def __init__(self, client: OpenAI, name: str, *, timeout_s: float) -> None:
+        self.name = name
+        self._client = client
+        self._timeout_s = timeout_s
+
+    def complete(self, prompt: Prompt) -> str:
+        """Ask once and return the answer's text, empty when the model said nothing.
+
+        Raises:
+            ModelUnavailable: retry later (408, 409, 425, 429, 5xx, timeout, connection, not the protocol).
+            ModelRefused: never retry (any other 4xx).
+        """
+        try:
+            body = self._post(prompt)
+            choices = ChatCompletion.model_validate_json(body).choices
+        except (APITimeoutError, httpx2.TimeoutException) as error:
+            raise ModelUnavailable(f"no answer within {self._timeout_s:g} s") from error
+        except (APIConnectionError, httpx2.HTTPError) as error:
+            raise ModelUnavailable("the connection failed") from error
+        except APIStatusError as error:
+            raise _sorted(error) from error
+        except ValidationError as error:
+            raise ModelUnavailable("it answered 200 with something that is no chat completion") from error
+        return (choices[0].message.content or "") if choices else ""
+
+    def _post(self, prompt: Prompt) -> bytes:
+        deadline = time.monotonic() + self._timeout_s
+        body = bytearray()
+        with self._client.chat.completions.with_streaming_response.create(
+            model=self.name,
+            messages=[
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.user},
+            ],
+            temperature=TEMPERATURE,
+            max_tokens=MAX_ANSWER_TOKENS,
+        ) as response:
+            # The transport's timeout is per read: a server that drips bytes would hold us for ever.
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > MAX_RESPONSE_BYTES:
+                    raise ModelUnavailable(f"its answer is larger than {MAX_RESPONSE_BYTES} bytes")
+                if time.monotonic() > deadline:
+                    raise ModelUnavailable(f"no whole answer within {self._timeout_s:g} s")
+        return bytes(body)
+
+
+@contextmanager
+def open_model(settings: ModelSettings) -> Iterator[Model | None]:
+    """Open the configured model in this process; None when no key is set."""
+    # A key from a mounted file often ends in a newline, which no header can carry.
+    key = settings.gradient_api_key.get_secret_value().strip() if settings.gradient_api_key else ""
+    if not key:
+        yield None
+        return
+    with OpenAI(
+        api_key=key,
+        base_url=settings.gradient_base_url,
+        timeout=settings.signals_ai_timeout_s,
+        max_retries=0,
+    ) as client:
+        yield Model(client, settings.gradient_model, timeout_s=settings.signals_ai_timeout_s)
+
+
+def _sorted(error: APIStatusError) -> ModelUnavailable | ModelRefused:
+    """Sort a status by duty. The body stays out of the text: servers quote keys and prompts in it."""
+    status = error.status_code
+    if status in RETRIED_STATUSES or status >= 500:
+        return ModelUnavailable(f"it answered {status}", _retry_after(error.response.headers))
+    variable, advice = ADVICE.get(
+        status, ("GRADIENT_MODEL", "the server does not accept the request for this model")
+    )
+    return ModelRefused(variable, f"the model's server answered {status}; {advice}")
+
+
+def _retry_after(headers: httpx2.Headers) -> timedelta | None:
+    """Read `Retry-After` in seconds or as a date, which is compared with the server's own `Date`.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return timedelta(seconds=min(int(value[:9]), 86_400))
+    try:
+        return max(timedelta(), parsedate_to_datetime(value) - parsedate_to_datetime(headers["date"]))
+    except (ValueError, TypeError, KeyError):
+        return None  # absent or unreadable: our own backoff decides

@@ -1,0 +1,64 @@
+"""What a summary reads of an incident, and the title that it gives it."""
+
+from collections.abc import Sequence
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from signals.clients.postgres import Connection
+from signals.domain.summary.brief import BriefEvent, BriefIncident, Evaluation
+
+INCIDENT: LiteralString = """
+SELECT id AS incident_id, org_id, project_id, environment, fingerprint, status, severity,
+       coalesce(title, '') AS title, opened_at, last_seen_at
+FROM incidents
+WHERE id = %(incident_id)s
+"""
+
+
+def incident(connection: Connection, incident_id: UUID) -> BriefIncident:
+    """Return the incident's record; a job's foreign key says that it exists."""
+    with connection.cursor(row_factory=class_row(BriefIncident)) as cursor:
+        found = cursor.execute(INCIDENT, {"incident_id": incident_id}).fetchone()
+    assert found is not None
+    return found
+
+
+EVALUATIONS: LiteralString = """
+SELECT moment, rule, minute_at, count, baseline, threshold
+FROM pipeline.incident_evaluations
+WHERE incident_id = %(incident_id)s
+ORDER BY minute_at
+"""
+
+
+def evaluations(connection: Connection, incident_id: UUID) -> Sequence[Evaluation]:
+    """Return the rule's numbers at the opening and at the latest firing."""
+    with connection.cursor(row_factory=class_row(Evaluation)) as cursor:
+        return cursor.execute(EVALUATIONS, {"incident_id": incident_id}).fetchall()
+
+
+EVENTS: LiteralString = """
+SELECT event_id, occurred_at, event_type, severity, coalesce(attributes_json, '{}') AS attributes
+FROM incident_events
+WHERE incident_id = %(incident_id)s
+ORDER BY occurred_at DESC, id DESC
+LIMIT %(limit)s
+"""
+
+
+def newest_events(connection: Connection, incident_id: UUID, *, limit: int) -> Sequence[BriefEvent]:
+    """Return the incident's newest representative events, newest first."""
+    with connection.cursor(row_factory=class_row(BriefEvent)) as cursor:
+        return cursor.execute(EVENTS, {"incident_id": incident_id, "limit": limit}).fetchall()
+
+
+RETITLE: LiteralString = """
+UPDATE incidents SET title = %(title)s WHERE id = %(incident_id)s AND %(title)s <> ''
+"""
+
+
+def retitle(connection: Connection, incident_id: UUID, title: str) -> int:
+    """Give the incident a new title; an empty one changes nothing."""
+    return connection.execute(RETITLE, {"incident_id": incident_id, "title": title}).rowcount
