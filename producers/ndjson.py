@@ -1,0 +1,133 @@
+"""Reads recorded events, one JSON object a line, and moves them in time.
+
+Files are read twice (survey, then plan), never held in memory.
+"""
+
+import heapq
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from producers.plan import Planned
+from producers.shop import rfc3339
+
+# The key says whose events they are, and ingest-api when they came.
+_DROPPED: Final = ("received_at", "org_id", "project_id")
+_ID_NAMESPACE: Final = uuid.UUID("8b1f0a3e-5a0e-5d0b-9b1e-6f1f6a3a7c11")  # arbitrary, fixed for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded event and the file and line it stands on."""
+
+    occurred_at: datetime
+    origin: str
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that is no event; `reason` says why, without repeating it."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the files hold: instants of the first and last event, and the lines that are none."""
+
+    events: int
+    first_at: datetime | None
+    last_at: datetime | None
+    malformed: list[Malformed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How the recording is replayed.
+
+    `speed` is recorded seconds per second, None as fast as possible. `shift` moves every instant; None
+    leaves instants and ids as recorded.
+    """
+
+    first_at: datetime
+    speed: float | None
+    shift: timedelta | None
+
+
+def survey(paths: Sequence[Path]) -> Survey:
+    """Read every line once.
+
+    Raises OSError when a file cannot be read.
+    """
+    events, malformed = 0, []
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    for path in paths:
+        for line in _read(path):
+            if isinstance(line, Malformed):
+                malformed.append(line)
+                continue
+            events += 1
+            first_at = line.occurred_at if first_at is None else min(first_at, line.occurred_at)
+            last_at = line.occurred_at if last_at is None else max(last_at, line.occurred_at)
+    return Survey(events, first_at, last_at, malformed)
+
+
+def replay(paths: Sequence[Path], course: Course) -> Iterator[Planned]:
+    """Yield the events of all files merged by instant; malformed lines are left out."""
+    recordings = [_recorded(path) for path in paths]
+    for recorded in heapq.merge(*recordings, key=lambda recorded: recorded.occurred_at):
+        elapsed = (recorded.occurred_at - course.first_at).total_seconds()
+        due_s = 0.0 if course.speed is None else elapsed / course.speed
+        yield Planned(due_s, orjson.dumps(moved(recorded, course.shift)))
+
+
+def moved(recorded: Recorded, shift: timedelta | None) -> dict[str, Any]:
+    """Return the event as it is sent.
+
+    Shifted events get an id derived from the recorded one and the shift: a repeated request is still
+    recognized, a second replay counts anew. An event without id gets one from its file and line.
+    """
+    event = {name: value for name, value in recorded.event.items() if name not in _DROPPED}
+    event_id = event.get("event_id") or str(uuid.uuid5(_ID_NAMESPACE, recorded.origin))
+    if shift is None:
+        return {**event, "event_id": event_id}
+    shifted_id = uuid.uuid5(_ID_NAMESPACE, f"{event_id} {shift.total_seconds()}")
+    return {**event, "event_id": str(shifted_id), "occurred_at": rfc3339(recorded.occurred_at + shift)}
+
+
+def _recorded(path: Path) -> Iterator[Recorded]:
+    return (line for line in _read(path) if isinstance(line, Recorded))
+
+
+def _read(path: Path) -> Iterator[Recorded | Malformed]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield _parse(line, f"{path.name}:{number}")
+
+
+def _parse(line: bytes, origin: str) -> Recorded | Malformed:
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return Malformed(origin, "no JSON")
+    if not isinstance(event, dict):
+        return Malformed(origin, "no JSON object")
+    try:
+        occurred_at = datetime.fromisoformat(str(event.get("occurred_at")))
+    except ValueError:
+        return Malformed(origin, "occurred_at is missing or no timestamp")
+    if occurred_at.tzinfo is None:
+        return Malformed(origin, "occurred_at has no offset")
+    try:
+        return Recorded(occurred_at.astimezone(UTC), origin, event)
+    except OverflowError:
+        return Malformed(origin, "occurred_at is out of range")

@@ -1,0 +1,106 @@
+"""`signals-replay`: send recorded events (NDJSON) to ingest-api at a chosen speed."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, usage_error
+from producers.ndjson import Course, Survey, replay, survey
+from producers.sending import Pace
+from producers.tally import Tally
+
+_MALFORMED_SHOWN: Final = 20
+
+_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+class Rebase(StrEnum):
+    """Whether recorded instants are moved to the present."""
+
+    NOW = "now"
+    NONE = "none"
+
+
+def parse_speed(text: str) -> float:
+    """Read a time warp factor; 0 or `max` mean as fast as possible, which is 0.
+
+    Raises typer.BadParameter.
+    """
+    try:
+        speed = 0.0 if text == "max" else float(text.removesuffix("x"))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no factor; write 60, 1.5 or max.") from error
+    if not 0.0 <= speed < float("inf"):
+        raise typer.BadParameter("The factor must be 0 (as fast as possible) or more.")
+    return speed
+
+
+def plan_course(found: Survey, speed: float, rebase: Rebase, now: datetime) -> Course:
+    """Decide pace and shift: rebased, the last event occurs at the moment it is sent."""
+    if found.first_at is None or found.last_at is None:
+        return Course(first_at=now, speed=None, shift=None)
+    span = found.last_at - found.first_at
+    if rebase is Rebase.NONE:
+        shift = None
+    else:
+        # In slow motion the end lies far ahead; ingest-api would refuse events of the future.
+        takes = span / speed if speed >= 1 else timedelta()
+        last_at = now + takes
+        shift = last_at.replace(microsecond=last_at.microsecond // 1000 * 1000) - found.last_at
+    return Course(first_at=found.first_at, speed=speed or None, shift=shift)
+
+
+@_app.command(epilog=KEY_HELP)
+def replay_files(
+    files: Annotated[list[Path], typer.Argument(help="NDJSON files, merged by occurred_at.")],
+    speed: Annotated[
+        float,
+        typer.Option(parser=parse_speed, metavar="FACTOR", help="Recorded seconds per second; 0 or max."),
+    ] = "60",  # type: ignore[assignment]  # the parser makes it a number
+    rebase: Annotated[
+        Rebase,
+        typer.Option(
+            help="now: the last event occurs when it is sent. none: keep recorded instants and ids."
+        ),
+    ] = Rebase.NOW,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Requests under way at once; 1 keeps the recorded order.")
+    ] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, max=1000, help="Events per request at most.")] = 500,
+    ingest_url: Annotated[
+        str, typer.Option(envvar="INGEST_API_URL", help="Base URL of ingest-api.")
+    ] = DEFAULT_URL,
+    report: Annotated[Path | None, typer.Option(help="Write a JSON report to this file.")] = None,
+) -> None:
+    """Replay recorded events.
+
+    With --rebase now every replay makes new events: ids are derived from the recorded id and the shift in
+    time, so a request that is repeated after a fault is still recognized, but a second replay counts
+    again. With --rebase none ids stay, and a second replay changes nothing. org_id, project_id and
+    received_at of the recording are dropped: the key says whose events they are. Lines that are no event
+    are named, counted and left out.
+    """
+    target = endpoint(ingest_url)
+    try:
+        found = survey(files)
+    except OSError as error:
+        usage_error(f"Cannot read {error.filename}: {error.strerror}.")
+    for line in found.malformed[:_MALFORMED_SHOWN]:
+        typer.echo(f"{line.origin}: {line.reason}", err=True)
+    if len(found.malformed) > _MALFORMED_SHOWN:
+        typer.echo(f"... and {len(found.malformed) - _MALFORMED_SHOWN} lines more", err=True)
+    now = datetime.now(UTC)
+    course = plan_course(found, speed, rebase, now)
+    run = {"tool": "signals-replay", "files": " ".join(path.name for path in files)}
+    run["started_at"] = now.isoformat(timespec="seconds")
+    pace = Pace(concurrency=concurrency, batch_size=batch_size)
+    tally = Tally(malformed=len(found.malformed))
+    carry_out(replay(files, course), target, pace, tally=tally, run=run, report=report)
+
+
+def main() -> None:
+    """Run the command line."""
+    _app(prog_name="signals-replay")
