@@ -49,23 +49,36 @@ def find(connection: Connection, key_hash: str) -> KeyOwner | None:
 
 INSERT: LiteralString = """
 INSERT INTO project_api_keys (id, project_id, key_hash, created_at)
-VALUES (%(key_id)s, %(project_id)s, %(key_hash)s, now())
+SELECT %(key_id)s, p.id, %(key_hash)s, now()
+FROM projects p
+WHERE p.id = %(project_id)s
 """
 
 
-def insert(connection: Connection, *, key_id: UUID, project_id: str, key_hash: str) -> None:
-    """Store a new key of an existing project."""
-    connection.execute(INSERT, {"key_id": key_id, "project_id": project_id, "key_hash": key_hash})
+def insert(connection: Connection, *, key_id: UUID, project_id: str, key_hash: str) -> bool:
+    """Store a new key; False when there is no such project."""
+    parameters = {"key_id": key_id, "project_id": project_id, "key_hash": key_hash}
+    return connection.execute(INSERT, parameters).rowcount == 1
 
 
 REVOKE: LiteralString = """
-UPDATE project_api_keys SET revoked_at = now() WHERE id = %(key_id)s AND revoked_at IS NULL
+UPDATE project_api_keys k SET revoked_at = now()
+FROM projects p
+WHERE p.id = k.project_id AND k.revoked_at IS NULL
+  AND (k.id = %(key_id)s OR p.id = %(project_id)s OR p.org_id = %(org_id)s)
 """
 
 
-def revoke(connection: Connection, key_id: UUID) -> bool:
-    """Revoke a key; False when it does not exist or was revoked before."""
-    return connection.execute(REVOKE, {"key_id": key_id}).rowcount == 1
+def revoke(
+    connection: Connection,
+    *,
+    key_id: UUID | None = None,
+    project_id: str | None = None,
+    org_id: str | None = None,
+) -> int:
+    """Revoke one key, or all keys of a project or of an organisation; return how many were valid."""
+    parameters = {"key_id": key_id, "project_id": project_id, "org_id": org_id}
+    return connection.execute(REVOKE, parameters).rowcount
 
 
 TOUCH: LiteralString = """

@@ -1,0 +1,106 @@
+"""Creates organisations, projects and keys. A key's text exists only in the answer to its creation."""
+
+import secrets
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import structlog
+from psycopg_pool import ConnectionPool
+from pydantic import TypeAdapter, ValidationError
+
+from shared_types.envelope import TenantId
+from signals.clients.postgres import Connection, transaction
+from signals.domain.api_keys import SECRET_BYTES, Scope, key_hash, key_text
+from signals.store import api_keys, tenancy
+
+_TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
+
+log = structlog.get_logger(__name__)
+
+
+class ProvisioningRefused(Exception):  # noqa: N818  # reads as what happened
+    """What was asked for cannot be created; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedKey:
+    """A new key; `text` is shown once and stored nowhere."""
+
+    key_id: UUID
+    project_id: str
+    scope: Scope
+    text: str = field(repr=False)
+
+
+def create_org(pool: ConnectionPool[Connection], org_id: str, name: str) -> bool:
+    """Create an organisation; False when it exists.
+
+    Raises:
+        ProvisioningRefused: when the id cannot be one.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    _check_id(org_id)
+    with transaction(pool) as connection:
+        return tenancy.insert_org(connection, org_id=org_id, name=name)
+
+
+def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id: str, name: str) -> bool:
+    """Create a project of an existing organisation; False when that very project exists.
+
+    Raises:
+        ProvisioningRefused: when the id cannot be one, is another organisation's, or that is missing.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    _check_id(project_id)
+    with transaction(pool) as connection:
+        if tenancy.insert_project(connection, project_id=project_id, org_id=org_id, name=name):
+            return True
+        existing = next((p for p in tenancy.list_projects(connection) if p.id == project_id), None)
+    if existing is None:
+        raise ProvisioningRefused(f"there is no organisation {org_id}: `signals orgs create {org_id}` first")
+    if existing.org_id != org_id:
+        raise ProvisioningRefused(f"project {project_id} belongs to another organisation; choose another id")
+    return False
+
+
+def issue_key(pool: ConnectionPool[Connection], project_id: str, scope: Scope) -> IssuedKey:
+    """Create a key of an existing project.
+
+    Raises:
+        ProvisioningRefused: when there is no such project.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    text, key_id = key_text(scope, secrets.token_bytes(SECRET_BYTES)), uuid4()
+    with transaction(pool) as connection:
+        stored = api_keys.insert(connection, key_id=key_id, project_id=project_id, key_hash=key_hash(text))
+    if not stored:
+        raise ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
+    log.info("key issued", key_id=str(key_id), project_id=project_id, scope=scope.value)
+    return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
+
+
+def revoke_keys(
+    pool: ConnectionPool[Connection],
+    *,
+    key_id: UUID | None = None,
+    project_id: str | None = None,
+    org_id: str | None = None,
+) -> int:
+    """Revoke one key, or all of a project or an organisation; return how many were valid until now.
+
+    Raises:
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    with transaction(pool) as connection:
+        count = api_keys.revoke(connection, key_id=key_id, project_id=project_id, org_id=org_id)
+    log.info("keys revoked", count=count, project_id=project_id, org_id=org_id)
+    return count
+
+
+def _check_id(tenant_id: str) -> None:
+    try:
+        _TENANT_ID.validate_python(tenant_id)
+    except ValidationError as error:
+        raise ProvisioningRefused(
+            "an id has 1 to 64 letters, digits, dots, dashes and underscores"
+        ) from error

@@ -1,0 +1,91 @@
+"""core-api over real PostgreSQL and OpenSearch, with two tenants that must never meet."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from serve_apps.core_api import build_core_api
+from serve_apps.core_routes import CoreResources
+from shared_types import Envelope, Tenancy
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.connection import Client
+from signals.clients.opensearch.index import Verdict, bulk_create
+from signals.clients.opensearch.search import EventSearch
+from signals.clients.postgres import Connection
+from signals.domain.api_keys import Scope
+from signals.services.authenticating import Authenticating
+from signals.services.investigating import Investigating
+from signals.services.provisioning import create_org, create_project, issue_key
+from signals.services.readiness import Check, CheckingReadiness
+from signals.services.searching import Searching
+from tests.events import TENANCY
+
+OTHER = Tenancy("org_2", "proj_2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The text of one key each."""
+
+    read: str
+    ingest: str
+    other_read: str
+
+
+@pytest.fixture
+def keys(pool: ConnectionPool[Connection]) -> Keys:
+    """Two organisations with a project each, and their keys."""
+    for tenancy in (TENANCY, OTHER):
+        create_org(pool, tenancy.org_id, "An organisation")
+        create_project(pool, tenancy.project_id, org_id=tenancy.org_id, name="A project")
+    return Keys(
+        read=issue_key(pool, TENANCY.project_id, Scope.READ).text,
+        ingest=issue_key(pool, TENANCY.project_id, Scope.INGEST).text,
+        other_read=issue_key(pool, OTHER.project_id, Scope.READ).text,
+    )
+
+
+@contextmanager
+def core_client(
+    pool: ConnectionPool[Connection],
+    opensearch: Client,
+    *,
+    servers: dict[str, Check] | None = None,
+    expected: Iterable[str] = (),
+) -> Iterator[TestClient]:
+    """Serve core-api in this process; a crash becomes a 500, as it would be outside."""
+    readiness = CheckingReadiness(pool, servers or {}, list(expected))
+    resources = CoreResources(
+        authenticating=Authenticating(pool),
+        investigating=Investigating(pool),
+        searching=Searching(EventSearch(opensearch)),
+        readiness=readiness,
+    )
+    with TestClient(build_core_api(resources), raise_server_exceptions=False) as client:
+        yield client
+    readiness.close()
+
+
+@pytest.fixture
+def anonymous(pool: ConnectionPool[Connection], opensearch: Client) -> Iterator[TestClient]:
+    """A client without a key."""
+    with core_client(pool, opensearch) as client:
+        yield client
+
+
+@pytest.fixture
+def reader(anonymous: TestClient, keys: Keys) -> TestClient:
+    """A client with the read key of proj_1."""
+    anonymous.headers["Authorization"] = f"Bearer {keys.read}"
+    return anonymous
+
+
+def index(opensearch: Client, events: Iterable[Envelope]) -> None:
+    """Put events into the index as the indexer would, visible at once."""
+    documents = [(str(event.event_id), event.to_json()) for event in events]
+    assert {item.verdict for item in bulk_create(opensearch, documents)} <= {Verdict.DONE}
+    opensearch.indices.refresh(index=EVENTS_INDEX)
