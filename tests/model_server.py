@@ -1,0 +1,154 @@
+"""A real HTTP server that speaks `/v1/chat/completions`, and does to its callers what the test says.
+
+It answers well unless told otherwise: from the exhibits it was shown, as JSON.
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+DRIP_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What to do with one call. `changes` overrides keys of the good answer, `content` all of it.
+
+    `hangs` never answers, `drips` sends headers and then blanks for ever; both end with the server.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, object] = field(default_factory=dict)
+    content: str | None = None
+    latency_s: float = 0.0
+    hangs: bool = False
+    drips: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call as it arrived."""
+
+    authorization: str
+    model: str
+    system: str
+    user: str
+
+
+@dataclass(slots=True)
+class ModelServer:
+    """The running server: `base_url` for `GRADIENT_BASE_URL`, `calls` so far, `reply` to the next ones."""
+
+    base_url: str
+    calls: list[Call] = field(default_factory=list)
+    reply: Reply = field(default_factory=Reply)
+    script: deque[Reply] = field(default_factory=deque)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def next_reply(self) -> Reply:
+        """Take the next scripted reply, else the standing one."""
+        return self.script.popleft() if self.script else self.reply
+
+
+@contextmanager
+def open_model_server(port: int = 0) -> Iterator[ModelServer]:
+    """Serve on loopback, on a free port unless one is given, until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            system, user = (message["content"] for message in request["messages"])
+            server.calls.append(
+                Call(
+                    authorization=self.headers.get("authorization", ""),
+                    model=request["model"],
+                    system=system,
+                    user=user,
+                )
+            )
+            reply = server.next_reply()
+            if reply.hangs:
+                server.closing.wait()
+                self.close_connection = True
+            elif reply.drips:
+                self._drip()
+            else:
+                server.closing.wait(reply.latency_s)
+                self._answer(reply, user)
+
+        def _answer(self, reply: Reply, user: str) -> None:
+            text = reply.content if reply.content is not None else good_answer(user, reply.changes)
+            body = completion(text) if reply.status == 200 else b'{"error": {"message": "as you wished"}}'
+            self.send_response_only(reply.status)  # a scripted Date must stay the only one
+            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _drip(self) -> None:
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            while not server.closing.wait(DRIP_S):
+                self.wfile.write(b" ")
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True  # the caller gave up or was killed: what these tests are about
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output quiet; `calls` has it all."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    http.daemon_threads = True
+    server = ModelServer(base_url=f"http://127.0.0.1:{http.server_address[1]}/v1")
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        http.shutdown()
+        http.server_close()
+        thread.join()
+
+
+def good_answer(user: str, changes: Mapping[str, object]) -> str:
+    """Answer as a careful model would: every claim quotes an exhibit that it cites."""
+    shown = [json.loads(line) for line in user.splitlines() if line.startswith('{"ref"')]
+    answer = {
+        "title": "Checkout fails: its upstream times out",
+        "impact": "Buyers cannot pay.",
+        "likely_causes": ["The upstream of the checkout is too slow."],
+        "evidence": [f"[{exhibit['ref']}] {exhibit['says']}" for exhibit in shown[:4] + shown[-1:]],
+        "next_steps": ["Look at the upstream."],
+        "confidence": 0.9,
+    }
+    return json.dumps({**answer, **changes})
+
+
+def completion(text: str) -> bytes:
+    """Wrap a text as the protocol's response body."""
+    return json.dumps(
+        {
+            "id": "chatcmpl-test",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "test-model",
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            ],
+        }
+    ).encode()
