@@ -33,7 +33,7 @@ class Recurring:
 
     every_s: float
     make: MakeEvent
-    begin_s: float = 0.0
+    begin_s: float = float("-inf")
     end_s: float = float("inf")
 
 
