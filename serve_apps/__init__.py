@@ -1,0 +1,1 @@
+"""Ray Serve applications: parse, authenticate, call, answer."""

@@ -64,7 +64,11 @@ def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> Cor
 
 
 @serve.deployment(
-    name="core-api", max_ongoing_requests=100, max_queued_requests=200, graceful_shutdown_timeout_s=10
+    name="core-api",
+    max_ongoing_requests=100,
+    max_queued_requests=200,
+    graceful_shutdown_timeout_s=10,
+    ray_actor_options={"num_cpus": 0.1},
 )
 @serve.ingress()
 class CoreApi:

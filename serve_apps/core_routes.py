@@ -90,16 +90,20 @@ def _blank_as_absent(value: object) -> object:
 Reader = Annotated[Tenancy, Depends(_reader)]
 BLANK = BeforeValidator(_blank_as_absent)
 Instant = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=MAX_INSTANT_TEXT)] | None,
     BLANK,
-    Query(max_length=MAX_INSTANT_TEXT, description="RFC 3339 with its offset; write + as %2B"),
+    Query(description="RFC 3339 with its offset; write + as %2B"),
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[
-    str | None, BLANK, Query(max_length=cursors.MAX_LENGTH, description="next_cursor of the page before")
+    Annotated[str, Field(max_length=cursors.MAX_LENGTH)] | None,
+    BLANK,
+    Query(description="next_cursor of the page before"),
 ]
 ProjectId = Annotated[
-    str | None, BLANK, Query(max_length=64, description="the key's own project; others are refused")
+    Annotated[str, Field(max_length=64)] | None,
+    BLANK,
+    Query(description="the key's own project; others are refused"),
 ]
 
 
@@ -218,9 +222,9 @@ def search_events(
     reader: Reader,
     core: Core,
     q: Annotated[
-        str | None,
+        Annotated[str, Field(max_length=MAX_TEXT)] | None,
         BLANK,
-        Query(max_length=MAX_TEXT, description='words (all must occur), "phrases", -not, prefix*, a | b'),
+        Query(description='words (all must occur), "phrases", -not, prefix*, a | b'),
     ] = None,
     filters: Annotated[
         list[Annotated[str, Field(max_length=MAX_FILTERS_TEXT)]],

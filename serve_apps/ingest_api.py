@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 import structlog
@@ -41,6 +41,8 @@ MAX_IDEMPOTENCY_KEY: Final = 256
 
 JSON: Final = frozenset({"application/json", ""})
 JSON_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+
+Decoded = TypeVar("Decoded")
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +121,7 @@ def _content_type(request: Request, allowed: frozenset[str]) -> str:
     return content_type
 
 
-def _decoded[Decoded](decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
+def _decoded(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
     try:
         return decode(body)
     except InvalidEvent as error:
@@ -132,7 +134,9 @@ async def _publish(
 ) -> list[EventResult]:
     idempotency_key = request.headers.get("idempotency-key")
     if idempotency_key is not None and len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
-        raise Problem(400, "idempotency_key_too_long", f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} characters.")
+        raise Problem(
+            400, "idempotency_key_too_long", f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} characters."
+        )
     submission = prepare(events, tenancy, idempotency_key)
     if not submission.records:
         return submission.results
@@ -156,21 +160,23 @@ def _single_answer(result: EventResult) -> Response:
         return _json(202, {"event_id": result.event_id, "status": "accepted"})
     if result.status == "unavailable":
         raise unavailable(result.message or "")
-    raise Problem(
-        422, result.code or "invalid_event", result.message or "", members={"field": result.field}
-    )
+    raise Problem(422, result.code or "invalid_event", result.message or "", members={"field": result.field})
 
 
 def _batch_answer(results: list[EventResult]) -> Response:
     accepted = sum(result.status == "accepted" for result in results)
-    body = {"accepted": accepted, "rejected": len(results) - accepted, "results": [_shown(r) for r in results]}
+    body = {
+        "accepted": accepted,
+        "rejected": len(results) - accepted,
+        "results": [_shown(r) for r in results],
+    }
     if any(result.status == "unavailable" for result in results):
         problem = unavailable("Kafka did not acknowledge all events; send the batch again with the same ids.")
-        raise Problem(
-            problem.status, problem.code, problem.detail, headers=problem.headers, members=body
-        )
+        raise Problem(problem.status, problem.code, problem.detail, headers=problem.headers, members=body)
     if not accepted:
-        raise Problem(422, "nothing_accepted", "No event of this batch is acceptable; see results.", members=body)
+        raise Problem(
+            422, "nothing_accepted", "No event of this batch is acceptable; see results.", members=body
+        )
     return _json(202 if accepted == len(results) else 207, body)
 
 
@@ -199,6 +205,7 @@ async def _flush_last_used(authenticating: Authenticating) -> None:
     max_ongoing_requests=256,
     max_queued_requests=512,
     graceful_shutdown_timeout_s=10,
+    ray_actor_options={"num_cpus": 0.1},
 )
 @serve.ingress()
 class IngestApi:

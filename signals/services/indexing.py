@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
+import orjson
 import structlog
 
 from shared_types import InvalidEvent, parse_envelope
@@ -12,7 +14,7 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer, Record
 from signals.clients.kafka.dead_letters import DeadLetter, bury, not_an_event
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import ItemResult, Verdict, bulk_create
+from signals.clients.opensearch.index import INDEXED_ATTRIBUTES, ItemResult, Verdict, bulk_create
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
 
@@ -25,6 +27,28 @@ FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 8.0
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    """An event on its way into the index; `whole` until OpenSearch has refused it once."""
+
+    event_id: str
+    record: Record
+    source: bytes
+    whole: bool = True
+
+    def reduced(self) -> "_Document":
+        """Return it without what a mapping could refuse; the whole event stays beside it, as text.
+
+        An attribute named `route.x`, for one, clashes with the keyword `route`.
+        """
+        event = orjson.loads(self.source)
+        attributes = {
+            name: value for name, value in event["attributes"].items() if name in INDEXED_ATTRIBUTES
+        }
+        copy = event | {"attributes": attributes, "payload": {}, "original": self.source.decode()}
+        return replace(self, source=orjson.dumps(copy), whole=False)
 
 
 class Indexing:
@@ -79,30 +103,34 @@ class Indexing:
         self._consumer.commit({record.partition: record.offset + 1 for record in records})
         return len(records)
 
-    def _settle(self, documents: Sequence[tuple[str, Record]], dead: list[DeadLetter]) -> None:
+    def _settle(self, documents: Sequence[_Document], dead: list[DeadLetter]) -> None:
         pause_s, retries = FIRST_PAUSE_S, 0
         while documents:
-            results = bulk_create(self._client, [(document_id, r.value) for document_id, r in documents])
-            overloaded = []
+            results = bulk_create(self._client, [(d.event_id, d.source) for d in documents])
+            again: list[_Document] = []
+            overloaded = False
             for document, result in zip(documents, results, strict=True):
                 if result.verdict is Verdict.OVERLOADED:
-                    overloaded.append(document)
+                    overloaded = True
+                    again.append(document)
+                elif result.verdict is Verdict.REFUSED and document.whole:
+                    again.append(document.reduced())
                 elif result.verdict is Verdict.REFUSED:
-                    dead.append(_refused(document[1], result))
-            documents = overloaded
-            if not documents:
-                return
+                    dead.append(_refused(document.record, result))
+            documents = again
+            if not overloaded:
+                continue
             retries += 1
             if retries > RETRIES or self._stopping.wait(pause_s):
                 raise DependencyUnavailable(
-                    "OpenSearch", f"{len(documents)} documents stay refused as overload"
+                    "OpenSearch", f"{len(documents)} documents meet overload again and again"
                 )
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
 
-def _bulks(records: Sequence[Record], dead: list[DeadLetter]) -> Iterator[list[tuple[str, Record]]]:
+def _bulks(records: Sequence[Record], dead: list[DeadLetter]) -> Iterator[list[_Document]]:
     """Cut records into bulks of bounded size; what is no event goes to `dead`."""
-    bulk: list[tuple[str, Record]] = []
+    bulk: list[_Document] = []
     size = 0
     for record in records:
         try:
@@ -113,7 +141,7 @@ def _bulks(records: Sequence[Record], dead: list[DeadLetter]) -> Iterator[list[t
         if bulk and size + len(record.value) > MAX_BULK_BYTES:
             yield bulk
             bulk, size = [], 0
-        bulk.append((event_id, record))
+        bulk.append(_Document(event_id=event_id, record=record, source=record.value))
         size += len(record.value)
     if bulk:
         yield bulk

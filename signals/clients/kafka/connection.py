@@ -29,7 +29,7 @@ def connection_config(settings: KafkaSettings) -> Config:
         "security.protocol": settings.kafka_security_protocol,
         "client.id": "signals",
         "reconnect.backoff.max.ms": 2_000,
-        "log_level": 3,  # errors only: outages are told once, by the caller
+        "log_level": 0,  # outages are told once, by the caller
     }
     if settings.kafka_ca_cert:
         config["ssl.ca.pem"] = ca_pem("KAFKA_CA_CERT", settings.kafka_ca_cert)

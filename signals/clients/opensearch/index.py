@@ -11,7 +11,15 @@ from opensearchpy.exceptions import RequestError
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import OVERLOADED, unavailable_when_down
 
-KEYWORD: Final = {"type": "keyword", "ignore_above": 1024}
+KEYWORD: Final[dict[str, Any]] = {"type": "keyword", "ignore_above": 1024}
+
+INDEXED_ATTRIBUTES: Final[dict[str, dict[str, Any]]] = {
+    "route": KEYWORD,
+    "method": KEYWORD,
+    "error_code": KEYWORD,
+    "release": KEYWORD,
+    "status_code": {"type": "integer", "ignore_malformed": True},
+}
 
 # Unknown attributes stay in the document but become no fields: nobody can make the mapping explode.
 BODY: Final[dict[str, Any]] = {
@@ -29,16 +37,7 @@ BODY: Final[dict[str, Any]] = {
             "event_type": KEYWORD,
             "severity": KEYWORD,
             "message": {"type": "text", "fields": {"keyword": KEYWORD}},
-            "attributes": {
-                "dynamic": False,
-                "properties": {
-                    "route": KEYWORD,
-                    "method": KEYWORD,
-                    "error_code": KEYWORD,
-                    "release": KEYWORD,
-                    "status_code": {"type": "integer", "ignore_malformed": True},
-                },
-            },
+            "attributes": {"dynamic": False, "properties": INDEXED_ATTRIBUTES},
             "payload": {"type": "flat_object"},
         },
     },

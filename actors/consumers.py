@@ -1,0 +1,54 @@
+"""What the consumer actors have in common: a loop started at construction, and short control methods."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from psycopg_pool import ConnectionPool
+
+from actors.loop import ConsumerLoop, OpenSession
+from signals.clients.postgres import Connection, open_pool
+from signals.logs import configure_logs
+from signals.settings import PostgresSettings
+from signals.store.workers import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Progress, not liveness: when the loop last came round, None before its first round."""
+
+    state: str
+    detail: str
+    idle_s: float | None
+
+
+class Consumer:
+    """Base of the consumer actors. Everything is opened here, in the process that uses it."""
+
+    def __init__(self, name: str, kind: Kind, *, connections: int) -> None:
+        configure_logs()
+        self.resources = ExitStack()
+        self.pool: ConnectionPool[Connection] = self.resources.enter_context(
+            open_pool(PostgresSettings.from_env(), size=connections)
+        )
+        self._name = name
+        self._kind = kind
+        self._loop: ConsumerLoop | None = None
+
+    def start(self, open_session: OpenSession) -> None:
+        """Start the loop; the last thing a constructor does."""
+        self._loop = ConsumerLoop(self._name, self._kind, self.pool, open_session)
+
+    def health(self) -> Health:
+        """Say when the loop last came round."""
+        assert self._loop is not None
+        progress = self._loop.progress
+        idle_s = (
+            (datetime.now(UTC) - progress.last_poll_at).total_seconds() if progress.last_poll_at else None
+        )
+        return Health(state=progress.state, detail=progress.detail, idle_s=idle_s)
+
+    def stop(self) -> None:
+        """Ask the loop to end after its current step; a courtesy before the process goes."""
+        assert self._loop is not None
+        self._loop.stop()

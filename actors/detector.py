@@ -1,0 +1,51 @@
+"""The incident engine as a Ray actor."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from actors.consumers import Consumer
+from signals.clients.kafka.publisher import open_publisher
+from signals.services.detecting import Detecting
+from signals.services.housekeeping import resolve_stale_incidents
+from signals.settings import KafkaSettings, RuntimeSettings
+
+
+class _WithHousekeeping:
+    """A detecting session that also resolves stale incidents every few minutes."""
+
+    def __init__(self, detecting: Detecting, actor: "Detector") -> None:
+        self._detecting = detecting
+        self._actor = actor
+        self.owned = detecting.owned
+        self.lag = detecting.lag
+
+    def step(self, timeout_s: float) -> int:
+        handled = self._detecting.step(timeout_s)
+        if time.monotonic() >= self._actor.next_resolve:
+            resolve_stale_incidents(self._actor.pool)
+            self._actor.next_resolve = time.monotonic() + self._actor.runtime.resolve_every_s
+        return handled
+
+
+class Detector(Consumer):
+    """Counts the events of its partitions and keeps their incidents."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "incident-engine", connections=2)
+        self.runtime = RuntimeSettings.from_env()
+        self.next_resolve = 0.0
+        self._kafka = KafkaSettings.from_env()
+        self._publisher = self.resources.enter_context(open_publisher(self._kafka))
+        self.start(self._session)
+
+    @contextmanager
+    def _session(self, _: threading.Event) -> Iterator[_WithHousekeeping]:
+        with Detecting(self._kafka, self.pool, self._publisher, tick_s=self.runtime.tick_s) as detecting:
+            yield _WithHousekeeping(detecting, self)
+
+
+DetectorActor = ray.remote(Detector)

@@ -1,0 +1,34 @@
+"""The indexer as a Ray actor."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from actors.consumers import Consumer
+from signals.clients.kafka.publisher import open_publisher
+from signals.clients.opensearch.connection import open_client
+from signals.clients.opensearch.index import ensure_index
+from signals.services.indexing import Indexing
+from signals.settings import KafkaSettings, OpenSearchSettings
+
+
+class Indexer(Consumer):
+    """Copies the events of its partitions into OpenSearch."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "indexer", connections=1)
+        self._kafka = KafkaSettings.from_env()
+        self._publisher = self.resources.enter_context(open_publisher(self._kafka))
+        self._client = self.resources.enter_context(open_client(OpenSearchSettings.from_env()))
+        self.start(self._session)
+
+    @contextmanager
+    def _session(self, stopping: threading.Event) -> Iterator[Indexing]:
+        ensure_index(self._client)
+        with Indexing(self._kafka, self._client, self._publisher, stopping=stopping) as indexing:
+            yield indexing
+
+
+IndexerActor = ray.remote(Indexer)

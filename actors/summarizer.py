@@ -1,0 +1,81 @@
+"""The ai-worker as a Ray actor."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import ray
+import structlog
+
+from actors.consumers import Consumer
+from signals.clients.kafka import JOBS_TOPIC
+from signals.clients.kafka.consumer import Ownership, PartitionConsumer
+from signals.clients.llm import open_model
+from signals.clients.opensearch.connection import open_client
+from signals.clients.opensearch.deploys import deploys_before
+from signals.errors import DependencyUnavailable
+from signals.services.summarizing import Policy, Summarizing
+from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings
+
+NOTICE_GROUP: Final = "signals-ai-worker"
+NOTICE_POLL_S: Final = 1.0
+RETRY_S: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Summarizer(Consumer):
+    """Turns queued jobs into summaries; woken by notices in Kafka, and polling PostgreSQL anyway."""
+
+    def __init__(self, name: str) -> None:
+        settings = ModelSettings.from_env()
+        super().__init__(name, "ai-worker", connections=settings.signals_ai_concurrency + 3)
+        self._policy = Policy.of(settings)
+        self._kafka = KafkaSettings.from_env()
+        self._model = self.resources.enter_context(open_model(settings))
+        self._search = self.resources.enter_context(open_client(OpenSearchSettings.from_env()))
+        self.start(self._session)
+
+    @contextmanager
+    def _session(self, stopping: threading.Event) -> Iterator[Summarizing]:
+        done = threading.Event()
+        with Summarizing(
+            self.pool,
+            self._model,
+            self._policy,
+            chance=random.random,
+            recent_deploys=partial(deploys_before, self._search),
+        ) as summarizing:
+            listener = threading.Thread(
+                target=self._listen, args=(summarizing, stopping, done), name="job-notices", daemon=True
+            )
+            listener.start()
+            try:
+                yield summarizing
+            finally:
+                done.set()
+                listener.join()
+
+    def _listen(self, summarizing: Summarizing, stopping: threading.Event, done: threading.Event) -> None:
+        """Pass notices on. Without Kafka jobs are only found a little later, so this never gives up."""
+        while not (stopping.is_set() or done.is_set()):
+            try:
+                with PartitionConsumer(
+                    self._kafka,
+                    group=NOTICE_GROUP,
+                    topic=JOBS_TOPIC,
+                    ownership=Ownership(gained=lambda _: {}, lost=lambda _: None),
+                ) as notices:
+                    while not (stopping.is_set() or done.is_set()):
+                        if records := notices.poll(100, NOTICE_POLL_S):
+                            summarizing.wake()
+                            notices.commit({record.partition: record.offset + 1 for record in records})
+            except DependencyUnavailable as error:
+                log.warning("no job notices", reason=error.reason)
+                done.wait(RETRY_S)
+
+
+SummarizerActor = ray.remote(Summarizer)

@@ -1,0 +1,179 @@
+"""From running servers to a running product: schema, topics, index, keys, Ray, applications."""
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from signals.clients.kafka.connection import ensure_topics
+from signals.clients.opensearch.connection import open_client
+from signals.clients.opensearch.index import ensure_index
+from signals.clients.postgres import open_pool, transaction
+from signals.domain.api_keys import Scope, key_hash
+from signals.local import stack
+from signals.local.environment import read_env_file, write_env_file
+from signals.local.errors import LocalStackError
+from signals.local.folder import StackFolder
+from signals.local.ports import HOST
+from signals.local.ray_head import RayHead
+from signals.services import provisioning
+from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
+from signals.store import api_keys
+from signals.store.schema import migrate
+
+DEMO_ORG: Final = "demo"
+DEMO_PROJECT: Final = "shop"
+KEYS: Final = {"PROJECT_API_KEY": Scope.INGEST, "READ_API_KEY": Scope.READ}
+READY_WITHIN_S: Final = 120.0
+LOOK_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningProduct:
+    """Everything up, and where."""
+
+    environment: Mapping[str, str]
+    dashboard_url: str
+    started: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def up(
+    root: Path, *, environ: Mapping[str, str], console: Console, ports: Mapping[str, int] | None = None
+) -> RunningProduct:
+    """Start what is not running, and return when every part says that it is ready.
+
+    Raises:
+        LocalStackError: in one sentence, why not.
+        DependencyUnavailable: when one of the user's own servers breaks off.
+    """
+    wanted = dict(ports or {})
+    servers = stack.up(
+        root, environ=environ, console=console, ports={n: p for n, p in wanted.items() if n in stack.SERVERS}
+    )
+    folder = StackFolder(root=root.resolve())
+    with folder.locked():
+        state = folder.load()
+        assert state is not None
+        os.environ.update(servers.environment)  # what we and Ray's processes read as settings
+        head = RayHead(folder=folder, state=state)
+        was_running = head.process.is_running()
+        notes = [] if was_running else head.choose_ports(wanted)
+        folder.save(state)
+        environment = dict(servers.environment) | prepare(read_env_file(folder.env_path))
+        environment |= {
+            "INGEST_API_URL": head.http_url,
+            "CORE_API_URL": head.http_url,
+            "RAY_ADDRESS": head.address,
+            "RAY_DASHBOARD_URL": head.dashboard_url,
+        }
+        write_env_file(folder.env_path, environment)
+        if not was_running:
+            console.print("starting Ray and the applications …", highlight=False)
+            head.start(environment)
+        try:
+            if not was_running:
+                head.deploy()
+            wait_until_ready(state.ports["http"], head)
+        except BaseException:
+            if not was_running:
+                head.process.stop()
+            raise
+    started = servers.started if was_running else (*servers.started, "ray")
+    return RunningProduct(
+        environment=environment,
+        dashboard_url=head.dashboard_url,
+        started=started,
+        notes=(*servers.notes, *notes),
+    )
+
+
+def down(root: Path) -> tuple[str, ...]:
+    """Stop the applications, Ray and the servers that were started; return the names of what had been running."""
+    folder = StackFolder(root=root.resolve())
+    state = folder.load() if folder.root.exists() else None
+    if state is None:
+        return ()
+    with folder.locked():
+        stopped = RayHead(folder=folder, state=state).process.stop()
+    return (*(("ray",) if stopped else ()), *stack.down(root))
+
+
+def prepare(known: Mapping[str, str]) -> dict[str, str]:
+    """Bring schema, topics and index up to date; return an ingest and a read key of the demo project.
+
+    Keys in `known` are kept while they are valid. Reads the servers' addresses from the environment.
+    """
+    settings = PostgresSettings.from_env()
+    migrate(settings)
+    ensure_topics(KafkaSettings.from_env())
+    with open_client(OpenSearchSettings.from_env()) as client:
+        ensure_index(client)
+    keys = {}
+    with open_pool(settings, size=1) as pool:
+        provisioning.create_org(pool, DEMO_ORG, "Demo")
+        provisioning.create_project(pool, DEMO_PROJECT, org_id=DEMO_ORG, name="Demo shop")
+        for variable, scope in KEYS.items():
+            with transaction(pool) as connection:
+                owner = api_keys.find(connection, key_hash(known.get(variable, "")))
+            valid = owner is not None and not owner.revoked
+            keys[variable] = (
+                known[variable] if valid else provisioning.issue_key(pool, DEMO_PROJECT, scope).text
+            )
+    return keys
+
+
+def wait_until_ready(port: int, head: RayHead) -> None:
+    """Return once `/readyz` says that every part is ready.
+
+    Raises:
+        LocalStackError: when it does not in time, naming the parts that are not ready, or Ray has died.
+    """
+    deadline = time.monotonic() + READY_WITHIN_S
+    while True:
+        missing = unready(port)
+        if not missing:
+            return
+        if not head.process.is_running():
+            raise LocalStackError(f"Ray has died; see {head.process.log_path}")
+        if time.monotonic() > deadline:
+            raise LocalStackError(
+                f"not ready after {READY_WITHIN_S:.0f} s: {', '.join(missing)}; see `signals stack logs ray`"
+            )
+        time.sleep(LOOK_S)
+
+
+def unready(port: int) -> list[str]:
+    """Return the parts that are not ready, empty when all are."""
+    for path in ("/v1/events/healthz", "/readyz"):
+        try:
+            status, body = _get(port, path)
+        except (OSError, http.client.HTTPException):
+            return ["the HTTP port"]
+        if "dependencies" in body:
+            parts = [*body["dependencies"], *body["actors"]]
+            return [f"{p['name']} ({p['state']})" for p in parts if p["state"] not in ("ok", "running")]
+        if status != http.client.OK:
+            return [path]
+    return ["/readyz"]
+
+
+def _get(port: int, path: str) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read()
+    finally:
+        connection.close()
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return answer.status, {}
+    return answer.status, body if isinstance(body, dict) else {}

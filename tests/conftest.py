@@ -1,0 +1,114 @@
+"""Real servers for every test that asks: one set a session, clean state a test."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient
+from psycopg import sql
+from psycopg_pool import ConnectionPool
+from pydantic import SecretStr
+
+from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
+from signals.clients.kafka.connection import ensure_topics
+from signals.clients.kafka.publisher import Publisher, open_publisher
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.connection import Client, open_client
+from signals.clients.opensearch.index import ensure_index
+from signals.clients.postgres import Connection, conninfo, open_pool
+from signals.local.stack import RunningStack, ephemeral
+from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
+from signals.store.schema import migrate
+from tests.waiting import until
+
+TEMPLATE = "signals_template"
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """PostgreSQL, Kafka and OpenSearch on free ports, gone with this process."""
+    with ephemeral(tmp_path_factory.mktemp("servers"), environ=os.environ) as stack:
+        yield stack
+
+
+def _postgres(servers: RunningStack, database: str) -> PostgresSettings:
+    base = servers.environment["DATABASE_URL"].rsplit("/", 1)[0]
+    return PostgresSettings(database_url=SecretStr(f"{base}/{database}"), pg_sslmode="disable")
+
+
+@pytest.fixture(scope="session")
+def template_database(servers: RunningStack) -> PostgresSettings:
+    """A migrated database that no test writes to."""
+    administration = _postgres(servers, "postgres")
+    with psycopg.connect(conninfo(administration), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    settings = _postgres(servers, TEMPLATE)
+    migrate(settings)
+    return settings
+
+
+@pytest.fixture
+def database(servers: RunningStack, template_database: PostgresSettings) -> Iterator[PostgresSettings]:
+    """A database of the test's own, with the schema in place."""
+    assert template_database
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(conninfo(_postgres(servers, "postgres")), autocommit=True) as connection:
+        names = {"name": sql.Identifier(name), "template": sql.Identifier(TEMPLATE)}
+        connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+        yield _postgres(servers, name)
+        connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@pytest.fixture
+def pool(database: PostgresSettings) -> Iterator[ConnectionPool[Connection]]:
+    """A pool on the test's own database."""
+    with open_pool(database, size=4) as pool:
+        yield pool
+
+
+@pytest.fixture
+def kafka(servers: RunningStack) -> KafkaSettings:
+    """Kafka with empty topics."""
+    settings = KafkaSettings(
+        kafka_brokers=servers.environment["KAFKA_BROKERS"],
+        kafka_group_protocol="consumer",
+        signals_partitions=3,
+    )
+    admin = AdminClient({"bootstrap.servers": settings.kafka_brokers})
+    ours = {RAW_TOPIC, JOBS_TOPIC, DLQ_TOPIC}
+    if existing := ours & set(admin.list_topics(timeout=10).topics):
+        for deletion in admin.delete_topics(list(existing)).values():
+            deletion.result(timeout=10)
+        until(lambda: not ours & set(admin.list_topics(timeout=10).topics))
+    groups = [group.group_id for group in admin.list_consumer_groups().result(timeout=10).valid or []]
+    if groups:
+        for deletion in admin.delete_consumer_groups(groups).values():
+            deletion.result(timeout=10)
+    ensure_topics(settings)
+    return settings
+
+
+@pytest.fixture
+def publisher(kafka: KafkaSettings) -> Iterator[Publisher]:
+    """A publisher on the test's Kafka."""
+    with open_publisher(kafka) as publisher:
+        yield publisher
+
+
+@pytest.fixture
+def opensearch(servers: RunningStack) -> Iterator[Client]:
+    """OpenSearch with an empty events index."""
+    settings = OpenSearchSettings(opensearch_url=servers.environment["OPENSEARCH_URL"])
+    with open_client(settings) as client:
+        client.indices.delete(index=EVENTS_INDEX, ignore_unavailable=True)
+        ensure_index(client)
+        yield client
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The root of the source tree."""
+    return Path(__file__).parent.parent

@@ -1,0 +1,108 @@
+"""The indexer on real Kafka and OpenSearch."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared_types import Envelope
+from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka.publisher import OutgoingRecord, Publisher
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.connection import Client
+from signals.clients.opensearch.index import ensure_index
+from signals.errors import DependencyUnavailable
+from signals.services.indexing import Indexing
+from signals.settings import KafkaSettings
+from tests.events import NOON, errors, event, publish
+from tests.waiting import until
+
+
+@contextmanager
+def indexer(kafka: KafkaSettings, client: Client, publisher: Publisher) -> Iterator[Indexing]:
+    with Indexing(kafka, client, publisher, stopping=threading.Event()) as indexing:
+        until(lambda: indexing.step(0.1) >= 0 and indexing.owned())
+        yield indexing
+
+
+def drain(indexing: Indexing) -> None:
+    until(lambda: indexing.step(0.1) == 0 and indexing.lag() == 0)
+
+
+def documents(client: Client) -> dict[str, Any]:
+    client.indices.refresh(index=EVENTS_INDEX)
+    hits = client.search(index=EVENTS_INDEX, body={"size": 1000})["hits"]["hits"]
+    return {hit["_id"]: hit["_source"] for hit in hits}
+
+
+def test_every_event_is_there_once_under_its_id_even_when_read_twice(
+    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
+) -> None:
+    events = list(errors(50, NOON))
+    publish(publisher, [*events, *events])
+    with indexer(kafka, opensearch, publisher) as indexing:
+        drain(indexing)
+    found = documents(opensearch)
+    assert set(found) == {str(e.event_id) for e in events}
+    assert found[str(events[0].event_id)]["attributes"]["status_code"] == 503
+
+
+def test_odd_but_valid_events_are_searchable(
+    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
+) -> None:
+    odd: list[Envelope] = [
+        event("custom", NOON, status_code="not a number", depth={"a": {"b": [1, 2]}}),
+        event("error", NOON, route="/" + "x" * 255, error_code="ü|%", release="-"),
+        event("custom", NOON + timedelta(hours=1), **{f"field_{n}": n for n in range(50)}),
+    ]
+    odd.append(event("error", NOON, **{"route": "/x", "route.x": "clashes"}))
+    payload = {"text": "y" * 20_000, "list": [{"k": "v"}, 3, None], "nested": {"a.b": {"": "empty name"}}}
+    odd.append(odd[0].model_copy(update={"payload": payload, "event_id": event("custom", NOON).event_id}))
+    publish(publisher, odd)
+    with indexer(kafka, opensearch, publisher) as indexing:
+        drain(indexing)
+    found = documents(opensearch)
+    assert set(found) == {str(e.event_id) for e in odd}
+    clash = found[str(odd[3].event_id)]
+    assert clash["attributes"] == {"route": "/x"}
+    assert "clashes" in clash["original"]
+    fields = opensearch.indices.get_mapping(index=EVENTS_INDEX)[EVENTS_INDEX]["mappings"]["properties"]
+    assert set(fields["attributes"]["properties"]) == {
+        "route",
+        "method",
+        "error_code",
+        "release",
+        "status_code",
+    }
+
+
+def test_a_broken_record_does_not_hold_the_others_back(
+    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
+) -> None:
+    publisher.publish_and_wait(RAW_TOPIC, [OutgoingRecord(key=b"k", value=b"no json")])
+    publish(publisher, errors(3, NOON))
+    with indexer(kafka, opensearch, publisher) as indexing:
+        drain(indexing)
+    assert len(documents(opensearch)) == 3
+
+
+def test_a_second_start_finds_the_index(opensearch: Client) -> None:
+    assert ensure_index(opensearch) is False
+
+
+def test_without_opensearch_the_offset_stays(
+    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
+) -> None:
+    publish(publisher, errors(3, NOON))
+    nowhere = Client("http://127.0.0.1:1", max_retries=0)
+    with (
+        indexer(kafka, nowhere, publisher) as indexing,
+        pytest.raises(DependencyUnavailable, match="OpenSearch"),
+    ):
+        until(lambda: indexing.step(0.1) and False)
+    with indexer(kafka, opensearch, publisher) as indexing:
+        drain(indexing)
+    assert len(documents(opensearch)) == 3
