@@ -38,55 +38,62 @@ class Malformed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What the files hold: instants of the first and last event, and the lines that are none."""
+    """What one file holds: instants of its first and last event, and the lines that are none."""
 
+    path: Path
     events: int
     first_at: datetime | None
     last_at: datetime | None
     malformed: list[Malformed]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """How the recording is replayed.
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file and by how much its instants are moved; None leaves instants and ids as recorded."""
 
-    `speed` is recorded seconds per second, None as fast as possible. `shift` moves every instant; None
-    leaves instants and ids as recorded.
-    """
-
-    first_at: datetime
-    speed: float | None
+    path: Path
     shift: timedelta | None
 
 
-def survey(paths: Sequence[Path]) -> Survey:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How recordings are replayed: from the instant `first_at` on, `speed` seconds per second.
+
+    Speed None means as fast as possible.
+    """
+
+    recordings: Sequence[Recording]
+    first_at: datetime
+    speed: float | None
+
+
+def survey(path: Path) -> Survey:
     """Read every line once.
 
-    Raises OSError when a file cannot be read.
+    Raises OSError when the file cannot be read.
     """
     events, malformed = 0, []
     first_at: datetime | None = None
     last_at: datetime | None = None
-    for path in paths:
-        for line in _read(path):
-            if isinstance(line, Malformed):
-                malformed.append(line)
-                continue
-            events += 1
-            first_at = line.occurred_at if first_at is None else min(first_at, line.occurred_at)
-            last_at = line.occurred_at if last_at is None else max(last_at, line.occurred_at)
-    return Survey(events, first_at, last_at, malformed)
+    for line in _read(path):
+        if isinstance(line, Malformed):
+            malformed.append(line)
+            continue
+        events += 1
+        first_at = line.occurred_at if first_at is None else min(first_at, line.occurred_at)
+        last_at = line.occurred_at if last_at is None else max(last_at, line.occurred_at)
+    return Survey(path=path, events=events, first_at=first_at, last_at=last_at, malformed=malformed)
 
 
-def replay(paths: Sequence[Path], course: Course) -> Iterator[Planned]:
-    """Yield the events of all files merged by instant; malformed lines are left out."""
-    recordings = [_recorded(path) for path in paths]
-    for recorded in heapq.merge(*recordings, key=lambda recorded: recorded.occurred_at):
-        elapsed = (recorded.occurred_at - course.first_at).total_seconds()
-        due_s = 0.0 if course.speed is None else elapsed / course.speed
-        yield Planned(due_s, orjson.dumps(moved(recorded, course.shift)))
+def replay(course: Course) -> Iterator[Planned]:
+    """Yield the events of all recordings merged by instant; malformed lines are left out."""
+    streams = [_moved_lines(recording) for recording in course.recordings]
+    for occurred_at, event in heapq.merge(*streams, key=lambda entry: entry[0]):
+        elapsed = (occurred_at - course.first_at).total_seconds()
+        due_s = 0.0 if course.speed is None else max(0.0, elapsed / course.speed)
+        yield Planned(due_s, orjson.dumps(event))
 
 
 def moved(recorded: Recorded, shift: timedelta | None) -> dict[str, Any]:
@@ -103,8 +110,10 @@ def moved(recorded: Recorded, shift: timedelta | None) -> dict[str, Any]:
     return {**event, "event_id": str(shifted_id), "occurred_at": rfc3339(recorded.occurred_at + shift)}
 
 
-def _recorded(path: Path) -> Iterator[Recorded]:
-    return (line for line in _read(path) if isinstance(line, Recorded))
+def _moved_lines(recording: Recording) -> Iterator[tuple[datetime, dict[str, Any]]]:
+    for line in _read(recording.path):
+        if isinstance(line, Recorded):
+            yield line.occurred_at + (recording.shift or timedelta()), moved(line, recording.shift)
 
 
 def _read(path: Path) -> Iterator[Recorded | Malformed]:

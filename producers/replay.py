@@ -1,5 +1,6 @@
 """`signals-replay`: send recorded events (NDJSON) to ingest-api at a chosen speed."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, usage_error
-from producers.ndjson import Course, Survey, replay, survey
+from producers.ndjson import Course, Recording, Survey, replay, survey
 from producers.sending import Pace
 from producers.tally import Tally
 
@@ -38,24 +39,26 @@ def parse_speed(text: str) -> float:
     return speed
 
 
-def plan_course(found: Survey, speed: float, rebase: Rebase, now: datetime) -> Course:
-    """Decide pace and shift: rebased, the last event occurs at the moment it is sent."""
-    if found.first_at is None or found.last_at is None:
-        return Course(first_at=now, speed=None, shift=None)
-    span = found.last_at - found.first_at
-    if rebase is Rebase.NONE:
-        shift = None
-    else:
-        # In slow motion the end lies far ahead; ingest-api would refuse events of the future.
-        takes = span / speed if speed >= 1 else timedelta()
-        last_at = now + takes
-        shift = last_at.replace(microsecond=last_at.microsecond // 1000 * 1000) - found.last_at
-    return Course(first_at=found.first_at, speed=speed or None, shift=shift)
+def plan_course(found: Sequence[Survey], speed: float, rebase: Rebase, now: datetime) -> Course:
+    """Decide pace and shifts: rebased, the last event of every file occurs at the moment it is sent."""
+    spans = [
+        (file.path, file.first_at, file.last_at)
+        for file in found
+        if file.first_at is not None and file.last_at is not None
+    ]
+    longest = max((last_at - first_at for _, first_at, last_at in spans), default=timedelta())
+    # In slow motion the end would lie far ahead; ingest-api refuses events of the future.
+    end = now + (longest / speed if speed >= 1 else timedelta())
+    end = end.replace(microsecond=end.microsecond // 1000 * 1000)
+    is_moved = rebase is Rebase.NOW
+    recordings = [Recording(path, end - last_at if is_moved else None) for path, _, last_at in spans]
+    starts = [end - (last_at - first_at) if is_moved else first_at for _, first_at, last_at in spans]
+    return Course(recordings, min(starts, default=now), speed or None)
 
 
 @_app.command(epilog=KEY_HELP)
 def replay_files(
-    files: Annotated[list[Path], typer.Argument(help="NDJSON files, merged by occurred_at.")],
+    files: Annotated[list[Path], typer.Argument(help="NDJSON files; several are replayed side by side.")],
     speed: Annotated[
         float,
         typer.Option(parser=parse_speed, metavar="FACTOR", help="Recorded seconds per second; 0 or max."),
@@ -63,7 +66,7 @@ def replay_files(
     rebase: Annotated[
         Rebase,
         typer.Option(
-            help="now: the last event occurs when it is sent. none: keep recorded instants and ids."
+            help="now: each file's last event occurs when it is sent. none: keep recorded instants and ids."
         ),
     ] = Rebase.NOW,
     concurrency: Annotated[
@@ -85,20 +88,21 @@ def replay_files(
     """
     target = endpoint(ingest_url)
     try:
-        found = survey(files)
+        found = [survey(path) for path in files]
     except OSError as error:
         usage_error(f"Cannot read {error.filename}: {error.strerror}.")
-    for line in found.malformed[:_MALFORMED_SHOWN]:
+    malformed = [line for file in found for line in file.malformed]
+    for line in malformed[:_MALFORMED_SHOWN]:
         typer.echo(f"{line.origin}: {line.reason}", err=True)
-    if len(found.malformed) > _MALFORMED_SHOWN:
-        typer.echo(f"... and {len(found.malformed) - _MALFORMED_SHOWN} lines more", err=True)
+    if len(malformed) > _MALFORMED_SHOWN:
+        typer.echo(f"... and {len(malformed) - _MALFORMED_SHOWN} lines more", err=True)
     now = datetime.now(UTC)
     course = plan_course(found, speed, rebase, now)
     run = {"tool": "signals-replay", "files": " ".join(path.name for path in files)}
     run["started_at"] = now.isoformat(timespec="seconds")
     pace = Pace(concurrency=concurrency, batch_size=batch_size)
-    tally = Tally(malformed=len(found.malformed))
-    carry_out(replay(files, course), target, pace, tally=tally, run=run, report=report)
+    tally = Tally(malformed=len(malformed))
+    carry_out(replay(course), target, pace, tally=tally, run=run, report=report)
 
 
 def main() -> None:
