@@ -1,7 +1,15 @@
-"""Answers event searches: reads the question, keeps pages together by cursor."""
+"""Answers event searches: reads the question, keeps pages together by cursor.
 
+A cursor carries OpenSearch's id of a point in time, sealed: OpenSearch answers a forged one with an
+internal error or not at all. The secret lives and dies with the process; a cursor that another process
+sealed goes on without its point in time, from the same position.
+"""
+
+import hashlib
+import hmac
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared_types import Tenancy
 from signals.clients.opensearch.search import (
@@ -63,6 +71,7 @@ class Searching:
 
     def __init__(self, events: EventSearch) -> None:
         self._events = events
+        self._secret = secrets.token_bytes(32)
 
     def search(self, tenancy: Tenancy, request: SearchRequest) -> SearchPage:
         """Answer one page.
@@ -76,23 +85,34 @@ class Searching:
         )
         tied_to = cursors.tie("events", tenancy, query)
         if request.cursor is None:
-            return _page(self._events.first(tenancy, query, limit=request.limit), tied_to)
-        after = _position(request.cursor, tied_to)
-        return _page(self._events.following(tenancy, query, limit=request.limit, after=after), tied_to)
+            found = self._events.first(tenancy, query, limit=request.limit)
+        else:
+            after = self._open(request.cursor, tied_to)
+            found = self._events.following(tenancy, query, limit=request.limit, after=after)
+        next_cursor = self._sealed(found.after, tied_to) if found.after else None
+        return _page(found, next_cursor)
+
+    def _sealed(self, after: Position, tied_to: str) -> str:
+        snapshot = after.snapshot or ""
+        parts = (after.occurred_ms, after.event_id, snapshot, self._seal(tied_to, snapshot))
+        return cursors.encode(parts, tied_to=tied_to)
+
+    def _open(self, cursor: str, tied_to: str) -> Position:
+        occurred_ms, event_id, snapshot, seal = cursors.decode(cursor, (int, str, str, str), tied_to=tied_to)
+        assert isinstance(occurred_ms, int)
+        after = Position(occurred_ms=occurred_ms, event_id=str(event_id), snapshot=str(snapshot) or None)
+        genuine = hmac.compare_digest(
+            str(seal).encode("utf-8", "surrogatepass"), self._seal(tied_to, str(snapshot)).encode()
+        )
+        return after if genuine else replace(after, snapshot=None)
+
+    def _seal(self, tied_to: str, snapshot: str) -> str:
+        text = f"{tied_to}:{snapshot}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
 
 
-def _position(cursor: str, tied_to: str) -> Position:
-    occurred_ms, event_id, snapshot = cursors.decode(cursor, (int, str, str), tied_to=tied_to)
-    assert isinstance(occurred_ms, int)
-    return Position(occurred_ms=occurred_ms, event_id=str(event_id), snapshot=str(snapshot) or None)
-
-
-def _page(found: FoundEvents, tied_to: str) -> SearchPage:
-    after, overview = found.after, found.overview
-    next_cursor = None
-    if after is not None:
-        position = (after.occurred_ms, after.event_id, after.snapshot or "")
-        next_cursor = cursors.encode(position, tied_to=tied_to)
+def _page(found: FoundEvents, next_cursor: str | None) -> SearchPage:
+    overview = found.overview
     return SearchPage(
         events=found.events,
         total=Total(value=found.total, exact=found.total_is_exact),

@@ -40,7 +40,7 @@ def authenticating(pool: ConnectionPool[Connection], clock: Clock) -> Authentica
 def dead_pool(database: PostgresSettings) -> Iterator[ConnectionPool[Connection]]:
     """A pool on a database that takes no connections any more."""
     address = f"postgresql://signals@127.0.0.1:{free_port()}/gone"
-    with open_pool(PostgresSettings(database_url=address, pg_sslmode="disable"), size=1) as pool:  # type: ignore[arg-type]  # pydantic makes it a secret
+    with open_pool(PostgresSettings(database_url=address, pg_sslmode="disable"), size=1) as pool:
         pool.timeout = 0.2
         yield pool
 

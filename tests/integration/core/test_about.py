@@ -1,0 +1,172 @@
+"""What core-api says of itself: health, readiness, documentation, and errors that are nobody's route."""
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from signals.clients.opensearch.connection import Client, check_reachable
+from signals.clients.postgres import Connection, transaction
+from signals.errors import DependencyUnavailable
+from signals.services.readiness import CHECK_S
+from signals.store.workers import Heartbeat, Kind, State, beat
+from tests.integration.core.conftest import core_client
+
+
+def report(pool: ConnectionPool[Connection], name: str, kind: Kind, state: State = "running") -> None:
+    """Write the heartbeat that a consumer would."""
+    now = datetime.now(UTC)
+    heartbeat = Heartbeat(
+        name=name,
+        kind=kind,
+        state=state,
+        detail="",
+        partitions=[0],
+        lag=0,
+        started_at=now,
+        last_poll_at=now,
+        last_batch_at=None,
+        handled=0,
+        pid=1,
+        node="here",
+    )
+    with transaction(pool) as connection:
+        beat(connection, heartbeat)
+
+
+def test_ready_when_every_server_and_every_expected_actor_is_well(
+    pool: ConnectionPool[Connection], opensearch: Client
+) -> None:
+    report(pool, "indexer-0", "indexer")
+    with core_client(
+        pool, opensearch, servers={"opensearch": lambda: check_reachable(opensearch)}, expected=["indexer-0"]
+    ) as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["ready"] is True
+    assert [(d["name"], d["state"]) for d in body["dependencies"]] == [
+        ("postgresql", "ok"),
+        ("opensearch", "ok"),
+    ]
+    assert all(d["latency_ms"] > 0 for d in body["dependencies"])
+    assert body["actors"] == [{"name": "indexer-0", "state": "running"}]
+
+
+def test_not_ready_names_each_actor_that_is_missing_stale_or_backing_off(
+    pool: ConnectionPool[Connection], opensearch: Client
+) -> None:
+    report(pool, "incident-engine-0", "incident-engine", "backing-off")
+    report(pool, "indexer-0", "indexer")
+    report(pool, "indexer-1", "indexer")
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE pipeline.workers SET heartbeat_at = now() - interval '16 s' WHERE name = 'indexer-1'"
+        )
+    expected = ["incident-engine-0", "indexer-0", "indexer-1", "ai-worker-0"]
+    with core_client(pool, opensearch, expected=expected) as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    states = {actor["name"]: actor["state"] for actor in answer.json()["actors"]}
+    assert list(states) == expected
+    assert list(states.values()) == ["backing-off", "running", "stale", "missing"]
+
+
+def test_readiness_bounds_its_wait_and_tells_no_addresses(
+    pool: ConnectionPool[Connection], opensearch: Client
+) -> None:
+    hanging = threading.Event()
+
+    def refuse() -> None:
+        raise DependencyUnavailable("Kafka", "broker secret-host:9092 refused")
+
+    def hang() -> None:
+        hanging.wait(30)
+
+    with core_client(pool, opensearch, servers={"kafka": refuse, "opensearch": hang}) as client:
+        answer = client.get("/readyz")
+    hanging.set()
+    assert answer.elapsed.total_seconds() < CHECK_S + 2
+    assert answer.status_code == 503
+    states = {d["name"]: d["state"] for d in answer.json()["dependencies"]}
+    assert states == {"postgresql": "ok", "kafka": "unavailable", "opensearch": "timeout"}
+    assert "secret-host" not in answer.text
+
+
+def test_health_and_documentation_need_no_key(anonymous: TestClient) -> None:
+    assert anonymous.get("/healthz").json() == {"status": "ok"}
+    assert anonymous.get("/").json()["documentation"] == "/docs"
+    assert anonymous.get("/docs").status_code == 200
+
+
+def test_the_document_covers_every_route_of_both_apis(anonymous: TestClient) -> None:
+    document = anonymous.get("/openapi.json").json()
+    described = {(method, path) for path, operations in document["paths"].items() for method in operations}
+    assert described == {
+        ("get", "/"),
+        ("get", "/healthz"),
+        ("get", "/readyz"),
+        ("get", "/v1/incidents"),
+        ("get", "/v1/incidents/{incident_id}"),
+        ("patch", "/v1/incidents/{incident_id}"),
+        ("get", "/v1/search/events"),
+        ("post", "/v1/events"),
+        ("post", "/v1/events/batch"),
+        ("get", "/v1/events/healthz"),
+    }
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            wants_key = path.startswith("/v1/") and not path.endswith("healthz")
+            assert ("401" in operation["responses"]) == wants_key
+            assert bool(operation.get("security")) == wants_key
+    assert set(document["paths"]["/v1/events/batch"]["post"]["responses"]) == {
+        *("202", "207", "400", "401", "403", "413", "415", "422", "429", "503")
+    }
+
+
+def test_every_reference_of_the_document_leads_somewhere(anonymous: TestClient) -> None:
+    document = anonymous.get("/openapi.json").json()
+    references: set[str] = set()
+
+    def walk(node: object) -> None:
+        if isinstance(node, dict):
+            reference = node.get("$ref")
+            if isinstance(reference, str):
+                references.add(reference)
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(document)
+    schemas = document["components"]["schemas"]
+    assert references
+    assert {reference.removeprefix("#/components/schemas/") for reference in references} <= set(schemas)
+    assert "HTTPValidationError" not in schemas
+
+
+def test_what_is_nobodys_route_is_a_problem_too(anonymous: TestClient) -> None:
+    for method, path, status in (
+        ("GET", "/nowhere", 404),
+        ("POST", "/v1/incidents", 405),
+        ("GET", "/v1/incidents/", 404),
+    ):
+        answer = anonymous.request(method, path)
+        assert (answer.status_code, answer.json()["status"]) == (status, status)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert "GET" in anonymous.post("/v1/incidents").headers["allow"]
+
+
+def test_a_crash_tells_nothing_of_its_cause(
+    anonymous: TestClient, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash() -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(anonymous.app.state.resources.readiness, "check", crash)  # type: ignore[attr-defined]  # typed as any ASGI app
+    answer = anonymous.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert "secret" not in answer.text
