@@ -9,7 +9,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -19,11 +19,13 @@ import requests
 from jgo.maven import MavenContext, PythonResolver
 
 from signals.local.errors import LocalStackError
-from signals.local.files import make_public_folder
+from signals.local.files import make_public_folder, require_space
 from signals.local.progress import Download, Progress
 
 PARALLEL_DOWNLOADS = 8
 ATTEMPTS = 3
+SPACE_FACTOR = 5
+"""Of the bytes to download: PostgreSQL's archive unpacks to four times its size (measured)."""
 TIMEOUT_S = 30
 """Of one connect or read, not of a whole file."""
 
@@ -88,6 +90,8 @@ class ArtifactCache:
         missing = [artifact for artifact in bundle.artifacts if not artifact.is_in(home)]
         if missing:
             total_bytes = sum(artifact.size_bytes for artifact in missing)
+            make_public_folder(self.folder)
+            require_space(self.folder, SPACE_FACTOR * total_bytes)
             with self.staging() as staging, self.progress.download(bundle.title, total_bytes) as download:
                 self._fetch_all(missing, staging, home, download)
         return home
@@ -116,9 +120,10 @@ class ArtifactCache:
         with ThreadPoolExecutor(PARALLEL_DOWNLOADS, thread_name_prefix="fetch") as pool:
             tasks = [pool.submit(_fetch, context, artifact, home) for artifact in missing]
             try:
-                for task in tasks:
+                for task in as_completed(tasks):
                     task.result()
             except BaseException:
+                self.progress.give_up()
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -163,7 +168,7 @@ def _resolve(context: MavenContext, artifact: Artifact) -> Path:
                 ) from error
         except RuntimeError as error:  # jgo's way to say that no repository has it
             raise LocalStackError(
-                f"{artifact.filename} is not in {' or '.join(context.remote_repos.values())}: "
+                f"{' or '.join(context.remote_repos.values())} does not have {artifact.filename}: "
                 "check SIGNALS_MAVEN_MIRROR"
             ) from error
     raise AssertionError("the last attempt returns or raises")

@@ -1,19 +1,21 @@
 """Which recipe, files and process make up each server of a stack."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from signals.local import kafka, opensearch
 from signals.local.account import Account, can_reach
 from signals.local.artifacts import ArtifactCache
+from signals.local.environment import DEFAULT_PORTS
 from signals.local.errors import LocalStackError
 from signals.local.files import make_public_folder
 from signals.local.folder import StackFolder, State
 from signals.local.java import java_for
 from signals.local.kafka import Kafka
 from signals.local.opensearch import OpenSearch
+from signals.local.ports import free_port, is_free
 from signals.local.postgres import Postgres, data_major
 from signals.local.postgres_install import find_installation
 from signals.local.process import ChildProcess
@@ -90,6 +92,38 @@ def processes(folder: StackFolder) -> dict[str, ChildProcess]:
         )
         for name in SERVERS
     }
+
+
+def choose_ports(
+    state: State, own: Sequence[str], running: Collection[str], wanted: Mapping[str, int]
+) -> list[str]:
+    """Fix the port of each server that is to start: the wish, last time's, the default, else a free one.
+
+    Returns a note for each port that is not what one would expect.
+
+    Raises:
+        LocalStackError: a wish cannot be had.
+    """
+    notes = []
+    for name in own:
+        known, wish = state.ports.get(name), wanted.get(name)
+        if name in running:
+            if wish not in (None, known):
+                raise LocalStackError(
+                    f"{name} is already running on port {known}: `signals stack down` first"
+                )
+            continue
+        if wish is not None and not is_free(wish):
+            raise LocalStackError(f"port {wish} for {name} is in use: stop what uses it or choose another")
+        port = wish or known or DEFAULT_PORTS[name]
+        if not is_free(port):
+            taken, port = port, free_port()
+            notes.append(f"port {taken} is in use, so {name} listens on {port}")
+        state.ports[name] = port
+    controller = state.ports.get("kafka_controller")
+    if "kafka" not in running and (controller is None or not is_free(controller)):
+        state.ports["kafka_controller"] = free_port()
+    return notes
 
 
 def assemble(site: Site, name: str) -> Server:

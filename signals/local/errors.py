@@ -3,3 +3,7 @@
 
 class LocalStackError(Exception):
     """The local stack cannot do what was asked; the text is one sentence that says what to do."""
+
+
+class GivenUpError(LocalStackError):
+    """A consequence, not a cause: this part was abandoned because another one had failed."""

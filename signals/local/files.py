@@ -1,8 +1,11 @@
 """Files that a reader sees old or new, never half written, and folders that other accounts may enter."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
+
+from signals.local.errors import LocalStackError
 
 
 def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
@@ -25,6 +28,25 @@ def make_public_folder(path: Path) -> None:
         make_public_folder(path.parent)
         path.mkdir(exist_ok=True)
         path.chmod(0o755)
+
+
+def make_tree_public(folder: Path) -> None:
+    """Let every account enter the folder and those below it, whatever the umask was when they were made."""
+    for parent, _, _ in os.walk(folder):
+        Path(parent).chmod(0o755)
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Make sure that a file system has room.
+
+    Raises:
+        LocalStackError: it has not.
+    """
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes:
+        raise LocalStackError(
+            f"{folder} has {free_bytes // 2**20} MB free and {needed_bytes // 2**20} MB are needed: make room"
+        )
 
 
 def move_into_place(folder: Path, place: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from signals.local.account import Account, can_reach
 from signals.local.errors import LocalStackError
@@ -23,11 +24,12 @@ ELSEWHERE = Path("/var/lib/customer-signals-copilot")
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """What a later start must know: ports stay the same, and so does the password of the database."""
+    """What a later start must know: ports and the database's password stay, and which addresses are ours."""
 
     data: str
     password: str
     ports: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class StackFolder:
             LocalStackError: another command is at work.
         """
         make_public_folder(self.root)
-        with (self.root / "lock").open("w") as file:
+        with self._open_lock() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -101,6 +103,14 @@ class StackFolder:
                     f"another command is at work on {self.root}: wait until it is done"
                 ) from error
             yield
+
+    def _open_lock(self) -> TextIO:
+        try:
+            return (self.root / "lock").open("w")
+        except PermissionError as error:
+            raise LocalStackError(
+                f"{self.root} belongs to another account: run as that one, or use another folder"
+            ) from error
 
     @property
     def _outside(self) -> Path:

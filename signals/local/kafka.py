@@ -74,7 +74,7 @@ class Kafka:
             "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
             "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
             "controller.quorum.bootstrap.servers": f"{HOST}:{self.controller_port}",
-            "log.dirs": str(self._log_folder),
+            "log.dirs": self._log_folder.name,  # relative to the working folder: any path is then allowed
         }
         text = "".join(f"{key}={value}\n" for key, value in settings.items())
         replace_file(self._properties, text, mode=0o644)
@@ -111,7 +111,13 @@ class Kafka:
 
     def _format(self) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        arguments = ("format", "--standalone", "--cluster-id", cluster_id, "--config", str(self._properties))
+        arguments = (
+            "format",
+            "--standalone",
+            f"--cluster-id={cluster_id}",
+            "--config",
+            str(self._properties),
+        )
         command = self._java("-Xmx128m", main="kafka.tools.StorageTool", arguments=arguments)
         run_to_end(command, duty="format Kafka's log folder")
 
@@ -126,7 +132,7 @@ class Kafka:
                 main,
                 *arguments,
             ),
-            env={"HOME": str(self.place.data), "LC_ALL": "C"},
+            env={"HOME": str(self.place.data), "LC_ALL": "C.UTF-8"},
             cwd=self.place.data,
             account=self.place.account,
         )

@@ -1,6 +1,7 @@
 """OpenSearch 3.9, one node on the loopback address, with the HTTP transport as its only module."""
 
 import http.client
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +68,8 @@ class OpenSearch:
         settings = {
             "cluster.name": "signals-local",
             "node.name": "local",
-            "path.data": data / "nodes",
-            "path.logs": data / "logs",
+            "path.data": [str(data / "nodes")],  # a list: a text would be split at commas
+            "path.logs": str(data / "logs"),
             "network.host": HOST,
             "http.port": self.port,
             "transport.port": "9300-9400",  # the first free one; nobody connects to it
@@ -76,7 +77,7 @@ class OpenSearch:
             "action.auto_create_index": "false",
             "cluster.routing.allocation.disk.threshold_enabled": "false",
         }
-        text = "".join(f'{key}: "{value}"\n' for key, value in settings.items())
+        text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
         replace_file(data / "config" / "opensearch.yml", text, mode=0o644)
         replace_file(data / "config" / "log4j2.properties", LOGGING, mode=0o644)
 
@@ -103,7 +104,7 @@ class OpenSearch:
                 f"{self.home}/lib/*",
                 "org.opensearch.bootstrap.OpenSearch",
             ),
-            env={"HOME": str(data), "LC_ALL": "C"},
+            env={"HOME": str(data), "LC_ALL": "C.UTF-8"},
             cwd=data,
             account=self.place.account,
         )

@@ -14,6 +14,8 @@ ATTEMPTS = 200
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port of the loopback address now."""
+    if is_listening(HOST, port):  # BSD lets two bind when one of them took every address
+        return False
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,5 +1,7 @@
 """PostgreSQL on the loopback address: one cluster, one role and one database named `signals`."""
 
+import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ SETTINGS = {
 READY_LINE = 7
 """Of postmaster.pid, counted from 0; what pg_ctl itself looks at (pg_ctl.c, LOCK_FILE_LINE_PM_STATUS)."""
 BUILTIN_LOCALE_SINCE = 17
+SSL_REQUEST = struct.pack(">ii", 8, 80877103)
+"""The only question that needs no login (protocol-message-formats, SSLRequest): answered with S or N."""
 
 
 def data_major(place: Place) -> int | None:
@@ -85,10 +89,17 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Whether connections are accepted."""
+        """Whether connections are accepted.
+
+        The file is read after the port has answered: before that it may be the one that a crash left.
+        """
         try:
+            with socket.create_connection((HOST, self.port), timeout=2) as connection:
+                connection.sendall(SSL_REQUEST)
+                if not connection.recv(1):
+                    return False
             lines = (self._cluster / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
+        except OSError:
             return False
         return len(lines) > READY_LINE and lines[READY_LINE].strip() == "ready"
 

@@ -1,6 +1,5 @@
 """Where the PostgreSQL programs are: the user's folder, the system's, else downloaded ones."""
 
-import os
 import platform
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 from signals.local.account import Account, can_reach
 from signals.local.artifacts import ArtifactCache, Bundle, read_lock
 from signals.local.errors import LocalStackError
-from signals.local.files import move_into_place
+from signals.local.files import make_tree_public, move_into_place
 
 OLDEST_MAJOR = 14
 """The oldest release that still gets fixes."""
@@ -118,5 +117,5 @@ def _unpack(archive: Path, home: Path, cache: ArtifactCache) -> None:
             inner = next(name for name in jar.namelist() if name.endswith(".txz"))
             with jar.open(inner) as packed, tarfile.open(fileobj=packed, mode="r|xz") as files:
                 files.extractall(staging / "unpacked", filter="data")
-        os.sync()  # what a crash leaves half would count as unpacked
+        make_tree_public(staging / "unpacked")
         move_into_place(staging / "unpacked", home)

@@ -3,6 +3,7 @@
 Knows nothing about what it runs.
 """
 
+import errno
 import json
 import os
 import signal
@@ -24,7 +25,11 @@ POLL_S = 0.05
 """Between two looks at a condition; small against any server's start."""
 STOP_WITHIN_S = 20.0
 """Until SIGKILL; a loaded Kafka needs about 3 s for a clean stop (measured)."""
+ORPHANS_LEAVE_WITHIN_S = 2.0
+"""PostgreSQL's backends notice a dead postmaster within milliseconds; those that do not are killed."""
 LOG_TAIL_LINES = 12
+STACK_FRAME = "\tat "
+"""Java's; the cause stands above them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +62,7 @@ def run_to_end(command: Command, *, duty: str, stdin: str = "") -> None:
         check=False,
     )
     if done.returncode != 0:
-        last_words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-LOG_TAIL_LINES:])
-        raise LocalStackError(f"cannot {duty}; its last words:\n{last_words}")
+        raise _failure(f"cannot {duty}", done.stdout + done.stderr)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,11 +137,9 @@ class ChildProcess:
         deadline = time.monotonic() + within_s
         while not is_ready():
             if not self.is_running():
-                raise LocalStackError(f"{self.name} died while starting; its last words:\n{self.log_tail()}")
+                raise _failure(f"{self.name} died while starting", self.output())
             if time.monotonic() > deadline:
-                raise LocalStackError(
-                    f"{self.name} was not ready within {within_s:.0f} s; its last words:\n{self.log_tail()}"
-                )
+                raise _failure(f"{self.name} was not ready within {within_s:.0f} s", self.output())
             time.sleep(POLL_S)
 
     def stop(self, within_s: float = STOP_WITHIN_S) -> bool:
@@ -155,30 +157,31 @@ class ChildProcess:
         return pid is not None
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would; descendants are left to notice by themselves."""
-        self._signal(signal.SIGKILL)
+        """SIGKILL, as a crash would, and wait until its descendants are gone as well."""
+        pid = self._running_pid()
+        family = _descendants(pid)
+        os.kill(pid, signal.SIGKILL)
         self._is_gone(STOP_WITHIN_S)
+        _kill_survivors(family)  # they would hold the ports and shared memory that a new start needs
         self._forget()
 
     def suspend(self) -> None:
         """SIGSTOP: the ports stay open, nothing answers."""
-        self._signal(signal.SIGSTOP)
+        os.kill(self._running_pid(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT."""
-        self._signal(signal.SIGCONT)
+        os.kill(self._running_pid(), signal.SIGCONT)
 
-    def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
-        """The last lines of its output."""
-        if not self.log_path.exists():
-            return "(no output)"
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:]) or "(no output)"
+    def output(self) -> str:
+        """What it has written since its last start."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _running_pid(self) -> int:
         pid = self.pid
         if pid is None:
             raise LocalStackError(f"{self.name} is not running")
-        os.kill(pid, number)
+        return pid
 
     def _is_gone(self, within_s: float) -> bool:
         deadline = time.monotonic() + within_s
@@ -193,6 +196,14 @@ class ChildProcess:
         if self._watch is not None:
             self._watch.communicate()  # closes the pipe, which ends it
             self._watch = None
+
+
+def _failure(what: str, output: str) -> LocalStackError:
+    if os.strerror(errno.ENOSPC) in output:
+        return LocalStackError(f"{what} because the disk is full: make room and start again")
+    told = [line for line in output.splitlines() if line.strip() and not line.startswith(STACK_FRAME)]
+    last_words = "\n".join(told[-LOG_TAIL_LINES:]) or "(nothing)"
+    return LocalStackError(f"{what}; its last words:\n{last_words}")
 
 
 def _reap(pid: int) -> None:
@@ -210,7 +221,7 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 def _kill_survivors(family: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(family, timeout=POLL_S * 20)
+    _, alive = psutil.wait_procs(family, timeout=ORPHANS_LEAVE_WITHIN_S)
     for process in alive:
         try:
             process.kill()  # psutil refuses when the pid has been reused

@@ -1,5 +1,6 @@
 """What a person sees while servers are downloaded: bars on a terminal, one line a server elsewhere."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from typing import Self
 
 import rich.progress
 from rich.console import Console
+
+from signals.local.errors import GivenUpError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Progress:
     """Shows downloads of several servers at once; safe to use from several threads."""
 
     console: Console
+    _given_up: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _bars: rich.progress.Progress | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
@@ -49,12 +53,21 @@ class Progress:
             self._bars.stop()
             self._bars = None
 
+    def give_up(self) -> None:
+        """Make every running download raise at its next bytes: the start has failed elsewhere."""
+        self._given_up.set()
+
     @contextmanager
     def download(self, title: str, total_bytes: int) -> Iterator[Download]:
         """Announce a download of so many bytes and show how far it is."""
         self.console.print(f"{title}: downloading {total_bytes / 1e6:.1f} MB once", highlight=False)
-        if self._bars is None:
-            yield Download(advance=lambda _received: None)
-            return
-        bars, task = self._bars, self._bars.add_task(title, total=total_bytes)
-        yield Download(advance=lambda received: bars.advance(task, received))
+        bars = self._bars
+        task = bars.add_task(title, total=total_bytes) if bars else None
+
+        def advance(received_bytes: int) -> None:
+            if self._given_up.is_set():
+                raise GivenUpError(f"{title}: download given up")
+            if bars is not None and task is not None:
+                bars.advance(task, received_bytes)
+
+        yield Download(advance=advance)

@@ -4,22 +4,20 @@ Each server is replaced by the user's own when its address is in the environment
 never started or stopped.
 """
 
-import errno
 import os
 import secrets
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
 from signals.local.account import account_to_drop_to
-from signals.local.assembly import SERVERS, Site, assemble, processes, site_in
+from signals.local.assembly import SERVERS, Site, assemble, choose_ports, processes, site_in
 from signals.local.environment import (
-    DEFAULT_PORTS,
     MODEL_VARIABLES,
     address_variable,
     check_reachable,
@@ -27,25 +25,38 @@ from signals.local.environment import (
     variables_for,
     write_env_file,
 )
-from signals.local.errors import LocalStackError
+from signals.local.errors import GivenUpError
+from signals.local.files import require_space
 from signals.local.folder import StackFolder, State
-from signals.local.ports import free_port, is_free
+from signals.local.ports import free_port
 from signals.local.process import ChildProcess
 from signals.local.progress import Progress
 from signals.local.server import Server
 
-SPACE_NEEDED_BYTES = 600 * 1024 * 1024
-"""Downloads 150 MB, unpacked PostgreSQL 60 MB, first data 150 MB (measured), and room to work."""
+__all__ = ["SERVERS", "RunningStack", "ServerStatus", "down", "ephemeral", "reset", "status", "up"]
+
+FRESH_DATA_BYTES = 256 * 2**20
+"""What the servers' first files take (measured: 110 MB) and room to work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStack:
-    """A stack that is up."""
+    """A stack that is up; `environment` is what clients need, `servers` are those that are ours."""
 
     environment: Mapping[str, str]
     servers: Mapping[str, Server]
     started: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStatus:
+    """One server as seen now; `yours` is never started or stopped by us."""
+
+    name: str
+    state: Literal["running", "stopped", "yours"]
+    address: str
+    pid: int | None
 
 
 def up(
@@ -59,26 +70,23 @@ def up(
         LocalStackError: in one sentence, why not; what this call had started is stopped again.
     """
     folder = StackFolder(root=root.resolve())
-    with _one_sentence_for_full_disk(root), folder.locked():
-        known = read_env_file(folder.env_path)
-        own = [name for name in SERVERS if _is_ours(name, environ, known)]
-        for name in set(SERVERS) - set(own):
-            check_reachable(name, environ)
+    with folder.locked():
         account = account_to_drop_to()
-        state = folder.load() or State(
-            data=str(folder.choose_data(account)), password=secrets.token_urlsafe(24)
-        )
+        state = folder.load() or _fresh_state(folder.choose_data(account))
+        own = [name for name in SERVERS if _is_ours(name, environ, state)]
+        for name in SERVERS:
+            if name not in own:
+                check_reachable(name, environ)
         running = {name for name, process in processes(folder).items() if process.is_running()}
-        notes = _choose_ports(state, own, running, ports or {})
-        _check_space(Path(state.data))
+        notes = choose_ports(state, own, running, ports or {})
+        require_space(Path(state.data), FRESH_DATA_BYTES)
         folder.save(state)
         with Progress(console=console) as progress:
-            site = site_in(folder, state, account, environ, progress)
-            servers = _start_all(site, own, running)
+            servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
         environment = {name: environ.get(name, "") for name in MODEL_VARIABLES}
-        for name in SERVERS:
-            values = servers[name].recipe.variables() if name in own else environ
-            environment |= variables_for(name, values)
+        environment |= _environment(servers, environ)
+        state.addresses = {name: environment[address_variable(name)] for name in own}
+        folder.save(state)
         write_env_file(folder.env_path, environment)
     return RunningStack(
         environment=environment,
@@ -106,68 +114,63 @@ def reset(root: Path) -> None:
             folder.wipe()
 
 
+def status(root: Path) -> list[ServerStatus]:
+    """Every server of the stack as it is now; nothing before the first start."""
+    folder = StackFolder(root=root.resolve())
+    state = folder.load()
+    if state is None:
+        return []
+    environment = read_env_file(folder.env_path)
+    seen = []
+    for name, process in processes(folder).items():
+        pid, address = process.pid, environment.get(address_variable(name), "")
+        yours = address and address != state.addresses.get(name)
+        now: Literal["running", "stopped", "yours"] = "yours" if yours else "running" if pid else "stopped"
+        seen.append(ServerStatus(name=name, state=now, address=address, pid=pid))
+    return seen
+
+
 @contextmanager
 def ephemeral(
     folder: Path, *, servers: Sequence[str] = SERVERS, environ: Mapping[str, str] = os.environ
 ) -> Iterator[RunningStack]:
     """Servers for tests: free ports, own data, gone at the end of the block or of this process.
 
-    Of `environ` only the cache's place and the mirror count; the user's own servers are never touched.
+    Of `environ` only the cache's place, the mirror and `PG_BINDIR` count: no server of the user's is touched.
     """
     stack_folder = StackFolder(root=folder.resolve())
     account = account_to_drop_to()
     with stack_folder.locked(), Progress(console=Console(stderr=True)) as progress:
-        state = State(data=str(stack_folder.choose_data(account)), password=secrets.token_urlsafe(24))
+        state = _fresh_state(stack_folder.choose_data(account))
         state.ports |= {name: free_port() for name in (*servers, "kafka_controller")}
         stack_folder.save(state)
         site = site_in(stack_folder, state, account, environ, progress, tie_to_parent=True)
-        running: dict[str, Server] = {}
+        ours: Mapping[str, Server] = {}
         try:
-            running = _start_all(site, servers, set())
-            environment: dict[str, str] = {}
-            for name in SERVERS:
-                environment |= variables_for(
-                    name, running[name].recipe.variables() if name in running else {}
-                )
-            yield RunningStack(environment=environment, servers=running, started=tuple(servers), notes=())
+            ours = _start_all(site, servers, set())
+            yield RunningStack(
+                environment=_environment(ours, {}), servers=ours, started=tuple(servers), notes=()
+            )
         finally:
-            for server in running.values():
-                server.stop()
+            _stop_all({name: server.process for name, server in ours.items()})
             stack_folder.wipe()
 
 
-def _is_ours(name: str, environ: Mapping[str, str], known: Mapping[str, str]) -> bool:
-    """Whether the server is ours to start: no address given, or our own from a sourced environment file."""
+def _fresh_state(data: Path) -> State:
+    return State(data=str(data), password=secrets.token_urlsafe(24))
+
+
+def _is_ours(name: str, environ: Mapping[str, str], state: State) -> bool:
+    """Whether the server is ours to start: no address is given, or ours came back from a sourced file."""
     address = environ.get(address_variable(name))
-    return not address or (address == known.get(address_variable(name)) and "127.0.0.1" in address)
+    return not address or address == state.addresses.get(name)
 
 
-def _choose_ports(
-    state: State, own: Sequence[str], running: set[str], wanted: Mapping[str, int]
-) -> list[str]:
-    notes = []
-    for name in own:
-        known = state.ports.get(name)
-        wish = wanted.get(name)
-        if name in running:
-            if wish not in (None, known):
-                raise LocalStackError(
-                    f"{name} is already running on port {known}: `signals stack down` first"
-                )
-            continue
-        if wish is not None and not is_free(wish):
-            raise LocalStackError(
-                f"port {wish} for {name} is in use: stop what uses it or choose another port"
-            )
-        port = wish or known or DEFAULT_PORTS[name]
-        if not is_free(port):
-            taken, port = port, free_port()
-            notes.append(f"port {taken} is in use, so {name} listens on {port}")
-        state.ports[name] = port
-    controller = state.ports.get("kafka_controller")
-    if "kafka" not in running and (controller is None or not is_free(controller)):
-        state.ports["kafka_controller"] = free_port()
-    return notes
+def _environment(ours: Mapping[str, Server], environ: Mapping[str, str]) -> dict[str, str]:
+    environment: dict[str, str] = {}
+    for name in SERVERS:
+        environment |= variables_for(name, ours[name].recipe.variables() if name in ours else environ)
+    return environment
 
 
 def _start_all(site: Site, names: Sequence[str], running: set[str]) -> dict[str, Server]:
@@ -181,39 +184,30 @@ def _start_all(site: Site, names: Sequence[str], running: set[str]) -> dict[str,
             server.start()
         return server
 
+    begun = {name: process for name, process in processes(site.folder).items() if name not in running}
     with ThreadPoolExecutor(max(1, len(names)), thread_name_prefix="start") as pool:
         tasks = {name: pool.submit(start, name) for name in names}
         try:
+            done, _ = wait(tasks.values(), return_when=FIRST_EXCEPTION)
+            _raise_cause(done)
             return {name: task.result() for name, task in tasks.items()}
         except BaseException:
+            site.cache.progress.give_up()
+            _stop_all(begun)
+            wait(tasks.values())
             for name, task in tasks.items():
-                if not task.cancel() and task.exception() is None and name not in running:
+                if name in begun and task.exception() is None:  # got ready after we had stopped the rest
                     task.result().stop()
             raise
 
 
+def _raise_cause(done: Collection[Future[Server]]) -> None:
+    failures = [error for task in done if (error := task.exception()) is not None]
+    if failures:
+        raise next((error for error in failures if not isinstance(error, GivenUpError)), failures[0])
+
+
 def _stop_all(running: Mapping[str, ChildProcess]) -> tuple[str, ...]:
-    with ThreadPoolExecutor(len(SERVERS)) as pool:
-        stopped = pool.map(lambda process: process.stop(), running.values())
+    with ThreadPoolExecutor(max(1, len(running)), thread_name_prefix="stop") as pool:
+        stopped = pool.map(ChildProcess.stop, running.values())
     return tuple(name for name, was_running in zip(running, stopped, strict=True) if was_running)
-
-
-def _check_space(data: Path) -> None:
-    free_bytes = shutil.disk_usage(data).free
-    if free_bytes < SPACE_NEEDED_BYTES:
-        raise LocalStackError(
-            f"{data} has {free_bytes // 2**20} MB free and the servers need "
-            f"{SPACE_NEEDED_BYTES // 2**20} MB: make room"
-        )
-
-
-@contextmanager
-def _one_sentence_for_full_disk(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise LocalStackError(
-            f"the disk is full ({error.filename or root}): make room and start again"
-        ) from error
