@@ -43,7 +43,7 @@ def loadgen(
         seed = secrets.randbelow(2**31)
     start = datetime.now(UTC)
     load = Load(start=start, duration_s=duration, rate=rate, seed=seed)
-    run = {"tool": "signals-loadgen", "mode": mode.value, "seed": f"seed={seed}"}
+    run: dict[str, object] = {"mode": mode.value, "rate": rate, "seed": seed}
     run["started_at"] = start.isoformat(timespec="seconds")
     pace = Pace(concurrency=concurrency, batch_size=batch_size)
     carry_out(plan(mode, load), target, pace, tally=Tally(), run=run, report=report)

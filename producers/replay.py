@@ -98,7 +98,7 @@ def replay_files(
         typer.echo(f"... and {len(malformed) - _MALFORMED_SHOWN} lines more", err=True)
     now = datetime.now(UTC)
     course = plan_course(found, speed, rebase, now)
-    run = {"tool": "signals-replay", "files": " ".join(path.name for path in files)}
+    run = {"files": " ".join(path.name for path in files), "rebase": rebase.value}
     run["started_at"] = now.isoformat(timespec="seconds")
     pace = Pace(concurrency=concurrency, batch_size=batch_size)
     tally = Tally(malformed=len(malformed))

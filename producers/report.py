@@ -49,7 +49,8 @@ def present(tally: Tally, run: Mapping[str, object], path: Path | None) -> None:
     report = as_json(tally, run)
     if path is not None:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    table = Table(title=" ".join(str(value) for value in run.values()), show_header=False)
+    title = "  ".join(f"{name}: {value}" for name, value in run.items())
+    table = Table(title=title, show_header=False)
     table.add_column(justify="left")
     table.add_column(justify="right")
     for name in ("sent", "accepted", "rejected", "lost", "malformed", "retries"):
