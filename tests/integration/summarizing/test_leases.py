@@ -58,7 +58,7 @@ def test_a_worker_killed_in_mid_call_is_rescued_to_exactly_one_completion(
     incident_with_job(pool)
     model_server.script.append(Reply(hangs=True))
     victim = spawn(short)
-    until(lambda: model_server.calls)
+    until(lambda: model_server.calls, within_s=60)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     assert job(pool).status == "running"
@@ -80,13 +80,13 @@ def test_late_worker_cannot_complete_a_rescued_job(
     incident_with_job(pool)
     model_server.script.append(Reply(latency_s=2.0, changes={"title": "from the late worker"}))
     late = spawn(short)
-    until(lambda: model_server.calls)
+    until(lambda: model_server.calls, within_s=60)
     os.kill(late.pid, signal.SIGSTOP)
     outcome = until(make_worker(short).run_one)
     assert outcome is not None
     assert outcome.state == "succeeded"
     os.kill(late.pid, signal.SIGCONT)
-    told, _ = late.communicate(timeout=20)
+    told, _ = late.communicate(timeout=60)
     assert told.splitlines()[-1] == "fenced"
     (output,) = outputs(pool)
     assert output.content_json["title"] == "Checkout fails: its upstream times out"
@@ -207,7 +207,7 @@ def test_the_engine_may_hold_the_incident_while_its_job_is_finished(
     with transaction(pool) as connection:
         connection.execute("UPDATE incidents SET last_seen_at = now() WHERE id = %s", (incident_id,))
         assert worker.step(0.0) == 0
-        until(lambda: model_server.calls)
+        until(lambda: model_server.calls, within_s=60)
         worker.step(0.2)  # it now waits for the incident's row, or soon will
         assert not ai_jobs.enqueue(connection, job_id=uuid4(), incident_id=incident_id)
     until(lambda: job(pool).status == "succeeded")
