@@ -30,7 +30,7 @@ def test_event_text_cannot_close_the_data_block_or_forge_a_line() -> None:
 
 
 def test_prompt_is_bounded_whatever_the_events_carry() -> None:
-    huge = {f"key {n} " + "k" * 500: ["x" * 4000] * 50 for n in range(60)}
+    huge = {f"key {n} " + "k" * 500: ["x" * 4000] * 3 for n in range(60)}
     brief = replace(
         SPIKE,
         incident=replace(SPIKE.incident, fingerprint=f"{'C' * 128}|{'/r' * 128}|prod"),
