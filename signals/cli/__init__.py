@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from signals.cli import up
+from signals.cli import incidents, search, tenancy, up
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.local.errors import LocalStackError
 
@@ -15,7 +15,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-up.register(app)
+for commands in (up, incidents, search, tenancy):
+    commands.register(app)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ import secrets
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-import structlog
 from psycopg_pool import ConnectionPool
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,8 +13,6 @@ from signals.domain.api_keys import SECRET_BYTES, Scope, key_hash, key_text
 from signals.store import api_keys, tenancy
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
-
-log = structlog.get_logger(__name__)
 
 
 class ProvisioningRefused(Exception):  # noqa: N818  # reads as what happened
@@ -75,7 +72,6 @@ def issue_key(pool: ConnectionPool[Connection], project_id: str, scope: Scope) -
         stored = api_keys.insert(connection, key_id=key_id, project_id=project_id, key_hash=key_hash(text))
     if not stored:
         raise ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
-    log.info("key issued", key_id=str(key_id), project_id=project_id, scope=scope.value)
     return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
 
 
@@ -92,9 +88,7 @@ def revoke_keys(
         DependencyUnavailable: when PostgreSQL does not answer.
     """
     with transaction(pool) as connection:
-        count = api_keys.revoke(connection, key_id=key_id, project_id=project_id, org_id=org_id)
-    log.info("keys revoked", count=count, project_id=project_id, org_id=org_id)
-    return count
+        return api_keys.revoke(connection, key_id=key_id, project_id=project_id, org_id=org_id)
 
 
 def _check_id(tenant_id: str) -> None:

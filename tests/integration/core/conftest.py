@@ -17,6 +17,7 @@ from signals.clients.opensearch.index import Verdict, bulk_create
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import Connection
 from signals.domain.api_keys import Scope
+from signals.logs import configure_logs
 from signals.services.authenticating import Authenticating
 from signals.services.investigating import Investigating
 from signals.services.provisioning import create_org, create_project, issue_key
@@ -34,6 +35,12 @@ class Keys:
     read: str
     ingest: str
     other_read: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """Log as the product does; structlog's own default draws every local variable of a traceback."""
+    configure_logs()
 
 
 @pytest.fixture

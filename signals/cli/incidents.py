@@ -1,0 +1,116 @@
+"""`signals incidents list|show`: what core-api knows, readable in a terminal."""
+
+import json
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from signals.cli.core_client import get
+from signals.cli.readable import console, moment, plain, sparkline
+
+CHART_WIDTH: Final = 90
+EVENTS_SHOWN: Final = 5
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON instead.")]
+
+incidents = typer.Typer(help="Read incidents.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(incidents, name="incidents")
+
+
+@incidents.command("list")
+def list_incidents(
+    env: Annotated[str | None, typer.Option(help="prod, staging or dev.")] = None,
+    status: Annotated[str | None, typer.Option(help="open, investigating or resolved.")] = None,
+    since: Annotated[str | None, typer.Option(help="RFC 3339; incidents active since then.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest incidents of the key's project."""
+    page = get("/v1/incidents", {"env": env, "status": status, "since": since, "limit": limit})
+    if as_json:
+        print(json.dumps(page, indent=2))
+        return
+    table = Table("opened", "status", "severity", "env", "summary", "title", box=None, pad_edge=False)
+    table.add_column("id", no_wrap=True)
+    for row in page["incidents"]:
+        table.add_row(
+            moment(row["opened_at"]),
+            row["status"],
+            row["severity"],
+            row["environment"],
+            plain(row["summary_model"] or row["ai_job_status"] or "-"),
+            plain(row["title"]),
+            row["id"],
+        )
+    out = console()
+    out.print(table if page["incidents"] else "No incidents.")
+    if page["next_cursor"]:
+        out.print(f"There are more; raise --limit above {limit} or narrow with --since.")
+
+
+@incidents.command("show")
+def show_incident(incident_id: str, as_json: AsJson = False) -> None:
+    """Show one incident: why it fired, its chart, its summary."""
+    detail = get(f"/v1/incidents/{quote(incident_id, safe='')}", {})
+    if as_json:
+        print(json.dumps(detail, indent=2))
+        return
+    out = console()
+    _print_head(out, detail["incident"], detail["why"])
+    _print_chart(out, detail["chart"])
+    _print_summary(out, detail["summary"], detail["ai_jobs"])
+    _print_events(out, detail["events"])
+
+
+def _print_head(out: Console, incident: dict[str, Any], why: dict[str, Any] | None) -> None:
+    out.print(Text(plain(incident["title"]), style="bold"))
+    out.print(f"{incident['status']}, {incident['severity']}, {incident['environment']}, {incident['id']}")
+    out.print(f"fingerprint {plain(incident['fingerprint'])}")
+    ended = f", resolved {moment(incident['resolved_at'])}" if incident["resolved_at"] else ""
+    seen = moment(incident["last_seen_at"])
+    out.print(f"opened {moment(incident['opened_at'])}, last seen {seen}{ended}")
+    if why:
+        window = f"{why['window_minutes']} minutes"
+        for numbers in (why["opened"], why["latest"]):
+            usual = f"usually {numbers['baseline']:.1f}, threshold {numbers['threshold']:.0f}"
+            out.print(f"{why['rule']} ({numbers['moment']}): {numbers['count']} in {window}, {usual}")
+
+
+def _print_chart(out: Console, chart: dict[str, Any]) -> None:
+    minutes = chart["minutes"]
+    counts = [minute["count"] for minute in minutes]
+    usual = chart["baseline_per_minute"]
+    note = f", usually {usual:.1f}" if usual is not None else ""
+    out.print(f"\n{chart['metric']} a minute, at most {max(counts)}{note}")
+    out.print(sparkline(counts, width=CHART_WIDTH))
+    out.print(f"{moment(minutes[0]['at'])} to {moment(minutes[-1]['at'])}")
+
+
+def _print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[str, Any]]) -> None:
+    if summary:
+        content = summary["content"]
+        out.print(f"\nsummary by {plain(summary['model'])}, {moment(summary['created_at'])}")
+        out.print(f"confidence {plain(content.get('confidence'))}; {plain(content.get('impact'))}")
+        for name in ("likely_causes", "evidence", "next_steps"):
+            out.print(name.replace("_", " "))
+            for line in content.get(name) or ():
+                out.print(f"  - {plain(line)}")
+    for job in jobs:
+        error = f": {plain(job['last_error'])}" if job["last_error"] else ""
+        out.print(f"AI job {job['status']}, attempt {job['attempt_count']} of {job['max_attempts']}{error}")
+
+
+def _print_events(out: Console, events: list[dict[str, Any]]) -> None:
+    if events:
+        out.print(f"\n{min(len(events), EVENTS_SHOWN)} of {len(events)} representative events")
+    for event in events[:EVENTS_SHOWN]:
+        attributes = plain(json.dumps(event["attributes"], ensure_ascii=False))
+        out.print(f"  {moment(event['occurred_at'])} {event['severity']} {event['event_type']} {attributes}")

@@ -1,0 +1,81 @@
+"""`signals search`: events of the key's project, with what they have in common."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from signals.cli.core_client import get
+from signals.cli.readable import console, moment, plain, sparkline
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("search")(search)
+
+
+def search(
+    words: Annotated[
+        list[str] | None, typer.Argument(help='Words that must occur, "phrases", prefix*.')
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", "-f", help="key:value, like severity:error or status_code:>=500."),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="RFC 3339, like 2025-12-27T10:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="RFC 3339, like 2025-12-27T11:00:00Z.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's JSON instead.")] = False,
+) -> None:
+    """Search events, newest first. Give words that begin with a dash after `--`."""
+    page = get(
+        "/v1/search/events",
+        {
+            "q": " ".join(words or ()) or None,
+            "filters": filters,
+            "since": since,
+            "until": until,
+            "limit": limit,
+        },
+    )
+    if as_json:
+        print(json.dumps(page, indent=2))
+        return
+    out = console()
+    _print_events(out, page["events"])
+    _print_overview(out, page)
+
+
+def _print_events(out: Console, events: list[dict[str, Any]]) -> None:
+    table = Table(
+        "occurred", "env", "severity", "type", "status", "route", "message", box=None, pad_edge=False
+    )
+    for event in events:
+        attributes = event["attributes"]
+        table.add_row(
+            moment(event["occurred_at"]),
+            event["environment"],
+            event["severity"],
+            event["event_type"],
+            plain(attributes.get("status_code", "-")),
+            plain(attributes.get("route", "-")),
+            plain(event["message"]),
+        )
+    if events:
+        out.print(table)
+
+
+def _print_overview(out: Console, page: dict[str, Any]) -> None:
+    total = page["total"]
+    found = f"{'' if total['exact'] else 'more than '}{total['value']} events"
+    out.print(found if page["complete"] else f"{found} (the search ran out of time)")
+    buckets = page["histogram"]["buckets"]
+    if not buckets:
+        return
+    line = sparkline([bucket["count"] for bucket in buckets], width=90)
+    out.print(f"{line} from {moment(buckets[0]['at'])}, {page['histogram']['interval']} a column")
+    for name, values in page["facets"].items():
+        if values:
+            out.print(f"{name}: " + ", ".join(f"{plain(v['value'])} {v['count']}" for v in values[:5]))

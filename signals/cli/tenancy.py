@@ -1,0 +1,154 @@
+"""`signals orgs|projects|keys create|list|revoke`: who may send and read."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from psycopg_pool import ConnectionPool
+from rich.table import Table
+
+from signals.cli.core_client import load_environment
+from signals.cli.readable import console, moment, plain
+from signals.clients.postgres import Connection, open_pool, transaction
+from signals.domain.api_keys import Scope
+from signals.services import provisioning
+from signals.settings import PostgresSettings
+from signals.store import api_keys, tenancy
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+orgs = typer.Typer(help="Organisations.", no_args_is_help=True)
+projects = typer.Typer(help="Projects; events and incidents belong to one.", no_args_is_help=True)
+keys = typer.Typer(help="API keys; a key is printed once, when it is created.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(orgs, name="orgs")
+    app.add_typer(projects, name="projects")
+    app.add_typer(keys, name="keys")
+
+
+@orgs.command("create")
+def create_org(org_id: str, name: Annotated[str | None, typer.Option(help="For people.")] = None) -> None:
+    """Create an organisation."""
+    with _database() as pool:
+        created = provisioning.create_org(pool, org_id, name or org_id)
+    print(f"Created {org_id}." if created else f"{org_id} exists already.")
+
+
+@orgs.command("list")
+def list_orgs(as_json: AsJson = False) -> None:
+    """List the organisations."""
+    with _database() as pool, transaction(pool) as connection:
+        rows = tenancy.list_orgs(connection)
+    _print(rows, as_json=as_json)
+
+
+@orgs.command("revoke")
+def revoke_org(org_id: str) -> None:
+    """Revoke every key of an organisation."""
+    with _database() as pool:
+        _say_revoked(provisioning.revoke_keys(pool, org_id=org_id))
+
+
+@projects.command("create")
+def create_project(
+    project_id: str,
+    org: Annotated[str, typer.Option(help="Id of its organisation.")],
+    name: Annotated[str | None, typer.Option(help="For people.")] = None,
+) -> None:
+    """Create a project."""
+    with _database() as pool:
+        created = provisioning.create_project(pool, project_id, org_id=org, name=name or project_id)
+    print(f"Created {project_id}." if created else f"{project_id} exists already.")
+
+
+@projects.command("list")
+def list_projects(
+    org: Annotated[str | None, typer.Option(help="Only those of this organisation.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the projects."""
+    with _database() as pool, transaction(pool) as connection:
+        rows = tenancy.list_projects(connection, org)
+    _print(rows, as_json=as_json)
+
+
+@projects.command("revoke")
+def revoke_project(project_id: str) -> None:
+    """Revoke every key of a project."""
+    with _database() as pool:
+        _say_revoked(provisioning.revoke_keys(pool, project_id=project_id))
+
+
+@keys.command("create")
+def create_key(
+    project: Annotated[str, typer.Option(help="Id of the project.")],
+    scope: Annotated[Scope, typer.Option(help="ingest sends events; read reads incidents and events.")],
+    as_json: AsJson = False,
+) -> None:
+    """Create a key and print it, this once."""
+    with _database() as pool:
+        issued = provisioning.issue_key(pool, project, scope)
+    if as_json:
+        print(json.dumps({"key_id": str(issued.key_id), "scope": issued.scope, "key": issued.text}))
+    else:
+        print(issued.text)
+        typer.echo(f"This is key {issued.key_id}; it cannot be shown again.", err=True)
+
+
+@keys.command("list")
+def list_keys(
+    project: Annotated[str | None, typer.Option(help="Only those of this project.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the keys by id; their text is not stored."""
+    with _database() as pool, transaction(pool) as connection:
+        rows = api_keys.list_keys(connection, project)
+    _print(rows, as_json=as_json)
+
+
+@keys.command("revoke")
+def revoke_key(key_id: UUID) -> None:
+    """Revoke a key by its id; caches may accept it for SIGNALS_KEY_CACHE_S more (60 s)."""
+    with _database() as pool:
+        _say_revoked(provisioning.revoke_keys(pool, key_id=key_id))
+
+
+@contextmanager
+def _database() -> Iterator[ConnectionPool[Connection]]:
+    """Open the database of the environment; a refusal is one sentence and exit code 1."""
+    load_environment()
+    try:
+        with open_pool(PostgresSettings.from_env(), size=1) as pool:
+            yield pool
+    except provisioning.ProvisioningRefused as error:
+        typer.echo(f"signals: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _say_revoked(count: int) -> None:
+    print(f"Revoked {count} key{'' if count == 1 else 's'}.")
+    if not count:
+        raise typer.Exit(1)
+
+
+def _print(rows: Sequence[Any], *, as_json: bool) -> None:
+    """Print rows of one dataclass as a table, its fields as columns."""
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], default=str, indent=2))
+        return
+    if not rows:
+        print("None.")
+        return
+    names = [column.name for column in fields(rows[0])]
+    table = Table(*names, box=None, pad_edge=False)
+    for row in rows:
+        values = ((name, getattr(row, name)) for name in names)
+        table.add_row(*(moment(value) if name.endswith("_at") else plain(value) for name, value in values))
+    console().print(table)
