@@ -140,9 +140,9 @@ class IngestClient:
 
     def _count(self, result: dict[str, Any]) -> bool:
         """Count one event's verdict; False when it is to be sent again."""
-        if result["status"] in _ACCEPTED:
+        if result.get("status") in _ACCEPTED:
             self._tally.accepted += 1
-        elif result["status"] == "rejected":
+        elif result.get("status") == "rejected":
             message = str(result.get("message") or "no reason given")
             self._tally.reject(Rejection(str(result.get("code")), result.get("field"), message))
         else:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, usage_error
-from producers.ndjson import Course, Recording, Survey, replay, survey
+from producers.ndjson import Course, Malformed, Recording, Survey, replay, survey
 from producers.sending import Pace
 from producers.tally import Tally
 
@@ -92,10 +92,7 @@ def replay_files(
     except OSError as error:
         usage_error(f"Cannot read {error.filename}: {error.strerror}.")
     malformed = [line for file in found for line in file.malformed]
-    for line in malformed[:_MALFORMED_SHOWN]:
-        typer.echo(f"{line.origin}: {line.reason}", err=True)
-    if len(malformed) > _MALFORMED_SHOWN:
-        typer.echo(f"... and {len(malformed) - _MALFORMED_SHOWN} lines more", err=True)
+    _name(malformed)
     now = datetime.now(UTC)
     course = plan_course(found, speed, rebase, now)
     run = {"files": " ".join(path.name for path in files), "rebase": rebase.value}
@@ -103,6 +100,13 @@ def replay_files(
     pace = Pace(concurrency=concurrency, batch_size=batch_size)
     tally = Tally(malformed=len(malformed))
     carry_out(replay(course), target, pace, tally=tally, run=run, report=report)
+
+
+def _name(malformed: Sequence[Malformed]) -> None:
+    for line in malformed[:_MALFORMED_SHOWN]:
+        typer.echo(f"{line.origin}: {line.reason}", err=True)
+    if len(malformed) > _MALFORMED_SHOWN:
+        typer.echo(f"... and {len(malformed) - _MALFORMED_SHOWN} lines more", err=True)
 
 
 def main() -> None:

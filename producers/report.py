@@ -49,10 +49,12 @@ def present(tally: Tally, run: Mapping[str, object], path: Path | None) -> None:
     report = as_json(tally, run)
     if path is not None:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    title = "  ".join(f"{name}: {value}" for name, value in run.items())
-    table = Table(title=title, show_header=False)
+    table = Table(show_header=False)
     table.add_column(justify="left")
     table.add_column(justify="right")
+    for name, value in run.items():
+        table.add_row(name, str(value))
+    table.add_section()
     for name in ("sent", "accepted", "rejected", "lost", "malformed", "retries"):
         table.add_row(name, f"{report[name]:,}")
     table.add_row("accepted per second", f"{report['accepted_per_s']:,}")

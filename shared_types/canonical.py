@@ -70,8 +70,7 @@ def canonicalize(
     """
     if not isinstance(raw, Mapping):
         raise InvalidEvent("invalid_type", None, "An event must be a JSON object.")
-    body = dict(_DEFAULTS)
-    body.update((name, value) for name, value in raw.items() if value is not None)
+    body = {**_DEFAULTS, **{name: value for name, value in raw.items() if value is not None}}
     body.setdefault("event_id", event_id)
     body["received_at"] = received_at
     body["attributes"] = tidy_attributes(body["attributes"])
