@@ -82,7 +82,7 @@ def site_in(
 
 
 def processes(folder: StackFolder) -> dict[str, ChildProcess]:
-    """The servers' processes, running or not."""
+    """The servers' processes, running or not, and whatever else was started into this folder."""
     return {
         name: ChildProcess(
             name=name,
@@ -90,7 +90,7 @@ def processes(folder: StackFolder) -> dict[str, ChildProcess]:
             log_path=folder.log_path(name),
             stop_signal=STOP_SIGNALS.get(name, signal.SIGTERM),
         )
-        for name in SERVERS
+        for name in dict.fromkeys((*SERVERS, *folder.names_with_pid()))
     }
 
 

@@ -1,5 +1,6 @@
 """The environment variables through which every part finds the servers, and the file that holds them."""
 
+import re
 import shlex
 import socket
 from collections.abc import Mapping
@@ -55,6 +56,11 @@ def check_reachable(server: str, environ: Mapping[str, str]) -> None:
         f"{variable} names a server that cannot be reached: {', '.join(failures)}; start it, "
         f"or unset {variable} to use a local one"
     )
+
+
+def without_password(address: str) -> str:
+    """The address as it may be shown."""
+    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", address)
 
 
 def _endpoints(server: str, address: str) -> list[tuple[str, int]]:

@@ -51,6 +51,10 @@ class StackFolder:
         """Which process the server is."""
         return self.root / "run" / f"{server}.json"
 
+    def names_with_pid(self) -> list[str]:
+        """Who left a pid file."""
+        return sorted(path.stem for path in (self.root / "run").glob("*.json"))
+
     def load(self) -> State | None:
         """What was remembered, or None before the first start."""
         try:

@@ -110,11 +110,11 @@ class Kafka:
         return self.place.data / "log"
 
     def _format(self) -> None:
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        identity = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         arguments = (
             "format",
             "--standalone",
-            f"--cluster-id={cluster_id}",
+            f"--cluster-id={identity}",
             "--config",
             str(self._properties),
         )

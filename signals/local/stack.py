@@ -4,6 +4,7 @@ Each server is replaced by the user's own when its address is in the environment
 never started or stopped.
 """
 
+import errno
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from signals.local.environment import (
     variables_for,
     write_env_file,
 )
-from signals.local.errors import GivenUpError
+from signals.local.errors import GivenUpError, LocalStackError
 from signals.local.files import require_space
 from signals.local.folder import StackFolder, State
 from signals.local.ports import free_port
@@ -70,7 +71,7 @@ def up(
         LocalStackError: in one sentence, why not; what this call had started is stopped again.
     """
     folder = StackFolder(root=root.resolve())
-    with folder.locked():
+    with _os_errors_told(), folder.locked():
         account = account_to_drop_to()
         state = folder.load() or _fresh_state(folder.choose_data(account))
         own = [name for name in SERVERS if _is_ours(name, environ, state)]
@@ -101,7 +102,7 @@ def down(root: Path) -> tuple[str, ...]:
     folder = StackFolder(root=root.resolve())
     if not folder.root.exists():
         return ()
-    with folder.locked():
+    with _os_errors_told(), folder.locked():
         return _stop_all(processes(folder))
 
 
@@ -109,7 +110,7 @@ def reset(root: Path) -> None:
     """Stop everything and delete the data folder."""
     folder = StackFolder(root=root.resolve())
     if folder.root.exists():
-        with folder.locked():
+        with _os_errors_told(), folder.locked():
             _stop_all(processes(folder))
             folder.wipe()
 
@@ -122,8 +123,9 @@ def status(root: Path) -> list[ServerStatus]:
         return []
     environment = read_env_file(folder.env_path)
     seen = []
-    for name, process in processes(folder).items():
-        pid, address = process.pid, environment.get(address_variable(name), "")
+    ours = processes(folder)
+    for name in SERVERS:
+        pid, address = ours[name].pid, environment.get(address_variable(name), "")
         yours = address and address != state.addresses.get(name)
         now: Literal["running", "stopped", "yours"] = "yours" if yours else "running" if pid else "stopped"
         seen.append(ServerStatus(name=name, state=now, address=address, pid=pid))
@@ -154,6 +156,17 @@ def ephemeral(
         finally:
             _stop_all({name: server.process for name, server in ours.items()})
             stack_folder.wipe()
+
+
+@contextmanager
+def _os_errors_told() -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        advice = "make room" if error.errno == errno.ENOSPC else "check who owns it"
+        place = f"{error.filename}: " if error.filename else ""
+        raise LocalStackError(f"{place}{error.strerror or error}: {advice} and try again") from error
 
 
 def _fresh_state(data: Path) -> State:
