@@ -123,10 +123,3 @@ class Supervisor:
         except DependencyUnavailable as error:
             log.warning("old heartbeats stay listed", reason=error.reason)
 
-
-@serve.deployment(name="consumers", ray_actor_options={"num_cpus": 0.01})
-class Consumers:
-    """The application's root. With HAProxy a root replica drains for half a minute, so the work is below."""
-
-    def __init__(self, supervisor: object) -> None:
-        self._supervisor = supervisor

@@ -1,24 +1,29 @@
-"""The three applications that `serve run` and `serve deploy` build from the configuration file."""
+"""The three applications that `serve run` and `serve deploy` build from the configuration file.
+
+Serve builds each in a process of its own; imports stand inside, so that each loads only its part.
+"""
 
 from ray.serve import Application
-
-from actors.names import expected
-from actors.supervisor import Consumers, Supervisor
-from serve_apps.core_api import CoreApi
-from serve_apps.ingest_api import IngestApi
-from signals.settings import RuntimeSettings
 
 
 def ingest(_: dict[str, str]) -> Application:
     """ingest-api below /v1/events."""
+    from serve_apps.ingest_api import IngestApi
+
     return IngestApi.bind()
 
 
 def core(_: dict[str, str]) -> Application:
     """core-api at /."""
+    from actors.names import expected
+    from serve_apps.core_api import CoreApi
+    from signals.settings import RuntimeSettings
+
     return CoreApi.bind(list(expected(RuntimeSettings.from_env())))
 
 
 def consumers(_: dict[str, str]) -> Application:
     """The supervisor, which keeps the consumer actors; it has no route."""
-    return Consumers.bind(Supervisor.bind())
+    from actors.supervisor import Supervisor
+
+    return Supervisor.bind()

@@ -1,7 +1,7 @@
 """core-api: the application, and the replica that hosts it."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from ray import serve
 
 from serve_apps.core_routes import CoreResources, router
+from serve_apps.last_used import last_used_written
 from serve_apps.openapi import describe_both_apis
 from serve_apps.problems import answer_with_problems
 from signals.clients.kafka import connection as kafka
@@ -27,7 +28,13 @@ CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; other
 
 def build_core_api(resources: CoreResources) -> FastAPI:
     """Build the application; its document describes ingest-api as well."""
-    app = FastAPI(title="Customer Signals Copilot", redoc_url=None, redirect_slashes=False)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with last_used_written(resources.authenticating):
+            yield
+
+    app = FastAPI(title="Customer Signals Copilot", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.resources = resources
     app.include_router(router)
     answer_with_problems(app)
@@ -75,8 +82,8 @@ class CoreApi:
     """The replica that hosts the application: it opens what the routes need in its own process."""
 
     def __init__(self, expected_actors: Sequence[str]) -> None:
-        configure_logs()
         self._stack = ExitStack()
+        configure_logs()
         self._resources = open_core_resources(self._stack, expected_actors)
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeVar
 
 import orjson
-import structlog
 from fastapi import FastAPI
 from ray import serve
 from starlette.requests import Request
@@ -17,12 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_apps.bearer import api_key, require
 from serve_apps.bodies import read_body
+from serve_apps.last_used import last_used_written
 from serve_apps.problems import Problem, answer_with_problems, unavailable
 from shared_types import InvalidEvent, Tenancy
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
 from signals.domain import api_keys
-from signals.errors import DependencyUnavailable
 from signals.logs import configure_logs
 from signals.services.authenticating import Authenticating
 from signals.services.ingesting import (
@@ -36,15 +35,12 @@ from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
 MAX_EVENT_BYTES: Final = 1024 * 1024  # design: data path, "Ingest"
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
-FLUSH_LAST_USED_S: Final = 30.0
 MAX_IDEMPOTENCY_KEY: Final = 256
 
 JSON: Final = frozenset({"application/json", ""})
 JSON_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 
 Decoded = TypeVar("Decoded")
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +73,8 @@ def build_ingest_api(resources: IngestResources) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        flusher = asyncio.create_task(_flush_last_used(resources.authenticating))
-        yield
-        flusher.cancel()
-        with suppress(asyncio.CancelledError):
-            await flusher
+        async with last_used_written(resources.authenticating):
+            yield
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
     app.router.routes += [
@@ -191,15 +184,6 @@ def _json(status: int, body: object) -> Response:
     return Response(orjson.dumps(body), status_code=status, media_type="application/json")
 
 
-async def _flush_last_used(authenticating: Authenticating) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_LAST_USED_S)
-        try:
-            await asyncio.to_thread(authenticating.flush_last_used)
-        except DependencyUnavailable as error:
-            log.warning("last_used_at not written", dependency=error.dependency)
-
-
 @serve.deployment(
     name="ingest-api",
     max_ongoing_requests=256,
@@ -220,7 +204,7 @@ class IngestApi:
         self._authenticating = Authenticating(pool, cache_s=runtime.key_cache_s)
         self._ingesting = Ingesting(publisher)
 
-    def __serve_build_asgi_app__(self) -> FastAPI:  # noqa: PLW3201  # Ray Serve's name for it
+    def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it
         return build_ingest_api(
             IngestResources(authenticating=self._authenticating, ingesting=self._ingesting)
         )

@@ -95,7 +95,7 @@ def up(
 
 
 def down(root: Path) -> tuple[str, ...]:
-    """Stop the applications, Ray and the servers that were started; return the names of what had been running."""
+    """Stop Ray and the servers that were started; return the names of what had been running."""
     folder = StackFolder(root=root.resolve())
     state = folder.load() if folder.root.exists() else None
     if state is None:

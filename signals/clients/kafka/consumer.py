@@ -147,6 +147,7 @@ def _group_config(settings: KafkaSettings, group: str) -> dict[str, str | int | 
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "queued.max.messages.kbytes": PREFETCH_KBYTES,
+        "fetch.wait.max.ms": 1_000,  # of an idle partition only: a record ends the wait
         "topic.metadata.refresh.interval.ms": 30_000,
     }
     if settings.kafka_group_protocol == "classic":
