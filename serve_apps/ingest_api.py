@@ -95,7 +95,7 @@ class FullPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward without `root_path`."""
-        await self._app(scope | {"root_path": ""}, receive, send)
+        await self._app({**scope, "root_path": ""}, receive, send)
 
 
 async def _tenancy(request: Request, authenticating: Authenticating) -> Tenancy:

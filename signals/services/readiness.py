@@ -73,12 +73,17 @@ class CheckingReadiness:
 
     def check(self) -> Readiness:
         """Return the state of every part; a part that fails is a state, not an exception."""
-        with self._lock:
-            if self._answer and time.monotonic() - self._answer[0] < REUSE_S:
-                return self._answer[1]
-            readiness = self._ask()
-            self._answer = (time.monotonic(), readiness)
-            return readiness
+        known = self._answer
+        # While somebody asks, the answer before must do: a flood must not occupy every thread.
+        if not self._lock.acquire(blocking=known is None) and known is not None:
+            return known[1]
+        try:
+            if self._answer is None or time.monotonic() - self._answer[0] >= REUSE_S:
+                readiness = self._ask()
+                self._answer = (time.monotonic(), readiness)
+            return self._answer[1]
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Let go of the threads; one that hangs ends with its server's own time limit."""

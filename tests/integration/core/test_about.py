@@ -1,18 +1,23 @@
 """What core-api says of itself: health, readiness, documentation, and errors that are nobody's route."""
 
+import asyncio
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
+from serve_apps import last_used
 from signals.clients.opensearch.connection import Client, check_reachable
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
-from signals.services.readiness import CHECK_S
+from signals.services.authenticating import Authenticating
+from signals.services.readiness import CHECK_S, REUSE_S, CheckingReadiness
 from signals.store.workers import Heartbeat, Kind, State, beat
-from tests.integration.core.conftest import core_client
+from tests.integration.core.conftest import Keys, core_client
+from tests.waiting import until
 
 
 def report(pool: ConnectionPool[Connection], name: str, kind: Kind, state: State = "running") -> None:
@@ -170,3 +175,53 @@ def test_a_crash_tells_nothing_of_its_cause(
     answer = anonymous.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "secret" not in answer.text
+
+
+def test_while_a_server_hangs_others_get_the_answer_before(
+    pool: ConnectionPool[Connection], opensearch: Client
+) -> None:
+    hanging, asked = threading.Event(), threading.Event()
+
+    def hang_when_asked_again() -> None:
+        if asked.is_set():
+            hanging.wait(30)
+        asked.set()
+
+    readiness = CheckingReadiness(pool, {"kafka": hang_when_asked_again}, [])
+    assert readiness.check().ready
+    until(lambda: time.monotonic() - answered_at(readiness) > REUSE_S)
+    waiting = threading.Thread(target=readiness.check)
+    waiting.start()
+    until(readiness._lock.locked)
+    started = time.monotonic()
+    assert readiness.check().ready
+    assert time.monotonic() - started < CHECK_S / 2
+    hanging.set()
+    waiting.join()
+    readiness.close()
+
+
+def answered_at(readiness: CheckingReadiness) -> float:
+    """When the kept answer was made."""
+    assert readiness._answer is not None
+    return readiness._answer[0]
+
+
+def test_the_use_of_a_key_is_written_while_an_api_runs(
+    keys: Keys, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_used, "FLUSH_EVERY_S", 0.05)
+    authenticating = Authenticating(pool)
+    authenticating.check(keys.read)
+
+    def used() -> int:
+        with pool.connection() as connection:
+            row = connection.execute("SELECT count(last_used_at) FROM project_api_keys").fetchone()
+        assert row is not None
+        return int(str(row[0]))
+
+    async def live() -> int:
+        async with last_used.last_used_written(authenticating):
+            return await asyncio.to_thread(until, used)
+
+    assert asyncio.run(live()) == 1
