@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 
@@ -37,6 +38,8 @@ FACETS: Final[Mapping[str, str]] = {
     "release": "attributes.release",
     "status_code": "attributes.status_code",
 }
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,16 +162,17 @@ class EventSearch:
                 index=EVENTS_INDEX, params={"keep_alive": KEEP_ALIVE}, request_timeout=CALL_TIMEOUT_S
             )
         except TransportError as error:
-            # Too many are open, or whatever is wrong will be met by the search itself: both its to tell.
-            if error.status_code in (404, 429):
+            if error.status_code in (404, 429):  # no index, which the search will tell, or too many are open
                 return None
             with unavailable_when_down():
                 raise
         return str(answer["pit_id"])
 
     def _close_snapshot(self, snapshot: str) -> None:
-        with unavailable_when_down():
+        try:
             self._client.delete_pit(body={"pit_id": [snapshot]}, request_timeout=CALL_TIMEOUT_S)
+        except TransportError as error:  # the page is found already, and the server forgets by itself
+            log.info("point in time left to expire", error=type(error).__name__)
 
 
 class _SnapshotExpiredError(Exception):
