@@ -1,7 +1,8 @@
 """What one batch of events adds up to, and how the rules judge it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared_types import Envelope
@@ -11,6 +12,15 @@ from signals.domain.rules import Evaluation, error_spike, signup_drop
 
 SeriesMinute = tuple[Series, int]
 """A series and minutes since the epoch: one bucket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """All evaluations of one series, oldest first, and the newest instant of each evaluated minute."""
+
+    series: Series
+    evaluations: Sequence[Evaluation]
+    seen_at: Mapping[int, datetime]
 
 
 class Tally:
@@ -38,15 +48,27 @@ class Tally:
             minutes[series].add(minute)
         return dict(minutes)
 
-    def seen_at(self, read: BucketRange) -> dict[int, datetime]:
-        """Return the newest event time of each touched minute of a range."""
-        return {minute: self.newest_at[read.series, minute] for minute in read.minutes}
+    def judge(self, reads: Sequence[BucketRange], counts: Sequence[Mapping[int, int]]) -> list[Judged]:
+        """Judge each series once, by the buckets of its ranges, oldest first, after this batch.
 
-    def evaluate(self, read: BucketRange, counts: Mapping[int, int]) -> list[Evaluation]:
-        """Judge the touched minutes of a range, oldest first, by its buckets after this batch.
+        A series may have several ranges, and yet all of them belong to its one incident.
+        """
+        evaluations: defaultdict[Series, list[Evaluation]] = defaultdict(list)
+        for read, found in zip(reads, counts, strict=True):
+            evaluations[read.series] += self._evaluate(read, found)
+        return [
+            Judged(
+                series=series,
+                evaluations=judged,
+                seen_at={e.minute: self.newest_at[series, e.minute] for e in judged},
+            )
+            for series, judged in evaluations.items()
+        ]
 
-        Once a minute is enough: for events in order it says what judging after each event would have
-        said, because counts only grow within a minute.
+    def _evaluate(self, read: BucketRange, counts: Mapping[int, int]) -> list[Evaluation]:
+        """Judge each touched minute once: counts only grow within a minute.
+
+        For events in order this says what judging after each event would have said.
         """
         if read.series.metric_name == "error_count":
             return [error_spike(counts, minute) for minute in read.minutes]

@@ -63,11 +63,12 @@ FROM json_to_recordset(%(rows)s::json) AS r(incident_id uuid, moment text, rule 
 ON CONFLICT (incident_id, moment) DO UPDATE SET
     rule = excluded.rule, minute_at = excluded.minute_at, count = excluded.count,
     baseline = excluded.baseline, threshold = excluded.threshold
+WHERE incident_evaluations.minute_at <= excluded.minute_at
 """
 
 
 def keep_evaluations(connection: Connection, evaluations: Mapping[tuple[UUID, str], Evaluation]) -> None:
-    """Store the numbers of an incident's moment, `opened` or `latest`, over what stood there."""
+    """Store the numbers of an incident's moment, `opened` or `latest`, over older ones."""
     rows = [
         {
             "incident_id": incident_id,

@@ -17,9 +17,10 @@ from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.domain.buckets import BucketRange, minute_of, ranges
 from signals.domain.rules import HISTORY_MINUTES, signup_drop
+from signals.domain.tally import Judged
 from signals.errors import Fenced
 from signals.services.detecting.batch import Batch
-from signals.services.detecting.incident_writes import Judged, write
+from signals.services.detecting.incident_writes import write
 from signals.services.detecting.partitions import OwnedPartition, drop, take_over
 from signals.settings import KafkaSettings
 from signals.store import buckets, offsets, signup_series
@@ -106,14 +107,7 @@ class Detecting:
         if batch.newest_signups:
             signup_series.note(connection, batch.newest_signups)
         reads = list(ranges(batch.tally.touched(), HISTORY_MINUTES))
-        judged = [
-            Judged(
-                read=read,
-                evaluations=batch.tally.evaluate(read, counts),
-                seen_at=batch.tally.seen_at(read),
-            )
-            for read, counts in zip(reads, buckets.read(connection, reads), strict=True)
-        ]
+        judged = batch.tally.judge(reads, buckets.read(connection, reads))
         return write(connection, judged, batch.tally.kept, uuid4)
 
     def _raise_barriers(self) -> None:
@@ -149,8 +143,8 @@ class Detecting:
             return []
         now = datetime.now(UTC)
         judged = [
-            Judged(read=read, evaluations=[signup_drop(counts, minute)], seen_at={minute: now})
-            for read, counts in zip(reads, buckets.read(connection, reads), strict=True)
+            Judged(series=series, evaluations=[signup_drop(counts, minute)], seen_at={minute: now})
+            for series, counts in zip(watched, buckets.read(connection, reads), strict=True)
         ]
         return write(connection, judged, {}, uuid4)
 

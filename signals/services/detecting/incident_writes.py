@@ -1,29 +1,17 @@
 """Writes what the lifecycle decided: incidents, their numbers, representatives and summary jobs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from shared_types import Envelope
 from signals.clients.postgres import Connection
-from signals.domain.buckets import BucketRange, instant_of
+from signals.domain.buckets import instant_of
 from signals.domain.lifecycle import IncidentChange, decide, title_of
 from signals.domain.representatives import PER_MINUTE, choose
-from signals.domain.rules import Evaluation
-from signals.domain.tally import SeriesMinute
+from signals.domain.tally import Judged, SeriesMinute
 from signals.store import ai_jobs, incident_events, incidents
 from signals.store.incident_events import Representative
 from signals.store.incidents import NewIncident, Touch, key_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """The evaluations of one range, oldest first, and the newest instant of each minute in it."""
-
-    read: BucketRange
-    evaluations: Sequence[Evaluation]
-    seen_at: Mapping[int, datetime]
 
 
 def write(
@@ -40,10 +28,8 @@ def write(
     alarming = [j for j in judged if any(e.fires or e.sustains for e in j.evaluations)]
     if not alarming:
         return []
-    current = incidents.lock_open(connection, [j.read.series for j in alarming])
-    decided = (
-        decide(j.read.series, j.evaluations, j.seen_at, current.get(key_of(j.read.series))) for j in alarming
-    )
+    current = incidents.lock_open(connection, [j.series for j in alarming])
+    decided = (decide(j.series, j.evaluations, j.seen_at, current.get(key_of(j.series))) for j in alarming)
     changes = {change.incident_id or new_id(): change for change in decided if change}
     if not changes:
         return []
