@@ -1,0 +1,155 @@
+"""The container files agree with the code, without a Docker engine."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from signals.local.artifacts import read_lock
+from signals.local.environment import MODEL_VARIABLES, VARIABLES
+from signals.local.folder import StackFolder, State
+from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
+from tests.unit.docs.markdown import ROOT, section, table
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+START_NODE = ROOT / "docker/start-node"
+APP_SERVICES = ("prepare", "app", "loadgen", "replay")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """The Compose file."""
+    parsed = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def _environment(compose: dict[str, Any], service: str) -> dict[str, str]:
+    environment = compose["services"][service]["environment"]
+    assert isinstance(environment, dict)
+    return environment
+
+
+def test_app_gets_the_variables_of_the_local_stack(compose: dict[str, Any]) -> None:
+    connections = {name for names in VARIABLES.values() for name in names}
+    expected = connections | set(MODEL_VARIABLES) | {"CORE_API_URL", "READ_API_KEY"}
+    assert set(_environment(compose, "app")) == set(_environment(compose, "prepare")) == expected
+
+
+@pytest.mark.parametrize("service", APP_SERVICES)
+def test_only_documented_variables_are_set_and_as_text(compose: dict[str, Any], service: str) -> None:
+    documented = {
+        row[0] for row in table(section((ROOT / "README.md").read_text(), "Configuration"), "variable")
+    }
+    environment = _environment(compose, service)
+    assert set(environment) <= documented
+    assert all(isinstance(value, str) for value in environment.values())
+
+
+def test_images_are_pinned_to_a_release(compose: dict[str, Any]) -> None:
+    images = [service["image"] for service in compose["services"].values()]
+    images += re.findall(r"^ARG PYTHON_IMAGE=(.+)$", DOCKERFILE, re.MULTILINE)
+    tags = [image.partition(":")[2] for image in images]
+    assert [tag for tag in tags if not re.search(r"\d+\.\d+|\d{4}-\d\d-\d\dT", tag)] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "lock", "artifact"),
+    [
+        ("kafka", "kafka", r"/kafka-server/([\d.]+)/"),
+        ("opensearch", "opensearch", r"/opensearch/([\d.]+)/"),
+        ("postgres", "postgres", r"-linux-amd64/(\d+\.\d+)"),
+    ],
+)
+def test_servers_have_the_versions_of_the_local_stack(
+    compose: dict[str, Any], service: str, lock: str, artifact: str
+) -> None:
+    paths = " ".join(item.path for item in read_lock(lock))
+    version = re.search(artifact, paths)
+    assert version
+    assert compose["services"][service]["image"].endswith(f":{version[1]}")
+
+
+def test_published_ports_are_on_loopback_only(compose: dict[str, Any]) -> None:
+    published = [port for service in compose["services"].values() for port in service.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_dependencies_exist_and_are_healthy_or_done(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for service in services.values():
+        for name, wait in service.get("depends_on", {}).items():
+            healthy = wait["condition"] == "service_healthy"
+            assert "healthcheck" in services[name] if healthy else name == "prepare"
+    mounted = {
+        volume.partition(":")[0] for service in services.values() for volume in service.get("volumes", ())
+    }
+    assert mounted == set(compose["volumes"])
+
+
+def _local_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[str, ...], dict[str, str]]:
+    """How the local stack starts Ray: arguments and variables, without what belongs to one stack only."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    head = RayHead(
+        folder=StackFolder(root=tmp_path), state=State(data="", password="", ports=dict(DEFAULT_PORTS))
+    )
+    try:
+        command = head._command({})
+    finally:
+        shutil.rmtree(head.temp, ignore_errors=True)
+    own = {str(port) for port in DEFAULT_PORTS.values()}
+    shared = {
+        name: value for name, value in command.env.items() if value not in own and str(head.temp) not in value
+    }
+    return tuple(command.argv), shared
+
+
+def test_image_sets_ray_as_the_local_stack_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, expected = _local_command(tmp_path, monkeypatch)
+    final_stage = DOCKERFILE.rpartition("\nFROM ")[2].replace("\\\n", " ")
+    variables = re.findall(r"^ENV (.+)$", final_stage, re.MULTILINE)
+    set_here = dict(word.split("=", 1) for word in shlex.split(variables[0]))
+    assert {n: value for n, value in set_here.items() if n not in ("PATH", "PYTHONUNBUFFERED")} == expected
+
+
+def test_node_starts_ray_as_the_local_stack_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments, _ = _local_command(tmp_path, monkeypatch)
+    places = ("port=", "--node-ip-address=", "--temp-dir=", "--dashboard-host=")
+    expected = {a for a in arguments if a.startswith("--") and not any(place in a for place in places)}
+    started = START_NODE.read_text().replace("\\\n", " ").partition("exec ")[2]
+    assert expected | {"--block"} == {
+        a for a in shlex.split(started) if a.startswith("--") and "port=" not in a
+    }
+
+
+def test_start_script_is_executable_shell() -> None:
+    assert os.access(START_NODE, os.X_OK)
+    subprocess.run(["sh", "-n", START_NODE], check=True)
+
+
+def test_image_turns_the_one_host_of_the_serve_configuration_outwards() -> None:
+    pattern, replacement = re.findall(r"sed 's/(.+)/(.+)/' serve_apps", DOCKERFILE)[0]
+    changed, count = re.subn(pattern, replacement, SERVE_CONFIG.read_text())
+    assert count == 1
+    assert yaml.safe_load(changed)["http_options"]["host"] == "0.0.0.0"
+
+
+def test_copied_paths_exist_and_are_in_the_build_context() -> None:
+    copied = re.findall(r"^COPY (?!--from)(?:--\S+ )?(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    sources = [source.rstrip("/") for line in copied for source in line.split()]
+    context = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert [source for source in sources if not (ROOT / source).exists()] == []
+    assert [s for s in sources if not any(s == c or s.startswith(f"{c}/") for c in context)] == []
+
+
+def test_image_runs_as_an_ordinary_user() -> None:
+    final_stage = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert re.findall(r"^USER (.+)$", final_stage, re.MULTILINE) == ["signals"]
