@@ -17,7 +17,7 @@ from signals.local.kafka import Kafka
 from signals.local.opensearch import OpenSearch
 from signals.local.ports import free_port, is_free
 from signals.local.postgres import Postgres, data_major
-from signals.local.postgres_install import find_installation
+from signals.local.postgres_install import PostgresSearch, find_installation
 from signals.local.process import ChildProcess
 from signals.local.progress import Progress
 from signals.local.server import Place, Recipe, Server
@@ -38,7 +38,7 @@ class Site:
     state: State
     account: Account | None
     cache: ArtifactCache
-    pg_bindir: str | None
+    search: PostgresSearch
     tie_to_parent: bool
 
 
@@ -51,7 +51,7 @@ def site_in(
     *,
     tie_to_parent: bool = False,
 ) -> Site:
-    """Read `SIGNALS_CACHE_DIR`, `XDG_CACHE_HOME`, `SIGNALS_MAVEN_MIRROR` and `PG_BINDIR`.
+    """Read `SIGNALS_CACHE_DIR`, `XDG_CACHE_HOME`, `SIGNALS_MAVEN_MIRROR`, `PG_BINDIR` and `PATH`.
 
     Raises:
         LocalStackError: the servers' account cannot reach the cache.
@@ -76,7 +76,7 @@ def site_in(
         state=state,
         account=account,
         cache=cache,
-        pg_bindir=environ.get("PG_BINDIR") or None,
+        search=PostgresSearch(pg_bindir=environ.get("PG_BINDIR") or None, path=environ.get("PATH", "")),
         tie_to_parent=tie_to_parent,
     )
 
@@ -142,7 +142,7 @@ def assemble(site: Site, name: str) -> Server:
 
 
 def _postgres(site: Site, place: Place) -> Recipe:
-    installation = find_installation(site.cache, site.account, site.pg_bindir, data_major(place))
+    installation = find_installation(site.search, site.cache, site.account, data_major(place))
     return Postgres(
         place=place,
         installation=installation,

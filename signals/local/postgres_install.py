@@ -40,8 +40,16 @@ class Installation:
     major: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresSearch:
+    """Where the user wants us to look."""
+
+    pg_bindir: str | None
+    path: str
+
+
 def find_installation(
-    cache: ArtifactCache, account: Account | None, pg_bindir: str | None, data_major: int | None
+    search: PostgresSearch, cache: ArtifactCache, account: Account | None, data_major: int | None
 ) -> Installation:
     """The first usable installation: `PG_BINDIR`, PATH, the system's folders, the download.
 
@@ -50,15 +58,15 @@ def find_installation(
     Raises:
         LocalStackError: none is usable.
     """
-    if pg_bindir:
-        chosen = _inspect(Path(pg_bindir), account)
+    if search.pg_bindir:
+        chosen = _inspect(Path(search.pg_bindir), account)
         if chosen is None or chosen.major < OLDEST_MAJOR:
             raise LocalStackError(
-                f"PG_BINDIR={pg_bindir} holds no PostgreSQL {OLDEST_MAJOR} or newer that we can run"
+                f"PG_BINDIR={search.pg_bindir} holds no PostgreSQL {OLDEST_MAJOR} or newer that we can run"
             )
         candidates = iter([chosen])
     else:
-        candidates = _installations(cache, account)
+        candidates = _installations(search, cache, account)
     for installation in candidates:
         if data_major in (None, installation.major):
             return installation
@@ -68,8 +76,10 @@ def find_installation(
     )
 
 
-def _installations(cache: ArtifactCache, account: Account | None) -> Iterator[Installation]:
-    on_path = shutil.which("postgres")
+def _installations(
+    search: PostgresSearch, cache: ArtifactCache, account: Account | None
+) -> Iterator[Installation]:
+    on_path = shutil.which("postgres", path=search.path)
     folders = [Path(on_path).resolve().parent] if on_path else []
     for pattern in SYSTEM_FOLDERS:
         folders += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)

@@ -1,0 +1,133 @@
+"""Child processes: found again by pid file, stopped for certain, never confused with strangers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from signals.local.errors import LocalStackError
+from signals.local.process import ChildProcess, Command, run_to_end
+from signals.local.process_mark import process_mark
+from tests.waiting import until
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(60)
+"""
+PARENT_OF_ONE = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def _child(folder: Path) -> ChildProcess:
+    return ChildProcess(name="thing", pid_path=folder / "thing.json", log_path=folder / "thing.log")
+
+
+def _python(code: str, folder: Path) -> Command:
+    return Command(argv=(sys.executable, "-c", code), env=dict(os.environ), cwd=folder)
+
+
+def test_child_is_found_and_stopped_by_a_later_run(tmp_path: Path) -> None:
+    _child(tmp_path).start(_python("import time; time.sleep(60)", tmp_path))
+    found = _child(tmp_path)
+    assert found.is_running()
+    assert found.stop()
+    assert not found.is_running()
+    assert not found.stop()
+
+
+def test_reused_pid_is_never_killed(tmp_path: Path) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = _child(tmp_path)
+    child.pid_path.write_text(json.dumps({"pid": stranger.pid, "mark": "another boot:12345"}))
+    assert not child.is_running()
+    assert not child.stop()
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_process_that_ignores_the_request_is_killed_at_the_deadline(tmp_path: Path) -> None:
+    child = _child(tmp_path)
+    child.start(_python(STUBBORN, tmp_path))
+    child.wait_until_ready(lambda: "up" in child.output(), within_s=20)
+    assert child.stop(within_s=0.2)
+    assert not child.is_running()
+
+
+def test_descendants_in_other_sessions_do_not_survive_a_stop(tmp_path: Path) -> None:
+    child = _child(tmp_path)
+    child.start(_python(PARENT_OF_ONE, tmp_path))
+    grandchild = int(until(lambda: child.output().strip()))
+    child.stop()
+    until(lambda: not psutil.pid_exists(grandchild) or process_mark(grandchild) is None)
+
+
+def test_suspended_process_can_be_stopped(tmp_path: Path) -> None:
+    child = _child(tmp_path)
+    child.start(_python("import time; time.sleep(60)", tmp_path))
+    child.suspend()
+    assert child.stop(within_s=10)
+
+
+def test_death_while_starting_quotes_the_last_words(tmp_path: Path) -> None:
+    child = _child(tmp_path)
+    child.start(_python("print('the disk is on fire'); raise SystemExit(3)", tmp_path))
+    with pytest.raises(
+        LocalStackError, match=r"^thing died while starting; its last words:\nthe disk is on fire$"
+    ):
+        child.wait_until_ready(lambda: False, within_s=20)
+
+
+def test_start_that_takes_too_long_is_told(tmp_path: Path) -> None:
+    child = _child(tmp_path)
+    child.start(_python("import time; time.sleep(60)", tmp_path))
+    with pytest.raises(LocalStackError, match=r"^thing was not ready within 0 s"):
+        child.wait_until_ready(lambda: False, within_s=0.1)
+    child.stop()
+
+
+def test_missing_program_is_told(tmp_path: Path) -> None:
+    command = Command(argv=(str(tmp_path / "nothing"),), env={}, cwd=tmp_path)
+    with pytest.raises(LocalStackError, match=r"^thing cannot be started: "):
+        _child(tmp_path).start(command)
+
+
+def test_full_disk_in_a_child_is_one_sentence(tmp_path: Path) -> None:
+    command = Command(argv=("sh", "-c", "cat /proc/self/stat > /dev/full"), env={"LC_ALL": "C"}, cwd=tmp_path)
+    with pytest.raises(
+        LocalStackError, match=r"^cannot write because the disk is full: make room and start again$"
+    ):
+        run_to_end(command, duty="write")
+
+
+def test_tied_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    parent = f"""
+import sys, time
+from pathlib import Path
+from signals.local.process import ChildProcess, Command
+folder = Path({str(tmp_path)!r})
+child = ChildProcess(name="thing", pid_path=folder / "thing.json", log_path=folder / "thing.log")
+command = Command(argv=(sys.executable, "-c", "import time; time.sleep(60)"), env={{}}, cwd=folder)
+child.start(command, tie_to_parent=True)
+print("up", flush=True)
+time.sleep(60)
+"""
+    repository = Path(__file__).parents[3]
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, cwd=repository) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        child = _child(tmp_path)
+        assert child.is_running()
+        process.send_signal(signal.SIGKILL)
+    until(lambda: not child.is_running())

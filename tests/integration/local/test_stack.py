@@ -1,0 +1,172 @@
+"""The stack's commands on a real PostgreSQL; Kafka and OpenSearch are given, as a user's own would be."""
+
+import io
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import psycopg
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from signals.cli.stack import app
+from signals.local import stack
+from signals.local.account import ACCOUNT_NAME
+from signals.local.environment import read_env_file
+from signals.local.errors import LocalStackError
+from signals.local.folder import StackFolder
+from signals.local.footprint import footprint_of
+from signals.local.ports import HOST, free_port
+from signals.local.stack import RunningStack
+
+OWN = ("KAFKA_BROKERS", "OPENSEARCH_URL")
+
+
+@pytest.fixture(scope="module")
+def environ(servers: RunningStack) -> dict[str, str]:
+    """A user's environment with a Kafka and an OpenSearch of their own."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SIGNALS_CACHE_DIR") if name in os.environ}
+    return kept | {name: servers.environment[name] for name in OWN}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a stack that several tests use in turn."""
+    root = tmp_path_factory.mktemp("stack") / ".signals"
+    yield root
+    stack.reset(root)
+    assert not root.exists()
+
+
+def _up(root: Path, environ: Mapping[str, str], **ports: int) -> RunningStack:
+    return stack.up(root, environ=environ, console=Console(file=io.StringIO()), ports=ports)
+
+
+def _execute(environment: Mapping[str, str], statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_only_what_is_not_given_is_started(root: Path, environ: dict[str, str]) -> None:
+    running = _up(root, environ)
+    assert running.started == ("postgres",)
+    assert {name: running.environment[name] for name in OWN} == {name: environ[name] for name in OWN}
+    assert running.environment["PG_SSLMODE"] == "disable"
+    assert read_env_file(root / "env") == running.environment
+    assert {server.name: server.state for server in stack.status(root)} == {
+        "postgres": "running",
+        "kafka": "yours",
+        "opensearch": "yours",
+    }
+
+
+def test_second_up_starts_nothing(root: Path, environ: dict[str, str]) -> None:
+    first = _up(root, environ)
+    again = _up(root, environ)
+    assert again.started == ()
+    assert again.environment == first.environment
+    shown = CliRunner().invoke(app, ["up", "--folder", str(root)], env=environ)
+    assert "Already running; nothing to do." in shown.output
+
+
+def test_sourced_environment_file_does_not_make_our_server_yours(root: Path, environ: dict[str, str]) -> None:
+    sourced = environ | {"DATABASE_URL": _up(root, environ).environment["DATABASE_URL"]}
+    stack.down(root)
+    assert _up(root, sourced).started == ("postgres",)
+
+
+def test_restart_keeps_data_port_and_password(root: Path, environ: dict[str, str]) -> None:
+    before = _up(root, environ).environment
+    _execute(before, "CREATE TABLE kept AS SELECT 42 AS answer")
+    assert stack.down(root) == ("postgres",)
+    assert stack.down(root) == ()
+    after = _up(root, environ).environment
+    assert after == before
+    assert _execute(after, "SELECT answer FROM kept") == [(42,)]
+
+
+def test_crashed_server_is_started_again(root: Path, environ: dict[str, str]) -> None:
+    running = _up(root, environ)
+    running.servers["postgres"].kill()
+    assert _up(root, environ).started == ("postgres",)
+    assert _execute(running.environment, "SELECT 1") == [(1,)]
+
+
+def test_server_does_not_run_as_root(root: Path, environ: dict[str, str]) -> None:
+    pid = _up(root, environ).servers["postgres"].process.pid
+    user = psutil.Process(pid).username()
+    assert user == (ACCOUNT_NAME if os.geteuid() == 0 else psutil.Process().username())
+
+
+def test_footprint_covers_the_backends(root: Path, environ: dict[str, str]) -> None:
+    pid = _up(root, environ).servers["postgres"].process.pid
+    assert pid is not None
+    cost = footprint_of(pid)
+    assert cost.processes > 1
+    assert 2**20 < cost.pss_bytes < 300 * 2**20
+    assert cost.cpu_s > 0
+
+
+def test_command_at_the_same_time_is_turned_away(root: Path, environ: dict[str, str]) -> None:
+    with (
+        StackFolder(root=root.resolve()).locked(),
+        pytest.raises(LocalStackError, match=r"^another command is at work on "),
+    ):
+        _up(root, environ)
+
+
+def test_wished_port_that_is_busy_is_an_error(tmp_path: Path, environ: dict[str, str]) -> None:
+    with socket.create_server((HOST, 0)) as busy:
+        port = busy.getsockname()[1]
+        with pytest.raises(LocalStackError, match=f"^port {port} for postgres is in use"):
+            _up(tmp_path / ".signals", environ, postgres=port)
+    stack.reset(tmp_path / ".signals")
+
+
+def test_known_port_that_is_busy_is_replaced_and_told(tmp_path: Path, environ: dict[str, str]) -> None:
+    root, port = tmp_path / ".signals", free_port()
+    assert _up(root, environ, postgres=port).notes == ()
+    stack.down(root)
+    with socket.create_server((HOST, port)):
+        moved = _up(root, environ)
+    assert f":{port}/" not in moved.environment["DATABASE_URL"]
+    assert moved.notes[0].startswith(f"port {port} is in use, so postgres listens on ")
+    stack.reset(root)
+
+
+def test_failed_start_stops_what_it_had_started(tmp_path: Path, environ: dict[str, str]) -> None:
+    root = tmp_path / ".signals"
+    offline = environ | {"KAFKA_BROKERS": "", "SIGNALS_MAVEN_MIRROR": f"http://{HOST}:{free_port()}"}
+    with TemporaryDirectory() as cache:
+        Path(cache).chmod(0o755)
+        with pytest.raises(LocalStackError, match="check the network"):
+            _up(root, offline | {"SIGNALS_CACHE_DIR": cache})
+    assert all(server.state != "running" for server in stack.status(root))
+    stack.reset(root)
+
+
+def test_reset_needs_a_yes(root: Path, environ: dict[str, str]) -> None:
+    _up(root, environ)
+    runner = CliRunner()
+    assert runner.invoke(app, ["reset", "--folder", str(root)], input="n\n").exit_code != 0
+    assert root.exists()
+    assert runner.invoke(app, ["reset", "--folder", str(root), "--yes"]).exit_code == 0
+    assert not root.exists()
+
+
+def test_logs_and_status_are_shown(root: Path, environ: dict[str, str]) -> None:
+    _up(root, environ)
+    runner = CliRunner()
+    assert (
+        "database system is ready" in runner.invoke(app, ["logs", "postgres", "--folder", str(root)]).output
+    )
+    shown = runner.invoke(app, ["status", "--folder", str(root)]).output
+    assert "postgres" in shown
+    assert "***" in shown
+    unknown = runner.invoke(app, ["logs", "nope", "--folder", str(root)])
+    assert isinstance(unknown.exception, LocalStackError)
