@@ -3,14 +3,16 @@
 Serve builds each in a process of its own; imports stand inside, so that each loads only its part.
 """
 
-from ray.serve import Application
+from typing import cast
+
+from ray.serve import Application, Deployment
 
 
 def ingest(_: dict[str, str]) -> Application:
     """ingest-api below /v1/events."""
     from serve_apps.ingest_api import IngestApi
 
-    return IngestApi.bind()
+    return cast(Deployment, IngestApi).bind()
 
 
 def core(_: dict[str, str]) -> Application:
@@ -19,11 +21,11 @@ def core(_: dict[str, str]) -> Application:
     from serve_apps.core_api import CoreApi
     from signals.settings import RuntimeSettings
 
-    return CoreApi.bind(list(expected(RuntimeSettings.from_env())))
+    return cast(Deployment, CoreApi).bind(list(expected(RuntimeSettings.from_env())))
 
 
 def consumers(_: dict[str, str]) -> Application:
     """The supervisor, which keeps the consumer actors; it has no route."""
     from actors.supervisor import Supervisor
 
-    return Supervisor.bind()
+    return cast(Deployment, Supervisor).bind()

@@ -18,11 +18,11 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         Problem: 413 beyond the limit, 415 for an unknown encoding, 400 for a broken body.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    decompress = {"identity": bytes, "": bytes, "gzip": _gunzip, "zstd": _unzstd}.get(encoding)
-    if decompress is None:
+    if encoding not in ("identity", "", *DECOMPRESSORS):
         raise Problem(415, "unsupported_encoding", "Send the body as identity, gzip or zstd.")
     body = await _read(request, limit_bytes)
-    return body if decompress is bytes else decompress(body, limit_bytes)
+    decompress = DECOMPRESSORS.get(encoding)
+    return decompress(body, limit_bytes) if decompress else body
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:
@@ -68,3 +68,6 @@ def _unzstd(body: bytes, limit_bytes: int) -> bytes:
 def too_large(limit_bytes: int) -> Problem:
     """Return the 413 that names the limit."""
     return Problem(413, "too_large", f"Send at most {limit_bytes} bytes, also counted decompressed.")
+
+
+DECOMPRESSORS: Final = {"gzip": _gunzip, "zstd": _unzstd}

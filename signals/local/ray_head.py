@@ -131,6 +131,7 @@ class RayHead:
         haproxy = self.temp / "h"
         haproxy.mkdir(parents=True, exist_ok=True)
         variables = {
+            "OPENBLAS_NUM_THREADS": "1",  # Ray Serve imports numpy; nobody multiplies matrices here
             "MALLOC_ARENA_MAX": "2",  # many threads, little allocation: glibc's arenas would mostly lie idle
             # Once a second or faster by default: most of the idle processor time, for nobody here.
             "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",

@@ -15,6 +15,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAI
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
+from signals.clients.llm import ModelRefused, ModelUnavailable
 from signals.domain.summary.prompt import Prompt
 from signals.settings import ModelSettings
 
@@ -32,31 +33,18 @@ ADVICE: Final = {
 }
 
 
-class ModelUnavailable(Exception):  # noqa: N818  # reads as the state it names
-    """The model did not answer this time: try again later, not before `retry_after`."""
-
-    def __init__(self, reason: str, retry_after: timedelta | None = None) -> None:
-        super().__init__(f"the model is unavailable: {reason}")
-        self.reason = reason
-        self.retry_after = retry_after
-
-
-class ModelRefused(Exception):  # noqa: N818
-    """The model will refuse every such call: `variable` must be set to something else first."""
-
-    def __init__(self, variable: str, reason: str) -> None:
-        super().__init__(f"check {variable}: {reason}")
-        self.variable = variable
-        self.reason = reason
-
-
-class Model:
+class GradientModel:
     """One model behind one base URL; may be called from several threads at once."""
 
     def __init__(self, client: OpenAI, name: str, *, timeout_s: float) -> None:
-        self.name = name
+        self._name = name
         self._client = client
         self._timeout_s = timeout_s
+
+    @property
+    def name(self) -> str:
+        """The model's id."""
+        return self._name
 
     def complete(self, prompt: Prompt) -> str:
         """Ask once and return the answer's text, empty when the model said nothing.
@@ -82,7 +70,7 @@ class Model:
         deadline = time.monotonic() + self._timeout_s
         body = bytearray()
         with self._client.chat.completions.with_streaming_response.create(
-            model=self.name,
+            model=self._name,
             messages=[
                 {"role": "system", "content": prompt.system},
                 {"role": "user", "content": prompt.user},
@@ -101,20 +89,15 @@ class Model:
 
 
 @contextmanager
-def open_model(settings: ModelSettings) -> Iterator[Model | None]:
-    """Open the configured model in this process; None when no key is set."""
-    # A key from a mounted file often ends in a newline, which no header can carry.
-    key = settings.gradient_api_key.get_secret_value().strip() if settings.gradient_api_key else ""
-    if not key:
-        yield None
-        return
+def open_gradient(settings: ModelSettings, key: str) -> Iterator[GradientModel]:
+    """Open the configured model in this process."""
     with OpenAI(
         api_key=key,
         base_url=settings.gradient_base_url,
         timeout=settings.signals_ai_timeout_s,
         max_retries=0,
     ) as client:
-        yield Model(client, settings.gradient_model, timeout_s=settings.signals_ai_timeout_s)
+        yield GradientModel(client, settings.gradient_model, timeout_s=settings.signals_ai_timeout_s)
 
 
 def _sorted(error: APIStatusError) -> ModelUnavailable | ModelRefused:

@@ -1,0 +1,59 @@
+"""The door to the model: what may be asked of one, and what a failed call means."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Protocol
+
+from signals.domain.summary.prompt import Prompt
+from signals.settings import ModelSettings
+
+
+class ModelUnavailable(Exception):  # noqa: N818  # reads as the state it names
+    """The model did not answer this time: try again later, not before `retry_after`."""
+
+    def __init__(self, reason: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(f"the model is unavailable: {reason}")
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class ModelRefused(Exception):  # noqa: N818
+    """The model will refuse every such call: `variable` must be set to something else first."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"check {variable}: {reason}")
+        self.variable = variable
+        self.reason = reason
+
+
+class Model(Protocol):
+    """Answers prompts; may be called from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """What `ai_outputs.model` says."""
+        ...
+
+    def complete(self, prompt: Prompt) -> str:
+        """Ask once and return the answer's text, empty when the model said nothing.
+
+        Raises:
+            ModelUnavailable: retry later.
+            ModelRefused: never retry.
+        """
+        ...
+
+
+@contextmanager
+def open_model(settings: ModelSettings) -> Iterator[Model | None]:
+    """Open the configured model in this process; None when no key is set."""
+    # A key from a mounted file often ends in a newline, which no header can carry.
+    key = settings.gradient_api_key.get_secret_value().strip() if settings.gradient_api_key else ""
+    if not key:
+        yield None
+        return
+    from signals.clients.llm.gradient import open_gradient  # 30 MB that only a configured model is worth
+
+    with open_gradient(settings, key) as model:
+        yield model
