@@ -20,9 +20,9 @@ TIMEOUT_S: Final = 30.0
 Parameters = Mapping[str, str | int | Sequence[str] | None]
 
 
-def load_environment() -> None:
+def load_environment(env_file: Path = ENV_FILE) -> None:
     """Complete the environment from the local stack's file; what is set already wins."""
-    for name, value in read_env_file(ENV_FILE).items():
+    for name, value in read_env_file(env_file).items():
         if value and not os.environ.get(name):
             os.environ[name] = value
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from signals.cli.readable import console as output
 from signals.cli.readable import plain
-from signals.local import stack
+from signals.local import bring_up, stack
 from signals.local.environment import without_password
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
@@ -103,6 +103,7 @@ def reset(
         return
     if not yes:
         typer.confirm(f"Delete {folder.resolve()} with all events, incidents and indexes?", abort=True)
+    bring_up.down(folder)
     stack.reset(folder)
     output().print(f"Deleted {folder}.")
 

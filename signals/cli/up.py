@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from signals.cli.readable import console
 from signals.local import bring_up
 from signals.settings import PostgresSettings
 from signals.store.schema import migrate as apply_migrations
@@ -14,6 +15,7 @@ from signals.store.schema import migrate as apply_migrations
 ROOT = Path(".signals")
 
 Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
+HttpPort = Annotated[int | None, typer.Option(help="Port of both APIs; 8000 unless busy.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,24 +25,20 @@ def register(app: typer.Typer) -> None:
     app.command()(migrate)
 
 
-def up(
-    folder: Folder = ROOT,
-    http_port: Annotated[int | None, typer.Option(help="Port of both APIs; 8000 unless busy.")] = None,
-) -> None:
+def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
     """Start servers, Ray, both APIs and all actors in the background, and wait until they are ready."""
-    console = Console()
-    product = bring_up.up(
-        folder, environ=os.environ, console=console, ports={"http": http_port} if http_port else None
-    )
+    out = console()
+    ports = {"http": http_port} if http_port else {}
+    product = bring_up.up(folder, environ=os.environ, console=Console(), ports=ports)
+    os.environ.update(product.environment)
     for note in product.notes:
-        console.print(f"note: {note}", highlight=False)
+        out.print(f"note: {note}")
     if not product.started:
-        console.print("Already running; nothing to do.")
-    console.print(f"APIs           {product.environment['CORE_API_URL']}  (docs at /docs)", highlight=False)
-    console.print(f"Ray dashboard  {product.dashboard_url}", highlight=False)
-    console.print(
-        f"Environment    {folder / 'env'}  (keys, URLs: set -a; . {folder / 'env'}; set +a)", highlight=False
-    )
+        out.print("Already running; nothing to do.")
+    env = folder / "env"
+    out.print(f"APIs           {product.environment['CORE_API_URL']}")
+    out.print(f"Ray dashboard  {product.environment['RAY_DASHBOARD_URL']}")
+    out.print(f"Keys and URLs  {env} (set -a; . {env}; set +a)")
 
 
 def down(folder: Folder = ROOT) -> None:

@@ -39,7 +39,6 @@ class RunningProduct:
     """Everything up, and where."""
 
     environment: Mapping[str, str]
-    dashboard_url: str
     started: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -88,7 +87,6 @@ def up(
     started = servers.started if was_running else (*servers.started, "ray")
     return RunningProduct(
         environment=environment,
-        dashboard_url=head.dashboard_url,
         started=started,
         notes=(*servers.notes, *notes),
     )

@@ -4,11 +4,12 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -96,6 +97,8 @@ class RayHead:
         Raises:
             LocalStackError: it died or did not answer in time.
         """
+        if self.temp.exists():
+            shutil.rmtree(self.temp)  # sessions of earlier starts
         process = self.process
         process.start(self._command(environment), tie_to_parent=tie_to_parent)
         process.wait_until_ready(self._answers, READY_WITHIN_S)
@@ -110,6 +113,17 @@ class RayHead:
         status, answer = self._dashboard("PUT", "/api/serve/applications/", json.dumps(config))
         if status != http.client.OK:
             raise LocalStackError(f"Ray Serve refused the configuration: {answer[:300]}")
+
+    def applications(self) -> dict[str, Any]:
+        """Ask what Serve runs, by application.
+
+        Raises:
+            OSError: when the dashboard does not answer.
+        """
+        _, answer = self._dashboard("GET", "/api/serve/applications/")
+        applications = json.loads(answer)["applications"]
+        assert isinstance(applications, dict)
+        return applications
 
     def _command(self, environment: Mapping[str, str]) -> Command:
         ports = self.state.ports
@@ -131,6 +145,7 @@ class RayHead:
         haproxy = self.temp / "h"
         haproxy.mkdir(parents=True, exist_ok=True)
         variables = {
+            "RAY_worker_niceness": "0",  # 15 by default: behind everything else on a busy laptop
             "OPENBLAS_NUM_THREADS": "1",  # Ray Serve imports numpy; nobody multiplies matrices here
             "MALLOC_ARENA_MAX": "2",  # many threads, little allocation: glibc's arenas would mostly lie idle
             # Once a second or faster by default: most of the idle processor time, for nobody here.

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import orjson
 
-from shared_types import InvalidEvent, Tenancy, canonicalize, partition_key
+from shared_types import Envelope, InvalidEvent, Tenancy, canonicalize, partition_key
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 
@@ -59,11 +59,7 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
     for index, event in enumerate(events):
         spare_id = _spare_id(tenancy, idempotency_key, index)
         try:
-            if isinstance(event, Malformed):
-                raise InvalidEvent("malformed_json", None, event.reason)
-            if not isinstance(event, dict):
-                raise InvalidEvent("not_an_object", None, "An event is a JSON object.")
-            envelope = canonicalize(event, tenancy=tenancy, received_at=received_at, event_id=spare_id)
+            envelope = _canonical(event, tenancy, received_at, spare_id)
         except InvalidEvent as error:
             results.append(
                 EventResult(
@@ -80,6 +76,14 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
         results.append(EventResult(index=index, event_id=envelope.event_id, status="accepted"))
         records.append(OutgoingRecord(key=partition_key(envelope).encode(), value=envelope.to_json()))
     return Submission(results=results, records=records, positions=positions)
+
+
+def _canonical(event: object, tenancy: Tenancy, received_at: datetime, spare_id: UUID) -> Envelope:
+    if isinstance(event, Malformed):
+        raise InvalidEvent("malformed_json", None, event.reason)
+    if not isinstance(event, dict):
+        raise InvalidEvent("not_an_object", None, "An event is a JSON object.")
+    return canonicalize(event, tenancy=tenancy, received_at=received_at, event_id=spare_id)
 
 
 def _spare_id(tenancy: Tenancy, idempotency_key: str | None, index: int) -> UUID:

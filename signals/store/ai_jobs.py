@@ -160,3 +160,11 @@ def count_due(connection: Connection) -> int:
     row = connection.execute(COUNT_DUE).fetchone()
     assert row is not None
     return int(row[0])
+
+
+COUNT_BY_STATUS: LiteralString = "SELECT status, count(*) FROM ai_jobs GROUP BY status"
+
+
+def count_by_status(connection: Connection) -> dict[str, int]:
+    """Return how many jobs are in each state; absent means none."""
+    return dict(connection.execute(COUNT_BY_STATUS).fetchall())

@@ -1,0 +1,58 @@
+# Everything a developer or a newcomer runs. Needs Linux or macOS, Python 3.11 or newer, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo up down status test acceptance lint format lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Set everything up, send an error spike, show the incident with its summary
+	@$(BIN)/signals demo
+
+up: $(READY) ## Start servers, Ray, both APIs and all actors in the background
+	@$(BIN)/signals up
+
+down: $(READY) ## Stop them; data stays
+	@$(BIN)/signals down
+
+status: $(READY) ## Show what runs, lags and costs
+	@$(BIN)/signals status
+
+test: $(READY) ## Run all tests on real servers of their own
+	@$(BIN)/pytest -m "not acceptance"
+
+acceptance: $(READY) ## Run the ten-minute acceptance run of the specification
+	@$(BIN)/pytest -m acceptance -s
+
+lint: $(READY) ## Check format, lint, types and the doors between the packages
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(READY) ## Write the locks again after a change of dependencies
+	@$(BIN)/python requirements/lock.py
+
+clean: ## Remove the virtual environment and caches; the stack's data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+	  || { echo "Python's venv module does not work here; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "installing the locked dependencies into .venv"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@$(BIN)/uv pip sync -q --compile-bytecode --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(BIN)/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $(READY)

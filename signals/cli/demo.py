@@ -1,0 +1,101 @@
+"""`signals demo`: the main job end to end, told in the terminal."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from signals.cli import up as up_command
+from signals.cli.core_client import get
+from signals.cli.incidents import show_incident
+from signals.cli.readable import console
+from signals.local.errors import LocalStackError
+
+FINGERPRINT: Final = "UPSTREAM_TIMEOUT|/checkout|prod"  # what the loadgen's spike_errors is about
+WITHIN_S: Final = 60.0
+LOOK_S: Final = 0.3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    folder: up_command.Folder = up_command.ROOT,
+    http_port: up_command.HttpPort = None,
+    rate: Annotated[int, typer.Option(help="Events a second.", min=10)] = 100,
+    duration: Annotated[str, typer.Option(help="How long events are sent.")] = "12s",
+) -> None:
+    """Start everything, send an error spike, and wait for its incident, its summary and its events."""
+    out = console()
+    out.print("1. Start the servers, Ray, both APIs and the actors")
+    up_command.up(folder, http_port)
+    out.print(f"\n2. Send a shop's traffic with an error spike: signals-loadgen spike_errors --rate {rate}")
+    started_at = datetime.now(UTC)
+    accepted = _send(rate, duration)
+    out.print("\n3. Wait until the spike is one incident with a summary, and every event is searchable")
+    incident = _within(lambda: _summarized_incident(started_at), "an open incident with a summary")
+    since = started_at.isoformat().replace("+00:00", "Z")
+    found = _within(lambda: _all_searchable(since, accepted), f"{accepted} searchable events")
+    out.print(f"   incident {incident['id']}: {incident['status']}, {incident['severity']}")
+    out.print(f"   {found} of {accepted} events searchable\n")
+    show_incident(incident["id"])
+    out.print(f"\nDone: {accepted} events became one open incident. Where to look next:")
+    api, dashboard = os.environ["CORE_API_URL"], os.environ["RAY_DASHBOARD_URL"]
+    for what, where in (
+        ("the incident as JSON", f"GET {api}{'/v1/incidents/'}{incident['id']}"),
+        ("the API", f"{api}/docs"),
+        ("actors and logs", dashboard),
+        ("what runs", "signals status"),
+        ("more traffic", "signals-loadgen normal|spike_errors|drop_signups|deploy_then_spike"),
+        ("keys and URLs", f"set -a; . {folder / 'env'}; set +a"),
+        ("stop", "make down"),
+    ):
+        out.print(f"   {what:<21} {where}")
+
+
+def _send(rate: int, duration: str) -> int:
+    """Run the producer as the separate tool that it is; return how many events were accepted."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "loadgen.json"
+        tool = Path(sys.executable).parent / "signals-loadgen"
+        options = [f"--rate={rate}", f"--duration={duration}", f"--report={report}"]
+        sent = subprocess.run([tool, "spike_errors", *options], check=False)
+        if sent.returncode != 0:
+            raise LocalStackError(f"signals-loadgen ended with exit code {sent.returncode}; see above")
+        accepted = json.loads(report.read_text())["accepted"]
+        assert isinstance(accepted, int)
+        return accepted
+
+
+def _summarized_incident(started_at: datetime) -> Any:
+    page = get("/v1/incidents", {"env": "prod", "status": "open", "limit": 50})
+    ours = [row for row in page["incidents"] if row["fingerprint"] == FINGERPRINT]
+    if len(ours) > 1:
+        raise LocalStackError(f"{len(ours)} open incidents of {FINGERPRINT}: there must be one")
+    fresh = [row for row in ours if datetime.fromisoformat(row["last_seen_at"]) >= started_at]
+    return fresh[0] if fresh and fresh[0]["summary_model"] else None
+
+
+def _all_searchable(since: str, accepted: int) -> int | None:
+    total = get("/v1/search/events", {"since": since, "limit": 1})["total"]
+    count = int(total["value"])
+    return count if count >= accepted or not total["exact"] else None
+
+
+def _within(look: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + WITHIN_S
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise LocalStackError(f"no {what} within {WITHIN_S:.0f} s: see `signals status`")
+        time.sleep(LOOK_S)
+    return found

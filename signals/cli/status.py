@@ -1,0 +1,141 @@
+"""`signals status`: what runs, what it owns, how far it lags, what it costs."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from psycopg_pool import ConnectionPool
+from rich.table import Table
+
+from signals.cli.core_client import load_environment
+from signals.cli.readable import console, plain
+from signals.clients.postgres import Connection, open_pool, transaction
+from signals.errors import DependencyUnavailable
+from signals.local import stack
+from signals.local.folder import StackFolder
+from signals.local.footprint import NOTHING, Footprint, footprint_of
+from signals.local.ray_head import NAME as RAY
+from signals.local.ray_head import RayHead
+from signals.settings import PostgresSettings
+from signals.store import ai_jobs, workers
+
+ROOT: Final = Path(".signals")
+SAMPLE_S: Final = 3.0  # over which processor use is taken
+
+Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(folder: Folder = ROOT) -> None:
+    """Show servers, Serve deployments, actors with their partitions and lag, and jobs by state."""
+    load_environment(folder / "env")
+    out = console()
+    head = _ray_head(folder)
+    if head is not None:
+        out.print(_processes(folder, head), end="\n\n")
+        out.print(_deployments(head), end="\n\n")
+    try:
+        with open_pool(PostgresSettings.from_env(), size=1) as pool:
+            out.print(_actors(pool), end="\n\n")
+            out.print(_jobs(pool))
+    except DependencyUnavailable as error:
+        out.print(f"actors and jobs: unknown, {error}")
+
+
+def _ray_head(folder: Path) -> RayHead | None:
+    stack_folder = StackFolder(root=folder.resolve())
+    state = stack_folder.load() if folder.exists() else None
+    if state is None or "ray_gcs" not in state.ports:
+        return None
+    return RayHead(folder=stack_folder, state=state)
+
+
+def _processes(folder: Path, head: RayHead) -> Table:
+    servers = stack.status(folder)
+    pids = {server.name: server.pid for server in servers} | {RAY: head.process.pid}
+    before = _footprints(pids)
+    time.sleep(SAMPLE_S)
+    after = _footprints(pids)
+    states = {server.name: server.state for server in servers}
+    states[RAY] = "running" if head.process.is_running() else "stopped"
+    table = _table("process", "state", ">processes", ">memory (PSS)", ">processor")
+    for name, cost in after.items():
+        table.add_row(name, states[name], *_cost(cost, before[name]))
+    table.add_row("together", "", *_cost(sum(after.values(), NOTHING), sum(before.values(), NOTHING)))
+    return table
+
+
+def _footprints(pids: dict[str, int | None]) -> dict[str, Footprint]:
+    return {name: footprint_of(pid) if pid else NOTHING for name, pid in pids.items()}
+
+
+def _cost(now: Footprint, before: Footprint) -> tuple[str, str, str]:
+    share = max(0.0, now.cpu_s - before.cpu_s) / SAMPLE_S
+    return str(now.processes), f"{now.pss_bytes / 1e6:.0f} MB", f"{share:.0%} of a core"
+
+
+def _deployments(head: RayHead) -> Table | str:
+    try:
+        applications = head.applications()
+    except OSError as error:
+        return f"Serve deployments: unknown, the Ray dashboard does not answer ({error})"
+    table = _table("application", "route", "deployment", "state", ">replicas")
+    for application in applications.values():
+        for name, deployment in application["deployments"].items():
+            replicas = [replica["state"] for replica in deployment["replicas"]]
+            running = replicas.count("RUNNING")
+            route = application["route_prefix"] or "-"
+            table.add_row(
+                application["name"],
+                route,
+                name,
+                deployment["status"].lower(),
+                f"{running} of {len(replicas)}",
+            )
+    return table
+
+
+def _actors(pool: ConnectionPool[Connection]) -> Table:
+    with transaction(pool) as connection:
+        known = workers.list_all(connection)
+    now = datetime.now(UTC)
+    table = _table("actor", "state", "partitions", ">lag", ">last batch", ">handled", ">pid", ">heartbeat")
+    for worker in known:
+        table.add_row(
+            worker.name,
+            f"{worker.state} {plain(worker.detail)}".strip(),
+            ",".join(map(str, worker.partitions)) or "-",
+            "-" if worker.lag is None else str(worker.lag),
+            _ago(now, worker.last_batch_at),
+            str(worker.handled),
+            str(worker.pid),
+            f"{worker.age_s:.0f} s ago",
+        )
+    return table
+
+
+def _jobs(pool: ConnectionPool[Connection]) -> Table:
+    with transaction(pool) as connection:
+        counts = ai_jobs.count_by_status(connection)
+    table = _table("AI jobs", ">count")
+    for state in ("queued", "running", "succeeded", "failed"):
+        table.add_row(state, str(counts.get(state, 0)))
+    return table
+
+
+def _ago(now: datetime, at: datetime | None) -> str:
+    return f"{(now - at).total_seconds():.0f} s ago" if at else "-"
+
+
+def _table(*headings: str) -> Table:
+    """Make a table; a heading with `>` in front stands over right-aligned cells."""
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    return table
