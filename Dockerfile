@@ -3,13 +3,13 @@
 ARG PYTHON_IMAGE=python:3.11.14-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
-RUN pip install --no-cache-dir uv==0.13.9
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/signals
-RUN uv venv "$VIRTUAL_ENV"
 WORKDIR /src
 # Dependencies first: they change less often than the code. Only wheels, so that nothing is compiled here.
 COPY requirements/ requirements/
-RUN uv pip install --require-hashes --only-binary :all: -r requirements/app.lock
+RUN pip install --no-cache-dir --require-hashes -r requirements/bootstrap.lock \
+    && uv venv "$VIRTUAL_ENV" \
+    && uv pip install --require-hashes --only-binary :all: -r requirements/app.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY shared_types/ shared_types/
 COPY signals/ signals/
@@ -32,8 +32,10 @@ COPY fixtures/scenarios/ /app/fixtures/scenarios/
 ENV PATH=/opt/signals/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MALLOC_ARENA_MAX=2 \
+    OPENBLAS_NUM_THREADS=1 \
     RAY_AUTH_MODE=disabled \
     RAY_metrics_report_interval_ms=30000 \
+    RAY_worker_niceness=0 \
     RAY_task_events_report_interval_ms=10000 \
     RAY_SERVE_CONTROL_LOOP_INTERVAL_S=0.5 \
     RAY_SERVE_ENABLE_HA_PROXY=1 \

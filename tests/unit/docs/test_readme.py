@@ -9,12 +9,16 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import typer
+import typer.core
+import typer.main
 from fastapi import FastAPI
 from pydantic_core import PydanticUndefined
 
 from serve_apps.core_routes import router
 from serve_apps.openapi import describe_both_apis
 from signals import settings
+from signals.cli import app as cli
 from signals.settings import EnvironmentSettings
 from tests.unit.docs.markdown import ROOT, section, shell_blocks, table
 
@@ -47,7 +51,7 @@ def _settings() -> dict[str, str]:
 def _read_elsewhere() -> set[str]:
     files = [path for folder in READERS for path in (ROOT / folder).rglob("*.py")]
     found = [match for path in files for match in READ.findall(path.read_text())]
-    return {name for groups in found for name in groups if name}
+    return {name for groups in found for name in groups if name} - {"PATH"}
 
 
 def test_configuration_table_names_every_variable_that_is_read_and_no_other() -> None:
@@ -146,6 +150,16 @@ def test_links_and_named_modules_exist(page: str) -> None:
 def test_make_targets_exist() -> None:
     named = set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", README))
     assert named <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_commands_exist() -> None:
+    named = re.findall(r"(?m)(?:^|`|\(|exec app )signals ([a-z]+)(?: ([a-z]+))?", README)
+    commands = typer.main.get_command(cli)
+    assert isinstance(commands, typer.core.TyperGroup)
+    missing = [first for first, _ in named if first not in commands.commands]
+    assert missing == []
+    groups = {name: list(getattr(command, "commands", ())) for name, command in commands.commands.items()}
+    assert [pair for pair in named if pair[1] and groups[pair[0]] and pair[1] not in groups[pair[0]]] == []
 
 
 def test_no_page_leads_out_of_the_repository() -> None:
