@@ -1,5 +1,5 @@
 # The image of everything that runs in the cluster: both APIs, the consumers, the commands and the producers.
-# Built and checked with: docker build -t customer-signals-copilot:0.1.0 .
+# docker build -t customer-signals-copilot:0.1.0 .
 ARG PYTHON_IMAGE=python:3.11.14-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
