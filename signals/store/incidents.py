@@ -43,24 +43,27 @@ class Touch:
     last_seen_at: datetime
 
 
+# A lateral query that locks stays whole: one look into incidents_one_open a key, whatever the statistics.
 LOCK_OPEN: LiteralString = """
-SELECT i.project_id, i.environment, i.fingerprint, i.id, i.severity,
+SELECT locked.project_id, locked.environment, locked.fingerprint, locked.id, locked.severity,
        (SELECT extract(epoch FROM now() - max(j.created_at))::float8
-        FROM ai_jobs j WHERE j.incident_id = i.id)
-FROM incidents i
-JOIN json_to_recordset(%(keys)s::json) AS k(project_id text, environment text, fingerprint text)
-  ON k.project_id = i.project_id AND k.environment = i.environment AND k.fingerprint = i.fingerprint
-WHERE i.status <> 'resolved'
-ORDER BY i.id
-FOR UPDATE OF i
+        FROM ai_jobs j WHERE j.incident_id = locked.id)
+FROM json_to_recordset(%(keys)s::json) AS k(project_id text, environment text, fingerprint text)
+CROSS JOIN LATERAL (
+    SELECT i.project_id, i.environment, i.fingerprint, i.id, i.severity
+    FROM incidents i
+    WHERE i.project_id = k.project_id AND i.environment = k.environment AND i.fingerprint = k.fingerprint
+      AND i.status <> 'resolved'
+    FOR UPDATE
+) AS locked
 """
 
 
 def lock_open(connection: Connection, series: Collection[Series]) -> Mapping[IncidentKey, OpenIncident]:
-    """Return and lock the unresolved incident of each series that has one."""
+    """Return and lock the unresolved incident of each series that has one, in the order of the series."""
     keys = [
         {"project_id": s.project_id, "environment": s.environment, "fingerprint": s.fingerprint}
-        for s in series
+        for s in sorted(series)
     ]
     rows = connection.execute(LOCK_OPEN, {"keys": orjson.dumps(keys).decode()})
     return {
@@ -102,23 +105,30 @@ def open_all(connection: Connection, incidents: Sequence[NewIncident]) -> None:
     connection.execute(OPEN, {"rows": orjson.dumps(rows).decode()})
 
 
+# The ids a second time: without them a planner without statistics reads the whole table for its join.
 TOUCH: LiteralString = """
 UPDATE incidents i
 SET last_seen_at = greatest(i.last_seen_at, r.last_seen_at), severity = r.severity
 FROM json_to_recordset(%(rows)s::json) AS r(id uuid, severity text, last_seen_at timestamptz)
-WHERE i.id = r.id AND i.status <> 'resolved'
+WHERE i.id = r.id AND i.id = ANY(%(ids)s) AND i.status <> 'resolved'
 """
 
 
 def touch_all(connection: Connection, touches: Sequence[Touch]) -> int:
     """Move `last_seen_at` forward (never back) and set the severity; return how many were hit."""
     rows = [{"id": t.id, "severity": t.severity.label, "last_seen_at": t.last_seen_at} for t in touches]
-    return connection.execute(TOUCH, {"rows": orjson.dumps(rows).decode()}).rowcount
+    parameters = {"rows": orjson.dumps(rows).decode(), "ids": [t.id for t in touches]}
+    return connection.execute(TOUCH, parameters).rowcount
 
 
+# What the engine holds just now is left to the next round: waiting for it could deadlock.
 RESOLVE_STALE: LiteralString = """
 UPDATE incidents SET status = 'resolved', resolved_at = now()
-WHERE status <> 'resolved' AND now() - last_seen_at > make_interval(secs => %(idle_s)s)
+WHERE status <> 'resolved' AND id = ANY(ARRAY(
+    SELECT id FROM incidents
+    WHERE status <> 'resolved' AND last_seen_at < now() - make_interval(secs => %(idle_s)s)
+    FOR UPDATE SKIP LOCKED
+))
 """
 
 

@@ -36,7 +36,8 @@ def note(connection: Connection, newest: Mapping[Series, tuple[int, int]]) -> No
     connection.execute(NOTE, {"rows": orjson.dumps(rows).decode()})
 
 
-# Within the baseline's reach, or with an incident that must be kept fresh.
+# Within the baseline's reach, or with an incident that must be kept fresh. OFFSET 0 keeps the look into
+# incidents_one_open a look by key: without statistics the planner would hash the whole table.
 WATCHED: LiteralString = """
 SELECT s.project_id, s.environment, s.org_id
 FROM pipeline.signup_series s
@@ -44,7 +45,8 @@ WHERE s.partition = %(partition)s
   AND (s.last_bucket_at >= to_timestamp(%(since_minute)s * 60)
        OR EXISTS (SELECT FROM incidents i
                   WHERE i.project_id = s.project_id AND i.environment = s.environment
-                    AND i.fingerprint = 'signup|' || s.environment AND i.status <> 'resolved'))
+                    AND i.fingerprint = 'signup|' || s.environment AND i.status <> 'resolved'
+                  OFFSET 0))
 ORDER BY s.project_id, s.environment
 """
 

@@ -83,7 +83,7 @@ def _write_representatives(
         _event_row(incident_id, event)
         for incident_id, minute in minutes
         for event in choose(
-            kept[changes[incident_id].series, minute], PER_MINUTE - existing.get((incident_id, minute), 0)
+            kept[changes[incident_id].series, minute], PER_MINUTE - existing[incident_id, minute]
         )
     ]
     rows += [

@@ -141,6 +141,12 @@ def test_a_drop_is_found_when_the_signup_after_the_silence_brings_many() -> None
     assert incident.opened_minute == minute_of(START) + 76
 
 
+def test_a_drop_that_outlives_its_baseline_is_one_incident_both_ways() -> None:
+    trickle = _run("signup", "-", (61, 0), 30, 300.0)
+    (incident,) = _opened([*_run("signup", "-", (0, 0), 240, 15.0), *trickle]).values()
+    assert incident.last_seen_minute == minute_of(trickle[-1].occurred_at)
+
+
 def test_spikes_a_year_apart_are_one_incident_both_ways() -> None:
     stream = [*_run("error", "A", (0, 0), 40, 1.0), *_run("error", "A", (YEAR_MINUTES, 0), 90, 0.5)]
     (incident,) = _opened(stream).values()
