@@ -2,7 +2,7 @@
 
 from importlib.resources import as_file, files
 from typing import LiteralString
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import psycopg
 import yoyo
@@ -39,14 +39,16 @@ def _apply(dsn: str) -> list[str]:
     with as_file(files("signals.migrations")) as folder, yoyo.get_backend(_yoyo_uri(dsn)) as backend:
         backend.break_lock()  # a leftover of a killed process: the session lock is ours
         with backend.lock():
-            pending = backend.to_apply(yoyo.read_migrations(str(folder)))
+            pending = backend.to_apply(yoyo.read_migrations(str(folder)).filter(_is_sql))
             backend.apply_migrations(pending)
             return [migration.id for migration in pending]
 
 
+def _is_sql(migration: yoyo.migrations.Migration) -> bool:
+    return bool(migration.path.endswith(".sql"))  # the package's own module lies beside them
+
+
 def _yoyo_uri(dsn: str) -> str:
-    parts = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value is not None}
-    user, password = quote(parts.pop("user", ""), safe=""), quote(parts.pop("password", ""), safe="")
-    host, port = parts.pop("host", "localhost"), parts.pop("port", "5432")
-    database = quote(parts.pop("dbname", ""), safe="")
-    return f"postgresql+psycopg://{user}:{password}@{host}:{port}/{database}?{urlencode(parts)}"
+    """Hand everything over as options: yoyo cannot read sockets, IPv6 or escapes in the other parts."""
+    options = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value is not None}
+    return f"postgresql+psycopg://?{urlencode(options)}"
