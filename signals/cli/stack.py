@@ -98,9 +98,6 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Stop everything and delete all data of the local stack."""
-    if not folder.exists():
-        output().print(f"There is no local stack in {folder}.")
-        return
     if not yes:
         typer.confirm(f"Delete {folder.resolve()} with all events, incidents and indexes?", abort=True)
     bring_up.down(folder)
@@ -110,8 +107,10 @@ def reset(
 
 def _print_status(folder: Path) -> None:
     table = Table(box=None, pad_edge=False)
-    for heading in ("server", "state", "address", "pid", "memory", "processor"):
-        table.add_column(heading, justify="right" if heading in ("pid", "memory", "processor") else "left")
+    for heading in ("server", "state", "address"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("pid", "memory", "processor"):
+        table.add_column(heading, justify="right")
     total = NOTHING
     for server in stack.status(folder):
         cost = footprint_of(server.pid) if server.pid else NOTHING

@@ -55,6 +55,10 @@ class StackFolder:
         """Who left a pid file."""
         return sorted(path.stem for path in (self.root / "run").glob("*.json"))
 
+    def is_stack(self) -> bool:
+        """Whether a stack has ever been started here."""
+        return self._state_path.exists()
+
     def load(self) -> State | None:
         """What was remembered, or None before the first start."""
         try:
@@ -86,10 +90,14 @@ class StackFolder:
         return outside
 
     def wipe(self) -> None:
-        """Delete everything, wherever it lies."""
-        for folder in (self._outside, self.root):
+        """Delete what a stack has put here or elsewhere, and the folder itself when nothing else is in it."""
+        for folder in (self._outside, self.root / "data", self.root / "logs", self.root / "run"):
             if folder.exists():
                 shutil.rmtree(folder)
+        for path in (self.env_path, self._state_path, self.root / "lock"):
+            path.unlink(missing_ok=True)
+        if not any(self.root.iterdir()):
+            self.root.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

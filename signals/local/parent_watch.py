@@ -4,19 +4,24 @@ Run as `python -m signals.local.parent_watch PID MARK` with a pipe as standard i
 is the end of the parent. PR_SET_PDEATHSIG would not do: it follows the starting thread and is Linux only.
 """
 
-import os
-import signal
+import contextlib
 import sys
 
 from signals.local.process_mark import process_mark
 
 
 def main() -> None:
-    """Wait for the parent's end, then kill the process group if the pid still means our process."""
+    """Wait for the parent's end, then kill the process and its descendants if the pid still means it."""
     pid, mark = int(sys.argv[1]), sys.argv[2]
     sys.stdin.buffer.read()
-    if process_mark(pid) == mark:
-        os.killpg(pid, signal.SIGKILL)
+    if process_mark(pid) != mark:
+        return
+    import psutil  # late: this process waits for long and should stay small
+
+    root = psutil.Process(pid)
+    for process in (root, *root.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 if __name__ == "__main__":

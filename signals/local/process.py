@@ -3,6 +3,7 @@
 Knows nothing about what it runs.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -94,8 +95,10 @@ class ChildProcess:
         """Start it in a session of its own, output to the log file; with `tie_to_parent` it dies with us.
 
         Raises:
-            LocalStackError: the program cannot be started at all.
+            LocalStackError: it is running already, or the program cannot be started at all.
         """
+        if self.is_running():
+            raise LocalStackError(f"{self.name} is already running")
         for path in (self.log_path, self.pid_path):
             path.parent.mkdir(parents=True, exist_ok=True)
         if self.log_path.exists():
@@ -147,10 +150,10 @@ class ChildProcess:
         pid = self.pid
         if pid is not None:
             family = _descendants(pid)
-            os.kill(pid, self.stop_signal)
-            os.kill(pid, signal.SIGCONT)  # a suspended process would never see the request
+            _send(pid, self.stop_signal)
+            _send(pid, signal.SIGCONT)  # a suspended process would never see the request
             if not self._is_gone(within_s):
-                os.kill(pid, signal.SIGKILL)
+                _send(pid, signal.SIGKILL)
                 self._is_gone(within_s)
             _kill_survivors(family)
         self._forget()
@@ -160,18 +163,18 @@ class ChildProcess:
         """SIGKILL, as a crash would, and wait until its descendants are gone as well."""
         pid = self._running_pid()
         family = _descendants(pid)
-        os.kill(pid, signal.SIGKILL)
+        _send(pid, signal.SIGKILL)
         self._is_gone(STOP_WITHIN_S)
         _kill_survivors(family)  # they would hold the ports and shared memory that a new start needs
         self._forget()
 
     def suspend(self) -> None:
         """SIGSTOP: the ports stay open, nothing answers."""
-        os.kill(self._running_pid(), signal.SIGSTOP)
+        _send(self._running_pid(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT."""
-        os.kill(self._running_pid(), signal.SIGCONT)
+        _send(self._running_pid(), signal.SIGCONT)
 
     def output(self) -> str:
         """What it has written since its last start."""
@@ -211,6 +214,11 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return  # started by another process: init reaps it
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile, which is as good
+        os.kill(pid, number)
 
 
 def _descendants(pid: int) -> list[psutil.Process]:

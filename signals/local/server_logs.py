@@ -20,7 +20,7 @@ def follow(paths: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     files: dict[str, tuple[int, TextIO]] = {}
     try:
         for name, path in paths.items():
-            file = path.open(errors="replace")
+            file: TextIO = path.open(errors="replace")
             file.seek(0, 2)
             files[name] = (path.stat().st_ino, file)
         while True:

@@ -74,6 +74,9 @@ def up(
     with _os_errors_told(), folder.locked():
         account = account_to_drop_to()
         state = folder.load() or _fresh_state(folder.choose_data(account))
+        if not Path(state.data).exists():  # the clone was moved, and its data with it
+            state.data = str(folder.choose_data(account))
+        folder.save(state)
         own = [name for name in SERVERS if _is_ours(name, environ, state)]
         for name in SERVERS:
             if name not in own:
@@ -82,6 +85,9 @@ def up(
         notes = choose_ports(state, own, running, ports or {})
         require_space(Path(state.data), FRESH_DATA_BYTES)
         folder.save(state)
+        started = tuple(name for name in own if name not in running)
+        if started:
+            console.print(f"starting {', '.join(started)} …", highlight=False)
         with Progress(console=console) as progress:
             servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
         environment = {name: environ.get(name, "") for name in MODEL_VARIABLES}
@@ -89,30 +95,30 @@ def up(
         state.addresses = {name: environment[address_variable(name)] for name in own}
         folder.save(state)
         write_env_file(folder.env_path, environment)
-    return RunningStack(
-        environment=environment,
-        servers=servers,
-        started=tuple(name for name in own if name not in running),
-        notes=tuple(notes),
-    )
+    return RunningStack(environment=environment, servers=servers, started=started, notes=tuple(notes))
 
 
 def down(root: Path) -> tuple[str, ...]:
     """Stop what was started; data stays. Returns the names of what had been running."""
     folder = StackFolder(root=root.resolve())
-    if not folder.root.exists():
+    if not folder.is_stack():
         return ()
     with _os_errors_told(), folder.locked():
         return _stop_all(processes(folder))
 
 
 def reset(root: Path) -> None:
-    """Stop everything and delete the data folder."""
+    """Stop everything and delete the data.
+
+    Raises:
+        LocalStackError: no stack has ever been there, so that a mistyped folder loses nothing.
+    """
     folder = StackFolder(root=root.resolve())
-    if folder.root.exists():
-        with _os_errors_told(), folder.locked():
-            _stop_all(processes(folder))
-            folder.wipe()
+    if not folder.is_stack():
+        raise LocalStackError(f"{folder.root} holds no local stack: nothing was deleted")
+    with _os_errors_told(), folder.locked():
+        _stop_all(processes(folder))
+        folder.wipe()
 
 
 def status(root: Path) -> list[ServerStatus]:

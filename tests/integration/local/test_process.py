@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from signals.local.errors import LocalStackError
@@ -70,7 +69,7 @@ def test_descendants_in_other_sessions_do_not_survive_a_stop(tmp_path: Path) -> 
     child.start(_python(PARENT_OF_ONE, tmp_path))
     grandchild = int(until(lambda: child.output().strip()))
     child.stop()
-    until(lambda: not psutil.pid_exists(grandchild) or process_mark(grandchild) is None)
+    until(lambda: process_mark(grandchild) is None)
 
 
 def test_suspended_process_can_be_stopped(tmp_path: Path) -> None:
@@ -103,6 +102,15 @@ def test_missing_program_is_told(tmp_path: Path) -> None:
         _child(tmp_path).start(command)
 
 
+def test_second_start_of_a_running_child_is_refused(tmp_path: Path) -> None:
+    child = _child(tmp_path)
+    child.start(_python("import time; time.sleep(60)", tmp_path))
+    with pytest.raises(LocalStackError, match=r"^thing is already running$"):
+        child.start(_python("import time; time.sleep(60)", tmp_path))
+    child.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
 def test_full_disk_in_a_child_is_one_sentence(tmp_path: Path) -> None:
     command = Command(argv=("sh", "-c", "cat /proc/self/stat > /dev/full"), env={"LC_ALL": "C"}, cwd=tmp_path)
     with pytest.raises(
@@ -111,15 +119,15 @@ def test_full_disk_in_a_child_is_one_sentence(tmp_path: Path) -> None:
         run_to_end(command, duty="write")
 
 
-def test_tied_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+def test_tied_child_and_its_own_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     parent = f"""
 import sys, time
 from pathlib import Path
 from signals.local.process import ChildProcess, Command
 folder = Path({str(tmp_path)!r})
 child = ChildProcess(name="thing", pid_path=folder / "thing.json", log_path=folder / "thing.log")
-command = Command(argv=(sys.executable, "-c", "import time; time.sleep(60)"), env={{}}, cwd=folder)
-child.start(command, tie_to_parent=True)
+child.start(Command(argv=(sys.executable, "-c", {PARENT_OF_ONE!r}), env={{}}, cwd=folder), tie_to_parent=True)
+child.wait_until_ready(lambda: bool(child.output()), within_s=20)
 print("up", flush=True)
 time.sleep(60)
 """
@@ -129,5 +137,7 @@ time.sleep(60)
         assert process.stdout.readline() == b"up\n"
         child = _child(tmp_path)
         assert child.is_running()
+        grandchild = int(child.output())
         process.send_signal(signal.SIGKILL)
     until(lambda: not child.is_running())
+    until(lambda: process_mark(grandchild) is None)

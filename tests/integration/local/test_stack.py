@@ -120,6 +120,18 @@ def test_command_at_the_same_time_is_turned_away(root: Path, environ: dict[str, 
         _up(root, environ)
 
 
+def test_moved_folder_keeps_its_data(tmp_path: Path, environ: dict[str, str]) -> None:
+    with TemporaryDirectory() as public:
+        Path(public).chmod(0o755)
+        before, after = Path(public) / "before", Path(public) / "after"
+        _execute(_up(before, environ).environment, "CREATE TABLE kept AS SELECT 42 AS answer")
+        stack.down(before)
+        before.rename(after)
+        assert _execute(_up(after, environ).environment, "SELECT answer FROM kept") == [(42,)]
+        stack.reset(after)
+        assert not before.exists()
+
+
 def test_wished_port_that_is_busy_is_an_error(tmp_path: Path, environ: dict[str, str]) -> None:
     with socket.create_server((HOST, 0)) as busy:
         port = busy.getsockname()[1]
@@ -157,6 +169,14 @@ def test_reset_needs_a_yes(root: Path, environ: dict[str, str]) -> None:
     assert root.exists()
     assert runner.invoke(app, ["reset", "--folder", str(root), "--yes"]).exit_code == 0
     assert not root.exists()
+
+
+def test_reset_of_a_mistyped_folder_deletes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis").write_text("years of work")
+    with pytest.raises(LocalStackError, match="holds no local stack: nothing was deleted"):
+        stack.reset(tmp_path)
+    assert (tmp_path / "data" / "thesis").exists()
 
 
 def test_logs_and_status_are_shown(root: Path, environ: dict[str, str]) -> None:
