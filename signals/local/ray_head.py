@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,19 +35,13 @@ DEFAULT_PORTS: Final = {
 SERVE_CONFIG: Final = Path(__file__).parents[2] / "serve_apps" / "config.yaml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RayHead:
-    """One Ray node with Serve on it; `state.ports` says where."""
+    """One Ray node with Serve on it; `state.ports` says where. `process` holds the node."""
 
-    folder: StackFolder
-    state: State
-
-    @property
-    def process(self) -> ChildProcess:
-        """The `ray start --block` that holds the node."""
-        return ChildProcess(
-            name=NAME, pid_path=self.folder.pid_path(NAME), log_path=self.folder.log_path(NAME)
-        )
+    def __init__(self, *, folder: StackFolder, state: State) -> None:
+        self.folder = folder
+        self.state = state
+        self.process = ChildProcess(name=NAME, pid_path=folder.pid_path(NAME), log_path=folder.log_path(NAME))
 
     @property
     def address(self) -> str:
@@ -99,9 +92,8 @@ class RayHead:
         """
         if self.temp.exists():
             shutil.rmtree(self.temp)  # sessions of earlier starts
-        process = self.process
-        process.start(self._command(environment), tie_to_parent=tie_to_parent)
-        process.wait_until_ready(self._answers, READY_WITHIN_S)
+        self.process.start(self._command(environment), tie_to_parent=tie_to_parent)
+        self.process.wait_until_ready(self._answers, READY_WITHIN_S)
 
     def deploy(self) -> None:
         """Hand the Serve configuration to the node, with our port; Serve then starts in the background.
