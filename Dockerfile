@@ -26,7 +26,7 @@ FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin signals
 COPY --from=build /opt/signals /opt/signals
 COPY --from=build /src/serve.yaml /app/serve.yaml
-COPY --chmod=0755 docker/start-node docker/prepare.py /app/
+COPY --chmod=0755 docker/start-node /app/
 COPY fixtures/scenarios/ /app/fixtures/scenarios/
 # Ray and Serve as the local stack sets them; tests/unit/docs compares. Ray reads them before it starts.
 ENV PATH=/opt/signals/bin:$PATH \

@@ -40,23 +40,21 @@ def _postgres(servers: RunningStack, database: str) -> PostgresSettings:
 
 
 @pytest.fixture(scope="session")
-def template_database(servers: RunningStack) -> PostgresSettings:
-    """A migrated database that no test writes to."""
+def template_database(servers: RunningStack) -> str:
+    """The name of a migrated database that no test writes to."""
     administration = _postgres(servers, "postgres")
     with psycopg.connect(conninfo(administration), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-    settings = _postgres(servers, TEMPLATE)
-    migrate(settings)
-    return settings
+    migrate(_postgres(servers, TEMPLATE))
+    return TEMPLATE
 
 
 @pytest.fixture
-def database(servers: RunningStack, template_database: PostgresSettings) -> Iterator[PostgresSettings]:
+def database(servers: RunningStack, template_database: str) -> Iterator[PostgresSettings]:
     """A database of the test's own, with the schema in place."""
-    assert template_database
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(conninfo(_postgres(servers, "postgres")), autocommit=True) as connection:
-        names = {"name": sql.Identifier(name), "template": sql.Identifier(TEMPLATE)}
+        names = {"name": sql.Identifier(name), "template": sql.Identifier(template_database)}
         connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
         yield _postgres(servers, name)
         connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))

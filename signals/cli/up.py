@@ -1,4 +1,4 @@
-"""`signals up`, `signals down`, `signals migrate`."""
+"""`signals up`, `signals down`, `signals prepare`, `signals migrate`."""
 
 import os
 from pathlib import Path
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(migrate)
+    app.command()(prepare)
 
 
 def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
@@ -51,3 +52,9 @@ def migrate() -> None:
     """Bring the schema of DATABASE_URL up to date; safe to run twice, and twice at once."""
     applied = apply_migrations(PostgresSettings.from_env())
     print(f"Applied {', '.join(applied)}." if applied else "The schema is up to date.")
+
+
+def prepare() -> None:
+    """Bring schema, topics and index of your own servers up to date; safe to run again."""
+    bring_up.prepare_servers()
+    print("Schema, topics and index are up to date.")

@@ -103,18 +103,27 @@ def down(root: Path) -> tuple[str, ...]:
     return (*(("ray",) if stopped else ()), *stack.down(root))
 
 
-def prepare(known: Mapping[str, str]) -> dict[str, str]:
-    """Bring schema, topics and index up to date; return an ingest and a read key of the demo project.
+def prepare_servers() -> None:
+    """Bring schema, topics and index of the servers in the environment up to date; safe to run again.
 
-    Keys in `known` are kept while they are valid. Reads the servers' addresses from the environment.
+    Raises:
+        DependencyUnavailable: when one does not answer.
+        SettingsError: naming the variable at fault.
     """
-    settings = PostgresSettings.from_env()
-    migrate(settings)
+    migrate(PostgresSettings.from_env())
     ensure_topics(KafkaSettings.from_env())
     with open_client(OpenSearchSettings.from_env()) as client:
         ensure_index(client)
+
+
+def prepare(known: Mapping[str, str]) -> dict[str, str]:
+    """Prepare the servers; return an ingest and a read key of the demo project.
+
+    Keys in `known` are kept while they are valid. Reads the servers' addresses from the environment.
+    """
+    prepare_servers()
     keys = {}
-    with open_pool(settings, size=1) as pool:
+    with open_pool(PostgresSettings.from_env(), size=1) as pool:
         provisioning.create_org(pool, DEMO_ORG, "Demo")
         provisioning.create_project(pool, DEMO_PROJECT, org_id=DEMO_ORG, name="Demo shop")
         for variable, scope in KEYS.items():

@@ -42,7 +42,7 @@ def drain(detecting: Detecting) -> None:
 
 def rows(pool: ConnectionPool[Connection], query: str) -> list[tuple[Any, ...]]:
     with pool.connection() as connection:
-        return connection.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]  # test text
+        return connection.execute(query).fetchall()
 
 
 def test_a_spike_opens_one_incident_with_job_evidence_and_numbers(

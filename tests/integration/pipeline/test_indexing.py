@@ -53,12 +53,14 @@ def test_every_event_is_there_once_under_its_id_even_when_read_twice(
 def test_odd_but_valid_events_are_searchable(
     kafka: KafkaSettings, opensearch: Client, publisher: Publisher
 ) -> None:
+    many: dict[str, Any] = {f"field_{n}": n for n in range(50)}
+    clashing: dict[str, Any] = {"route": "/x", "route.x": "clashes"}
     odd: list[Envelope] = [
         event("custom", NOON, status_code="not a number", depth={"a": {"b": [1, 2]}}),
         event("error", NOON, route="/" + "x" * 255, error_code="ü|%", release="-"),
-        event("custom", NOON + timedelta(hours=1), **{f"field_{n}": n for n in range(50)}),
+        event("custom", NOON + timedelta(hours=1), **many),
     ]
-    odd.append(event("error", NOON, **{"route": "/x", "route.x": "clashes"}))
+    odd.append(event("error", NOON, **clashing))
     payload = {"text": "y" * 20_000, "list": [{"k": "v"}, 3, None], "nested": {"a.b": {"": "empty name"}}}
     odd.append(odd[0].model_copy(update={"payload": payload, "event_id": event("custom", NOON).event_id}))
     publish(publisher, odd)
