@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from serve_apps.problems import Problem
 
 MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to support 8 MiB
+ZSTD_STEP_BYTES: Final = 256  # holds at most 64 blocks, which inflate to 8 MiB at most (RFC 8878)
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
@@ -55,14 +56,19 @@ def _gunzip(body: bytes, limit_bytes: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit_bytes: int) -> bytes:
+    inflater = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).decompressobj()
+    plain, position = bytearray(), 0
     try:
-        with zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).stream_reader(body) as reader:
-            plain = reader.read(limit_bytes + 1)
+        while position < len(body) and not inflater.eof and len(plain) <= limit_bytes:
+            plain += inflater.decompress(body[position : position + ZSTD_STEP_BYTES])
+            position += ZSTD_STEP_BYTES
     except zstandard.ZstdError as error:
         raise Problem(400, "malformed_zstd", "The body is no valid zstd.") from error
     if len(plain) > limit_bytes:
         raise too_large(limit_bytes)
-    return plain
+    if not inflater.eof or inflater.unused_data or position < len(body):
+        raise Problem(400, "malformed_zstd", "The zstd body is cut off or followed by more.")
+    return bytes(plain)
 
 
 def too_large(limit_bytes: int) -> Problem:

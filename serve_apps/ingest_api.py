@@ -125,7 +125,8 @@ def _decoded(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
 async def _publish(
     ingesting: Ingesting, events: list[object], tenancy: Tenancy, request: Request
 ) -> list[EventResult]:
-    idempotency_key = request.headers.get("idempotency-key")
+    # A blank key would give every request the same ids, and lose all but the first.
+    idempotency_key = request.headers.get("idempotency-key", "").strip() or None
     if idempotency_key is not None and len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
         raise Problem(
             400, "idempotency_key_too_long", f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} characters."

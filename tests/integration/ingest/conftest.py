@@ -1,0 +1,95 @@
+"""ingest-api in this process, over real keys in PostgreSQL and a real Kafka."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from serve_apps.ingest_api import IngestResources, build_ingest_api
+from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka.publisher import Publisher
+from signals.clients.postgres import Connection
+from signals.domain.api_keys import Scope
+from signals.services.authenticating import Authenticating
+from signals.services.ingesting import Ingesting
+from signals.services.provisioning import IssuedKey, create_org, create_project, issue_key
+from signals.settings import KafkaSettings
+from tests.events import TENANCY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRecord:
+    """A record of the raw topic."""
+
+    partition: int
+    key: bytes
+    value: bytes
+
+
+Stored = Callable[[], list[StoredRecord]]
+
+
+@pytest.fixture
+def key(pool: ConnectionPool[Connection]) -> IssuedKey:
+    """An ingest key of org_1 and proj_1."""
+    create_org(pool, TENANCY.org_id, "An organisation")
+    create_project(pool, TENANCY.project_id, org_id=TENANCY.org_id, name="A project")
+    return issue_key(pool, TENANCY.project_id, Scope.INGEST)
+
+
+@contextmanager
+def ingest_client(
+    pool: ConnectionPool[Connection], publisher: Publisher, *, cache_s: float = 60.0, root_path: str = ""
+) -> Iterator[TestClient]:
+    """Serve ingest-api in this process; a crash becomes a 500, as it would be outside."""
+    resources = IngestResources(
+        authenticating=Authenticating(pool, cache_s=cache_s), ingesting=Ingesting(publisher)
+    )
+    app = build_ingest_api(resources)
+    with TestClient(app, root_path=root_path, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def anonymous(pool: ConnectionPool[Connection], publisher: Publisher) -> Iterator[TestClient]:
+    """A client without a key."""
+    with ingest_client(pool, publisher) as client:
+        yield client
+
+
+@pytest.fixture
+def client(anonymous: TestClient, key: IssuedKey) -> TestClient:
+    """A client with the ingest key."""
+    anonymous.headers["Authorization"] = f"Bearer {key.text}"
+    return anonymous
+
+
+def _length(consumer: Consumer, partition: TopicPartition) -> int:
+    found = consumer.get_watermark_offsets(partition, timeout=10)
+    assert found is not None
+    oldest, end = found
+    return int(end - oldest)
+
+
+@pytest.fixture
+def stored(kafka: KafkaSettings) -> Iterator[Stored]:
+    """Reads all that the raw topic holds at the moment of the call."""
+    consumer = Consumer({"bootstrap.servers": kafka.kafka_brokers, "group.id": "ingest-test"})
+
+    def read() -> list[StoredRecord]:
+        partitions = [TopicPartition(RAW_TOPIC, number) for number in range(kafka.signals_partitions)]
+        count = sum(_length(consumer, partition) for partition in partitions)
+        consumer.assign([TopicPartition(RAW_TOPIC, p.partition, 0) for p in partitions])
+        messages = consumer.consume(count, timeout=10) if count else []
+        assert len(messages) == count
+        return [
+            StoredRecord(partition=m.partition() or 0, key=m.key() or b"", value=m.value() or b"")
+            for m in messages
+        ]
+
+    yield read
+    consumer.close()

@@ -1,0 +1,292 @@
+"""Every refusal is a problem with a status, a code and a way out, and leaves nothing in Kafka."""
+
+import gzip
+import json
+import resource
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import zstandard
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from signals.clients.kafka.publisher import MESSAGE_TIMEOUT_MS, Publisher, open_publisher
+from signals.clients.postgres import Connection
+from signals.domain.api_keys import Scope
+from signals.local.ports import free_port
+from signals.services.provisioning import IssuedKey, issue_key, revoke_keys
+from signals.settings import KafkaSettings
+from tests.events import TENANCY
+from tests.integration.ingest.conftest import Stored, ingest_client
+from tests.integration.ingest.test_accepting import body
+from tests.waiting import until
+
+MIB = 2**20
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is the problem, and return its body."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    problem: dict[str, Any] = answer.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["type"].endswith(code)
+    return problem
+
+
+@pytest.fixture(autouse=True)
+def nothing_stored(stored: Stored) -> Iterator[None]:
+    """A refusal that left something in Kafka would be half-said."""
+    yield
+    assert stored() == []
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b'"\\ud800"'])
+def test_what_is_no_json_is_malformed(client: TestClient, path: str, content: bytes) -> None:
+    assert_problem(client.post(path, content=content), 400, "malformed_json")
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"events": {}}', b"1", b"null", b'"text"'])
+def test_a_batch_is_an_array_of_events(client: TestClient, content: bytes) -> None:
+    assert_problem(client.post("/v1/events/batch", content=content), 400, "not_a_batch")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_body_that_is_not_what_its_encoding_says_is_malformed(client: TestClient, encoding: str) -> None:
+    compressed = gzip.compress(_two_lines()) if encoding == "gzip" else zstandard.compress(_two_lines())
+    headers = {"Content-Encoding": encoding, **NDJSON}
+    for content in (
+        b"",
+        b"plain",
+        compressed[:-1],
+        compressed[: len(compressed) // 2],
+        compressed + b"x",
+        compressed + compressed,
+    ):
+        answer = client.post("/v1/events/batch", content=content, headers=headers)
+        assert_problem(answer, 400, f"malformed_{encoding}")
+
+
+def test_a_zstd_body_cut_off_between_lines_is_not_half_accepted(client: TestClient) -> None:
+    compressor = zstandard.ZstdCompressor().compressobj()
+    head = compressor.compress(_two_lines()) + compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    answer = client.post("/v1/events/batch", content=head, headers={"Content-Encoding": "zstd", **NDJSON})
+    assert_problem(answer, 400, "malformed_zstd")
+
+
+def _two_lines() -> bytes:
+    return (json.dumps(body()) + "\n").encode() * 2
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        (None, "missing_key"),
+        ("Bearer", "missing_key"),
+        ("Basic dXNlcjpwYXNz", "missing_key"),
+        ("Bearer nonsense", "unknown_key"),
+        ("Bearer sig_ingest_" + "a" * 43, "unknown_key"),
+    ],
+)
+def test_without_a_valid_key_nothing_is_read(
+    anonymous: TestClient, authorization: str | None, code: str
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    for path in ("/v1/events", "/v1/events/batch"):
+        answer = anonymous.post(path, content=b"{", headers=headers)
+        assert_problem(answer, 401, code)
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_for_reading_does_not_write(
+    anonymous: TestClient, key: IssuedKey, pool: ConnectionPool[Connection]
+) -> None:
+    read = issue_key(pool, TENANCY.project_id, Scope.READ).text
+    answer = anonymous.post("/v1/events", json=body(), headers={"Authorization": f"Bearer {read}"})
+    assert_problem(answer, 403, "wrong_scope")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/events"),
+        ("PUT", "/v1/events"),
+        ("DELETE", "/v1/events/batch"),
+        ("POST", "/v1/events/healthz"),
+    ],
+)
+def test_other_methods_are_not_allowed(client: TestClient, method: str, path: str) -> None:
+    answer = client.request(method, path)
+    assert_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/v1/events", "text/plain"),
+        ("/v1/events", "application/x-ndjson"),
+        ("/v1/events/batch", "application/xml"),
+        ("/v1/events/batch", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_other_content_types_are_unsupported(client: TestClient, path: str, content_type: str) -> None:
+    answer = client.post(path, content=b"{}", headers={"Content-Type": content_type})
+    assert_problem(answer, 415, "unsupported_content_type")
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x"])
+def test_other_encodings_are_unsupported(client: TestClient, encoding: str) -> None:
+    answer = client.post("/v1/events", content=b"{}", headers={"Content-Encoding": encoding})
+    assert_problem(answer, 415, "unsupported_encoding")
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "field"),
+    [
+        (body(message=" "), "missing", "message"),
+        (body(occurred_at="yesterday"), "invalid_timestamp", "occurred_at"),
+        (body(event_type="unheard-of"), "unknown_value", "event_type"),
+        (body(project_id="proj_2"), "tenancy_mismatch", "project_id"),
+        (body(org_id="org_2"), "tenancy_mismatch", "org_id"),
+        (body(surprise=1), "unknown_field", "surprise"),
+        ([body()], "not_an_object", None),
+    ],
+)
+def test_an_unacceptable_event_is_refused_with_its_field(
+    client: TestClient, event: object, code: str, field: str | None
+) -> None:
+    assert assert_problem(client.post("/v1/events", json=event), 422, code)["field"] == field
+
+
+def test_a_batch_without_an_acceptable_event_says_why_of_each(client: TestClient) -> None:
+    problem = assert_problem(client.post("/v1/events/batch", json=[{}, 1]), 422, "nothing_accepted")
+    assert (problem["accepted"], problem["rejected"]) == (0, 2)
+    assert [result["code"] for result in problem["results"]] == ["missing", "not_an_object"]
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"events": []}', b"\n \r\n"])
+def test_an_empty_batch_is_refused(client: TestClient, content: bytes) -> None:
+    headers = {
+        "Content-Type": "application/json" if content.startswith((b"[", b"{")) else NDJSON["Content-Type"]
+    }
+    answer = client.post("/v1/events/batch", content=content, headers=headers)
+    assert_problem(answer, 422, "empty_batch")
+
+
+def test_a_thousand_events_are_the_most(client: TestClient) -> None:
+    answer = client.post("/v1/events/batch", json=[{}] * 1_001)
+    assert_problem(answer, 413, "too_many_events")
+    answer = client.post("/v1/events/batch", content=b"{}\n" * 1_001, headers=NDJSON)
+    assert_problem(answer, 413, "too_many_events")
+    assert_problem(client.post("/v1/events/batch", json=[{}] * 1_000), 422, "nothing_accepted")
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/v1/events", MIB), ("/v1/events/batch", 8 * MIB)])
+def test_bodies_are_bounded(client: TestClient, path: str, limit: int) -> None:
+    fits = b"[" + b" " * (limit - 2) + b"]"
+    assert client.post(path, content=fits).status_code == 422
+    assert_problem(client.post(path, content=fits + b" "), 413, "too_large")
+    assert_problem(client.post(path, content=iter([fits, b" "])), 413, "too_large")  # no Content-Length
+    for encoding, compress in (("gzip", gzip.compress), ("zstd", zstandard.compress)):
+        headers = {"Content-Encoding": encoding}
+        assert client.post(path, content=compress(fits), headers=headers).status_code == 422
+        assert_problem(client.post(path, content=compress(fits + b" "), headers=headers), 413, "too_large")
+
+
+def _bomb(encoding: str) -> bytes:
+    """Compress 1 GiB of spaces into some kilobytes, or a megabyte for gzip."""
+    if encoding == "gzip":
+        deflater = zlib.compressobj(9, wbits=31)
+        return b"".join([*(deflater.compress(b" " * MIB) for _ in range(1024)), deflater.flush()])
+    compressor = zstandard.ZstdCompressor(level=1).compressobj()
+    return b"".join([*(compressor.compress(b" " * MIB) for _ in range(1024)), compressor.flush()])
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_bomb_ends_in_413_and_not_in_memory(client: TestClient, encoding: str) -> None:
+    content = _bomb(encoding)
+    resident_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
+    answer = client.post("/v1/events/batch", content=content, headers={"Content-Encoding": encoding})
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_problem(answer, 413, "too_large")
+    assert peak_bytes < 48 * MIB
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident_before) * 1024 < 64 * MIB
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"\n" * 8 * MIB, "empty_batch"), (b"1\n" * 4 * MIB, "too_many_events")]
+)
+def test_millions_of_lines_cost_neither_memory_nor_time(
+    client: TestClient, content: bytes, code: str
+) -> None:
+    headers = {"Content-Encoding": "gzip", **NDJSON}
+    compressed = gzip.compress(content)
+    tracemalloc.start()
+    answer = client.post("/v1/events/batch", content=compressed, headers=headers)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_problem(answer, {"empty_batch": 422, "too_many_events": 413}[code], code)
+    assert peak_bytes < 48 * MIB
+
+
+def test_an_endless_idempotency_key_is_refused(client: TestClient) -> None:
+    answer = client.post("/v1/events", json=body(), headers={"Idempotency-Key": "x" * 257})
+    assert_problem(answer, 400, "idempotency_key_too_long")
+
+
+def test_elsewhere_is_nothing(client: TestClient) -> None:
+    assert_problem(client.get("/v1/elsewhere"), 404, "not_found")
+
+
+@pytest.fixture
+def dead_publisher() -> Iterator[Publisher]:
+    """A publisher whose Kafka is away."""
+    with open_publisher(KafkaSettings(kafka_brokers=f"127.0.0.1:{free_port()}")) as publisher:
+        yield publisher
+
+
+def test_without_kafka_nothing_is_said_to_be_accepted(
+    pool: ConnectionPool[Connection], dead_publisher: Publisher, key: IssuedKey
+) -> None:
+    headers = {"Authorization": f"Bearer {key.text}"}
+    with ingest_client(pool, dead_publisher) as client:
+        started = time.monotonic()
+        single = client.post("/v1/events", json=body(), headers=headers)
+        assert time.monotonic() - started < MESSAGE_TIMEOUT_MS / 1000 + 3
+        batch = client.post("/v1/events/batch", json=[body(), {}], headers=headers)
+    assert_problem(single, 503, "unavailable")
+    problem = assert_problem(batch, 503, "unavailable")
+    assert (problem["accepted"], problem["rejected"]) == (0, 2)
+    assert [(r["status"], r["code"]) for r in problem["results"]] == [
+        ("unavailable", "kafka_unavailable"),
+        ("rejected", "missing"),
+    ]
+    assert problem["results"][0]["event_id"]
+    assert int(single.headers["retry-after"]) > 0
+    assert int(batch.headers["retry-after"]) > 0
+
+
+def test_a_revoked_key_is_refused_when_its_verdict_expires(
+    pool: ConnectionPool[Connection], publisher: Publisher, key: IssuedKey
+) -> None:
+    headers = {"X-API-Key": key.text}
+    with ingest_client(pool, publisher, cache_s=0.5) as client:
+        assert client.post("/v1/events", json={}, headers=headers).status_code == 422
+        assert revoke_keys(pool, key_id=key.key_id) == 1
+        refused = until(
+            lambda: (
+                (answer := client.post("/v1/events", json={}, headers=headers)).status_code == 401 and answer
+            ),
+            within_s=5,
+        )
+    assert_problem(refused, 401, "revoked_key")
