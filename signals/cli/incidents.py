@@ -98,14 +98,18 @@ def _print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict
     if summary:
         content = summary["content"]
         out.print(f"\nsummary by {plain(summary['model'])}, {moment(summary['created_at'])}")
-        out.print(f"confidence {plain(content.get('confidence'))}; {plain(content.get('impact'))}")
+        out.print(plain(content.get("impact")))
+        verification = content.get("verification") or {}
+        checked = f"{verification.get('verified')} of {verification.get('claimed')} claims verified"
+        out.print(f"confidence {plain(content.get('confidence'))}; {checked}")
         for name in ("likely_causes", "evidence", "next_steps"):
             out.print(name.replace("_", " "))
             for line in content.get(name) or ():
                 out.print(f"  - {plain(line)}")
     for job in jobs:
         error = f": {plain(job['last_error'])}" if job["last_error"] else ""
-        out.print(f"AI job {job['status']}, attempt {job['attempt_count']} of {job['max_attempts']}{error}")
+        failed = f"{job['attempt_count']} of {job['max_attempts']} attempts failed"
+        out.print(f"AI job {job['status']}, {failed}{error}")
 
 
 def _print_events(out: Console, events: list[dict[str, Any]]) -> None:

@@ -32,6 +32,8 @@ DEFAULT_PORTS: Final = {
     "serve_fallback": 8500,
     "serve_fallback_grpc": 9500,
 }
+# Ray replaces 127.0.0.1 by an address of the network, and dies when a laptop changes networks.
+NODE_IP: Final = "127.0.0.2" if sys.platform == "linux" else HOST
 SERVE_CONFIG: Final = Path(__file__).parents[2] / "serve_apps" / "config.yaml"
 
 
@@ -46,7 +48,7 @@ class RayHead:
     @property
     def address(self) -> str:
         """Ray's own address, for `RAY_ADDRESS`."""
-        return f"{HOST}:{self.state.ports['ray_gcs']}"
+        return f"{NODE_IP}:{self.state.ports['ray_gcs']}"
 
     @property
     def dashboard_url(self) -> str:
@@ -121,7 +123,7 @@ class RayHead:
         ports = self.state.ports
         argv = (
             *_hold_in_foreground((sys.executable, "-m", "ray.scripts.scripts", "start", "--head")),
-            *(f"--node-ip-address={HOST}", f"--port={ports['ray_gcs']}", f"--temp-dir={self.temp}"),
+            *(f"--node-ip-address={NODE_IP}", f"--port={ports['ray_gcs']}", f"--temp-dir={self.temp}"),
             *("--include-dashboard=true", f"--dashboard-host={HOST}"),
             f"--dashboard-port={ports['ray_dashboard']}",
             f"--dashboard-agent-listen-port={ports['ray_agent']}",
@@ -144,7 +146,7 @@ class RayHead:
             "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
             "RAY_task_events_report_interval_ms": "10000",
             "RAY_metrics_report_interval_ms": "30000",
-            "RAY_AUTH_MODE": "disabled",  # everything listens on loopback here
+            "RAY_AUTH_MODE": "disabled",  # explicit: the default differs between Ray's launchers
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_LOG_TO_STDERR": "1",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
