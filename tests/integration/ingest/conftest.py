@@ -93,3 +93,10 @@ def stored(kafka: KafkaSettings) -> Iterator[Stored]:
 
     yield read
     consumer.close()
+
+
+@pytest.fixture
+def nothing_stored(stored: Stored) -> Iterator[None]:
+    """A refusal that left something in Kafka would be half-said."""
+    yield
+    assert stored() == []

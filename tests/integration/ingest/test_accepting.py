@@ -18,17 +18,7 @@ from signals.domain.api_keys import Scope
 from signals.services.provisioning import IssuedKey, create_project, issue_key
 from tests.events import TENANCY
 from tests.integration.ingest.conftest import Stored, ingest_client
-
-
-def body(**fields: object) -> dict[str, object]:
-    """Return one acceptable event as a client writes it."""
-    return {
-        "event_type": "error",
-        "occurred_at": "2026-01-01T12:00:00+02:00",
-        "message": "Upstream timed out",
-        "attributes": {"route": "/checkout", "error_code": "TIMEOUT"},
-        **fields,
-    }
+from tests.integration.ingest.shapes import body
 
 
 def test_one_event_is_in_kafka_when_the_answer_comes(client: TestClient, stored: Stored) -> None:

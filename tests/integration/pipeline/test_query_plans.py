@@ -3,16 +3,14 @@
 The tables are crowded, and every promise must hold before they were ever analyzed as well as after.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, LiteralString, cast
+from typing import Final, LiteralString, cast
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 from pydantic import SecretStr
 
@@ -21,17 +19,18 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, conninfo
 from signals.domain.buckets import Series, instant_of, ranges
 from signals.domain.rules import HISTORY_MINUTES, IncidentSeverity
+from signals.local.stack import RunningStack
 from signals.services.detecting import Detecting
 from signals.settings import KafkaSettings, PostgresSettings
 from signals.store import buckets, incident_events, incidents, signup_series
 from signals.store.incidents import Touch
 from tests.events import event, publish
+from tests.integration.pipeline.explaining import ExplainingConnection, Scan
 from tests.waiting import until
 
 FIRST: Final = 29_000_000  # the first of 500 minutes that have buckets, in February 2025
 AT: Final = FIRST + 400
 OPEN: Final = 400  # incidents, one a series
-TABLES: Final = ("metrics_buckets", "incidents", "incident_events", "ai_jobs")
 
 # 200,000 buckets; 20,000 incidents of which one a series is open; 80,000 representatives.
 FILL: Final[tuple[LiteralString, ...]] = (
@@ -78,88 +77,36 @@ FILL: Final[tuple[LiteralString, ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
-    """One node of a plan that reads a table; `rows` counts those it returned and those it threw away."""
-
-    node: str
-    table: str
-    index: str | None
-    rows: int
-
-
-class ExplainingConnection(psycopg.Connection[TupleRow]):
-    """Explains every statement, by running it once more and rolling that back, before it runs it."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.scans: list[Scan] = []
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> psycopg.Cursor[TupleRow]:
-        if query.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
-            with self.transaction(force_rollback=True):
-                explained = super().execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query, params).fetchone()
-            assert explained is not None
-            self.scans += _scans(explained[0][0]["Plan"])
-        return super().execute(query, params, **options)
-
-    def taken(self) -> list[Scan]:
-        """Return how the statements since the last call read the crowded tables."""
-        scans, self.scans = self.scans, []
-        return [scan for scan in scans if scan.table in TABLES]
-
-
-def _scans(plan: Mapping[str, Any]) -> Iterator[Scan]:
-    if "Relation Name" in plan and plan["Node Type"] != "ModifyTable":
-        removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
-        rows = round((plan["Actual Rows"] + removed) * plan["Actual Loops"])
-        yield Scan(
-            node=plan["Node Type"], table=plan["Relation Name"], index=plan.get("Index Name"), rows=rows
-        )
-    for child in plan.get("Plans", []):
-        yield from _scans(child)
-
-
 @pytest.fixture(scope="module")
-def crowded_template(template_database: PostgresSettings) -> Iterator[PostgresSettings]:
-    """A crowded database that was never analyzed, to be cloned."""
-    settings = _sibling(template_database, "crowded_template")
-    with _cloned(template_database, settings):
+def crowded_template(servers: RunningStack, template_database: str) -> Iterator[str]:
+    """The name of a crowded database that was never analyzed, to be cloned."""
+    with _cloned(servers, template_database, "crowded_template") as settings:
         with psycopg.connect(conninfo(settings), autocommit=True) as connection:
             for statement in FILL:
                 connection.execute(statement)
-        yield settings
+        yield "crowded_template"
 
 
 @pytest.fixture
-def crowded(crowded_template: PostgresSettings) -> Iterator[PostgresSettings]:
+def crowded(servers: RunningStack, crowded_template: str) -> Iterator[PostgresSettings]:
     """A crowded database of the test's own."""
-    settings = _sibling(crowded_template, "crowded")
-    with _cloned(crowded_template, settings):
+    with _cloned(servers, crowded_template, "crowded") as settings:
         yield settings
 
 
-def _sibling(settings: PostgresSettings, name: str) -> PostgresSettings:
-    """Return the settings of another database on the same server."""
-    url = settings.database_url.get_secret_value().rpartition("/")[0]
-    return PostgresSettings(database_url=SecretStr(f"{url}/{name}"), pg_sslmode="disable")
-
-
 @contextmanager
-def _cloned(template: PostgresSettings, clone: PostgresSettings) -> Iterator[None]:
-    """Have `clone` exist as a copy of `template`."""
-    names = {
-        "clone": sql.Identifier(_name(clone)),
-        "template": sql.Identifier(_name(template)),
-    }
-    with psycopg.connect(conninfo(_sibling(template, "postgres")), autocommit=True) as connection:
+def _cloned(servers: RunningStack, template: str, clone: str) -> Iterator[PostgresSettings]:
+    """Have a copy of a database while the context lasts."""
+    names = {"clone": sql.Identifier(clone), "template": sql.Identifier(template)}
+    with psycopg.connect(conninfo(_database(servers, "postgres")), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {clone} TEMPLATE {template}").format(**names))
-        yield
+        yield _database(servers, clone)
         connection.execute(sql.SQL("DROP DATABASE {clone} WITH (FORCE)").format(**names))
 
 
-def _name(settings: PostgresSettings) -> str:
-    return settings.database_url.get_secret_value().rpartition("/")[2]
+def _database(servers: RunningStack, name: str) -> PostgresSettings:
+    base = servers.environment["DATABASE_URL"].rpartition("/")[0]
+    return PostgresSettings(database_url=SecretStr(f"{base}/{name}"), pg_sslmode="disable")
 
 
 def _series(number: int) -> Series:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from signals.clients.postgres import conninfo
 from signals.errors import DependencyUnavailable
 from signals.local.ports import free_port
+from signals.local.stack import RunningStack
 from signals.settings import PostgresSettings
 from signals.store.schema import migrate
 
@@ -24,9 +25,9 @@ MIGRATE += "print(*migrate(P.from_env()))"
 
 
 @pytest.fixture
-def empty(template_database: PostgresSettings) -> Iterator[PostgresSettings]:
+def empty(servers: RunningStack) -> Iterator[PostgresSettings]:
     """An empty database whose name must be quoted everywhere."""
-    base = template_database.database_url.get_secret_value().rpartition("/")[0]
+    base = servers.environment["DATABASE_URL"].rpartition("/")[0]
     server = PostgresSettings(database_url=SecretStr(f"{base}/postgres"), pg_sslmode="disable")
     name = sql.Identifier(ODD_NAME)
     with psycopg.connect(conninfo(server), autocommit=True) as connection:
