@@ -122,4 +122,3 @@ class Supervisor:
                 workers.forget_others(connection, list(expected(self._runtime)))
         except DependencyUnavailable as error:
             log.warning("old heartbeats stay listed", reason=error.reason)
-

@@ -42,6 +42,7 @@ WATCHED: LiteralString = """
 SELECT s.project_id, s.environment, s.org_id
 FROM pipeline.signup_series s
 WHERE s.partition = %(partition)s
+  AND s.last_bucket_at >= to_timestamp(%(gone_minute)s * 60)
   AND (s.last_bucket_at >= to_timestamp(%(since_minute)s * 60)
        OR EXISTS (SELECT FROM incidents i
                   WHERE i.project_id = s.project_id AND i.environment = s.environment
@@ -51,9 +52,16 @@ ORDER BY s.project_id, s.environment
 """
 
 
-def watched(connection: Connection, *, partition: int, since_minute: int) -> Sequence[Series]:
-    """Return the signup series of a partition that may have dropped: recent ones, and open incidents."""
-    rows = connection.execute(WATCHED, {"partition": partition, "since_minute": since_minute})
+def watched(
+    connection: Connection, *, partition: int, since_minute: int, gone_minute: int
+) -> Sequence[Series]:
+    """Return the signup series of a partition that may have dropped: recent ones, and open incidents.
+
+    A series without a signup since `gone_minute` has ended, or was a replay of old events.
+    """
+    rows = connection.execute(
+        WATCHED, {"partition": partition, "since_minute": since_minute, "gone_minute": gone_minute}
+    )
     return [
         Series(project_id, environment, "signup_count", f"signup|{environment}", org_id)
         for project_id, environment, org_id in rows

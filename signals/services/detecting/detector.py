@@ -29,6 +29,8 @@ from signals.store.offsets import OffsetMove
 GROUP: Final = "signals-incident-engine"
 MAX_BATCH: Final = 5_000  # guess: large enough to amortize a transaction, small enough for its latency
 
+GONE_MINUTES: Final = 7 * 24 * 60  # guess: nobody waits a week for signups; such a series has ended
+
 log = structlog.get_logger(__name__)
 
 
@@ -137,7 +139,9 @@ class Detecting:
     @staticmethod
     def _judge_drops(connection: Connection, number: int, minute: int) -> list[UUID]:
         length = HISTORY_MINUTES["signup_count"]
-        watched = signup_series.watched(connection, partition=number, since_minute=minute - length)
+        watched = signup_series.watched(
+            connection, partition=number, since_minute=minute - length, gone_minute=minute - GONE_MINUTES
+        )
         reads = [BucketRange(series, minute - length + 1, minute + 1, (minute,)) for series in watched]
         if not reads:
             return []

@@ -127,6 +127,18 @@ def test_missing_signups_open_one_incident_by_the_clock(
     assert representative[1]["baseline"] >= 40
 
 
+def test_a_replay_of_an_old_drop_is_resolved_by_age(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    publish(publisher, [*signups(480, NOON, every_s=7), *signups(1, NOON + timedelta(minutes=74), every_s=1)])
+    with engine() as detecting:
+        drain(detecting)
+        until(
+            lambda: detecting.step(0.1) == 0 and all(p.ticked_minute > 0 for p in detecting._owned.values())
+        )
+    assert resolve_stale_incidents(pool) == 1
+
+
 def test_a_tick_without_drop_opens_nothing(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:

@@ -162,7 +162,7 @@ def test_incidents_are_found_by_key(connection: ExplainingConnection) -> None:
 
 
 def test_periodic_work_reads_open_incidents_only(connection: ExplainingConnection) -> None:
-    watched = signup_series.watched(connection, partition=0, since_minute=FIRST + 100_000)
+    watched = signup_series.watched(connection, partition=0, since_minute=FIRST + 100_000, gone_minute=0)
     assert len(watched) == 13  # of 1,000 those with an open incident
     _assert_by_key(connection.taken(), OPEN)
     assert incidents.resolve_stale(connection, idle_s=3600) == 0
