@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-import psutil
 import psycopg
 import pytest
 
@@ -74,9 +73,8 @@ class Product:
             return connection.execute(query, parameters).fetchall()
 
     def actor_pid(self, kind: str) -> int:
-        """Return the process of the first actor of a kind."""
+        """Return the process that the first actor of a kind last reported from."""
         ((pid,),) = self.rows("SELECT pid FROM pipeline.workers WHERE name = %s", f"{kind}-0")
-        assert "ray::" in " ".join(psutil.Process(pid).cmdline())
         return int(pid)
 
 

@@ -61,7 +61,7 @@ def test_odd_but_valid_events_are_searchable(
         event("custom", NOON + timedelta(hours=1), **many),
     ]
     odd.append(event("error", NOON, **clashing))
-    payload = {"text": "y" * 20_000, "list": [{"k": "v"}, 3, None], "nested": {"a.b": {"": "empty name"}}}
+    payload = {"text": "y" * 20_000, "list": [{"k": "v"}, 3, None], "nested": {"a.b": {"c.d": "dots"}}}
     odd.append(odd[0].model_copy(update={"payload": payload, "event_id": event("custom", NOON).event_id}))
     publish(publisher, odd)
     with indexer(kafka, opensearch, publisher) as indexing:
