@@ -43,13 +43,13 @@ def demo(
     started_at = datetime.now(UTC)
     accepted = _send(rate, duration)
     out.print("\n3. Wait until the spike is one incident with a summary, and every event is searchable")
-    incident = _within(lambda: _summarized_incident(started_at), "an open incident with a summary")
+    incident = _within(lambda: _summarized_incident(started_at), "unresolved incident with a summary")
     since = started_at.isoformat().replace("+00:00", "Z")
     _within(lambda: _all_searchable(since, accepted), f"{accepted} searchable events")
     out.print(f"   incident {incident['id']}: {incident['status']}, {incident['severity']}")
     out.print(f"   all {accepted} events are searchable\n")
     show_incident(incident["id"])
-    out.print(f"\nDone: {accepted} events became one open incident. Where to look next:")
+    out.print(f"\nDone: {accepted} events became one incident. Where to look next:")
     api, dashboard = os.environ["CORE_API_URL"], os.environ["RAY_DASHBOARD_URL"]
     for what, where in (
         ("the incident as JSON", f"GET {api}{'/v1/incidents/'}{incident['id']}"),
@@ -78,10 +78,10 @@ def _send(rate: int, duration: str) -> int:
 
 
 def _summarized_incident(started_at: datetime) -> Any:
-    page = get("/v1/incidents", {"env": "prod", "status": "open", "limit": 50})
-    ours = [row for row in page["incidents"] if row["fingerprint"] == FINGERPRINT]
+    page = get("/v1/incidents", {"env": "prod", "limit": 200})
+    ours = [r for r in page["incidents"] if r["fingerprint"] == FINGERPRINT and r["status"] != "resolved"]
     if len(ours) > 1:
-        raise LocalStackError(f"{len(ours)} open incidents of {FINGERPRINT}: there must be one")
+        raise LocalStackError(f"{len(ours)} unresolved incidents of {FINGERPRINT}: there must be one")
     fresh = [row for row in ours if datetime.fromisoformat(row["last_seen_at"]) >= started_at]
     return fresh[0] if fresh and fresh[0]["summary_model"] else None
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -115,3 +116,4 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
             yield Product(environment=environment, head=head, model=model)
         finally:
             head.process.stop()
+            shutil.rmtree(head.temp)
