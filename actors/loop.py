@@ -133,6 +133,9 @@ class ConsumerLoop:
                     workers.beat(connection, self._heartbeat())
             except DependencyUnavailable as error:
                 log.warning("heartbeat not written", worker=self._name, reason=error.reason)
+            except BaseException:
+                log.exception("heartbeat crashed", worker=self._name)
+                os._exit(1)  # without heartbeats a working consumer would look dead for ever
 
     def _heartbeat(self) -> Heartbeat:
         progress = self._progress

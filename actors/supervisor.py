@@ -9,7 +9,7 @@ import ray
 import structlog
 from ray import serve
 from ray.actor import ActorHandle
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import RayActorError
 
 from actors.consumers import Health
 from actors.detector import DetectorActor
@@ -64,19 +64,21 @@ class Reconciler:
                 .remote(name)
             )
             asked[name] = (actor, actor.health.remote())
+        answers = [answer for _, answer in asked.values()]
+        answered, _ = ray.wait(answers, num_returns=len(answers), timeout=ANSWER_S)
         for name, (actor, answer) in asked.items():
-            if self._is_stuck(name, answer):
+            if self._is_stuck(name, answer if answer in answered else None):
                 log.error("replacing a stuck actor", actor=name)
                 ray.kill(actor, no_restart=True)
                 self._silent.pop(name)
         self._end_surplus()
 
-    def _is_stuck(self, name: str, answer: "ray.ObjectRef[Health]") -> bool:
-        try:
-            health = ray.get(answer, timeout=ANSWER_S)
-        except GetTimeoutError:
+    def _is_stuck(self, name: str, answer: "ray.ObjectRef[Health] | None") -> bool:
+        if answer is None:
             self._silent[name] += 1
             return self._silent[name] >= MAX_SILENT_ROUNDS
+        try:
+            health = ray.get(answer, timeout=ANSWER_S)
         except RayActorError as error:  # it is being restarted
             log.warning("actor down", actor=name, error=type(error).__name__)
             return False
@@ -86,8 +88,11 @@ class Reconciler:
     def _end_surplus(self) -> None:
         for entry in ray.util.list_named_actors(all_namespaces=True):
             if entry["namespace"] == NAMESPACE and entry["name"] not in self._expected:
-                log.info("ending a surplus actor", actor=entry["name"])
-                ray.kill(ray.get_actor(entry["name"], namespace=NAMESPACE), no_restart=True)
+                try:
+                    ray.kill(ray.get_actor(entry["name"], namespace=NAMESPACE), no_restart=True)
+                except ValueError:  # it ended by itself since it was listed
+                    continue
+                log.info("ended a surplus actor", actor=entry["name"])
 
 
 @serve.deployment(

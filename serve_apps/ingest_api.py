@@ -197,9 +197,9 @@ class IngestApi:
     """The replica that hosts the application: it opens what the handlers need in its own process."""
 
     def __init__(self) -> None:
+        self._resources = ExitStack()
         configure_logs()
         runtime = RuntimeSettings.from_env()
-        self._resources = ExitStack()
         pool = self._resources.enter_context(open_pool(PostgresSettings.from_env(), size=2))
         publisher = self._resources.enter_context(open_publisher(KafkaSettings.from_env()))
         self._authenticating = Authenticating(pool, cache_s=runtime.key_cache_s)

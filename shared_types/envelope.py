@@ -40,7 +40,9 @@ def _utc_milliseconds(value: datetime) -> datetime:
     if offset is None:
         raise InvalidEvent("naive_timestamp", message="Add an offset to the timestamp, like Z or +02:00.")
     if not MIN_YEAR <= value.year <= MAX_YEAR:
-        raise InvalidEvent("timestamp_out_of_range", message=f"The year must be {MIN_YEAR} or later.")
+        raise InvalidEvent(
+            "timestamp_out_of_range", message=f"The year must lie between {MIN_YEAR} and {MAX_YEAR}."
+        )
     surplus = value.microsecond % 1000
     if surplus:
         value = value.replace(microsecond=value.microsecond - surplus)

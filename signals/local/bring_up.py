@@ -77,7 +77,7 @@ def up(
             console.print("starting Ray and the applications …", highlight=False)
             head.start(environment)
         try:
-            if not was_running:
+            if not was_running or not head.applications():  # an earlier `up` may have been cut off
                 head.deploy()
             wait_until_ready(state.ports["http"], head)
         except BaseException:

@@ -7,11 +7,13 @@ from typing import LiteralString
 from uuid import UUID
 
 import orjson
+from psycopg.errors import UniqueViolation
 
 from signals.clients.postgres import Connection
 from signals.domain.buckets import Series
 from signals.domain.lifecycle import OpenIncident
 from signals.domain.rules import IncidentSeverity
+from signals.errors import Fenced
 
 IncidentKey = tuple[str, str, str]
 """project_id, environment, fingerprint."""
@@ -87,7 +89,11 @@ FROM json_to_recordset(%(rows)s::json) AS r(id uuid, org_id text, project_id tex
 
 
 def open_all(connection: Connection, incidents: Sequence[NewIncident]) -> None:
-    """Insert new incidents; a second open one of a series violates a unique index and aborts."""
+    """Insert new incidents.
+
+    Raises:
+        Fenced: when a series has an unresolved one by now, for example one just opened again by a person.
+    """
     rows = [
         {
             "id": i.id,
@@ -102,7 +108,10 @@ def open_all(connection: Connection, incidents: Sequence[NewIncident]) -> None:
         }
         for i in incidents
     ]
-    connection.execute(OPEN, {"rows": orjson.dumps(rows).decode()})
+    try:
+        connection.execute(OPEN, {"rows": orjson.dumps(rows).decode()})
+    except UniqueViolation as error:
+        raise Fenced("somebody opened an incident of the same series meanwhile") from error
 
 
 # The ids a second time: without them a planner without statistics reads the whole table for its join.

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer
@@ -11,11 +13,14 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka import DLQ_TOPIC, RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
-from signals.clients.postgres import Connection
+from signals.clients.postgres import Connection, transaction
+from signals.domain.buckets import Series
+from signals.domain.rules import IncidentSeverity
 from signals.errors import DependencyUnavailable, Fenced
 from signals.services.detecting import GROUP, Detecting
 from signals.services.housekeeping import resolve_stale_incidents
 from signals.settings import KafkaSettings
+from signals.store.incidents import NewIncident, open_all
 from tests.events import NOON, errors, event, publish, signups
 from tests.waiting import until
 
@@ -99,6 +104,26 @@ def test_a_consumer_that_lost_its_offsets_is_fenced_and_counts_nothing(
         with pytest.raises(Fenced):
             until(lambda: detecting.step(0.1) and False)
     assert rows(pool, "SELECT count(*) FROM metrics_buckets") == [(0,)]
+
+
+def test_an_incident_opened_by_somebody_else_fences_instead_of_crashing(
+    pool: ConnectionPool[Connection],
+) -> None:
+    series = Series("proj_1", "prod", "error_count", "A|/b|prod", "org_1")
+    new = [
+        NewIncident(
+            id=uuid4(),
+            series=series,
+            severity=IncidentSeverity.WARN,
+            title="first",
+            opened_at=NOON,
+            last_seen_at=NOON,
+        )
+    ]
+    with transaction(pool) as connection:
+        open_all(connection, new)
+    with pytest.raises(Fenced), transaction(pool) as connection:
+        open_all(connection, [replace(new[0], id=uuid4())])
 
 
 def test_an_outage_that_became_its_own_baseline_stays_fresh(
