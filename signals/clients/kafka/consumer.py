@@ -73,7 +73,7 @@ class PartitionConsumer:
             messages = [first, *self._consumer.consume(max_records - 1, timeout=0)]
         except KafkaException as error:
             raise DependencyUnavailable("Kafka", describe(error)) from error
-        return [_record(message) for message in messages]
+        return [record_of(message) for message in messages]
 
     def owned(self) -> list[int]:
         """Return the partitions assigned now, ascending."""
@@ -157,7 +157,12 @@ def _group_config(settings: KafkaSettings, group: str) -> dict[str, str | int | 
     return config
 
 
-def _record(message: Message) -> Record:
+def record_of(message: Message) -> Record:
+    """Return what librdkafka consumed.
+
+    Raises:
+        DependencyUnavailable: when it is an error instead of a record.
+    """
     error = message.error()
     if error is not None:
         raise DependencyUnavailable("Kafka", error.str())
