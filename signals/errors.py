@@ -19,3 +19,15 @@ class Fenced(Exception):  # noqa: N818
 
 class SettingsError(Exception):
     """An environment variable is missing or wrong; the text names it and says what to set."""
+
+
+class TooManyDeadLetters(Exception):  # noqa: N818  # reads as the state it names
+    """Most of a partition's newest records are broken: stop, keep the offset, let somebody look."""
+
+    def __init__(self, partition: int, *, dead: int, newest: int, max_share: float) -> None:
+        super().__init__(
+            f"partition {partition} is stopped: {dead} of its newest {newest} records cannot be handled, "
+            f"SIGNALS_DLQ_MAX_SHARE allows {max_share:.0%}. Mend what wrote them, or this release; to set "
+            "them aside all the same, restart with SIGNALS_DLQ_MAX_SHARE=1"
+        )
+        self.partition = partition

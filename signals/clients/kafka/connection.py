@@ -14,6 +14,7 @@ from signals.settings import KafkaSettings
 
 ADMIN_TIMEOUT_S: Final = 10.0  # guess: a broker that needs longer is away
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
+MAX_RECORD_BYTES: Final = 2 * 1024 * 1024  # a dead letter is a record of up to 1 MiB and its origin
 JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this poll as well
 
 Config = dict[str, str | int | float | bool | Callable[..., object]]
@@ -49,9 +50,9 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
         DependencyUnavailable: when the brokers do not answer or refuse.
     """
     wanted = {
-        RAW_TOPIC: (settings.signals_partitions, WEEK_MS),
-        JOBS_TOPIC: (JOB_NOTICE_PARTITIONS, WEEK_MS // 7),
-        DLQ_TOPIC: (1, 4 * WEEK_MS),
+        RAW_TOPIC: (settings.signals_partitions, {"retention.ms": str(WEEK_MS)}),
+        JOBS_TOPIC: (JOB_NOTICE_PARTITIONS, {"retention.ms": str(WEEK_MS // 7)}),
+        DLQ_TOPIC: (1, {"retention.ms": str(4 * WEEK_MS), "max.message.bytes": str(MAX_RECORD_BYTES)}),
     }
     admin = AdminClient(dict(connection_config(settings)))  # type: ignore[arg-type]  # callables only in consumers
     try:
@@ -61,9 +62,9 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
                 name,
                 num_partitions=partitions,
                 replication_factor=settings.signals_replication_factor,
-                config={"retention.ms": str(retention_ms)},
+                config=config,
             )
-            for name, (partitions, retention_ms) in wanted.items()
+            for name, (partitions, config) in wanted.items()
             if name not in existing
         ]
         if not missing:

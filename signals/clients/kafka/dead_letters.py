@@ -1,13 +1,29 @@
-"""Keeps records that can never be handled, with their original bytes and the reason."""
+"""Keeps records that can never be handled, with their original bytes and the reason; gives them back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from shared_types import InvalidEvent
 from signals.clients.kafka import DLQ_TOPIC
 from signals.clients.kafka.consumer import Record
-from signals.clients.kafka.publisher import OutgoingRecord, Publisher
+from signals.clients.kafka.publisher import Headers, OutgoingRecord, Publisher
+
+REQUEUED_FOR: Final = "signals-requeued-for"
+"""Header of a record that came back from the dead letters: the one stage that has not handled it yet."""
+
+ORIGIN_HEADERS: Final = (
+    "dlq-topic",
+    "dlq-partition",
+    "dlq-offset",
+    "dlq-timestamp-ms",
+    "dlq-stage",
+    "dlq-error",
+    "dlq-reason",
+    "dlq-at",
+)
+"""What a letter begins with, in this order; the record's own headers follow, whatever their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +42,14 @@ def not_an_event(record: Record, stage: str, error: InvalidEvent) -> DeadLetter:
     return DeadLetter(record=record, stage=stage, error=error.code, reason=reason)
 
 
+def offsets_by_partition(letters: Iterable[DeadLetter]) -> Mapping[int, Sequence[int]]:
+    """Return where these records lay, ascending."""
+    found: dict[int, list[int]] = {}
+    for letter in letters:
+        found.setdefault(letter.record.partition, []).append(letter.record.offset)
+    return {partition: sorted(offsets) for partition, offsets in found.items()}
+
+
 def bury(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
     """Write dead letters and wait for the acknowledgement: only then may the offset move.
 
@@ -35,18 +59,60 @@ def bury(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
     publisher.publish_and_wait(DLQ_TOPIC, [_outgoing(letter) for letter in letters])
 
 
+def opened(buried: Record) -> DeadLetter | None:
+    """Read a record of `signals.dlq.v1`; None when it does not say where it came from."""
+    headers = buried.headers or []
+    ours, theirs = headers[: len(ORIGIN_HEADERS)], headers[len(ORIGIN_HEADERS) :]
+    if tuple(name for name, _ in ours) != ORIGIN_HEADERS:
+        return None
+    topic, partition, offset, timestamp_ms, stage, error, reason, _ = (_text(value) for _, value in ours)
+    if not (partition.isdecimal() and offset.isdecimal() and timestamp_ms.lstrip("-").isdecimal()):
+        return None
+    record = Record(
+        topic=topic,
+        partition=int(partition),
+        offset=int(offset),
+        timestamp_ms=int(timestamp_ms),
+        key=buried.key,
+        value=buried.value,
+        headers=theirs or None,
+    )
+    return DeadLetter(record=record, stage=stage, error=error, reason=reason)
+
+
+def requeued(letter: DeadLetter, at: datetime) -> OutgoingRecord:
+    """Return the record as it was, addressed to the stage that gave it up."""
+    headers = [(name, value) for name, value in letter.record.headers or [] if name != REQUEUED_FOR]
+    return OutgoingRecord(
+        key=letter.record.key,
+        value=letter.record.value,
+        headers=[*headers, (REQUEUED_FOR, letter.stage)],
+        timestamp_ms=int(at.timestamp() * 1000),
+    )
+
+
+def is_for_another(record: Record, stage: str) -> bool:
+    """Whether this record came back for another stage: `stage` has handled it already."""
+    return record.headers is not None and any(
+        name == REQUEUED_FOR and _text(value) != stage for name, value in record.headers
+    )
+
+
 def _outgoing(letter: DeadLetter) -> OutgoingRecord:
     record = letter.record
-    origin = {
-        "dlq-topic": record.topic,
-        "dlq-partition": str(record.partition),
-        "dlq-offset": str(record.offset),
-        "dlq-timestamp-ms": str(record.timestamp_ms),
-        "dlq-stage": letter.stage,
-        "dlq-error": letter.error,
-        "dlq-reason": letter.reason,
-        "dlq-at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
-    return OutgoingRecord(
-        key=record.key or b"", value=record.value, headers=[*origin.items(), *(record.headers or [])]
+    values = (
+        record.topic,
+        str(record.partition),
+        str(record.offset),
+        str(record.timestamp_ms),
+        letter.stage,
+        letter.error,
+        letter.reason,
+        datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
+    origin: Headers = list(zip(ORIGIN_HEADERS, values, strict=True))
+    return OutgoingRecord(key=record.key, value=record.value, headers=[*origin, *(record.headers or [])])
+
+
+def _text(value: str | bytes | None) -> str:
+    return value if isinstance(value, str) else (value or b"").decode(errors="replace")

@@ -8,7 +8,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from signals.clients.kafka.connection import connection_config
+from signals.clients.kafka.connection import MAX_RECORD_BYTES, connection_config
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
 
@@ -22,11 +22,12 @@ Headers = list[tuple[str, str | bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """One record to publish; the key decides its partition (murmur2)."""
+    """One record to publish; its key decides the partition (murmur2), none any; time 0 stands for now."""
 
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: Headers | None = None
+    timestamp_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -72,7 +73,12 @@ class Publisher:
 
             try:
                 self._producer.produce(
-                    topic, record.value, record.key, on_delivery=delivered, headers=record.headers or []
+                    topic,
+                    record.value,
+                    record.key,
+                    on_delivery=delivered,
+                    timestamp=record.timestamp_ms,
+                    headers=record.headers or [],
                 )
             except BufferError:
                 settlement.settle(index, "too many events wait for Kafka")
@@ -119,6 +125,7 @@ def open_publisher(settings: KafkaSettings) -> Iterator[Publisher]:
         "partitioner": "murmur2_random",  # as Java's default: producers in every language agree
         "message.timeout.ms": MESSAGE_TIMEOUT_MS,
         "queue.buffering.max.kbytes": QUEUE_KBYTES,
+        "message.max.bytes": MAX_RECORD_BYTES,  # the brokers' own limits are a topic's configuration
         "linger.ms": LINGER_MS,
         "compression.type": "lz4",
     }
