@@ -92,9 +92,24 @@ def create_key(
     scope: Annotated[Scope, typer.Option(help="ingest sends events; read reads incidents and events.")],
     as_json: AsJson = False,
 ) -> None:
-    """Create a key and print it, this once."""
+    """Create a key and print it, this once; a project may have two valid keys of a scope."""
     with _database() as pool:
-        issued = provisioning.issue_key(pool, project, scope)
+        _show_issued(provisioning.issue_key(pool, project, scope), as_json=as_json)
+
+
+@keys.command("rotate")
+def rotate_key(
+    project: Annotated[str, typer.Option(help="Id of the project.")],
+    scope: Annotated[Scope, typer.Option(help="Of the key to change.")],
+    as_json: AsJson = False,
+) -> None:
+    """Create a key and print it, this once; of two valid keys of that scope the older one is revoked."""
+    with _database() as pool:
+        issued = provisioning.issue_key(pool, project, scope, ending_oldest=True)
+    _show_issued(issued, as_json=as_json)
+
+
+def _show_issued(issued: provisioning.IssuedKey, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"key_id": str(issued.key_id), "scope": issued.scope, "key": issued.text}))
     else:

@@ -1,4 +1,8 @@
-"""What an API key looks like and how it is stored: a scope prefix, 256 random bits, SHA-256 of the whole."""
+"""What an API key looks like and how it is stored: a scope prefix, 256 random bits, SHA-256 of the whole.
+
+Keys are found by their hash, so no comparison takes longer the more of a key is guessed: who guesses sees
+how long hashes of his own choosing take to look up, and cannot choose a hash.
+"""
 
 import base64
 import hashlib
@@ -7,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 SECRET_BYTES: Final = 32  # 256 bits: a plain SHA-256 needs no salt and no stretching
+MAX_VALID: Final = 2  # of a project and scope (specification): the one in use, and the one to change to
 
 _FORM: Final = re.compile(r"sig_(ingest|read)_[A-Za-z0-9_-]{43}", re.ASCII)
 

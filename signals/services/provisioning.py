@@ -1,6 +1,7 @@
 """Creates organisations, projects and keys. A key's text exists only in the answer to its creation."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared_types.envelope import TenantId
 from signals.clients.postgres import Connection, transaction
-from signals.domain.api_keys import SECRET_BYTES, Scope, key_hash, key_text
+from signals.domain.api_keys import MAX_VALID, SECRET_BYTES, Scope, key_hash, key_text
 from signals.store import api_keys, tenancy
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
@@ -60,19 +61,43 @@ def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id:
     return False
 
 
-def issue_key(pool: ConnectionPool[Connection], project_id: str, scope: Scope) -> IssuedKey:
-    """Create a key of an existing project.
+def issue_key(
+    pool: ConnectionPool[Connection], project_id: str, scope: Scope, *, ending_oldest: bool = False
+) -> IssuedKey:
+    """Create a key of an existing project, beside at most one other valid key of that scope.
+
+    With `ending_oldest` the oldest is revoked when there are two: a rotation, in which the newer one goes on.
 
     Raises:
-        ProvisioningRefused: when there is no such project.
+        ProvisioningRefused: when there is no such project, or no room for a key.
         DependencyUnavailable: when PostgreSQL does not answer.
     """
     text, key_id = key_text(scope, secrets.token_bytes(SECRET_BYTES)), uuid4()
     with transaction(pool) as connection:
-        stored = api_keys.insert(connection, key_id=key_id, project_id=project_id, key_hash=key_hash(text))
-    if not stored:
-        raise ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
+        if not api_keys.lock_project(connection, project_id):
+            raise ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
+        valid = api_keys.valid_keys(connection, project_id, scope)
+        surplus = valid[: max(0, len(valid) + 1 - MAX_VALID)]
+        if surplus and not ending_oldest:
+            raise ProvisioningRefused(_no_room(project_id, scope, valid))
+        for key in surplus:
+            api_keys.revoke(connection, key_id=key.key_id)
+        api_keys.insert(
+            connection, key_id=key_id, project_id=project_id, scope=scope, key_hash=key_hash(text)
+        )
     return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
+
+
+def _no_room(project_id: str, scope: Scope, valid: Sequence[api_keys.KeyRow]) -> str:
+    named = " and ".join(f"{key.key_id} ({_use(key)})" for key in valid)
+    return (
+        f"project {project_id} has {len(valid)} valid keys of scope {scope} already: {named}; "
+        "end one with `signals keys revoke ID` first"
+    )
+
+
+def _use(key: api_keys.KeyRow) -> str:
+    return f"last used {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never used"
 
 
 def revoke_keys(

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
+from signals.domain.api_keys import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +24,14 @@ class KeyOwner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRow:
-    """A key as people list it; `hash_prefix` tells two keys apart without helping anybody to use one."""
+    """A key as people list it; `hash_prefix` tells two keys apart without helping anybody to use one.
+
+    `scope` is None for a key that is older than our note of it.
+    """
 
     key_id: UUID
     project_id: str
+    scope: str | None
     hash_prefix: str
     created_at: datetime
     revoked_at: datetime | None
@@ -47,18 +52,44 @@ def find(connection: Connection, key_hash: str) -> KeyOwner | None:
         return cursor.execute(FIND, {"key_hash": key_hash}).fetchone()
 
 
-INSERT: LiteralString = """
-INSERT INTO project_api_keys (id, project_id, key_hash, created_at)
-SELECT %(key_id)s, p.id, %(key_hash)s, now()
-FROM projects p
-WHERE p.id = %(project_id)s
+LOCK_PROJECT: LiteralString = "SELECT 1 FROM projects WHERE id = %(project_id)s FOR NO KEY UPDATE"
+
+
+def lock_project(connection: Connection, project_id: str) -> bool:
+    """Let nobody else issue a key of the project until this transaction ends; False when there is none."""
+    return connection.execute(LOCK_PROJECT, {"project_id": project_id}).rowcount == 1
+
+
+VALID: LiteralString = """
+SELECT k.id AS key_id, k.project_id, s.scope, left(k.key_hash, 8) AS hash_prefix,
+       k.created_at, k.revoked_at, k.last_used_at
+FROM project_api_keys k
+JOIN pipeline.api_key_scopes s ON s.key_id = k.id
+WHERE k.project_id = %(project_id)s AND s.scope = %(scope)s AND k.revoked_at IS NULL
+ORDER BY k.created_at, k.id
 """
 
 
-def insert(connection: Connection, *, key_id: UUID, project_id: str, key_hash: str) -> bool:
-    """Store a new key; False when there is no such project."""
-    parameters = {"key_id": key_id, "project_id": project_id, "key_hash": key_hash}
-    return connection.execute(INSERT, parameters).rowcount == 1
+def valid_keys(connection: Connection, project_id: str, scope: Scope) -> Sequence[KeyRow]:
+    """Return the keys of a project and scope that are not revoked, oldest first."""
+    with connection.cursor(row_factory=class_row(KeyRow)) as cursor:
+        return cursor.execute(VALID, {"project_id": project_id, "scope": scope.value}).fetchall()
+
+
+INSERT: LiteralString = """
+WITH key AS (
+    INSERT INTO project_api_keys (id, project_id, key_hash, created_at)
+    VALUES (%(key_id)s, %(project_id)s, %(key_hash)s, now())
+    RETURNING id
+)
+INSERT INTO pipeline.api_key_scopes (key_id, scope) SELECT id, %(scope)s FROM key
+"""
+
+
+def insert(connection: Connection, *, key_id: UUID, project_id: str, scope: Scope, key_hash: str) -> None:
+    """Store a new key of an existing project; `lock_project` and `valid_keys` say whether there is room."""
+    parameters = {"key_id": key_id, "project_id": project_id, "scope": scope.value, "key_hash": key_hash}
+    connection.execute(INSERT, parameters)
 
 
 REVOKE: LiteralString = """
@@ -96,10 +127,12 @@ def touch(connection: Connection, key_ids: Sequence[UUID]) -> int:
 
 
 LIST: LiteralString = """
-SELECT id AS key_id, project_id, left(key_hash, 8) AS hash_prefix, created_at, revoked_at, last_used_at
-FROM project_api_keys
-WHERE %(project_id)s::text IS NULL OR project_id = %(project_id)s
-ORDER BY project_id, created_at, id
+SELECT k.id AS key_id, k.project_id, s.scope, left(k.key_hash, 8) AS hash_prefix,
+       k.created_at, k.revoked_at, k.last_used_at
+FROM project_api_keys k
+LEFT JOIN pipeline.api_key_scopes s ON s.key_id = k.id
+WHERE %(project_id)s::text IS NULL OR k.project_id = %(project_id)s
+ORDER BY k.project_id, k.created_at, k.id
 """
 
 
