@@ -158,6 +158,7 @@ def _kafka(site: Site, place: Place) -> Recipe:
         java=java_for(site.account, site.cache),
         port=site.state.ports["kafka"],
         controller_port=site.state.ports["kafka_controller"],
+        advertised_port=site.state.ports.get("kafka_advertised"),
     )
 
 

@@ -67,13 +67,15 @@ class Kafka:
     java: Path
     port: int
     controller_port: int
+    advertised_port: int | None = None
+    """Where clients are sent when something stands before the broker; its own port otherwise."""
 
     def prepare(self) -> None:
         """Write the configuration and format the log folder the first time."""
         hand_over(self.place.account, self.place.data)
         settings = SETTINGS | {
             "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
+            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.advertised_port or self.port}",
             "controller.quorum.bootstrap.servers": f"{HOST}:{self.controller_port}",
             "log.dirs": self._log_folder.name,  # relative to the working folder: any path is then allowed
         }

@@ -140,17 +140,22 @@ def status(root: Path) -> list[ServerStatus]:
 
 @contextmanager
 def ephemeral(
-    folder: Path, *, servers: Sequence[str] = SERVERS, environ: Mapping[str, str] = os.environ
+    folder: Path,
+    *,
+    servers: Sequence[str] = SERVERS,
+    environ: Mapping[str, str] = os.environ,
+    ports: Mapping[str, int] | None = None,
 ) -> Iterator[RunningStack]:
     """Servers for tests: free ports, own data, gone at the end of the block or of this process.
 
+    `ports` fixes some; `kafka_advertised` is where Kafka sends its clients, a proxy before it for one.
     Of `environ` only the cache's place, the mirror and `PG_BINDIR` count: no server of the user's is touched.
     """
     stack_folder = StackFolder(root=folder.resolve())
     account = account_to_drop_to()
     with stack_folder.locked(), Progress(console=Console(stderr=True)) as progress:
         state = _fresh_state(stack_folder.choose_data(account))
-        state.ports |= {name: free_port() for name in (*servers, "kafka_controller")}
+        state.ports |= {name: free_port() for name in (*servers, "kafka_controller")} | dict(ports or {})
         stack_folder.save(state)
         site = site_in(stack_folder, state, account, environ, progress, tie_to_parent=True)
         ours: Mapping[str, Server] = {}
