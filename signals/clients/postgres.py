@@ -1,53 +1,89 @@
-"""The door to PostgreSQL: how to connect, and what a lost connection means."""
+"""The door to PostgreSQL: how to connect, and what a lost connection means.
+
+Nothing here outlives a transaction, so that a pooler in transaction mode may stand in between.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final, LiteralString, Self
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import DuplicatePreparedStatement
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from signals.clients.postgres_faults import explain
 from signals.clients.tls import ca_file
-from signals.errors import DependencyUnavailable
+from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import PostgresSettings
 
 Connection = psycopg.Connection[TupleRow]
 
 CONNECT_TIMEOUT_S = 5  # guess: a server that needs longer is away
-STATEMENT_TIMEOUT_MS = 30_000  # guess: an order above the slowest statement measured
+
+# 30 s, a guess: an order above the slowest statement measured. Per transaction: poolers refuse `options`.
+LIMIT_STATEMENTS: Final[LiteralString] = "SET LOCAL statement_timeout = 30000"
+USE_UTC: Final[LiteralString] = "SET timezone = 'UTC'"  # poolers follow this one from server to server
 
 # Retry later: the connection or the server went away, or a concurrent writer won.
-TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, DuplicatePreparedStatement)
 
 
 def conninfo(settings: PostgresSettings) -> str:
     """Build libpq's connection string; the TLS mode is always explicit.
 
     Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+
+    Raises:
+        SettingsError: when `DATABASE_URL` is not one, or the CA cannot be read.
     """
     extra: dict[str, str] = {"sslmode": settings.sslmode}
     if settings.pg_ca_cert:
         extra["sslrootcert"] = ca_file("PG_CA_CERT", settings.pg_ca_cert)
-    return make_conninfo(
-        settings.database_url.get_secret_value(),
-        connect_timeout=str(CONNECT_TIMEOUT_S),
-        application_name="signals",
-        **extra,
-    )
+    try:
+        return make_conninfo(
+            settings.database_url.get_secret_value(),
+            connect_timeout=str(CONNECT_TIMEOUT_S),
+            application_name="signals",
+            **extra,
+        )
+    except psycopg.ProgrammingError:  # its text repeats the address, and with it the password
+        raise SettingsError("DATABASE_URL: write it like postgresql://user:password@host:5432/name") from None
+
+
+class _Connecting(Connection):
+    """Remembers why the last attempt failed: a pool's own timeout does not say."""
+
+    failure: psycopg.OperationalError | None = None
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        try:
+            connection = super().connect(conninfo, **options)
+        except psycopg.OperationalError as error:
+            cls.failure = error
+            raise
+        cls.failure = None
+        return connection
 
 
 @contextmanager
 def open_pool(settings: PostgresSettings, *, size: int) -> Iterator[ConnectionPool[Connection]]:
-    """Open a pool of up to `size` connections, made on demand; UTC and statement limits are set on each."""
-    prepare = {} if settings.pg_prepared_statements else {"prepare_threshold": None}
+    """Open a pool of up to `size` connections, made on demand, all in UTC.
+
+    Raises:
+        SettingsError: as `conninfo` does.
+    """
     with ConnectionPool(
         conninfo(settings),
+        connection_class=type("_PoolsOwn", (_Connecting,), {}),
         min_size=1,
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,
         max_idle=60,
-        kwargs={"options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS}", **prepare},
+        kwargs={} if settings.pg_prepared_statements else {"prepare_threshold": None},
+        configure=_use_utc,
         check=ConnectionPool.check_connection,
         open=True,
     ) as pool:
@@ -64,6 +100,19 @@ def transaction(pool: ConnectionPool[Connection]) -> Iterator[Connection]:
     """
     try:
         with pool.connection() as connection:
+            connection.execute(LIMIT_STATEMENTS)
             yield connection
     except TRANSIENT as error:
-        raise DependencyUnavailable("PostgreSQL", str(error).strip() or type(error).__name__) from error
+        cause = _failure_to_connect(pool) if isinstance(error, PoolTimeout) else None
+        raise DependencyUnavailable("PostgreSQL", explain(cause or error, str(pool.conninfo))) from error
+
+
+def _use_utc(connection: Connection) -> None:
+    connection.autocommit = True
+    connection.execute(USE_UTC)
+    connection.autocommit = False
+
+
+def _failure_to_connect(pool: ConnectionPool[Connection]) -> psycopg.OperationalError | None:
+    kind = pool.connection_class
+    return kind.failure if issubclass(kind, _Connecting) else None

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import ssl
 import tempfile
 from pathlib import Path
 
@@ -14,17 +15,15 @@ def ca_pem(variable: str, value: str) -> str:
     """Return the PEM text behind `value` (itself PEM text, or a path).
 
     Raises:
-        SettingsError: naming `variable`, when the path cannot be read or holds no certificate.
+        SettingsError: naming `variable`, when the path cannot be read or no certificate can be.
     """
     text = value.replace("\\n", "\n")
-    if PEM_MARK in text:
-        return text
-    try:
-        text = Path(value).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{variable}: neither PEM text nor a readable PEM file ({error})") from error
     if PEM_MARK not in text:
-        raise SettingsError(f"{variable}: {value} holds no PEM certificate")
+        text = _read(variable, value)
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError) as error:  # ValueError: not ASCII
+        raise SettingsError(f"{variable}: its PEM text is damaged; copy the whole certificate") from error
     return text
 
 
@@ -42,3 +41,16 @@ def ca_file(variable: str, value: str) -> str:
         file.write(pem)
     atexit.register(Path(path).unlink, missing_ok=True)
     return path
+
+
+def _read(variable: str, value: str) -> str:
+    if "-----" in value or "\n" in value:  # perhaps a private key: never to be repeated in a message
+        raise SettingsError(f"{variable}: this PEM text holds no certificate")
+    try:
+        text = Path(value).read_text(encoding="ascii")
+    except (OSError, ValueError) as error:  # ValueError: not ASCII, or no possible path
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise SettingsError(f"{variable}: cannot read {value} ({reason}): set a path or PEM text") from error
+    if PEM_MARK not in text:
+        raise SettingsError(f"{variable}: {value} holds no PEM certificate")
+    return text
