@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test acceptance lint format lock clean
+.PHONY: help demo up down status test faults acceptance lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -25,7 +25,10 @@ status: $(READY) ## Show what runs, lags and costs
 	@$(BIN)/signals status
 
 test: $(READY) ## Run all tests on real servers of their own
-	@$(BIN)/pytest -m "not acceptance"
+	@$(BIN)/pytest -m "not acceptance and not faults"
+
+faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
+	@$(BIN)/pytest tests/faults -m "faults or faults_quick" --timeout=1800
 
 acceptance: $(READY) ## Run the ten-minute acceptance run of the specification
 	@$(BIN)/pytest -m acceptance -s

@@ -12,9 +12,9 @@ import pytest
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import open_client
 from signals.settings import OpenSearchSettings
-from tests.e2e.conftest import LEASE_S, Product
 from tests.events import event
 from tests.model_server import Reply
+from tests.product import LEASE_S, Product
 from tests.waiting import until
 
 SPIKE = "UPSTREAM_TIMEOUT|/checkout|prod"

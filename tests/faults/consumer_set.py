@@ -1,0 +1,74 @@
+"""A whole set of consumers in one plain process without Ray.
+
+`python -m tests.faults.consumer_set NAME KIND …`: what runs beside the product's own set in an upgrade, and what tests of the pipeline alone run.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, get_args
+
+from actors.detector import Detector
+from actors.indexer import Indexer
+from actors.summarizer import Summarizer
+from signals.store.workers import Kind
+from tests.faults.observing import Servers
+
+KINDS: Final = {"incident-engine": Detector, "indexer": Indexer, "ai-worker": Summarizer}
+ROOT: Final = Path(__file__).parents[2]
+POLL_S: Final = 0.1
+
+
+@contextmanager
+def consumer_set(
+    environment: Mapping[str, str], *, name: str = "other", kinds: Sequence[Kind] = get_args(Kind)
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a set until the end of the block; returns once each consumer has come round. It dies with us."""
+    command = [sys.executable, "-m", "tests.faults.consumer_set", name, *kinds]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # logs in plenty; what matters is in the servers
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "running\n", "the consumer set has died"
+            yield process
+        finally:
+            process.kill()
+
+
+def environment_of(servers: Servers) -> dict[str, str]:
+    """Return the variables that lead a consumer set to these servers."""
+    return {
+        "DATABASE_URL": servers.postgres.database_url.get_secret_value(),
+        "PG_SSLMODE": "disable",
+        "KAFKA_BROKERS": servers.kafka.kafka_brokers,
+        "KAFKA_GROUP_PROTOCOL": servers.kafka.kafka_group_protocol,
+        "OPENSEARCH_URL": servers.opensearch.opensearch_url,
+        "SIGNALS_TICK_S": "2",
+    }
+
+
+def main() -> None:
+    """Start the consumers, say `running`, and work until standard input ends."""
+    name, *kinds = sys.argv[1:]
+    consumers = [KINDS[kind](f"{name}-{kind}") for kind in kinds]
+    while any(consumer.health().idle_s is None for consumer in consumers):
+        time.sleep(POLL_S)
+    print("running", flush=True)
+    sys.stdin.read()
+    os._exit(0)  # as abrupt as everything else here
+
+
+if __name__ == "__main__":
+    main()
