@@ -1,5 +1,6 @@
 """What every Kafka client needs to connect, and the topics that must exist."""
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -8,11 +9,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
+from signals.clients.kafka.broker_faults import BrokerFaults
+from signals.clients.kafka.broker_faults import describe as describe
 from signals.clients.tls import ca_pem
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import KafkaSettings
 
 ADMIN_TIMEOUT_S: Final = 10.0  # guess: a broker that needs longer is away
+FIRST_ANSWER_S: Final = 1.0  # how soon a refusal is looked for; doubled until the time is up
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024  # a dead letter is a record of up to 1 MiB and its origin
 JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this poll as well
@@ -20,10 +24,13 @@ JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this
 Config = dict[str, str | int | float | bool | Callable[..., object]]
 
 
-def connection_config(settings: KafkaSettings) -> Config:
-    """Build the connection part of a librdkafka configuration.
+def connection_config(settings: KafkaSettings, faults: BrokerFaults | None = None) -> Config:
+    """Build the connection part of a librdkafka configuration; `faults` will be told what goes wrong.
 
     Source: https://docs.confluent.io/platform/current/clients/librdkafka/html/md_CONFIGURATION.html
+
+    Raises:
+        SettingsError: when variables contradict each other, or the CA cannot be read.
     """
     config: Config = {
         "bootstrap.servers": settings.kafka_brokers,
@@ -32,7 +39,11 @@ def connection_config(settings: KafkaSettings) -> Config:
         "reconnect.backoff.max.ms": 2_000,
         "log_level": 0,  # outages are told once, by the caller
     }
+    if faults is not None:
+        config["error_cb"] = faults.note
     if settings.kafka_ca_cert:
+        if settings.kafka_security_protocol == "PLAINTEXT":
+            raise SettingsError("set KAFKA_SECURITY_PROTOCOL: KAFKA_CA_CERT is of no use with PLAINTEXT")
         config["ssl.ca.pem"] = ca_pem("KAFKA_CA_CERT", settings.kafka_ca_cert)
     if settings.kafka_security_protocol == "SASL_SSL":
         if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
@@ -54,9 +65,10 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
         JOBS_TOPIC: (JOB_NOTICE_PARTITIONS, {"retention.ms": str(WEEK_MS // 7)}),
         DLQ_TOPIC: (1, {"retention.ms": str(4 * WEEK_MS), "max.message.bytes": str(MAX_RECORD_BYTES)}),
     }
-    admin = AdminClient(dict(connection_config(settings)))  # type: ignore[arg-type]  # callables only in consumers
+    faults = BrokerFaults(settings)
+    admin = _admin(settings, faults)
+    existing = _topics(admin, faults, ADMIN_TIMEOUT_S)
     try:
-        existing = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
         missing = [
             NewTopic(
                 name,
@@ -72,7 +84,7 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
         for name, future in admin.create_topics(missing, operation_timeout=ADMIN_TIMEOUT_S).items():
             _created(name, future)
     except KafkaException as error:
-        raise DependencyUnavailable("Kafka", describe(error)) from error
+        raise DependencyUnavailable("Kafka", faults.explain(error)) from error
     return [topic.topic for topic in missing]
 
 
@@ -81,7 +93,7 @@ def _created(name: str, future: "object") -> None:
         future.result(timeout=ADMIN_TIMEOUT_S)  # type: ignore[attr-defined]  # the library types it as Any
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
-            raise DependencyUnavailable("Kafka", f"creating topic {name}: {describe(error)}") from error
+            raise
 
 
 def check_reachable(settings: KafkaSettings, timeout_s: float = 2.0) -> None:
@@ -90,13 +102,22 @@ def check_reachable(settings: KafkaSettings, timeout_s: float = 2.0) -> None:
     Raises:
         DependencyUnavailable: when none answers in time.
     """
-    try:
-        AdminClient(dict(connection_config(settings))).list_topics(timeout=timeout_s)  # type: ignore[arg-type]  # as above
-    except KafkaException as error:
-        raise DependencyUnavailable("Kafka", describe(error)) from error
+    faults = BrokerFaults(settings)
+    _topics(_admin(settings, faults), faults, timeout_s)
 
 
-def describe(error: KafkaException) -> str:
-    """Return librdkafka's own words for an error."""
-    cause = error.args[0] if error.args else error
-    return cause.str() if isinstance(cause, KafkaError) else str(cause)
+def _admin(settings: KafkaSettings, faults: BrokerFaults) -> AdminClient:
+    return AdminClient(dict(connection_config(settings, faults)))  # type: ignore[arg-type]  # types lack callables
+
+
+def _topics(admin: AdminClient, faults: BrokerFaults, timeout_s: float) -> set[str]:
+    """Ask again and again, so that a refusal ends the wait and not the time."""
+    deadline, patience_s = time.monotonic() + timeout_s, FIRST_ANSWER_S
+    while True:
+        try:
+            return set(admin.list_topics(timeout=min(patience_s, timeout_s)).topics)
+        except KafkaException as error:
+            admin.poll(0)  # serves the error callback
+            if faults.is_refused() or time.monotonic() >= deadline:
+                raise DependencyUnavailable("Kafka", faults.explain(error)) from error
+        timeout_s, patience_s = max(0.1, deadline - time.monotonic()), 2 * patience_s

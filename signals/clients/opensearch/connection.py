@@ -1,31 +1,43 @@
 """How to connect to OpenSearch, and what a failed call means."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as TransportConnectionError
-from opensearchpy.exceptions import TransportError
+from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 
+from signals.clients.diagnosis import Fault, Variables, certificate_fault, one_line
 from signals.clients.tls import ca_file
-from signals.errors import DependencyUnavailable
+from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import OpenSearchSettings
 
 Client = OpenSearch
 
 REQUEST_TIMEOUT_S: Final = 15  # guess: a bulk of 8 MiB on a busy laptop stays far below
 OVERLOADED: Final = frozenset({429, 502, 503, 504})
+VARIABLES: Final = Variables(
+    address="OPENSEARCH_URL",
+    ca="OPENSEARCH_CA_CERT",
+    plain="OPENSEARCH_URL to http://…",
+    encrypted="OPENSEARCH_URL to https://…",
+    login="OPENSEARCH_USER and OPENSEARCH_PASS",
+)
+NO_ANSWER: Final = ("refused", "resolve", "Name or service", "unreachable", "No route", "timed out")
 
 
 @contextmanager
 def open_client(settings: OpenSearchSettings, *, connections: int = 4) -> Iterator[OpenSearch]:
-    """Open a client with its own small connection pool; it does not retry by itself."""
-    options: dict[str, Any] = {}
-    if settings.opensearch_user is not None and settings.opensearch_pass is not None:
-        options["http_auth"] = (settings.opensearch_user, settings.opensearch_pass.get_secret_value())
-    if settings.opensearch_ca_cert:
-        options["ca_certs"] = ca_file("OPENSEARCH_CA_CERT", settings.opensearch_ca_cert)
+    """Open a client with its own small connection pool; it does not retry by itself.
+
+    Raises:
+        SettingsError: when variables contradict each other, or the CA cannot be read.
+    """
+    options = _security_options(settings)
     client = OpenSearch(
         settings.opensearch_url,
         timeout=REQUEST_TIMEOUT_S,
@@ -42,7 +54,7 @@ def open_client(settings: OpenSearchSettings, *, connections: int = 4) -> Iterat
 
 @contextmanager
 def unavailable_when_down() -> Iterator[None]:
-    """Turn connection failures and overload answers into one error.
+    """Turn connection failures, refused logins and overload answers into one error.
 
     Raises:
         DependencyUnavailable: instead of a transport error that a later try may not meet.
@@ -50,8 +62,11 @@ def unavailable_when_down() -> Iterator[None]:
     try:
         yield
     except TransportConnectionError as error:
-        raise DependencyUnavailable("OpenSearch", str(error.error)) from error
+        raise DependencyUnavailable("OpenSearch", _explain(error)) from error
     except TransportError as error:
+        fault = _answered_fault(error)
+        if fault is not None:
+            raise DependencyUnavailable("OpenSearch", VARIABLES.sentence(fault)) from error
         if error.status_code not in OVERLOADED:
             raise
         raise DependencyUnavailable("OpenSearch", f"it answered {error.status_code}") from error
@@ -65,3 +80,48 @@ def check_reachable(client: OpenSearch, timeout_s: float = 2.0) -> None:
     """
     with unavailable_when_down():
         client.info(request_timeout=timeout_s)
+
+
+def _security_options(settings: OpenSearchSettings) -> dict[str, Any]:
+    scheme = urlsplit(settings.opensearch_url).scheme
+    if scheme not in ("http", "https"):
+        raise SettingsError("OPENSEARCH_URL: write it like https://host:9200")
+    if (settings.opensearch_user is None) != (settings.opensearch_pass is None):
+        raise SettingsError("set both OPENSEARCH_USER and OPENSEARCH_PASS, or neither")
+    options: dict[str, Any] = {}
+    if settings.opensearch_user is not None and settings.opensearch_pass is not None:
+        options["http_auth"] = (settings.opensearch_user, settings.opensearch_pass.get_secret_value())
+    if settings.opensearch_ca_cert:
+        if scheme == "http":
+            raise SettingsError(
+                "set OPENSEARCH_URL to https://…: OPENSEARCH_CA_CERT is of no use with http://"
+            )
+        options["ca_certs"] = ca_file("OPENSEARCH_CA_CERT", settings.opensearch_ca_cert)
+    return options
+
+
+def _explain(error: TransportConnectionError) -> str:
+    """Sort what the transport met before any answer; its words hold the address, never the password."""
+    text = one_line(str(error.error))
+    if isinstance(error, SSLError):
+        refusal = _certificate_refusal(error)
+        return VARIABLES.sentence(Fault.NOT_TLS if refusal is None else certificate_fault(refusal))
+    if isinstance(error, ConnectionTimeout) or any(sign in text for sign in NO_ANSWER):
+        return VARIABLES.sentence(Fault.UNREACHABLE)
+    return text
+
+
+def _certificate_refusal(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Find OpenSSL's verdict among the causes that urllib3 and opensearch-py have wrapped it in."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def _answered_fault(error: TransportError) -> Fault | None:
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
+        return Fault.LOGIN
+    if error.status_code == HTTPStatus.FORBIDDEN and "security_exception" in str(error.error):
+        return Fault.FORBIDDEN  # other 403s are blocked indices, which is nobody's login
+    return None
