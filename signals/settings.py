@@ -97,6 +97,7 @@ class ModelSettings(EnvironmentSettings):
     signals_ai_concurrency: int = Field(default=4, ge=1, le=64, description="jobs at once per ai-worker")
     signals_ai_lease_s: float = Field(default=120, gt=0, description="specification: 2 minutes")
     signals_ai_timeout_s: float = Field(default=45, gt=0, description="one call; must stay below the lease")
+    signals_ai_redact: bool = Field(default=True, description="take secrets out of what the model is shown")
 
 
 class RuntimeSettings(EnvironmentSettings):

@@ -12,9 +12,10 @@ from typing import Final
 
 from signals.domain.summary.answer import MAX_TEXT_CHARS, Answer, tidy
 from signals.domain.summary.exhibits import Exhibit
+from signals.domain.summary.secrets import PLACEHOLDER
 
 CITATION: Final = re.compile(r"\[\s*([EF]\d{1,6}(?:\s*[,;]\s*[EF]\d{1,6})*)\s*\]")
-NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+NUMBER: Final = re.compile(rf"{PLACEHOLDER.pattern}|\d+(?:[.,]\d+)*")
 THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
 
@@ -100,7 +101,7 @@ def check(answer: Answer, shown: Mapping[str, Exhibit], *, fallback: Answer, not
 def numbers(text: str) -> frozenset[str]:
     """Return the numbers in a text in one spelling: `1,200`, `1200.0` and `01200` are the same.
 
-    Versions like 2025.12.27.1 count as one.
+    Versions like 2025.12.27.1 count as one. A placeholder like `[email-1]` is a number of its own kind.
     """
     return frozenset(
         _spelling(piece)
@@ -110,6 +111,8 @@ def numbers(text: str) -> frozenset[str]:
 
 
 def _spelling(token: str) -> str:
+    if token.startswith("["):
+        return token
     digits = "".join(c if c == "." else str(unicodedata.decimal(c)) for c in token)
     if digits.count(".") > 1:
         return digits

@@ -7,12 +7,13 @@ replaces a claim that does not hold.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from signals.domain.summary.answer import tidy
 from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
 
 MAX_EVENTS: Final = 50  # specification: last N incident_events, for example 50
@@ -76,12 +77,16 @@ def release_of(event: BriefEvent) -> str:
     return _cut(_plain(event.attributes.get("release") or "unknown"))
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort attributes by what an event is best described with: the named ones, its message, the rest."""
+    first = (*NAMED, "message")
+    return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
+
+
 def describe_event(event: BriefEvent) -> str:
     """Render one event in at most `MAX_EVENT_CHARS`, its named attributes first."""
-    keys = [key for key in NAMED if key in event.attributes]
-    keys += sorted(key for key in event.attributes if key not in NAMED)
     text = f"{instant(event.occurred_at)} {event.event_type} event, severity {event.severity}"
-    for key in keys:
+    for key in in_order(event.attributes):
         part = f", {_cut(key)}={_cut(_plain(event.attributes[key]))}"
         if len(text) + len(part) <= MAX_EVENT_CHARS:
             text += part
@@ -142,5 +147,4 @@ def _plain(value: object) -> str:
 
 
 def _cut(text: str, longest: int = MAX_VALUE_CHARS) -> str:
-    line = FORGED_CITATION.sub("(", " ".join(text.split()))
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return FORGED_CITATION.sub("(", tidy(text, longest))

@@ -13,6 +13,7 @@ from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident
 from signals.domain.summary.builtin import answer_from
 from signals.domain.summary.checking import Summary, check
 from signals.domain.summary.exhibits import MAX_EVENTS, Exhibit, exhibits
+from signals.domain.summary.redaction import redact
 from signals.errors import DependencyUnavailable
 from signals.store import incident_briefs
 
@@ -24,21 +25,33 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A brief with what follows from it without a model."""
+    """What a model may see of an incident, and the built-in answer, which rests on all that was recorded."""
 
     brief: Brief
     shown: Mapping[str, Exhibit]
+    recorded: Mapping[str, Exhibit]
     builtin: Answer
 
-    def summary(self, answer: Answer, note: str = "") -> Summary:
-        """Check an answer, the model's or the built-in one, against the exhibits."""
-        return check(answer, self.shown, fallback=self.builtin, note=note)
+    def summary(self, answer: Answer) -> Summary:
+        """Check a model's answer against the exhibits that it was shown."""
+        return check(answer, self.shown, fallback=self.builtin)
+
+    def builtin_summary(self, note: str) -> Summary:
+        """Return the built-in answer; `note` says why it answers."""
+        return check(self.builtin, self.recorded, fallback=self.builtin, note=note)
 
 
 def assemble(
-    pool: ConnectionPool[Connection], incident_id: UUID, recent_deploys: RecentDeploys | None
+    pool: ConnectionPool[Connection],
+    incident_id: UUID,
+    recent_deploys: RecentDeploys | None,
+    *,
+    redacted: bool,
 ) -> Case:
-    """Read the incident, its numbers and its newest events; ask the search for deploys near it."""
+    """Read the incident, its numbers and its newest events; ask the search for deploys near it.
+
+    What a model may see is `redacted`; the built-in answer stays in our own database.
+    """
     with transaction(pool) as connection:
         brief = Brief(
             incident=incident_briefs.incident(connection, incident_id),
@@ -47,8 +60,9 @@ def assemble(
         )
     if recent_deploys is not None:
         brief = replace(brief, deploys=_deploys_near(brief.incident, recent_deploys))
-    shown = exhibits(brief)
-    return Case(brief=brief, shown=shown, builtin=answer_from(brief, shown))
+    recorded = exhibits(brief)
+    sent = redact(brief) if redacted else brief
+    return Case(brief=sent, shown=exhibits(sent), recorded=recorded, builtin=answer_from(brief, recorded))
 
 
 def _deploys_near(incident: BriefIncident, search: RecentDeploys) -> tuple[BriefEvent, ...] | None:

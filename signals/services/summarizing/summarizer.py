@@ -37,11 +37,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How long a job is leased, how many run at once, how often the model is asked."""
+    """How long a job is leased, how many run at once, how often the model is asked, and what it may see."""
 
     lease: timedelta
     concurrency: int
     rate: RateLimit
+    redacts: bool
 
     @classmethod
     def of(cls, settings: ModelSettings) -> Self:
@@ -50,6 +51,7 @@ class Policy:
             lease=timedelta(seconds=settings.signals_ai_lease_s),
             concurrency=settings.signals_ai_concurrency,
             rate=RateLimit(per_minute=settings.signals_ai_requests_per_minute),
+            redacts=settings.signals_ai_redact,
         )
 
 
@@ -147,13 +149,13 @@ class Summarizing:
         return held
 
     def _run(self, held: Lease) -> Outcome:
-        case = assemble(self._pool, held.incident_id, self._recent_deploys)
+        case = assemble(self._pool, held.incident_id, self._recent_deploys, redacted=self._policy.redacts)
         if held.is_exhausted:
             lost = Failure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it
             outcome = self._fail(before, case, lost)
         elif self._model is None:
-            outcome = self._succeed(held, BUILTIN_MODEL, case.summary(case.builtin, NO_KEY))
+            outcome = self._succeed(held, BUILTIN_MODEL, case.builtin_summary(NO_KEY))
         else:
             with LeaseKeeper(self._pool, held, lease=self._policy.lease) as keeper:
                 answer = _ask(self._model, case, correction_of(held.last_error))
@@ -198,7 +200,7 @@ class Summarizing:
                     return Outcome(job_id=held.job_id, state="retrying", error=error)
                 _must_hit(ai_jobs.fail(connection, held, attempt_count=count, error=error))
                 note = f"The model failed ({error}): the built-in summarizer answered."
-                _store(connection, held, BUILTIN_MODEL, case.summary(case.builtin, note))
+                _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note))
         except Fenced as fenced:
             return Outcome(job_id=held.job_id, state="fenced", error=str(fenced))
         return Outcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
