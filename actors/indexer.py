@@ -11,14 +11,15 @@ from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.services.indexing import Indexing
-from signals.settings import KafkaSettings, OpenSearchSettings
+from signals.settings import KafkaSettings, OpenSearchSettings, RuntimeSettings
 
 
 class Indexer(Consumer):
     """Copies the events of its partitions into OpenSearch."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, "indexer", connections=1)
+        super().__init__(name, "indexer", connections=2)
+        self._tick_s = RuntimeSettings.from_env().tick_s
         self._kafka = KafkaSettings.from_env()
         self._publisher = self.resources.enter_context(open_publisher(self._kafka))
         self._client = self.resources.enter_context(open_client(OpenSearchSettings.from_env()))
@@ -27,7 +28,9 @@ class Indexer(Consumer):
     @contextmanager
     def _session(self, stopping: threading.Event) -> Iterator[Indexing]:
         ensure_index(self._client)
-        with Indexing(self._kafka, self._client, self._publisher, stopping=stopping) as indexing:
+        with Indexing(
+            self._kafka, self.pool, self._client, self._publisher, stopping=stopping, tick_s=self._tick_s
+        ) as indexing:
             yield indexing
 
 

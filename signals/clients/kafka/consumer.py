@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
+import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from signals.clients.kafka.connection import connection_config, describe
@@ -14,6 +15,8 @@ from signals.settings import KafkaSettings
 SESSION_TIMEOUT_MS: Final = 10_000  # a dead member's partitions move after this (classic protocol)
 PREFETCH_KBYTES: Final = 16_384  # bounds memory when the next hop is slow
 BROKER_TIMEOUT_S: Final = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class PartitionConsumer:
     def __init__(self, settings: KafkaSettings, *, group: str, topic: str, ownership: Ownership) -> None:
         self._topic = topic
         self._ownership = ownership
+        self._expected: dict[int, int] = {}  # the offset that each partition's next record has
         self._consumer = Consumer(dict(connection_config(settings) | _group_config(settings, group)))
         self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
@@ -73,7 +77,9 @@ class PartitionConsumer:
             messages = [first, *self._consumer.consume(max_records - 1, timeout=0)]
         except KafkaException as error:
             raise DependencyUnavailable("Kafka", describe(error)) from error
-        return [record_of(message) for message in messages]
+        records = [record_of(message) for message in messages]
+        self._tell_gaps(records)
+        return records
 
     def owned(self) -> list[int]:
         """Return the partitions assigned now, ascending."""
@@ -95,6 +101,53 @@ class PartitionConsumer:
             raise DependencyUnavailable("Kafka", f"no log end for partition {partition}")
         return answer
 
+    def log_ends(self, next_offsets: Mapping[int, int]) -> dict[int, int]:
+        """Ask the broker where the log of each of these partitions ends.
+
+        Raises:
+            DependencyUnavailable: when it does not answer, or when all that was to be read next is gone:
+                no record will come to show that, a new session must `resume` behind it.
+        """
+        ends = {}
+        for partition, next_offset in next_offsets.items():
+            oldest, ends[partition] = self.log_range(partition)
+            if next_offset < oldest == ends[partition]:
+                reason = f"partition {partition} is empty, and its offset {next_offset} was not read yet"
+                raise DependencyUnavailable("Kafka", reason)
+        return ends
+
+    def resume(self, partition: int, next_offset: int) -> int:
+        """Return where to go on: at `next_offset`, or at the oldest record when those before it are gone.
+
+        Raises:
+            DependencyUnavailable: when the broker does not answer, or the log is shorter than what was
+                handled.
+        """
+        oldest, end = self.log_range(partition)
+        if next_offset > end:
+            raise DependencyUnavailable(
+                "Kafka",
+                f"partition {partition} ends at {end} but {next_offset} were handled: the topic was "
+                "recreated; delete its rows from pipeline.offsets to handle it from the start",
+            )
+        if next_offset < oldest:
+            self._tell_gap(partition, next_offset, oldest)
+        return max(oldest, next_offset)
+
+    def partition_count(self) -> int:
+        """Ask the broker how many partitions the topic has now.
+
+        Raises:
+            DependencyUnavailable: when it does not answer, or has no such topic.
+        """
+        try:
+            topic = self._consumer.list_topics(self._topic, timeout=BROKER_TIMEOUT_S).topics[self._topic]
+        except KafkaException as error:
+            raise DependencyUnavailable("Kafka", describe(error)) from error
+        if topic.error is not None:
+            raise DependencyUnavailable("Kafka", topic.error.str())
+        return len(topic.partitions)
+
     def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
         """Return the first offset whose timestamp is at least `timestamp_ms`; None when there is none.
 
@@ -109,18 +162,6 @@ class PartitionConsumer:
             raise DependencyUnavailable("Kafka", describe(error)) from error
         return found[0].offset if found[0].offset >= 0 else None
 
-    def committed(self) -> dict[int, int]:
-        """Return the group's committed offset of each owned partition, 0 where none is.
-
-        Raises:
-            DependencyUnavailable: when the broker does not answer.
-        """
-        try:
-            found = self._consumer.committed(self._consumer.assignment(), timeout=BROKER_TIMEOUT_S)
-        except KafkaException as error:
-            raise DependencyUnavailable("Kafka", describe(error)) from error
-        return {partition.partition: max(0, partition.offset) for partition in found}
-
     def commit(self, next_offsets: Mapping[int, int]) -> None:
         """Store the offsets to read next in Kafka, without waiting for the answer."""
         offsets = [TopicPartition(self._topic, p, offset) for p, offset in next_offsets.items()]
@@ -134,10 +175,30 @@ class PartitionConsumer:
         for partition in partitions:
             if partition.partition in starts:
                 partition.offset = starts[partition.partition]
+                self._expected[partition.partition] = partition.offset
         consumer.incremental_assign(partitions)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            self._expected.pop(partition.partition, None)
         self._ownership.lost([partition.partition for partition in partitions])
+
+    def _tell_gaps(self, records: Collection[Record]) -> None:
+        for record in records:
+            expected = self._expected.get(record.partition, record.offset)
+            if record.offset > expected:
+                self._tell_gap(record.partition, expected, record.offset)
+            self._expected[record.partition] = record.offset + 1
+
+    def _tell_gap(self, partition: int, start: int, end: int) -> None:
+        """Nobody reads them any more: retention was shorter than the lag, or somebody deleted them."""
+        log.error(
+            "records gone before they were read",
+            topic=self._topic,
+            partition=partition,
+            first_offset=start,
+            count=end - start,
+        )
 
 
 def _group_config(settings: KafkaSettings, group: str) -> dict[str, str | int | bool]:

@@ -10,6 +10,7 @@ from opensearchpy.exceptions import RequestError
 
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import OVERLOADED, unavailable_when_down
+from signals.errors import DependencyUnavailable
 
 KEYWORD: Final[dict[str, Any]] = {"type": "keyword", "ignore_above": 1024}
 
@@ -39,6 +40,7 @@ BODY: Final[dict[str, Any]] = {
             "message": {"type": "text", "fields": {"keyword": KEYWORD}},
             "attributes": {"dynamic": False, "properties": INDEXED_ATTRIBUTES},
             "payload": {"type": "flat_object"},
+            "origin": {"type": "keyword", "index": False, "doc_values": False},  # partition:offset
         },
     },
 }
@@ -47,7 +49,8 @@ BODY: Final[dict[str, Any]] = {
 class Verdict(StrEnum):
     """What became of one document."""
 
-    DONE = "done"
+    CREATED = "created"
+    EXISTS = "exists"
     OVERLOADED = "overloaded"
     REFUSED = "refused"
 
@@ -79,7 +82,7 @@ def ensure_index(client: OpenSearch) -> bool:
 
 
 def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> list[ItemResult]:
-    """Create documents from (id, JSON source), one verdict each; an id that exists already is done.
+    """Create documents from (id, JSON source), one verdict each.
 
     Raises:
         DependencyUnavailable: when the request as a whole failed; any part of it may have been kept.
@@ -94,14 +97,31 @@ def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> l
             params={"filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason"},
         )
     if not answer["errors"]:
-        return [ItemResult(verdict=Verdict.DONE)] * len(documents)
+        return [ItemResult(verdict=Verdict.CREATED)] * len(documents)
     return [_result(item["create"]) for item in answer["items"]]
+
+
+def origins(client: OpenSearch, document_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return the `origin` of each document that exists, refreshed or not; None where it has none.
+
+    Raises:
+        DependencyUnavailable: when OpenSearch is away or overloaded, or could not read one of them.
+    """
+    with unavailable_when_down():
+        answer = client.mget(
+            body={"ids": list(document_ids)}, index=EVENTS_INDEX, params={"_source_includes": "origin"}
+        )
+    if failed := next((found for found in answer["docs"] if "error" in found), None):
+        raise DependencyUnavailable("OpenSearch", f"reading a document failed: {failed['error']['type']}")
+    return {found["_id"]: found["_source"].get("origin") for found in answer["docs"] if found["found"]}
 
 
 def _result(item: dict[str, Any]) -> ItemResult:
     status = item["status"]
-    if status in (200, 201, 409):
-        return ItemResult(verdict=Verdict.DONE)
+    if status in (200, 201):
+        return ItemResult(verdict=Verdict.CREATED)
+    if status == 409:
+        return ItemResult(verdict=Verdict.EXISTS)
     error = item.get("error", {})
     text = f"{status} {error.get('type', '')}: {error.get('reason', '')}"[:300]
     return ItemResult(verdict=Verdict.OVERLOADED if status in OVERLOADED else Verdict.REFUSED, error=text)

@@ -201,6 +201,7 @@ def _body(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:
         }
     return {
         "query": {"bool": conditions},
+        "_source": {"excludes": ["origin"]},  # where the record lies is ours
         "sort": [{"occurred_at": "desc"}, {"event_id": "desc"}],
         "size": limit + 1,  # one more tells whether there is a next page
         "track_total_hits": COUNTED_UP_TO,

@@ -1,17 +1,19 @@
 """Sorts a poll's records out before the transaction: what counts, what repeats, what is broken."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 from shared_types import Envelope, InvalidEvent, parse_envelope
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event
 from signals.domain.buckets import Series, minute_of, series_of
+from signals.domain.ledger import Account, Outcome, Stage, place
 from signals.domain.tally import Tally
 from signals.services.detecting.partitions import OwnedPartition
 from signals.store.offsets import OffsetMove
 
-STAGE = "incident-engine"
+STAGE: Final[Stage] = "incident-engine"
 
 
 class Batch:
@@ -21,6 +23,7 @@ class Batch:
         self.tally = Tally()
         self.dead_letters: list[DeadLetter] = []
         self.newest_signups: dict[Series, tuple[int, int]] = {}
+        self.entries: Counter[Account] = Counter()
         self.duplicates = 0
         self._owned = owned
         self._next_offsets: dict[int, int] = {}
@@ -40,23 +43,32 @@ class Batch:
                 event = parse_envelope(record.value)
             except InvalidEvent as error:
                 self.dead_letters.append(not_an_event(record, STAGE, error))
+                self._enter(record, None, "dead_lettered")
                 continue
             series = series_of(event)
-            if series is not None:
-                self._count(partition, record, event, series)
+            self._enter(
+                record, event, self._count(partition, record, event, series) if series else "uncounted"
+            )
 
-    def _count(self, partition: OwnedPartition, record: Record, event: Envelope, series: Series) -> None:
+    def _enter(self, record: Record, event: Envelope | None, outcome: Outcome) -> None:
+        project_id, minute = place(event, record.key, record.timestamp_ms)
+        self.entries[Account(project_id, minute, STAGE, outcome, record.partition)] += 1
+
+    def _count(
+        self, partition: OwnedPartition, record: Record, event: Envelope, series: Series
+    ) -> Literal["counted", "duplicate"]:
         event_id = event.event_id.bytes
         new_ids = self._new_ids[record.partition]
         if event_id in partition.recent or event_id in new_ids:
             self.duplicates += 1
-            return
+            return "duplicate"
         new_ids[event_id] = (record.offset, record.timestamp_ms)
         self.tally.add(series, event)
         if series.metric_name == "signup_count":
             minute = minute_of(event.occurred_at)
             newest = max(minute, self.newest_signups.get(series, (0, minute))[1])
             self.newest_signups[series] = (record.partition, newest)
+        return "counted"
 
     @staticmethod
     def _remember(partition: OwnedPartition, record: Record) -> None:

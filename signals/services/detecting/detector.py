@@ -15,21 +15,19 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.kafka.dead_letters import bury
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
-from signals.domain.buckets import BucketRange, minute_of, ranges
-from signals.domain.rules import HISTORY_MINUTES, signup_drop
-from signals.domain.tally import Judged
-from signals.errors import Fenced
+from signals.domain.buckets import minute_of, ranges
+from signals.domain.rules import HISTORY_MINUTES
+from signals.domain.watermark import Barrier, Barriers
 from signals.services.detecting.batch import Batch
+from signals.services.detecting.drops import judge_drops
 from signals.services.detecting.incident_writes import write
 from signals.services.detecting.partitions import OwnedPartition, drop, take_over
 from signals.settings import KafkaSettings
-from signals.store import buckets, offsets, signup_series
+from signals.store import buckets, ledger, offsets, signup_series
 from signals.store.offsets import OffsetMove
 
 GROUP: Final = "signals-incident-engine"
 MAX_BATCH: Final = 5_000  # guess: large enough to amortize a transaction, small enough for its latency
-
-GONE_MINUTES: Final = 7 * 24 * 60  # guess: nobody waits a week for signups; such a series has ended
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +47,8 @@ class Detecting:
         self._tick_s = tick_s
         self._next_tick = 0.0
         self._owned: dict[int, OwnedPartition] = {}
+        self._barriers = Barriers()
+        self._partition_count = 0
         ownership = Ownership(gained=self._gained, lost=self._lost)
         self._consumer = PartitionConsumer(kafka, group=GROUP, topic=RAW_TOPIC, ownership=ownership)
 
@@ -69,8 +69,8 @@ class Detecting:
             DependencyUnavailable: when the broker does not answer.
         """
         return sum(
-            max(0, self._consumer.log_range(number)[1] - partition.next_offset)
-            for number, partition in self._owned.items()
+            max(0, self._consumer.log_range(number)[1] - next_offset)
+            for number, next_offset in self._next_offsets().items()
         )
 
     def step(self, timeout_s: float) -> int:
@@ -88,13 +88,15 @@ class Detecting:
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + self._tick_s
             self._raise_barriers()
-        self._tick()
+        if reached := self._barriers.take_reached(self._next_offsets()):
+            self._tick(reached)
         return len(records)
 
     def _count(self, batch: Batch, moves: Sequence[OffsetMove]) -> None:
         bury(self._publisher, batch.dead_letters)
         with transaction(self._pool) as connection:
-            self._move(connection, moves)
+            offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=moves)
+            ledger.add(connection, batch.entries)
             job_ids = self._count_and_judge(connection, batch)
         next_offsets = batch.settle()
         self._consumer.commit(next_offsets)
@@ -113,49 +115,37 @@ class Detecting:
         return write(connection, judged, batch.tally.kept, uuid4)
 
     def _raise_barriers(self) -> None:
-        """Note where the log ends now: what is accepted by this instant lies before it."""
-        minute = minute_of(datetime.now(UTC)) - 1  # the newest minute that is over
-        for number, partition in self._owned.items():
-            if partition.barrier is None and partition.ticked_minute < minute:
-                partition.barrier = (self._consumer.log_range(number)[1], minute)
-
-    def _tick(self) -> None:
-        """Judge signups by the clock wherever everything accepted in time has been counted."""
-        for number, partition in self._owned.items():
-            if partition.barrier is None or partition.next_offset < partition.barrier[0]:
-                continue
-            minute = partition.barrier[1]
+        """Note where the log ends now, and which partitions there are."""
+        noted_at = datetime.now(UTC)
+        partitions = range(self._consumer.partition_count())
+        if len(partitions) != self._partition_count:
             with transaction(self._pool) as connection:
-                still_here = OffsetMove(
-                    partition=number,
-                    expected_offset=partition.next_offset,
-                    next_offset=partition.next_offset,
-                )
-                self._move(connection, [still_here])
-                job_ids = self._judge_drops(connection, number, minute)
-            partition.barrier, partition.ticked_minute = None, minute
+                offsets.ensure(connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions)
+            self._partition_count = len(partitions)
+        self._barriers.note(noted_at, self._consumer.log_ends(self._next_offsets()))
+
+    def _tick(self, reached: Mapping[int, Barrier]) -> None:
+        """Judge signups by the clock wherever everything accepted in time has been counted; say so."""
+        for number, barrier in reached.items():
+            partition = self._owned[number]
+            minute = minute_of(barrier.noted_at) - 1  # the newest minute that was over
+            if minute <= partition.ticked_minute:
+                continue
+            still_here = OffsetMove(
+                partition=number,
+                expected_offset=partition.next_offset,
+                next_offset=partition.next_offset,
+            )
+            with transaction(self._pool) as connection:
+                offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=[still_here])
+                job_ids = judge_drops(connection, number, minute)
+            partition.ticked_minute = minute
             self._notify(job_ids)
+        with transaction(self._pool) as connection:
+            offsets.complete(connection, group=GROUP, topic=RAW_TOPIC, reached=reached)
 
-    @staticmethod
-    def _judge_drops(connection: Connection, number: int, minute: int) -> list[UUID]:
-        length = HISTORY_MINUTES["signup_count"]
-        watched = signup_series.watched(
-            connection, partition=number, since_minute=minute - length, gone_minute=minute - GONE_MINUTES
-        )
-        reads = [BucketRange(series, minute - length + 1, minute + 1, (minute,)) for series in watched]
-        if not reads:
-            return []
-        now = datetime.now(UTC)
-        judged = [
-            Judged(series=series, evaluations=[signup_drop(counts, minute)], seen_at={minute: now})
-            for series, counts in zip(watched, buckets.read(connection, reads), strict=True)
-        ]
-        return write(connection, judged, {}, uuid4)
-
-    @staticmethod
-    def _move(connection: Connection, moves: Sequence[OffsetMove]) -> None:
-        if offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=moves) != len(moves):
-            raise Fenced("another consumer moved these offsets")
+    def _next_offsets(self) -> dict[int, int]:
+        return {number: partition.next_offset for number, partition in self._owned.items()}
 
     def _notify(self, job_ids: Sequence[UUID]) -> None:
         """Wake the ai-workers; a lost notice costs a second, since they poll as well."""
@@ -169,12 +159,24 @@ class Detecting:
         with transaction(self._pool) as connection:
             stored = offsets.load(connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions)
         owned, starts = take_over(self._consumer, stored)
+        if gaps := [
+            OffsetMove(
+                partition=number,
+                expected_offset=stored[number].next_offset,
+                next_offset=partition.next_offset,
+            )
+            for number, partition in owned.items()
+            if partition.next_offset != stored[number].next_offset
+        ]:
+            with transaction(self._pool) as connection:
+                offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=gaps)
         self._owned |= owned
         log.info("partitions gained", partitions=sorted(owned))
         return starts
 
     def _lost(self, partitions: Collection[int]) -> None:
         drop(self._owned, partitions)
+        self._barriers.forget(partitions)
         log.info("partitions lost", partitions=sorted(partitions))
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from signals.clients.kafka.consumer import PartitionConsumer
 from signals.domain.recent_ids import MAX_RECORDS, WINDOW_MS, RecentIds
-from signals.errors import DependencyUnavailable
 from signals.store.offsets import StoredOffset
 
 
@@ -14,13 +13,12 @@ from signals.store.offsets import StoredOffset
 class OwnedPartition:
     """A partition's state in this process: all of it can be rebuilt from PostgreSQL and the log.
 
-    Records below `next_offset` were counted already and only refill `recent`. `barrier` is the log end
-    at the last tick: once it is reached, everything accepted before `barrier_minute` ended is counted.
+    Records below `next_offset` were counted already and only refill `recent`. Signups have been judged
+    by the clock up to `ticked_minute`.
     """
 
     next_offset: int
     recent: RecentIds = field(default_factory=RecentIds)
-    barrier: tuple[int, int] | None = None
     ticked_minute: int = -1
 
 
@@ -36,18 +34,13 @@ def take_over(
     """
     owned, starts = {}, {}
     for partition, offset in stored.items():
-        oldest, end = consumer.log_range(partition)
-        if offset.next_offset > end:
-            raise DependencyUnavailable(
-                "Kafka",
-                f"partition {partition} ends at {end} but {offset.next_offset} were counted: the topic was "
-                "recreated; delete its rows from pipeline.offsets to count it from the start",
-            )
+        next_offset = consumer.resume(partition, offset.next_offset)
+        oldest, _ = consumer.log_range(partition)
         since = offset.updated_at - timedelta(milliseconds=WINDOW_MS)
         tail = consumer.offset_at(partition, int(since.timestamp() * 1000))
-        newest_needed = offset.next_offset if tail is None else min(tail, offset.next_offset)
-        owned[partition] = OwnedPartition(offset.next_offset)
-        starts[partition] = max(oldest, newest_needed, offset.next_offset - MAX_RECORDS)
+        newest_needed = next_offset if tail is None else min(tail, next_offset)
+        owned[partition] = OwnedPartition(next_offset)
+        starts[partition] = max(oldest, newest_needed, next_offset - MAX_RECORDS)
     return owned, starts
 
 

@@ -94,5 +94,5 @@ def reader(anonymous: TestClient, keys: Keys) -> TestClient:
 def index(opensearch: Client, events: Iterable[Envelope]) -> None:
     """Put events into the index as the indexer would, visible at once."""
     documents = [(str(event.event_id), event.to_json()) for event in events]
-    assert {item.verdict for item in bulk_create(opensearch, documents)} <= {Verdict.DONE}
+    assert {item.verdict for item in bulk_create(opensearch, documents)} <= {Verdict.CREATED}
     opensearch.indices.refresh(index=EVENTS_INDEX)

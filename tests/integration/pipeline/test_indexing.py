@@ -1,12 +1,13 @@
 """The indexer on real Kafka and OpenSearch."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg_pool import ConnectionPool
 
 from shared_types import Envelope
 from signals.clients.kafka import RAW_TOPIC
@@ -14,18 +15,29 @@ from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import ensure_index
+from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable
 from signals.services.indexing import Indexing
 from signals.settings import KafkaSettings
 from tests.events import NOON, errors, event, publish
 from tests.waiting import until
 
+Open = Callable[..., AbstractContextManager[Indexing]]
 
-@contextmanager
-def indexer(kafka: KafkaSettings, client: Client, publisher: Publisher) -> Iterator[Indexing]:
-    with Indexing(kafka, client, publisher, stopping=threading.Event()) as indexing:
-        until(lambda: indexing.step(0.1) >= 0 and indexing.owned())
-        yield indexing
+
+@pytest.fixture
+def indexer(
+    kafka: KafkaSettings, pool: ConnectionPool[Connection], opensearch: Client, publisher: Publisher
+) -> Open:
+    """Opens sessions of the indexer."""
+
+    @contextmanager
+    def open_session(client: Client = opensearch) -> Iterator[Indexing]:
+        with Indexing(kafka, pool, client, publisher, stopping=threading.Event(), tick_s=0.05) as indexing:
+            until(lambda: indexing.step(0.1) >= 0 and indexing.owned())
+            yield indexing
+
+    return open_session
 
 
 def drain(indexing: Indexing) -> None:
@@ -39,20 +51,18 @@ def documents(client: Client) -> dict[str, Any]:
 
 
 def test_every_event_is_there_once_under_its_id_even_when_read_twice(
-    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
+    indexer: Open, opensearch: Client, publisher: Publisher
 ) -> None:
     events = list(errors(50, NOON))
     publish(publisher, [*events, *events])
-    with indexer(kafka, opensearch, publisher) as indexing:
+    with indexer() as indexing:
         drain(indexing)
     found = documents(opensearch)
     assert set(found) == {str(e.event_id) for e in events}
     assert found[str(events[0].event_id)]["attributes"]["status_code"] == 503
 
 
-def test_odd_but_valid_events_are_searchable(
-    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
-) -> None:
+def test_odd_but_valid_events_are_searchable(indexer: Open, opensearch: Client, publisher: Publisher) -> None:
     many: dict[str, Any] = {f"field_{n}": n for n in range(50)}
     clashing: dict[str, Any] = {"route": "/x", "route.x": "clashes"}
     odd: list[Envelope] = [
@@ -64,7 +74,7 @@ def test_odd_but_valid_events_are_searchable(
     payload = {"text": "y" * 20_000, "list": [{"k": "v"}, 3, None], "nested": {"a.b": {"c.d": "dots"}}}
     odd.append(odd[0].model_copy(update={"payload": payload, "event_id": event("custom", NOON).event_id}))
     publish(publisher, odd)
-    with indexer(kafka, opensearch, publisher) as indexing:
+    with indexer() as indexing:
         drain(indexing)
     found = documents(opensearch)
     assert set(found) == {str(e.event_id) for e in odd}
@@ -82,11 +92,11 @@ def test_odd_but_valid_events_are_searchable(
 
 
 def test_a_broken_record_does_not_hold_the_others_back(
-    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
+    indexer: Open, opensearch: Client, publisher: Publisher
 ) -> None:
     publisher.publish_and_wait(RAW_TOPIC, [OutgoingRecord(key=b"k", value=b"no json")])
     publish(publisher, errors(3, NOON))
-    with indexer(kafka, opensearch, publisher) as indexing:
+    with indexer() as indexing:
         drain(indexing)
     assert len(documents(opensearch)) == 3
 
@@ -95,16 +105,14 @@ def test_a_second_start_finds_the_index(opensearch: Client) -> None:
     assert ensure_index(opensearch) is False
 
 
-def test_without_opensearch_the_offset_stays(
-    kafka: KafkaSettings, opensearch: Client, publisher: Publisher
-) -> None:
+def test_without_opensearch_the_offset_stays(indexer: Open, opensearch: Client, publisher: Publisher) -> None:
     publish(publisher, errors(3, NOON))
     nowhere = Client("http://127.0.0.1:1", max_retries=0)
     with (
-        indexer(kafka, nowhere, publisher) as indexing,
         pytest.raises(DependencyUnavailable, match="OpenSearch"),
+        indexer(nowhere) as indexing,
     ):
         until(lambda: indexing.step(0.1) and False)
-    with indexer(kafka, opensearch, publisher) as indexing:
+    with indexer() as indexing:
         drain(indexing)
     assert len(documents(opensearch)) == 3

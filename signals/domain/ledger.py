@@ -1,0 +1,104 @@
+"""The loss ledger: where an event is entered, and whether what was accepted has been handled.
+
+A stage balances when it handled as many events of a project and minute as were accepted for it. Until
+everything appended in that minute has been read the difference is in flight; afterwards it is missing.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from shared_types import Envelope
+from signals.domain.buckets import BUCKET_S, instant_of, minute_of
+
+Stage = Literal["ingest-api", "incident-engine", "indexer"]
+ReadingStage = Literal["incident-engine", "indexer"]
+Outcome = Literal["accepted", "requeued", "counted", "uncounted", "indexed", "duplicate", "dead_lettered"]
+
+STAGES: Final[tuple[ReadingStage, ...]] = ("incident-engine", "indexer")
+INGEST: Final[Stage] = "ingest-api"
+NO_PARTITION: Final = -1
+
+# Guess: an event is in Kafka seconds after it was received, so this leaves room for clocks that differ.
+GRACE: Final = timedelta(seconds=60)
+
+_TENANT_ID: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_MAX_MS: Final = 253_370_764_800_000  # the year 9999; a record's timestamp is whatever its producer wrote
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Account:
+    """A row of the ledger. Orders like its primary key, so that writers never deadlock."""
+
+    project_id: str
+    minute: int
+    stage: Stage
+    outcome: Outcome
+    partition: int = NO_PARTITION
+
+
+def place(
+    event: Envelope | None, key: bytes | None, timestamp_ms: int, *, requeued: bool = False
+) -> tuple[str, int]:
+    """Return the project and the minute since the epoch under which a record is entered.
+
+    The minute is that of receiving the event; of a requeued record it is that of the record itself,
+    because the one of receiving has long been settled. What is no event (None) is entered under the
+    project that its key names, empty when it names none, and the minute of the record.
+    """
+    project_id = event.project_id if event else project_of(key)
+    if event and not requeued:
+        return project_id, minute_of(event.received_at)
+    return project_id, minute_of_timestamp(timestamp_ms)
+
+
+def project_of(key: bytes | None) -> str:
+    """Return the project that a partition key (`org|project|…`) names, empty when it names none."""
+    parts = (key or b"").split(b"|", 2)
+    if len(parts) < 2 or not _TENANT_ID.fullmatch(parts[1]):
+        return ""
+    return parts[1].decode()
+
+
+def minute_of_timestamp(timestamp_ms: int) -> int:
+    """Return the minute of a record's timestamp, 0 when the record has none that makes sense."""
+    return timestamp_ms // (BUCKET_S * 1000) if 0 <= timestamp_ms < _MAX_MS else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLine:
+    """What one stage did with the events of one project and minute.
+
+    `expected` counts what was accepted and requeued for it, `outcomes` what it handled. Of the
+    difference, `in_flight` waits to be read, `missing` is lost, and `unconfirmed` was handled without
+    having been reported as accepted: a replica was killed first, or a client never got its answer.
+    """
+
+    stage: ReadingStage
+    expected: int
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    settled: bool
+    in_flight: int
+    missing: int
+    unconfirmed: int
+
+
+def line_of(stage: ReadingStage, expected: int, outcomes: Mapping[str, int], *, settled: bool) -> StageLine:
+    """Balance one stage for one project and minute."""
+    difference = expected - sum(outcomes.values())
+    return StageLine(
+        stage=stage,
+        expected=expected,
+        outcomes=outcomes,
+        settled=settled,
+        in_flight=0 if settled else max(0, difference),
+        missing=max(0, difference) if settled else 0,
+        unconfirmed=max(0, -difference) if settled else 0,
+    )
+
+
+def is_settled(minute: int, complete_until: datetime | None) -> bool:
+    """Say whether a stage has read everything that was received in `minute`."""
+    return complete_until is not None and instant_of(minute + 1) + GRACE <= complete_until

@@ -1,0 +1,5 @@
+"""Copies accepted events into OpenSearch; the offset moves when every document is settled."""
+
+from signals.services.indexing.indexer import GROUP, Indexing
+
+__all__ = ["GROUP", "Indexing"]
