@@ -1,14 +1,17 @@
 """Publishes records and tells when the brokers have acknowledged them."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from signals.clients.kafka.broker_faults import describe
 from signals.clients.kafka.connection import MAX_RECORD_BYTES, connection_config
+from signals.clients.kafka.in_flight import InFlight
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
 
@@ -16,6 +19,8 @@ MESSAGE_TIMEOUT_MS: Final = 5_000  # a request never hangs longer than this on K
 QUEUE_KBYTES: Final = 65_536  # byte budget of what is not yet acknowledged; beyond it: back-pressure
 LINGER_MS: Final = 1  # guess: throughput comes from requests in flight, not from waiting
 POLL_S: Final = 0.1
+RECONNECT_MS: Final = 500  # guess: how late a broker's return may be noticed
+AWAY: Final = "Kafka acknowledges nothing at the moment"
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -36,16 +41,7 @@ class _Settlement:
 
     errors: list[str | None]
     done: Callable[[list[str | None]], None]
-    open: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.open = len(self.errors)
-
-    def settle(self, index: int, error: str | None) -> None:
-        self.errors[index] = error
-        self.open -= 1
-        if self.open == 0:
-            self.done(self.errors)
+    open: int
 
 
 class Publisher:
@@ -53,6 +49,9 @@ class Publisher:
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
+        self._in_flight = InFlight()
+        self._lock = threading.Lock()  # of what is in flight and of settlements
+        self._broken: str | None = None
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-acks", daemon=True)
         self._poller.start()
@@ -63,25 +62,29 @@ class Publisher:
         """Queue `records` and call `done` once, when each is acknowledged or has failed.
 
         `done` receives one entry a record, None or the reason, and runs in the acknowledgement thread
-        (or here, when nothing could be queued): it must not block.
+        (or here, when nothing could be queued): it must not block. While Kafka acknowledges nothing,
+        everything but a probe fails at once.
         """
-        settlement = _Settlement([None] * len(records), done)
+        if not self._may_queue(len(records)):
+            done([AWAY] * len(records))
+            return
+        settlement = _Settlement([None] * len(records), done, open=len(records))
         for index, record in enumerate(records):
+            self._produce(topic, record, settlement, index)
 
-            def delivered(error: KafkaError | None, _: Message, index: int = index) -> None:
-                settlement.settle(index, None if error is None else error.str())
+    def silent_s(self) -> float:
+        """How long records have been waiting without any acknowledgement; 0 when none waits."""
+        with self._lock:
+            return self._in_flight.silent_s(time.monotonic())
 
-            try:
-                self._producer.produce(
-                    topic,
-                    record.value,
-                    record.key,
-                    on_delivery=delivered,
-                    timestamp=record.timestamp_ms,
-                    headers=record.headers or [],
-                )
-            except BufferError:
-                settlement.settle(index, "too many events wait for Kafka")
+    def check(self) -> None:
+        """Do nothing unless the producer can never publish again.
+
+        Raises:
+            RuntimeError: then; the process is to be replaced.
+        """
+        if self._broken:
+            raise RuntimeError(f"the Kafka producer gave up for good: {self._broken}")
 
     def publish_and_wait(self, topic: str, records: Sequence[OutgoingRecord]) -> None:
         """Publish and block until every record is acknowledged.
@@ -89,6 +92,7 @@ class Publisher:
         Raises:
             DependencyUnavailable: when one was not; others may have been.
         """
+        self.check()
         if not records:
             return
         settled = threading.Event()
@@ -111,6 +115,46 @@ class Publisher:
         self._stopping.set()
         self._poller.join(timeout=2)
 
+    def _may_queue(self, count: int) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            if not self._in_flight.admits(now):
+                return False
+            self._in_flight.queued(count, now)
+            return True
+
+    def _produce(self, topic: str, record: OutgoingRecord, settlement: _Settlement, index: int) -> None:
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            self._settle(settlement, index, None if error is None else error.str())
+
+        try:
+            self._producer.produce(
+                topic,
+                record.value,
+                record.key,
+                on_delivery=delivered,
+                timestamp=record.timestamp_ms,
+                headers=record.headers or [],
+            )
+        except BufferError:
+            self._settle(settlement, index, "too many events wait for Kafka")
+        except KafkaException as error:
+            if error.args[0].fatal():
+                self._broken = describe(error)
+            self._settle(settlement, index, describe(error))
+
+    def _settle(self, settlement: _Settlement, index: int, error: str | None) -> None:
+        with self._lock:  # several threads get here
+            if error is None:
+                self._in_flight.acknowledged(time.monotonic())
+            else:
+                self._in_flight.failed()
+            settlement.errors[index] = error
+            settlement.open -= 1
+            last = settlement.open == 0
+        if last:
+            settlement.done(settlement.errors)
+
     def _poll(self) -> None:
         while not self._stopping.is_set():
             self._producer.poll(POLL_S)
@@ -124,6 +168,8 @@ def open_publisher(settings: KafkaSettings) -> Iterator[Publisher]:
         "enable.idempotence": True,
         "partitioner": "murmur2_random",  # as Java's default: producers in every language agree
         "message.timeout.ms": MESSAGE_TIMEOUT_MS,
+        "socket.timeout.ms": MESSAGE_TIMEOUT_MS,  # a connection that swallows everything is left
+        "reconnect.backoff.max.ms": RECONNECT_MS,
         "queue.buffering.max.kbytes": QUEUE_KBYTES,
         "message.max.bytes": MAX_RECORD_BYTES,  # the brokers' own limits are a topic's configuration
         "linger.ms": LINGER_MS,
