@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from serve_apps.bearer import api_key, require
 from serve_apps.bodies import read_body
+from serve_apps.parameters import check_documented
 from serve_apps.problems import Problem
 from shared_types import Environment, Tenancy
 from signals.domain import cursors
@@ -80,7 +81,9 @@ async def _reader(
     verdict = core.authenticating.check_cached(key)
     if verdict is None:
         verdict = await run_in_threadpool(core.authenticating.check, key)
-    return require(verdict, Scope.READ).tenancy
+    tenancy = require(verdict, Scope.READ).tenancy
+    check_documented(request)
+    return tenancy
 
 
 def _blank_as_absent(value: object) -> object:

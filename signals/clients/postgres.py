@@ -22,8 +22,10 @@ Connection = psycopg.Connection[TupleRow]
 
 CONNECT_TIMEOUT_S = 5  # guess: a server that needs longer is away
 
-# 30 s, a guess: an order above the slowest statement measured. Per transaction: poolers refuse `options`.
-LIMIT_STATEMENTS: Final[LiteralString] = "SET LOCAL statement_timeout = 30000"
+STATEMENT_TIMEOUT_MS = 30_000  # guess: an order above the slowest statement measured
+REQUEST_TIMEOUT_MS = 5_000  # guess: who waits for an HTTP answer; few connections serve all of them
+# Per transaction: poolers refuse `options`.
+LIMIT_STATEMENTS: Final[LiteralString] = "SELECT set_config('statement_timeout', %s, true)"
 USE_UTC: Final[LiteralString] = "SET timezone = 'UTC'"  # poolers follow this one from server to server
 
 # Retry later: the connection or the server went away, or a concurrent writer won.
@@ -91,8 +93,10 @@ def open_pool(settings: PostgresSettings, *, size: int) -> Iterator[ConnectionPo
 
 
 @contextmanager
-def transaction(pool: ConnectionPool[Connection]) -> Iterator[Connection]:
-    """Run one transaction: commit at the end, roll back on any exception.
+def transaction(
+    pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> Iterator[Connection]:
+    """Run one transaction: commit at the end, roll back on any exception; `timeout_ms` is per statement.
 
     Raises:
         DependencyUnavailable: when the server cannot be reached or breaks off. The commit may then have
@@ -100,7 +104,7 @@ def transaction(pool: ConnectionPool[Connection]) -> Iterator[Connection]:
     """
     try:
         with pool.connection() as connection:
-            connection.execute(LIMIT_STATEMENTS)
+            connection.execute(LIMIT_STATEMENTS, [str(timeout_ms)])
             yield connection
     except TRANSIENT as error:
         cause = _failure_to_connect(pool) if isinstance(error, PoolTimeout) else None

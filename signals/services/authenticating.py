@@ -15,7 +15,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
-from signals.clients.postgres import Connection, transaction
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
 from signals.domain.api_keys import Scope, key_hash, scope_of
 from signals.errors import DependencyUnavailable
 from signals.store import api_keys
@@ -149,7 +149,7 @@ class Authenticating:
         if not used:
             return 0
         try:
-            with transaction(self._pool) as connection:
+            with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
                 return api_keys.touch(connection, list(used))
         except DependencyUnavailable:
             with self._lock:
@@ -157,7 +157,7 @@ class Authenticating:
             raise
 
     def _look_up(self, key: str, digest: str) -> Verdict:
-        with transaction(self._pool) as connection:
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             owner = api_keys.find(connection, digest)
         verdict = _verdict(key, owner)
         now = self._clock()

@@ -10,7 +10,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from shared_types import MetricName, Tenancy
-from signals.clients.postgres import Connection, transaction
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
 from signals.domain import cursors
 from signals.domain.buckets import Series
 from signals.domain.charts import MinuteCount, chart_range, fill
@@ -108,7 +108,7 @@ class Investigating:
             raise InvalidQuery("until", "it must be later than since")
         tied_to = cursors.tie("incidents", wanted)
         before = cursors.decode_row(request.cursor, tied_to=tied_to) if request.cursor is not None else None
-        with transaction(self._pool) as connection:
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             rows = incident_views.list_incidents(connection, wanted, before=before, limit=request.limit + 1)
         page, more = rows[: request.limit], len(rows) > request.limit
         next_cursor = cursors.encode_row(page[-1].opened_at, page[-1].id, tied_to=tied_to) if more else None
@@ -120,7 +120,7 @@ class Investigating:
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
-        with transaction(self._pool) as connection:
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             incident = incident_views.get(connection, tenancy.project_id, incident_id)
             if incident is None:
                 return None
@@ -143,7 +143,7 @@ class Investigating:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
         """
         wanted = next((known for known in STATUSES if known == status), None)
-        with transaction(self._pool) as connection:
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             incident = incident_views.get(connection, tenancy.project_id, incident_id)
             if incident is None:
                 return "unknown_incident"

@@ -13,6 +13,7 @@ from serve_apps import last_used
 from signals.clients.opensearch.connection import Client, check_reachable
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
+from signals.services import investigating
 from signals.services.authenticating import Authenticating
 from signals.services.readiness import CHECK_S, REUSE_S, CheckingReadiness
 from signals.store.workers import Heartbeat, Kind, State, beat
@@ -225,3 +226,16 @@ def test_the_use_of_a_key_is_written_while_an_api_runs(
             return await asyncio.to_thread(until, used)
 
     assert asyncio.run(live()) == 1
+
+
+def test_a_statement_that_takes_too_long_frees_its_connection(
+    reader: TestClient, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(investigating, "REQUEST_TIMEOUT_MS", 300)
+    with pool.connection() as blocker:
+        blocker.execute("LOCK TABLE incidents IN ACCESS EXCLUSIVE MODE")
+        answer = reader.get("/v1/incidents")
+        blocker.rollback()
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert reader.get("/v1/incidents").status_code == 200
