@@ -19,7 +19,9 @@ DRIP_S: Final = 0.1
 class Reply:
     """What to do with one call. `changes` overrides keys of the good answer, `content` all of it.
 
-    `hangs` never answers, `drips` sends headers and then blanks for ever; both end with the server.
+    `body` stands for the whole response body, whatever the status. `hangs` never answers, `drips` sends
+    headers and then blanks for ever, `drips_headers` never ends them, `floods` sends without end as fast as
+    it can: all end with the server. `cuts` closes the connection in the middle of the body.
     """
 
     status: int = 200
@@ -29,6 +31,10 @@ class Reply:
     latency_s: float = 0.0
     hangs: bool = False
     drips: bool = False
+    drips_headers: bool = False
+    floods: bool = False
+    cuts: bool = False
+    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +49,16 @@ class Call:
 
 @dataclass(slots=True)
 class ModelServer:
-    """The running server: `base_url` for `GRADIENT_BASE_URL`, `calls` so far, `reply` to the next ones."""
+    """The running server: `base_url` for `GRADIENT_BASE_URL`, `calls` so far, `reply` to the next ones.
+
+    `sent` counts the bytes of endless answers.
+    """
 
     base_url: str
     calls: list[Call] = field(default_factory=list)
     reply: Reply = field(default_factory=Reply)
     script: deque[Reply] = field(default_factory=deque)
+    sent: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
 
     def next_reply(self) -> Reply:
@@ -78,8 +88,8 @@ def open_model_server(port: int = 0) -> Iterator[ModelServer]:
             if reply.hangs:
                 server.closing.wait()
                 self.close_connection = True
-            elif reply.drips:
-                self._drip()
+            elif reply.drips or reply.drips_headers or reply.floods:
+                self._go_on(reply)
             else:
                 server.closing.wait(reply.latency_s)
                 self._answer(reply, user)
@@ -87,20 +97,27 @@ def open_model_server(port: int = 0) -> Iterator[ModelServer]:
         def _answer(self, reply: Reply, user: str) -> None:
             text = reply.content if reply.content is not None else good_answer(user, reply.changes)
             body = completion(text) if reply.status == 200 else b'{"error": {"message": "as you wished"}}'
+            body = body if reply.body is None else reply.body
             self.send_response_only(reply.status)  # a scripted Date must stay the only one
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body[: len(body) // 2] if reply.cuts else body)
+            self.close_connection = reply.cuts
 
-        def _drip(self) -> None:
+        def _go_on(self, reply: Reply) -> None:
             self.close_connection = True
-            self.send_response(200)
+            self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            while not server.closing.wait(DRIP_S):
-                self.wfile.write(b" ")
+            if reply.drips_headers:
+                self.flush_headers()
+            else:
+                self.end_headers()
+            pause_s, piece = (0, b" " * 65_536) if reply.floods else (DRIP_S, b"x")
+            while not server.closing.wait(pause_s):
+                self.wfile.write(piece)
+                server.sent += len(piece)
 
         def handle(self) -> None:
             try:

@@ -3,7 +3,6 @@
 It never retries by itself, and never logs prompts, answers or keys.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +15,7 @@ from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
 from signals.clients.llm import ModelRefused, ModelUnavailable
+from signals.clients.llm.bounded_call import BoundedCall
 from signals.domain.summary.prompt import Prompt
 from signals.settings import ModelSettings
 
@@ -40,6 +40,7 @@ class GradientModel:
         self._name = name
         self._client = client
         self._timeout_s = timeout_s
+        self._tls = httpx2.create_ssl_context()
 
     @property
     def name(self) -> str:
@@ -51,25 +52,22 @@ class GradientModel:
 
         Raises:
             ModelUnavailable: retry later (408, 409, 425, 429, 5xx, timeout, connection, not the protocol).
-            ModelRefused: never retry (any other 4xx).
+            ModelRefused: never retry (any other 4xx, redirects).
         """
-        try:
-            body = self._post(prompt)
-            choices = ChatCompletion.model_validate_json(body).choices
-        except (APITimeoutError, httpx2.TimeoutException) as error:
-            raise ModelUnavailable(f"no answer within {self._timeout_s:g} s") from error
-        except (APIConnectionError, httpx2.HTTPError) as error:
-            raise ModelUnavailable("the connection failed") from error
-        except APIStatusError as error:
-            raise _sorted(error) from error
-        except ValidationError as error:
-            raise ModelUnavailable("it answered 200 with something that is no chat completion") from error
+        with BoundedCall(deadline_s=self._timeout_s, tls=self._tls) as call:
+            try:
+                choices = ChatCompletion.model_validate_json(self._post(prompt, call)).choices
+            except APIStatusError as error:
+                raise _sorted(error) from error
+            except (APIConnectionError, httpx2.HTTPError, ValidationError) as error:
+                raise self._unavailable(error, call) from error
         return (choices[0].message.content or "") if choices else ""
 
-    def _post(self, prompt: Prompt) -> bytes:
-        deadline = time.monotonic() + self._timeout_s
+    def _post(self, prompt: Prompt, call: BoundedCall) -> bytes:
         body = bytearray()
-        with self._client.chat.completions.with_streaming_response.create(
+        with self._client.with_options(
+            http_client=call.client
+        ).chat.completions.with_streaming_response.create(
             model=self._name,
             messages=[
                 {"role": "system", "content": prompt.system},
@@ -78,14 +76,18 @@ class GradientModel:
             temperature=TEMPERATURE,
             max_tokens=MAX_ANSWER_TOKENS,
         ) as response:
-            # The transport's timeout is per read: a server that drips bytes would hold us for ever.
-            for chunk in response.iter_bytes():
+            for chunk in response.http_response.iter_raw():  # unpacked by nobody: a bomb stays small
                 body += chunk
                 if len(body) > MAX_RESPONSE_BYTES:
                     raise ModelUnavailable(f"its answer is larger than {MAX_RESPONSE_BYTES} bytes")
-                if time.monotonic() > deadline:
-                    raise ModelUnavailable(f"no whole answer within {self._timeout_s:g} s")
         return bytes(body)
+
+    def _unavailable(self, error: Exception, call: BoundedCall) -> ModelUnavailable:
+        if call.expired.is_set() or isinstance(error, (APITimeoutError, httpx2.TimeoutException)):
+            return ModelUnavailable(f"no whole answer within {self._timeout_s:g} s")
+        if isinstance(error, ValidationError):
+            return ModelUnavailable("it answered 200 with something that is no chat completion")
+        return ModelUnavailable("the connection failed")
 
 
 @contextmanager
@@ -104,14 +106,16 @@ def _sorted(error: APIStatusError) -> ModelUnavailable | ModelRefused:
     """Sort a status by duty. The body stays out of the text: servers quote keys and prompts in it."""
     status = error.status_code
     if status in RETRIED_STATUSES or status >= 500:
-        return ModelUnavailable(f"it answered {status}", _retry_after(error.response.headers))
-    variable, advice = ADVICE.get(
-        status, ("GRADIENT_MODEL", "the server does not accept the request for this model")
-    )
+        return ModelUnavailable(f"it answered {status}", retry_after_of(error.response.headers))
+    if 300 <= status < 400:
+        refusal = ("GRADIENT_BASE_URL", "redirects are not followed; set it to the address behind them")
+    else:
+        refusal = ("GRADIENT_MODEL", "the server does not accept the request for this model")
+    variable, advice = ADVICE.get(status, refusal)
     return ModelRefused(variable, f"the model's server answered {status}; {advice}")
 
 
-def _retry_after(headers: httpx2.Headers) -> timedelta | None:
+def retry_after_of(headers: httpx2.Headers) -> timedelta | None:
     """Read `Retry-After` in seconds or as a date, which is compared with the server's own `Date`.
 
     Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
@@ -121,5 +125,5 @@ def _retry_after(headers: httpx2.Headers) -> timedelta | None:
         return timedelta(seconds=min(int(value[:9]), 86_400))
     try:
         return max(timedelta(), parsedate_to_datetime(value) - parsedate_to_datetime(headers["date"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None  # absent or unreadable: our own backoff decides
