@@ -8,7 +8,8 @@ from typing import Final
 from fastapi import FastAPI
 from ray import serve
 
-from serve_apps.core_routes import CoreResources, router
+from serve_apps.core_requests import CoreResources
+from serve_apps.core_routes import router
 from serve_apps.last_used import last_used_written
 from serve_apps.openapi import describe_both_apis
 from serve_apps.problems import answer_with_problems

@@ -1,43 +1,33 @@
 """The routes of core-api: parse, authenticate, call, answer. What an answer means is decided in services."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response, Security
-from fastapi.security import HTTPBearer
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from serve_apps.bearer import api_key, require
 from serve_apps.bodies import read_body
-from serve_apps.parameters import check_documented
+from serve_apps.core_requests import (
+    BLANK,
+    Core,
+    Cursor,
+    Instant,
+    Limit,
+    ProjectId,
+    Reader,
+    check_project,
+)
 from serve_apps.problems import Problem
-from shared_types import Environment, Tenancy
-from signals.domain import cursors
-from signals.domain.api_keys import Scope
+from shared_types import Environment
 from signals.domain.search import MAX_FILTERS_TEXT, MAX_PAIRS, MAX_TEXT
-from signals.services.authenticating import Authenticating
-from signals.services.investigating import IncidentDetail, IncidentPage, Investigating, ListRequest, Outcome
-from signals.services.readiness import CheckingReadiness, Readiness
-from signals.services.searching import Searching, SearchPage, SearchRequest
+from signals.services.investigating import IncidentDetail, IncidentPage, ListRequest, Outcome
+from signals.services.readiness import Readiness
+from signals.services.searching import SearchPage, SearchRequest
 from signals.store.incident_views import Status
 
-MAX_PAGE: Final = 200
-MAX_INSTANT_TEXT: Final = 64
 MAX_PATCH_BYTES: Final = 4096
 
 router = APIRouter()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreResources:
-    """What the routes need; opened by whoever hosts the app."""
-
-    authenticating: Authenticating
-    investigating: Investigating
-    searching: Searching
-    readiness: CheckingReadiness
 
 
 class StatusChange(BaseModel):
@@ -61,58 +51,6 @@ class Welcome(BaseModel):
     documentation: str = "/docs"
     openapi: str = "/openapi.json"
     readiness: str = "/readyz"
-
-
-async def _resources(request: Request) -> CoreResources:
-    resources = request.app.state.resources
-    assert isinstance(resources, CoreResources)
-    return resources
-
-
-Core = Annotated[CoreResources, Depends(_resources)]
-
-
-async def _reader(
-    request: Request,
-    core: Core,
-    _: Annotated[object, Security(HTTPBearer(scheme_name="API key", auto_error=False))],
-) -> Tenancy:
-    key = api_key(request.headers)
-    verdict = core.authenticating.check_cached(key)
-    if verdict is None:
-        verdict = await run_in_threadpool(core.authenticating.check, key)
-    tenancy = require(verdict, Scope.READ).tenancy
-    check_documented(request)
-    return tenancy
-
-
-def _blank_as_absent(value: object) -> object:
-    return None if value == "" else value
-
-
-Reader = Annotated[Tenancy, Depends(_reader)]
-BLANK = BeforeValidator(_blank_as_absent)
-Instant = Annotated[
-    Annotated[str, Field(max_length=MAX_INSTANT_TEXT)] | None,
-    BLANK,
-    Query(description="RFC 3339 with its offset; write + as %2B"),
-]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[
-    Annotated[str, Field(max_length=cursors.MAX_LENGTH)] | None,
-    BLANK,
-    Query(description="next_cursor of the page before"),
-]
-ProjectId = Annotated[
-    Annotated[str, Field(max_length=64)] | None,
-    BLANK,
-    Query(description="the key's own project; others are refused"),
-]
-
-
-def _check_project(reader: Tenancy, project_id: str | None) -> None:
-    if project_id not in (None, reader.project_id):
-        raise Problem(403, "other_project", "This key reads its own project only; leave project_id out.")
 
 
 async def _incident_id(incident_id: str) -> UUID:
@@ -168,7 +106,7 @@ def list_incidents(
     cursor: Cursor = None,
 ) -> IncidentPage:
     """List the project's incidents, newest opening first; since and until select those active between."""
-    _check_project(reader, project_id)
+    check_project(reader, project_id)
     request = ListRequest(
         environment=env and env.value, status=status, since=since, until=until, limit=limit, cursor=cursor
     )
@@ -244,6 +182,6 @@ def search_events(
     cursor: Cursor = None,
 ) -> SearchPage:
     """Search the project's events, newest first; facets and histogram come with the first page."""
-    _check_project(reader, project_id)
+    check_project(reader, project_id)
     request = SearchRequest(text=q, filters=filters, since=since, until=until, limit=limit, cursor=cursor)
     return core.searching.search(reader, request)

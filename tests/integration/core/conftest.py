@@ -9,7 +9,7 @@ from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
 from serve_apps.core_api import build_core_api
-from serve_apps.core_routes import CoreResources
+from serve_apps.core_requests import CoreResources
 from shared_types import Envelope, Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
