@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import Depends, Query, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import Depends, Query, Request
 from pydantic import BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -45,7 +44,6 @@ Core = Annotated[CoreResources, Depends(_resources)]
 async def _reader(
     request: Request,
     core: Core,
-    _: Annotated[object, Security(HTTPBearer(scheme_name="API key", auto_error=False))],
 ) -> Tenancy:
     key = api_key(request.headers)
     verdict = core.authenticating.check_cached(key)

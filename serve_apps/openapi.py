@@ -66,6 +66,7 @@ INGEST_ERRORS: Final = {
     "400": "The body is malformed.",
     "401": "No API key, an unknown one, or a revoked one.",
     "403": "The key has another scope than ingest.",
+    "408": "The body did not arrive in time.",
     "413": "The body is too large: 1 MiB an event, 8 MiB or 1,000 events a batch.",
     "415": "Content-Type or Content-Encoding is not supported.",
     "422": "Nothing was acceptable; the body says why.",
@@ -79,7 +80,26 @@ READ_ERRORS: Final = {
     "503": "A server behind this API does not answer; see Retry-After.",
 }
 INCIDENT_ERRORS: Final = {"404": "The key's project has no such incident."}
-CHANGE_ERRORS: Final = {"409": "The incident cannot take this status."}
+CHANGE_ERRORS: Final = {
+    "408": "The body did not arrive in time.",
+    "409": "The incident cannot take this status.",
+    "413": "The body is too large.",
+    "415": "Content-Encoding is not supported.",
+}
+# Either header carries the key.
+SECURITY_SCHEMES: Final = {
+    "Bearer": {"type": "http", "scheme": "bearer"},
+    "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_EITHER: Final[list[dict[str, list[str]]]] = [{name: []} for name in SECURITY_SCHEMES]
+_WAIT: Final = {
+    "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 0}}
+}
+_ERROR_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "401": {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    "429": _WAIT,
+    "503": _WAIT,
+}
 
 
 def describe_both_apis(app: FastAPI) -> None:
@@ -101,6 +121,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             _add_read_errors(path, method, operation)
     document["paths"] |= _ingest_paths()
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     _, definitions = models_json_schema([(m, "validation") for m in _MODELS], ref_template=_SCHEMA)
     schemas = document["components"]["schemas"]
     schemas |= definitions["$defs"]
@@ -114,6 +135,7 @@ def _add_read_errors(path: str, method: str, operation: dict[str, Any]) -> None:
     responses.pop("422", None)  # the framework's own; we answer 400
     if not path.startswith("/v1/"):
         return
+    operation["security"] = _EITHER
     errors = READ_ERRORS
     if path.endswith("{incident_id}"):
         errors = errors | INCIDENT_ERRORS | (CHANGE_ERRORS if method == "patch" else {})
@@ -121,7 +143,10 @@ def _add_read_errors(path: str, method: str, operation: dict[str, Any]) -> None:
 
 
 def _problems(errors: dict[str, str]) -> dict[str, Any]:
-    return {status: _answer(text, "ProblemBody", MEDIA_TYPE) for status, text in errors.items()}
+    return {
+        status: _answer(text, "ProblemBody", MEDIA_TYPE) | {"headers": _ERROR_HEADERS.get(status, {})}
+        for status, text in errors.items()
+    }
 
 
 def _answer(description: str, model: str, media_type: str = "application/json") -> dict[str, Any]:
@@ -176,7 +201,7 @@ def _ingest_operation(summary: str, content: dict[str, Any], answers: dict[str, 
     return {
         "tags": ["ingest"],
         "summary": summary,
-        "security": [{"API key": []}],
+        "security": _EITHER,
         "parameters": [
             {
                 "name": "Idempotency-Key",

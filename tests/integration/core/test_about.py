@@ -128,7 +128,7 @@ def test_the_document_covers_every_route_of_both_apis(anonymous: TestClient) -> 
             assert ("401" in operation["responses"]) == wants_key
             assert bool(operation.get("security")) == wants_key
     assert set(document["paths"]["/v1/events/batch"]["post"]["responses"]) == {
-        *("202", "207", "400", "401", "403", "413", "415", "422", "429", "503")
+        *("202", "207", "400", "401", "403", "408", "413", "415", "422", "429", "503")
     }
 
 
