@@ -44,7 +44,13 @@ class Detector(Consumer):
 
     @contextmanager
     def _session(self, _: threading.Event) -> Iterator[_WithHousekeeping]:
-        with Detecting(self._kafka, self.pool, self._publisher, tick_s=self.runtime.tick_s) as detecting:
+        with Detecting(
+            self._kafka,
+            self.pool,
+            self._publisher,
+            tick_s=self.runtime.tick_s,
+            dlq_max_share=self.runtime.dlq_max_share,
+        ) as detecting:
             yield _WithHousekeeping(detecting, self)
 
 

@@ -19,7 +19,7 @@ class Indexer(Consumer):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "indexer", connections=2)
-        self._tick_s = RuntimeSettings.from_env().tick_s
+        self._runtime = RuntimeSettings.from_env()
         self._kafka = KafkaSettings.from_env()
         self._publisher = self.resources.enter_context(open_publisher(self._kafka))
         self._client = self.resources.enter_context(open_client(OpenSearchSettings.from_env()))
@@ -29,7 +29,13 @@ class Indexer(Consumer):
     def _session(self, stopping: threading.Event) -> Iterator[Indexing]:
         ensure_index(self._client)
         with Indexing(
-            self._kafka, self.pool, self._client, self._publisher, stopping=stopping, tick_s=self._tick_s
+            self._kafka,
+            self.pool,
+            self._client,
+            self._publisher,
+            stopping=stopping,
+            tick_s=self._runtime.tick_s,
+            dlq_max_share=self._runtime.dlq_max_share,
         ) as indexing:
             yield indexing
 

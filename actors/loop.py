@@ -18,7 +18,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
-from signals.errors import DependencyUnavailable, Fenced
+from signals.errors import DependencyUnavailable, Fenced, TooManyDeadLetters
 from signals.store import workers
 from signals.store.workers import Heartbeat, Kind, State
 
@@ -27,6 +27,7 @@ HEARTBEAT_S: Final = 3.0
 LAG_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 15.0  # guess: an outage's end is noticed this late
+DOUBT_S: Final = 2 * MAX_PAUSE_S  # after too many dead letters: the next session needs a while to meet them
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ class ConsumerLoop:
         self._progress = Progress()
         self._stopping = threading.Event()
         self._next_lag = 0.0
+        self._doubted_until = 0.0
         threading.Thread(target=self._run, name=f"{name}-loop", daemon=True).start()
         threading.Thread(target=self._beat, name=f"{name}-heartbeat", daemon=True).start()
 
@@ -101,6 +103,11 @@ class ConsumerLoop:
                 log.warning("backing off", worker=self._name, reason=str(error), pause_s=pause_s)
                 self._back_off(str(error), pause_s)
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            except TooManyDeadLetters as error:
+                reason = str(error)
+                log.error("stopped by too many dead letters", worker=self._name, reason=reason)  # noqa: TRY400  # told whole
+                self._doubted_until = time.monotonic() + DOUBT_S
+                self._back_off(reason, MAX_PAUSE_S)
             except BaseException:
                 log.exception("consumer crashed", worker=self._name)
                 os._exit(1)  # the thread is the actor: Ray starts it anew
@@ -109,7 +116,9 @@ class ConsumerLoop:
         handled = session.step(POLL_S)
         now = datetime.now(UTC)
         progress = self._progress
-        progress.state, progress.detail, progress.last_poll_at = "running", "", now
+        progress.last_poll_at = now
+        if time.monotonic() >= self._doubted_until:
+            progress.state, progress.detail = "running", ""
         if handled:
             progress.handled += handled
             progress.last_batch_at = now

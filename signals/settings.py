@@ -111,4 +111,11 @@ class RuntimeSettings(EnvironmentSettings):
     tick_s: float = Field(default=15, gt=0, description="signup-drop tick")
     resolve_every_s: float = Field(default=300, gt=0, description="specification: every 5 minutes")
     key_cache_s: float = Field(default=60, gt=0, description="how long a revoked key may still be accepted")
+    dlq_max_share: float = Field(
+        default=0.5, gt=0, le=1, description="of a partition's newest records; beyond it its consumer stops"
+    )
+    key_events_per_second: int = Field(
+        default=0, ge=0, description="of keys without one of their own; 0 is none"
+    )
+    key_events_per_day: int = Field(default=0, ge=0, description="likewise, per UTC day")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

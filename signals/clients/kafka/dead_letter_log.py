@@ -1,6 +1,6 @@
 """Reads `signals.dlq.v1` in pieces, from either end; commits nothing and joins no group."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -15,6 +15,9 @@ from signals.settings import KafkaSettings
 PIECE: Final = 200  # letters at once; at a MiB each still bounded
 ANSWER_S: Final = 10.0
 
+Ranges = Mapping[int, tuple[int, int]]
+"""Offsets by partition, end exclusive."""
+
 
 class DeadLetterLog:
     """The letters as they lie; not safe for use from several threads."""
@@ -22,8 +25,8 @@ class DeadLetterLog:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
 
-    def ranges(self) -> dict[int, tuple[int, int]]:
-        """Return (oldest offset, log end) of each partition: offsets, end exclusive.
+    def ranges(self) -> Ranges:
+        """Return where letters lie now.
 
         Raises:
             DependencyUnavailable: when the broker does not answer.
@@ -36,13 +39,13 @@ class DeadLetterLog:
         except KafkaException as error:
             raise DependencyUnavailable("Kafka", describe(error)) from error
 
-    def pieces(self, ends: dict[int, tuple[int, int]], *, newest_first: bool) -> Iterator[list[Record]]:
-        """Read what lies in `ends`, partition by partition, at most `PIECE` letters at once.
+    def pieces(self, within: Ranges, *, newest_first: bool) -> Iterator[list[Record]]:
+        """Read what lies there, partition by partition, at most `PIECE` letters at once.
 
         Raises:
             DependencyUnavailable: when the broker does not answer.
         """
-        for partition, (oldest, end) in ends.items():
+        for partition, (oldest, end) in within.items():
             starts = range(oldest, end, PIECE)
             for start in reversed(starts) if newest_first else starts:
                 piece = self.read(partition, start, min(start + PIECE, end))
@@ -57,21 +60,18 @@ class DeadLetterLog:
         found: list[Record] = []
         try:
             self._consumer.assign([TopicPartition(DLQ_TOPIC, partition, start)])
-            while self._position(partition, start) < end:
+            next_offset = start
+            while next_offset < end:
                 message = self._consumer.poll(ANSWER_S)
                 if message is None:
                     raise DependencyUnavailable("Kafka", f"{DLQ_TOPIC} was not read in {ANSWER_S:.0f} s")
                 record = record_of(message)
-                if record.offset >= end:
-                    break
-                found.append(record)
+                next_offset = record.offset + 1
+                if record.offset < end:
+                    found.append(record)
         except KafkaException as error:
             raise DependencyUnavailable("Kafka", describe(error)) from error
         return found
-
-    def _position(self, partition: int, start: int) -> int:
-        (position,) = self._consumer.position([TopicPartition(DLQ_TOPIC, partition)])
-        return position.offset if position.offset >= 0 else start
 
     def _range(self, partition: int) -> tuple[int, int]:
         found = self._consumer.get_watermark_offsets(

@@ -81,7 +81,7 @@ def opened(buried: Record) -> DeadLetter | None:
 
 
 def requeued(letter: DeadLetter, at: datetime) -> OutgoingRecord:
-    """Return the record as it was, addressed to the stage that gave it up."""
+    """Return the record as it was, addressed to the stage that gave it up, with `at` as its own time."""
     headers = [(name, value) for name, value in letter.record.headers or [] if name != REQUEUED_FOR]
     return OutgoingRecord(
         key=letter.record.key,
@@ -91,11 +91,9 @@ def requeued(letter: DeadLetter, at: datetime) -> OutgoingRecord:
     )
 
 
-def is_for_another(record: Record, stage: str) -> bool:
-    """Whether this record came back for another stage: `stage` has handled it already."""
-    return record.headers is not None and any(
-        name == REQUEUED_FOR and _text(value) != stage for name, value in record.headers
-    )
+def requeued_for(record: Record) -> str | None:
+    """Return the stage that a record came back for, None when it did not: every stage handles it then."""
+    return next((_text(value) for name, value in record.headers or () if name == REQUEUED_FOR), None)
 
 
 def _outgoing(letter: DeadLetter) -> OutgoingRecord:

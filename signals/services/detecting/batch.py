@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from shared_types import Envelope, InvalidEvent, parse_envelope
 from signals.clients.kafka.consumer import Record
-from signals.clients.kafka.dead_letters import DeadLetter, not_an_event
+from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.buckets import Series, minute_of, series_of
 from signals.domain.ledger import Account, Outcome, Stage, place
 from signals.domain.tally import Tally
@@ -39,6 +39,8 @@ class Batch:
                 self._remember(partition, record)
                 continue
             self._next_offsets[record.partition] = record.offset + 1
+            if requeued_for(record) not in (None, STAGE):
+                continue  # handled here before the other stage gave it up
             try:
                 event = parse_envelope(record.value)
             except InvalidEvent as error:
@@ -51,7 +53,9 @@ class Batch:
             )
 
     def _enter(self, record: Record, event: Envelope | None, outcome: Outcome) -> None:
-        project_id, minute = place(event, record.key, record.timestamp_ms)
+        project_id, minute = place(
+            event, record.key, record.timestamp_ms, requeued=requeued_for(record) is not None
+        )
         self.entries[Account(project_id, minute, STAGE, outcome, record.partition)] += 1
 
     def _count(
@@ -73,6 +77,8 @@ class Batch:
     @staticmethod
     def _remember(partition: OwnedPartition, record: Record) -> None:
         """Refill the window of recent ids from a record that was counted before."""
+        if requeued_for(record) not in (None, STAGE):
+            return
         try:
             event = parse_envelope(record.value)
         except InvalidEvent:

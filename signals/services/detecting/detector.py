@@ -10,12 +10,13 @@ import orjson
 import structlog
 from psycopg_pool import ConnectionPool
 
-from signals.clients.kafka import JOBS_TOPIC, RAW_TOPIC
+from signals.clients.kafka import ENGINE_GROUP, JOBS_TOPIC, RAW_TOPIC
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer
-from signals.clients.kafka.dead_letters import bury
+from signals.clients.kafka.dead_letters import bury, offsets_by_partition
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.domain.buckets import minute_of, ranges
+from signals.domain.dead_letter_limits import MAX_SHARE, DeadLetterLimits
 from signals.domain.rules import HISTORY_MINUTES
 from signals.domain.watermark import Barrier, Barriers
 from signals.services.detecting.batch import Batch
@@ -23,10 +24,10 @@ from signals.services.detecting.drops import judge_drops
 from signals.services.detecting.incident_writes import write
 from signals.services.detecting.partitions import OwnedPartition, drop, take_over
 from signals.settings import KafkaSettings
-from signals.store import buckets, ledger, offsets, signup_series
+from signals.store import buckets, dead_letter_windows, ledger, offsets, signup_series
 from signals.store.offsets import OffsetMove
 
-GROUP: Final = "signals-incident-engine"
+GROUP: Final = ENGINE_GROUP
 MAX_BATCH: Final = 5_000  # guess: large enough to amortize a transaction, small enough for its latency
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,13 @@ class Detecting:
     """
 
     def __init__(
-        self, kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Publisher, *, tick_s: float
+        self,
+        kafka: KafkaSettings,
+        pool: ConnectionPool[Connection],
+        publisher: Publisher,
+        *,
+        tick_s: float,
+        dlq_max_share: float = MAX_SHARE,
     ) -> None:
         self._pool = pool
         self._publisher = publisher
@@ -48,6 +55,7 @@ class Detecting:
         self._next_tick = 0.0
         self._owned: dict[int, OwnedPartition] = {}
         self._barriers = Barriers()
+        self._limits = DeadLetterLimits(dlq_max_share)
         self._partition_count = 0
         ownership = Ownership(gained=self._gained, lost=self._lost)
         self._consumer = PartitionConsumer(kafka, group=GROUP, topic=RAW_TOPIC, ownership=ownership)
@@ -79,6 +87,7 @@ class Detecting:
         Raises:
             Fenced: when somebody else counted meanwhile; nothing of this batch was kept.
             DependencyUnavailable: when the batch may or may not have been kept.
+            TooManyDeadLetters: when most of a partition's newest records are broken; nothing was kept.
         """
         records = self._consumer.poll(MAX_BATCH, timeout_s)
         batch = Batch(self._owned)
@@ -93,11 +102,14 @@ class Detecting:
         return len(records)
 
     def _count(self, batch: Batch, moves: Sequence[OffsetMove]) -> None:
+        windows = self._limits.admit(offsets_by_partition(batch.dead_letters))
         bury(self._publisher, batch.dead_letters)
         with transaction(self._pool) as connection:
             offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=moves)
+            dead_letter_windows.keep(connection, group=GROUP, topic=RAW_TOPIC, windows=windows)
             ledger.add(connection, batch.entries)
             job_ids = self._count_and_judge(connection, batch)
+        self._limits.remember(windows)
         next_offsets = batch.settle()
         self._consumer.commit(next_offsets)
         self._notify(job_ids)
@@ -158,6 +170,10 @@ class Detecting:
     def _gained(self, partitions: Collection[int]) -> Mapping[int, int]:
         with transaction(self._pool) as connection:
             stored = offsets.load(connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions)
+            windows = dead_letter_windows.load(
+                connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions
+            )
+        self._limits.remember(windows)
         owned, starts = take_over(self._consumer, stored)
         if gaps := [
             OffsetMove(

@@ -6,7 +6,7 @@ from typing import Final
 
 from shared_types import Envelope, InvalidEvent, parse_envelope
 from signals.clients.kafka.consumer import Record
-from signals.clients.kafka.dead_letters import DeadLetter, not_an_event
+from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.ledger import Account, Outcome, Stage, place
 from signals.services.indexing.documents import Document
 from signals.store.offsets import OffsetMove
@@ -30,6 +30,8 @@ class Batch:
             if record.partition not in self._expected:
                 continue
             self.next_offsets[record.partition] = record.offset + 1
+            if requeued_for(record) not in (None, STAGE):
+                continue  # handled here before the other stage gave it up
             try:
                 event = parse_envelope(record.value)
             except InvalidEvent as error:
@@ -58,5 +60,7 @@ class Batch:
         ]
 
     def _enter(self, record: Record, event: Envelope | None, outcome: Outcome) -> None:
-        project_id, minute = place(event, record.key, record.timestamp_ms)
+        project_id, minute = place(
+            event, record.key, record.timestamp_ms, requeued=requeued_for(record) is not None
+        )
         self.entries[Account(project_id, minute, STAGE, outcome, record.partition)] += 1

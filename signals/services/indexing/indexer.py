@@ -9,22 +9,23 @@ from typing import Final, Self
 import structlog
 from psycopg_pool import ConnectionPool
 
-from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka import INDEXER_GROUP, RAW_TOPIC
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer
-from signals.clients.kafka.dead_letters import bury
+from signals.clients.kafka.dead_letters import bury, offsets_by_partition
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import Verdict, bulk_create, origins
 from signals.clients.postgres import Connection, transaction
+from signals.domain.dead_letter_limits import MAX_SHARE, DeadLetterLimits
 from signals.domain.watermark import Barriers
 from signals.errors import DependencyUnavailable
 from signals.services.indexing.batch import Batch
 from signals.services.indexing.documents import Document, bulks, origin_of
 from signals.settings import KafkaSettings
-from signals.store import ledger, offsets
+from signals.store import dead_letter_windows, ledger, offsets
 from signals.store.offsets import OffsetMove
 
-GROUP: Final = "signals-indexer"
+GROUP: Final = INDEXER_GROUP
 MAX_BATCH: Final = 2_000
 RETRIES: Final = 6  # of overloaded documents, 0.5 s to 8 s apart; then the session starts over
 FIRST_PAUSE_S: Final = 0.5
@@ -49,6 +50,7 @@ class Indexing:
         *,
         stopping: threading.Event,
         tick_s: float,
+        dlq_max_share: float = MAX_SHARE,
     ) -> None:
         self._pool = pool
         self._client = client
@@ -58,6 +60,7 @@ class Indexing:
         self._next_tick = 0.0
         self._next_offsets: dict[int, int] = {}
         self._barriers = Barriers()
+        self._limits = DeadLetterLimits(dlq_max_share)
         self._partition_count = 0
         ownership = Ownership(gained=self._gained, lost=self._lost)
         self._consumer = PartitionConsumer(kafka, group=GROUP, topic=RAW_TOPIC, ownership=ownership)
@@ -89,6 +92,7 @@ class Indexing:
         Raises:
             Fenced: when somebody else moved the offsets meanwhile; what is in the index stays right.
             DependencyUnavailable: when it could not be settled; the next session reads it again.
+            TooManyDeadLetters: when most of a partition's newest records are refused; none was buried.
         """
         records = self._consumer.poll(MAX_BATCH, timeout_s)
         batch = Batch(self._next_offsets)
@@ -148,10 +152,13 @@ class Indexing:
             batch.settle(document, "indexed" if is_own else "duplicate")
 
     def _settle(self, batch: Batch, moves: Sequence[OffsetMove]) -> None:
+        windows = self._limits.admit(offsets_by_partition(batch.dead_letters))
         bury(self._publisher, batch.dead_letters)
         with transaction(self._pool) as connection:
             offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=moves)
+            dead_letter_windows.keep(connection, group=GROUP, topic=RAW_TOPIC, windows=windows)
             ledger.add(connection, batch.entries)
+        self._limits.remember(windows)
         self._next_offsets |= batch.next_offsets
         self._consumer.commit(batch.next_offsets)
         if batch.dead_letters:
@@ -170,6 +177,10 @@ class Indexing:
     def _gained(self, partitions: Collection[int]) -> Mapping[int, int]:
         with transaction(self._pool) as connection:
             stored = offsets.load(connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions)
+            windows = dead_letter_windows.load(
+                connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions
+            )
+        self._limits.remember(windows)
         starts = {
             number: self._consumer.resume(number, offset.next_offset) for number, offset in stored.items()
         }
