@@ -5,10 +5,11 @@ everything appended in that minute has been read the difference is in flight; af
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from shared_types import Envelope
 from signals.domain.buckets import BUCKET_S, instant_of, minute_of
@@ -67,9 +68,14 @@ def minute_of_timestamp(timestamp_ms: int) -> int:
     return timestamp_ms // (BUCKET_S * 1000) if 0 <= timestamp_ms < _MAX_MS else 0
 
 
+def settled_before(complete_until: datetime | None) -> datetime | None:
+    """Return the minute before which a stage has read everything that was received, None while unknown."""
+    return complete_until and instant_of(minute_of(complete_until - GRACE))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageLine:
-    """What one stage did with the events of one project and minute.
+    """What one stage did with the events of a project and minute, or of several.
 
     `expected` counts what was accepted and requeued for it, `outcomes` what it handled. Of the
     difference, `in_flight` waits to be read, `missing` is lost, and `unconfirmed` was handled without
@@ -77,28 +83,36 @@ class StageLine:
     """
 
     stage: ReadingStage
-    expected: int
+    expected: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
-    settled: bool
-    in_flight: int
-    missing: int
-    unconfirmed: int
+    in_flight: int = 0
+    missing: int = 0
+    unconfirmed: int = 0
+
+    def plus(self, other: Self) -> Self:
+        """Add another minute's line of the same stage."""
+        outcomes = Counter(self.outcomes)
+        outcomes.update(other.outcomes)
+        return replace(
+            self,
+            expected=self.expected + other.expected,
+            outcomes=dict(outcomes),
+            in_flight=self.in_flight + other.in_flight,
+            missing=self.missing + other.missing,
+            unconfirmed=self.unconfirmed + other.unconfirmed,
+        )
 
 
-def line_of(stage: ReadingStage, expected: int, outcomes: Mapping[str, int], *, settled: bool) -> StageLine:
-    """Balance one stage for one project and minute."""
+def line_of(stage: ReadingStage, events: Mapping[tuple[str, str], int], *, is_settled: bool) -> StageLine:
+    """Balance one stage for one project and minute, from its events by (stage, outcome)."""
+    outcomes = {outcome: count for (by, outcome), count in events.items() if by == stage}
+    expected = events.get((INGEST, "accepted"), 0) + outcomes.pop("requeued", 0)
     difference = expected - sum(outcomes.values())
     return StageLine(
         stage=stage,
         expected=expected,
         outcomes=outcomes,
-        settled=settled,
-        in_flight=0 if settled else max(0, difference),
-        missing=max(0, difference) if settled else 0,
-        unconfirmed=max(0, -difference) if settled else 0,
+        in_flight=0 if is_settled else max(0, difference),
+        missing=max(0, difference) if is_settled else 0,
+        unconfirmed=max(0, -difference) if is_settled else 0,
     )
-
-
-def is_settled(minute: int, complete_until: datetime | None) -> bool:
-    """Say whether a stage has read everything that was received in `minute`."""
-    return complete_until is not None and instant_of(minute + 1) + GRACE <= complete_until

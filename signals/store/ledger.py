@@ -1,12 +1,15 @@
 """The loss ledger's rows: added to by every stage, read by the audit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import LiteralString
 
 import orjson
+from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
-from signals.domain.ledger import Account
+from signals.domain.ledger import Account, ReadingStage
 
 # Rows arrive sorted by the whole conflict key: concurrent writers then lock in one order.
 ADD: LiteralString = """
@@ -35,3 +38,95 @@ def add(connection: Connection, entries: Mapping[Account, int]) -> None:
         for account in sorted(entries)
     ]
     connection.execute(ADD, {"rows": orjson.dumps(rows).decode()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinuteEvents:
+    """How many events of a project and minute had an outcome at a stage, over all partitions."""
+
+    project_id: str
+    minute_at: datetime
+    stage: str
+    outcome: str
+    events: int
+
+
+OF_PROJECT: LiteralString = """
+SELECT project_id, minute_at, stage, outcome, sum(events)::bigint AS events
+FROM pipeline.ledger
+WHERE project_id = %(project_id)s AND minute_at >= %(since)s AND minute_at < %(until)s
+GROUP BY project_id, minute_at, stage, outcome
+ORDER BY minute_at, stage, outcome
+"""
+OF_ALL: LiteralString = """
+SELECT project_id, minute_at, stage, outcome, sum(events)::bigint AS events
+FROM pipeline.ledger
+WHERE minute_at >= %(since)s AND minute_at < %(until)s
+GROUP BY project_id, minute_at, stage, outcome
+ORDER BY minute_at, project_id, stage, outcome
+"""
+
+
+def read(
+    connection: Connection, *, project_id: str | None, since: datetime, until: datetime
+) -> Sequence[MinuteEvents]:
+    """Return what is entered from `since` up to, not including, `until`; None reads every project."""
+    parameters = {"project_id": project_id, "since": since, "until": until}
+    query = OF_ALL if project_id is None else OF_PROJECT
+    with connection.cursor(row_factory=class_row(MinuteEvents)) as cursor:
+        return cursor.execute(query, parameters).fetchall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """How many events of how many projects and minutes a stage should have handled, and did not."""
+
+    stage: ReadingStage
+    events: int
+    minutes: int
+
+
+MISSING: LiteralString = """
+SELECT stage, sum(expected - handled)::bigint AS events, count(*) AS minutes
+FROM (
+    SELECT s.stage,
+           sum(l.events) FILTER (WHERE l.outcome IN ('accepted', 'requeued')) AS expected,
+           coalesce(sum(l.events) FILTER (WHERE l.outcome NOT IN ('accepted', 'requeued')), 0) AS handled
+    FROM pipeline.ledger l
+    JOIN json_to_recordset(%(settled)s::json) AS s(stage text, before timestamptz)
+      ON l.minute_at < s.before AND l.stage IN ('ingest-api', s.stage)
+    WHERE l.minute_at >= %(since)s AND l.minute_at < %(until)s
+    GROUP BY l.project_id, l.minute_at, s.stage
+) AS balance
+WHERE expected > handled
+GROUP BY stage
+ORDER BY stage
+"""
+
+
+def missing(
+    connection: Connection, *, since: datetime, settled_before: Mapping[ReadingStage, datetime]
+) -> Sequence[Missing]:
+    """Return what each stage lost in the minutes from `since` on that it has settled; empty when nothing."""
+    settled = [{"stage": stage, "before": before} for stage, before in sorted(settled_before.items())]
+    parameters = {
+        "since": since,
+        "until": max(settled_before.values()),
+        "settled": orjson.dumps(settled).decode(),
+    }
+    with connection.cursor(row_factory=class_row(Missing)) as cursor:
+        return cursor.execute(MISSING, parameters).fetchall()
+
+
+# SKIP LOCKED: a row that somebody still writes to is left to the next round.
+TRIM: LiteralString = """
+DELETE FROM pipeline.ledger WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM pipeline.ledger WHERE minute_at < now() - make_interval(days => %(days)s)
+    ORDER BY minute_at LIMIT %(rows)s FOR UPDATE SKIP LOCKED
+))
+"""
+
+
+def trim(connection: Connection, *, days: int, rows: int) -> int:
+    """Delete at most `rows` rows older than `days`, oldest first; return how many."""
+    return connection.execute(TRIM, {"days": days, "rows": rows}).rowcount

@@ -5,3 +5,6 @@ from typing import Final
 RAW_TOPIC: Final = "signals.raw.v1"
 JOBS_TOPIC: Final = "signals.ai.jobs.v1"
 DLQ_TOPIC: Final = "signals.dlq.v1"
+
+ENGINE_GROUP: Final = "signals-incident-engine"
+INDEXER_GROUP: Final = "signals-indexer"
