@@ -9,6 +9,7 @@ from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.buckets import Series, minute_of, series_of
 from signals.domain.ledger import Account, Outcome, Stage, place
+from signals.domain.recent_ids import recent_key
 from signals.domain.tally import Tally
 from signals.services.detecting.partitions import OwnedPartition
 from signals.store.offsets import OffsetMove
@@ -48,9 +49,7 @@ class Batch:
                 self._enter(record, None, "dead_lettered")
                 continue
             series = series_of(event)
-            self._enter(
-                record, event, self._count(partition, record, event, series) if series else "uncounted"
-            )
+            self._enter(record, event, self._count(record, event, series) if series else "uncounted")
 
     def _enter(self, record: Record, event: Envelope | None, outcome: Outcome) -> None:
         project_id, minute = place(
@@ -58,21 +57,24 @@ class Batch:
         )
         self.entries[Account(project_id, minute, STAGE, outcome, record.partition)] += 1
 
-    def _count(
-        self, partition: OwnedPartition, record: Record, event: Envelope, series: Series
-    ) -> Literal["counted", "duplicate"]:
-        event_id = event.event_id.bytes
-        new_ids = self._new_ids[record.partition]
-        if event_id in partition.recent or event_id in new_ids:
+    def _count(self, record: Record, event: Envelope, series: Series) -> Literal["counted", "duplicate"]:
+        key = recent_key(event.project_id, event.event_id)
+        if self._is_known(key):
             self.duplicates += 1
             return "duplicate"
-        new_ids[event_id] = (record.offset, record.timestamp_ms)
+        self._new_ids[record.partition][key] = (record.offset, record.timestamp_ms)
         self.tally.add(series, event)
         if series.metric_name == "signup_count":
             minute = minute_of(event.occurred_at)
             newest = max(minute, self.newest_signups.get(series, (0, minute))[1])
             self.newest_signups[series] = (record.partition, newest)
         return "counted"
+
+    def _is_known(self, key: bytes) -> bool:
+        """Look into the windows of all partitions owned: a key moves when the topic gets more of them."""
+        return any(key in partition.recent for partition in self._owned.values()) or any(
+            key in new_ids for new_ids in self._new_ids.values()
+        )
 
     @staticmethod
     def _remember(partition: OwnedPartition, record: Record) -> None:
@@ -84,7 +86,8 @@ class Batch:
         except InvalidEvent:
             return  # it was dead-lettered when it was read the first time
         if series_of(event) is not None:
-            partition.recent.add(event.event_id.bytes, record.offset, record.timestamp_ms)
+            key = recent_key(event.project_id, event.event_id)
+            partition.recent.add(key, record.offset, record.timestamp_ms)
 
     def moves(self) -> list[OffsetMove]:
         """Return the compare-and-set of each partition that brought new records."""
@@ -101,6 +104,6 @@ class Batch:
         """Carry a committed batch over to the partitions' state; return the offsets to read next."""
         for number, next_offset in self._next_offsets.items():
             self._owned[number].next_offset = next_offset
-            for event_id, (offset, timestamp_ms) in self._new_ids[number].items():
-                self._owned[number].recent.add(event_id, offset, timestamp_ms)
+            for key, (offset, timestamp_ms) in self._new_ids[number].items():
+                self._owned[number].recent.add(key, offset, timestamp_ms)
         return self._next_offsets
