@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
-import orjson
 from fastapi import FastAPI
 from ray import serve
 from starlette.requests import Request
@@ -14,28 +13,41 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from actors.loopback import listen_on_loopback_only
 from serve_apps.bearer import api_key, require
 from serve_apps.bodies import read_body
+from serve_apps.flushing import flushed
+from serve_apps.ingest_answers import batch_answer, limit_exceeded, single_answer
 from serve_apps.last_used import last_used_written
-from serve_apps.problems import Problem, answer_with_problems, unavailable
-from shared_types import InvalidEvent, Tenancy
+from serve_apps.problems import Problem, answer_with_problems
+from shared_types import InvalidEvent
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
-from signals.domain import api_keys
+from signals.domain.api_keys import Scope as KeyScope
+from signals.domain.limits import Exceeded, KeyLimits
+from signals.errors import DependencyUnavailable
 from signals.logs import configure_logs
-from signals.services.authenticating import Authenticating
+from signals.services.accounting import Accounting
+from signals.services.authenticating import Authenticating, Granted
 from signals.services.ingesting import (
     EventResult,
     Ingesting,
+    Submission,
     decode_event,
     decode_events,
     prepare,
 )
+from signals.services.limiting import PATIENCE_S, Limiting
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
 MAX_EVENT_BYTES: Final = 1024 * 1024  # design: data path, "Ingest"
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 256
+ANSWER_WITHIN_S: Final = 0.8  # of publishing: a second (specification) less what comes before
+ASKED_AGAIN_S: Final = 0.1
+COUNTS_EVERY_S: Final = 1.0  # what a killed replica has not reported
+MAX_LEASES: Final = 50  # guess: so often a request may lose the race for leased events
+CONNECTIONS: Final = 3  # look-ups of keys, leases, counts
 
 JSON: Final = frozenset({"application/json", ""})
 JSON_LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -48,32 +60,37 @@ class IngestResources:
     """What the handlers need; opened by whoever hosts the app."""
 
     authenticating: Authenticating
+    limiting: Limiting
     ingesting: Ingesting
+    accounting: Accounting
 
 
 def build_ingest_api(resources: IngestResources) -> FastAPI:
     """Build the application; plain routes, because this is the hot path. Its document is in /openapi.json."""
 
     async def single(request: Request) -> Response:
-        tenancy = await _tenancy(request, resources.authenticating)
+        granted = await _granted(request, resources)
         _content_type(request, JSON)
         event = _decoded(decode_event, await read_body(request, MAX_EVENT_BYTES))
-        results = await _publish(resources.ingesting, [event], tenancy, request)
-        return _single_answer(results[0])
+        return single_answer((await _take([event], granted, request, resources))[0])
 
     async def batch(request: Request) -> Response:
-        tenancy = await _tenancy(request, resources.authenticating)
+        granted = await _granted(request, resources)
         lines = _content_type(request, JSON | JSON_LINES) in JSON_LINES
         body = await read_body(request, MAX_BATCH_BYTES)
         events = _decoded(lambda data: decode_events(data, lines=lines), body)
-        return _batch_answer(await _publish(resources.ingesting, events, tenancy, request))
+        return batch_answer(await _take(events, granted, request, resources))
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with last_used_written(resources.authenticating):
+        async with (
+            last_used_written(resources.authenticating),
+            flushed(resources.limiting.flush, every_s=COUNTS_EVERY_S, what="unused quota"),
+            flushed(resources.accounting.flush, every_s=COUNTS_EVERY_S, what="accepted counts"),
+        ):
             yield
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
@@ -98,12 +115,16 @@ class FullPaths:
         await self._app({**scope, "root_path": ""}, receive, send)
 
 
-async def _tenancy(request: Request, authenticating: Authenticating) -> Tenancy:
+async def _granted(request: Request, resources: IngestResources) -> Granted:
+    """Return whose key it is, unless it is refused or whatever it sends exceeds its rate."""
     key = api_key(request.headers)
-    verdict = authenticating.check_cached(key)
+    verdict = resources.authenticating.check_cached(key)
     if verdict is None:
-        verdict = await asyncio.to_thread(authenticating.check, key)
-    return require(verdict, api_keys.Scope.INGEST).tenancy
+        verdict = await asyncio.to_thread(resources.authenticating.check, key)
+    granted = require(verdict, KeyScope.INGEST)
+    if exceeded := resources.limiting.closed(granted.key_id, granted.limits):
+        raise limit_exceeded(exceeded)
+    return granted
 
 
 def _content_type(request: Request, allowed: frozenset[str]) -> str:
@@ -122,67 +143,64 @@ def _decoded(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
         raise Problem(status, error.code, error.message, members={"field": error.field}) from error
 
 
-async def _publish(
-    ingesting: Ingesting, events: list[object], tenancy: Tenancy, request: Request
+async def _take(
+    events: list[object], granted: Granted, request: Request, resources: IngestResources
 ) -> list[EventResult]:
+    """Bring what is acceptable into Kafka, all or nothing where a limit is concerned."""
     # A blank key would give every request the same ids, and lose all but the first.
     idempotency_key = request.headers.get("idempotency-key", "").strip() or None
     if idempotency_key is not None and len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
         raise Problem(
             400, "idempotency_key_too_long", f"Idempotency-Key: at most {MAX_IDEMPOTENCY_KEY} characters."
         )
-    submission = prepare(events, tenancy, idempotency_key)
+    submission = prepare(events, granted.tenancy, idempotency_key)
     if not submission.records:
         return submission.results
+    await _keep_limits(resources.limiting, granted, len(submission.records))
+    results = await _publish(resources.ingesting, submission)
+    failed = sum(result.status == "unavailable" for result in results)
+    resources.limiting.give_back(granted.key_id, granted.limits, failed)
+    return results
+
+
+async def _keep_limits(limiting: Limiting, granted: Granted, count: int) -> None:
+    for _ in range(MAX_LEASES):
+        taken = limiting.take(granted.key_id, granted.limits, count)
+        if taken is None:
+            return
+        if isinstance(taken, Exceeded):
+            raise limit_exceeded(taken)
+        leased = asyncio.wrap_future(taken)
+        await asyncio.wait({leased}, timeout=PATIENCE_S)
+        if leased.done():
+            leased.result()  # raises what nobody expected
+    raise DependencyUnavailable("PostgreSQL", "too many requests of this key wait for its limits")
+
+
+async def _publish(ingesting: Ingesting, submission: Submission) -> list[EventResult]:
+    """Publish and wait for Kafka as long as it is worth it."""
     loop = asyncio.get_running_loop()
     settled: asyncio.Future[list[EventResult]] = loop.create_future()
 
     def done(results: list[EventResult]) -> None:
-        loop.call_soon_threadsafe(_set_unless_cancelled, settled, results)
+        if not settled.done():  # else nobody waits any more, and the loop may be closed
+            loop.call_soon_threadsafe(_set_unless_cancelled, settled, results)
 
     ingesting.publish(submission, done)
-    return await settled
+    try:
+        await asyncio.wait({settled}, timeout=ANSWER_WITHIN_S)
+        while not settled.done():
+            if ingesting.is_kafka_silent():
+                return ingesting.unacknowledged(submission)
+            await asyncio.wait({settled}, timeout=ASKED_AGAIN_S)
+        return settled.result()
+    finally:
+        settled.cancel()
 
 
 def _set_unless_cancelled(future: asyncio.Future[list[EventResult]], results: list[EventResult]) -> None:
-    if not future.done():  # the client may have hung up
+    if not future.done():
         future.set_result(results)
-
-
-def _single_answer(result: EventResult) -> Response:
-    if result.status == "accepted":
-        return _json(202, {"event_id": result.event_id, "status": "accepted"})
-    if result.status == "unavailable":
-        raise unavailable(result.message or "")
-    raise Problem(422, result.code or "invalid_event", result.message or "", members={"field": result.field})
-
-
-def _batch_answer(results: list[EventResult]) -> Response:
-    accepted = sum(result.status == "accepted" for result in results)
-    body = {
-        "accepted": accepted,
-        "rejected": len(results) - accepted,
-        "results": [_shown(r) for r in results],
-    }
-    if any(result.status == "unavailable" for result in results):
-        problem = unavailable("Kafka did not acknowledge all events; send the batch again with the same ids.")
-        raise Problem(problem.status, problem.code, problem.detail, headers=problem.headers, members=body)
-    if not accepted:
-        raise Problem(
-            422, "nothing_accepted", "No event of this batch is acceptable; see results.", members=body
-        )
-    return _json(202 if accepted == len(results) else 207, body)
-
-
-def _shown(result: EventResult) -> dict[str, Any]:
-    shown = {name: value for name, value in asdict(result).items() if value is not None}
-    if result.event_id:
-        shown["event_id"] = str(result.event_id)
-    return shown
-
-
-def _json(status: int, body: object) -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
 
 
 @serve.deployment(
@@ -199,16 +217,27 @@ class IngestApi:
     def __init__(self) -> None:
         self._resources = ExitStack()
         configure_logs()
+        listen_on_loopback_only()
         runtime = RuntimeSettings.from_env()
-        pool = self._resources.enter_context(open_pool(PostgresSettings.from_env(), size=2))
+        pool = self._resources.enter_context(open_pool(PostgresSettings.from_env(), size=CONNECTIONS))
         publisher = self._resources.enter_context(open_publisher(KafkaSettings.from_env()))
-        self._authenticating = Authenticating(pool, cache_s=runtime.key_cache_s)
-        self._ingesting = Ingesting(publisher)
+        accounting = Accounting(pool)
+        limits = KeyLimits(
+            events_per_second=runtime.key_events_per_second, events_per_day=runtime.key_events_per_day
+        )
+        self._served = IngestResources(
+            authenticating=Authenticating(pool, cache_s=runtime.key_cache_s, default_limits=limits),
+            limiting=self._resources.enter_context(Limiting(pool)),
+            ingesting=Ingesting(publisher, accounting.accepted),
+            accounting=accounting,
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it
-        return build_ingest_api(
-            IngestResources(authenticating=self._authenticating, ingesting=self._ingesting)
-        )
+        return build_ingest_api(self._served)
+
+    def check_health(self) -> None:
+        """Let Serve replace a replica whose producer has given up for good."""
+        self._served.ingesting.check()
 
     def __del__(self) -> None:
         self._resources.close()

@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
 from signals.domain.api_keys import Scope, key_hash, scope_of
+from signals.domain.limits import NO_LIMITS, KeyLimits
 from signals.errors import DependencyUnavailable
 from signals.store import api_keys
 
@@ -35,6 +36,7 @@ class Granted:
     key_id: UUID
     tenancy: Tenancy
     scope: Scope
+    limits: KeyLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,13 @@ class Authenticating:
         pool: ConnectionPool[Connection],
         cache_s: float = 60.0,
         *,
+        default_limits: KeyLimits = NO_LIMITS,
         max_verdicts: int = MAX_VERDICTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._cache_s = cache_s
+        self._default_limits = default_limits
         self._clock = clock
         self._lock = threading.Lock()
         # Apart, so that a flood of wrong keys cannot push the right ones out.
@@ -159,7 +163,7 @@ class Authenticating:
     def _look_up(self, key: str, digest: str) -> Verdict:
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             owner = api_keys.find(connection, digest)
-        verdict = _verdict(key, owner)
+        verdict = _verdict(key, owner, self._default_limits)
         now = self._clock()
         with self._lock:
             if isinstance(verdict, Granted):
@@ -189,10 +193,15 @@ class Authenticating:
         return verdict
 
 
-def _verdict(key: str, owner: api_keys.KeyOwner | None) -> Verdict:
+def _verdict(key: str, owner: api_keys.KeyOwner | None, default: KeyLimits) -> Verdict:
     scope = scope_of(key)
     if owner is None or scope is None:
         return Refused("unknown")
     if owner.revoked:
         return Refused("revoked")
-    return Granted(key_id=owner.key_id, tenancy=Tenancy(owner.org_id, owner.project_id), scope=scope)
+    return Granted(
+        key_id=owner.key_id,
+        tenancy=Tenancy(owner.org_id, owner.project_id),
+        scope=scope,
+        limits=default.overridden(owner.events_per_second, owner.events_per_day),
+    )

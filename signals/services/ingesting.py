@@ -15,6 +15,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 
 MAX_BATCH_EVENTS: Final = 1_000  # design: data path, "Ingest"
+SILENT_S: Final = 0.4  # guess: a broker that is only slow acknowledges something within it
 LINE: Final = re.compile(rb"\S[^\r\n]*")  # blank lines are none
 
 Status = Literal["accepted", "rejected", "unavailable"]
@@ -43,6 +44,8 @@ class Malformed:
 class Submission:
     """The canonical events of one request, ready for Kafka, and the verdicts on the others."""
 
+    project_id: str
+    received_at: datetime
     results: list[EventResult]
     records: list[OutgoingRecord]
     positions: list[int]
@@ -56,6 +59,7 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
     repeated request makes no new events; otherwise the id is random.
     """
     received_at = datetime.now(UTC)
+    timestamp_ms = int(received_at.timestamp() * 1000)
     results: list[EventResult] = []
     records: list[OutgoingRecord] = []
     positions: list[int] = []
@@ -77,8 +81,15 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
             continue
         positions.append(index)
         results.append(EventResult(index=index, event_id=envelope.event_id, status="accepted"))
-        records.append(OutgoingRecord(key=partition_key(envelope).encode(), value=envelope.to_json()))
-    return Submission(results=results, records=records, positions=positions)
+        key = partition_key(envelope).encode()
+        records.append(OutgoingRecord(key=key, value=envelope.to_json(), timestamp_ms=timestamp_ms))
+    return Submission(
+        project_id=tenancy.project_id,
+        received_at=received_at,
+        results=results,
+        records=records,
+        positions=positions,
+    )
 
 
 def _canonical(event: object, tenancy: Tenancy, received_at: datetime, spare_id: UUID) -> Envelope:
@@ -96,10 +107,14 @@ def _spare_id(tenancy: Tenancy, idempotency_key: str | None, index: int) -> UUID
 
 
 class Ingesting:
-    """Publishes submissions and answers when Kafka has acknowledged them."""
+    """Publishes submissions and answers when Kafka has acknowledged them.
 
-    def __init__(self, publisher: Publisher) -> None:
+    `accepted` is told how many events of a project, received when, each submission brought into Kafka.
+    """
+
+    def __init__(self, publisher: Publisher, accepted: Callable[[str, datetime, int], None]) -> None:
         self._publisher = publisher
+        self._accepted = accepted
 
     def publish(self, submission: Submission, done: Callable[[list[EventResult]], None]) -> None:
         """Publish, then call `done` once with every result, from another thread.
@@ -113,9 +128,26 @@ class Ingesting:
             for position, error in zip(submission.positions, errors, strict=True):
                 if error is not None:
                     results[position] = _unavailable(results[position])
+            if acknowledged := errors.count(None):
+                self._accepted(submission.project_id, submission.received_at, acknowledged)
             done(results)
 
         self._publisher.publish(RAW_TOPIC, submission.records, settled)
+
+    def is_kafka_silent(self) -> bool:
+        """Whether waiting on makes no sense: Kafka is not slow but acknowledges nothing at all."""
+        return self._publisher.silent_s() >= SILENT_S
+
+    def unacknowledged(self, submission: Submission) -> list[EventResult]:
+        """Return the results for a client that is not kept waiting any longer."""
+        results = list(submission.results)
+        for position in submission.positions:
+            results[position] = _unavailable(results[position])
+        return results
+
+    def check(self) -> None:
+        """Raise when this process can never publish again and must be replaced."""
+        self._publisher.check()
 
 
 def _unavailable(result: EventResult) -> EventResult:

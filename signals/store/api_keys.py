@@ -14,12 +14,17 @@ from signals.domain.api_keys import Scope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
-    """Whose key it is; `revoked` keys are kept so that their use can be told from a typing error."""
+    """Whose key it is, and its own limits (None: the environment's).
+
+    `revoked` keys are kept so that their use can be told from a typing error.
+    """
 
     key_id: UUID
     org_id: str
     project_id: str
     revoked: bool
+    events_per_second: int | None = None
+    events_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +41,16 @@ class KeyRow:
     created_at: datetime
     revoked_at: datetime | None
     last_used_at: datetime | None
+    events_per_second: int | None = None
+    events_per_day: int | None = None
 
 
 FIND: LiteralString = """
-SELECT k.id AS key_id, p.org_id, p.id AS project_id, k.revoked_at IS NOT NULL AS revoked
+SELECT k.id AS key_id, p.org_id, p.id AS project_id, k.revoked_at IS NOT NULL AS revoked,
+       l.events_per_second, l.events_per_day
 FROM project_api_keys k
 JOIN projects p ON p.id = k.project_id
+LEFT JOIN pipeline.key_limits l ON l.key_id = k.id
 WHERE k.key_hash = %(key_hash)s
 """
 
@@ -128,9 +137,10 @@ def touch(connection: Connection, key_ids: Sequence[UUID]) -> int:
 
 LIST: LiteralString = """
 SELECT k.id AS key_id, k.project_id, s.scope, left(k.key_hash, 8) AS hash_prefix,
-       k.created_at, k.revoked_at, k.last_used_at
+       k.created_at, k.revoked_at, k.last_used_at, l.events_per_second, l.events_per_day
 FROM project_api_keys k
 LEFT JOIN pipeline.api_key_scopes s ON s.key_id = k.id
+LEFT JOIN pipeline.key_limits l ON l.key_id = k.id
 WHERE %(project_id)s::text IS NULL OR k.project_id = %(project_id)s
 ORDER BY k.project_id, k.created_at, k.id
 """

@@ -142,7 +142,7 @@ class Summarizing:
             if held is None:
                 return None
             asks = self._model is not None and not held.is_exhausted
-            if asks and not rate_limits.take(connection, RATE_LIMIT, self._policy.rate):
+            if asks and not rate_limits.take(connection, RATE_LIMIT, self._policy.rate.bucket):
                 connection.rollback()
                 return None
         log.info("job leased", job_id=str(held.job_id), attempts_failed=held.attempt_count)

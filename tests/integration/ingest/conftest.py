@@ -14,8 +14,11 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
 from signals.domain.api_keys import Scope
+from signals.domain.limits import NO_LIMITS, KeyLimits
+from signals.services.accounting import Accounting
 from signals.services.authenticating import Authenticating
 from signals.services.ingesting import Ingesting
+from signals.services.limiting import Limiting
 from signals.services.provisioning import IssuedKey, create_org, create_project, issue_key
 from signals.settings import KafkaSettings
 from tests.events import TENANCY
@@ -43,15 +46,25 @@ def key(pool: ConnectionPool[Connection]) -> IssuedKey:
 
 @contextmanager
 def ingest_client(
-    pool: ConnectionPool[Connection], publisher: Publisher, *, cache_s: float = 60.0, root_path: str = ""
+    pool: ConnectionPool[Connection],
+    publisher: Publisher,
+    *,
+    cache_s: float = 60.0,
+    root_path: str = "",
+    limits: KeyLimits = NO_LIMITS,
 ) -> Iterator[TestClient]:
     """Serve ingest-api in this process; a crash becomes a 500, as it would be outside."""
-    resources = IngestResources(
-        authenticating=Authenticating(pool, cache_s=cache_s), ingesting=Ingesting(publisher)
-    )
-    app = build_ingest_api(resources)
-    with TestClient(app, root_path=root_path, raise_server_exceptions=False) as client:
-        yield client
+    accounting = Accounting(pool)
+    with Limiting(pool) as limiting:
+        resources = IngestResources(
+            authenticating=Authenticating(pool, cache_s=cache_s, default_limits=limits),
+            limiting=limiting,
+            ingesting=Ingesting(publisher, accounting.accepted),
+            accounting=accounting,
+        )
+        app = build_ingest_api(resources)
+        with TestClient(app, root_path=root_path, raise_server_exceptions=False) as client:
+            yield client
 
 
 @pytest.fixture
