@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as TransportConnectionError
-from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
+from opensearchpy.exceptions import ConnectionTimeout, SerializationError, SSLError, TransportError
 
 from signals.clients.diagnosis import Fault, Variables, certificate_fault, one_line
 from signals.clients.tls import ca_file
@@ -19,7 +19,8 @@ from signals.settings import OpenSearchSettings
 Client = OpenSearch
 
 REQUEST_TIMEOUT_S: Final = 15  # guess: a bulk of 8 MiB on a busy laptop stays far below
-OVERLOADED: Final = frozenset({429, 502, 503, 504})
+OVERLOADED: Final = frozenset({429, 500, 502, 503, 504})
+BLOCKED: Final = "cluster_block_exception"
 VARIABLES: Final = Variables(
     address="OPENSEARCH_URL",
     ca="OPENSEARCH_CA_CERT",
@@ -67,9 +68,13 @@ def unavailable_when_down() -> Iterator[None]:
         fault = _answered_fault(error)
         if fault is not None:
             raise DependencyUnavailable("OpenSearch", VARIABLES.sentence(fault)) from error
-        if error.status_code not in OVERLOADED:
+        is_blocked = error.error == BLOCKED
+        if error.status_code not in OVERLOADED and not is_blocked:
             raise
-        raise DependencyUnavailable("OpenSearch", f"it answered {error.status_code}") from error
+        reason = "it takes no writes, which a full disk is a reason for" if is_blocked else "it is overloaded"
+        raise DependencyUnavailable("OpenSearch", f"it answered {error.status_code}: {reason}") from error
+    except SerializationError as error:  # a proxy in between, or an answer that was cut off
+        raise DependencyUnavailable("OpenSearch", "its answer is no JSON") from error
 
 
 def check_reachable(client: OpenSearch, timeout_s: float = 2.0) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import RequestError
 
 from signals.clients.opensearch import EVENTS_INDEX
-from signals.clients.opensearch.connection import OVERLOADED, unavailable_when_down
+from signals.clients.opensearch.connection import unavailable_when_down
 from signals.errors import DependencyUnavailable
 
 KEYWORD: Final[dict[str, Any]] = {"type": "keyword", "ignore_above": 1024}
@@ -46,6 +47,10 @@ BODY: Final[dict[str, Any]] = {
 }
 
 
+INDEX_AT_FAULT: Final = frozenset({"index_closed_exception", "validation_exception"})
+"""Error types that come with a 400 whatever the document is: closed, or as many shards as are allowed."""
+
+
 class Verdict(StrEnum):
     """What became of one document."""
 
@@ -57,7 +62,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """The verdict of one document; `error` names the server's error type and reason when refused."""
+    """The verdict of one document; `error` names the server's error type and reason when not taken."""
 
     verdict: Verdict
     error: str = ""
@@ -94,11 +99,12 @@ def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> l
         answer = client.bulk(
             body=bytes(lines),
             index=EVENTS_INDEX,
-            params={"filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason"},
+            params={"filter_path": "items.*.status,items.*.error.type,items.*.error.reason"},
         )
-    if not answer["errors"]:
-        return [ItemResult(verdict=Verdict.CREATED)] * len(documents)
-    return [_result(item["create"]) for item in answer["items"]]
+    items = answer.get("items", ()) if isinstance(answer, dict) else ()
+    if len(items) != len(documents):
+        raise DependencyUnavailable("OpenSearch", "its answer to a bulk does not tell of every document")
+    return [_result(item["create"]) for item in items]
 
 
 def origins(client: OpenSearch, document_ids: Sequence[str]) -> dict[str, str | None]:
@@ -124,4 +130,6 @@ def _result(item: dict[str, Any]) -> ItemResult:
         return ItemResult(verdict=Verdict.EXISTS)
     error = item.get("error", {})
     text = f"{status} {error.get('type', '')}: {error.get('reason', '')}"[:300]
-    return ItemResult(verdict=Verdict.OVERLOADED if status in OVERLOADED else Verdict.REFUSED, error=text)
+    # Refused only when the document is at fault; a full disk answers 429 or 403, a closed index 400.
+    is_refused = status == HTTPStatus.BAD_REQUEST and error.get("type") not in INDEX_AT_FAULT
+    return ItemResult(verdict=Verdict.REFUSED if is_refused else Verdict.OVERLOADED, error=text)
