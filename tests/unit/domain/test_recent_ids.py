@@ -1,6 +1,8 @@
 """The window of recent event ids: long enough for retries, bounded in time and in records."""
 
-from signals.domain.recent_ids import MAX_RECORDS, WINDOW_MS, RecentIds
+from uuid import UUID
+
+from signals.domain.recent_ids import MAX_RECORDS, WINDOW_MS, RecentIds, recent_key
 
 
 def _id(number: int) -> bytes:
@@ -47,3 +49,9 @@ def test_a_clock_that_went_back_forgets_nothing() -> None:
     recent.add(_id(2), 1, 1_000)
     assert _id(1) in recent
     assert _id(2) in recent
+
+
+def test_a_project_cannot_hide_events_of_another_by_their_ids() -> None:
+    event_id = UUID(int=7)
+    assert recent_key("shop", event_id) == recent_key("shop", event_id)
+    assert recent_key("shop", event_id) != recent_key("web", event_id)
