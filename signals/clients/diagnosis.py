@@ -59,7 +59,7 @@ def certificate_fault(error: ssl.SSLCertVerificationError) -> Fault:
 def handshake_fault(
     host: str, port: int, *, ca_pem: str | None, prelude: Callable[[socket.socket], None] | None = None
 ) -> Fault | None:
-    """Try a TLS handshake and return why it fails, None when it succeeds or never gets that far.
+    """Try a TLS handshake and return why it fails, None when it succeeds.
 
     `prelude` says what a protocol says before TLS begins. `ca_pem` None means the system's CAs.
     """
@@ -75,7 +75,12 @@ def handshake_fault(
     except ssl.SSLError:
         return Fault.NOT_TLS
     except OSError:
-        return None
+        return Fault.UNREACHABLE
+
+
+def speaks_tls(host: str, port: int) -> bool:
+    """Whether a server that hangs up on plain text would talk to us in TLS, whatever its certificate."""
+    return handshake_fault(host, port, ca_pem=None) not in (Fault.NOT_TLS, Fault.UNREACHABLE)
 
 
 def one_line(text: str) -> str:

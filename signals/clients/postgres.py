@@ -13,7 +13,7 @@ from psycopg.errors import DuplicatePreparedStatement
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from signals.clients.postgres_faults import explain
+from signals.clients.postgres_faults import ADDRESS, explain
 from signals.clients.tls import ca_file
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import PostgresSettings
@@ -51,7 +51,7 @@ def conninfo(settings: PostgresSettings) -> str:
             **extra,
         )
     except psycopg.ProgrammingError:  # its text repeats the address, and with it the password
-        raise SettingsError("DATABASE_URL: write it like postgresql://user:password@host:5432/name") from None
+        raise SettingsError(f"DATABASE_URL: {ADDRESS}") from None
 
 
 class _Connecting(Connection):

@@ -20,6 +20,9 @@ VARIABLES: Final = Variables(
     encrypted="PG_SSLMODE=verify-full and PG_CA_CERT",
     login="DATABASE_URL",
 )
+ADDRESS: Final = (
+    "write it like postgresql://user:password@host:5432/name, / and @ in a password as %2F and %40"
+)
 DEFAULT_PORT: Final = 5432
 SSL_REQUEST: Final = struct.pack(">ii", 8, 80877103)  # protocol-message-formats, SSLRequest
 
@@ -35,10 +38,11 @@ FAULTS: Final[tuple[tuple[str, Fault | str], ...]] = (  # the first that is foun
     (r"does not match host name", Fault.WRONG_NAME),
     (r"certificate verify failed", Fault.UNTRUSTED),  # libpq does not say why: asked again below
     (r"server does not support SSL", Fault.NOT_TLS),
-    (r"no pg_hba\.conf entry.*(no encryption|SSL off)|SSL required", Fault.TLS_WANTED),
-    (r"no pg_hba\.conf entry", "its pg_hba.conf does not let the user of DATABASE_URL in from here"),
+    (r"pg_hba\.conf .*(no encryption|SSL off)|SSL required", Fault.TLS_WANTED),
+    (r"pg_hba\.conf", "its pg_hba.conf does not let the user of DATABASE_URL in from here"),
     (NO_LOGIN, Fault.LOGIN),
     (r'database ".*" does not exist|no such database', "it has no such database: check DATABASE_URL"),
+    (r"invalid (integer value|port number)", "DATABASE_URL has no such port: " + ADDRESS),
     (r"unsupported startup parameter", "the pooler refuses the `options` in DATABASE_URL: leave them out"),
     (r"prepared statement", "a transaction pooler is in between: set PG_PREPARED_STATEMENTS=false"),
     (NO_ANSWER, Fault.UNREACHABLE),

@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from signals.clients.diagnosis import Fault, Variables, handshake_fault, one_line
+from signals.clients.diagnosis import Fault, Variables, handshake_fault, one_line, speaks_tls
 from signals.clients.tls import ca_pem
 from signals.settings import KafkaSettings
 
@@ -62,9 +62,11 @@ class BrokerFaults:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._seen: KafkaError | None = None
+        self._all_down = False
 
     def note(self, error: KafkaError) -> None:
         """Keep what may be the cause; librdkafka's `error_cb`."""
+        self._all_down |= error.code() == KafkaError._ALL_BROKERS_DOWN
         if self._seen is None or _weight(error) >= _weight(self._seen):
             self._seen = error
 
@@ -73,8 +75,10 @@ class BrokerFaults:
         return self._seen is not None and self._seen.code() in REFUSED
 
     def standing(self) -> str | None:
-        """Return why this client has not got through, None while nothing was wrong."""
-        return None if self._seen is None else self._sentence(self._seen)
+        """Return why no broker lets this client in, or did not at some time; None when one always did."""
+        if self._seen is None or not (self._all_down or self.is_refused()):
+            return None  # a single connection lost is mended by librdkafka
+        return self._sentence(self._seen)
 
     def explain(self, error: KafkaException | KafkaError) -> str:
         """Return why a call failed: the cause behind it when it only says that nobody answered."""
@@ -92,6 +96,8 @@ class BrokerFaults:
         found = next((fault for pattern, fault in FAULTS if re.search(pattern, text)), text)
         if found is Fault.UNTRUSTED:
             found = self._certificate_fault(text)
+        elif found is Fault.UNREACHABLE and self._hangs_up_on_plain_text():
+            found = Fault.TLS_WANTED
         return VARIABLES.sentence(found) if isinstance(found, Fault) else found
 
     def _certificate_fault(self, text: str) -> Fault:
@@ -100,6 +106,12 @@ class BrokerFaults:
             return Fault.UNTRUSTED
         pem = ca_pem("KAFKA_CA_CERT", given) if given else None
         return handshake_fault(broker["host"], int(broker["port"]), ca_pem=pem) or Fault.UNTRUSTED
+
+    def _hangs_up_on_plain_text(self) -> bool:
+        """librdkafka cannot tell this from a broker that is away."""
+        host, _, port = self._settings.kafka_brokers.partition(",")[0].strip().rpartition(":")
+        plain = self._settings.kafka_security_protocol == "PLAINTEXT"
+        return plain and port.isdecimal() and speaks_tls(host.strip("[]"), int(port))
 
 
 def _weight(error: KafkaError) -> int:

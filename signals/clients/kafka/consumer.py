@@ -7,7 +7,8 @@ from typing import Final, Self
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from signals.clients.kafka.connection import connection_config, describe
+from signals.clients.kafka.broker_faults import BrokerFaults
+from signals.clients.kafka.connection import connection_config
 from signals.clients.kafka.publisher import Headers
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
@@ -51,7 +52,9 @@ class PartitionConsumer:
         self._topic = topic
         self._ownership = ownership
         self._expected: dict[int, int] = {}  # the offset that each partition's next record has
-        self._consumer = Consumer(dict(connection_config(settings) | _group_config(settings, group)))
+        self._faults = BrokerFaults(settings)
+        config = connection_config(settings, self._faults) | _group_config(settings, group)
+        self._consumer = Consumer(dict(config))
         self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
     def __enter__(self) -> Self:
@@ -73,10 +76,11 @@ class PartitionConsumer:
         try:
             first = self._consumer.poll(timeout_s)
             if first is None:
+                self._check_connected()
                 return []
             messages = [first, *self._consumer.consume(max_records - 1, timeout=0)]
         except KafkaException as error:
-            raise DependencyUnavailable("Kafka", describe(error)) from error
+            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         records = [record_of(message) for message in messages]
         self._tell_gaps(records)
         return records
@@ -96,7 +100,7 @@ class PartitionConsumer:
                 TopicPartition(self._topic, partition), timeout=BROKER_TIMEOUT_S, cached=False
             )
         except KafkaException as error:
-            raise DependencyUnavailable("Kafka", describe(error)) from error
+            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         if answer is None:
             raise DependencyUnavailable("Kafka", f"no log end for partition {partition}")
         return answer
@@ -143,7 +147,7 @@ class PartitionConsumer:
         try:
             topic = self._consumer.list_topics(self._topic, timeout=BROKER_TIMEOUT_S).topics[self._topic]
         except KafkaException as error:
-            raise DependencyUnavailable("Kafka", describe(error)) from error
+            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         if topic.error is not None:
             raise DependencyUnavailable("Kafka", topic.error.str())
         return len(topic.partitions)
@@ -159,7 +163,7 @@ class PartitionConsumer:
                 [TopicPartition(self._topic, partition, timestamp_ms)], timeout=BROKER_TIMEOUT_S
             )
         except KafkaException as error:
-            raise DependencyUnavailable("Kafka", describe(error)) from error
+            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         return found[0].offset if found[0].offset >= 0 else None
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
@@ -168,7 +172,13 @@ class PartitionConsumer:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
-            raise DependencyUnavailable("Kafka", describe(error)) from error
+            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
+
+    def _check_connected(self) -> None:
+        """Tell a quiet topic from brokers that do not let us in: librdkafka waits silently in both."""
+        reason = self._faults.standing()
+        if reason is not None and not self._consumer.assignment():
+            raise DependencyUnavailable("Kafka", reason)
 
     def _gained(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         starts = self._ownership.gained([partition.partition for partition in partitions])

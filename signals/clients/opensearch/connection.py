@@ -7,11 +7,11 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as TransportConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, SSLError, TransportError
 
-from signals.clients.diagnosis import Fault, Variables, certificate_fault, one_line
+from signals.clients.diagnosis import Fault, Variables, certificate_fault, one_line, speaks_tls
 from signals.clients.tls import ca_file
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import OpenSearchSettings
@@ -28,7 +28,22 @@ VARIABLES: Final = Variables(
     encrypted="OPENSEARCH_URL to https://…",
     login="OPENSEARCH_USER and OPENSEARCH_PASS",
 )
+HUNG_UP: Final = ("RemoteDisconnected", "BadStatusLine", "reset by peer")
 NO_ANSWER: Final = ("refused", "resolve", "Name or service", "unreachable", "No route", "timed out")
+
+
+class _Connection(Urllib3HttpConnection):
+    """Tells a server that wants TLS from one that has died: both just hang up."""
+
+    def perform_request(self, *request: Any, **options: Any) -> Any:
+        try:
+            return super().perform_request(*request, **options)
+        except TransportConnectionError as error:
+            address = urlsplit(self.host)
+            hung_up = any(sign in str(error.error) for sign in HUNG_UP)
+            if hung_up and not self.use_ssl and speaks_tls(address.hostname or "", address.port or 80):
+                raise DependencyUnavailable("OpenSearch", VARIABLES.sentence(Fault.TLS_WANTED)) from error
+            raise
 
 
 @contextmanager
@@ -41,6 +56,7 @@ def open_client(settings: OpenSearchSettings, *, connections: int = 4) -> Iterat
     options = _security_options(settings)
     client = OpenSearch(
         settings.opensearch_url,
+        connection_class=_Connection,
         timeout=REQUEST_TIMEOUT_S,
         max_retries=0,
         pool_maxsize=connections,

@@ -1,0 +1,102 @@
+"""A Kafka broker of the tests' own with SASL_SSL listeners: one valid certificate, one expired."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+from signals.local.kafka import Kafka
+from signals.local.ports import HOST, free_port
+from signals.local.process import ChildProcess
+from signals.local.server import Place, Server
+from tests.tls.certificates import NAME
+
+USER, PASSWORD = "signals", "kafka-s3cret"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where one certificate is shown."""
+
+    port: int
+    keystore: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecureKafka(Kafka):
+    """The local broker's recipe and more listeners; users log in by SCRAM-SHA-256 only."""
+
+    secure: Mapping[str, Listener]
+
+    def prepare(self) -> None:
+        Kafka.prepare(self)
+        plain = f"PLAINTEXT://{HOST}:{self.port}"
+        bound = [f"{name}://{HOST}:{listener.port}" for name, listener in self.secure.items()]
+        told = [f"{name}://{NAME}:{listener.port}" for name, listener in self.secure.items()]
+        protocols = [
+            "CONTROLLER:PLAINTEXT",
+            "PLAINTEXT:PLAINTEXT",
+            *(f"{name}:SASL_SSL" for name in self.secure),
+        ]
+        settings = {
+            "listeners": ",".join((plain, f"CONTROLLER://{HOST}:{self.controller_port}", *bound)),
+            "advertised.listeners": ",".join((plain, *told)),
+            "listener.security.protocol.map": ",".join(protocols),
+            "sasl.enabled.mechanisms": "SCRAM-SHA-256",
+        }
+        for name, listener in self.secure.items():
+            prefix = f"listener.name.{name.lower()}"
+            settings |= {
+                f"{prefix}.ssl.keystore.type": "PEM",
+                f"{prefix}.ssl.keystore.location": str(listener.keystore),
+                f"{prefix}.scram-sha-256.sasl.jaas.config": (
+                    "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+                ),
+            }
+        with (self.place.data / "server.properties").open("a") as properties:
+            properties.writelines(f"{key}={value}\n" for key, value in settings.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brokers:
+    """Ports of the running broker."""
+
+    valid: int
+    expired: int
+    plain: int
+
+
+@contextmanager
+def running(like: Kafka, folder: Path, *, valid: Path, expired: Path) -> Iterator[Brokers]:
+    """Start a broker from the files of another one, in `folder`, with one user who may log in."""
+    secure = {
+        "VALID": Listener(port=free_port(), keystore=valid),
+        "EXPIRED": Listener(port=free_port(), keystore=expired),
+    }
+    recipe = SecureKafka(
+        place=Place(data=folder / "data", account=like.place.account),
+        home=like.home,
+        java=like.java,
+        port=free_port(),
+        controller_port=free_port(),
+        secure=secure,
+    )
+    process = ChildProcess(name="secure-kafka", pid_path=folder / "pid", log_path=folder / "log")
+    server = Server(recipe=recipe, process=process, tie_to_parent=True)
+    server.start()
+    try:
+        _add_user(f"{HOST}:{recipe.port}")
+        yield Brokers(valid=secure["VALID"].port, expired=secure["EXPIRED"].port, plain=recipe.port)
+    finally:
+        server.stop()
+
+
+def _add_user(brokers: str) -> None:
+    credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+    wish = UserScramCredentialUpsertion(USER, credential, PASSWORD.encode())
+    admin = AdminClient({"bootstrap.servers": brokers})  # its end would cancel the wish
+    for future in admin.alter_user_scram_credentials([wish]).values():
+        future.result(timeout=20)
