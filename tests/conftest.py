@@ -81,12 +81,18 @@ def kafka(servers: RunningStack) -> KafkaSettings:
         for deletion in admin.delete_topics(list(existing)).values():
             deletion.result(timeout=10)
         until(lambda: not ours & set(admin.list_topics(timeout=10).topics))
-    groups = [group.group_id for group in admin.list_consumer_groups().result(timeout=10).valid or []]
-    if groups:
-        for deletion in admin.delete_consumer_groups(groups).values():
-            deletion.result(timeout=10)
+    until(lambda: _groups_are_gone(admin))
     ensure_topics(settings)
     return settings
+
+
+def _groups_are_gone(admin: AdminClient) -> bool:
+    """Delete all consumer groups; one whose member was killed only goes when its session has run out."""
+    groups = [group.group_id for group in admin.list_consumer_groups().result(timeout=10).valid or []]
+    if not groups:
+        return True
+    errors = [deletion.exception(timeout=10) for deletion in admin.delete_consumer_groups(groups).values()]
+    return all(error is None for error in errors)
 
 
 @pytest.fixture

@@ -1,15 +1,18 @@
 """A whole set of consumers in one plain process without Ray.
 
-`python -m tests.faults.consumer_set NAME KIND …`: what runs beside the product's own set in an upgrade, and what tests of the pipeline alone run.
+What runs beside the product's own set in an upgrade, and what tests of the pipeline alone run:
+`python -m tests.faults.consumer_set NAME KIND …`
 """
 
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final, get_args
 
 from actors.detector import Detector
@@ -21,6 +24,8 @@ from tests.faults.observing import Servers
 KINDS: Final = {"incident-engine": Detector, "indexer": Indexer, "ai-worker": Summarizer}
 ROOT: Final = Path(__file__).parents[2]
 POLL_S: Final = 0.1
+RUNNING: Final = "running\n"
+LEAVE_WITHIN_S: Final = 15.0
 
 
 @contextmanager
@@ -29,20 +34,31 @@ def consumer_set(
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run a set until the end of the block; returns once each consumer has come round. It dies with us."""
     command = [sys.executable, "-m", "tests.faults.consumer_set", name, *kinds]
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **environment},
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # logs in plenty; what matters is in the servers
-        text=True,
-    )
-    with process:
+    with (
+        TemporaryFile("w+") as log,
+        subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=log,  # in plenty: one line a decision
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "running\n", "the consumer set has died"
+            assert process.stderr is not None
+            said = ""
+            while not said.endswith(RUNNING):
+                line = process.stderr.readline()
+                if not line:
+                    log.seek(0)
+                    raise AssertionError(f"the consumer set has died: {said} {log.read()[-2000:]}")
+                said += line
             yield process
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(2 * LEAVE_WITHIN_S)
         finally:
             process.kill()
 
@@ -65,9 +81,14 @@ def main() -> None:
     consumers = [KINDS[kind](f"{name}-{kind}") for kind in kinds]
     while any(consumer.health().idle_s is None for consumer in consumers):
         time.sleep(POLL_S)
-    print("running", flush=True)
+    sys.stderr.write(RUNNING)
     sys.stdin.read()
-    os._exit(0)  # as abrupt as everything else here
+    for consumer in consumers:
+        consumer.stop()
+    for thread in threading.enumerate():
+        if thread.name.endswith("-loop"):
+            thread.join(LEAVE_WITHIN_S)  # then the group is left, and may be deleted
+    os._exit(0)
 
 
 if __name__ == "__main__":

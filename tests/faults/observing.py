@@ -85,10 +85,10 @@ def _logged(
     with _reader(kafka) as consumer:
         consumer.assign([TopicPartition(RAW_TOPIC, n, since.get(n, 0)) for n in open_ends])
         while open_ends:
-            messages = consumer.consume(PAGE, timeout=BROKER_TIMEOUT_S)
-            if not messages:
+            first = consumer.poll(BROKER_TIMEOUT_S)
+            if first is None:
                 raise TimeoutError(f"the log ends early: {open_ends}")
-            for message in messages:
+            for message in (first, *consumer.consume(PAGE, timeout=0)):
                 error, number, offset = message.error(), message.partition(), message.offset()
                 if error is not None:
                     raise KafkaException(error)

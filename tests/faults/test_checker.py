@@ -58,6 +58,8 @@ def test_a_planted_loss_is_found(finished: Trial, opensearch: Client) -> None:
 
 def test_a_planted_double_is_found(finished: Trial, opensearch: Client) -> None:
     source = opensearch.get(index=EVENTS_INDEX, id=document_of(finished))["_source"]
+    keyword = {"mappings": {"properties": {"project_id": {"type": "keyword"}}}}
+    opensearch.indices.create(index="another", body=keyword)
     opensearch.index(index="another", id="another", body=source)
     try:
         assert (finished.look().lost, finished.look().double) == (0, 1)

@@ -17,7 +17,7 @@ from tests.faults.senders import Sender
 from tests.faults.table import FaultRow
 from tests.faults.traffic import ENVIRONMENT, ROUTE, Sent, Traffic
 from tests.faults.verdict import Verdict, judge
-from tests.faults.watching import Processes, Watch
+from tests.faults.watching import Processes, Watch, doubled_incidents
 from tests.waiting import until
 
 EVENTS_PER_S: Final = 40.0
@@ -94,9 +94,10 @@ class Trial:
     def look(self) -> Verdict:
         """Judge what is there now."""
         seen = observe(self.stage.servers, self.project_id, self.since, with_jobs=self.stage.summarizes)
-        self.watch.look()
+        with self.stage.servers.database() as connection:
+            doubled = self.watch.doubled | doubled_incidents(connection, self.project_id)
         complaints = self.stage.ledger(self.project_id)
-        return judge(self.sent, seen, doubled_incidents=sorted(self.watch.doubled), ledger=complaints)
+        return judge(self.sent, seen, doubled_incidents=sorted(doubled), ledger=complaints)
 
     def _are_indexed(self, ids: list[UUID]) -> bool:
         body = {"ids": [str(event_id) for event_id in ids]}

@@ -46,24 +46,21 @@ class Watch:
         self._thread.join()
         self._disconnect()
 
-    def look(self) -> None:
-        """Look once for incidents that are open twice."""
-        try:
-            if self._connection is None:
-                self._connection = self._servers.database()
-            rows = self._connection.execute(DOUBLED, (self._project_id,)).fetchall()
-        except psycopg.OperationalError:
-            self._disconnect()
-            return
-        self.doubled |= {name for (name,) in rows}
-
     def _run(self) -> None:
         looks = 0
         while not self._stopping.wait(LOOK_S):
-            self.look()
+            self._look()
             if looks % MEMORY_EVERY == 0:
                 self._weigh()
             looks += 1
+
+    def _look(self) -> None:
+        try:
+            if self._connection is None:
+                self._connection = self._servers.database()
+            self.doubled |= doubled_incidents(self._connection, self._project_id)
+        except psycopg.OperationalError:
+            self._disconnect()
 
     def _weigh(self) -> None:
         total = 0.0
@@ -77,6 +74,11 @@ class Watch:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def doubled_incidents(connection: Connection, project_id: str) -> set[str]:
+    """Return which fingerprints of a project have more than one open incident now."""
+    return {name for (name,) in connection.execute(DOUBLED, (project_id,))}
 
 
 def resident_mb(pid: int) -> float:
