@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError
 from actors.consumers import Health
 from actors.detector import DetectorActor
 from actors.indexer import IndexerActor
+from actors.loopback import listen_on_loopback_only
 from actors.names import NAMESPACE, expected
 from actors.summarizer import SummarizerActor
 from signals.clients.postgres import open_pool, transaction
@@ -103,6 +104,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         configure_logs()
+        listen_on_loopback_only()
         self._runtime = RuntimeSettings.from_env()
         self._last_round = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)

@@ -100,8 +100,7 @@ def reset(
     """Stop everything and delete all data of the local stack."""
     if not yes:
         typer.confirm(f"Delete {folder.resolve()} with all events, incidents and indexes?", abort=True)
-    bring_up.down(folder)
-    stack.reset(folder)
+    bring_up.reset(folder)
     output().print(f"Deleted {folder}.")
 
 

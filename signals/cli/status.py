@@ -14,6 +14,7 @@ from signals.cli.readable import console, plain
 from signals.clients.postgres import Connection, open_pool, transaction
 from signals.errors import DependencyUnavailable
 from signals.local import stack
+from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
 from signals.local.footprint import NOTHING, Footprint, footprint_of
 from signals.local.ray_head import NAME as RAY
@@ -83,8 +84,8 @@ def _cost(now: Footprint, before: Footprint) -> tuple[str, str, str]:
 def _deployments(head: RayHead) -> Table | str:
     try:
         applications = head.applications()
-    except OSError as error:
-        return f"Serve deployments: unknown, the Ray dashboard does not answer ({error})"
+    except LocalStackError as error:
+        return f"Serve deployments: unknown; {error}"
     table = _table("application", "route", "deployment", "state", ">replicas")
     for application in applications.values():
         for name, deployment in application["deployments"].items():

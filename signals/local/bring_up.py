@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from signals.clients.postgres import open_pool, transaction
 from signals.domain.api_keys import Scope, key_hash
 from signals.local import stack
 from signals.local.environment import read_env_file, write_env_file
-from signals.local.errors import LocalStackError
+from signals.local.errors import LocalStackError, os_errors_told
 from signals.local.folder import StackFolder
 from signals.local.ports import HOST
-from signals.local.ray_head import RayHead
+from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
 from signals.services import provisioning
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from signals.store import api_keys
@@ -52,42 +53,30 @@ def up(
         LocalStackError: in one sentence, why not.
         DependencyUnavailable: when one of the user's own servers breaks off.
     """
-    wanted = dict(ports or {})
-    servers = stack.up(
-        root, environ=environ, console=console, ports={n: p for n, p in wanted.items() if n in stack.SERVERS}
-    )
     folder = StackFolder(root=root.resolve())
-    with folder.locked():
-        state = folder.load()
-        assert state is not None
+    with os_errors_told(), folder.locked():
+        wanted = dict(ports or {})
+        of_servers = {name: port for name, port in wanted.items() if name in stack.SERVERS}
+        servers = stack.start(folder, environ=environ, console=console, ports=of_servers)
         os.environ.update(servers.environment)  # what we and Ray's processes read as settings
-        head = RayHead(folder=folder, state=state)
+        head = _head_in(folder)
         was_running = head.process.is_running()
         notes = [] if was_running else head.choose_ports(wanted)
-        folder.save(state)
+        folder.save(head.state)
         environment = dict(servers.environment) | prepare(read_env_file(folder.env_path))
-        environment |= {
+        environment |= head.client_variables | {
             "INGEST_API_URL": head.http_url,
             "CORE_API_URL": head.http_url,
-            "RAY_ADDRESS": head.address,
-            "RAY_DASHBOARD_URL": head.dashboard_url,
         }
         write_env_file(folder.env_path, environment)
-        if not was_running:
+        if was_running:
+            _deploy(head, only_if_nothing_runs=True)  # an earlier `up` may have been cut off
+        else:
             console.print("starting Ray and the applications …", highlight=False)
-            head.start(environment)
-        try:
-            if not was_running or not head.applications():  # an earlier `up` may have been cut off
-                head.deploy()
-            wait_until_ready(state.ports["http"], head)
-        except BaseException:
-            if not was_running:
-                head.process.stop()
-            raise
-    started = servers.started if was_running else (*servers.started, "ray")
+            _start(head, environment)
     return RunningProduct(
         environment=environment,
-        started=started,
+        started=servers.started if was_running else (*servers.started, "ray"),
         notes=(*servers.notes, *notes),
     )
 
@@ -95,12 +84,53 @@ def up(
 def down(root: Path) -> tuple[str, ...]:
     """Stop Ray and the servers that were started; return the names of what had been running."""
     folder = StackFolder(root=root.resolve())
-    state = folder.load() if folder.root.exists() else None
-    if state is None:
+    if not folder.is_stack():
         return ()
-    with folder.locked():
-        stopped = RayHead(folder=folder, state=state).process.stop()
-    return (*(("ray",) if stopped else ()), *stack.down(root))
+    with os_errors_told(), folder.locked():
+        return _stop(folder)
+
+
+def reset(root: Path) -> None:
+    """Stop everything and delete the data.
+
+    Raises:
+        LocalStackError: no stack has ever been there, so that a mistyped folder loses nothing.
+    """
+    folder = StackFolder(root=root.resolve())
+    if not folder.is_stack():
+        raise LocalStackError(f"{folder.root} holds no local stack: nothing was deleted")
+    with os_errors_told(), folder.locked():
+        _stop(folder)
+        shutil.rmtree(ray_folder(folder), ignore_errors=True)
+        folder.wipe()
+
+
+def _head_in(folder: StackFolder) -> RayHead:
+    state = folder.load()
+    assert state is not None, "the servers' start has saved it"
+    return RayHead(folder=folder, state=state)
+
+
+def _start(head: RayHead, environment: Mapping[str, str]) -> None:
+    """Start the node and everything on it; when that fails, nothing of it is left running."""
+    try:
+        head.start(environment)
+        _deploy(head)
+    except BaseException:
+        head.process.stop()
+        raise
+
+
+def _deploy(head: RayHead, *, only_if_nothing_runs: bool = False) -> None:
+    if not (only_if_nothing_runs and head.applications()):
+        head.deploy()
+    wait_until_ready(head.state.ports["http"], head)
+
+
+def _stop(folder: StackFolder) -> tuple[str, ...]:
+    """Stop Ray, then the servers that its actors talk to."""
+    stopped = ray_process(folder).stop()
+    return (*((NAME,) if stopped else ()), *stack.stop(folder))
 
 
 def prepare_servers() -> None:

@@ -1,5 +1,12 @@
 """What can go wrong with the local servers, told in one sentence a person can act on."""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+ADVICE: Final = {errno.ENOSPC: "make room", errno.EDQUOT: "make room", errno.EROFS: "make it writable"}
+
 
 class LocalStackError(Exception):
     """The local stack cannot do what was asked; the text is one sentence that says what to do."""
@@ -7,3 +14,14 @@ class LocalStackError(Exception):
 
 class GivenUpError(LocalStackError):
     """A consequence, not a cause: this part was abandoned because another one had failed."""
+
+
+@contextmanager
+def os_errors_told() -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        advice = ADVICE.get(error.errno or 0, "check who owns it")
+        place = f"{error.filename}: " if error.filename else ""
+        raise LocalStackError(f"{place}{error.strerror or error}: {advice} and try again") from error

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,28 @@ def make_public_folder(path: Path) -> None:
         make_public_folder(path.parent)
         path.mkdir(exist_ok=True)
         path.chmod(0o755)
+
+
+def make_private_folder(path: Path) -> None:
+    """Make an empty folder that only we can enter, at a place where anybody might have been first.
+
+    Raises:
+        LocalStackError: something is there that we did not make.
+    """
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError as error:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise LocalStackError(
+                f"{path} is not ours (uid {found.st_uid}): remove it and try again"
+            ) from error
+        path.chmod(0o700)
+        for entry in path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
 
 def make_tree_public(folder: Path) -> None:

@@ -7,6 +7,7 @@ account and may lie elsewhere when that account cannot reach this folder.
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,11 @@ class StackFolder:
     def env_path(self) -> Path:
         """The environment file."""
         return self.root / "env"
+
+    @property
+    def ray_token_path(self) -> Path:
+        """What Ray's dashboard, job interface and nodes ask for."""
+        return self.root / "ray-token"
 
     def log_path(self, server: str) -> Path:
         """Output of the server's last start."""
@@ -94,7 +100,7 @@ class StackFolder:
         for folder in (self._outside, self.root / "data", self.root / "logs", self.root / "run"):
             if folder.exists():
                 shutil.rmtree(folder)
-        for path in (self.env_path, self._state_path, self.root / "lock"):
+        for path in (self.env_path, self.ray_token_path, self._state_path, self.root / "lock"):
             path.unlink(missing_ok=True)
         if not any(self.root.iterdir()):
             self.root.rmdir()
@@ -106,23 +112,35 @@ class StackFolder:
         Raises:
             LocalStackError: another command is at work.
         """
-        make_public_folder(self.root)
-        with self._open_lock() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise LocalStackError(
-                    f"another command is at work on {self.root}: wait until it is done"
-                ) from error
+        file = self._lock_now()
+        while not self._is_lock(file):  # `stack reset` deleted it while we opened it
+            file.close()
+            file = self._lock_now()
+        with file:
             yield
 
-    def _open_lock(self) -> TextIO:
+    def _lock_now(self) -> TextIO:
+        make_public_folder(self.root)
         try:
-            return (self.root / "lock").open("w")
+            file = (self.root / "lock").open("w")
         except PermissionError as error:
             raise LocalStackError(
                 f"{self.root} belongs to another account: run as that one, or use another folder"
             ) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise LocalStackError(
+                f"another command is at work on {self.root}: wait until it is done"
+            ) from error
+        return file
+
+    def _is_lock(self, file: TextIO) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), (self.root / "lock").stat())
+        except FileNotFoundError:
+            return False
 
     @property
     def _outside(self) -> Path:

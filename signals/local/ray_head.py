@@ -1,10 +1,8 @@
 """The Ray node of the local stack: started as a child of ours, on loopback, with light settings."""
 
 import hashlib
-import http.client
-import json
 import os
-import shutil
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,28 +11,40 @@ from typing import Any, Final
 import yaml
 
 from signals.local.errors import LocalStackError
+from signals.local.files import make_private_folder, replace_file
 from signals.local.folder import StackFolder, State
 from signals.local.ports import HOST, free_port, is_free
 from signals.local.process import ChildProcess, Command
+from signals.local.ray_dashboard import Dashboard
+from signals.local.ray_variables import ON_LOOPBACK, ray_variables, write_haproxy_launcher
 
 NAME: Final = "ray"
 READY_WITHIN_S: Final = 90.0
-DEPLOY_WITHIN_S: Final = 120.0  # the first request starts Serve itself
 OBJECT_STORE_BYTES: Final = 80_000_000  # events never go through it (design: Ray)
 DEFAULT_PORTS: Final = {
     "http": 8000,
     "ray_dashboard": 8265,
+    "ray_dashboard_metrics": 44227,
     "ray_gcs": 6379,
     "ray_agent": 52365,
-    "ray_client": 10001,
+    "ray_metrics": 8090,
     "haproxy_metrics": 9101,
     "haproxy_stats": 8404,
     "serve_fallback": 8500,
     "serve_fallback_grpc": 9500,
 }
-# Ray replaces 127.0.0.1 by an address of the network, and dies when a laptop changes networks.
-NODE_IP: Final = "127.0.0.2" if sys.platform == "linux" else HOST
 SERVE_CONFIG: Final = Path(__file__).parents[2] / "serve_apps" / "config.yaml"
+
+
+def ray_folder(folder: StackFolder) -> Path:
+    """A folder with a short path, for sockets: HAProxy puts 68 characters behind it and takes 97 in all."""
+    name = hashlib.sha256(str(folder.root).encode()).hexdigest()[:8]
+    return Path("/tmp") / f"signals-{name}"  # noqa: S108  # made for us alone, or refused
+
+
+def ray_process(folder: StackFolder) -> ChildProcess:
+    """What holds the stack's Ray node, running or not."""
+    return ChildProcess(name=NAME, pid_path=folder.pid_path(NAME), log_path=folder.log_path(NAME))
 
 
 class RayHead:
@@ -43,12 +53,12 @@ class RayHead:
     def __init__(self, *, folder: StackFolder, state: State) -> None:
         self.folder = folder
         self.state = state
-        self.process = ChildProcess(name=NAME, pid_path=folder.pid_path(NAME), log_path=folder.log_path(NAME))
+        self.process = ray_process(folder)
 
     @property
     def address(self) -> str:
         """Ray's own address, for `RAY_ADDRESS`."""
-        return f"{NODE_IP}:{self.state.ports['ray_gcs']}"
+        return f"{HOST}:{self.state.ports['ray_gcs']}"
 
     @property
     def dashboard_url(self) -> str:
@@ -61,10 +71,26 @@ class RayHead:
         return f"http://{HOST}:{self.state.ports['http']}"
 
     @property
+    def client_variables(self) -> dict[str, str]:
+        """What people, tools and drivers need to reach this node and to be let in."""
+        return ON_LOOPBACK | {
+            "RAY_ADDRESS": self.address,
+            "RAY_AUTH_TOKEN_PATH": str(self.folder.ray_token_path),
+            "RAY_DASHBOARD_URL": self.dashboard_url,
+            "RAY_METRICS_URL": f"http://{HOST}:{self.state.ports['ray_metrics']}/metrics",
+        }
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """A client of its dashboard."""
+        path = self.folder.ray_token_path
+        token = path.read_text() if path.exists() else ""  # none before the first start
+        return Dashboard(port=self.state.ports["ray_dashboard"], token=token)
+
+    @property
     def temp(self) -> Path:
-        """Ray's session folder. HAProxy puts 68 characters behind ours and takes 97 in all."""
-        name = hashlib.sha256(str(self.folder.root).encode()).hexdigest()[:8]
-        return Path("/tmp") / f"signals-{name}"  # noqa: S108  # short by necessity; Ray makes its own folder there
+        """Where Ray's session and its sockets lie."""
+        return ray_folder(self.folder)
 
     def choose_ports(self, wanted: Mapping[str, int]) -> list[str]:
         """Keep known ports and find the others; returns a note for each default that is taken.
@@ -92,96 +118,53 @@ class RayHead:
         Raises:
             LocalStackError: it died or did not answer in time.
         """
-        if self.temp.exists():
-            shutil.rmtree(self.temp)  # sessions of earlier starts
+        make_private_folder(self.temp)  # anew: sessions of earlier starts are of no use
+        if sys.platform == "linux":
+            write_haproxy_launcher(self._haproxy)
+        if not self.folder.ray_token_path.exists():
+            replace_file(self.folder.ray_token_path, secrets.token_urlsafe(32))
         self.process.start(self._command(environment), tie_to_parent=tie_to_parent)
-        self.process.wait_until_ready(self._answers, READY_WITHIN_S)
+        self.process.wait_until_ready(self.dashboard.answers, READY_WITHIN_S)
 
     def deploy(self) -> None:
         """Hand the Serve configuration to the node, with our port; Serve then starts in the background.
 
-        Source: https://docs.ray.io/en/latest/serve/api/index.html#serve-rest-api
+        Raises:
+            LocalStackError: it does not answer, or refuses.
         """
         config = yaml.safe_load(SERVE_CONFIG.read_text())
         config["http_options"] |= {"host": HOST, "port": self.state.ports["http"]}
-        status, answer = self._dashboard("PUT", "/api/serve/applications/", json.dumps(config))
-        if status != http.client.OK:
-            raise LocalStackError(f"Ray Serve refused the configuration: {answer[:300]}")
+        self.dashboard.deploy(config)
 
     def applications(self) -> dict[str, Any]:
-        """Ask what Serve runs, by application.
+        """What Serve runs, by application.
 
         Raises:
-            OSError: when the dashboard does not answer.
+            LocalStackError: when the dashboard does not say.
         """
-        _, answer = self._dashboard("GET", "/api/serve/applications/")
-        applications = json.loads(answer)["applications"]
-        assert isinstance(applications, dict)
-        return applications
+        return self.dashboard.applications()
 
     def _command(self, environment: Mapping[str, str]) -> Command:
         ports = self.state.ports
         argv = (
             *_hold_in_foreground((sys.executable, "-m", "ray.scripts.scripts", "start", "--head")),
-            *(f"--node-ip-address={NODE_IP}", f"--port={ports['ray_gcs']}", f"--temp-dir={self.temp}"),
+            # Below ours, because Ray opens its own folder to everybody.
+            *(f"--node-ip-address={HOST}", f"--port={ports['ray_gcs']}", f"--temp-dir={self.temp / 'r'}"),
             *("--include-dashboard=true", f"--dashboard-host={HOST}"),
             f"--dashboard-port={ports['ray_dashboard']}",
             f"--dashboard-agent-listen-port={ports['ray_agent']}",
+            f"--metrics-export-port={ports['ray_metrics']}",
             f"--object-store-memory={OBJECT_STORE_BYTES}",
-            f"--ray-client-server-port={ports['ray_client']}",
             *("--no-monitor", "--include-log-monitor=false"),  # 50 MB each; nobody here reads them
             "--disable-usage-stats",
         )
-        return Command(argv=argv, env=os.environ | environment | self._ray_variables(), cwd=self.folder.root)
+        inherited = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+        ours = ray_variables(ports, token_path=self.folder.ray_token_path, haproxy=self._haproxy)
+        return Command(argv=argv, env={**inherited, **environment, **ours}, cwd=self.folder.root)
 
-    def _ray_variables(self) -> dict[str, str]:
-        """Serve's fast path, quick ends, and places that two stacks on one machine do not share."""
-        haproxy = self.temp / "h"
-        haproxy.mkdir(parents=True, exist_ok=True)
-        variables = {
-            "RAY_worker_niceness": "0",  # 15 by default: behind everything else on a busy laptop
-            "OPENBLAS_NUM_THREADS": "1",  # Ray Serve imports numpy; nobody multiplies matrices here
-            "MALLOC_ARENA_MAX": "2",  # many threads, little allocation: glibc's arenas would mostly lie idle
-            # Once a second or faster by default: most of the idle processor time, for nobody here.
-            "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
-            "RAY_task_events_report_interval_ms": "10000",
-            "RAY_metrics_report_interval_ms": "30000",
-            "RAY_AUTH_MODE": "disabled",  # explicit: the default differs between Ray's launchers
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-            "RAY_SERVE_LOG_TO_STDERR": "1",
-            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
-            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-            "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
-            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(self.state.ports["serve_fallback"]),
-            "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(self.state.ports["serve_fallback_grpc"]),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(self.state.ports["haproxy_metrics"]),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(self.state.ports["haproxy_stats"]),
-        }
-        if sys.platform == "linux":
-            return variables | {"RAY_SERVE_ENABLE_HA_PROXY": "1"}
-        del variables["RAY_SERVE_THROUGHPUT_OPTIMIZED"]  # without HAProxy the bundle is a trap (design: Ray)
-        return variables
-
-    def _answers(self) -> bool:
-        try:
-            return self._dashboard("GET", "/api/version")[0] == http.client.OK
-        except OSError:
-            return False
-
-    def _dashboard(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
-        connection = http.client.HTTPConnection(
-            HOST, self.state.ports["ray_dashboard"], timeout=DEPLOY_WITHIN_S
-        )
-        try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode("utf-8", "replace")
-        finally:
-            connection.close()
+    @property
+    def _haproxy(self) -> Path:
+        return self.temp / "h"
 
 
 def _hold_in_foreground(ray_start: tuple[str, ...]) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ def main() -> int:
     started = subprocess.run(sys.argv[1:], check=False)
     if started.returncode != 0:
         return started.returncode
-    _end_ray_client()
     node = set(_children())
     while True:
         pid, _ = os.waitpid(-1, 0)
@@ -54,14 +53,6 @@ def _end_children() -> None:
                 os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
         time.sleep(0.05)
         _reap()
-
-
-def _end_ray_client() -> None:
-    """End the one process of the node that `ray start` cannot leave out and nobody here connects to."""
-    for pid in _children():
-        if b"ray.util.client.server" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGTERM)
-            os.waitpid(pid, 0)
 
 
 def _reap() -> None:

@@ -4,7 +4,6 @@ Each server is replaced by the user's own when its address is in the environment
 never started or stopped.
 """
 
-import errno
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from signals.local.account import account_to_drop_to
+from signals.local.account import Account, account_to_drop_to
 from signals.local.assembly import SERVERS, Site, assemble, choose_ports, processes, site_in
 from signals.local.environment import (
     MODEL_VARIABLES,
@@ -26,7 +25,7 @@ from signals.local.environment import (
     variables_for,
     write_env_file,
 )
-from signals.local.errors import GivenUpError, LocalStackError
+from signals.local.errors import GivenUpError, LocalStackError, os_errors_told
 from signals.local.files import require_space
 from signals.local.folder import StackFolder, State
 from signals.local.ports import free_port
@@ -71,30 +70,34 @@ def up(
         LocalStackError: in one sentence, why not; what this call had started is stopped again.
     """
     folder = StackFolder(root=root.resolve())
-    with _os_errors_told(), folder.locked():
-        account = account_to_drop_to()
-        state = folder.load() or _fresh_state(folder.choose_data(account))
-        if not Path(state.data).exists():  # the clone was moved, and its data with it
-            state.data = str(folder.choose_data(account))
-        folder.save(state)
-        own = [name for name in SERVERS if _is_ours(name, environ, state)]
-        for name in SERVERS:
-            if name not in own:
-                check_reachable(name, environ)
-        running = {name for name, process in processes(folder).items() if process.is_running()}
-        notes = choose_ports(state, own, running, ports or {})
-        require_space(Path(state.data), FRESH_DATA_BYTES)
-        folder.save(state)
-        started = tuple(name for name in own if name not in running)
-        if started:
-            console.print(f"starting {', '.join(started)} …", highlight=False)
-        with Progress(console=console) as progress:
-            servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
-        environment = {name: environ.get(name, "") for name in MODEL_VARIABLES}
-        environment |= _environment(servers, environ)
-        state.addresses = {name: environment[address_variable(name)] for name in own}
-        folder.save(state)
-        write_env_file(folder.env_path, environment)
+    with os_errors_told(), folder.locked():
+        return start(folder, environ=environ, console=console, ports=ports or {})
+
+
+def start(
+    folder: StackFolder, *, environ: Mapping[str, str], console: Console, ports: Mapping[str, int]
+) -> RunningStack:
+    """Do what `up` does, for a caller that holds the folder's lock."""
+    account = account_to_drop_to()
+    state = _remembered(folder, account)
+    own = [name for name in SERVERS if _is_ours(name, environ, state)]
+    for name in SERVERS:
+        if name not in own:
+            check_reachable(name, environ)
+    running = {name for name, process in processes(folder).items() if process.is_running()}
+    notes = choose_ports(state, own, running, ports)
+    require_space(Path(state.data), FRESH_DATA_BYTES)
+    folder.save(state)
+    started = tuple(name for name in own if name not in running)
+    if started:
+        console.print(f"starting {', '.join(started)} …", highlight=False)
+    with Progress(console=console) as progress:
+        servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
+    environment = {name: environ.get(name, "") for name in MODEL_VARIABLES}
+    environment |= _environment(servers, environ)
+    state.addresses = {name: environment[address_variable(name)] for name in own}
+    folder.save(state)
+    write_env_file(folder.env_path, environment)
     return RunningStack(environment=environment, servers=servers, started=started, notes=tuple(notes))
 
 
@@ -103,8 +106,13 @@ def down(root: Path) -> tuple[str, ...]:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         return ()
-    with _os_errors_told(), folder.locked():
-        return _stop_all(processes(folder))
+    with os_errors_told(), folder.locked():
+        return stop(folder)
+
+
+def stop(folder: StackFolder) -> tuple[str, ...]:
+    """Do what `down` does, for a caller that holds the folder's lock."""
+    return _stop_all(processes(folder))
 
 
 def reset(root: Path) -> None:
@@ -116,7 +124,7 @@ def reset(root: Path) -> None:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         raise LocalStackError(f"{folder.root} holds no local stack: nothing was deleted")
-    with _os_errors_told(), folder.locked():
+    with os_errors_told(), folder.locked():
         _stop_all(processes(folder))
         folder.wipe()
 
@@ -169,15 +177,12 @@ def ephemeral(
             stack_folder.wipe()
 
 
-@contextmanager
-def _os_errors_told() -> Iterator[None]:
-    """Turn what the operating system refuses into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        advice = "make room" if error.errno == errno.ENOSPC else "check who owns it"
-        place = f"{error.filename}: " if error.filename else ""
-        raise LocalStackError(f"{place}{error.strerror or error}: {advice} and try again") from error
+def _remembered(folder: StackFolder, account: Account | None) -> State:
+    state = folder.load() or _fresh_state(folder.choose_data(account))
+    if not Path(state.data).exists():  # the clone was moved, and its data with it
+        state.data = str(folder.choose_data(account))
+    folder.save(state)
+    return state
 
 
 def _fresh_state(data: Path) -> State:

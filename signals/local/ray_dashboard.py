@@ -1,0 +1,67 @@
+"""Ray's dashboard as an HTTP interface: is it there, what does Serve run, run this."""
+
+import http.client
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from signals.local.errors import LocalStackError
+from signals.local.ports import HOST
+
+ANSWER_WITHIN_S: Final = 120.0  # the first request for applications starts Serve itself
+APPLICATIONS: Final = "/api/serve/applications/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    """A client of one dashboard on loopback, with the token that it asks for.
+
+    Source: https://docs.ray.io/en/latest/serve/api/index.html#serve-rest-api
+    """
+
+    port: int
+    token: str = field(repr=False)
+
+    def answers(self) -> bool:
+        """Whether it is up and knows our token."""
+        try:
+            return self._ask("GET", "/api/version")[0] == http.client.OK
+        except LocalStackError:
+            return False
+
+    def deploy(self, config: dict[str, Any]) -> None:
+        """Let Serve start what the configuration says, in the background.
+
+        Raises:
+            LocalStackError: it does not answer, or refuses.
+        """
+        status, answer = self._ask("PUT", APPLICATIONS, json.dumps(config))
+        if status != http.client.OK:
+            raise LocalStackError(f"Ray Serve refused the configuration: {answer[:300]}")
+
+    def applications(self) -> dict[str, Any]:
+        """What Serve runs, by application.
+
+        Raises:
+            LocalStackError: it does not answer, or not with applications.
+        """
+        status, answer = self._ask("GET", APPLICATIONS)
+        if status != http.client.OK:
+            raise LocalStackError(f"Ray's dashboard answered {status}: {answer[:300]}")
+        applications = json.loads(answer)["applications"]
+        assert isinstance(applications, dict)
+        return applications
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_WITHIN_S)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise LocalStackError(
+                f"Ray's dashboard does not answer ({error}): see `signals stack logs ray`"
+            ) from error
+        finally:
+            connection.close()

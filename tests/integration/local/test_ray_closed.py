@@ -1,0 +1,132 @@
+"""Ray is closed: no token, no answer; and nothing of the running product listens beyond loopback."""
+
+import ipaddress
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import psutil
+import pytest
+
+from signals.local.ray_head import RayHead
+from tests.product import Product, open_product
+
+CONNECT = "import ray; ray.init(); print(len(ray.nodes()))"
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The whole product on a Ray node of its own."""
+    with open_product(tmp_path_factory.mktemp("closed")) as product:
+        yield product
+
+
+def _processes(root_pid: int) -> list[psutil.Process]:
+    root = psutil.Process(root_pid)
+    return [root, *root.children(recursive=True)]
+
+
+def _listening(process: psutil.Process) -> list[str]:
+    return [
+        f"{connection.laddr.ip}:{connection.laddr.port} of {process.name()}"
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+
+def _is_loopback(listener: str) -> bool:
+    address = ipaddress.ip_address(listener.partition(" ")[0].rpartition(":")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def test_nothing_listens_beyond_loopback(product: Product) -> None:
+    roots = [product.root_pid, *(server.process.pid for server in product.stack.servers.values())]
+    listeners = [one for pid in roots if pid for p in _processes(pid) for one in _listening(p)]
+    kinds = {listener.rpartition(" of ")[2] for listener in listeners}
+    assert {"gcs_server", "raylet", "haproxy", "postgres", "java"} <= kinds
+    assert sum("ray::" in kind for kind in kinds) >= 5, kinds  # replicas, proxy, controller, actors, agents
+    assert [listener for listener in listeners if not _is_loopback(listener)] == []
+
+
+@pytest.mark.parametrize(
+    "listener", ["0.0.0.0:1 of a", ":::1 of a", "192.168.1.5:1 of a", "::ffff:10.0.0.1:1 of a"]
+)
+def test_the_check_above_sees_an_open_port(listener: str) -> None:
+    assert not _is_loopback(listener)
+
+
+def _status(product: Product, path: str, headers: dict[str, str], body: bytes | None = None) -> int:
+    request = Request(
+        product.head.dashboard_url + path, body, {"Content-Type": "application/json", **headers}
+    )
+    try:
+        with urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+@pytest.mark.parametrize("path", ["/api/version", "/api/jobs/", "/api/serve/applications/", "/api/v0/actors"])
+def test_dashboard_and_jobs_answer_only_with_the_token(product: Product, path: str) -> None:
+    token = product.head.folder.ray_token_path.read_text()
+    assert _status(product, path, {}) == 401
+    assert _status(product, path, {"Authorization": "Bearer guess"}) == 403
+    assert _status(product, path, {"Authorization": f"Bearer {token}"}) == 200
+
+
+def test_a_job_is_not_accepted_without_the_token(product: Product) -> None:
+    job = json.dumps({"entrypoint": "true"}).encode()
+    assert _status(product, "/api/jobs/", {}, job) == 401
+    agent = f"http://127.0.0.1:{product.head.state.ports['ray_agent']}/api/job_agent/jobs/"
+    with pytest.raises(HTTPError, match="401") as refused:
+        urlopen(Request(agent, job, {"Content-Type": "application/json"}), timeout=60)
+    refused.value.close()
+
+
+def _connect(head: RayHead, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    known = {name: value for name, value in head.client_variables.items() if "AUTH" not in name}
+    return subprocess.run(
+        [sys.executable, "-c", CONNECT],
+        env={**kept, **known, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_driver_connects_only_with_the_token(product: Product, tmp_path: Path) -> None:
+    wrong = tmp_path / "guess"
+    wrong.write_text("guess")
+    for variables in (
+        {"RAY_AUTH_MODE": "disabled"},
+        {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(wrong)},
+    ):
+        refused = _connect(product.head, variables)
+        assert refused.returncode != 0
+        assert re.search("[Uu]nauthenticated|InvalidAuthToken|AuthenticationError", refused.stderr), (
+            refused.stderr
+        )
+    allowed = _connect(product.head, product.head.client_variables)
+    assert allowed.stdout.strip() == "1", allowed.stderr
+
+
+def test_token_is_private_and_nowhere_else(product: Product) -> None:
+    head = product.head
+    token = head.folder.ray_token_path.read_text()
+    assert head.folder.ray_token_path.stat().st_mode & 0o777 == 0o600
+    assert head.temp.stat().st_mode & 0o777 == 0o700
+    for process in _processes(product.root_pid):
+        assert token not in " ".join(process.cmdline())
+        assert token not in str(process.environ())
+    written = [path for root in (head.temp, head.folder.root) for path in root.rglob("*") if path.is_file()]
+    leaks = [path for path in written if token.encode() in path.read_bytes()]
+    assert leaks == [head.folder.ray_token_path]
