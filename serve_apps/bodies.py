@@ -1,5 +1,6 @@
 """Reads request bodies within bounds, before and after decompression."""
 
+import asyncio
 import zlib
 from typing import Final
 
@@ -8,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from serve_apps.problems import Problem
 
+BODY_WITHIN_S: Final = 20.0  # guess: 8 MiB over a slow line; a body that drips frees its slot after this
 MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to support 8 MiB
 ZSTD_STEP_BYTES: Final = 256  # holds at most 64 blocks, which inflate to 8 MiB at most (RFC 8878)
 
@@ -16,7 +18,8 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     """Return the decompressed body, at most `limit_bytes` long both on the wire and decompressed.
 
     Raises:
-        Problem: 413 beyond the limit, 415 for an unknown encoding, 400 for a broken body.
+        Problem: 413 beyond the limit, 415 for an unknown encoding, 400 for a broken body,
+            408 for one that takes longer than `BODY_WITHIN_S`.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "", *DECOMPRESSORS):
@@ -32,11 +35,19 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
         raise too_large(limit_bytes)
     chunks, size = [], 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit_bytes:
-                raise too_large(limit_bytes)
-            chunks.append(chunk)
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit_bytes:
+                    raise too_large(limit_bytes)
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise Problem(
+            408,
+            "slow_body",
+            f"Send the whole body within {BODY_WITHIN_S:g} s.",
+            headers={"Connection": "close"},  # what is left of the body must not be read as a request
+        ) from error
     except ClientDisconnect as error:
         raise Problem(400, "incomplete_body", "The body ended early.") from error
     return b"".join(chunks)

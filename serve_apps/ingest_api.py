@@ -139,7 +139,7 @@ def _decoded(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
     try:
         return decode(body)
     except InvalidEvent as error:
-        status = {"empty_batch": 422, "too_many_events": 413}.get(error.code, 400)
+        status = {"empty_batch": 422, "too_many_events": 413, "too_many_values": 413}.get(error.code, 400)
         raise Problem(status, error.code, error.message, members={"field": error.field}) from error
 
 

@@ -21,6 +21,13 @@ from signals.store import api_keys, tenancy
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+PerSecond = Annotated[
+    int | None, typer.Option(min=0, max=10**9, help="0: unlimited; left out: the environment's default.")
+]
+PerDay = Annotated[
+    int | None, typer.Option(min=0, max=10**15, help="Per UTC day; 0: unlimited; left out: the default.")
+]
+
 orgs = typer.Typer(help="Organisations.", no_args_is_help=True)
 projects = typer.Typer(help="Projects; events and incidents belong to one.", no_args_is_help=True)
 keys = typer.Typer(help="API keys; a key is printed once, when it is created.", no_args_is_help=True)
@@ -126,6 +133,24 @@ def list_keys(
     with _database() as pool, transaction(pool) as connection:
         rows = api_keys.list_keys(connection, project)
     _print(rows, as_json=as_json)
+
+
+@keys.command("limit")
+def limit_key(
+    key_id: UUID,
+    events_per_second: PerSecond = None,
+    events_per_day: PerDay = None,
+) -> None:
+    """Set what a key may send; replicas follow within SIGNALS_KEY_CACHE_S (60 s)."""
+    with _database() as pool:
+        provisioning.limit_key(
+            pool, key_id, events_per_second=events_per_second, events_per_day=events_per_day
+        )
+    shown = [
+        f"{'the default' if limit is None else limit or 'unlimited'} events a {per}"
+        for limit, per in ((events_per_second, "second"), (events_per_day, "UTC day"))
+    ]
+    print(f"Key {key_id}: {', '.join(shown)}.")
 
 
 @keys.command("revoke")

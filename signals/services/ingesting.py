@@ -13,8 +13,10 @@ import orjson
 from shared_types import Envelope, InvalidEvent, Tenancy, canonicalize, partition_key
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
+from signals.domain.json_values import holds_more_values
 
 MAX_BATCH_EVENTS: Final = 1_000  # design: data path, "Ingest"
+MAX_VALUES: Final = 250_000  # guess: 250 an event of a full batch; parsed they cost some 20 MB
 SILENT_S: Final = 0.4  # guess: a broker that is only slow acknowledges something within it
 LINE: Final = re.compile(rb"\S[^\r\n]*")  # blank lines are none
 
@@ -166,8 +168,11 @@ def decode_events(body: bytes, *, lines: bool) -> list[object]:
     A broken line spoils only itself.
 
     Raises:
-        InvalidEvent: when the body as a whole cannot be read, or holds too many or no events.
+        InvalidEvent: when the body as a whole cannot be read, or holds too much or no events.
     """
+    if holds_more_values(body, MAX_VALUES):
+        text = f"The batch holds more than {MAX_VALUES} JSON values; send fewer or smaller events at once."
+        raise InvalidEvent("too_many_values", "events", text)
     events = _decode_lines(body) if lines else _decode_array(body)
     if not events:
         raise InvalidEvent("empty_batch", "events", "The batch holds no events; send at least one.")

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared_types.envelope import TenantId
 from signals.clients.postgres import Connection, transaction
 from signals.domain.api_keys import MAX_VALID, SECRET_BYTES, Scope, key_hash, key_text
-from signals.store import api_keys, tenancy
+from signals.store import api_keys, key_limits, tenancy
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 
@@ -85,7 +85,29 @@ def issue_key(
         api_keys.insert(
             connection, key_id=key_id, project_id=project_id, scope=scope, key_hash=key_hash(text)
         )
+        if valid and ending_oldest:
+            key_limits.copy(connection, of=valid[-1].key_id, to=key_id)
     return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
+
+
+def limit_key(
+    pool: ConnectionPool[Connection],
+    key_id: UUID,
+    *,
+    events_per_second: int | None,
+    events_per_day: int | None,
+) -> None:
+    """Set the limits of a key: None for the environment's, 0 for none.
+
+    Raises:
+        ProvisioningRefused: when there is no such key.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    with transaction(pool) as connection:
+        if not key_limits.put(
+            connection, key_id, events_per_second=events_per_second, events_per_day=events_per_day
+        ):
+            raise ProvisioningRefused(f"there is no key {key_id}: see `signals keys list`")
 
 
 def _no_room(project_id: str, scope: Scope, valid: Sequence[api_keys.KeyRow]) -> str:
