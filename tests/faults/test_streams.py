@@ -179,7 +179,7 @@ def _zones() -> list[Any]:
 def test_late_early_and_shuffled_events_of_wrong_clocks_count_in_their_own_minutes(
     pipeline_stage: Stage, fault_row: Rows
 ) -> None:
-    chance = Random(33)
+    chance = Random(1033)  # not the traffic's own seed: ids would repeat
     row = fault_row("late, early, shuffled events; clocks off by hours; 2025")
     with consumers(pipeline_stage.servers), trial(pipeline_stage, row, seed=33) as running:
         sender = pipeline_stage.project(running.project_id)

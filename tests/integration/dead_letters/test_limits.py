@@ -1,8 +1,12 @@
 """A consumer stops, loudly and with its offset where it was, when most records are broken."""
 
+import threading
+from typing import LiteralString
+
 import pytest
 from psycopg_pool import ConnectionPool
 
+from actors.loop import ConsumerLoop
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.dead_letter_log import open_dead_letter_log
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
@@ -12,9 +16,12 @@ from signals.errors import TooManyDeadLetters
 from signals.settings import KafkaSettings
 from tests.events import NOON, errors, publish
 from tests.integration.dead_letters.conftest import Open, drain, rows
+from tests.waiting import until
 
 # With the key of the good events, so that all lie on one partition.
 BROKEN = [OutgoingRecord(key=b"org_1|proj_1|TIMEOUT|/checkout", value=b"no event") for _ in range(400)]
+
+BACKING_OFF: LiteralString = "SELECT detail FROM pipeline.workers WHERE state = 'backing-off'"
 
 
 def buried(kafka: KafkaSettings) -> int:
@@ -75,3 +82,20 @@ def test_broken_records_among_good_ones_stop_nothing(
         drain(session)
     assert buried(kafka) == 270
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(300,)]
+
+
+def test_a_stopped_consumer_says_so_until_somebody_helps(
+    engine: Open, publisher: Publisher, pool: ConnectionPool[Connection]
+) -> None:
+    publisher.publish_and_wait(RAW_TOPIC, BROKEN)
+    loop = ConsumerLoop("stopped", "incident-engine", pool, lambda _: engine())
+    try:
+        (row,) = until(lambda: rows(pool, BACKING_OFF), within_s=60)
+        assert "partition" in row[0]
+        assert "SIGNALS_DLQ_MAX_SHARE=1" in row[0]
+        polled_at = loop.progress.last_poll_at
+        until(lambda: loop.progress.last_poll_at != polled_at, within_s=60)
+        assert loop.progress.state == "backing-off"  # another session has begun and polled
+    finally:
+        loop.stop()
+        until(lambda: not any(t.name.startswith("stopped-") for t in threading.enumerate()), within_s=60)
