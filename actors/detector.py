@@ -4,18 +4,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import ray
 
 from actors.consumers import Consumer
 from signals.clients.kafka.publisher import open_publisher
+from signals.services.auditing import Auditing
 from signals.services.detecting import Detecting
-from signals.services.housekeeping import resolve_stale_incidents
+from signals.services.housekeeping import resolve_stale_incidents, tell_audit, trim_ledger
 from signals.settings import KafkaSettings, RuntimeSettings
+
+AUDIT_EVERY_S: Final = 60.0
 
 
 class _WithHousekeeping:
-    """A detecting session that also resolves stale incidents every few minutes."""
+    """A detecting session that also does what is due every few minutes, whatever the events."""
 
     def __init__(self, detecting: Detecting, actor: "Detector") -> None:
         self._detecting = detecting
@@ -25,9 +29,14 @@ class _WithHousekeeping:
 
     def step(self, timeout_s: float) -> int:
         handled = self._detecting.step(timeout_s)
-        if time.monotonic() >= self._actor.next_resolve:
-            resolve_stale_incidents(self._actor.pool)
-            self._actor.next_resolve = time.monotonic() + self._actor.runtime.resolve_every_s
+        actor, now = self._actor, time.monotonic()
+        if now >= actor.next_resolve:
+            resolve_stale_incidents(actor.pool)
+            actor.next_resolve = now + actor.runtime.resolve_every_s
+        if now >= actor.next_audit:
+            tell_audit(Auditing(actor.pool).audit())
+            trim_ledger(actor.pool)
+            actor.next_audit = now + AUDIT_EVERY_S
         return handled
 
 
@@ -38,6 +47,7 @@ class Detector(Consumer):
         super().__init__(name, "incident-engine", connections=2)
         self.runtime = RuntimeSettings.from_env()
         self.next_resolve = 0.0
+        self.next_audit = 0.0
         self._kafka = KafkaSettings.from_env()
         self._publisher = self.resources.enter_context(open_publisher(self._kafka))
         self.start(self._session)

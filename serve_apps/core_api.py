@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 from ray import serve
 
+from actors.loopback import listen_on_loopback_only
 from serve_apps.core_requests import CoreResources
 from serve_apps.core_routes import router
 from serve_apps.last_used import last_used_written
@@ -18,6 +19,7 @@ from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import open_pool
 from signals.logs import configure_logs
+from signals.services.auditing import Auditing
 from signals.services.authenticating import Authenticating
 from signals.services.investigating import Investigating
 from signals.services.readiness import CheckingReadiness
@@ -54,6 +56,7 @@ def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> Cor
     client = stack.enter_context(
         opensearch.open_client(OpenSearchSettings.from_env(), connections=CONNECTIONS)
     )
+    auditing = Auditing(pool)
     readiness = CheckingReadiness(
         pool,
         {
@@ -61,9 +64,11 @@ def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> Cor
             "opensearch": partial(opensearch.check_reachable, client),
         },
         expected_actors,
+        auditing.audit,
     )
     stack.callback(readiness.close)
     return CoreResources(
+        auditing=auditing,
         authenticating=Authenticating(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
         investigating=Investigating(pool),
         searching=Searching(EventSearch(client)),
@@ -85,6 +90,7 @@ class CoreApi:
     def __init__(self, expected_actors: Sequence[str]) -> None:
         self._stack = ExitStack()
         configure_logs()
+        listen_on_loopback_only()
         self._resources = open_core_resources(self._stack, expected_actors)
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it

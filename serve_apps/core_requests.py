@@ -13,6 +13,7 @@ from serve_apps.problems import Problem
 from shared_types import Tenancy
 from signals.domain import cursors
 from signals.domain.api_keys import Scope
+from signals.services.auditing import Auditing
 from signals.services.authenticating import Authenticating
 from signals.services.investigating import Investigating
 from signals.services.readiness import CheckingReadiness
@@ -26,6 +27,7 @@ MAX_INSTANT_TEXT: Final = 64
 class CoreResources:
     """What the routes need; opened by whoever hosts the app."""
 
+    auditing: Auditing
     authenticating: Authenticating
     investigating: Investigating
     searching: Searching

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serve_apps import ledger_routes
 from serve_apps.bodies import read_body
 from serve_apps.core_requests import (
     BLANK,
@@ -28,6 +29,7 @@ from signals.store.incident_views import Status
 MAX_PATCH_BYTES: Final = 4096
 
 router = APIRouter()
+router.include_router(ledger_routes.router)
 
 
 class StatusChange(BaseModel):

@@ -116,3 +116,14 @@ def line_of(stage: ReadingStage, events: Mapping[tuple[str, str], int], *, is_se
         missing=max(0, difference) if is_settled else 0,
         unconfirmed=max(0, -difference) if is_settled else 0,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Whether the newest hour balances, and how many events are `missing`, by stage.
+
+    `unknown` until both stages have settled some of it.
+    """
+
+    state: Literal["balanced", "unbalanced", "unknown"]
+    missing: dict[ReadingStage, int]

@@ -4,31 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Final, Literal
+from typing import Final
 
 from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP, RAW_TOPIC
 from signals.clients.postgres import Connection, transaction
 from signals.domain.buckets import BUCKET_S
-from signals.domain.ledger import INGEST, STAGES, ReadingStage, StageLine, line_of, settled_before
+from signals.domain.ledger import INGEST, STAGES, Audit, ReadingStage, StageLine, line_of, settled_before
 from signals.domain.queries import InvalidQuery, instant
 from signals.store import ledger, offsets
-from signals.store.ledger import MinuteEvents, Missing
+from signals.store.ledger import MinuteEvents
 
 AUDITED: Final = timedelta(minutes=60)
 DEFAULT_SPAN: Final = timedelta(hours=1)
 MAX_SPAN: Final = timedelta(hours=24)  # of one project's report: at most 1,440 minutes
 
 GROUPS: Final[Mapping[ReadingStage, str]] = {"incident-engine": ENGINE_GROUP, "indexer": INDEXER_GROUP}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """Whether the newest hour balances; `unknown` until both stages have settled some of it."""
-
-    state: Literal["balanced", "unbalanced", "unknown"]
-    missing: list[Missing]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,49 +45,52 @@ class LedgerReport:
     minutes: list[LedgerMinute]
 
 
-def audit(pool: ConnectionPool[Connection]) -> Audit:
-    """Look for missing events in the newest hour.
+class Auditing:
+    """Reads the ledger; safe to call from several threads."""
 
-    Raises:
-        DependencyUnavailable: when PostgreSQL is away.
-    """
-    since = datetime.now(UTC) - AUDITED
-    with transaction(pool) as connection:
-        settled = {stage: at for stage, at in _settled(connection).items() if at and at > since}
-        missing = ledger.missing(connection, since=since, settled_before=settled) if settled else []
-    if missing:
-        return Audit(state="unbalanced", missing=list(missing))
-    return Audit(state="balanced" if len(settled) == len(STAGES) else "unknown", missing=[])
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
 
+    def audit(self) -> Audit:
+        """Look for missing events in the newest hour.
 
-def report(
-    pool: ConnectionPool[Connection], *, project_id: str | None, since: datetime, until: datetime
-) -> LedgerReport:
-    """Return the ledger of a project, or of all of them, by minute.
+        Raises:
+            DependencyUnavailable: when PostgreSQL is away.
+        """
+        since = datetime.now(UTC) - AUDITED
+        with transaction(self._pool) as connection:
+            settled = {stage: at for stage, at in _settled(connection).items() if at and at > since}
+            missing = ledger.missing(connection, since=since, settled_before=settled) if settled else []
+        if missing:
+            return Audit(state="unbalanced", missing={lost.stage: lost.events for lost in missing})
+        return Audit(state="balanced" if len(settled) == len(STAGES) else "unknown", missing={})
 
-    Raises:
-        DependencyUnavailable: when PostgreSQL is away.
-    """
-    with transaction(pool) as connection:
-        # The watermarks first: what they call settled must be in what is read after them.
-        settled = _settled(connection)
-        rows = ledger.read(connection, project_id=project_id, since=since, until=until)
-    minutes = [
-        _minute(key[0], key[1], {(r.stage, r.outcome): r.events for r in group}, settled)
-        for key, group in groupby(rows, key=_project_and_minute)
-    ]
-    totals = {stage: StageLine(stage=stage) for stage in STAGES}
-    for minute in minutes:
-        for line in minute.stages:
-            totals[line.stage] = totals[line.stage].plus(line)
-    return LedgerReport(
-        since=since,
-        until=until,
-        settled_before=settled,
-        accepted=sum(minute.accepted for minute in minutes),
-        totals=list(totals.values()),
-        minutes=minutes,
-    )
+    def report(self, project_id: str | None, since: datetime, until: datetime) -> LedgerReport:
+        """Return the ledger of a project, or of all of them, by minute.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL is away.
+        """
+        with transaction(self._pool) as connection:
+            # The watermarks first: what they call settled must be in what is read after them.
+            settled = _settled(connection)
+            rows = ledger.read(connection, project_id=project_id, since=since, until=until)
+        minutes = [
+            _minute(key[0], key[1], {(r.stage, r.outcome): r.events for r in group}, settled)
+            for key, group in groupby(rows, key=_project_and_minute)
+        ]
+        totals = {stage: StageLine(stage=stage) for stage in STAGES}
+        for minute in minutes:
+            for line in minute.stages:
+                totals[line.stage] = totals[line.stage].plus(line)
+        return LedgerReport(
+            since=since,
+            until=until,
+            settled_before=settled,
+            accepted=sum(minute.accepted for minute in minutes),
+            totals=list(totals.values()),
+            minutes=minutes,
+        )
 
 
 def span(since: str | None, until: str | None) -> tuple[datetime, datetime]:

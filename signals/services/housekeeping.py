@@ -6,9 +6,12 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
-from signals.store import incidents
+from signals.domain.ledger import Audit
+from signals.store import incidents, ledger
 
 IDLE_S: Final = 60 * 60  # specification: resolve when not seen for more than 60 minutes
+LEDGER_DAYS: Final = 7  # as long as Kafka keeps the events themselves
+LEDGER_ROWS: Final = 5_000  # guess: deleted within a second
 
 log = structlog.get_logger(__name__)
 
@@ -24,3 +27,19 @@ def resolve_stale_incidents(pool: ConnectionPool[Connection]) -> int:
     if resolved:
         log.info("incidents resolved by age", count=resolved)
     return resolved
+
+
+def trim_ledger(pool: ConnectionPool[Connection]) -> int:
+    """Delete a bounded number of the ledger's oldest rows; return how many. The next round goes on.
+
+    Raises:
+        DependencyUnavailable: when PostgreSQL is away.
+    """
+    with transaction(pool) as connection:
+        return ledger.trim(connection, days=LEDGER_DAYS, rows=LEDGER_ROWS)
+
+
+def tell_audit(audit: Audit) -> None:
+    """Log an audit that found events missing: that is an incident of this system."""
+    if audit.state == "unbalanced":
+        log.error("events are missing", **{stage.replace("-", "_"): n for stage, n in audit.missing.items()})

@@ -15,6 +15,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
+from signals.domain.ledger import Audit
 from signals.errors import DependencyUnavailable
 from signals.store import workers
 from signals.store.workers import Worker
@@ -22,6 +23,7 @@ from signals.store.workers import Worker
 POSTGRES: Final = "postgresql"
 CHECK_S: Final = 2.0  # how long an answer waits for slow servers
 REUSE_S: Final = 1.0  # an answer is given again for this long: the endpoint is open to anybody
+LEDGER_S: Final = 10.0  # guess: what the ledger said holds this long; it changes once a minute
 STALE_S: Final = 15.0  # a consumer reports every few seconds
 
 log = structlog.get_logger(__name__)
@@ -47,23 +49,37 @@ class ExpectedActor:
     state: ActorState
 
 
+UNKNOWN_LEDGER: Final = Audit(state="unknown", missing={})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """The whole pipeline at a glance; `ready` when every part is."""
+    """The whole pipeline at a glance; `ready` when every part is, and no event is missing."""
 
     ready: bool
     dependencies: list[DependencyState]
     actors: list[ExpectedActor]
+    ledger: Audit
 
 
 class CheckingReadiness:
-    """Checks PostgreSQL, `servers` and the consumers named `expected`, at once and within `CHECK_S`."""
+    """Checks PostgreSQL, `servers` and the consumers named `expected`, at once and within `CHECK_S`.
+
+    `audit` says whether the ledger balances; it asks PostgreSQL.
+    """
 
     def __init__(
-        self, pool: ConnectionPool[Connection], servers: Mapping[str, Check], expected: Sequence[str]
+        self,
+        pool: ConnectionPool[Connection],
+        servers: Mapping[str, Check],
+        expected: Sequence[str],
+        audit: Callable[[], Audit],
     ) -> None:
         self._pool = pool
-        self._checks: dict[str, Check] = {POSTGRES: self._read_workers, **servers}
+        self._audit = audit
+        self._ledger = UNKNOWN_LEDGER
+        self._next_audit = 0.0
+        self._checks: dict[str, Check] = {POSTGRES: self._ask_postgres, **servers}
         self._expected = tuple(expected)
         self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="readiness")
         self._lock = threading.Lock()
@@ -95,19 +111,25 @@ class CheckingReadiness:
                 self._pending[name] = self._threads.submit(_timed, name, check)
         wait(self._pending.values(), timeout=CHECK_S)
         dependencies = [self._dependency(name) for name in self._checks]
-        reported = self._reported if dependencies[0].state == "ok" else None
+        known = dependencies[0].state == "ok"
+        reported = self._reported if known else None
+        ledger = self._ledger if known else UNKNOWN_LEDGER
         actors = [ExpectedActor(name=name, state=_actor_state(reported, name)) for name in self._expected]
-        ready = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
-        return Readiness(ready=ready, dependencies=dependencies, actors=actors)
+        up = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
+        ready = up and ledger.state != "unbalanced"
+        return Readiness(ready=ready, dependencies=dependencies, actors=actors, ledger=ledger)
 
     def _dependency(self, name: str) -> DependencyState:
         if not self._pending[name].done():
             return DependencyState(name=name, state="timeout", latency_ms=None)
         return self._pending.pop(name).result()
 
-    def _read_workers(self) -> None:
+    def _ask_postgres(self) -> None:
         with transaction(self._pool) as connection:
             self._reported = {worker.name: worker for worker in workers.list_all(connection)}
+        if time.monotonic() >= self._next_audit:
+            self._ledger = self._audit()
+            self._next_audit = time.monotonic() + LEDGER_S
 
 
 def _timed(name: str, check: Check) -> DependencyState:

@@ -18,6 +18,7 @@ from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import Connection
 from signals.domain.api_keys import Scope
 from signals.logs import configure_logs
+from signals.services.auditing import Auditing
 from signals.services.authenticating import Authenticating
 from signals.services.investigating import Investigating
 from signals.services.provisioning import create_org, create_project, issue_key
@@ -65,8 +66,10 @@ def core_client(
     expected: Iterable[str] = (),
 ) -> Iterator[TestClient]:
     """Serve core-api in this process; a crash becomes a 500, as it would be outside."""
-    readiness = CheckingReadiness(pool, servers or {}, list(expected))
+    auditing = Auditing(pool)
+    readiness = CheckingReadiness(pool, servers or {}, list(expected), auditing.audit)
     resources = CoreResources(
+        auditing=auditing,
         authenticating=Authenticating(pool),
         investigating=Investigating(pool),
         searching=Searching(EventSearch(opensearch)),

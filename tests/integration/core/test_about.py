@@ -14,6 +14,7 @@ from signals.clients.opensearch.connection import Client, check_reachable
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
 from signals.services import investigating
+from signals.services.auditing import Auditing
 from signals.services.authenticating import Authenticating
 from signals.services.readiness import CHECK_S, REUSE_S, CheckingReadiness
 from signals.store.workers import Heartbeat, Kind, State, beat
@@ -188,7 +189,7 @@ def test_while_a_server_hangs_others_get_the_answer_before(
             hanging.wait(30)
         asked.set()
 
-    readiness = CheckingReadiness(pool, {"kafka": hang_when_asked_again}, [])
+    readiness = CheckingReadiness(pool, {"kafka": hang_when_asked_again}, [], Auditing(pool).audit)
     assert readiness.check().ready
     until(lambda: time.monotonic() - answered_at(readiness) > REUSE_S)
     waiting = threading.Thread(target=readiness.check)

@@ -1,0 +1,90 @@
+"""`signals ledger`: where the events of the newest hour went, by minute, project and stage."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+import typer
+from rich.table import Table
+
+from signals.cli.core_client import load_environment
+from signals.cli.readable import console, plain
+from signals.clients.postgres import open_pool
+from signals.domain.ledger import StageLine
+from signals.services.auditing import Auditing, LedgerReport
+from signals.settings import PostgresSettings
+
+UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+NUMBERS: Final = (
+    "accepted",
+    "counted",
+    "uncounted",
+    "indexed",
+    "duplicate",
+    "dead-lettered",
+    "in flight",
+    "missing",
+    "unconfirmed",
+)
+
+Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(ledger)
+
+
+def ledger(
+    since: Annotated[str, typer.Option(help="How far back, like 30m, 6h or 7d.")] = "1h",
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    folder: Folder = Path(".signals"),
+) -> None:
+    """Account for every accepted event; exit code 1 when one is missing."""
+    now = datetime.now(UTC)
+    start = (now - _age(since)).replace(second=0, microsecond=0)
+    load_environment(folder / "env")
+    with open_pool(PostgresSettings.from_env(), size=1) as pool:
+        report = Auditing(pool).report(project, start, now)
+    if as_json:
+        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    else:
+        console().print(_table(report))
+    if any(line.missing for line in report.totals):
+        raise typer.Exit(1)
+
+
+def _age(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    if match is None:
+        raise typer.BadParameter("write a number and a unit, like 30m, 6h or 7d", param_hint="--since")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def _table(report: LedgerReport) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("minute (UTC)", "project", "stage"):
+        table.add_column(heading)
+    for heading in NUMBERS:
+        table.add_column(heading, justify="right")
+    for minute in report.minutes:
+        for line in minute.stages:
+            at = f"{minute.minute_at:%m-%d %H:%M}"
+            table.add_row(at, plain(minute.project_id) or "(none)", line.stage, *_numbers(line))
+    for line in report.totals:
+        table.add_row("together", "", line.stage, *_numbers(line))
+    return table
+
+
+def _numbers(line: StageLine) -> list[str]:
+    counts = {
+        **line.outcomes,
+        "accepted": line.expected,
+        "in flight": line.in_flight,
+        "missing": line.missing,
+        "unconfirmed": line.unconfirmed,
+    }
+    return [str(counts.get(name.replace("-", "_"), "") or "-") for name in NUMBERS]
