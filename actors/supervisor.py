@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 import ray
@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError
 from actors.consumers import Health
 from actors.detector import DetectorActor
 from actors.indexer import IndexerActor
+from actors.keeping import Answer, Keeping
 from actors.loopback import listen_on_loopback_only
 from actors.names import NAMESPACE, expected
 from actors.summarizer import SummarizerActor
@@ -26,8 +27,6 @@ from signals.store.workers import Kind
 
 RECONCILE_S: Final = 3.0
 ANSWER_S: Final = 5.0
-MAX_SILENT_ROUNDS: Final = 4  # without an answer (a stopped process): about 30 s, then replace
-MAX_IDLE_S: Final = 150.0  # without a round of its loop: longer than any bounded wait inside a step
 MAX_STALL_S: Final = 60.0  # the supervisor's own loop
 ACTOR_CPUS: Final = 0.1  # more than nothing, so that a head node with 0 CPUs gets none
 
@@ -45,55 +44,59 @@ class Reconciler:
 
     def __init__(self, runtime: RuntimeSettings) -> None:
         self._expected = expected(runtime)
-        self._silent: Counter[str] = Counter()
+        self._keeping = Keeping(expected=frozenset(self._expected))
 
     def reconcile(self) -> None:
         """Do one round; failures of single actors are logged and met again in the next round."""
-        asked: dict[str, tuple[ActorHandle[Any], ray.ObjectRef[Health]]] = {}
-        for name, kind in self._expected.items():
-            actor = (
-                KINDS[kind]
-                .options(
-                    name=name,
-                    namespace=NAMESPACE,
-                    lifetime="detached",
-                    get_if_exists=True,
-                    max_restarts=-1,
-                    num_cpus=ACTOR_CPUS,
-                    scheduling_strategy="SPREAD",
-                )
-                .remote(name)
-            )
-            asked[name] = (actor, actor.health.remote())
-        answers = [answer for _, answer in asked.values()]
-        answered, _ = ray.wait(answers, num_returns=len(answers), timeout=ANSWER_S)
-        for name, (actor, answer) in asked.items():
-            if self._is_stuck(name, answer if answer in answered else None):
-                log.error("replacing a stuck actor", actor=name)
-                ray.kill(actor, no_restart=True)
-                self._silent.pop(name)
-        self._end_surplus()
+        actors = {name: _actor(name, kind) for name, kind in self._expected.items()}
+        for name in self._keeping.stuck(_ask(actors)):
+            log.error("replacing a stuck actor", actor=name)
+            ray.kill(actors[name], no_restart=True)
+        for name in self._keeping.surplus(_existing()):
+            _end(name)
 
-    def _is_stuck(self, name: str, answer: "ray.ObjectRef[Health] | None") -> bool:
-        if answer is None:
-            self._silent[name] += 1
-            return self._silent[name] >= MAX_SILENT_ROUNDS
-        try:
-            health = ray.get(answer, timeout=ANSWER_S)
-        except RayActorError as error:  # it is being restarted
-            log.warning("actor down", actor=name, error=type(error).__name__)
-            return False
-        self._silent[name] = 0
-        return health.idle_s is not None and health.idle_s > MAX_IDLE_S
 
-    def _end_surplus(self) -> None:
-        for entry in ray.util.list_named_actors(all_namespaces=True):
-            if entry["namespace"] == NAMESPACE and entry["name"] not in self._expected:
-                try:
-                    ray.kill(ray.get_actor(entry["name"], namespace=NAMESPACE), no_restart=True)
-                except ValueError:  # it ended by itself since it was listed
-                    continue
-                log.info("ended a surplus actor", actor=entry["name"])
+def _actor(name: str, kind: Kind) -> ActorHandle[Any]:
+    """Find the actor, or create it."""
+    options = KINDS[kind].options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        max_restarts=-1,
+        num_cpus=ACTOR_CPUS,
+        scheduling_strategy="SPREAD",
+    )
+    actor: ActorHandle[Any] = options.remote(name)
+    return actor
+
+
+def _ask(actors: Mapping[str, ActorHandle[Any]]) -> dict[str, Answer]:
+    asked: dict[str, ray.ObjectRef[Health]] = {name: actor.health.remote() for name, actor in actors.items()}
+    answered, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)
+    return {name: _heard(name, answer) if answer in answered else "silent" for name, answer in asked.items()}
+
+
+def _heard(name: str, answer: "ray.ObjectRef[Health]") -> Answer:
+    try:
+        health: Health = ray.get(answer, timeout=ANSWER_S)
+    except RayActorError as error:
+        log.warning("actor down", actor=name, error=type(error).__name__)
+        return "restarting"
+    return health
+
+
+def _existing() -> list[str]:
+    entries = ray.util.list_named_actors(all_namespaces=True)
+    return [entry["name"] for entry in entries if entry["namespace"] == NAMESPACE]
+
+
+def _end(name: str) -> None:
+    try:
+        ray.kill(ray.get_actor(name, namespace=NAMESPACE), no_restart=True)
+    except ValueError:  # it ended by itself since it was listed
+        return
+    log.info("ended a surplus actor", actor=name)
 
 
 @serve.deployment(

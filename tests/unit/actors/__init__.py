@@ -1,0 +1,1 @@
+"""Tests of what the actors decide by themselves."""
