@@ -79,7 +79,7 @@ StatusCode = Annotated[int, Field(ge=0, le=999)]
 class Attributes(BaseModel):
     """The indexed facts of an event; further names are kept but not indexed, null counts as absent."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     route: Route | None = None
     method: Label | None = None
@@ -97,7 +97,8 @@ class Attributes(BaseModel):
 class EventInput(BaseModel):
     """What a client may send: three fields are required, the rest has defaults or comes from the key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error's text reaches logs with its traceback; an event's text must not.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     schema_version: Literal["1.0"] = SCHEMA_VERSION
     event_id: uuid.UUID | None = Field(None, description="Repeat it when you retry; made up when absent.")

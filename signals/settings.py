@@ -18,7 +18,9 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 class EnvironmentSettings(BaseSettings):
     """Reads variables named like the upper-cased field; an empty one counts as unset."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     @classmethod
     def from_env(cls) -> Self:
