@@ -21,3 +21,8 @@ def until(condition: Callable[[], Found], *, within_s: float = 20.0, every_s: fl
         if time.monotonic() > deadline:
             raise TimeoutError(f"still {found!r} after {within_s} s")
         time.sleep(every_s)
+
+
+def pause(seconds: float) -> None:
+    """Let time pass where its length is the experiment (a fault that lasts), never to wait for something."""
+    time.sleep(seconds)

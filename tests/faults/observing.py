@@ -45,6 +45,7 @@ def observe(
             logged=list(_logged(servers.kafka, project_id, since, ends)),
             buckets=_buckets(connection, project_id),
             jobs=_jobs(connection, project_id) if with_jobs else Jobs(),
+            accounted=_accounted(connection, project_id),
             uncounted_records=_uncounted(connection, ends),
             indexed=list(_indexed(servers.opensearch, project_id)),
         )
@@ -131,6 +132,16 @@ def _jobs(connection: Connection, project_id: str) -> Jobs:
         expected_outputs=frozenset(uuid5(job_id, "summary") for job_id, status in jobs if status in FINISHED),
         outputs=tuple(output_id for (output_id,) in outputs),
     )
+
+
+def _accounted(connection: Connection, project_id: str) -> dict[str, int]:
+    rows = connection.execute(
+        "SELECT stage, sum(events) FROM pipeline.ledger"
+        " WHERE project_id = %s AND stage <> 'ingest-api' AND outcome <> 'requeued' GROUP BY 1",
+        (project_id,),
+    )
+    handled = {stage: int(events) for stage, events in rows}
+    return {stage: handled.get(stage, 0) for stage in ("incident-engine", "indexer")}
 
 
 def _uncounted(connection: Connection, ends: Mapping[int, int]) -> int:

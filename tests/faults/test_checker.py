@@ -1,6 +1,6 @@
 """The checker itself: content with a faultless run, and not with a planted loss or double."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -107,16 +107,14 @@ def verdict_with_jobs(running: Trial) -> Verdict:
     return running.look()
 
 
-def test_a_refused_event_and_a_complaining_ledger_fail_a_trial(
-    finished: Trial, fault_row: Callable[[str], FaultRow]
-) -> None:
+def test_a_refused_event_and_a_ledger_that_does_not_balance_are_found(finished: Trial) -> None:
     finished.sent.refuse("401: wrong key")
     assert not finished.look().is_clean
     finished.sent.refusals.clear()
-    finished.stage = Stage(
-        servers=finished.stage.servers,
-        project=finished.stage.project,
-        summarizes=False,
-        ledger=lambda _: ["12:00: 3 missing"],
+    execute(
+        finished,
+        "UPDATE pipeline.ledger SET events = events - 1 WHERE ctid ="
+        " (SELECT min(ctid) FROM pipeline.ledger WHERE stage = 'indexer')",
     )
-    assert finished.look().sentences == ["the ledger says: 12:00: 3 missing"]
+    (sentence,) = finished.look().sentences
+    assert sentence.startswith("the ledger of indexer: ")

@@ -38,8 +38,6 @@ class Stage:
     processes: Processes = field(default=dict)
     summarizes: bool = True
     """Whether AI jobs are worked on; else they are left out of the verdict."""
-    ledger: Callable[[str], list[str]] = field(default=lambda _: [])
-    """What the product's own ledger complains about for a project, empty when it balances."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,8 +94,7 @@ class Trial:
         seen = observe(self.stage.servers, self.project_id, self.since, with_jobs=self.stage.summarizes)
         with self.stage.servers.database() as connection:
             doubled = self.watch.doubled | doubled_incidents(connection, self.project_id)
-        complaints = self.stage.ledger(self.project_id)
-        return judge(self.sent, seen, doubled_incidents=sorted(doubled), ledger=complaints)
+        return judge(self.sent, seen, doubled_incidents=sorted(doubled))
 
     def _are_indexed(self, ids: list[UUID]) -> bool:
         body = {"ids": [str(event_id) for event_id in ids]}

@@ -30,6 +30,8 @@ class Observation:
     """The `event_id` of every document in any index."""
     buckets: Mapping[Series, int]
     jobs: Jobs
+    accounted: Mapping[str, int]
+    """By consuming stage, how many records the product's own ledger says it handled."""
     uncounted_records: int
     """Records behind the engine's offsets: while there are any, nothing is final."""
 
@@ -61,13 +63,10 @@ class Verdict:
             self.sentences.append(f"{count} double: {sentence}")
 
 
-def judge(
-    sent: Sent, seen: Observation, *, doubled_incidents: Sequence[str] = (), ledger: Sequence[str] = ()
-) -> Verdict:
+def judge(sent: Sent, seen: Observation, *, doubled_incidents: Sequence[str] = ()) -> Verdict:
     """Compare what was acknowledged with what was found.
 
-    `doubled_incidents` were open beside another at some moment; `ledger` is what the product's own
-    ledger complains about.
+    `doubled_incidents` were open beside another at some moment.
     """
     verdict = Verdict(unsettled=seen.uncounted_records + len(seen.jobs.live))
     if verdict.unsettled:
@@ -85,7 +84,9 @@ def judge(
     )
     verdict.add_double(len(doubled_incidents), f"incidents open beside another: {doubled_incidents[:3]}")
     verdict.sentences += [f"refused a valid event: {reason}" for reason in sent.refusals[:3]]
-    verdict.sentences += [f"the ledger says: {complaint}" for complaint in ledger]
+    for stage, handled in seen.accounted.items():
+        if handled != len(seen.logged):
+            verdict.sentences.append(f"the ledger of {stage}: {handled} of {len(seen.logged)} records")
     return verdict
 
 

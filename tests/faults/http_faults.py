@@ -1,0 +1,136 @@
+"""An HTTP proxy before OpenSearch that answers bulks as a server in trouble would.
+
+What it reports as failed has not reached the server, except where a fault says so.
+"""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+Fault = Literal["none", "request", "items", "cut", "garbage"]
+"""`request`: the whole bulk is refused. `items`: every second document is. `cut` and `garbage`: the bulk is
+applied, but its answer breaks off or is no JSON."""
+
+POISONED: Final[dict[str, Any]] = {
+    "status": 400,
+    "error": {"type": "mapper_parsing_exception", "reason": "failed to parse"},
+}
+
+
+@dataclass(slots=True)
+class OpenSearchProxy:
+    """The running proxy. `fault` is met by every bulk from now on, with `status` where it has one."""
+
+    url: str
+    target: str
+    poison: bytes
+    """Documents that hold this are refused for ever, whatever the fault."""
+    fault: Fault = "none"
+    status: int = 429
+    hurt: int = 0
+    """How many bulks met a fault."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def set_fault(self, fault: Fault, status: int = 429) -> None:
+        """Change what happens to the next bulks."""
+        self.fault, self.status = fault, status
+
+    def sort_out(self, body: bytes, fault: Fault) -> tuple[bytes, dict[int, dict[str, Any]], int]:
+        """Return what is forwarded, the items that are answered here by place, and how many there are."""
+        lines = body.split(b"\n")
+        pairs = list(zip(lines[0:-1:2], lines[1::2], strict=True))
+        kept, refused = [], {}
+        for place, (action, source) in enumerate(pairs):
+            if self.poison in source:
+                refused[place] = POISONED
+            elif fault == "items" and place % 2:
+                kind = "cluster_block_exception" if self.status == 403 else "rejected_execution_exception"
+                refused[place] = {"status": self.status, "error": {"type": kind, "reason": "not now"}}
+            else:
+                kept += [action, source]
+        return b"\n".join([*kept, b""]) if kept else b"", refused, len(pairs)
+
+
+@contextmanager
+def opensearch_proxy(target: str, *, poison: bytes) -> Iterator[OpenSearchProxy]:
+    """Stand before the OpenSearch at `target` until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            if "_bulk" in self.path:
+                self._bulk(body)
+            else:
+                self._answer(*_forward(proxy.target, self.command, self.path, body))
+
+        do_GET = do_HEAD = do_PUT = do_POST
+
+        def _bulk(self, body: bytes) -> None:
+            fault = proxy.fault
+            if fault != "none":
+                with proxy.lock:
+                    proxy.hurt += 1
+            if fault == "request":
+                self._answer(proxy.status, b'{"error": {"type": "rejected_execution_exception"}}')
+                return
+            forwarded, refused, count = proxy.sort_out(body, fault)
+            status, items = 200, iter(())
+            if forwarded:
+                status, text = _forward(proxy.target, self.command, self.path, forwarded)
+                if status != 200:
+                    self._answer(status, text)
+                    return
+                items = iter(json.loads(text)["items"])
+            merged = [{"create": refused[n]} if n in refused else next(items) for n in range(count)]
+            answer = json.dumps({"items": merged}).encode()
+            if fault == "garbage":
+                answer = b"<html>bad gateway, but 200</html>"
+            self._answer(status, answer, cut=fault == "cut")
+
+        def _answer(self, status: int, body: bytes, *, cut: bool = False) -> None:
+            self.send_response_only(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body[: len(body) // 2] if cut else body)
+            self.close_connection = cut
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    proxy = OpenSearchProxy(url=f"http://127.0.0.1:{server.server_address[1]}", target=target, poison=poison)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _forward(target: str, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    address = urlsplit(target)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    try:
+        connection.request(
+            method,
+            path,
+            body,
+            {"Content-Type": "application/x-ndjson" if "_bulk" in path else "application/json"},
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

@@ -1,0 +1,95 @@
+"""A second Ray node dies with everything on it; the consumers come back on the first without a hand.
+
+The loss of the head node is not covered: it ends the cluster, and `signals up` (or the container's
+restart) starts all anew from Kafka and PostgreSQL.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from signals.local.ports import HOST, free_port
+from signals.local.process import ChildProcess, Command
+from tests.faults.processes import kill, pids_of
+from tests.faults.table import FaultRow
+from tests.faults.trial import Stage, trial
+from tests.product import Product
+from tests.waiting import until
+
+KINDS: Final = ("incident-engine", "indexer", "ai-worker")
+EACH: Final = 2  # consumers of a kind in this package's product
+
+
+@contextmanager
+def _second_node(product: Product, folder: Path) -> Iterator[int]:
+    """Join a node of its own processes on the same machine; yield the process that holds it."""
+    head = product.head
+    ray_start = (sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={head.address}")
+    places = (
+        f"--node-ip-address={HOST}",
+        f"--dashboard-agent-listen-port={free_port()}",
+        f"--metrics-export-port={free_port()}",
+        "--object-store-memory=80000000",
+        "--include-log-monitor=false",
+    )
+    known = {name: value for name, value in product.environment.items() if value}
+    ours = head._command(known).env
+    argv = (sys.executable, "-m", "signals.local.ray_node", *ray_start, *places)
+    node = ChildProcess(name="node", pid_path=folder / "node.json", log_path=folder / "node.log")
+    node.start(Command(argv=argv, env={**ours, **head.client_variables}, cwd=folder), tie_to_parent=True)
+    try:
+        node.wait_until_ready(lambda: "Ray runtime started" in node.output(), 120)
+        assert node.pid is not None
+        yield node.pid
+    finally:
+        if node.is_running():
+            node.stop()
+
+
+def _spread_to(node_pid: int, product: Product) -> None:
+    """Kill consumers on the head until one of each kind has come back on the second node."""
+    for kind in KINDS:
+        for _ in range(12):
+            here = until(partial(_all, product, node_pid, kind), within_s=90)
+            if pids_of(node_pid, kind):
+                break
+            kill(here[0])
+            until(partial(_is_gone, here[0]), within_s=20)
+        assert pids_of(node_pid, kind), f"no {kind} came to the second node"
+
+
+def _is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def _all(product: Product, node_pid: int, kind: str) -> list[int]:
+    """Return the consumers of a kind on both nodes, once there are as many as there must be."""
+    pids = [*pids_of(product.root_pid, kind), *pids_of(node_pid, kind)]
+    return pids if len(pids) == EACH else []
+
+
+def _kill_whole(node_pid: int) -> None:
+    root = psutil.Process(node_pid)
+    for process in (root, *root.children(recursive=True)):
+        if process.is_running():
+            process.kill()
+
+
+def test_consumers_of_a_lost_node_come_back_on_the_other(
+    product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow], tmp_path: Path
+) -> None:
+    with (
+        _second_node(product, tmp_path) as node_pid,
+        trial(product_stage, fault_row("SIGKILL of a whole Ray node"), seed=41) as running,
+    ):
+        _spread_to(node_pid, product)
+        running.recovered()
+        _kill_whole(node_pid)
+        running.injected()
+        print(f"recovered from the loss of a node after {running.recovered():.1f} s")
+        until(lambda: all(len(pids_of(product.root_pid, kind)) == EACH for kind in KINDS), within_s=120)
