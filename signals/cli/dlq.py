@@ -84,7 +84,6 @@ def requeue(
     ids: Ids = None, everything: All = False, stage: Stage = None, error: Error = None, yes: Yes = False
 ) -> None:
     """Send records back to the stage that gave them up, with their bytes, key and headers."""
-    load_environment()
     with _dead_letters() as letters, open_publisher(KafkaSettings.from_env()) as publisher:
         chosen = _choose(letters, ids, everything=everything, stage=stage, error=error)
         _confirm("Requeue", chosen, yes=yes)
