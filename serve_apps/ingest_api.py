@@ -231,6 +231,7 @@ class IngestApi:
             ingesting=Ingesting(publisher, accounting.accepted),
             accounting=accounting,
         )
+        self._served.ingesting.get_ready()
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it
         return build_ingest_api(self._served)

@@ -19,9 +19,11 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import Connection, conninfo, open_pool
+from signals.local.postgres import Postgres
 from signals.local.stack import RunningStack, ephemeral
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from signals.store.schema import migrate
+from tests.pgbouncer import pooled
 from tests.waiting import until
 
 TEMPLATE = "signals_template"
@@ -39,6 +41,31 @@ def _postgres(servers: RunningStack, database: str) -> PostgresSettings:
     return PostgresSettings(database_url=SecretStr(f"{base}/{database}"), pg_sslmode="disable")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a whole run go through PgBouncer (make pooler)."""
+    parser.addoption("--pooler", action="store_true", help="put PgBouncer before PostgreSQL")
+
+
+@pytest.fixture(scope="session")
+def pooler(
+    servers: RunningStack, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str | None]:
+    """The address of a PgBouncer in transaction mode when the run asks for one, else None."""
+    if not pytestconfig.getoption("--pooler"):
+        yield None
+        return
+    postgres = servers.servers["postgres"].recipe
+    assert isinstance(postgres, Postgres)
+    with pooled(servers.environment["DATABASE_URL"], postgres.place.data.parent / "pgbouncer") as address:
+        yield address
+
+
+def _through(pooler: str, database: str) -> PostgresSettings:
+    return PostgresSettings(
+        database_url=SecretStr(f"{pooler}/{database}"), pg_sslmode="disable", pg_prepared_statements=False
+    )
+
+
 @pytest.fixture(scope="session")
 def template_database(servers: RunningStack) -> str:
     """The name of a migrated database that no test writes to."""
@@ -50,13 +77,15 @@ def template_database(servers: RunningStack) -> str:
 
 
 @pytest.fixture
-def database(servers: RunningStack, template_database: str) -> Iterator[PostgresSettings]:
+def database(
+    servers: RunningStack, template_database: str, pooler: str | None
+) -> Iterator[PostgresSettings]:
     """A database of the test's own, with the schema in place."""
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(conninfo(_postgres(servers, "postgres")), autocommit=True) as connection:
         names = {"name": sql.Identifier(name), "template": sql.Identifier(template_database)}
         connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
-        yield _postgres(servers, name)
+        yield _postgres(servers, name) if pooler is None else _through(pooler, name)
         connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
 
 
@@ -99,6 +128,7 @@ def _groups_are_gone(admin: AdminClient) -> bool:
 def publisher(kafka: KafkaSettings) -> Iterator[Publisher]:
     """A publisher on the test's Kafka."""
     with open_publisher(kafka) as publisher:
+        publisher.get_ready(RAW_TOPIC)
         yield publisher
 
 

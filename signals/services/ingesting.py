@@ -9,16 +9,20 @@ from typing import Final, Literal
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import orjson
+import structlog
 
 from shared_types import Envelope, InvalidEvent, Tenancy, canonicalize, partition_key
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.domain.json_values import holds_more_values
+from signals.errors import DependencyUnavailable
 
 MAX_BATCH_EVENTS: Final = 1_000  # design: data path, "Ingest"
 MAX_VALUES: Final = 250_000  # guess: 250 an event of a full batch; parsed they cost some 20 MB
 SILENT_S: Final = 0.4  # guess: a broker that is only slow acknowledges something within it
 LINE: Final = re.compile(rb"\S[^\r\n]*")  # blank lines are none
+
+log = structlog.get_logger(__name__)
 
 Status = Literal["accepted", "rejected", "unavailable"]
 
@@ -146,6 +150,13 @@ class Ingesting:
         for position in submission.positions:
             results[position] = _unavailable(results[position])
         return results
+
+    def get_ready(self) -> None:
+        """Connect to Kafka before the first event comes; that it is away is told in the log only."""
+        try:
+            self._publisher.get_ready(RAW_TOPIC)
+        except DependencyUnavailable as error:
+            log.warning("started without a dependency", dependency=error.dependency)
 
     def check(self) -> None:
         """Raise when this process can never publish again and must be replaced."""

@@ -72,6 +72,17 @@ class Publisher:
         for index, record in enumerate(records):
             self._produce(topic, record, settlement, index)
 
+    def get_ready(self, topic: str, *, within_s: float = MESSAGE_TIMEOUT_MS / 1000) -> None:
+        """Connect and learn where the topic's partitions are, so that the first record need not wait for it.
+
+        Raises:
+            DependencyUnavailable: when no broker answers in time.
+        """
+        try:
+            self._producer.list_topics(topic, timeout=within_s)
+        except KafkaException as error:
+            raise DependencyUnavailable("Kafka", describe(error)) from error
+
     def silent_s(self) -> float:
         """How long records have been waiting without any acknowledgement; 0 when none waits."""
         with self._lock:

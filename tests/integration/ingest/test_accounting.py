@@ -1,0 +1,90 @@
+"""What Kafka acknowledged stands in the ledger, per project and minute, once."""
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from signals.clients.kafka.publisher import Publisher
+from signals.clients.postgres import Connection, transaction
+from signals.domain import ledger as accounts
+from signals.errors import DependencyUnavailable
+from signals.services import accounting
+from signals.services.accounting import Accounting
+from signals.services.provisioning import IssuedKey
+from signals.store import ledger
+from tests.integration.ingest.conftest import ingest_client
+from tests.integration.ingest.shapes import body
+from tests.waiting import until
+
+AT = datetime(2026, 3, 1, 12, 0, 59, tzinfo=UTC)
+Pool = ConnectionPool[Connection]
+
+
+def _entered(pool: Pool) -> dict[tuple[str, str, str], int]:
+    with pool.connection() as connection:
+        rows = connection.execute(
+            "SELECT project_id, stage, outcome, sum(events)::int FROM pipeline.ledger GROUP BY 1, 2, 3"
+        ).fetchall()
+    return {(project, stage, outcome): events for project, stage, outcome, events in rows}
+
+
+def test_accepted_events_are_entered_within_seconds_and_at_the_end(
+    pool: Pool, publisher: Publisher, key: IssuedKey
+) -> None:
+    headers = {"Authorization": f"Bearer {key.text}"}
+    account = ("proj_1", "ingest-api", "accepted")
+    with ingest_client(pool, publisher) as client:
+        _accepted(client, [body(), {}, body()], headers)
+        until(lambda: _entered(pool).get(account) == 2)
+        _accepted(client, [body()], headers)
+    assert _entered(pool) == {account: 3}
+
+
+def _accepted(client: TestClient, events: list[dict[str, object]], headers: dict[str, str]) -> None:
+    assert client.post("/v1/events/batch", json=events, headers=headers).status_code in (202, 207)
+
+
+def test_a_commit_whose_answer_was_lost_is_not_repeated(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Accounting(pool)
+
+    def answer_lost(pool: Pool) -> object:
+        committed = transaction(pool)
+
+        class _Lost:
+            def __enter__(self) -> Connection:
+                return committed.__enter__()
+
+            def __exit__(self, *exception: object) -> None:
+                committed.__exit__(None, None, None)
+                raise DependencyUnavailable("PostgreSQL", "the connection broke after COMMIT")
+
+        return _Lost()
+
+    counts.accepted("a", AT, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(accounting, "transaction", answer_lost)
+        with pytest.raises(DependencyUnavailable):
+            counts.flush()
+    counts.accepted("a", AT, 2)
+    assert [counts.flush(), counts.flush(), counts.flush()] == [5, 2, 0]
+    assert _entered(pool) == {("a", "ingest-api", "accepted"): 7}
+
+
+def test_counts_wait_while_the_ledger_cannot_be_written(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Accounting(pool)
+
+    def broken(*_: object) -> None:
+        raise psycopg.OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "add", broken)
+        for _ in range(3):
+            counts.accepted("a", AT, 1)
+            with pytest.raises(DependencyUnavailable):
+                counts.flush()
+    assert _entered(pool) == {}
+    assert [counts.flush(), counts.flush()] == [1, 2]
+    assert _entered(pool) == {("a", accounts.INGEST, "accepted"): 3}
