@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test faults acceptance lint format lock clean
+.PHONY: help demo up down status test faults acceptance lint format lock pooler audit clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -25,7 +25,7 @@ status: $(READY) ## Show what runs, lags and costs
 	@$(BIN)/signals status
 
 test: $(READY) ## Run all tests on real servers of their own
-	@$(BIN)/pytest -m "not acceptance and not faults"
+	@$(BIN)/pytest -m "not acceptance and not faults and not pooler"
 
 faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
 	@$(BIN)/pytest tests/faults -m "faults or faults_quick" --timeout=1800
@@ -43,8 +43,16 @@ format: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: $(READY) ## Write the locks again after a change of dependencies
+pooler: $(READY) ## Run what uses PostgreSQL through PgBouncer (apt install pgbouncer)
+	@$(BIN)/pytest --pooler tests/integration/schema tests/integration/pipeline \
+	  tests/integration/summarizing tests/integration/core tests/integration/ingest tests/tls/test_pooler.py
+
+audit: $(READY) ## Ask an advisory service about every locked dependency (needs the network)
+	@$(BIN)/python requirements/audit.py
+
+lock: $(READY) ## Write the locks and the list of licences again after a change of dependencies
 	@$(BIN)/python requirements/lock.py
+	@$(BIN)/python requirements/licences.py
 
 clean: ## Remove the virtual environment and caches; the stack's data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -77,9 +77,7 @@ def template_database(servers: RunningStack) -> str:
 
 
 @pytest.fixture
-def database(
-    servers: RunningStack, template_database: str, pooler: str | None
-) -> Iterator[PostgresSettings]:
+def database(servers: RunningStack, template_database: str, pooler: str | None) -> Iterator[PostgresSettings]:
     """A database of the test's own, with the schema in place."""
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(conninfo(_postgres(servers, "postgres")), autocommit=True) as connection:
