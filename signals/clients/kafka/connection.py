@@ -17,6 +17,8 @@ from signals.settings import KafkaSettings
 
 ADMIN_TIMEOUT_S: Final = 10.0  # guess: a broker that needs longer is away
 FIRST_ANSWER_S: Final = 1.0  # how soon a refusal is looked for; doubled until the time is up
+SESSION_TIMEOUT_MS: Final = 10_000  # a dead member's partitions move after this (classic protocol)
+PREFETCH_KBYTES: Final = 16_384  # bounds memory when the next hop is slow
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024  # a dead letter is a record of up to 1 MiB and its origin
 JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this poll as well
@@ -51,6 +53,24 @@ def connection_config(settings: KafkaSettings, faults: BrokerFaults | None = Non
         config["sasl.mechanism"] = settings.kafka_sasl_mechanism
         config["sasl.username"] = settings.kafka_sasl_username
         config["sasl.password"] = settings.kafka_sasl_password.get_secret_value()
+    return config
+
+
+def group_config(settings: KafkaSettings, group: str) -> Config:
+    """Build the part of a librdkafka configuration that a group's member adds."""
+    config: Config = {
+        "group.id": group,
+        "group.protocol": settings.kafka_group_protocol,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "queued.max.messages.kbytes": PREFETCH_KBYTES,
+        "fetch.wait.max.ms": 1_000,  # of an idle partition only: a record ends the wait
+        "topic.metadata.refresh.interval.ms": 30_000,
+    }
+    if settings.kafka_group_protocol == "classic":
+        config["session.timeout.ms"] = SESSION_TIMEOUT_MS
+        config["heartbeat.interval.ms"] = SESSION_TIMEOUT_MS // 5
+        config["partition.assignment.strategy"] = "cooperative-sticky"
     return config
 
 

@@ -1,6 +1,7 @@
 """Reads the partitions that a consumer group assigns, starting where the caller says."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -8,13 +9,11 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from signals.clients.kafka.broker_faults import BrokerFaults
-from signals.clients.kafka.connection import connection_config
+from signals.clients.kafka.connection import connection_config, group_config
 from signals.clients.kafka.publisher import Headers
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
 
-SESSION_TIMEOUT_MS: Final = 10_000  # a dead member's partitions move after this (classic protocol)
-PREFETCH_KBYTES: Final = 16_384  # bounds memory when the next hop is slow
 BROKER_TIMEOUT_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
@@ -53,7 +52,7 @@ class PartitionConsumer:
         self._ownership = ownership
         self._expected: dict[int, int] = {}  # the offset that each partition's next record has
         self._faults = BrokerFaults(settings)
-        config = connection_config(settings, self._faults) | _group_config(settings, group)
+        config = connection_config(settings, self._faults) | group_config(settings, group)
         self._consumer = Consumer(dict(config))
         self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
@@ -73,14 +72,12 @@ class PartitionConsumer:
         Raises:
             DependencyUnavailable: when this member must leave and start again.
         """
-        try:
+        with self._unavailable_when_down():
             first = self._consumer.poll(timeout_s)
             if first is None:
                 self._check_connected()
                 return []
             messages = [first, *self._consumer.consume(max_records - 1, timeout=0)]
-        except KafkaException as error:
-            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         records = [record_of(message) for message in messages]
         self._tell_gaps(records)
         return records
@@ -95,12 +92,10 @@ class PartitionConsumer:
         Raises:
             DependencyUnavailable: when it does not answer.
         """
-        try:
+        with self._unavailable_when_down():
             answer = self._consumer.get_watermark_offsets(
                 TopicPartition(self._topic, partition), timeout=BROKER_TIMEOUT_S, cached=False
             )
-        except KafkaException as error:
-            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         if answer is None:
             raise DependencyUnavailable("Kafka", f"no log end for partition {partition}")
         return answer
@@ -147,6 +142,7 @@ class PartitionConsumer:
         try:
             topic = self._consumer.list_topics(self._topic, timeout=BROKER_TIMEOUT_S).topics[self._topic]
         except KafkaException as error:
+            self._consumer.poll(0)  # only this serves the error callback; the session ends here
             raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         if topic.error is not None:
             raise DependencyUnavailable("Kafka", topic.error.str())
@@ -158,19 +154,22 @@ class PartitionConsumer:
         Raises:
             DependencyUnavailable: when the broker does not answer.
         """
-        try:
+        with self._unavailable_when_down():
             found = self._consumer.offsets_for_times(
                 [TopicPartition(self._topic, partition, timestamp_ms)], timeout=BROKER_TIMEOUT_S
             )
-        except KafkaException as error:
-            raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         return found[0].offset if found[0].offset >= 0 else None
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
         """Store the offsets to read next in Kafka, without waiting for the answer."""
         offsets = [TopicPartition(self._topic, p, offset) for p, offset in next_offsets.items()]
-        try:
+        with self._unavailable_when_down():
             self._consumer.commit(offsets=offsets, asynchronous=True)
+
+    @contextmanager
+    def _unavailable_when_down(self) -> Iterator[None]:
+        try:
+            yield
         except KafkaException as error:
             raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
 
@@ -209,23 +208,6 @@ class PartitionConsumer:
             first_offset=start,
             count=end - start,
         )
-
-
-def _group_config(settings: KafkaSettings, group: str) -> dict[str, str | int | bool]:
-    config: dict[str, str | int | bool] = {
-        "group.id": group,
-        "group.protocol": settings.kafka_group_protocol,
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "queued.max.messages.kbytes": PREFETCH_KBYTES,
-        "fetch.wait.max.ms": 1_000,  # of an idle partition only: a record ends the wait
-        "topic.metadata.refresh.interval.ms": 30_000,
-    }
-    if settings.kafka_group_protocol == "classic":
-        config["session.timeout.ms"] = SESSION_TIMEOUT_MS
-        config["heartbeat.interval.ms"] = SESSION_TIMEOUT_MS // 5
-        config["partition.assignment.strategy"] = "cooperative-sticky"
-    return config
 
 
 def record_of(message: Message) -> Record:
