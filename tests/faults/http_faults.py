@@ -71,7 +71,14 @@ def opensearch_proxy(target: str, *, poison: bytes) -> Iterator[OpenSearchProxy]
             else:
                 self._answer(*_forward(proxy.target, self.command, self.path, body))
 
-        do_GET = do_HEAD = do_PUT = do_POST
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_HEAD(self) -> None:
+            self.do_POST()
+
+        def do_PUT(self) -> None:
+            self.do_POST()
 
         def _bulk(self, body: bytes) -> None:
             fault = proxy.fault

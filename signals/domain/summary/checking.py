@@ -1,6 +1,8 @@
 """Holds an answer against the exhibits: what is cited must exist, what is counted must agree.
 
-It checks references and numbers, not words: a claim without numbers that cites a real event passes.
+It checks references, numbers and links, not words: a claim without numbers that cites a real event passes.
+A link or a tag stands only where the facts have it: a model that obeys an event's text must not lead anybody
+to an address of the sender's choice.
 Source: data path, "AI jobs".
 """
 
@@ -16,6 +18,11 @@ from signals.domain.summary.secrets import PLACEHOLDER
 
 CITATION: Final = re.compile(r"\[\s*([EF]\d{1,6}(?:\s*[,;]\s*[EF]\d{1,6})*)\s*\]")
 NUMBER: Final = re.compile(rf"{PLACEHOLDER.pattern}|\d+(?:[.,]\d+)*")
+ACTIVE: Final = re.compile(
+    r"(?i)(?:[a-z][a-z0-9+.-]{1,15}:)?//[^\s\])\"'<>]+|\b(?:www\.|(?:javascript|data|vbscript|mailto):)[^\s\])\"'<>]+"
+    r"|</?[a-z!][^>]{0,80}>?"
+)
+"""What a page could make a link or a tag of."""
 THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
 
@@ -78,14 +85,21 @@ def check(answer: Answer, shown: Mapping[str, Exhibit], *, fallback: Answer, not
     for claim in answer.evidence:
         _check_claim(claim, shown, findings)
     known = _numbers_of(shown.values())
-    causes = tuple(cause for cause in answer.likely_causes if _holds(cause, known, findings))
+    own = _active([fallback.title, fallback.impact, *fallback.likely_causes, *fallback.next_steps])
+    causes = tuple(
+        cause
+        for cause in answer.likely_causes
+        if _leads_nowhere(cause, own, findings) and _holds(cause, known, findings)
+    )
+    title_holds = _leads_nowhere(answer.title, own, findings) and _holds(answer.title, known, findings)
+    impact_holds = _leads_nowhere(answer.impact, own, findings) and _holds(answer.impact, known, findings)
     claimed = len(answer.evidence)
     return Summary(
-        title=answer.title if _holds(answer.title, known, findings) else fallback.title,
-        impact=answer.impact if _holds(answer.impact, known, findings) else fallback.impact,
+        title=answer.title if title_holds else fallback.title,
+        impact=answer.impact if impact_holds else fallback.impact,
         likely_causes=causes,
         evidence=tuple(findings.evidence),
-        next_steps=answer.next_steps,
+        next_steps=tuple(step for step in answer.next_steps if _leads_nowhere(step, own, findings)),
         confidence=min(answer.confidence, findings.verified / claimed if claimed else 0.0),
         verification=Verification(
             claimed=claimed,
@@ -135,15 +149,30 @@ def _check_claim(claim: str, shown: Mapping[str, Exhibit], findings: _Findings) 
         return
     text = tidy(CITATION.sub(" ", claim), MAX_TEXT_CHARS)
     invented = numbers(text) - _numbers_of(cited)
-    if invented:
+    foreign = _active([text]) - _active(exhibit.text for exhibit in cited)
+    if foreign:
+        findings.drop(claim, "it holds a link or tag that is not in what it cites")
+    elif invented:
         findings.drop(claim, f"{', '.join(sorted(invented))} is not in {', '.join(x.ref for x in cited)}")
     elif not unknown:
         findings.verified += 1
-    if invented or not text:
+    if foreign or invented or not text:
         text = "; ".join(exhibit.text for exhibit in cited)
     label = ", ".join(f"{x.ref} {x.event_id}" if x.event_id else x.ref for x in cited)
     findings.evidence.append(tidy(f"[{label}] {text}", MAX_TEXT_CHARS))
     findings.cited.update((exhibit.ref, exhibit) for exhibit in cited)
+
+
+def _active(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(found for text in texts for found in ACTIVE.findall(text))
+
+
+def _leads_nowhere(text: str, own: frozenset[str], findings: _Findings) -> bool:
+    """Say whether it holds no link or tag but those of the built-in answer."""
+    if _active([text]) <= own:
+        return True
+    findings.drop(text, "it holds a link or tag")
+    return False
 
 
 def _holds(text: str, known: frozenset[str], findings: _Findings) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals.domain.summary.builtin import answer_from
@@ -47,6 +47,7 @@ ATTRIBUTES = st.dictionaries(
 )
 
 
+@settings(derandomize=True, deadline=None)
 @given(attributes=st.lists(ATTRIBUTES, max_size=5), release=st.text(max_size=200))
 def test_every_builtin_claim_holds_against_its_own_exhibits(
     attributes: list[dict[str, object]], release: str

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals.domain.summary.answer import Answer
@@ -103,6 +103,7 @@ def _sent(message: str, **attributes: object) -> str:
 
 
 @pytest.mark.parametrize("kind", SECRETS)
+@settings(derandomize=True, deadline=None)
 @given(seed=st.integers(0, 2**32), before=AROUND, spaced=st.booleans())
 def test_a_planted_secret_never_survives(kind: str, seed: int, before: str, spaced: bool) -> None:
     secret = SECRETS[kind](random.Random(seed))
@@ -113,12 +114,14 @@ def test_a_planted_secret_never_survives(kind: str, seed: int, before: str, spac
 
 
 @pytest.mark.parametrize("holder", HELD)
+@settings(derandomize=True, deadline=None)
 @given(secret=st.text("abcXYZ019!?$%*+_.-", min_size=9, max_size=24).filter(lambda s: s[0].isalnum()))
 def test_what_is_named_a_secret_never_survives(holder: str, secret: str) -> None:
     text = HELD[holder].format(secret)
     assert secret.rstrip(".)") not in Redactor().text(text)
 
 
+@settings(derandomize=True, deadline=None)
 @given(secret=st.text(min_size=6, max_size=30).filter(str.strip), number=st.integers(100_000, 2**40))
 def test_attributes_with_telling_names_are_hidden_whatever_they_hold(secret: str, number: int) -> None:
     hidden = {"password": secret, "apiKey": {"id": secret, "parts": [secret]}, "user_pin": 1, "otp": number}
@@ -157,6 +160,7 @@ TEXTS = st.lists(
 )
 
 
+@settings(derandomize=True, deadline=None)
 @given(pieces=TEXTS, glue=st.sampled_from(["", " ", "\n", "="]))
 def test_redacting_twice_changes_nothing_more(pieces: list[str], glue: str) -> None:
     once = Redactor().text(glue.join(pieces))
