@@ -115,6 +115,8 @@ class TcpProxy:
             await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer))
         except OSError:  # one end broke off: so does the other
             pass
+        except asyncio.CancelledError:  # only `close` does this; asyncio's own callback would log it
+            return
         finally:
             self._writers -= ends
             for end in ends:

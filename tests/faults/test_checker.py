@@ -26,6 +26,7 @@ def finished(pipeline_stage: Stage) -> Iterator[Trial]:
     with consumer_set(environment, kinds=("incident-engine", "indexer")):
         with trial(pipeline_stage, FaultRow(fault="none"), seed=1, events_per_s=200) as running:
             running.recovered()
+            assert running.recorder.deliver(running.traffic.burst(40, ["SPIKE"]))  # opens an incident
         assert running.look().is_clean
         assert running.row.acknowledged > 40
         yield running
