@@ -84,3 +84,16 @@ def test_millions_of_lines_cost_neither_memory_nor_time(
 def test_an_endless_idempotency_key_is_refused(client: TestClient) -> None:
     answer = client.post("/v1/events", json=body(), headers={"Idempotency-Key": "x" * 257})
     assert_problem(answer, 400, "idempotency_key_too_long")
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" + b"{}," * 2_790_000 + b"{}]", b'{"events": [{"payload": {"a": [' + b"[]," * 2_700_000]
+)
+def test_millions_of_values_are_refused_before_they_are_built(client: TestClient, content: bytes) -> None:
+    compressed = gzip.compress(content)
+    tracemalloc.start()
+    answer = client.post("/v1/events/batch", content=compressed, headers={"Content-Encoding": "gzip"})
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_problem(answer, 413, "too_many_values")
+    assert peak_bytes < 48 * MIB
