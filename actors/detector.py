@@ -8,8 +8,10 @@ from typing import Final
 
 import ray
 
+from actors import metrics
 from actors.consumers import Consumer
 from signals.clients.kafka.publisher import open_publisher
+from signals.domain.ledger import STAGES
 from signals.services.auditing import Auditing
 from signals.services.detecting import Detecting
 from signals.services.housekeeping import resolve_stale_incidents, tell_audit, trim_ledger
@@ -34,7 +36,10 @@ class _WithHousekeeping:
             resolve_stale_incidents(actor.pool)
             actor.next_resolve = now + actor.runtime.resolve_every_s
         if now >= actor.next_audit:
-            tell_audit(Auditing(actor.pool).audit())
+            audit = Auditing(actor.pool).audit()
+            tell_audit(audit)
+            for stage in STAGES:
+                metrics.LEDGER_MISSING.set(audit.missing.get(stage, 0), tags={"stage": stage})
             trim_ledger(actor.pool)
             actor.next_audit = now + AUDIT_EVERY_S
         return handled

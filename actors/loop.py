@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import structlog
 from psycopg_pool import ConnectionPool
 
+from actors import metrics
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable, Fenced, TooManyDeadLetters
 from signals.store import workers
@@ -121,17 +122,21 @@ class ConsumerLoop:
             progress.state, progress.detail = "running", ""
         if handled:
             progress.handled += handled
+            metrics.HANDLED.inc(handled, tags={"kind": self._kind})
             progress.last_batch_at = now
         if time.monotonic() >= self._next_lag:
             self._next_lag = time.monotonic() + LAG_S
             progress.partitions = tuple(session.owned())
             progress.lag = session.lag()
+            tags = {"kind": self._kind, "worker": self._name}
+            metrics.LAG.set(progress.lag or 0, tags=tags)
 
     def _back_off(self, reason: str, pause_s: float) -> None:
         progress = self._progress
         progress.state, progress.detail, progress.partitions, progress.lag = "backing-off", reason, (), None
         progress.last_poll_at = datetime.now(UTC)
         self._next_lag = 0.0
+        metrics.BACKED_OFF.inc(1, tags={"kind": self._kind})
         self._stopping.wait(pause_s * random.uniform(0.5, 1.0))
 
     def _beat(self) -> None:

@@ -132,7 +132,8 @@ def test_reading_a_project_or_an_hour_scans_no_table(pool: ConnectionPool[Connec
     with pool.connection() as connection:
         connection.execute(
             "INSERT INTO pipeline.ledger SELECT 'proj_' || p,"
-            " date_trunc('minute', now()) - m * interval '1 min', 'indexer', 'indexed', 0, 1 FROM generate_series(1, 20) p, generate_series(0, 3000) m"
+            " date_trunc('minute', now()) - m * interval '1 min', 'indexer', 'indexed', 0, 1"
+            " FROM generate_series(1, 20) p, generate_series(0, 3000) m"
         )
         connection.execute("ANALYZE pipeline.ledger")
         window = {"since": now() - TEN_MINUTES_AGO, "until": now(), "project_id": "proj_1"}
