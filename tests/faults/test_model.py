@@ -80,9 +80,10 @@ def test_each_job_survives_a_fault_of_the_model_with_one_output(
         make_due(pool)
         run_until(summarizing, pool, lambda found: states(found) == {"succeeded"})
     finished = outputs(pool)
-    assert len({output.incident_id for output in finished}) == len(finished) == JOBS
+    distinct = len({output.incident_id for output in finished})
+    row.judged(acknowledged=JOBS, lost=JOBS - distinct, double=len(finished) - distinct)
+    assert distinct == len(finished) == JOBS
     assert "evil" not in "".join(str({**o.content_json, "verification": ""}) for o in finished)
-    row.judged(acknowledged=JOBS, lost=0, double=0)
 
 
 def test_a_model_that_never_answers_well_fails_each_job_after_three_attempts(
@@ -94,10 +95,12 @@ def test_a_model_that_never_answers_well_fails_each_job_after_three_attempts(
         server.reply = Reply(status=503)
         for attempt in (1, 2, 3):
             make_due(pool)
-            run_until(summarizing, pool, lambda found, n=attempt: found[0].attempt_count == n)
+            until(lambda: (summarizing.step(0.2), job(pool).attempt_count)[1] >= attempt, within_s=120)  # noqa: B023
+            assert job(pool).attempt_count == attempt
             row.injected += 1
-    assert (job(pool).status, [output.model for output in outputs(pool)]) == ("failed", ["builtin"])
-    row.judged(acknowledged=1, lost=0, double=0)
+    finished = outputs(pool)
+    row.judged(acknowledged=1, lost=1 - min(1, len(finished)), double=max(0, len(finished) - 1))
+    assert (job(pool).status, [output.model for output in finished]) == ("failed", ["builtin"])
 
 
 def states(found: list[JobRow]) -> set[str]:
