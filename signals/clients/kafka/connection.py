@@ -10,7 +10,6 @@ from confluent_kafka.cimpl import NewTopic
 
 from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
 from signals.clients.kafka.broker_faults import BrokerFaults
-from signals.clients.kafka.broker_faults import describe as describe
 from signals.clients.tls import ca_pem
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import KafkaSettings

@@ -7,7 +7,8 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from signals.clients.kafka import DLQ_TOPIC
-from signals.clients.kafka.connection import ADMIN_TIMEOUT_S, connection_config, describe
+from signals.clients.kafka.broker_faults import describe
+from signals.clients.kafka.connection import ADMIN_TIMEOUT_S, connection_config
 from signals.clients.kafka.consumer import Record, record_of
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
