@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -62,12 +63,13 @@ def both_tenants(surface: Surface, pool: ConnectionPool[Connection], opensearch:
 def call(surface: Surface, route: tuple[str, str], key: str | None, **options: object) -> requests.Response:
     """Call a route with a key; what the route needs beside it is made to fit."""
     method, path = route
-    content: dict[str, object] = {"POST": body(), "PATCH": {"status": "resolved"}}.get(method, {})
+    contents: dict[str, Any] = {"POST": body(), "PATCH": {"status": "resolved"}}
+    content = contents.get(method)
     return requests.request(
         method,
         surface.base_url + path.replace("{incident_id}", str(THEIRS)),
         headers={"X-API-Key": key} if key else {},
-        json=[content] if path.endswith("batch") else content if method != "GET" else None,
+        json=[content] if path.endswith("batch") else content,
         timeout=30,
         **options,  # type: ignore[arg-type]  # of any kind
     )
@@ -191,9 +193,10 @@ def test_a_cursor_of_another_tenant_opens_nothing(
 
 def test_an_event_that_names_another_tenant_is_stored_nowhere(surface: Surface, stored: Stored) -> None:
     for claim in ({"project_id": OTHER.project_id}, {"org_id": OTHER.org_id}):
+        event_of_theirs: Any = body(**claim)
         answer = requests.post(
             surface.base_url + "/v1/events",
-            json=body(**claim),
+            json=event_of_theirs,
             headers={"X-API-Key": surface.ingest},
             timeout=30,
         )
