@@ -119,6 +119,7 @@ def test_the_document_covers_every_route_of_both_apis(anonymous: TestClient) -> 
         ("get", "/v1/incidents/{incident_id}"),
         ("patch", "/v1/incidents/{incident_id}"),
         ("get", "/v1/search/events"),
+        ("get", "/v1/ledger"),
         ("post", "/v1/events"),
         ("post", "/v1/events/batch"),
         ("get", "/v1/events/healthz"),
