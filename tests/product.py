@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from signals.clients.postgres import Connection, open_pool
 from signals.domain.api_keys import Scope
-from signals.local.bring_up import DEMO_ORG, prepare, wait_until_ready
+from signals.local.bring_up import DEMO_ORG, prepare, unready
 from signals.local.folder import StackFolder, State
 from signals.local.ports import HOST, free_port
 from signals.local.ray_head import DEFAULT_PORTS, RayHead
@@ -31,8 +31,10 @@ from tests.faults.processes import product_processes
 from tests.faults.proxy import TcpProxy, open_proxy
 from tests.faults.senders import HttpSender
 from tests.model_server import ModelServer, open_model_server
+from tests.waiting import until
 
 LEASE_S: Final = 6.0
+READY_WITHIN_S: Final = 280.0  # 12 s on a quiet machine, 83 s on one that eight suites shared (measured)
 ADDRESSES: Final = {"postgres": "DATABASE_URL", "kafka": "KAFKA_BROKERS", "opensearch": "OPENSEARCH_URL"}
 
 
@@ -149,7 +151,7 @@ def open_product(
         stack.callback(shutil.rmtree, head.temp)
         stack.callback(head.process.stop)
         head.deploy()
-        wait_until_ready(state.ports["http"], head)
+        until(lambda: not unready(state.ports["http"]), within_s=READY_WITHIN_S, every_s=0.5)
         yield Product(
             environment=environment,
             head=head,
