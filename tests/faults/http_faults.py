@@ -57,66 +57,76 @@ class OpenSearchProxy:
         return b"\n".join([*kept, b""]) if kept else b"", refused, len(pairs)
 
 
+class _Server(ThreadingHTTPServer):
+    """Carries the proxy's state to its handlers."""
+
+    daemon_threads = True
+    proxy: OpenSearchProxy
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers for `proxy`, which the server carries."""
+
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        if "_bulk" in self.path:
+            self._bulk(body)
+        else:
+            self._answer(*_forward(self.server.proxy.target, self.command, self.path, body))
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_HEAD(self) -> None:
+        self.do_POST()
+
+    def do_PUT(self) -> None:
+        self.do_POST()
+
+    def _bulk(self, body: bytes) -> None:
+        fault = self.server.proxy.fault
+        if fault != "none":
+            with self.server.proxy.lock:
+                self.server.proxy.hurt += 1
+        if fault == "request":
+            self._answer(self.server.proxy.status, b'{"error": {"type": "rejected_execution_exception"}}')
+            return
+        forwarded, refused, count = self.server.proxy.sort_out(body, fault)
+        status, items = 200, iter(())
+        if forwarded:
+            status, text = _forward(self.server.proxy.target, self.command, self.path, forwarded)
+            if status != 200:
+                self._answer(status, text)
+                return
+            items = iter(json.loads(text)["items"])
+        merged = [{"create": refused[n]} if n in refused else next(items) for n in range(count)]
+        answer = json.dumps({"items": merged}).encode()
+        if fault == "garbage":
+            answer = b"<html>bad gateway, but 200</html>"
+        self._answer(status, answer, cut=fault == "cut")
+
+    def _answer(self, status: int, body: bytes, *, cut: bool = False) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+        self.close_connection = cut
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def opensearch_proxy(target: str, *, poison: bytes) -> Iterator[OpenSearchProxy]:
     """Stand before the OpenSearch at `target` until the end of the block."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
-            if "_bulk" in self.path:
-                self._bulk(body)
-            else:
-                self._answer(*_forward(proxy.target, self.command, self.path, body))
-
-        def do_GET(self) -> None:
-            self.do_POST()
-
-        def do_HEAD(self) -> None:
-            self.do_POST()
-
-        def do_PUT(self) -> None:
-            self.do_POST()
-
-        def _bulk(self, body: bytes) -> None:
-            fault = proxy.fault
-            if fault != "none":
-                with proxy.lock:
-                    proxy.hurt += 1
-            if fault == "request":
-                self._answer(proxy.status, b'{"error": {"type": "rejected_execution_exception"}}')
-                return
-            forwarded, refused, count = proxy.sort_out(body, fault)
-            status, items = 200, iter(())
-            if forwarded:
-                status, text = _forward(proxy.target, self.command, self.path, forwarded)
-                if status != 200:
-                    self._answer(status, text)
-                    return
-                items = iter(json.loads(text)["items"])
-            merged = [{"create": refused[n]} if n in refused else next(items) for n in range(count)]
-            answer = json.dumps({"items": merged}).encode()
-            if fault == "garbage":
-                answer = b"<html>bad gateway, but 200</html>"
-            self._answer(status, answer, cut=fault == "cut")
-
-        def _answer(self, status: int, body: bytes, *, cut: bool = False) -> None:
-            self.send_response_only(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body[: len(body) // 2] if cut else body)
-            self.close_connection = cut
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _Handler)
     proxy = OpenSearchProxy(url=f"http://127.0.0.1:{server.server_address[1]}", target=target, poison=poison)
+    server.proxy = proxy
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
