@@ -22,6 +22,15 @@ from tests.product import Product
 from tests.waiting import until
 
 KINDS: Final = ("incident-engine", "indexer", "ai-worker")
+JOIN: Final = """
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+Node(RayParams(gcs_address="{gcs}", redis_address="{gcs}", node_ip_address="{host}", num_cpus=2,
+    object_store_memory=80_000_000, dashboard_agent_listen_port={agent}, metrics_export_port={metrics},
+    include_log_monitor=False), head=False, shutdown_at_exit=False, spawn_reaper=False)
+print("joined", flush=True)
+"""
+"""As `ray.cluster_utils` does: `ray start` joins no cluster whose addresses are on loopback."""
 EACH: Final = 2  # consumers of a kind in this package's product
 
 
@@ -29,21 +38,14 @@ EACH: Final = 2  # consumers of a kind in this package's product
 def _second_node(product: Product, folder: Path) -> Iterator[int]:
     """Join a node of its own processes on the same machine; yield the process that holds it."""
     head = product.head
-    ray_start = (sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={head.address}")
-    places = (
-        f"--node-ip-address={HOST}",
-        f"--dashboard-agent-listen-port={free_port()}",
-        f"--metrics-export-port={free_port()}",
-        "--object-store-memory=80000000",
-        "--include-log-monitor=false",
-    )
+    start = JOIN.format(gcs=head.address, host=HOST, agent=free_port(), metrics=free_port())
     known = {name: value for name, value in product.environment.items() if value}
     ours = head._command(known).env
-    argv = (sys.executable, "-m", "signals.local.ray_node", *ray_start, *places)
+    argv = (sys.executable, "-m", "signals.local.ray_node", sys.executable, "-c", start)
     node = ChildProcess(name="node", pid_path=folder / "node.json", log_path=folder / "node.log")
     node.start(Command(argv=argv, env={**ours, **head.client_variables}, cwd=folder), tie_to_parent=True)
     try:
-        node.wait_until_ready(lambda: "Ray runtime started" in node.output(), 120)
+        node.wait_until_ready(lambda: "joined" in node.output(), 120)
         assert node.pid is not None
         yield node.pid
     finally:
@@ -64,7 +66,10 @@ def _spread_to(node_pid: int, product: Product) -> None:
 
 
 def _is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _all(product: Product, node_pid: int, kind: str) -> list[int]:
