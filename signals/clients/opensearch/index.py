@@ -68,6 +68,14 @@ class ItemResult:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Whose a document is, and which record (`partition:offset`) it was made of; None when unknown."""
+
+    project_id: str
+    origin: str | None
+
+
 def ensure_index(client: OpenSearch) -> bool:
     """Create the events index when it is missing; return whether it was.
 
@@ -107,19 +115,25 @@ def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> l
     return [_result(item["create"]) for item in items]
 
 
-def origins(client: OpenSearch, document_ids: Sequence[str]) -> dict[str, str | None]:
-    """Return the `origin` of each document that exists, refreshed or not; None where it has none.
+def stored(client: OpenSearch, document_ids: Sequence[str]) -> dict[str, Stored]:
+    """Return whose each document is that exists, refreshed or not.
 
     Raises:
         DependencyUnavailable: when OpenSearch is away or overloaded, or could not read one of them.
     """
     with unavailable_when_down():
         answer = client.mget(
-            body={"ids": list(document_ids)}, index=EVENTS_INDEX, params={"_source_includes": "origin"}
+            body={"ids": list(document_ids)},
+            index=EVENTS_INDEX,
+            params={"_source_includes": "origin,project_id"},
         )
     if failed := next((found for found in answer["docs"] if "error" in found), None):
         raise DependencyUnavailable("OpenSearch", f"reading a document failed: {failed['error']['type']}")
-    return {found["_id"]: found["_source"].get("origin") for found in answer["docs"] if found["found"]}
+    return {
+        found["_id"]: Stored(project_id=found["_source"]["project_id"], origin=found["_source"].get("origin"))
+        for found in answer["docs"]
+        if found["found"]
+    }
 
 
 def _result(item: dict[str, Any]) -> ItemResult:

@@ -20,6 +20,7 @@ class Document:
     Its `origin` is kept inside: read again after a crash, the record finds that the document is its own.
     """
 
+    document_id: str
     event: Envelope
     record: Record
     source: bytes
@@ -28,12 +29,16 @@ class Document:
     @classmethod
     def of(cls, event: Envelope, record: Record) -> Self:
         """Make the document of a record that holds `event`."""
-        return cls(event=event, record=record, source=_with_origin(record.value, origin_of(record)))
+        return cls(
+            document_id=str(event.event_id),
+            event=event,
+            record=record,
+            source=_with_origin(record.value, origin_of(record)),
+        )
 
-    @property
-    def event_id(self) -> str:
-        """The document's id."""
-        return str(self.event.event_id)
+    def apart(self) -> Self:
+        """Return it under an id of its project's own: another project used the event's id first."""
+        return replace(self, document_id=f"{self.event.project_id}:{self.event.event_id}")
 
     def reduced(self) -> Self:
         """Return it without what a mapping could refuse; the whole event stays beside it, as text.

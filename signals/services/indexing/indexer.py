@@ -14,7 +14,7 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.kafka.dead_letters import bury, offsets_by_partition
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import Verdict, bulk_create, origins
+from signals.clients.opensearch.index import Verdict, bulk_create, stored
 from signals.clients.postgres import Connection, transaction
 from signals.domain.dead_letter_limits import MAX_SHARE, DeadLetterLimits
 from signals.domain.watermark import Barriers
@@ -128,7 +128,7 @@ class Indexing:
         overloaded: list[Document] = []
         again: list[Document] = []
         existing: list[Document] = []
-        results = bulk_create(self._client, [(d.event_id, d.source) for d in documents])
+        results = bulk_create(self._client, [(d.document_id, d.source) for d in documents])
         for document, result in zip(documents, results, strict=True):
             if result.verdict is Verdict.CREATED:
                 batch.settle(document, "indexed")
@@ -140,16 +140,27 @@ class Indexing:
                 again.append(document.reduced())
             else:
                 batch.refuse(document, result.error)
-        if existing:
-            self._tell_apart(existing, batch)
+        again += self._tell_apart(existing, batch)
         return overloaded, again
 
-    def _tell_apart(self, documents: Sequence[Document], batch: Batch) -> None:
-        """Settle documents whose id exists: created from this very record before a crash, or a duplicate."""
-        found = origins(self._client, [document.event_id for document in documents])
+    def _tell_apart(self, documents: Sequence[Document], batch: Batch) -> list[Document]:
+        """Settle documents whose id exists: made of this very record before a crash, or a duplicate.
+
+        An id may also be another project's; nobody must hide an event by sending its id first. Those are
+        returned to be created under an id of their own.
+        """
+        found = stored(self._client, [d.document_id for d in documents]) if documents else {}
+        again = []
         for document in documents:
-            is_own = found.get(document.event_id) == origin_of(document.record)
-            batch.settle(document, "indexed" if is_own else "duplicate")
+            there = found.get(document.document_id)
+            if there is None:  # deleted meanwhile
+                again.append(document)
+            elif there.project_id != document.event.project_id:
+                again.append(document.apart())
+            else:
+                is_own = there.origin == origin_of(document.record)
+                batch.settle(document, "indexed" if is_own else "duplicate")
+        return again
 
     def _settle(self, batch: Batch, moves: Sequence[OffsetMove]) -> None:
         windows = self._limits.admit(offsets_by_partition(batch.dead_letters))

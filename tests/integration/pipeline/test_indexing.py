@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg_pool import ConnectionPool
 
-from shared_types import Envelope
+from shared_types import Envelope, Tenancy
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.opensearch import EVENTS_INDEX
@@ -60,6 +60,24 @@ def test_every_event_is_there_once_under_its_id_even_when_read_twice(
     found = documents(opensearch)
     assert set(found) == {str(e.event_id) for e in events}
     assert found[str(events[0].event_id)]["attributes"]["status_code"] == 503
+
+
+def test_an_id_that_another_project_used_first_hides_no_event(
+    indexer: Open, opensearch: Client, publisher: Publisher
+) -> None:
+    theirs = event("error", NOON, error_code="THEIRS", tenancy=Tenancy("org_2", "proj_2"))
+    ours = event("error", NOON, error_code="OURS", event_id=theirs.event_id)
+    publish(publisher, [theirs])
+    with indexer() as indexing:
+        drain(indexing)
+        publish(publisher, [ours, ours])
+        drain(indexing)
+    found = documents(opensearch)
+    assert {(d["project_id"], d["attributes"]["error_code"]) for d in found.values()} == {
+        ("proj_2", "THEIRS"),
+        ("proj_1", "OURS"),
+    }
+    assert len(found) == 2
 
 
 def test_odd_but_valid_events_are_searchable(indexer: Open, opensearch: Client, publisher: Publisher) -> None:
