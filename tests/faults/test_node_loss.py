@@ -49,8 +49,7 @@ def _second_node(product: Product, folder: Path) -> Iterator[int]:
         assert node.pid is not None
         yield node.pid
     finally:
-        if node.is_running():
-            node.stop()
+        node.stop()  # also ends the watch over a node that was killed
 
 
 def _spread_to(node_pid: int, product: Product) -> None:
