@@ -134,14 +134,16 @@ def _jobs(connection: Connection, project_id: str) -> Jobs:
     )
 
 
-def _accounted(connection: Connection, project_id: str) -> dict[str, int]:
+def _accounted(connection: Connection, project_id: str) -> dict[str, dict[str, int]]:
     rows = connection.execute(
-        "SELECT stage, sum(events) FROM pipeline.ledger"
-        " WHERE project_id = %s AND stage <> 'ingest-api' AND outcome <> 'requeued' GROUP BY 1",
+        "SELECT stage, outcome, sum(events) FROM pipeline.ledger"
+        " WHERE project_id = %s AND stage <> 'ingest-api' AND outcome <> 'requeued' GROUP BY 1, 2",
         (project_id,),
     )
-    handled = {stage: int(events) for stage, events in rows}
-    return {stage: handled.get(stage, 0) for stage in ("incident-engine", "indexer")}
+    found: dict[str, dict[str, int]] = {"incident-engine": {}, "indexer": {}}
+    for stage, outcome, events in rows:
+        found[stage][outcome] = int(events)
+    return found
 
 
 def _uncounted(connection: Connection, ends: Mapping[int, int]) -> int:

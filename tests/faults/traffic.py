@@ -86,7 +86,7 @@ class Sent:
 class Traffic:
     """An endless, seeded mixture of events that happen now, in batches of one to twenty."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: str) -> None:
         self._random = Random(seed)
         self._lock = threading.Lock()
 

@@ -128,7 +128,8 @@ def trial(stage: Stage, row: FaultRow, *, seed: int, events_per_s: float = EVENT
         AssertionError: with every finding, when something was lost or doubled, or does not settle.
     """
     project_id = f"trial-{seed}-{time.monotonic_ns() % 10**9}"
-    traffic = Traffic(seed)
+    # One id in two projects is a fault of its own kind: trials never share ids.
+    traffic = Traffic(f"{seed} {row.fault} {row.injected}")
     recorder = Recorder(stage.project(project_id), traffic, events_per_s=events_per_s)
     watch = Watch(stage.servers, project_id, stage.processes)
     running = Trial(

@@ -30,8 +30,8 @@ class Observation:
     """The `event_id` of every document in any index."""
     buckets: Mapping[Series, int]
     jobs: Jobs
-    accounted: Mapping[str, int]
-    """By consuming stage, how many records the product's own ledger says it handled."""
+    accounted: Mapping[str, Mapping[str, int]]
+    """By consuming stage and outcome, how many records the product's own ledger says it handled."""
     uncounted_records: int
     """Records behind the engine's offsets: while there are any, nothing is final."""
 
@@ -84,9 +84,10 @@ def judge(sent: Sent, seen: Observation, *, doubled_incidents: Sequence[str] = (
     )
     verdict.add_double(len(doubled_incidents), f"incidents open beside another: {doubled_incidents[:3]}")
     verdict.sentences += [f"refused a valid event: {reason}" for reason in sent.refusals[:3]]
-    for stage, handled in seen.accounted.items():
-        if handled != len(seen.logged):
-            verdict.sentences.append(f"the ledger of {stage}: {handled} of {len(seen.logged)} records")
+    for stage, outcomes in seen.accounted.items():
+        if sum(outcomes.values()) != len(seen.logged) or "dead_lettered" in outcomes:
+            told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+            verdict.sentences.append(f"the ledger of {stage}: {told}; {len(seen.logged)} records in the log")
     return verdict
 
 
