@@ -19,6 +19,7 @@ from serve_apps.bodies import read_body
 from serve_apps.flushing import flushed
 from serve_apps.ingest_answers import batch_answer, limit_exceeded, single_answer
 from serve_apps.last_used import last_used_written
+from serve_apps.parameters import check_parameters
 from serve_apps.problems import Problem, answer_with_problems
 from shared_types import InvalidEvent
 from signals.clients.kafka.publisher import open_publisher
@@ -70,12 +71,14 @@ def build_ingest_api(resources: IngestResources) -> FastAPI:
 
     async def single(request: Request) -> Response:
         granted = await _granted(request, resources)
+        check_parameters(request, ())
         _content_type(request, JSON)
         event = _decoded(decode_event, await read_body(request, MAX_EVENT_BYTES))
         return single_answer((await _take([event], granted, request, resources))[0])
 
     async def batch(request: Request) -> Response:
         granted = await _granted(request, resources)
+        check_parameters(request, ())
         lines = _content_type(request, JSON | JSON_LINES) in JSON_LINES
         body = await read_body(request, MAX_BATCH_BYTES)
         events = _decoded(lambda data: decode_events(data, lines=lines), body)
