@@ -11,7 +11,7 @@ import ray
 from actors import metrics
 from actors.consumers import Consumer
 from signals.clients.kafka.publisher import open_publisher
-from signals.domain.ledger import STAGES
+from signals.domain.ledger import ENTRIES, STAGES
 from signals.services.auditing import Auditing
 from signals.services.detecting import Detecting
 from signals.services.housekeeping import resolve_stale_incidents, tell_audit, trim_ledger
@@ -36,10 +36,7 @@ class _WithHousekeeping:
             resolve_stale_incidents(actor.pool)
             actor.next_resolve = now + actor.runtime.resolve_every_s
         if now >= actor.next_audit:
-            audit = Auditing(actor.pool).audit()
-            tell_audit(audit)
-            for stage in STAGES:
-                metrics.LEDGER_MISSING.set(audit.missing.get(stage, 0), tags={"stage": stage})
+            actor.audit()
             trim_ledger(actor.pool)
             actor.next_audit = now + AUDIT_EVERY_S
         return handled
@@ -56,6 +53,17 @@ class Detector(Consumer):
         self._kafka = KafkaSettings.from_env()
         self._publisher = self.resources.enter_context(open_publisher(self._kafka))
         self.start(self._session)
+
+    def audit(self) -> None:
+        """Tell in log and metrics whether the ledger balances."""
+        auditing = Auditing(self.pool)
+        audit, sums = auditing.audit(), auditing.sums()
+        tell_audit(audit)
+        for stage in STAGES:
+            metrics.LEDGER_MISSING.set(audit.missing.get(stage, 0), tags={"stage": stage})
+        for entered_by, outcome in ENTRIES:
+            events = sums.get((entered_by, outcome), 0)
+            metrics.LEDGER_EVENTS.set(events, tags={"stage": entered_by, "outcome": outcome})
 
     @contextmanager
     def _session(self, _: threading.Event) -> Iterator[_WithHousekeeping]:

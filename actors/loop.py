@@ -128,8 +128,8 @@ class ConsumerLoop:
             self._next_lag = time.monotonic() + LAG_S
             progress.partitions = tuple(session.owned())
             progress.lag = session.lag()
-            tags = {"kind": self._kind, "worker": self._name}
-            metrics.LAG.set(progress.lag or 0, tags=tags)
+            if progress.lag is not None:
+                metrics.LAG.set(progress.lag, tags={"kind": self._kind, "worker": self._name})
 
     def _back_off(self, reason: str, pause_s: float) -> None:
         progress = self._progress

@@ -16,6 +16,11 @@ BACKED_OFF: Final = Counter(
 LAG: Final = Gauge(
     "signals_lag", "Records behind the log end, over the partitions of one consumer.", ("kind", "worker")
 )
+LEDGER_EVENTS: Final = Gauge(
+    "signals_ledger_events",
+    "Events received in the newest hour, by what became of them.",
+    ("stage", "outcome"),
+)
 LEDGER_MISSING: Final = Gauge(
     "signals_ledger_missing", "Events of the newest hour that were accepted and then lost.", ("stage",)
 )

@@ -20,6 +20,19 @@ Outcome = Literal["accepted", "requeued", "counted", "uncounted", "indexed", "du
 
 STAGES: Final[tuple[ReadingStage, ...]] = ("incident-engine", "indexer")
 INGEST: Final[Stage] = "ingest-api"
+ENTRIES: Final[tuple[tuple[Stage, Outcome], ...]] = (
+    ("ingest-api", "accepted"),
+    ("incident-engine", "requeued"),
+    ("incident-engine", "counted"),
+    ("incident-engine", "uncounted"),
+    ("incident-engine", "duplicate"),
+    ("incident-engine", "dead_lettered"),
+    ("indexer", "requeued"),
+    ("indexer", "indexed"),
+    ("indexer", "duplicate"),
+    ("indexer", "dead_lettered"),
+)
+"""Every outcome that a stage enters."""
 NO_PARTITION: Final = -1
 
 # Guess: an event is in Kafka seconds after it was received, so this leaves room for clocks that differ.

@@ -65,6 +65,15 @@ class Auditing:
             return Audit(state="unbalanced", missing={lost.stage: lost.events for lost in missing})
         return Audit(state="balanced" if len(settled) == len(STAGES) else "unknown", missing={})
 
+    def sums(self) -> dict[tuple[str, str], int]:
+        """Return how many events received in the newest hour had which outcome at which stage.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL is away.
+        """
+        with transaction(self._pool) as connection:
+            return ledger.sums(connection, since=datetime.now(UTC) - AUDITED)
+
     def report(self, project_id: str | None, since: datetime, until: datetime) -> LedgerReport:
         """Return the ledger of a project, or of all of them, by minute.
 

@@ -77,6 +77,19 @@ def read(
         return cursor.execute(query, parameters).fetchall()
 
 
+SUMS: LiteralString = """
+SELECT stage, outcome, sum(events)::bigint FROM pipeline.ledger
+WHERE minute_at >= %(since)s
+GROUP BY stage, outcome
+"""
+
+
+def sums(connection: Connection, *, since: datetime) -> dict[tuple[str, str], int]:
+    """Return the events entered from `since` on by (stage, outcome), over all projects."""
+    rows = connection.execute(SUMS, {"since": since}).fetchall()
+    return {(stage, outcome): events for stage, outcome, events in rows}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
     """How many events of how many projects and minutes a stage should have handled, and did not."""

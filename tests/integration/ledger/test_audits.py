@@ -41,6 +41,11 @@ def test_a_planted_loss_is_found_told_and_makes_the_product_not_ready(
     complete(pool, now())
     audit = Auditing(pool).audit()
     assert (audit.state, audit.missing) == ("unbalanced", {"incident-engine": 1})
+    assert Auditing(pool).sums() == {
+        ("ingest-api", "accepted"): 10,
+        ("incident-engine", "counted"): 9,
+        ("indexer", "counted"): 10,
+    }
     with capture_logs() as logs:
         tell_audit(audit)
     assert [(entry["log_level"], entry["incident_engine"]) for entry in logs] == [("error", 1)]
