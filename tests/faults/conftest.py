@@ -27,25 +27,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def fault_row(pytestconfig: pytest.Config) -> Callable[[str], FaultRow]:
+def fault_row(pytestconfig: pytest.Config) -> Iterator[Callable[[str], FaultRow]]:
     """Return the row of a fault in the table that is printed at the end of the run."""
     if TABLE not in pytestconfig.stash:  # this file was found after the configuration
         pytestconfig.stash[TABLE] = FaultTable()
-    return pytestconfig.stash[TABLE].row
+    yield pytestconfig.stash[TABLE].row
+    pytestconfig.stash[TABLE].write(_figures(pytestconfig))  # a run that is cut off keeps what it has
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
-    """Print the table, and keep it as JSON in pytest's cache folder."""
+    """Print the table, and say where its figures are."""
     table = config.stash.get(TABLE, None)
     if table is None or not table.rows:
         return
-    assert config.cache is not None
-    path = Path(config.cache.mkdir("faults")) / "table.json"
-    table.write(path)
     terminalreporter.section("faults")
     for line in table.lines():
         terminalreporter.write_line(line)
-    terminalreporter.write_line(f"(figures: {path.relative_to(config.rootpath)})")
+    terminalreporter.write_line(f"(figures: {_figures(config).relative_to(config.rootpath)})")
+
+
+def _figures(config: pytest.Config) -> Path:
+    assert config.cache is not None
+    return Path(config.cache.mkdir("faults")) / "table.json"
 
 
 @pytest.fixture(scope="package")
