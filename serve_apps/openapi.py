@@ -63,7 +63,7 @@ class EventBatch(BaseModel):
 _MODELS: Final = (EventInput, EventBatch, AcceptedEvent, BatchAnswer, ProblemBody)
 
 INGEST_ERRORS: Final = {
-    "400": "The body is malformed.",
+    "400": "The body is malformed, or there is a query parameter.",
     "401": "No API key, an unknown one, or a revoked one.",
     "403": "The key has another scope than ingest.",
     "408": "The body did not arrive in time.",

@@ -60,7 +60,7 @@ def surface(pool: ConnectionPool[Connection], publisher: Publisher, opensearch: 
     with (
         core_client(pool, opensearch) as core,
         ingest_client(pool, publisher) as ingest,
-        served(_one_address(core.app, ingest.app)) as base_url,
+        served(one_address(core.app, ingest.app)) as base_url,
     ):
         yield Surface(
             base_url=base_url,
@@ -71,7 +71,9 @@ def surface(pool: ConnectionPool[Connection], publisher: Publisher, opensearch: 
         )
 
 
-def _one_address(core: ASGIApp, ingest: ASGIApp) -> ASGIApp:
+def one_address(core: ASGIApp, ingest: ASGIApp) -> ASGIApp:
+    """Send each path to the app that Serve would send it to."""
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         is_ingest = path == "/v1/events" or path.startswith("/v1/events/")

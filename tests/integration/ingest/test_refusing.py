@@ -195,3 +195,9 @@ def test_a_revoked_key_is_refused_when_its_verdict_expires(
 
         until(lambda: answer().status_code == 401, within_s=5)
         assert_problem(answer(), 401, "revoked_key")
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch"])
+def test_a_query_parameter_is_refused_by_name(client: TestClient, path: str) -> None:
+    problem = assert_problem(client.post(f"{path}?dry_run=true", json=body()), 400, "invalid_query")
+    assert problem["parameter"] == "dry_run"
