@@ -1,10 +1,17 @@
 """How we log: one JSON line a decision, a constant message, ids as fields; never payloads, keys or PEM."""
 
 import logging
+import traceback
+from typing import Final
 
 import structlog
+from structlog.typing import ExcInfo
 
+from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
 from signals.settings import RuntimeSettings
+
+OURS: Final = (DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters, OSError)
+"""Whose texts are known to hold no data: our own, and the operating system's."""
 
 
 def configure_logs() -> None:
@@ -15,9 +22,32 @@ def configure_logs() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(without_data),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
+
+
+def without_data(exc_info: ExcInfo) -> str:
+    """Tell an exception and its causes by types and frames.
+
+    Texts of others may quote what they worked on: a row in PostgreSQL's DETAIL, a key, a rejected value.
+    """
+    told: list[str] = []
+    seen: set[int] = set()
+    error: BaseException | None = exc_info[1]
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        told.insert(0, "".join(traceback.format_tb(error.__traceback__)) + _name(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nwhich led to:\n\n".join(told)
+
+
+def _name(error: BaseException) -> str:
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    if isinstance(error, OURS):
+        return f"{kind}: {str(error).partition(chr(10))[0]}"
+    sqlstate = getattr(error, "sqlstate", None)
+    return f"{kind} (SQLSTATE {sqlstate})" if sqlstate else kind

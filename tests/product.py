@@ -34,6 +34,7 @@ from tests.model_server import ModelServer, open_model_server
 from tests.waiting import until
 
 LEASE_S: Final = 6.0
+MODEL_KEY: Final = "model-key-recognisable-4c1f"
 READY_WITHIN_S: Final = 280.0  # 83 s on two cores that eight suites shared (measured)
 ADDRESSES: Final = {"postgres": "DATABASE_URL", "kafka": "KAFKA_BROKERS", "opensearch": "OPENSEARCH_URL"}
 
@@ -165,7 +166,7 @@ def open_product(
 def _model_settings(model: ModelServer) -> dict[str, str]:
     return {
         "GRADIENT_BASE_URL": model.base_url,
-        "GRADIENT_API_KEY": "test-key",
+        "GRADIENT_API_KEY": MODEL_KEY,
         "GRADIENT_MODEL": "test-model",
         "SIGNALS_AI_LEASE_S": str(LEASE_S),
         "SIGNALS_AI_TIMEOUT_S": "4",

@@ -21,6 +21,7 @@ SETTINGS = {
     "jit": "off",  # short queries only; compiling them costs more than it saves
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "log_error_verbosity": "terse",  # DETAIL and CONTEXT quote rows, and with them the text of events
 }
 READY_LINE = 7
 """Of postmaster.pid, counted from 0; what pg_ctl itself looks at (pg_ctl.c, LOCK_FILE_LINE_PM_STATUS)."""
