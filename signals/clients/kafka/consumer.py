@@ -45,7 +45,11 @@ class Ownership:
 
 
 class PartitionConsumer:
-    """One member of a consumer group on one topic. Not safe for use from several threads."""
+    """One member of a consumer group on one topic. Not safe for use from several threads.
+
+    Questions about the log go over connections of their own: behind a fetch that waits for records the
+    broker would answer each of them a second late, while nothing is read.
+    """
 
     def __init__(self, settings: KafkaSettings, *, group: str, topic: str, ownership: Ownership) -> None:
         self._topic = topic
@@ -54,6 +58,7 @@ class PartitionConsumer:
         self._faults = BrokerFaults(settings)
         config = connection_config(settings, self._faults) | group_config(settings, group)
         self._consumer = Consumer(dict(config))
+        self._asking = Consumer(dict(config))  # never subscribes, so it is no member
         self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
     def __enter__(self) -> Self:
@@ -64,6 +69,7 @@ class PartitionConsumer:
 
     def close(self) -> None:
         """Leave the group."""
+        self._asking.close()
         self._consumer.close()
 
     def poll(self, max_records: int, timeout_s: float) -> list[Record]:
@@ -93,7 +99,8 @@ class PartitionConsumer:
             DependencyUnavailable: when it does not answer.
         """
         with self._unavailable_when_down():
-            answer = self._consumer.get_watermark_offsets(
+            self._asking.poll(0)  # has no records, only errors to tell
+            answer = self._asking.get_watermark_offsets(
                 TopicPartition(self._topic, partition), timeout=BROKER_TIMEOUT_S, cached=False
             )
         if answer is None:
@@ -140,9 +147,9 @@ class PartitionConsumer:
             DependencyUnavailable: when it does not answer, or has no such topic.
         """
         try:
-            topic = self._consumer.list_topics(self._topic, timeout=BROKER_TIMEOUT_S).topics[self._topic]
+            topic = self._asking.list_topics(self._topic, timeout=BROKER_TIMEOUT_S).topics[self._topic]
         except KafkaException as error:
-            self._consumer.poll(0)  # only this serves the error callback; the session ends here
+            self._asking.poll(0)  # only this serves the error callback; the session ends here
             raise DependencyUnavailable("Kafka", self._faults.explain(error)) from error
         if topic.error is not None:
             raise DependencyUnavailable("Kafka", topic.error.str())
@@ -155,7 +162,7 @@ class PartitionConsumer:
             DependencyUnavailable: when the broker does not answer.
         """
         with self._unavailable_when_down():
-            found = self._consumer.offsets_for_times(
+            found = self._asking.offsets_for_times(
                 [TopicPartition(self._topic, partition, timestamp_ms)], timeout=BROKER_TIMEOUT_S
             )
         return found[0].offset if found[0].offset >= 0 else None
