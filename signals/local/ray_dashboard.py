@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from signals.local.errors import LocalStackError
 from signals.local.ports import HOST
 
 ANSWER_WITHIN_S: Final = 120.0  # the first request for applications starts Serve itself
+ASKED_AGAIN_S: Final = 1.0
 APPLICATIONS: Final = "/api/serve/applications/"
 
 
@@ -32,12 +34,19 @@ class Dashboard:
     def deploy(self, config: dict[str, Any]) -> None:
         """Let Serve start what the configuration says, in the background.
 
+        On a busy machine the dashboard fails to connect to its own node at first, and says 500.
+
         Raises:
             LocalStackError: it does not answer, or refuses.
         """
-        status, answer = self._ask("PUT", APPLICATIONS, json.dumps(config))
-        if status != http.client.OK:
-            raise LocalStackError(f"Ray Serve refused the configuration: {answer[:300]}")
+        deadline = time.monotonic() + ANSWER_WITHIN_S
+        while True:
+            status, answer = self._ask("PUT", APPLICATIONS, json.dumps(config))
+            if status == http.client.OK:
+                return
+            if status < http.client.INTERNAL_SERVER_ERROR or time.monotonic() > deadline:
+                raise LocalStackError(f"Ray Serve refused the configuration: {_last_line(answer)}")
+            time.sleep(ASKED_AGAIN_S)
 
     def applications(self) -> dict[str, Any]:
         """What Serve runs, by application.
@@ -47,7 +56,7 @@ class Dashboard:
         """
         status, answer = self._ask("GET", APPLICATIONS)
         if status != http.client.OK:
-            raise LocalStackError(f"Ray's dashboard answered {status}: {answer[:300]}")
+            raise LocalStackError(f"Ray's dashboard answered {status}: {_last_line(answer)}")
         applications = json.loads(answer)["applications"]
         assert isinstance(applications, dict)
         return applications
@@ -65,3 +74,8 @@ class Dashboard:
             ) from error
         finally:
             connection.close()
+
+
+def _last_line(answer: str) -> str:
+    """Return what a traceback ends with."""
+    return answer.strip().rpartition("\n")[2][:300]
