@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signals.domain.queries import InvalidQuery
 from signals.errors import DependencyUnavailable
@@ -81,7 +82,33 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(InvalidQuery, _invalid_query)
     app.add_exception_handler(DependencyUnavailable, _dependency_unavailable)
-    app.add_exception_handler(Exception, _crash)
+    app.add_middleware(CrashesEndHere)  # a handler of Exception would hand them on to the server's own log
+
+
+class CrashesEndHere:
+    """Answers a crash and logs it in our way: its text may quote a request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward, and answer 500 where the application fails to."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            crash = _crash(Request(scope), error)
+            if started:
+                raise RuntimeError("the answer broke off") from None  # the server closes the connection
+            await crash(scope, receive, send)
 
 
 def _problem(_: Request, error: Exception) -> Response:

@@ -1,18 +1,23 @@
 """A crash is logged by type and frames: what it was about stays out of the logs."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
+import httpx2
 import psycopg
 import pytest
 import structlog
+from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
+from starlette.responses import StreamingResponse
 
+from serve_apps.problems import answer_with_problems
 from shared_types.envelope import Envelope
 from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable
 from signals.logs import configure_logs, without_data
+from tests.security.conftest import served
 
 MARK = "marker-of-an-event"
 
@@ -88,3 +93,31 @@ def test_causes_that_go_in_circles_end() -> None:
     first, second = RuntimeError("a"), RuntimeError("b")
     first.__cause__, second.__cause__ = second, first
     assert without_data((RuntimeError, first, None)).count("RuntimeError") == 2
+
+
+def test_a_crash_in_a_request_is_answered_and_its_text_reaches_no_log(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = FastAPI()
+    answer_with_problems(app)
+
+    @app.get("/crash")
+    def crash() -> None:
+        raise RuntimeError(MARK)
+
+    @app.get("/broken-off")
+    async def broken_off() -> StreamingResponse:
+        def pieces() -> Iterator[str]:
+            yield "a piece"
+            raise RuntimeError(MARK)
+
+        return StreamingResponse(pieces())
+
+    with served(app) as base_url, httpx2.Client(base_url=base_url) as client:
+        answer = client.get("/crash")
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+        with pytest.raises(httpx2.RemoteProtocolError):
+            client.get("/broken-off")
+    written = "".join(capfd.readouterr()) + caplog.text
+    assert MARK not in written
+    assert written.count("request crashed") == 2
