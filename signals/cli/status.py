@@ -40,6 +40,8 @@ def status(folder: Folder = ROOT) -> None:
     head = _ray_head(folder)
     if head is not None:
         out.print(_processes(folder, head), end="\n\n")
+        if told := stack.full(folder):
+            out.print(f"Disk: {told}, then start what has stopped with `signals up`.", end="\n\n")
         out.print(_deployments(head), end="\n\n")
     try:
         with open_pool(PostgresSettings.from_env(), size=1) as pool:

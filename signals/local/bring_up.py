@@ -54,7 +54,7 @@ def up(
         DependencyUnavailable: when one of the user's own servers breaks off.
     """
     folder = StackFolder(root=root.resolve())
-    with os_errors_told(), folder.locked():
+    with os_errors_told(folder.root), folder.locked():
         wanted = dict(ports or {})
         of_servers = {name: port for name, port in wanted.items() if name in stack.SERVERS}
         servers = stack.start(folder, environ=environ, console=console, ports=of_servers)
@@ -86,7 +86,7 @@ def down(root: Path) -> tuple[str, ...]:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         return ()
-    with os_errors_told(), folder.locked():
+    with os_errors_told(folder.root), folder.locked():
         return _stop(folder)
 
 
@@ -99,7 +99,7 @@ def reset(root: Path) -> None:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         raise LocalStackError(f"{folder.root} holds no local stack: nothing was deleted")
-    with os_errors_told(), folder.locked():
+    with os_errors_told(folder.root), folder.locked():
         _stop(folder)
         shutil.rmtree(ray_folder(folder), ignore_errors=True)
         folder.wipe()

@@ -3,9 +3,15 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-ADVICE: Final = {errno.ENOSPC: "make room", errno.EDQUOT: "make room", errno.EROFS: "make it writable"}
+ADVICE: Final = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable, and check who owns it",
+}
 
 
 class LocalStackError(Exception):
@@ -17,11 +23,11 @@ class GivenUpError(LocalStackError):
 
 
 @contextmanager
-def os_errors_told() -> Iterator[None]:
-    """Turn what the operating system refuses into a sentence."""
+def os_errors_told(folder: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence; name `folder` when nothing closer is known."""
     try:
         yield
     except OSError as error:
         advice = ADVICE.get(error.errno or 0, "check who owns it")
-        place = f"{error.filename}: " if error.filename else ""
-        raise LocalStackError(f"{place}{error.strerror or error}: {advice} and try again") from error
+        place = error.filename or folder
+        raise LocalStackError(f"{place}: {error.strerror or error}: {advice} and try again") from error

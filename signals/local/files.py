@@ -65,11 +65,17 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     Raises:
         LocalStackError: it has not.
     """
+    told = shortage(folder, needed_bytes)
+    if told is not None:
+        raise LocalStackError(told)
+
+
+def shortage(folder: Path, needed_bytes: int) -> str | None:
+    """What to tell when a file system has too little room, else None."""
     free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < needed_bytes:
-        raise LocalStackError(
-            f"{folder} has {free_bytes // 2**20} MB free and {needed_bytes // 2**20} MB are needed: make room"
-        )
+    if free_bytes >= needed_bytes:
+        return None
+    return f"{folder} has {free_bytes // 2**20} MB free and {needed_bytes // 2**20} MB are needed: make room"
 
 
 def move_into_place(folder: Path, place: Path) -> None:

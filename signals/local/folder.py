@@ -124,6 +124,8 @@ class StackFolder:
         try:
             file = (self.root / "lock").open("w")
         except PermissionError as error:
+            if self.root.stat().st_uid == os.geteuid():
+                raise  # ours, and not writable
             raise LocalStackError(
                 f"{self.root} belongs to another account: run as that one, or use another folder"
             ) from error

@@ -121,7 +121,12 @@ class ChildProcess:
         except OSError as error:
             raise LocalStackError(f"{self.name} cannot be started: {error}") from error
         mark = process_mark(child.pid) or "died at once"
-        replace_file(self.pid_path, json.dumps({"pid": child.pid, "mark": mark}))
+        try:
+            replace_file(self.pid_path, json.dumps({"pid": child.pid, "mark": mark}))
+        except OSError:  # a full disk: nobody would find the process again
+            child.kill()
+            child.wait()
+            raise
         child.returncode = 0  # it outlives this object on purpose; _reap collects it, not Popen
         if tie_to_parent:
             self._watch = subprocess.Popen(

@@ -26,14 +26,14 @@ from signals.local.environment import (
     write_env_file,
 )
 from signals.local.errors import GivenUpError, LocalStackError, os_errors_told
-from signals.local.files import require_space
+from signals.local.files import require_space, shortage
 from signals.local.folder import StackFolder, State
 from signals.local.ports import free_port
 from signals.local.process import ChildProcess
 from signals.local.progress import Progress
 from signals.local.server import Server
 
-__all__ = ["SERVERS", "RunningStack", "ServerStatus", "down", "ephemeral", "reset", "status", "up"]
+__all__ = ["SERVERS", "RunningStack", "ServerStatus", "down", "ephemeral", "full", "reset", "status", "up"]
 
 FRESH_DATA_BYTES = 256 * 2**20
 """What the servers' first files take (measured: 110 MB) and room to work."""
@@ -70,7 +70,7 @@ def up(
         LocalStackError: in one sentence, why not; what this call had started is stopped again.
     """
     folder = StackFolder(root=root.resolve())
-    with os_errors_told(), folder.locked():
+    with os_errors_told(folder.root), folder.locked():
         return start(folder, environ=environ, console=console, ports=ports or {})
 
 
@@ -106,7 +106,7 @@ def down(root: Path) -> tuple[str, ...]:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         return ()
-    with os_errors_told(), folder.locked():
+    with os_errors_told(folder.root), folder.locked():
         return stop(folder)
 
 
@@ -124,7 +124,7 @@ def reset(root: Path) -> None:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         raise LocalStackError(f"{folder.root} holds no local stack: nothing was deleted")
-    with os_errors_told(), folder.locked():
+    with os_errors_told(folder.root), folder.locked():
         _stop_all(processes(folder))
         folder.wipe()
 
@@ -144,6 +144,12 @@ def status(root: Path) -> list[ServerStatus]:
         now: Literal["running", "stopped", "yours"] = "yours" if yours else "running" if pid else "stopped"
         seen.append(ServerStatus(name=name, state=now, address=address, pid=pid))
     return seen
+
+
+def full(root: Path) -> str | None:
+    """Why the next start would be refused when the servers' disk is full, else None."""
+    state = StackFolder(root=root.resolve()).load()
+    return shortage(Path(state.data), FRESH_DATA_BYTES) if state and Path(state.data).exists() else None
 
 
 @contextmanager
