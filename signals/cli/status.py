@@ -118,7 +118,7 @@ def _actors(pool: ConnectionPool[Connection]) -> Table:
             _ago(now, worker.last_batch_at),
             str(worker.handled),
             str(worker.pid),
-            f"{worker.age_s:.0f} s ago",
+            f"{max(0.0, worker.age_s):.0f} s ago",
         )
     return table
 
@@ -133,7 +133,7 @@ def _jobs(pool: ConnectionPool[Connection]) -> Table:
 
 
 def _ago(now: datetime, at: datetime | None) -> str:
-    return f"{(now - at).total_seconds():.0f} s ago" if at else "-"
+    return f"{max(0.0, (now - at).total_seconds()):.0f} s ago" if at else "-"
 
 
 def _table(*headings: str) -> Table:

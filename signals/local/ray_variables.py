@@ -28,6 +28,7 @@ SERVE: Final = {
     "RAY_START_HOOK": "signals.local.ray_start_hook.leave_out_client_server",
     "RAY_SERVE_LOG_TO_STDERR": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # 10 by default, three times: half a minute without HAProxy
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
 }
 FAST_INGRESS: Final = {  # Linux only; without HAProxy the bundle is a trap (design: Ray)
@@ -36,8 +37,10 @@ FAST_INGRESS: Final = {  # Linux only; without HAProxy the bundle is a trap (des
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
 }
 LAUNCHER: Final = r"""#!/bin/sh
-# Serve calls this as: haproxy -db -f FILE ... Its template opens metrics and statistics on every address.
-sed -i -E 's/^( *bind )[*]?:/\1%s:/' "$3" && exec %s "$@"
+# Serve calls this as: haproxy -db -f FILE ... Its template opens metrics and statistics on every address,
+# and says 404 while it knows no application yet: that is an outage, and producers come back after one.
+sed -i -E -e 's/^( *bind )[*]?:/\1%s:/' \
+  -e 's/^( *http-request return status )404( .*)$/\1503\2 hdr Retry-After 1/' "$3" && exec %s "$@"
 """
 
 

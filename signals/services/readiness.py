@@ -107,7 +107,7 @@ class CheckingReadiness:
 
     def _ask(self) -> Readiness:
         for name, check in self._checks.items():
-            if name not in self._pending:
+            if name not in self._pending or self._pending[name].done():  # late answers are old news
                 self._pending[name] = self._threads.submit(_timed, name, check)
         wait(self._pending.values(), timeout=CHECK_S)
         dependencies = [self._dependency(name) for name in self._checks]

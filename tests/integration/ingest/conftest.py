@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
+from serve_apps import ingest_api
 from serve_apps.ingest_api import IngestResources, build_ingest_api
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import Publisher
@@ -52,10 +54,14 @@ def ingest_client(
     cache_s: float = 60.0,
     root_path: str = "",
     limits: KeyLimits = NO_LIMITS,
+    answer_within_s: float = 10.0,
 ) -> Iterator[TestClient]:
-    """Serve ingest-api in this process; a crash becomes a 500, as it would be outside."""
+    """Serve ingest-api in this process; a crash becomes a 500, as it would be outside.
+
+    On a busy machine a new topic's first record takes longer than the product waits.
+    """
     accounting = Accounting(pool)
-    with Limiting(pool) as limiting:
+    with Limiting(pool) as limiting, patch.object(ingest_api, "ANSWER_WITHIN_S", answer_within_s):
         resources = IngestResources(
             authenticating=Authenticating(pool, cache_s=cache_s, default_limits=limits),
             limiting=limiting,

@@ -11,6 +11,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
+from serve_apps.ingest_api import ANSWER_WITHIN_S
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
 from signals.local.stack import RunningStack
@@ -27,7 +28,7 @@ BUSY_S = 0.5  # what a busy machine may add to the second; the requests compete 
 @pytest.fixture
 def client(pool: ConnectionPool[Connection], publisher: Publisher, key: IssuedKey) -> Iterator[TestClient]:
     """A client whose ingest-api has been sending for a while."""
-    with ingest_client(pool, publisher) as client:
+    with ingest_client(pool, publisher, answer_within_s=ANSWER_WITHIN_S) as client:
         client.headers["Authorization"] = f"Bearer {key.text}"
         until(lambda: client.post("/v1/events", json=body()).status_code == 202)
         yield client

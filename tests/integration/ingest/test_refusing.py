@@ -11,6 +11,7 @@ import zstandard
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
+from serve_apps.ingest_api import ANSWER_WITHIN_S
 from signals.clients.kafka.publisher import MESSAGE_TIMEOUT_MS, Publisher, open_publisher
 from signals.clients.postgres import Connection
 from signals.domain.api_keys import Scope
@@ -165,7 +166,7 @@ def test_without_kafka_nothing_is_said_to_be_accepted(
     pool: ConnectionPool[Connection], dead_publisher: Publisher, key: IssuedKey
 ) -> None:
     headers = {"Authorization": f"Bearer {key.text}"}
-    with ingest_client(pool, dead_publisher) as client:
+    with ingest_client(pool, dead_publisher, answer_within_s=ANSWER_WITHIN_S) as client:
         started = time.monotonic()
         single = client.post("/v1/events", json=body(), headers=headers)
         assert time.monotonic() - started < MESSAGE_TIMEOUT_MS / 1000 + 3
