@@ -95,6 +95,8 @@ class TcpProxy:
     async def _end(self) -> None:
         if self._server is not None:
             self._server.close()
+        for _ in range(3):  # who was just accepted begins to be served, so that cancelling closes the socket
+            await asyncio.sleep(0)
         await self._reset()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
@@ -103,17 +105,14 @@ class TcpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        ends = {writer}
         try:
             await self._flowing.wait()
             up_reader, up_writer = await asyncio.open_connection(HOST, self.target_port)
-        except OSError:  # the server is away: so are we, as an address without a listener
-            writer.transport.abort()
-            return
-        ends = {writer, up_writer}
-        self._writers |= ends
-        try:
+            ends.add(up_writer)
+            self._writers |= ends
             await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer))
-        except OSError:  # one end broke off: so does the other
+        except OSError:  # the server is away, or one end broke off: so does the other
             pass
         except asyncio.CancelledError:  # only `close` does this; asyncio's own callback would log it
             return

@@ -139,6 +139,10 @@ RULES: Final[tuple[tuple[str, re.Pattern[str], Spans], ...]] = (
         re.compile(r"(?<![\w.+-])[\w.+-]++(?:@|%40)(?:[\w-]+\.)+(?:xn--[\w-]+|[^\W\d_]{2,})"),
         _whole,
     ),
+    # Before numbers: a long token may hold the digits of a valid card.
+    ("token", re.compile(r"(?<![\w+/-])[A-Za-z0-9+/]{40,}+={0,2}(?![\w-])"), _random),
+    ("token", re.compile(r"(?<![\w-])[A-Za-z0-9_-]{32,}={0,2}"), _random),
+    ("token", re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}"), _random),
     (
         "iban",
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,4})?\b"),
@@ -146,8 +150,5 @@ RULES: Final[tuple[tuple[str, re.Pattern[str], Spans], ...]] = (
     ),
     ("card", re.compile(r"(?<!\d)(?<!\d\.)\d{3,19}(?:(?:[-\u2010-\u2015]|\s{1,2})\d{3,19})*(?!\d)"), _cards),
     ("phone", re.compile(r"(?<![\w+])\+[1-9](?:[ .()/-]{0,2}\d){8,14}(?!\d)"), _whole),
-    ("token", re.compile(r"(?<![\w+/-])[A-Za-z0-9+/]{40,}+={0,2}(?![\w-])"), _random),
-    ("token", re.compile(r"(?<![\w-])[A-Za-z0-9_-]{32,}={0,2}"), _random),
-    ("token", re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}"), _random),
 )
 """What to look for, as (kind, pattern, spans); an earlier find hides its text from the later ones."""

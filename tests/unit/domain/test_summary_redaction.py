@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from signals.domain.summary.answer import Answer
@@ -105,6 +105,7 @@ def _sent(message: str, **attributes: object) -> str:
 @pytest.mark.parametrize("kind", SECRETS)
 @settings(derandomize=True, deadline=None)
 @given(seed=st.integers(0, 2**32), before=AROUND, spaced=st.booleans())
+@example(seed=9563, before="", spaced=False)  # its hex holds the digits of a valid card
 def test_a_planted_secret_never_survives(kind: str, seed: int, before: str, spaced: bool) -> None:
     secret = SECRETS[kind](random.Random(seed))
     start = before + (" " if spaced or before[-1:].isalnum() else "")
