@@ -35,6 +35,7 @@ class TcpProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{port}", daemon=True)
@@ -93,19 +94,22 @@ class TcpProxy:
         return count
 
     async def _end(self) -> None:
+        await _settle()  # a server closed between accept and transport leaks the socket (CPython 3.11)
         if self._server is not None:
             self._server.close()
-        for _ in range(3):  # who was just accepted begins to be served, so that cancelling closes the socket
-            await asyncio.sleep(0)
         await self._reset()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
+        for task in self._serving:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await _settle()  # the aborted transports close their sockets
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         ends = {writer}
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             await self._flowing.wait()
             up_reader, up_writer = await asyncio.open_connection(HOST, self.target_port)
@@ -145,6 +149,12 @@ class TcpProxy:
             await delivering
         finally:
             delivering.cancel()
+
+
+async def _settle() -> None:
+    """Let the loop run what is already due, and what that makes due."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @contextmanager
