@@ -48,6 +48,8 @@ def batch_answer(results: list[EventResult]) -> Response:
 
 
 def _shown(result: EventResult) -> dict[str, Any]:
+    if result.status == "accepted":  # almost always
+        return {"index": result.index, "event_id": str(result.event_id), "status": result.status}
     shown = {name: value for name, value in asdict(result).items() if value is not None}
     if result.event_id:
         shown["event_id"] = str(result.event_id)
