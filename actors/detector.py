@@ -15,7 +15,8 @@ from signals.domain.ledger import ENTRIES, STAGES
 from signals.services.auditing import Auditing
 from signals.services.detecting import Detecting
 from signals.services.housekeeping import resolve_stale_incidents, tell_audit, trim_ledger
-from signals.settings import KafkaSettings, RuntimeSettings
+from signals.services.retaining import Retaining
+from signals.settings import KafkaSettings, RetentionSettings, RuntimeSettings
 
 AUDIT_EVERY_S: Final = 60.0
 
@@ -38,6 +39,7 @@ class _WithHousekeeping:
         if now >= actor.next_audit:
             actor.audit()
             trim_ledger(actor.pool)
+            actor.retaining.round()
             actor.next_audit = now + AUDIT_EVERY_S
         return handled
 
@@ -50,6 +52,7 @@ class Detector(Consumer):
         self.runtime = RuntimeSettings.from_env()
         self.next_resolve = 0.0
         self.next_audit = 0.0
+        self.retaining = Retaining(self.pool, RetentionSettings.from_env())
         self._kafka = KafkaSettings.from_env()
         self._publisher = self.resources.enter_context(open_publisher(self._kafka))
         self.start(self._session)

@@ -121,3 +121,16 @@ class RuntimeSettings(EnvironmentSettings):
     )
     key_events_per_day: int = Field(default=0, ge=0, description="likewise, per UTC day")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class RetentionSettings(EnvironmentSettings):
+    """For how many days PostgreSQL keeps what is only history; 0 keeps it for ever."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNALS_")
+
+    keep_buckets_days: int = Field(
+        default=30, ge=0, le=3650, description="minute buckets since their last event; the rules read 75 min"
+    )
+    keep_incident_events_days: int = Field(
+        default=90, ge=0, le=3650, description="representative events, since their incident was resolved"
+    )

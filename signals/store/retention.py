@@ -1,0 +1,74 @@
+"""Removes rows that nobody reads any more: a walk along the primary key, one bounded page at a time.
+
+Ages are counted from when a row was last written, not from the instant it speaks of: a replay of last
+year's events is judged like today's. Rows that somebody holds are left to the next walk, so that a walk
+waits for nobody and cannot deadlock with the engine.
+"""
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+from psycopg.rows import class_row
+
+from signals.clients.postgres import Connection
+
+BUCKETS: LiteralString = """
+WITH page AS MATERIALIZED (
+    SELECT id, updated_at FROM metrics_buckets WHERE id > %(after)s ORDER BY id LIMIT %(rows)s
+), expired AS MATERIALIZED (
+    SELECT b.id FROM metrics_buckets b
+    WHERE b.id = ANY (ARRAY(SELECT id FROM page WHERE updated_at < now() - make_interval(days => %(days)s)))
+      AND b.updated_at < now() - make_interval(days => %(days)s)
+    FOR UPDATE SKIP LOCKED
+), removed AS (
+    DELETE FROM metrics_buckets WHERE id = ANY (ARRAY(SELECT id FROM expired)) RETURNING id
+)
+SELECT max(id) AS last, count(*) AS read, (SELECT count(*) FROM removed) AS removed FROM page
+"""
+
+# Only of incidents that are over: what an open one rests on stays, however old. Nobody updates these rows.
+INCIDENT_EVENTS: LiteralString = """
+WITH page AS MATERIALIZED (
+    SELECT id, incident_id FROM incident_events WHERE id > %(after)s ORDER BY id LIMIT %(rows)s
+), removed AS (
+    DELETE FROM incident_events WHERE id = ANY (ARRAY(
+        SELECT page.id FROM page JOIN incidents i ON i.id = page.incident_id
+        WHERE i.status = 'resolved' AND i.resolved_at < now() - make_interval(days => %(days)s)
+    )) RETURNING id
+)
+SELECT max(id) AS last, count(*) AS read, (SELECT count(*) FROM removed) AS removed FROM page
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one step read and removed; `last` is where the next begins, None at the end of the table."""
+
+    last: int | None
+    read: int
+    removed: int
+
+
+def remove_buckets(connection: Connection, *, after: int, days: int, rows: int) -> Page:
+    """Read at most `rows` minute buckets behind the id `after`; remove those unchanged for `days`."""
+    return _step(connection, BUCKETS, after, days, rows)
+
+
+def remove_incident_events(connection: Connection, *, after: int, days: int, rows: int) -> Page:
+    """Read at most `rows` events behind the id `after`; remove those of incidents resolved `days` ago."""
+    return _step(connection, INCIDENT_EVENTS, after, days, rows)
+
+
+def _step(connection: Connection, statement: LiteralString, after: int, days: int, rows: int) -> Page:
+    with connection.cursor(row_factory=class_row(Page)) as cursor:
+        page = cursor.execute(statement, {"after": after, "days": days, "rows": rows}).fetchone()
+    assert page is not None  # an aggregate always has a row
+    return page
+
+
+KEY_USAGE: LiteralString = "DELETE FROM pipeline.key_usage WHERE day < current_date - %(days)s::int"
+
+
+def remove_key_usage(connection: Connection, *, days: int) -> int:
+    """Remove the daily counts of keys older than `days`: one row per key and day; return how many."""
+    return connection.execute(KEY_USAGE, {"days": days}).rowcount
