@@ -88,6 +88,16 @@ class PartitionConsumer:
         self._tell_gaps(records)
         return records
 
+    def pause_reading(self, partitions: Collection[int]) -> None:
+        """Let `poll` return nothing more of these assigned partitions until `resume_reading`."""
+        with self._unavailable_when_down():
+            self._consumer.pause([TopicPartition(self._topic, partition) for partition in partitions])
+
+    def resume_reading(self, partitions: Collection[int]) -> None:
+        """Go on where a pause, if there was one, began."""
+        with self._unavailable_when_down():
+            self._consumer.resume([TopicPartition(self._topic, partition) for partition in partitions])
+
     def owned(self) -> list[int]:
         """Return the partitions assigned now, ascending."""
         return sorted(partition.partition for partition in self._consumer.assignment())

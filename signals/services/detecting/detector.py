@@ -22,7 +22,7 @@ from signals.domain.watermark import Barrier, Barriers
 from signals.services.detecting.batch import Batch
 from signals.services.detecting.drops import judge_drops
 from signals.services.detecting.incident_writes import write
-from signals.services.detecting.partitions import OwnedPartition, drop, take_over
+from signals.services.detecting.partitions import OwnedPartition, Refilling, drop, take_over
 from signals.settings import KafkaSettings
 from signals.store import buckets, dead_letter_windows, ledger, offsets, signup_series
 from signals.store.offsets import OffsetMove
@@ -59,6 +59,7 @@ class Detecting:
         self._partition_count = 0
         ownership = Ownership(gained=self._gained, lost=self._lost)
         self._consumer = PartitionConsumer(kafka, group=GROUP, topic=RAW_TOPIC, ownership=ownership)
+        self._refilling = Refilling(self._consumer)
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +90,7 @@ class Detecting:
             DependencyUnavailable: when the batch may or may not have been kept.
             TooManyDeadLetters: when most of a partition's newest records are broken; nothing was kept.
         """
-        records = self._consumer.poll(MAX_BATCH, timeout_s)
+        records = self._refilling.admit(self._consumer.poll(MAX_BATCH, timeout_s), self._owned)
         batch = Batch(self._owned)
         batch.add_all(records)
         if moves := batch.moves():
@@ -187,11 +188,13 @@ class Detecting:
             with transaction(self._pool) as connection:
                 offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=gaps)
         self._owned |= owned
+        self._refilling.begin(starts, owned)
         log.info("partitions gained", partitions=sorted(owned))
         return starts
 
     def _lost(self, partitions: Collection[int]) -> None:
         drop(self._owned, partitions)
+        self._refilling.forget(partitions)
         self._barriers.forget(partitions)
         log.info("partitions lost", partitions=sorted(partitions))
 

@@ -93,6 +93,23 @@ def test_a_repeated_event_counts_once_even_after_a_restart(
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(20,)]
 
 
+def test_a_repeat_on_another_partition_is_known_although_the_tail_is_still_being_read_again(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    events = list(errors(8_000, NOON))
+    publish(publisher, events)
+    with engine() as detecting:
+        drain(detecting)
+    repeats = [event.to_json() for event in events[-50:]]
+    keys = [str(number).encode() for number in range(50)]  # on all partitions, as after a growth of the topic
+    publisher.publish_and_wait(
+        RAW_TOPIC, [OutgoingRecord(key=key, value=value) for key, value in zip(keys, repeats, strict=True)]
+    )
+    with engine() as detecting:
+        drain(detecting)
+    assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(8_000,)]
+
+
 def test_a_consumer_that_lost_its_offsets_is_fenced_and_counts_nothing(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
