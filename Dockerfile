@@ -1,5 +1,6 @@
-# The image of everything that runs in the cluster: both APIs, the consumers, the commands and the producers.
+# The image of everything that runs in a cluster: Ray with both APIs and the consumers, the commands, the producers.
 # docker build -t customer-signals-copilot:0.1.0 .
+# A tag can be moved; to pin its bytes: --build-arg PYTHON_IMAGE=python@sha256:... as `docker pull` printed it.
 ARG PYTHON_IMAGE=python:3.11.14-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
@@ -21,15 +22,23 @@ RUN uv pip install --no-deps --build-constraints requirements/dev.lock .
 # In a container both APIs are reached from outside it.
 RUN sed 's/host: 127\.0\.0\.1/host: 0.0.0.0/' serve_apps/config.yaml > /src/serve.yaml \
     && grep -q 'host: 0\.0\.0\.0' /src/serve.yaml
+# What Serve starts as HAProxy answers 503 and not 404 while it knows no application yet.
+RUN "$VIRTUAL_ENV/bin/python" -c 'from pathlib import Path; from signals.local import ray_variables as ray; \
+    ray.write_haproxy_launcher(Path(ray.IMAGE_LAUNCHER), edits=[ray.UNAVAILABLE])'
 
 FROM ${PYTHON_IMAGE}
-RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin signals
+# KubeRay's probes of workers call wget and bash. The root file system may be read-only: all is written below /tmp.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends wget \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin signals
 COPY --from=build /opt/signals /opt/signals
 COPY --from=build /src/serve.yaml /app/serve.yaml
 COPY --chmod=0755 docker/start-node /app/
 COPY fixtures/scenarios/ /app/fixtures/scenarios/
 # Ray and Serve as the local stack sets them; tests/unit/docs compares. Ray reads them before it starts.
 ENV PATH=/opt/signals/bin:$PATH \
+    HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     MALLOC_ARENA_MAX=2 \
     OPENBLAS_NUM_THREADS=1 \
@@ -45,8 +54,10 @@ ENV PATH=/opt/signals/bin:$PATH \
     RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S=0.5 \
     RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S=2 \
     RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 \
+    RAY_SERVE_HAPROXY_BINARY_PATH=/opt/signals/haproxy/haproxy \
     RAY_SERVE_HAPROXY_NBTHREAD=1
-USER signals
+# By number, so that Kubernetes can see that it is not root.
+USER 10001:10001
 WORKDIR /app
 EXPOSE 8000
 ENTRYPOINT ["/app/start-node"]

