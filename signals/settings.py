@@ -1,22 +1,31 @@
-"""The only reader of environment variables: one frozen object per outside system.
+"""The only reader of environment variables and of the secret files that may stand in for them.
 
-Names are the specification's where it has one; ours begin with `SIGNALS_`. A bad or missing value
-raises `SettingsError`, which names the variable. Secrets are hidden in repr.
+One frozen object per outside system. Names are the specification's where it has one; ours begin with
+`SIGNALS_`. A bad or missing value raises `SettingsError`, which names the variable. Secrets are hidden in
+repr.
 """
 
+import os
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from signals.errors import SettingsError
+from signals.secret_files import read_secret_files
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class EnvironmentSettings(BaseSettings):
-    """Reads variables named like the upper-cased field; an empty one counts as unset."""
+    """Reads variables named like the upper-cased field, then files of that name; empty counts as unset."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
@@ -37,6 +46,24 @@ class EnvironmentSettings(BaseSettings):
                 f"{(prefix + str(fault['loc'][0])).upper()}: {fault['msg']}" for fault in error.errors()
             )
             raise SettingsError(f"check the environment: {faults}") from error
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # pydantic-settings' signature
+        file_secret_settings: PydanticBaseSettingsSource,  # it only warns of a bad folder
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the files in the folder that `SIGNALS_SECRETS_DIR` names."""
+        folder = os.environ.get("SIGNALS_SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings
+        files, prefix = read_secret_files(Path(folder)), cls.model_config.get("env_prefix", "")
+        found = {name: files.get(f"{prefix}{name}".upper()) for name in settings_cls.model_fields}
+        given = {name: text for name, text in found.items() if text}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=given)
 
 
 class PostgresSettings(EnvironmentSettings):

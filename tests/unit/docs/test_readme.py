@@ -50,6 +50,7 @@ def _settings() -> dict[str, str]:
 
 def _read_elsewhere() -> set[str]:
     files = [path for folder in READERS for path in (ROOT / folder).rglob("*.py")]
+    files.append(ROOT / "signals/settings.py")
     found = [match for path in files for match in READ.findall(path.read_text())]
     return {name for groups in found for name in groups if name} - {"PATH"}
 

@@ -1,0 +1,86 @@
+"""Settings come from the environment first, then from files as Kubernetes mounts them."""
+
+from pathlib import Path
+
+import pytest
+
+from signals.errors import SettingsError
+from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
+
+
+def mount(folder: Path, version: str, **files: str) -> Path:
+    """Lay files out as kubelet does: links to a link to a folder of this version, swapped in one step."""
+    own = folder / f"..{version}"
+    own.mkdir(parents=True)
+    for name, text in files.items():
+        (own / name).write_text(text)
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(f"..data/{name}")
+    fresh = folder / "..data_tmp"
+    fresh.symlink_to(own.name)
+    fresh.replace(folder / "..data")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "KAFKA_BROKERS", "KAFKA_SASL_USERNAME", "SIGNALS_DETECTORS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_what_the_environment_does_not_say_is_read_from_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "DATABASE_URL": "postgresql://from-file/x\n",
+        "KAFKA_BROKERS": "from-file:9092",
+        "SIGNALS_DETECTORS": "3",
+    }
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", **files, KAFKA_SASL_USERNAME="")))
+    monkeypatch.setenv("KAFKA_BROKERS", "from-environment:9092")
+    assert PostgresSettings.from_env().database_url.get_secret_value() == "postgresql://from-file/x"
+    assert KafkaSettings.from_env().kafka_brokers == "from-environment:9092"
+    assert KafkaSettings.from_env().kafka_sasl_username is None
+    assert RuntimeSettings.from_env().detectors == 3
+
+
+def test_an_empty_variable_does_not_hide_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", KAFKA_BROKERS="from-file:9092")))
+    monkeypatch.setenv("KAFKA_BROKERS", "")
+    assert KafkaSettings.from_env().kafka_brokers == "from-file:9092"
+
+
+def test_a_new_version_is_read_at_the_next_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", DATABASE_URL="postgresql://a/x")))
+    before = PostgresSettings.from_env()
+    mount(tmp_path, "2", DATABASE_URL="postgresql://b/x")
+    assert PostgresSettings.from_env() != before
+    assert PostgresSettings.from_env().database_url.get_secret_value() == "postgresql://b/x"
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_a_folder_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    folder = tmp_path / "secrets"
+    if kind == "file":
+        folder.write_text("x")
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(folder))
+    reason = "No such file or directory" if kind == "missing" else "Not a directory"
+    with pytest.raises(SettingsError) as told:
+        PostgresSettings.from_env()
+    assert str(told.value) == (
+        f"SIGNALS_SECRETS_DIR: cannot read {folder} ({reason}): "
+        "set it to a folder that holds one file a variable, or leave it out"
+    )
+
+
+def test_a_missing_value_is_named_without_what_other_files_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"SIGNALS_DETECTORS": "s3cret-in-the-wrong-file"}
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", **files)))
+    with pytest.raises(SettingsError, match=r"DATABASE_URL: Field required$"):
+        PostgresSettings.from_env()
+    with pytest.raises(SettingsError, match="SIGNALS_DETECTORS") as told:
+        RuntimeSettings.from_env()
+    assert "s3cret" not in str(told.value)
