@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test faults acceptance lint format lock pooler audit clean
+.PHONY: help demo up down status test faults acceptance bench bench-quick lint format lock pooler audit clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -32,6 +32,12 @@ faults: $(READY) ## Hurt every part hundreds of times and print what it cost (ha
 
 acceptance: $(READY) ## Run the ten-minute acceptance run of the specification
 	@$(BIN)/pytest -m acceptance -s
+
+bench: $(READY) ## Measure every hop against its limit and its peers, write docs/performance.md (40 minutes)
+	@$(BIN)/python -m benchmarks all
+
+bench-quick: $(READY) ## Compare our hops with their limits alone; fails on a regression (5 minutes)
+	@$(BIN)/python -m benchmarks quick
 
 lint: $(READY) ## Check format, lint, types and the doors between the packages
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,30 @@
+"""How a timed program tells the harness where it is. Standard library only: every environment imports it."""
+
+import json
+import os
+import time
+
+
+def now() -> tuple[float, float]:
+    """Return the monotonic clock, which all processes share, and the processor time used with children."""
+    user, system, children_user, children_system, _ = os.times()
+    return time.monotonic(), user + system + children_user + children_system
+
+
+def mark(name: str, *, events: int = 0, when: tuple[float, float] | None = None) -> None:
+    """Print that something has happened, now or at an instant noted before."""
+    at, cpu_s = when or now()
+    print(json.dumps({"name": name, "at": at, "cpu_s": cpu_s, "events": events}), flush=True)
+
+
+class FirstRecord:
+    """Marks the first record that is handed over, and no other."""
+
+    def __init__(self) -> None:
+        self._seen = False
+
+    def __call__(self) -> None:
+        """Call with every record or batch, as early as the library lets one."""
+        if not self._seen:
+            self._seen = True
+            mark("first")

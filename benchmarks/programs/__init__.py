@@ -1,0 +1,1 @@
+"""Processes that a row times from outside: each consumes a topic that was filled before."""

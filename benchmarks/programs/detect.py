@@ -1,0 +1,35 @@
+"""The product's own engine in a process of its own, stepped as its actor steps it."""
+
+import signal
+import threading
+
+from actors.loop import POLL_S
+from benchmarks.peers.marks import mark, now
+from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka.publisher import open_publisher
+from signals.clients.postgres import open_pool
+from signals.services.detecting import Detecting
+from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
+
+JOINING_POLL_S = 0.01  # by as much at most is the first step timed too early
+
+
+def main() -> None:
+    """Count until a SIGTERM; the first step that finds records is marked from its beginning."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    kafka, runtime = KafkaSettings.from_env(), RuntimeSettings.from_env()
+    with open_pool(PostgresSettings.from_env(), size=4) as pool, open_publisher(kafka) as publisher:
+        publisher.get_ready(RAW_TOPIC)
+        pool.wait()
+        with Detecting(kafka, pool, publisher, tick_s=runtime.tick_s) as detecting:
+            began = now()
+            while not stopping.is_set() and not detecting.step(JOINING_POLL_S):
+                began = now()
+            mark("first", when=began)
+            while not stopping.is_set():
+                detecting.step(POLL_S)
+
+
+if __name__ == "__main__":
+    main()

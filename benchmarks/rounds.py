@@ -1,0 +1,104 @@
+"""What a row is: contenders that each do one round at a time, and what is expected of their figures.
+
+    ROW = Row(name="engine", title="…", unit="event", open=open_contenders, targets=(…,), guards=(…,))
+
+`open` is a context manager that makes everything ready (servers, topics, warm-up) and yields the
+contenders. A contender's `run` measures one round; what it does before and after is not timed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Role = Literal["ours", "limit", "peer"]
+
+Size = Literal["full", "quick", "tiny"]
+"""full: `make bench`; quick: `make bench-quick`, ratios against the limit; tiny: does it run at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One measured round.
+
+    `cpu_s` is the processor time of the contender's own processes; that of servers and everything else
+    goes into `extra`, whose names end in their unit (`kafka_cpu_s`, `p99_ms`).
+    """
+
+    events: int
+    wall_s: float
+    cpu_s: float
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, float]:
+        """Return every figure of the round by name; `rate` is per second, `cpu_us` per event."""
+        own = {"rate": self.events / self.wall_s, "cpu_us": self.cpu_s / self.events * 1e6}
+        return {**own, "events": float(self.events), "wall_s": self.wall_s, **self.extra}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One way to do the row's work; `note` says what it cannot do, or does less of."""
+
+    name: str
+    role: Role
+    run: Callable[[], Round]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What our figure must reach, alone or as a ratio to another contender's of the same round.
+
+    `of` is a contender's name, "limit" or "best peer". With `plus` the bound is ratio times theirs plus
+    that much. `unless_below` names a figure of the limit under which the target says nothing.
+    """
+
+    sentence: str
+    figure: str
+    at_least: float | None = None
+    at_most: float | None = None
+    of: str | None = None
+    plus: float = 0.0
+    ours: str | None = None
+    unless_below: tuple[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        """A target has one bound.
+
+        Raises:
+            ValueError: when it has none or two.
+        """
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"{self.sentence!r}: set at_least or at_most")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one row is run; `folder` is an empty folder of its own."""
+
+    size: Size
+    folder: Path
+
+    def pick(self, *, full: int, quick: int, tiny: int) -> int:
+        """Choose a row's constant by size."""
+        return {"full": full, "quick": quick, "tiny": tiny}[self.size]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One hop. `shown` are the figures of the table, in their order; `limit_s` ends a row that hangs.
+
+    `guards` are the targets of the quick run, which leaves peers out: ratios only, with room for noise.
+    """
+
+    name: str
+    title: str
+    unit: str
+    method: str
+    open: Callable[[Plan], AbstractContextManager[Sequence[Contender]]]
+    targets: tuple[Target, ...]
+    guards: tuple[Target, ...] = ()
+    shown: tuple[str, ...] = ("rate", "cpu_us")
+    limit_s: float = 300.0

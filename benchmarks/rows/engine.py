@@ -1,0 +1,187 @@
+"""Engine: topic → buckets and offsets committed in PostgreSQL, rules evaluated, in one process."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import uuid4
+
+import psycopg
+from confluent_kafka import Producer
+
+from benchmarks.events import START, EventKind, kinds, records
+from benchmarks.rounds import Contender, Plan, Round, Row, Target
+from benchmarks.servers import Servers, open_servers
+from benchmarks.timing import Program, Race, ours, timed
+from signals.clients.kafka import ENGINE_GROUP, RAW_TOPIC
+from signals.clients.kafka.connection import ensure_topics
+from signals.clients.postgres import conninfo, open_pool, transaction
+from signals.domain.buckets import minute_of, series_of
+from signals.settings import KafkaSettings, PostgresSettings
+from signals.store import buckets
+
+HISTORY_MINUTES: Final = 75  # what Rule B reads; Rule A reads 65
+COUNTED: Final = "SELECT coalesce(sum(value), 0) FROM metrics_buckets WHERE bucket_start >= %s"
+OFFSETS: Final = "SELECT coalesce(sum(next_offset), 0) FROM pipeline.offsets WHERE consumer_group = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """How many keys, over how many partitions, and on which share of keys an incident is firing.
+
+    A key that is calm has sent as much in each of the 75 minutes before; one that fires comes from nothing.
+    """
+
+    keys: int
+    partitions: int
+    firing: float = 0.0
+
+    def split(self) -> tuple[list[EventKind], list[EventKind]]:
+        """Return all kinds, and those with a history."""
+        chosen = kinds(self.keys)
+        return chosen, chosen[round(self.firing * len(chosen)) :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A filled topic, and databases whose history makes keys calm or not."""
+
+    plan: Plan
+    servers: Servers
+    kafka: KafkaSettings
+    events: int
+
+    def consume(self) -> Round:
+        """Read and decode, keep nothing."""
+        race = Race(wanted=self.events, durable=None, meters=self.servers.meters())
+        return self._time(ours("consume", self.environment()), race)
+
+    def detect(self) -> Round:
+        """Run the product's engine on a database of its own, and check its sum."""
+        with (
+            self.servers.fresh_database() as database,
+            psycopg.connect(conninfo(database), autocommit=True) as connection,
+        ):
+            durable = partial(_one, connection, OFFSETS, ENGINE_GROUP)
+            race = Race(wanted=self.events, durable=durable, meters=self.servers.meters())
+            result = self._time(ours("detect", self.environment(database)), race)
+            counted = _one(connection, COUNTED, START)
+            assert counted == self.events, f"{counted} counted of {self.events}"
+            return result
+
+    def environment(self, database: PostgresSettings | None = None) -> dict[str, str]:
+        """Return what a program is told: servers, topic, a group of its own, how many events."""
+        told = {
+            "KAFKA_BROKERS": self.kafka.kafka_brokers,
+            "KAFKA_GROUP_PROTOCOL": self.kafka.kafka_group_protocol,
+            "BENCH_TOPIC": RAW_TOPIC,
+            "BENCH_GROUP": f"bench-{uuid4().hex[:8]}",
+            "BENCH_EVENTS": str(self.events),
+        }
+        if database is not None:
+            told |= {"DATABASE_URL": database.database_url.get_secret_value(), "PG_SSLMODE": "disable"}
+        return told
+
+    def _time(self, program: Program, race: Race) -> Round:
+        return timed(program, race, self.plan.folder / f"program-{uuid4().hex[:8]}.log")
+
+
+def _one(connection: psycopg.Connection, query: str, parameter: object) -> int:
+    row = connection.execute(query, [parameter]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _fill(kafka: KafkaSettings, chosen: list[EventKind], count: int) -> None:
+    ensure_topics(kafka)
+    producer = Producer(
+        {"bootstrap.servers": kafka.kafka_brokers, "partitioner": "murmur2_random", "linger.ms": 20}
+    )
+    for key, value in records(chosen, count):
+        while True:
+            try:
+                producer.produce(RAW_TOPIC, value, key)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+
+
+def _remember(database: PostgresSettings, calm: Sequence[EventKind], per_minute: int) -> None:
+    """Write the hour before: what each calm kind sends per minute."""
+    start = minute_of(START)
+    series = [one for kind in calm if (one := series_of(kind.envelope))]
+    past = {(one, start - back): per_minute for one in series for back in range(1, HISTORY_MINUTES + 1)}
+    with open_pool(database, size=1) as pool, transaction(pool) as connection:
+        buckets.increment(connection, past)
+    with psycopg.connect(conninfo(database), autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE metrics_buckets")
+
+
+@contextmanager
+def _open(case: Case, plan: Plan) -> Iterator[list[Contender]]:
+    count = plan.pick(full=300_000, quick=120_000, tiny=6_000)  # full: 6 s for us at 50 k/s
+    chosen, calm = case.split()
+    with open_servers(plan, "postgres", "kafka") as servers:
+        kafka = servers.kafka(partitions=case.partitions)
+        _fill(kafka, chosen, count)
+        _remember(servers.prepare_template(), calm, max(1, count // len(chosen)))
+        bench = Bench(plan=plan, servers=servers, kafka=kafka, events=count)
+        yield [
+            Contender(name="consume and decode", role="limit", run=bench.consume, note="keeps nothing"),
+            Contender(name="Detecting", role="ours", run=bench.detect),
+        ]
+
+
+METHOD: Final = (
+    "A topic filled beforehand; timed from the first record handed over to the last offset committed, so "
+    "neither the start nor joining the group counts. CPU is the consumer's process; Kafka's and "
+    "PostgreSQL's stand beside it."
+)
+SHOWN: Final = ("rate", "cpu_us", "postgres_cpu_s", "kafka_cpu_s")
+
+ROWS: Final = (
+    Row(
+        name="engine",
+        title="topic → buckets, 300 keys, 6 partitions",
+        unit="event",
+        method=METHOD,
+        open=partial(_open, Case(keys=300, partitions=6)),
+        shown=SHOWN,
+        targets=(
+            Target(sentence="≥ 50 % of the limit at 300 keys", figure="rate", at_least=0.5, of="limit"),
+            Target(sentence="≥ 2× the best peer", figure="rate", at_least=2.0, of="best peer"),
+            Target(
+                sentence="≥ 40 k events/s where the limit is ≥ 100 k",
+                figure="rate",
+                at_least=40_000,
+                unless_below=("rate", 100_000),
+            ),
+        ),
+        guards=(Target(sentence="≥ 20 % of the limit", figure="rate", at_least=0.2, of="limit"),),
+    ),
+    Row(
+        name="engine-hot",
+        title="topic → buckets, one key, one partition",
+        unit="event",
+        method=METHOD,
+        open=partial(_open, Case(keys=1, partitions=1)),
+        shown=SHOWN,
+        targets=(Target(sentence="≥ 40 % of the limit", figure="rate", at_least=0.4, of="limit"),),
+    ),
+    Row(
+        name="engine-firing",
+        title="topic → buckets, 300 keys, 57 % of events on firing fingerprints",
+        unit="event",
+        method=METHOD,
+        open=partial(_open, Case(keys=300, partitions=6, firing=0.57)),
+        shown=SHOWN,
+        targets=(
+            Target(
+                sentence="not below half of ≥ 50 % of the limit", figure="rate", at_least=0.25, of="limit"
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,122 @@
+"""Writes a run as Markdown between the markers of docs/performance.md. Pure but for `update_page`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.figures import UNMET, Judgement, Measured
+from benchmarks.results import RowResult, Run
+from signals.local.files import replace_file
+
+BEGIN: Final = "<!-- written by make bench: begin -->"
+END: Final = "<!-- written by make bench: end -->"
+
+_HEADINGS: Final = {"rate": "{unit}s/s", "cpu_us": "CPU-µs/{unit}"}
+_UNITS: Final = {"ms": "ms", "s": "s", "mb": "MB", "us": "µs", "percent": "%"}
+
+
+def update_page(path: Path, run: Run) -> None:
+    """Replace what stands between the markers.
+
+    Raises:
+        ValueError: when the page has no markers.
+    """
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no markers: {BEGIN} … {END}")
+    replace_file(path, f"{before}{BEGIN}\n{report(run)}\n{END}{after}", mode=0o644)
+
+
+def report(run: Run) -> str:
+    """Return the whole report: where, verdicts, and each row's contenders."""
+    parts = [_where(run), _verdicts(run.rows), *(_details(row) for row in run.rows)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def verdict_lines(rows: Sequence[RowResult]) -> list[str]:
+    """Return one line a target, for the terminal."""
+    return [
+        f"{row.name}: {_verdict(one)} - {one.sentence}: {_measured_text(one)}"
+        for row in rows
+        for one in row.judgements
+    ] + [f"{row.name}: FAILED - {row.error.splitlines()[-1]}" for row in rows if row.error]
+
+
+def _where(run: Run) -> str:
+    machine = run.machine
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    return (
+        f"Taken {run.started_at:%Y-%m-%d %H:%M} UTC at commit {run.commit}: {run.rounds} interleaved rounds "
+        f"of size `{run.size}` on {machine.cores} cores ({machine.processor}), {machine.memory_gib:.0f} GiB, "
+        f"{machine.system}, load {machine.load} at the start. Python {machine.python}, {versions}."
+    )
+
+
+def _verdicts(rows: Sequence[RowResult]) -> str:
+    lines = [["row", "target", "measured", "verdict"]]
+    for row in rows:
+        if row.error:
+            lines.append([f"`{row.name}`", "-", row.error.splitlines()[-1], "**failed**"])
+        lines += [
+            [f"`{row.name}`", one.sentence, _measured_text(one), _verdict(one)] for one in row.judgements
+        ]
+    return _markdown(lines)
+
+
+def _verdict(one: Judgement) -> str:
+    return f"**{one.verdict}**" if one.verdict in UNMET else one.verdict
+
+
+def _measured_text(one: Judgement) -> str:
+    if one.value is None:
+        return "-"
+    if one.against:
+        return f"{one.value:.2f} x {one.against}"
+    return f"{_number(one.value)} {_heading(one.figure, '')}".replace("s/s", "/s").strip()
+
+
+def _details(row: RowResult) -> str:
+    head = f"### {row.name}: {row.title}\n\n{row.method}"
+    if row.error:
+        return f"{head}\n\nFailed after {row.took_s:.0f} s:\n\n```\n{row.error}\n```"
+    figures = [name for name in row.shown if any(one.values(name) for one in row.contenders)]
+    heading = ["", *(_heading(name, row.unit) for name in figures), "what it does less"]
+    lines = [
+        [f"{one.name} ({one.role})", *(_cell(one, name) for name in figures), one.note]
+        for one in row.contenders
+    ]
+    return f"{head}\n\n{_markdown([heading, *lines])}"
+
+
+def _heading(figure: str, unit: str) -> str:
+    if figure in _HEADINGS:
+        return _HEADINGS[figure].format(unit=unit)
+    name, _, suffix = figure.rpartition("_")
+    return (
+        f"{name.replace('_', ' ')} {_UNITS[suffix]}"
+        if suffix in _UNITS and name
+        else figure.replace("_", " ")
+    )
+
+
+def _cell(one: Measured, figure: str) -> str:
+    """Return the median and, since one figure hides how far rounds differ, the extremes."""
+    values = one.values(figure)
+    if not values:
+        return "-"
+    middle = one.median(figure)
+    assert middle is not None
+    return f"{_number(middle)} ({_number(min(values))}-{_number(max(values))})"
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else "0"
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    texts = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in texts]
+    return "\n".join([lines[0], f"|{'---|' * len(texts[0])}", *lines[1:]])

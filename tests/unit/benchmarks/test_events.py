@@ -1,0 +1,24 @@
+"""The benchmark's events are what ingest-api would have published."""
+
+from collections import Counter
+
+from benchmarks.events import kinds, records
+from shared_types import fingerprint, parse_envelope, partition_key
+
+
+def test_events_are_canonical_and_spread_over_300_fingerprints() -> None:
+    chosen = kinds()
+    made = list(records(chosen, 3_000))
+    events = [parse_envelope(value) for _, value in made]
+    assert [event.to_json() for event in events] == [value for _, value in made]
+    assert [partition_key(event).encode() for event in events] == [key for key, _ in made]
+    assert len({event.event_id for event in events}) == len(events)
+    assert len({(event.project_id, fingerprint(event)) for event in events}) == len(chosen) == 300
+
+
+def test_the_same_seed_makes_the_same_events() -> None:
+    assert list(records(kinds(), 50)) == list(records(kinds(), 50))
+
+
+def test_a_hot_stream_has_one_key() -> None:
+    assert len(Counter(key for key, _ in records(kinds(1), 100))) == 1

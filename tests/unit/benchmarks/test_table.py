@@ -1,0 +1,92 @@
+"""The page: what stands between the markers, and only that, is written by a run."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.machine import this_machine
+from benchmarks.results import RowResult, Run
+from benchmarks.rounds import Plan, Target
+from benchmarks.rows import all_rows
+from benchmarks.runner import measure
+from benchmarks.table import BEGIN, END, report, update_page, verdict_lines
+from tests.unit.benchmarks.rows import contender, row
+from tests.unit.docs.markdown import ROOT, table
+
+TARGETS = (
+    Target(sentence="half | of it", figure="rate", at_least=0.5, of="limit"),
+    Target(sentence="9 ms", figure="p99_ms", at_most=4),
+)
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> RowResult:
+    """A row with figures."""
+    contenders = [
+        contender("limit", "limit", [100, 110, 120]),
+        contender("product", "ours", [60_000, 50_000, 70_000]),
+    ]
+    return measure(
+        row(contenders, targets=TARGETS),
+        Plan(size="full", folder=tmp_path),
+        rounds=3,
+        say=lambda _: None,
+    )
+
+
+def _run(*rows: RowResult) -> Run:
+    return Run(
+        started_at=datetime(2026, 3, 1, tzinfo=UTC),
+        commit="abc",
+        size="full",
+        rounds=3,
+        machine=this_machine(),
+        rows=rows,
+    )
+
+
+def test_medians_stand_with_their_extremes_and_absent_figures_are_left_out(result: RowResult) -> None:
+    page = report(_run(result))
+    assert "| product (ours) | 60,000 (50,000-70,000) | 10 (10-10) | 5 (5-5) |" in page
+    assert "absent" not in page
+
+
+def test_every_target_has_a_verdict(result: RowResult) -> None:
+    rows = table(report(_run(result)), "row")
+    assert [(cells[1], cells[3]) for cells in rows] == [("half \\| of it", "met"), ("9 ms", "**missed**")]
+
+
+def test_a_failed_row_shows_its_error(result: RowResult) -> None:
+    failed = replace(result, contenders=(), judgements=(), error="traceback\nexit code 1")
+    page = report(_run(failed, result))
+    assert "| `example` | - | exit code 1 | **failed** |" in page
+    assert "traceback" in page
+    assert verdict_lines([failed]) == ["example: FAILED - exit code 1"]
+
+
+def test_only_what_stands_between_the_markers_changes(tmp_path: Path, result: RowResult) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+    update_page(page, _run(result))
+    text = page.read_text()
+    assert text.startswith(f"above\n{BEGIN}\n")
+    assert text.endswith(f"\n{END}\nbelow\n")
+    assert "old" not in text
+
+
+def test_a_page_without_markers_is_refused(tmp_path: Path, result: RowResult) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n")
+    with pytest.raises(ValueError, match="no markers"):
+        update_page(page, _run(result))
+
+
+def test_the_page_of_the_repository_has_its_markers() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text()
+    assert text.index(BEGIN) < text.index(END)
+
+
+def test_every_row_loads_and_has_a_name_of_its_own() -> None:
+    assert all(name == row.name and row.targets for name, row in all_rows().items())
