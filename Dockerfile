@@ -17,6 +17,7 @@ COPY signals/ signals/
 COPY serve_apps/ serve_apps/
 COPY actors/ actors/
 COPY producers/ producers/
+COPY k8s/ k8s/
 # The build backend comes from the lock too.
 RUN uv pip install --no-deps --build-constraints requirements/dev.lock .
 # In a container both APIs are reached from outside it.

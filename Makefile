@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test faults acceptance bench bench-quick lint format lock pooler audit clean
+.PHONY: help demo up down status test faults acceptance bench bench-quick lint format crds lock pooler audit clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -55,6 +55,9 @@ pooler: $(READY) ## Run what uses PostgreSQL through PgBouncer (apt install pgbo
 
 audit: $(READY) ## Ask an advisory service about every locked dependency (needs the network)
 	@$(BIN)/python requirements/audit.py
+
+crds: $(READY) ## Write the CustomResourceDefinitions again after a change of their types
+	@$(BIN)/python -m k8s.operator.crds
 
 lock: $(READY) ## Write the locks and the list of licences again after a change of dependencies
 	@$(BIN)/python requirements/lock.py

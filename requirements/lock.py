@@ -18,7 +18,9 @@ def compile_lock(name: str, *arguments: str) -> None:
 
 if __name__ == "__main__":
     compile_lock("bootstrap.lock", "requirements/bootstrap.in")
-    compile_lock("app.lock", "pyproject.toml", "--extra", "app")
+    compile_lock("app.lock", "pyproject.toml", "--extra", "app", "--extra", "operator")
     compile_lock(
-        "dev.lock", "pyproject.toml", "--extra", "local", "--group", "dev", "-c", "requirements/app.lock"
+        "dev.lock",
+        *("pyproject.toml", "--extra", "local", "--extra", "operator", "--group", "dev"),
+        *("-c", "requirements/app.lock"),
     )

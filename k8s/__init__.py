@@ -1,0 +1,1 @@
+"""Kubernetes: the operator that runs the product there. Nothing else of the product imports this."""

@@ -1,0 +1,215 @@
+"""The one door to the API server: read, list, apply, create, delete, and write a status.
+
+Objects are plain manifests. It decides nothing and retries nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, cast
+
+import httpx2
+from lightkube import ApiError, Client
+from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
+from lightkube.types import CascadeType, PatchType
+
+FIELD_MANAGER: Final = "signals-operator"
+Manifest = dict[str, Any]
+
+
+class ClusterUnavailable(Exception):  # noqa: N818  # reads as what happened
+    """The API server did not answer, or not now: end this pass and come back later."""
+
+
+class ClusterRefused(Exception):  # noqa: N818  # reads as what happened
+    """The API server understood and said no; the text says why. Sending it again will not help."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KindMissing(ClusterRefused):
+    """The API server does not know this kind: its CustomResourceDefinition is not installed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A namespaced kind, as the API server names it; `group` is empty for the core."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """As manifests write it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+STACK: Final = Kind(
+    group="signals.copilot.dev", version="v1alpha1", kind="SignalsStack", plural="signalsstacks"
+)
+SCENARIO: Final = Kind(
+    group="signals.copilot.dev", version="v1alpha1", kind="SignalsScenario", plural="signalsscenarios"
+)
+RAY_SERVICE: Final = Kind(group="ray.io", version="v1", kind="RayService", plural="rayservices")
+JOB: Final = Kind(group="batch", version="v1", kind="Job", plural="jobs")
+POD: Final = Kind(group="", version="v1", kind="Pod", plural="pods")
+SECRET: Final = Kind(group="", version="v1", kind="Secret", plural="secrets")
+SERVICE: Final = Kind(group="", version="v1", kind="Service", plural="services")
+EVENT: Final = Kind(group="", version="v1", kind="Event", plural="events")
+DISRUPTION_BUDGET: Final = Kind(
+    group="policy", version="v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets"
+)
+NETWORK_POLICY: Final = Kind(
+    group="networking.k8s.io", version="v1", kind="NetworkPolicy", plural="networkpolicies"
+)
+SERVICE_MONITOR: Final = Kind(
+    group="monitoring.coreos.com", version="v1", kind="ServiceMonitor", plural="servicemonitors"
+)
+PROMETHEUS_RULE: Final = Kind(
+    group="monitoring.coreos.com", version="v1", kind="PrometheusRule", plural="prometheusrules"
+)
+LEASE: Final = Kind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.kind: kind
+    for kind in (
+        *(STACK, SCENARIO, RAY_SERVICE, JOB, POD, SECRET, SERVICE, EVENT, DISRUPTION_BUDGET),
+        *(NETWORK_POLICY, SERVICE_MONITOR, PROMETHEUS_RULE, LEASE),
+    )
+}
+
+
+class Cluster:
+    """Every call raises `ClusterUnavailable` or `ClusterRefused` when it was not done."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def read(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """Return the object; None when it does not exist.
+
+        Raises:
+            KindMissing: its kind does not exist either.
+        """
+        with _sorted():
+            try:
+                return dict(self._client.get(_resource(kind), name, namespace=namespace))
+            except ApiError as error:
+                if error.status.code == 404:
+                    return None
+                raise
+
+    def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> Sequence[Manifest]:
+        """Return the objects that carry these labels.
+
+        Raises:
+            KindMissing: the kind does not exist.
+        """
+        with _sorted():
+            found = self._client.list(_resource(kind), namespace=namespace, labels=cast(Any, labels))
+            return [dict(item) | {"apiVersion": kind.api_version, "kind": kind.kind} for item in found]
+
+    def apply(self, manifest: Manifest) -> Manifest:
+        """Make the object have these fields, whoever set them before; fields we no longer name go.
+
+        https://kubernetes.io/docs/reference/using-api/server-side-apply/
+        """
+        return self._apply(_resource(KINDS[manifest["kind"]]), manifest)
+
+    def write_status(self, manifest: Manifest) -> Manifest:
+        """Make the object's status, and nothing else of it, that of the manifest."""
+        status = {name: manifest[name] for name in ("apiVersion", "kind", "status")}
+        identity = {name: manifest["metadata"][name] for name in ("name", "namespace")}
+        resource = _resource(KINDS[manifest["kind"]]).Status
+        return self._apply(resource, status | {"metadata": identity})
+
+    def create(self, manifest: Manifest) -> bool:
+        """Create the object; False when one of its name exists, which is left as it is."""
+        with _sorted():
+            try:
+                self._client.create(_object(manifest))
+            except ApiError as error:
+                if error.status.code == 409 and error.status.reason == "AlreadyExists":
+                    return False
+                raise
+        return True
+
+    def replace(self, manifest: Manifest) -> Manifest | None:
+        """Write the object if it still is what was read (its resourceVersion); None when it is not."""
+        with _sorted():
+            try:
+                return dict(self._client.replace(_object(manifest)))
+            except ApiError as error:
+                if error.status.code in (404, 409):
+                    return None
+                raise
+
+    def delete(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Delete the object and, in the background, what it owns; False when there is none."""
+        with _sorted():
+            try:
+                self._client.delete(
+                    _resource(kind), name, namespace=namespace, cascade=CascadeType.BACKGROUND
+                )
+            except ApiError as error:
+                if error.status.code == 404:
+                    return False
+                raise
+        return True
+
+    def _apply(self, resource: Any, manifest: Manifest) -> Manifest:
+        metadata = manifest["metadata"]
+        with _sorted():
+            applied = self._client.patch(
+                resource,
+                metadata["name"],
+                manifest,
+                namespace=metadata["namespace"],
+                patch_type=PatchType.APPLY,
+                field_manager=FIELD_MANAGER,
+                force=True,
+            )
+        return dict(applied)
+
+
+@contextmanager
+def open_cluster() -> Iterator[Cluster]:
+    """Connect as the pod's service account or, outside a cluster, as the kubeconfig says."""
+    with Client() as client:
+        yield Cluster(client)
+
+
+@cache
+def _resource(kind: Kind) -> type[GenericNamespacedResource]:
+    return create_namespaced_resource(kind.group, kind.version, kind.kind, kind.plural)
+
+
+def _object(manifest: Manifest) -> GenericNamespacedResource:
+    return cast(GenericNamespacedResource, _resource(KINDS[manifest["kind"]]).from_dict(manifest))
+
+
+@contextmanager
+def _sorted() -> Iterator[None]:
+    """Sort errors by what the caller must do."""
+    try:
+        yield
+    except ApiError as error:
+        code = error.status.code or error.response.status_code
+        message = error.status.message or f"the API server answered {code}"
+        if code in (429, 409) or code >= 500 or code == 401:
+            raise ClusterUnavailable(message) from error
+        raise ClusterRefused(message, status=code) from error
+    except httpx2.HTTPStatusError as error:
+        code = error.response.status_code
+        if code == 429 or code >= 500:
+            raise ClusterUnavailable(f"the API server answered {code}") from error
+        if code == 404:  # of an object it would have been a Status in JSON
+            raise KindMissing(f"the API server does not know {error.request.url.path}", status=404) from error
+        raise ClusterRefused(f"the API server answered {code}", status=code) from error
+    except httpx2.HTTPError as error:
+        raise ClusterUnavailable(f"the API server did not answer: {type(error).__name__}") from error

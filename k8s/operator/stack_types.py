@@ -1,0 +1,285 @@
+"""SignalsStack: one running copy of the product and what it connects to. Its CRD is generated from this."""
+
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from k8s.operator.api import (
+    ApiModel,
+    Conditions,
+    Duration,
+    HttpUrl,
+    Name,
+    SecretRef,
+    parse_duration,
+    rules,
+    with_rules,
+)
+
+KIND: Final = "SignalsStack"
+PLURAL: Final = "signalsstacks"
+
+Quantity = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+
+
+class Postgres(ApiModel):
+    """PostgreSQL 14 or newer."""
+
+    model_config = with_rules(
+        ("!self.sslMode.startsWith('verify-') || has(self.caRef)", "sslMode verify-* needs caRef")
+    )
+
+    secret_ref: SecretRef = Field(description="key DATABASE_URL: postgresql://user:password@host:port/name")
+    ca_ref: SecretRef | None = Field(default=None, description="key ca.crt: PEM")
+    ssl_mode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
+    prepared_statements: bool = Field(default=True, description="false behind a pooler in transaction mode")
+
+
+class Topics(ApiModel):
+    """How the topics are created; they are never deleted."""
+
+    partitions: int = Field(
+        default=12, ge=1, le=1024, json_schema_extra=rules(("self >= oldSelf", "partitions can only grow"))
+    )
+    replication_factor: int = Field(default=3, ge=1, le=15)
+
+
+class Kafka(ApiModel):
+    """Kafka 3.6 or newer."""
+
+    model_config = with_rules(
+        ("!self.securityProtocol.startsWith('SASL') || has(self.secretRef)", "SASL needs secretRef"),
+        ("self.securityProtocol == 'PLAINTEXT' || has(self.caRef)", "TLS needs caRef"),
+    )
+
+    brokers: tuple[Annotated[str, Field(min_length=1, max_length=260)], ...] = Field(
+        min_length=1, max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = "SASL_SSL"
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = "SCRAM-SHA-256"
+    secret_ref: SecretRef | None = Field(
+        default=None, description="keys KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+    )
+    ca_ref: SecretRef | None = Field(default=None, description="key ca.crt: PEM")
+    topics: Topics = Topics()
+
+
+class OpenSearch(ApiModel):
+    """OpenSearch 2 or 3."""
+
+    secret_ref: SecretRef = Field(
+        description="keys OPENSEARCH_URL and, where it asks for them, OPENSEARCH_USER and OPENSEARCH_PASS"
+    )
+    ca_ref: SecretRef | None = Field(default=None, description="key ca.crt: PEM")
+
+
+class Ai(ApiModel):
+    """The model that summarizes incidents; without it the built-in summarizer answers."""
+
+    model_config = with_rules(
+        ("!self.enabled || has(self.secretRef)", "ai.enabled needs secretRef with a model access key")
+    )
+
+    enabled: bool = True
+    base_url: HttpUrl = Field(default="https://inference.do-ai.run/v1", alias="baseURL")
+    model: str = Field(default="llama3.3-70b-instruct", min_length=1, max_length=128)
+    secret_ref: SecretRef | None = Field(default=None, description="key GRADIENT_API_KEY")
+    requests_per_minute: int = Field(default=60, ge=1, le=100_000)
+
+
+class Exposure(ApiModel):
+    """The Service in front of an API."""
+
+    type: Literal["ClusterIP", "LoadBalancer"] = "ClusterIP"
+    annotations: dict[str, str] = Field(
+        default={}, max_length=32, description="of the Service, as the cloud's load balancer wants them"
+    )
+
+
+class Api(ApiModel):
+    """One of both HTTP APIs."""
+
+    replicas: int = Field(default=2, ge=1, le=100)
+    service: Exposure = Exposure()
+
+
+class Pipeline(ApiModel):
+    """The consumers; `/scale` sets `workers`."""
+
+    workers: int = Field(default=3, ge=1, le=256, description="incident-engine and indexer actors, each")
+    summarizers: int = Field(default=1, ge=1, le=64, description="ai-worker actors")
+
+
+class Resources(ApiModel):
+    """What one Ray pod asks for; memory is its limit too."""
+
+    cpu: Quantity
+    memory: Quantity
+
+
+class RedisStore(ApiModel):
+    """Where Ray's head keeps its state, so that its restart is no restart of the cluster."""
+
+    address: str = Field(min_length=1, max_length=260, description="redis://host:port or rediss://host:port")
+    secret_ref: SecretRef | None = Field(default=None, description="key REDIS_PASSWORD")
+
+
+class RayPods(ApiModel):
+    """The Ray cluster below the product; changing anything but `workers` starts a second cluster first."""
+
+    workers: int = Field(default=2, ge=1, le=100, description="worker pods")
+    head_resources: Resources = Resources(cpu="500m", memory="2Gi")
+    worker_resources: Resources = Resources(cpu="1", memory="3Gi")
+    gcs_fault_tolerance: RedisStore | None = None
+
+
+class Upgrade(ApiModel):
+    """How a change that needs new pods is brought about."""
+
+    strategy: Literal["NewCluster", "None"] = Field(
+        default="NewCluster", description="a second cluster takes over when it is Ready; None: never"
+    )
+    approval: Literal["Automatic", "Manual"] = "Automatic"
+    approved_plan: str | None = Field(
+        default=None, max_length=64, description="the hash that condition PlanPending names"
+    )
+    timeout: Duration = Field(
+        default="20m",
+        description="after this long without becoming Ready the stack is Stalled",
+        json_schema_extra=rules(
+            ("self >= duration('1m')", "timeout must be a duration of at least 1m"),
+        ),
+    )
+
+    @property
+    def deadline(self) -> timedelta:
+        """`timeout` as a duration."""
+        return parse_duration(self.timeout)
+
+
+class Disruption(ApiModel):
+    """What drains of nodes must leave."""
+
+    min_available: int = Field(default=1, ge=1, le=99, description="worker pods; from two workers on")
+
+
+class Monitoring(ApiModel):
+    """Objects of the Prometheus operator, where its CRDs are installed."""
+
+    service_monitor: bool = False
+    prometheus_rule: bool = False
+
+
+class NetworkRules(ApiModel):
+    """Who may reach the Ray pods."""
+
+    enabled: bool = Field(default=True, description="only port 8000 is open to other pods")
+
+
+class SignalsStackSpec(ApiModel):
+    """What should run."""
+
+    model_config = with_rules(
+        (
+            "self.image.matches('(:[^/@]+|@sha256:[0-9a-f]{64})$') && !self.image.endsWith(':latest')",
+            "image needs a tag other than latest, or a digest",
+            ".image",
+        ),
+        (
+            "self.imagePolicy != 'RequireDigest' || self.image.contains('@sha256:')",
+            "imagePolicy RequireDigest needs image@sha256:...",
+            ".image",
+        ),
+        ("!(self.paused && self.suspend)", "paused and suspend exclude each other"),
+        (
+            "self.pipeline.workers <= self.kafka.topics.partitions",
+            "more workers than partitions would idle",
+            ".pipeline.workers",
+        ),
+        (
+            "self.disruption.minAvailable < self.ray.workers || self.ray.workers == 1",
+            "minAvailable must leave a worker that a drain may take",
+            ".disruption.minAvailable",
+        ),
+    )
+
+    image: str = Field(min_length=1, max_length=512)
+    image_policy: Literal["Any", "RequireDigest"] = "Any"
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: tuple[Name, ...] = Field(
+        default=(), max_length=8, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    paused: bool = Field(default=False, description="change nothing; status goes on")
+    suspend: bool = Field(default=False, description="remove the Ray pods; Kafka keeps what was accepted")
+    deletion_policy: Literal["Delete", "Retain"] = Field(
+        default="Delete",
+        description="what becomes of the pods when this object is deleted; topics and data always stay",
+    )
+    postgres: Postgres
+    kafka: Kafka
+    opensearch: OpenSearch
+    ai: Ai | None = None
+    ingest: Api = Api()
+    core_api: Api = Api()
+    pipeline: Pipeline = Pipeline()
+    ray: RayPods = RayPods()
+    upgrade: Upgrade = Upgrade()
+    disruption: Disruption = Disruption()
+    network_policy: NetworkRules = NetworkRules()
+    monitoring: Monitoring = Monitoring()
+
+
+class Endpoints(ApiModel):
+    """Where the APIs answer inside the cluster."""
+
+    ingest: str
+    core_api: str
+
+
+class Migrations(ApiModel):
+    """Which image's schema and topics are in place, and which are wanted."""
+
+    applied: str | None = None
+    target: str | None = None
+
+
+class PipelineStatus(ApiModel):
+    """What runs of the consumers; `selector` is for `/scale`."""
+
+    workers: int
+    lag: int | None = Field(default=None, json_schema_extra={"format": "int64"})
+    selector: str
+
+
+class Plan(ApiModel):
+    """The Ray pods' template that was applied last, and when."""
+
+    hash: str
+    applied_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class SignalsStackStatus(ApiModel):
+    """What was observed."""
+
+    observed_generation: int | None = Field(default=None, json_schema_extra={"format": "int64"})
+    version: str | None = Field(default=None, description="tag or digest of the image that serves")
+    endpoints: Endpoints | None = None
+    migrations: Migrations | None = None
+    pipeline: PipelineStatus | None = None
+    plan: Plan | None = None
+    conditions: Conditions = ()
+
+
+class SignalsStack(ApiModel):
+    """One running copy of Customer Signals Copilot."""
+
+    model_config = with_rules(
+        (
+            "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40",
+            "name must be at most 40 characters, begin with a letter and hold no dot",
+        )
+    )
+
+    spec: SignalsStackSpec
+    status: SignalsStackStatus | None = None
