@@ -6,11 +6,11 @@ READY := .venv/.ready
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test faults acceptance bench bench-quick lint format crds lock pooler audit clean
+.PHONY: help demo up down status test test-k8s faults acceptance bench bench-quick lint format crds lock pooler audit clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Set everything up, send an error spike, show the incident with its summary
 	@$(BIN)/signals demo
@@ -25,7 +25,10 @@ status: $(READY) ## Show what runs, lags and costs
 	@$(BIN)/signals status
 
 test: $(READY) ## Run all tests on real servers of their own
-	@$(BIN)/pytest -m "not acceptance and not faults and not pooler"
+	@$(BIN)/pytest -m "not acceptance and not faults and not pooler and not kubernetes and not pods"
+
+test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control plane (needs Go; built once)
+	@$(BIN)/pytest tests/k8s -m kubernetes
 
 faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
 	@$(BIN)/pytest tests/faults -m "faults or faults_quick" --timeout=1800

@@ -1,0 +1,72 @@
+"""One control plane with fake nodes for the session; every test has a namespace of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.k8s.api import Api
+from tests.k8s.control_plane import ControlPlane, control_plane
+from tests.k8s.fake_node import FakeNodes, fake_nodes
+from tests.k8s.fake_ray import FakeRay, fake_ray
+
+CHART = Path(__file__).parents[2] / "helm" / "signals"
+CRDS = CHART / "crds"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, which `make test` leaves out."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.kubernetes)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[ControlPlane]:
+    """etcd, API server, controllers and scheduler."""
+    with control_plane() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def api(cluster: ControlPlane) -> Api:
+    """The API server, with all rights."""
+    return cluster.api
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: ControlPlane) -> None:
+    """Our custom resource definitions, as the chart ships them."""
+    cluster.run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    cluster.run("kubectl", "wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+
+
+@pytest.fixture(scope="session")
+def nodes(api: Api) -> Iterator[FakeNodes]:
+    """Two nodes that need no containers."""
+    with fake_nodes(api) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def ray(cluster: ControlPlane, nodes: FakeNodes) -> Iterator[FakeRay]:
+    """Ray's answers in every pod, under the real KubeRay operator."""
+
+    def image_at(address: str) -> str:
+        image: str = nodes.pods[address]["spec"]["containers"][0]["image"]
+        return image
+
+    with fake_ray(cluster.socket, image_at) as ray:
+        cluster.script("up-kuberay.sh", "--use-kubernetes-proxy")
+        yield ray
+
+
+@pytest.fixture
+def namespace(api: Api) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"test-{uuid4().hex[:8]}"
+    api.create("namespaces", {"metadata": {"name": name}})
+    yield name
+    api.delete("namespaces", name)
