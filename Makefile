@@ -59,8 +59,9 @@ pooler: $(READY) ## Run what uses PostgreSQL through PgBouncer (apt install pgbo
 audit: $(READY) ## Ask an advisory service about every locked dependency (needs the network)
 	@$(BIN)/python requirements/audit.py
 
-crds: $(READY) ## Write the CustomResourceDefinitions again after a change of their types
+crds: $(READY) ## Write the CRDs and the chart's schema again after a change of their types
 	@$(BIN)/python -m k8s.operator.crds
+	@$(BIN)/python -m k8s.operator.values_schema
 
 lock: $(READY) ## Write the locks and the list of licences again after a change of dependencies
 	@$(BIN)/python requirements/lock.py

@@ -1,0 +1,26 @@
+"""Applies both CustomResourceDefinitions of this version: the chart's pre-upgrade hook runs it.
+
+Helm installs a chart's crds/ once and never touches them again.
+"""
+
+from lightkube import Client
+from lightkube.generic_resource import create_global_resource
+
+from k8s.operator.crds import scenario_crd, stack_crd
+
+FIELD_MANAGER = "signals-crds"
+
+
+def main() -> None:
+    """Apply them server-side, whoever wrote them before."""
+    definition = create_global_resource(
+        "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions"
+    )
+    with Client() as client:
+        for crd in (stack_crd(), scenario_crd()):
+            client.apply(definition.from_dict(crd), field_manager=FIELD_MANAGER, force=True)
+            print(f"applied {crd['metadata']['name']}")  # noqa: T201  # the Job's log
+
+
+if __name__ == "__main__":
+    main()
