@@ -182,7 +182,7 @@ class SignalsStackSpec(ApiModel):
 
     model_config = with_rules(
         (
-            "self.image.matches('(:[^/@]+|@sha256:[0-9a-f]{64})$') && !self.image.endsWith(':latest')",
+            "self.image.matches('(^[^@]+:[^/@]+|@sha256:[0-9a-f]{64})$') && !self.image.endsWith(':latest')",
             "image needs a tag other than latest, or a digest",
             ".image",
         ),
