@@ -31,6 +31,15 @@ class Round:
     cpu_s: float
     extra: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """A round without events or time has measured nothing.
+
+        Raises:
+            ValueError: then.
+        """
+        if self.events <= 0 or self.wall_s <= 0:
+            raise ValueError(f"{self.events} events in {self.wall_s} s: nothing was measured")
+
     def figures(self) -> dict[str, float]:
         """Return every figure of the round by name; `rate` is per second, `cpu_us` per event."""
         own = {"rate": self.events / self.wall_s, "cpu_us": self.cpu_s / self.events * 1e6}

@@ -28,3 +28,20 @@ class FirstRecord:
         if not self._seen:
             self._seen = True
             mark("first")
+
+
+class Progress:
+    """Marks the first record and then every thousandth: for peers whose windows close long after counting."""
+
+    EVERY = 1_000
+
+    def __init__(self) -> None:
+        self._first = FirstRecord()
+        self._seen = 0
+
+    def __call__(self) -> None:
+        """Call with every record."""
+        self._first()
+        self._seen += 1
+        if self._seen % self.EVERY == 0:
+            mark("progress", events=self._seen)

@@ -1,29 +1,35 @@
 """Engine: topic → buckets and offsets committed in PostgreSQL, rules evaluated, in one process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, LiteralString
 from uuid import uuid4
 
 import psycopg
 from confluent_kafka import Producer
 
-from benchmarks.events import START, EventKind, kinds, records
+from benchmarks.events import RATE_PER_S, START, EventKind, kinds, records
+from benchmarks.peers.environments import peer
 from benchmarks.rounds import Contender, Plan, Round, Row, Target
 from benchmarks.servers import Servers, open_servers
 from benchmarks.timing import Program, Race, ours, timed
 from signals.clients.kafka import ENGINE_GROUP, RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
-from signals.clients.postgres import conninfo, open_pool, transaction
+from signals.clients.postgres import Connection, conninfo, open_pool, transaction
 from signals.domain.buckets import minute_of, series_of
 from signals.settings import KafkaSettings, PostgresSettings
 from signals.store import buckets
 
 HISTORY_MINUTES: Final = 75  # what Rule B reads; Rule A reads 65
-COUNTED: Final = "SELECT coalesce(sum(value), 0) FROM metrics_buckets WHERE bucket_start >= %s"
-OFFSETS: Final = "SELECT coalesce(sum(next_offset), 0) FROM pipeline.offsets WHERE consumer_group = %s"
+COUNTED: LiteralString = "SELECT coalesce(sum(value), 0) FROM metrics_buckets WHERE bucket_start >= %s"
+QUIX_COUNTED: LiteralString = """
+SELECT coalesce(sum(value), 0) FROM quix_buckets WHERE to_timestamp(minute_ms / 1000) >= %s
+"""
+OFFSETS: LiteralString = (
+    "SELECT coalesce(sum(next_offset), 0) FROM pipeline.offsets WHERE consumer_group = %s"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class Case:
     keys: int
     partitions: int
     firing: float = 0.0
+    with_peers: bool = True
 
     def split(self) -> tuple[list[EventKind], list[EventKind]]:
         """Return all kinds, and those with a history."""
@@ -54,21 +61,30 @@ class Bench:
 
     def consume(self) -> Round:
         """Read and decode, keep nothing."""
-        race = Race(wanted=self.events, durable=None, meters=self.servers.meters())
-        return self._time(ours("consume", self.environment()), race)
+        return self._time(ours("consume", self.environment()), self.events, None)
 
     def detect(self) -> Round:
         """Run the product's engine on a database of its own, and check its sum."""
-        with (
-            self.servers.fresh_database() as database,
-            psycopg.connect(conninfo(database), autocommit=True) as connection,
-        ):
+        with self._database() as (settings, connection):
             durable = partial(_one, connection, OFFSETS, ENGINE_GROUP)
-            race = Race(wanted=self.events, durable=durable, meters=self.servers.meters())
-            result = self._time(ours("detect", self.environment(database)), race)
+            result = self._time(ours("detect", self.environment(settings)), self.events, durable)
             counted = _one(connection, COUNTED, START)
             assert counted == self.events, f"{counted} counted of {self.events}"
             return result
+
+    def compete(self, name: str, wanted: int, query: str = COUNTED) -> Round:
+        """Run a peer on a database of its own until `wanted` events are in its rows."""
+        with self._database() as (settings, connection):
+            durable = partial(_one, connection, query, START)
+            return self._time(peer(name, self.environment(settings)), wanted, durable)
+
+    @contextmanager
+    def _database(self) -> Iterator[tuple[PostgresSettings, Connection]]:
+        with (
+            self.servers.fresh_database() as settings,
+            psycopg.connect(conninfo(settings), autocommit=True) as connection,
+        ):
+            yield settings, connection
 
     def environment(self, database: PostgresSettings | None = None) -> dict[str, str]:
         """Return what a program is told: servers, topic, a group of its own, how many events."""
@@ -78,17 +94,23 @@ class Bench:
             "BENCH_TOPIC": RAW_TOPIC,
             "BENCH_GROUP": f"bench-{uuid4().hex[:8]}",
             "BENCH_EVENTS": str(self.events),
+            "BENCH_FOLDER": str(self.plan.folder),
         }
         if database is not None:
             told |= {"DATABASE_URL": database.database_url.get_secret_value(), "PG_SSLMODE": "disable"}
         return told
 
-    def _time(self, program: Program, race: Race) -> Round:
+    def _time(self, program: Program, wanted: int, durable: Callable[[], int] | None) -> Round:
+        race = Race(wanted=wanted, durable=durable, meters=self.servers.meters())
         return timed(program, race, self.plan.folder / f"program-{uuid4().hex[:8]}.log")
 
 
-def _one(connection: psycopg.Connection, query: str, parameter: object) -> int:
-    row = connection.execute(query, [parameter]).fetchone()
+def _one(connection: Connection, query: LiteralString, parameter: object) -> int:
+    """Return the query's number, 0 while a peer's own table does not exist yet."""
+    try:
+        row = connection.execute(query, [parameter]).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return 0
     assert row is not None
     return int(row[0])
 
@@ -122,23 +144,60 @@ def _remember(database: PostgresSettings, calm: Sequence[EventKind], per_minute:
 
 @contextmanager
 def _open(case: Case, plan: Plan) -> Iterator[list[Contender]]:
-    count = plan.pick(full=300_000, quick=120_000, tiny=6_000)  # full: 6 s for us at 50 k/s
+    count = plan.pick(full=300_000, quick=120_000, tiny=45_000)  # full: 6 s for us at 50 k/s
     chosen, calm = case.split()
     with open_servers(plan, "postgres", "kafka") as servers:
         kafka = servers.kafka(partitions=case.partitions)
         _fill(kafka, chosen, count)
-        _remember(servers.prepare_template(), calm, max(1, count // len(chosen)))
+        _remember(servers.prepare_template(), calm, RATE_PER_S * 60 // len(chosen))
         bench = Bench(plan=plan, servers=servers, kafka=kafka, events=count)
         yield [
             Contender(name="consume and decode", role="limit", run=bench.consume, note="keeps nothing"),
             Contender(name="Detecting", role="ours", run=bench.detect),
+            *(_peers(bench) if case.with_peers else ()),
         ]
 
 
+def _peers(bench: Bench) -> list[Contender]:
+    """Bound each round to about ten seconds by what the peer did when this was written."""
+    pick = bench.plan.pick
+    some = pick(full=100_000, quick=0, tiny=5_000)
+    # Whole minutes of the events' clock: three of 30,000, or one; a late key or two is not waited for.
+    closed = pick(full=88_000, quick=0, tiny=29_000)
+    few = pick(full=4_000, quick=0, tiny=200)
+    return [
+        Contender(
+            name="arroyo + psycopg",
+            role="peer",
+            run=partial(bench.compete, "arroyo_batch", some),
+            note=f"{LESS}; two commits, a crash between them counts a batch twice",
+        ),
+        Contender(
+            name="Bytewax fold window",
+            role="peer",
+            run=partial(bench.compete, "bytewax_window", closed),
+            note=f"{LESS}; a count is readable a minute later; a crash adds an epoch twice",
+        ),
+        Contender(
+            name="Quix Streams window",
+            role="peer",
+            run=partial(bench.compete, "quix_window", closed, QUIX_COUNTED),
+            note=f"{LESS}; a count is readable a minute and five seconds later",
+        ),
+        Contender(
+            name="upsert per event",
+            role="peer",
+            run=partial(bench.compete, "per_event_upsert", few),
+            note=f"{few:,} events a round; judges Rule A only, opens nothing, no validation, no dedup",
+        ),
+    ]
+
+
+LESS: Final = "no rules, no incidents, no validation, no dedup"
 METHOD: Final = (
     "A topic filled beforehand; timed from the first record handed over to the last offset committed, so "
     "neither the start nor joining the group counts. CPU is the consumer's process; Kafka's and "
-    "PostgreSQL's stand beside it."
+    "PostgreSQL's stand beside it. A slow peer gets fewer of the same events."
 )
 SHOWN: Final = ("rate", "cpu_us", "postgres_cpu_s", "kafka_cpu_s")
 
@@ -176,7 +235,7 @@ ROWS: Final = (
         title="topic → buckets, 300 keys, 57 % of events on firing fingerprints",
         unit="event",
         method=METHOD,
-        open=partial(_open, Case(keys=300, partitions=6, firing=0.57)),
+        open=partial(_open, Case(keys=300, partitions=6, firing=0.57, with_peers=False)),
         shown=SHOWN,
         targets=(
             Target(
