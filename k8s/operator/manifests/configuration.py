@@ -1,0 +1,104 @@
+"""What the product's processes are told: plain values as variables, secrets as files of one volume."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from k8s.operator.api import SecretRef
+from k8s.operator.stack_types import SignalsStackSpec
+
+SECRETS_FOLDER: Final = "/etc/signals/secrets"
+SECRETS_VOLUME: Final = "secrets"
+CA_KEY: Final = "ca.crt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretKey:
+    """Where the value of one variable is found."""
+
+    variable: str
+    secret: str
+    key: str
+    required: bool = True
+
+    @property
+    def is_certificate(self) -> bool:
+        """Whether the value is a CA, which ends one day."""
+        return self.variable.endswith("_CA_CERT")
+
+
+def secret_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
+    """Return every key that is read, in the order of the volume."""
+    postgres, kafka, opensearch = spec.postgres, spec.kafka, spec.opensearch
+    keys = [
+        *_keys(postgres.secret_ref, "DATABASE_URL"),
+        *_keys(postgres.ca_ref, "PG_CA_CERT", default=CA_KEY),
+        *_keys(opensearch.secret_ref, "OPENSEARCH_URL"),
+        *_optional(opensearch.secret_ref, "OPENSEARCH_USER", "OPENSEARCH_PASS"),
+        *_keys(opensearch.ca_ref, "OPENSEARCH_CA_CERT", default=CA_KEY),
+    ]
+    if kafka.security_protocol != "PLAINTEXT":
+        keys += _keys(kafka.ca_ref, "KAFKA_CA_CERT", default=CA_KEY)
+    if kafka.security_protocol == "SASL_SSL" and kafka.secret_ref:
+        name = kafka.secret_ref.name
+        keys += [
+            SecretKey(variable=variable, secret=name, key=variable)
+            for variable in ("KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD")
+        ]
+    if spec.ai and spec.ai.enabled:
+        keys += _keys(spec.ai.secret_ref, "GRADIENT_API_KEY")
+    return tuple(keys)
+
+
+def _keys(ref: SecretRef | None, variable: str, *, default: str | None = None) -> list[SecretKey]:
+    if ref is None:
+        return []
+    return [SecretKey(variable=variable, secret=ref.name, key=ref.key or default or variable)]
+
+
+def _optional(ref: SecretRef, *variables: str) -> list[SecretKey]:
+    return [SecretKey(variable=name, secret=ref.name, key=name, required=False) for name in variables]
+
+
+def secrets_volume(keys: Sequence[SecretKey]) -> dict[str, Any]:
+    """One projected volume without subPath, so that a changed Secret changes the files of running pods."""
+    sources = [
+        {
+            "secret": {"name": key.secret, "items": [{"key": key.key, "path": key.variable}]}
+            | ({} if key.required else {"optional": True})
+        }
+        for key in keys
+    ]
+    return {"name": SECRETS_VOLUME, "projected": {"defaultMode": 0o444, "sources": sources}}
+
+
+def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
+    """What every process is told."""
+    variables = {
+        "KAFKA_BROKERS": ",".join(spec.kafka.brokers),
+        "KAFKA_SECURITY_PROTOCOL": spec.kafka.security_protocol,
+        "KAFKA_SASL_MECHANISM": spec.kafka.sasl_mechanism,
+        "PG_SSLMODE": spec.postgres.ssl_mode,
+        "PG_PREPARED_STATEMENTS": str(spec.postgres.prepared_statements).lower(),
+        "SIGNALS_SECRETS_DIR": SECRETS_FOLDER,
+    }
+    if spec.ai and spec.ai.enabled:
+        variables |= {
+            "GRADIENT_BASE_URL": spec.ai.base_url,
+            "GRADIENT_MODEL": spec.ai.model,
+            "SIGNALS_AI_REQUESTS_PER_MINUTE": str(spec.ai.requests_per_minute),
+        }
+    return variables
+
+
+def creation_variables(spec: SignalsStackSpec) -> dict[str, str]:
+    """What only the Jobs are told, so that more partitions do not replace a pod."""
+    return {
+        "SIGNALS_PARTITIONS": str(spec.kafka.topics.partitions),
+        "SIGNALS_REPLICATION_FACTOR": str(spec.kafka.topics.replication_factor),
+    }
+
+
+def environment(variables: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the variables as a container lists them, in one order."""
+    return [{"name": name, "value": variables[name]} for name in sorted(variables)]

@@ -1,0 +1,74 @@
+"""Objects of the Prometheus operator: where to scrape, and what to wake somebody for."""
+
+from typing import Any, Final
+
+from k8s.operator.cluster import PROMETHEUS_RULE, SERVICE_MONITOR, Manifest
+from k8s.operator.manifests.naming import Stack, manifest
+
+Alert = tuple[str, str, str, str, str]
+
+# name, expression over this stack, how long it must hold, severity, one sentence
+ALERTS: Final[tuple[Alert, ...]] = (
+    (
+        "SignalsNotReady",
+        "signals_operator_stack_ready{%s} == 0",
+        "10m",
+        "critical",
+        "The stack has not been Ready for ten minutes; its condition Ready says why.",
+    ),
+    (
+        "SignalsReconcilingFails",
+        "time() - signals_operator_last_success_timestamp_seconds{%s} > 600",
+        "5m",
+        "warning",
+        "The operator could not bring the stack's objects about for ten minutes; its log says why.",
+    ),
+    (
+        "SignalsCertificateExpiring",
+        "signals_operator_certificate_expiry_timestamp_seconds{%s} - time() < 14 * 86400",
+        "1h",
+        "warning",
+        "A CA certificate ends within 14 days; put its successor into the Secret.",
+    ),
+    (
+        "SignalsLagging",
+        "min_over_time(signals_operator_stack_lag_events{%s}[15m]) > 10000",
+        "5m",
+        "warning",
+        "More than 10,000 events have been waiting for 15 minutes; raise spec.pipeline.workers.",
+    ),
+    (
+        "SignalsPaused",
+        "signals_operator_paused{%s} == 1",
+        "24h",
+        "info",
+        "The stack has been paused for a day; drift is not restored meanwhile.",
+    ),
+)
+
+
+def service_monitor(stack: Stack) -> Manifest:
+    """Build the ServiceMonitor of all Ray pods."""
+    body = {
+        "endpoints": [{"interval": "30s", "port": "metrics"}],
+        "selector": {"matchLabels": stack.selector("metrics")},
+    }
+    return manifest(SERVICE_MONITOR, stack, stack.name, "metrics", spec=body)
+
+
+def prometheus_rule(stack: Stack) -> Manifest:
+    """Build the alerts; each has a runbook in docs/kubernetes.md."""
+    of_stack = f'stack_namespace="{stack.namespace}",stack="{stack.name}"'
+    group = {"name": f"signals-{stack.name}", "rules": [_rule(alert, of_stack) for alert in ALERTS]}
+    return manifest(PROMETHEUS_RULE, stack, stack.name, "metrics", spec={"groups": [group]})
+
+
+def _rule(alert: Alert, of_stack: str) -> dict[str, Any]:
+    name, expression, held_for, severity, sentence = alert
+    return {
+        "alert": name,
+        "annotations": {"summary": sentence},
+        "expr": expression % of_stack,
+        "for": held_for,
+        "labels": {"severity": severity},
+    }

@@ -1,0 +1,47 @@
+"""What protects the Ray pods: from drains of nodes, and from other pods."""
+
+from typing import Any, Final
+
+from k8s.operator.cluster import DISRUPTION_BUDGET, NETWORK_POLICY, Manifest
+from k8s.operator.manifests.naming import Stack, manifest
+from k8s.operator.manifests.ray_service import COMPONENT, PORTS
+from k8s.operator.stack_types import SignalsStackSpec
+
+KUBERAY: Final = {"app.kubernetes.io/name": "kuberay-operator"}  # its chart's label
+
+
+def disruption_budget(stack: Stack, spec: SignalsStackSpec) -> Manifest | None:
+    """Build the budget of the workers; with one worker it would only block drains for ever.
+
+    `minAvailable` is a number, because a RayCluster has no scale subresource to take a share of.
+    """
+    if spec.ray.workers < 2:
+        return None
+    labels = stack.selector(COMPONENT) | {"ray.io/node-type": "worker"}
+    body = {"minAvailable": spec.disruption.min_available, "selector": {"matchLabels": labels}}
+    return manifest(DISRUPTION_BUDGET, stack, f"{stack.name}-workers", COMPONENT, spec=body)
+
+
+def network_policy(stack: Stack, spec: SignalsStackSpec) -> Manifest | None:
+    """Build the policy: everybody may call the APIs, only our pods and KubeRay reach anything else."""
+    if not spec.network_policy.enabled:
+        return None
+    own = {"podSelector": {"matchLabels": stack.selector(COMPONENT)}}
+    kuberay = {"namespaceSelector": {}, "podSelector": {"matchLabels": KUBERAY}}
+    rules: list[dict[str, Any]] = [
+        {"from": [own]},
+        {"from": [kuberay], "ports": _ports(PORTS["dashboard"])},
+        {"ports": _ports(PORTS["serve"])},
+    ]
+    if spec.monitoring.service_monitor:
+        rules.append({"ports": _ports(PORTS["metrics"])})
+    body = {
+        "ingress": rules,
+        "podSelector": {"matchLabels": stack.selector(COMPONENT)},
+        "policyTypes": ["Ingress"],
+    }
+    return manifest(NETWORK_POLICY, stack, f"{stack.name}-ray", COMPONENT, spec=body)
+
+
+def _ports(number: int) -> list[dict[str, Any]]:
+    return [{"port": number, "protocol": "TCP"}]

@@ -1,0 +1,107 @@
+"""The RayService: a head without work, workers with all of it.
+
+Its `rayClusterConfig` is stable to the byte: any change of it is a second whole cluster, so nothing that
+changes often (counts, secrets' contents, the operator's own version, time) may enter it.
+"""
+
+from typing import Any, Final
+
+from k8s.operator.cluster import RAY_SERVICE, Manifest
+from k8s.operator.manifests.configuration import connection_variables
+from k8s.operator.manifests.naming import Stack, manifest, short_hash
+from k8s.operator.manifests.pods import container, pod, resources
+from k8s.operator.manifests.serve_config import serve_config
+from k8s.operator.stack_types import RedisStore, Resources, SignalsStackSpec
+
+RAY_VERSION: Final = "2.60.0"  # of the image; KubeRay chooses its probes by it
+COMPONENT: Final = "ray"
+OBJECT_STORE_BYTES: Final = "80000000"  # events never go through it (design: Ray)
+GRACE_S: Final = 90  # design: Ray; the drain below it, and the pause before it, must fit in
+DRAIN_S: Final = 75
+PAUSE_S: Final = 10  # until every node has taken an ending pod out of its Services
+OLD_CLUSTER_S: Final = 120  # an operator that is being restarted still moves the Services over in time
+
+# The image carries Ray's and HAProxy's settings; these differ between a container and a cluster.
+RAY_VARIABLES: Final = {
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(DRAIN_S),
+    "RAY_LOGGING_CONFIG_ENCODING": "JSON",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+PORTS: Final = {"gcs": 6379, "dashboard": 8265, "client": 10001, "metrics": 8080, "serve": 8000}
+
+
+def ray_service(stack: Stack, spec: SignalsStackSpec) -> Manifest:
+    """Build the RayService, named like the stack."""
+    body = {
+        "excludeHeadPodFromServeSvc": True,
+        "rayClusterConfig": ray_cluster(stack, spec),
+        "rayClusterDeletionDelaySeconds": OLD_CLUSTER_S,
+        "serveConfigV2": serve_config(spec),
+        "upgradeStrategy": {"type": spec.upgrade.strategy},
+    }
+    return manifest(RAY_SERVICE, stack, stack.name, COMPONENT, spec=body)
+
+
+def ray_cluster(stack: Stack, spec: SignalsStackSpec) -> dict[str, Any]:
+    """Build what KubeRay makes pods from; token authentication is always on."""
+    workers = spec.ray.workers
+    cluster: dict[str, Any] = {
+        "authOptions": {"mode": "token"},
+        "headGroupSpec": {
+            "rayStartParams": _start_params() | {"dashboard-host": "0.0.0.0", "num-cpus": "0"},  # noqa: S104
+            "template": _template(stack, spec, "ray-head", spec.ray.head_resources),
+        },
+        "rayVersion": RAY_VERSION,
+        "workerGroupSpecs": [
+            {
+                "groupName": "workers",
+                "maxReplicas": workers,
+                "minReplicas": workers,
+                "rayStartParams": _start_params(),
+                "replicas": workers,
+                "template": _template(stack, spec, "ray-worker", spec.ray.worker_resources),
+            }
+        ],
+    }
+    if store := spec.ray.gcs_fault_tolerance:
+        cluster["gcsFaultToleranceOptions"] = _fault_tolerance(store)
+    return cluster
+
+
+def plan_hash(spec: dict[str, Any]) -> str:
+    """Return the hash of what would replace pods in a RayService's `spec`; counts of workers do not."""
+    cluster = dict(spec["rayClusterConfig"])
+    sizes = ("maxReplicas", "minReplicas", "replicas")
+    cluster["workerGroupSpecs"] = [
+        {name: value for name, value in group.items() if name not in sizes}
+        for group in cluster["workerGroupSpecs"]
+    ]
+    return short_hash(cluster)
+
+
+def _start_params() -> dict[str, str]:
+    return {"include-log-monitor": "false", "object-store-memory": OBJECT_STORE_BYTES}
+
+
+def _template(stack: Stack, spec: SignalsStackSpec, name: str, size: Resources) -> dict[str, Any]:
+    ports = [{"containerPort": number, "name": port} for port, number in PORTS.items()]
+    ray = container(
+        spec,
+        name,
+        connection_variables(spec) | RAY_VARIABLES,
+        resources(size.cpu, size.memory),
+        lifecycle={"preStop": {"exec": {"command": ["sleep", str(PAUSE_S)]}}},
+        ports=ports if name == "ray-head" else ports[-2:],
+    )
+    return {
+        "metadata": {"labels": stack.labels(COMPONENT)},
+        "spec": pod(spec, ray, terminationGracePeriodSeconds=GRACE_S),
+    }
+
+
+def _fault_tolerance(store: RedisStore) -> dict[str, Any]:
+    options: dict[str, Any] = {"redisAddress": store.address}
+    if ref := store.secret_ref:
+        key = {"name": ref.name, "key": ref.key or "REDIS_PASSWORD"}
+        options["redisPassword"] = {"valueFrom": {"secretKeyRef": key}}
+    return options

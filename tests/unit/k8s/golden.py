@@ -1,0 +1,42 @@
+"""Writes what the builders make of each case: `python -m tests.unit.k8s.golden` after a change on purpose.
+
+A change below rayClusterConfig replaces every user's pods when the operator is upgraded: say so in CHANGELOG.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from k8s.operator.manifests.all import surroundings
+from k8s.operator.manifests.jobs import preflight_job, prepare_job
+from k8s.operator.manifests.ray_service import ray_service
+from tests.unit.k8s.specs import CASES, STACK, parsed
+
+FOLDER: Final = Path(__file__).parent / "golden"
+
+
+class _Plain(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def rendered(case: str) -> str:
+    """Return every object of a case, as YAML."""
+    spec = parsed(CASES[case])
+    stack = replace(STACK, retained=spec.deletion_policy == "Retain")
+    slots = surroundings(stack, spec, "demo-x7k2p")
+    objects = [
+        preflight_job(stack, spec, "digest"),
+        prepare_job(stack, spec),
+        ray_service(stack, spec),
+        *(slot.wanted for slot in slots if slot.wanted),
+    ]
+    return yaml.dump_all(objects, Dumper=_Plain, sort_keys=True, width=110)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name in CASES:
+        (FOLDER / f"{name}.yaml").write_text(rendered(name))

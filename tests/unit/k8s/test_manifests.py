@@ -1,0 +1,154 @@
+"""The builders: golden manifests, and what must hold for every spec."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from k8s.operator.cluster import Manifest
+from k8s.operator.manifests.all import surroundings
+from k8s.operator.manifests.configuration import secret_keys
+from k8s.operator.manifests.jobs import places, preflight_job, prepare_job
+from k8s.operator.manifests.ray_service import GRACE_S, PAUSE_S, plan_hash, ray_service
+from k8s.operator.manifests.serve_config import HTTP_OPTIONS, serve_config
+from tests.unit.docs.markdown import ROOT
+from tests.unit.k8s import golden
+from tests.unit.k8s.specs import CASES, DOKS, EVERYTHING, MINIMAL, STACK, parsed
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_objects_are_as_written_down(case: str) -> None:
+    written = (golden.FOLDER / f"{case}.yaml").read_text()
+    assert golden.rendered(case) == written, "on purpose? python -m tests.unit.k8s.golden"
+
+
+def _pod_specs(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    read = parsed(spec)
+    cluster = ray_service(STACK, read)["spec"]["rayClusterConfig"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    jobs = [preflight_job(STACK, read, ""), prepare_job(STACK, read)]
+    return [group["template"]["spec"] for group in groups] + [job["spec"]["template"]["spec"] for job in jobs]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_pod_keeps_the_restricted_standard(case: str) -> None:
+    for pod in _pod_specs(CASES[case]):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert security["readOnlyRootFilesystem"] is True
+            assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+            assert all("subPath" not in mount for mount in container["volumeMounts"])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_secret_value_is_a_variable(case: str) -> None:
+    variables = {key.variable for key in secret_keys(parsed(CASES[case]))}
+    for pod in _pod_specs(CASES[case]):
+        names = {entry["name"] for container in pod["containers"] for entry in container["env"]}
+        assert names & variables == set()
+        assert all("valueFrom" not in entry for c in pod["containers"] for entry in c["env"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pipeline": {"workers": 5, "summarizers": 3}},
+        {"ingest": {"replicas": 9}},
+        {"ray": {"workers": 7}},
+        {"disruption": {"minAvailable": 1}},
+        {"monitoring": {"serviceMonitor": True}},
+        {"upgrade": {"approval": "Manual", "timeout": "5m"}},
+        {"paused": True},
+        {"kafka": DOKS["kafka"] | {"topics": {"partitions": 24}}},
+    ],
+)
+def test_what_needs_no_new_pods_leaves_the_plan_as_it_was(change: dict[str, Any]) -> None:
+    before, after = (ray_service(STACK, parsed(spec))["spec"] for spec in (DOKS, DOKS | change))
+    assert plan_hash(before) == plan_hash(after)
+
+
+def test_another_image_is_another_plan() -> None:
+    before, after = (
+        ray_service(STACK, parsed(spec))["spec"] for spec in (DOKS, DOKS | {"image": "registry/x:2"})
+    )
+    assert plan_hash(before) != plan_hash(after)
+
+
+def test_plan_survives_the_api_servers_copy() -> None:
+    spec = ray_service(STACK, parsed(EVERYTHING))["spec"]
+    assert plan_hash(json.loads(json.dumps(spec))) == plan_hash(spec)
+
+
+def test_same_counts_give_the_same_text() -> None:
+    spec = MINIMAL | {"pipeline": {"summarizers": 2, "workers": 4}}
+    other_order = MINIMAL | {"pipeline": {"workers": 4, "summarizers": 2}}
+    assert serve_config(parsed(spec)) == serve_config(parsed(other_order))
+
+
+def test_serve_runs_here_what_it_runs_on_a_laptop() -> None:
+    laptop = yaml.safe_load((ROOT / "serve_apps/config.yaml").read_text())
+    cluster = yaml.safe_load(serve_config(parsed(MINIMAL)))
+    assert laptop["http_options"] | {"host": "0.0.0.0"} == HTTP_OPTIONS
+    assert laptop["proxy_location"] == cluster["proxy_location"]
+    applications = [
+        {name: value for name, value in application.items() if name != "deployments"}
+        for application in cluster["applications"]
+    ]
+    assert applications == laptop["applications"]
+
+
+def test_jobs_are_named_by_what_they_depend_on() -> None:
+    spec = parsed(DOKS)
+
+    def name(job: Manifest) -> str:
+        return str(job["metadata"]["name"])
+
+    assert name(preflight_job(STACK, spec, "a")) != name(preflight_job(STACK, spec, "b"))
+    assert name(prepare_job(STACK, spec)) == name(prepare_job(STACK, parsed(DOKS | {"paused": True})))
+    assert name(prepare_job(STACK, spec)) != name(prepare_job(STACK, parsed(DOKS | {"image": "x:2"})))
+    longest = replace(STACK, name="s" * 40)
+    assert len(name(preflight_job(longest, spec, ""))) <= 63  # a label's length: pods carry it
+
+
+def test_budget_exists_from_two_workers_on() -> None:
+    def budgets(workers: int) -> list[Manifest | None]:
+        slots = surroundings(STACK, parsed(MINIMAL | {"ray": {"workers": workers}}), None)
+        return [slot.wanted for slot in slots if slot.name == "demo-workers"]
+
+    assert budgets(1) == [None]
+    [budget] = budgets(2)
+    assert budget
+    assert budget["spec"]["minAvailable"] == 1
+
+
+def test_draining_fits_into_the_grace_period() -> None:
+    [head, worker, *_] = _pod_specs(MINIMAL)
+    for pod in (head, worker):
+        environment = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
+        assert PAUSE_S + int(environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"]) < GRACE_S
+        assert pod["terminationGracePeriodSeconds"] == GRACE_S
+
+
+def test_retained_objects_have_no_owner_but_jobs_go() -> None:
+    assert "ownerReferences" in ray_service(STACK, parsed(DOKS))["metadata"]
+    retained = replace(STACK, retained=True)
+    assert "ownerReferences" not in ray_service(retained, parsed(DOKS))["metadata"]
+    assert "ownerReferences" in prepare_job(retained, parsed(DOKS))["metadata"]
+
+
+def test_a_sentence_can_name_where_each_secret_lies() -> None:
+    assert places(parsed(DOKS))["KAFKA_CA_CERT"] == "key kafka.pem of Secret signals-kafka-ca"
+    assert places(parsed(DOKS))["GRADIENT_API_KEY"] == "key token of Secret signals-model"
+    assert set(places(parsed(MINIMAL))) == {
+        "DATABASE_URL",
+        "OPENSEARCH_URL",
+        "OPENSEARCH_USER",
+        "OPENSEARCH_PASS",
+    }
