@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from psycopg_pool import ConnectionPool
 
@@ -12,10 +13,15 @@ from signals.logs import configure_logs
 from signals.settings import PostgresSettings
 from signals.store.workers import Kind
 
+STOPPED: Final = "stopped"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Progress, not liveness: when the loop last came round, None before its first round."""
+    """Progress, not liveness: when the loop last came round, None before its first round.
+
+    `state` is a heartbeat's, or `STOPPED` after `stop`.
+    """
 
     state: str
     detail: str
@@ -46,9 +52,10 @@ class Consumer:
         idle_s = (
             (datetime.now(UTC) - progress.last_poll_at).total_seconds() if progress.last_poll_at else None
         )
-        return Health(state=progress.state, detail=progress.detail, idle_s=idle_s)
+        state = STOPPED if self._loop.has_ended else progress.state
+        return Health(state=state, detail=progress.detail, idle_s=idle_s)
 
     def stop(self) -> None:
-        """Ask the loop to end after its current step; a courtesy before the process goes."""
+        """Ask the loop to end after its current step, and to leave its group; then the process may go."""
         assert self._loop is not None
         self._loop.stop()

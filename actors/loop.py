@@ -80,13 +80,19 @@ class ConsumerLoop:
         self._stopping = threading.Event()
         self._next_lag = 0.0
         self._doubted_until = 0.0
-        threading.Thread(target=self._run, name=f"{name}-loop", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=f"{name}-loop", daemon=True)
+        self._thread.start()
         threading.Thread(target=self._beat, name=f"{name}-heartbeat", daemon=True).start()
 
     @property
     def progress(self) -> Progress:
         """What the loop last did."""
         return self._progress
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the loop was stopped, and its session is closed."""
+        return not self._thread.is_alive()
 
     def stop(self) -> None:
         """Ask the loop to end after its current step."""

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import ray
@@ -14,9 +15,9 @@ from ray.exceptions import RayActorError
 from actors.consumers import Health
 from actors.detector import DetectorActor
 from actors.indexer import IndexerActor
-from actors.keeping import Answer, Keeping
+from actors.keeping import Answer, Keeping, surplus
 from actors.loopback import listen_on_loopback_only
-from actors.names import NAMESPACE, expected
+from actors.names import NAMESPACE, ConsumerCounts, expected
 from actors.summarizer import SummarizerActor
 from signals.clients.postgres import open_pool, transaction
 from signals.errors import DependencyUnavailable
@@ -42,18 +43,23 @@ log = structlog.get_logger(__name__)
 class Reconciler:
     """Brings the actors that exist closer to those that must; idempotent by name."""
 
-    def __init__(self, runtime: RuntimeSettings) -> None:
-        self._expected = expected(runtime)
-        self._keeping = Keeping(expected=frozenset(self._expected))
+    def __init__(self) -> None:
+        self._keeping = Keeping()
 
-    def reconcile(self) -> None:
-        """Do one round; failures of single actors are logged and met again in the next round."""
-        actors = {name: _actor(name, kind) for name, kind in self._expected.items()}
+    def reconcile(self, expected: Mapping[str, Kind]) -> list[str]:
+        """Do one round and return whom it ended; failures of single actors are met again in the next one."""
+        actors = {name: _actor(name, kind) for name, kind in expected.items()}
         for name in self._keeping.stuck(_ask(actors)):
             log.error("replacing a stuck actor", actor=name)
             ray.kill(actors[name], no_restart=True)
-        for name in self._keeping.surplus(_existing()):
-            _end(name)
+        leaving = _existing(surplus(_names(), expected))
+        for actor in leaving.values():
+            actor.stop.remote()
+        ended = self._keeping.ended(_ask(leaving))
+        for name in ended:
+            ray.kill(leaving[name], no_restart=True)
+            log.info("ended a surplus actor", actor=name)
+        return ended
 
 
 def _actor(name: str, kind: Kind) -> ActorHandle[Any]:
@@ -86,21 +92,25 @@ def _heard(name: str, answer: "ray.ObjectRef[Health]") -> Answer:
     return health
 
 
-def _existing() -> list[str]:
+def _names() -> list[str]:
     entries = ray.util.list_named_actors(all_namespaces=True)
     return [entry["name"] for entry in entries if entry["namespace"] == NAMESPACE]
 
 
-def _end(name: str) -> None:
-    try:
-        ray.kill(ray.get_actor(name, namespace=NAMESPACE), no_restart=True)
-    except ValueError:  # it ended by itself since it was listed
-        return
-    log.info("ended a surplus actor", actor=name)
+def _existing(names: Iterable[str]) -> dict[str, ActorHandle[Any]]:
+    found = {}
+    for name in names:
+        with suppress(ValueError):  # it ended by itself since it was listed
+            found[name] = ray.get_actor(name, namespace=NAMESPACE)
+    return found
 
 
 @serve.deployment(
-    name="supervisor", num_replicas=1, ray_actor_options={"num_cpus": ACTOR_CPUS}, health_check_period_s=10
+    name="supervisor",
+    num_replicas=1,
+    user_config={},
+    ray_actor_options={"num_cpus": ACTOR_CPUS},
+    health_check_period_s=10,
 )
 class Supervisor:
     """Hosts the reconciler's thread in a replica that Serve keeps alive."""
@@ -108,10 +118,16 @@ class Supervisor:
     def __init__(self) -> None:
         configure_logs()
         listen_on_loopback_only()
-        self._runtime = RuntimeSettings.from_env()
+        self._expected: Mapping[str, Kind] = {}
         self._last_round = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
-        self._thread.start()
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take new counts; Serve calls it after the constructor and whenever `user_config` changes."""
+        self._expected = expected(ConsumerCounts.of(user_config, RuntimeSettings.from_env()))
+        log.info("consumers expected", names=list(self._expected))
+        if self._thread.ident is None:  # not before the counts are known, or it would end what must run
+            self._thread.start()
 
     def check_health(self) -> None:
         """Tell Serve whether to replace this replica."""
@@ -119,16 +135,19 @@ class Supervisor:
             raise RuntimeError("the reconciler stands still")
 
     def _run(self) -> None:
-        self._forget_surplus_heartbeats()
-        reconciler = Reconciler(self._runtime)
+        _forget_surplus_heartbeats(self._expected)
+        reconciler = Reconciler()
         while True:
-            reconciler.reconcile()
+            now_expected = self._expected
+            if reconciler.reconcile(now_expected):
+                _forget_surplus_heartbeats(now_expected)
             self._last_round = time.monotonic()
             time.sleep(RECONCILE_S)
 
-    def _forget_surplus_heartbeats(self) -> None:
-        try:
-            with open_pool(PostgresSettings.from_env(), size=1) as pool, transaction(pool) as connection:
-                workers.forget_others(connection, list(expected(self._runtime)))
-        except DependencyUnavailable as error:
-            log.warning("old heartbeats stay listed", reason=error.reason)
+
+def _forget_surplus_heartbeats(expected: Collection[str]) -> None:
+    try:
+        with open_pool(PostgresSettings.from_env(), size=1) as pool, transaction(pool) as connection:
+            workers.forget_others(connection, list(expected))
+    except DependencyUnavailable as error:
+        log.warning("old heartbeats stay listed", reason=error.reason)

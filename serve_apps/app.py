@@ -17,11 +17,9 @@ def ingest(_: dict[str, str]) -> Application:
 
 def core(_: dict[str, str]) -> Application:
     """core-api at /."""
-    from actors.names import expected
     from serve_apps.core_api import CoreApi
-    from signals.settings import RuntimeSettings
 
-    return cast(Deployment, CoreApi).bind(list(expected(RuntimeSettings.from_env())))
+    return cast(Deployment, CoreApi).bind()
 
 
 def consumers(_: dict[str, str]) -> Application:

@@ -1,14 +1,15 @@
 """core-api: the application, and the replica that hosts it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from ray import serve
 
 from actors.loopback import listen_on_loopback_only
+from actors.names import ConsumerCounts, expected
 from serve_apps.core_requests import CoreResources
 from serve_apps.core_routes import router
 from serve_apps.last_used import last_used_written
@@ -45,7 +46,7 @@ def build_core_api(resources: CoreResources) -> FastAPI:
     return app
 
 
-def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> CoreResources:
+def open_core_resources(stack: ExitStack) -> CoreResources:
     """Open what the routes need, as the environment says; `stack` closes it.
 
     Raises:
@@ -63,7 +64,6 @@ def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> Cor
             "kafka": partial(kafka.check_reachable, kafka_settings),
             "opensearch": partial(opensearch.check_reachable, client),
         },
-        expected_actors,
         auditing.audit,
     )
     stack.callback(readiness.close)
@@ -80,6 +80,7 @@ def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> Cor
     name="core-api",
     max_ongoing_requests=100,
     max_queued_requests=200,
+    user_config={},
     graceful_shutdown_timeout_s=10,
     ray_actor_options={"num_cpus": 0.1},
 )
@@ -87,11 +88,16 @@ def open_core_resources(stack: ExitStack, expected_actors: Sequence[str]) -> Cor
 class CoreApi:
     """The replica that hosts the application: it opens what the routes need in its own process."""
 
-    def __init__(self, expected_actors: Sequence[str]) -> None:
+    def __init__(self) -> None:
         self._stack = ExitStack()
         configure_logs()
         listen_on_loopback_only()
-        self._resources = open_core_resources(self._stack, expected_actors)
+        self._resources = open_core_resources(self._stack)
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Expect as many consumers as the supervisor, which gets the same `user_config`, keeps."""
+        counts = ConsumerCounts.of(user_config, RuntimeSettings.from_env())
+        self._resources.readiness.expect(list(expected(counts)))
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it
         return build_core_api(self._resources)

@@ -43,10 +43,14 @@ class DependencyState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedActor:
-    """What a consumer that should run says of itself; `unknown` while PostgreSQL is away."""
+    """What a consumer that should run says of itself; `unknown` while PostgreSQL is away.
+
+    `lag` counts records or jobs that wait for it, None while it is unknown.
+    """
 
     name: str
     state: ActorState
+    lag: int | None
 
 
 UNKNOWN_LEDGER: Final = Audit(state="unknown", missing={})
@@ -63,7 +67,7 @@ class Readiness:
 
 
 class CheckingReadiness:
-    """Checks PostgreSQL, `servers` and the consumers named `expected`, at once and within `CHECK_S`.
+    """Checks PostgreSQL, `servers` and the consumers that are expected, at once and within `CHECK_S`.
 
     `audit` says whether the ledger balances; it asks PostgreSQL.
     """
@@ -72,7 +76,6 @@ class CheckingReadiness:
         self,
         pool: ConnectionPool[Connection],
         servers: Mapping[str, Check],
-        expected: Sequence[str],
         audit: Callable[[], Audit],
     ) -> None:
         self._pool = pool
@@ -80,12 +83,16 @@ class CheckingReadiness:
         self._ledger = UNKNOWN_LEDGER
         self._next_audit = 0.0
         self._checks: dict[str, Check] = {POSTGRES: self._ask_postgres, **servers}
-        self._expected = tuple(expected)
+        self._expected: tuple[str, ...] = ()
         self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="readiness")
         self._lock = threading.Lock()
         self._pending: dict[str, Future[DependencyState]] = {}
         self._reported: Mapping[str, Worker] = {}
         self._answer: tuple[float, Readiness] | None = None
+
+    def expect(self, names: Sequence[str]) -> None:
+        """Name the consumers that must run from now on."""
+        self._expected = tuple(names)
 
     def check(self) -> Readiness:
         """Return the state of every part; a part that fails is a state, not an exception."""
@@ -114,7 +121,7 @@ class CheckingReadiness:
         known = dependencies[0].state == "ok"
         reported = self._reported if known else None
         ledger = self._ledger if known else UNKNOWN_LEDGER
-        actors = [ExpectedActor(name=name, state=_actor_state(reported, name)) for name in self._expected]
+        actors = [_actor(reported, name) for name in self._expected]
         up = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
         ready = up and ledger.state != "unbalanced"
         return Readiness(ready=ready, dependencies=dependencies, actors=actors, ledger=ledger)
@@ -142,10 +149,11 @@ def _timed(name: str, check: Check) -> DependencyState:
     return DependencyState(name=name, state="ok", latency_ms=round((time.monotonic() - started) * 1000, 1))
 
 
-def _actor_state(reported: Mapping[str, Worker] | None, name: str) -> ActorState:
+def _actor(reported: Mapping[str, Worker] | None, name: str) -> ExpectedActor:
     if reported is None:
-        return "unknown"
+        return ExpectedActor(name=name, state="unknown", lag=None)
     worker = reported.get(name)
     if worker is None:
-        return "missing"
-    return "stale" if worker.age_s > STALE_S else worker.state
+        return ExpectedActor(name=name, state="missing", lag=None)
+    state: ActorState = "stale" if worker.age_s > STALE_S else worker.state
+    return ExpectedActor(name=name, state=state, lag=worker.lag)

@@ -67,7 +67,8 @@ def core_client(
 ) -> Iterator[TestClient]:
     """Serve core-api in this process; a crash becomes a 500, as it would be outside."""
     auditing = Auditing(pool)
-    readiness = CheckingReadiness(pool, servers or {}, list(expected), auditing.audit)
+    readiness = CheckingReadiness(pool, servers or {}, auditing.audit)
+    readiness.expect(list(expected))
     resources = CoreResources(
         auditing=auditing,
         authenticating=Authenticating(pool),

@@ -59,7 +59,7 @@ def test_ready_when_every_server_and_every_expected_actor_is_well(
         ("opensearch", "ok"),
     ]
     assert all(d["latency_ms"] > 0 for d in body["dependencies"])
-    assert body["actors"] == [{"name": "indexer-0", "state": "running"}]
+    assert body["actors"] == [{"name": "indexer-0", "state": "running", "lag": 0}]
 
 
 def test_not_ready_names_each_actor_that_is_missing_stale_or_backing_off(
@@ -190,7 +190,7 @@ def test_while_a_server_hangs_others_get_the_answer_before(
             hanging.wait(30)
         asked.set()
 
-    readiness = CheckingReadiness(pool, {"kafka": hang_when_asked_again}, [], Auditing(pool).audit)
+    readiness = CheckingReadiness(pool, {"kafka": hang_when_asked_again}, Auditing(pool).audit)
     assert readiness.check().ready
     until(lambda: time.monotonic() - answered_at(readiness) > REUSE_S)
     waiting = threading.Thread(target=readiness.check)

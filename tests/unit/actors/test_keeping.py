@@ -1,11 +1,7 @@
 """Whom the supervisor replaces, and whom it ends."""
 
-from actors.consumers import Health
-from actors.keeping import MAX_IDLE_S, MAX_SILENT_ROUNDS, Answer, Keeping
-
-
-def _keeping(*names: str) -> Keeping:
-    return Keeping(expected=frozenset(names))
+from actors.consumers import STOPPED, Health
+from actors.keeping import MAX_IDLE_S, MAX_LEAVING_ROUNDS, MAX_SILENT_ROUNDS, Answer, Keeping, surplus
 
 
 def _rounds(keeping: Keeping, *answers: Answer) -> list[list[str]]:
@@ -17,36 +13,56 @@ def _health(idle_s: float | None) -> Health:
 
 
 def test_an_actor_that_goes_round_is_kept() -> None:
-    assert _rounds(_keeping("a"), _health(None), _health(0.0), _health(MAX_IDLE_S)) == [[], [], []]
+    assert _rounds(Keeping(), _health(None), _health(0.0), _health(MAX_IDLE_S)) == [[], [], []]
 
 
 def test_an_actor_whose_loop_stands_still_is_replaced_at_once() -> None:
-    assert _rounds(_keeping("a"), _health(MAX_IDLE_S + 1)) == [["a"]]
+    assert _rounds(Keeping(), _health(MAX_IDLE_S + 1)) == [["a"]]
 
 
 def test_a_silent_actor_is_replaced_after_some_rounds_and_its_successor_gets_as_many() -> None:
     one: list[list[str]] = [[]] * (MAX_SILENT_ROUNDS - 1) + [["a"]]
     silence: list[Answer] = ["silent" for _ in range(2 * MAX_SILENT_ROUNDS)]
-    assert _rounds(_keeping("a"), *silence) == one * 2
+    assert _rounds(Keeping(), *silence) == one * 2
 
 
 def test_an_answer_between_silences_starts_the_count_again() -> None:
     almost: list[Answer] = ["silent" for _ in range(MAX_SILENT_ROUNDS - 1)]
-    assert not any(_rounds(_keeping("a"), *almost, _health(1.0), *almost))
+    assert not any(_rounds(Keeping(), *almost, _health(1.0), *almost))
 
 
 def test_an_actor_that_ray_restarts_is_left_to_ray() -> None:
     restarts: list[Answer] = ["restarting"] * 100
-    assert not any(_rounds(_keeping("a"), *restarts))
+    assert not any(_rounds(Keeping(), *restarts))
 
 
 def test_one_silent_actor_says_nothing_about_another() -> None:
-    keeping = _keeping("a", "b")
+    keeping = Keeping()
     for _ in range(MAX_SILENT_ROUNDS - 1):
         assert keeping.stuck({"a": "silent", "b": _health(1.0)}) == []
     assert keeping.stuck({"a": "silent", "b": "silent"}) == ["a"]
 
 
 def test_only_actors_that_are_not_expected_are_surplus() -> None:
-    assert _keeping("a", "b").surplus(["c", "b", "a-1"]) == ["a-1", "c"]
-    assert _keeping("a").surplus([]) == []
+    assert surplus(["c", "b", "a-1"], {"a", "b"}) == ["a-1", "c"]
+    assert surplus([], {"a"}) == []
+
+
+def test_a_stopped_actor_that_is_expected_again_is_replaced() -> None:
+    stopped = Health(state=STOPPED, detail="", idle_s=1.0)
+    assert _rounds(Keeping(), stopped) == [["a"]]
+
+
+def test_who_leaves_may_end_its_work_first() -> None:
+    keeping, working = Keeping(), _health(1.0)
+    assert keeping.ended({"a": working, "b": working}) == []
+    assert keeping.ended({"a": Health(state=STOPPED, detail="", idle_s=1.0), "b": working}) == ["a"]
+    assert keeping.ended({"b": "restarting"}) == ["b"]
+
+
+def test_who_does_not_end_is_ended_and_a_later_one_of_that_name_gets_as_long() -> None:
+    keeping = Keeping()
+    rounds = [keeping.ended({"a": "silent"}) for _ in range(MAX_LEAVING_ROUNDS + 1)]
+    assert rounds == [[]] * MAX_LEAVING_ROUNDS + [["a"]]
+    assert keeping.ended({}) == []
+    assert keeping.ended({"a": "silent"}) == []
