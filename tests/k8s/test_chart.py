@@ -20,6 +20,7 @@ EVERYTHING = (
     "deployments,jobs,pods,services,serviceaccounts,configmaps,secrets,roles,rolebindings,leases,"
     "poddisruptionbudgets,networkpolicies,signalsstacks,signalsscenarios"
 )
+WITH_PODS = {"Deployment", "Job", "Pod"}
 OF_THE_NAMESPACE = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
 
 REFUSED: dict[str, tuple[list[str], str]] = {
@@ -48,6 +49,34 @@ def test_the_api_server_takes_all_that_an_example_makes(
         group = manifest["apiVersion"].rpartition("/")[0]
         if group != "monitoring.coreos.com":  # the Prometheus operator's, which is not installed here
             api.create(f"{manifest['kind'].lower()}s", manifest, _place(manifest, namespace), dry_run=True)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_pods_of_the_chart_keep_the_restricted_standard(
+    cluster: ControlPlane, api: Api, crds: None, namespace: str, example: Path
+) -> None:
+    labels = {"pod-security.kubernetes.io/warn": "restricted"}
+    api.merge("namespaces", namespace, {"metadata": {"labels": labels}})
+    with_pods = [one for one in rendered(cluster, namespace, example) if one["kind"] in WITH_PODS]
+    assert {one["kind"] for one in with_pods} == WITH_PODS
+
+    assert dry_run(cluster, namespace, with_pods) == ""
+
+    text = yaml.safe_dump_all(with_pods).replace("runAsNonRoot: true", "runAsNonRoot: false")
+    assert "violate PodSecurity" in dry_run(cluster, namespace, list(yaml.safe_load_all(text)))
+
+
+def test_what_the_rules_refuse_fails_the_upgrade_with_their_sentence(
+    cluster: ControlPlane, nodes: FakeNodes, namespace: str
+) -> None:
+    release = ("demo", str(CHART), "-n", namespace, "-f", str(KIND))
+    cluster.run("helm", "install", *release)
+
+    refused = cluster.run("helm", "upgrade", *release, "--set", "stack.spec.pipeline.workers=7", check=False)
+
+    assert refused.returncode != 0
+    assert "more workers than partitions would idle" in refused.stderr
+    cluster.run("helm", "uninstall", "demo", "-n", namespace, "--wait")
 
 
 @pytest.mark.parametrize(("values", "named"), REFUSED.values(), ids=REFUSED)
@@ -140,6 +169,19 @@ def rendered(cluster: ControlPlane, namespace: str, values: Path, *more: str) ->
         *more,
     )
     return [manifest for manifest in yaml.safe_load_all(cluster.run(*command).stdout) if manifest]
+
+
+def dry_run(cluster: ControlPlane, namespace: str, manifests: list[Object]) -> str:
+    """The API server's warnings."""
+    done = subprocess.run(
+        ["kubectl", "apply", "--server-side", "--dry-run=server", "-n", namespace, "-f", "-"],
+        input=yaml.safe_dump_all(manifests),
+        env=cluster.environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr
 
 
 def present(cluster: ControlPlane, namespace: str) -> set[str]:
