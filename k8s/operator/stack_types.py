@@ -83,7 +83,12 @@ class Ai(ApiModel):
 
     enabled: bool = True
     base_url: HttpUrl = Field(default="https://inference.do-ai.run/v1", alias="baseURL")
-    model: str = Field(default="llama3.3-70b-instruct", min_length=1, max_length=128)
+    models: tuple[Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^,\s]+$")], ...] = Field(
+        default=("llama3.3-70b-instruct",),
+        min_length=1,
+        max_length=5,
+        description="the first is asked; the next one when the server no longer has it",
+    )
     secret_ref: SecretRef | None = Field(default=None, description="key GRADIENT_API_KEY")
     requests_per_minute: int = Field(default=60, ge=1, le=100_000)
 

@@ -7,7 +7,7 @@ from tests.k8s.specs import ABSENT, Change, changed, scenario, stack
 
 VERIFY = {"spec.postgres.sslMode": "verify-full"}
 SASL = {"spec.kafka.securityProtocol": "SASL_SSL", "spec.kafka.caRef": {"name": "ca"}}
-AI = {"spec.ai": {"secretRef": {"name": "ai"}, "model": "llama3.3-70b-instruct"}}
+AI = {"spec.ai": {"secretRef": {"name": "ai"}, "models": ["llama3.3-70b-instruct"]}}
 
 STACKS: dict[str, tuple[Change, str | None]] = {
     "the smallest": ({}, None),
@@ -35,7 +35,7 @@ STACKS: dict[str, tuple[Change, str | None]] = {
     "no brokers": ({"spec.kafka.brokers": []}, "spec.kafka.brokers"),
     "an unknown mechanism": ({"spec.kafka.saslMechanism": "GSSAPI"}, "saslMechanism"),
     "no consumers": ({"spec.pipeline.workers": 0}, "spec.pipeline.workers"),
-    "a model without its key": ({"spec.ai": {"model": "a"}}, "secretRef"),
+    "a model without its key": ({"spec.ai": {"models": ["a"]}}, "secretRef"),
     "a model at no URL": (AI | {"spec.ai.baseURL": "inference"}, "http(s) URL"),
     "a budget that forbids every drain": ({"spec.disruption.minAvailable": 2}, "drain may take"),
     "no quantity": ({"spec.ray.headResources": {"cpu": "many", "memory": "1Gi"}}, "headResources.cpu"),

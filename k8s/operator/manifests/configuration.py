@@ -85,7 +85,7 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
     if spec.ai and spec.ai.enabled:
         variables |= {
             "GRADIENT_BASE_URL": spec.ai.base_url,
-            "GRADIENT_MODEL": spec.ai.model,
+            "GRADIENT_MODEL": ",".join(spec.ai.models),
             "SIGNALS_AI_REQUESTS_PER_MINUTE": str(spec.ai.requests_per_minute),
         }
     return variables

@@ -36,7 +36,7 @@ EVERYTHING: Final[dict[str, Any]] = DOKS | {
     "imagePullPolicy": "Always",
     "imagePullSecrets": ["team", "other"],
     "deletionPolicy": "Retain",
-    "ai": DOKS["ai"] | {"model": "openai-gpt-oss-120b", "requestsPerMinute": 30},
+    "ai": DOKS["ai"] | {"models": ["openai-gpt-oss-120b", "llama3.3-70b-instruct"], "requestsPerMinute": 30},
     "ingest": {
         "replicas": 4,
         "service": {
