@@ -72,8 +72,10 @@ class PartitionConsumer:
         self._asking.close()
         self._consumer.close()
 
-    def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+    def poll(self, max_records: int, timeout_s: float, *, gather_s: float = 0.0) -> list[Record]:
         """Return what is there, at most `max_records`; wait up to `timeout_s` only for the first.
+
+        With `gather_s` wait so much longer for others when one is there.
 
         Raises:
             DependencyUnavailable: when this member must leave and start again.
@@ -83,7 +85,7 @@ class PartitionConsumer:
             if first is None:
                 self._check_connected()
                 return []
-            messages = [first, *self._consumer.consume(max_records - 1, timeout=0)]
+            messages = [first, *self._consumer.consume(max_records - 1, timeout=gather_s)]
         records = [record_of(message) for message in messages]
         self._tell_gaps(records)
         return records

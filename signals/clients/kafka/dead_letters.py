@@ -93,7 +93,9 @@ def requeued(letter: DeadLetter, at: datetime) -> OutgoingRecord:
 
 def requeued_for(record: Record) -> str | None:
     """Return the stage that a record came back for, None when it did not: every stage handles it then."""
-    return next((_text(value) for name, value in record.headers or () if name == REQUEUED_FOR), None)
+    if not record.headers:
+        return None
+    return next((_text(value) for name, value in record.headers if name == REQUEUED_FOR), None)
 
 
 def _outgoing(letter: DeadLetter) -> OutgoingRecord:

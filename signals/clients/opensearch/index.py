@@ -76,6 +76,10 @@ class Stored:
     origin: str | None
 
 
+_CREATED: Final = ItemResult(verdict=Verdict.CREATED)
+_EXISTS: Final = ItemResult(verdict=Verdict.EXISTS)
+
+
 def ensure_index(client: OpenSearch) -> bool:
     """Create the events index when it is missing; return whether it was.
 
@@ -139,9 +143,9 @@ def stored(client: OpenSearch, document_ids: Sequence[str]) -> dict[str, Stored]
 def _result(item: dict[str, Any]) -> ItemResult:
     status = item["status"]
     if status in (200, 201):
-        return ItemResult(verdict=Verdict.CREATED)
+        return _CREATED
     if status == 409:
-        return ItemResult(verdict=Verdict.EXISTS)
+        return _EXISTS
     error = item.get("error", {})
     text = f"{status} {error.get('type', '')}: {error.get('reason', '')}"[:300]
     # Refused only when the document is at fault; a full disk answers 429 or 403, a closed index 400.

@@ -1,10 +1,15 @@
-"""The indexer's loop body: read a batch, create its documents, then move the offset by compare-and-set."""
+"""The indexer's loop body: read a batch, have its documents created, then move the offset by compare-and-set.
+
+While OpenSearch works on some batches the next one is read and decoded; they are settled in order.
+"""
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import structlog
 from psycopg_pool import ConnectionPool
@@ -14,24 +19,29 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.kafka.dead_letters import bury, offsets_by_partition
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import Verdict, bulk_create, stored
 from signals.clients.postgres import Connection, transaction
 from signals.domain.dead_letter_limits import MAX_SHARE, DeadLetterLimits
 from signals.domain.watermark import Barriers
-from signals.errors import DependencyUnavailable
 from signals.services.indexing.batch import Batch
-from signals.services.indexing.documents import Document, bulks, origin_of
+from signals.services.indexing.writing import Writer
 from signals.settings import KafkaSettings
 from signals.store import dead_letter_windows, ledger, offsets
 from signals.store.offsets import OffsetMove
 
 GROUP: Final = INDEXER_GROUP
 MAX_BATCH: Final = 2_000
-RETRIES: Final = 6  # of overloaded documents, 0.5 s to 8 s apart; then the session starts over
-FIRST_PAUSE_S: Final = 0.5
-MAX_PAUSE_S: Final = 8.0
+GATHER_S: Final = 0.1  # guess: small against the second until a refresh; a batch costs as much as 100 records
+WRITERS: Final = 2  # OpenSearch works on one bulk while the other's answer is read
+MAX_IN_FLIGHT: Final = WRITERS + 1  # and one that is ready for the next free writer
 
 log = structlog.get_logger(__name__)
+
+
+class _Flight(NamedTuple):
+    """A batch on its way, and the future that ends when every document of it is settled."""
+
+    batch: Batch
+    written: Future[None]
 
 
 class Indexing:
@@ -53,9 +63,11 @@ class Indexing:
         dlq_max_share: float = MAX_SHARE,
     ) -> None:
         self._pool = pool
-        self._client = client
         self._publisher = publisher
-        self._stopping = stopping
+        self._writer = Writer(client, stopping)
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bulk")
+        self._in_flight: deque[_Flight] = deque()
+        self._read_until: dict[int, int] = {}
         self._tick_s = tick_s
         self._next_tick = 0.0
         self._next_offsets: dict[int, int] = {}
@@ -69,6 +81,8 @@ class Indexing:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._in_flight.clear()  # read again by whoever comes next, and found to be there
+        self._writers.shutdown(cancel_futures=True)
         self._consumer.close()
 
     def owned(self) -> list[int]:
@@ -87,20 +101,26 @@ class Indexing:
         )
 
     def step(self, timeout_s: float) -> int:
-        """Index one batch, waiting up to `timeout_s` for it; return its records.
+        """Send one batch on its way, waiting up to `timeout_s` for it, and settle what is written.
+
+        Returns how many records were read.
 
         Raises:
             Fenced: when somebody else moved the offsets meanwhile; what is in the index stays right.
             DependencyUnavailable: when it could not be settled; the next session reads it again.
             TooManyDeadLetters: when most of a partition's newest records are refused; none was buried.
         """
-        records = self._consumer.poll(MAX_BATCH, timeout_s)
-        batch = Batch(self._next_offsets)
+        patience_s = min(GATHER_S, timeout_s) if self._in_flight else timeout_s
+        records = self._consumer.poll(MAX_BATCH, patience_s, gather_s=GATHER_S)
+        batch = Batch(self._read_until)
         batch.add_all(records)
-        if moves := batch.moves():
-            for bulk in bulks(batch.documents):
-                self._create(bulk, batch)
-            self._settle(batch, moves)
+        if batch.next_offsets:
+            self._read_until |= batch.next_offsets
+            self._in_flight.append(_Flight(batch, self._writers.submit(self._writer.write, batch)))
+        while self._in_flight and (
+            self._in_flight[0].written.done() or len(self._in_flight) >= MAX_IN_FLIGHT
+        ):
+            self._settle(self._in_flight.popleft())
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + self._tick_s
             self._raise_barriers()
@@ -109,66 +129,15 @@ class Indexing:
                 offsets.complete(connection, group=GROUP, topic=RAW_TOPIC, reached=reached)
         return len(records)
 
-    def _create(self, documents: Sequence[Document], batch: Batch) -> None:
-        pause_s, retries = FIRST_PAUSE_S, 0
-        while documents:
-            overloaded, again = self._try(documents, batch)
-            documents = [*overloaded, *again]
-            if not overloaded:
-                continue
-            retries += 1
-            if retries > RETRIES or self._stopping.wait(pause_s):
-                raise DependencyUnavailable(
-                    "OpenSearch", f"{len(documents)} documents meet overload again and again"
-                )
-            pause_s = min(2 * pause_s, MAX_PAUSE_S)
-
-    def _try(self, documents: Sequence[Document], batch: Batch) -> tuple[list[Document], list[Document]]:
-        """Send one bulk; return what met overload, and what is to be tried again reduced."""
-        overloaded: list[Document] = []
-        again: list[Document] = []
-        existing: list[Document] = []
-        results = bulk_create(self._client, [(d.document_id, d.source) for d in documents])
-        for document, result in zip(documents, results, strict=True):
-            if result.verdict is Verdict.CREATED:
-                batch.settle(document, "indexed")
-            elif result.verdict is Verdict.EXISTS:
-                existing.append(document)
-            elif result.verdict is Verdict.OVERLOADED:
-                overloaded.append(document)
-            elif document.whole:
-                again.append(document.reduced())
-            else:
-                batch.refuse(document, result.error)
-        again += self._tell_apart(existing, batch)
-        return overloaded, again
-
-    def _tell_apart(self, documents: Sequence[Document], batch: Batch) -> list[Document]:
-        """Settle documents whose id exists: made of this very record before a crash, or a duplicate.
-
-        An id may also be another project's; nobody must hide an event by sending its id first. Those are
-        returned to be created under an id of their own.
-        """
-        found = stored(self._client, [d.document_id for d in documents]) if documents else {}
-        again = []
-        for document in documents:
-            there = found.get(document.document_id)
-            if there is None:  # deleted meanwhile
-                again.append(document)
-            elif there.project_id != document.event.project_id:
-                again.append(document.apart())
-            else:
-                is_own = there.origin == origin_of(document.record)
-                batch.settle(document, "indexed" if is_own else "duplicate")
-        return again
-
-    def _settle(self, batch: Batch, moves: Sequence[OffsetMove]) -> None:
+    def _settle(self, flight: _Flight) -> None:
+        flight.written.result()
+        batch = flight.batch
         windows = self._limits.admit(offsets_by_partition(batch.dead_letters))
         bury(self._publisher, batch.dead_letters)
         with transaction(self._pool) as connection:
-            offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=moves)
+            offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=batch.moves())
             dead_letter_windows.keep(connection, group=GROUP, topic=RAW_TOPIC, windows=windows)
-            ledger.add(connection, batch.entries)
+            ledger.add(connection, batch.entries())
         self._limits.remember(windows)
         self._next_offsets |= batch.next_offsets
         self._consumer.commit(batch.next_offsets)
@@ -183,7 +152,7 @@ class Indexing:
             with transaction(self._pool) as connection:
                 offsets.ensure(connection, group=GROUP, topic=RAW_TOPIC, partitions=partitions)
             self._partition_count = len(partitions)
-        self._barriers.note(noted_at, self._consumer.log_ends(self._next_offsets))
+        self._barriers.note(noted_at, self._consumer.log_ends(self._read_until))
 
     def _gained(self, partitions: Collection[int]) -> Mapping[int, int]:
         with transaction(self._pool) as connection:
@@ -204,11 +173,15 @@ class Indexing:
             with transaction(self._pool) as connection:
                 offsets.advance(connection, group=GROUP, topic=RAW_TOPIC, moves=gaps)
         self._next_offsets |= starts
+        self._read_until |= starts
         log.info("partitions gained", partitions=sorted(starts))
         return starts
 
     def _lost(self, partitions: Collection[int]) -> None:
+        while self._in_flight:  # while the partitions are still ours; fenced when they are not
+            self._settle(self._in_flight.popleft())
         for number in partitions:
             self._next_offsets.pop(number, None)
+            self._read_until.pop(number, None)
         self._barriers.forget(partitions)
         log.info("partitions lost", partitions=sorted(partitions))

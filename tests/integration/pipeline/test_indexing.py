@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import ensure_index
-from signals.clients.postgres import Connection
+from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
+from signals.local.stack import RunningStack
 from signals.services.indexing import Indexing
 from signals.settings import KafkaSettings
 from tests.events import NOON, errors, event, publish
@@ -78,6 +80,55 @@ def test_an_id_that_another_project_used_first_hides_no_event(
         ("proj_1", "OURS"),
     }
     assert len(found) == 2
+
+
+class SecondFirst(Client):
+    """Answers its first bulk only after its second one: two must be on their way at once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, max_retries=0)
+        self._numbers = count()
+        self._second = threading.Event()
+        self.overlapped = False
+
+    def bulk(self, *arguments: Any, **options: Any) -> Any:
+        number = next(self._numbers)
+        if number == 0:
+            self.overlapped = self._second.wait(20)
+        answer = super().bulk(*arguments, **options)
+        if number == 1:
+            self._second.set()
+        return answer
+
+
+def test_the_next_bulk_is_sent_while_one_waits_for_its_answer(
+    indexer: Open, opensearch: Client, publisher: Publisher, servers: RunningStack
+) -> None:
+    client = SecondFirst(servers.environment["OPENSEARCH_URL"])
+    with indexer(client) as indexing:
+        for _ in range(2):
+            publish(publisher, errors(5, NOON))
+            until(lambda: indexing.step(0.1) > 0)
+        drain(indexing)
+    assert client.overlapped
+    assert len(documents(opensearch)) == 10
+
+
+def test_what_was_on_its_way_when_a_session_ended_is_read_again_and_no_duplicate(
+    indexer: Open, opensearch: Client, publisher: Publisher, pool: ConnectionPool[Connection]
+) -> None:
+    with indexer() as indexing:
+        publish(publisher, errors(20, NOON))
+        until(lambda: indexing.step(0.1) > 0)  # sent, and not settled yet
+    with indexer() as indexing:
+        assert indexing.lag() == 20
+        drain(indexing)
+    assert len(documents(opensearch)) == 20
+    with transaction(pool) as connection:
+        rows = connection.execute(
+            "SELECT outcome, sum(events) FROM pipeline.ledger GROUP BY outcome"
+        ).fetchall()
+    assert rows == [("indexed", 20)]
 
 
 def test_odd_but_valid_events_are_searchable(indexer: Open, opensearch: Client, publisher: Publisher) -> None:
