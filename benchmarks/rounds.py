@@ -97,7 +97,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One hop. `shown` are the figures of the table, in their order; `limit_s` ends a row that hangs.
+    """One hop. `shown` are the figures of the table, in their order; `limit_s` ends a row that hangs,
+    `most_rounds` spares one whose rounds take minutes.
 
     `guards` are the targets of the quick run, which leaves peers out: ratios only, with room for noise.
     """
@@ -111,3 +112,4 @@ class Row:
     guards: tuple[Target, ...] = ()
     shown: tuple[str, ...] = ("rate", "cpu_us")
     limit_s: float = 300.0
+    most_rounds: int | None = None

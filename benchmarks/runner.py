@@ -45,7 +45,7 @@ def measure(row: Row, plan: Plan, *, rounds: int, say: Say) -> RowResult:
     began = time.monotonic()
     with row.open(plan) as contenders:
         chosen = [one for one in contenders if plan.size != "quick" or one.role != "peer"]
-        taken = _interleave(chosen, rounds, say)
+        taken = _interleave(chosen, min(rounds, row.most_rounds or rounds), say)
     results = tuple(measured(one, taken[one.name]) for one in chosen)
     targets = row.guards if plan.size == "quick" else row.targets
     return replace(

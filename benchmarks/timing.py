@@ -85,12 +85,13 @@ class Running:
                 return found
         raise RuntimeError(f"no mark {name!r} within {within_s} s: {self._words()}")
 
-    def processed(self) -> int:
-        """Return how many records the program says it has processed, 0 when it does not say."""
-        processed = 0
+    def newest(self, name: str) -> int:
+        """Return what the newest unread mark of that name says, 0 when there is none."""
+        newest = 0
         while not self._marks.empty():
-            processed = max(processed, self._marks.get().events)
-        return processed
+            found = self._marks.get()
+            newest = found.events if found.name == name else newest
+        return newest
 
     def check(self) -> None:
         """Do nothing while the program runs.
@@ -159,7 +160,7 @@ def timed(program: Program, race: Race, log: Path) -> Round:
             else:
                 events, ended_at = _wait_durable(race, race.durable, running)
                 cpu_s = tree_cpu_s(running.pid)
-                events = max(events, running.processed())
+                events = max(events, running.newest("progress"))
     return Round(events=events, wall_s=ended_at - first.at, cpu_s=cpu_s - first.cpu_s, extra=servers)
 
 

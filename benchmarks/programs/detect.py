@@ -23,8 +23,11 @@ def main() -> None:
         publisher.get_ready(RAW_TOPIC)
         pool.wait()
         with Detecting(kafka, pool, publisher, tick_s=runtime.tick_s) as detecting:
-            began = now()
+            began, owned = now(), 0
             while not stopping.is_set() and not detecting.step(JOINING_POLL_S):
+                if owned != len(detecting.owned()):
+                    owned = len(detecting.owned())
+                    mark("owns", events=owned)
                 began = now()
             mark("first", when=began)
             while not stopping.is_set():

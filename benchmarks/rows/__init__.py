@@ -5,7 +5,7 @@ from typing import Final
 
 from benchmarks.rounds import Row
 
-MODULES: Final = ("engine",)
+MODULES: Final = ("engine", "contention", "start")
 
 
 def all_rows() -> dict[str, Row]:

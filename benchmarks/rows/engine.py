@@ -1,6 +1,6 @@
 """Engine: topic → buckets and offsets committed in PostgreSQL, rules evaluated, in one process."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -8,21 +8,17 @@ from typing import Final, LiteralString
 from uuid import uuid4
 
 import psycopg
-from confluent_kafka import Producer
 
-from benchmarks.events import RATE_PER_S, START, EventKind, kinds, records
+from benchmarks.backlog import fill, remember
+from benchmarks.events import START, EventKind, kinds
 from benchmarks.peers.environments import peer
 from benchmarks.rounds import Contender, Plan, Round, Row, Target
 from benchmarks.servers import Servers, open_servers
 from benchmarks.timing import Program, Race, ours, timed
 from signals.clients.kafka import ENGINE_GROUP, RAW_TOPIC
-from signals.clients.kafka.connection import ensure_topics
-from signals.clients.postgres import Connection, conninfo, open_pool, transaction
-from signals.domain.buckets import minute_of, series_of
+from signals.clients.postgres import Connection, conninfo
 from signals.settings import KafkaSettings, PostgresSettings
-from signals.store import buckets
 
-HISTORY_MINUTES: Final = 75  # what Rule B reads; Rule A reads 65
 COUNTED: LiteralString = "SELECT coalesce(sum(value), 0) FROM metrics_buckets WHERE bucket_start >= %s"
 QUIX_COUNTED: LiteralString = """
 SELECT coalesce(sum(value), 0) FROM quix_buckets WHERE to_timestamp(minute_ms / 1000) >= %s
@@ -115,41 +111,14 @@ def _one(connection: Connection, query: LiteralString, parameter: object) -> int
     return int(row[0])
 
 
-def _fill(kafka: KafkaSettings, chosen: list[EventKind], count: int) -> None:
-    ensure_topics(kafka)
-    producer = Producer(
-        {"bootstrap.servers": kafka.kafka_brokers, "partitioner": "murmur2_random", "linger.ms": 20}
-    )
-    for key, value in records(chosen, count):
-        while True:
-            try:
-                producer.produce(RAW_TOPIC, value, key)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        producer.poll(0)
-    assert producer.flush(60) == 0
-
-
-def _remember(database: PostgresSettings, calm: Sequence[EventKind], per_minute: int) -> None:
-    """Write the hour before: what each calm kind sends per minute."""
-    start = minute_of(START)
-    series = [one for kind in calm if (one := series_of(kind.envelope))]
-    past = {(one, start - back): per_minute for one in series for back in range(1, HISTORY_MINUTES + 1)}
-    with open_pool(database, size=1) as pool, transaction(pool) as connection:
-        buckets.increment(connection, past)
-    with psycopg.connect(conninfo(database), autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE metrics_buckets")
-
-
 @contextmanager
 def _open(case: Case, plan: Plan) -> Iterator[list[Contender]]:
     count = plan.pick(full=300_000, quick=120_000, tiny=45_000)  # full: 6 s for us at 50 k/s
     chosen, calm = case.split()
     with open_servers(plan, "postgres", "kafka") as servers:
         kafka = servers.kafka(partitions=case.partitions)
-        _fill(kafka, chosen, count)
-        _remember(servers.prepare_template(), calm, RATE_PER_S * 60 // len(chosen))
+        fill(kafka, chosen, count)
+        remember(servers.prepare_template(), calm, len(chosen))
         bench = Bench(plan=plan, servers=servers, kafka=kafka, events=count)
         yield [
             Contender(name="consume and decode", role="limit", run=bench.consume, note="keeps nothing"),
