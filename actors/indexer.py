@@ -3,15 +3,19 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import ray
 
 from actors.consumers import Consumer
+from actors.periodic import repeated
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
-from signals.services.indexing import Indexing
-from signals.settings import KafkaSettings, OpenSearchSettings, RuntimeSettings
+from signals.services.indexing import Expiring, Indexing
+from signals.settings import KafkaSettings, OpenSearchSettings, RetentionSettings, RuntimeSettings
+
+EXPIRE_EVERY_S: Final = 60.0
 
 
 class Indexer(Consumer):
@@ -23,20 +27,24 @@ class Indexer(Consumer):
         self._kafka = KafkaSettings.from_env()
         self._publisher = self.resources.enter_context(open_publisher(self._kafka))
         self._client = self.resources.enter_context(open_client(OpenSearchSettings.from_env()))
+        self._expiring = Expiring(self._client, keep_days=RetentionSettings.from_env().keep_events_days)
         self.start(self._session)
 
     @contextmanager
     def _session(self, stopping: threading.Event) -> Iterator[Indexing]:
         ensure_index(self._client)
-        with Indexing(
-            self._kafka,
-            self.pool,
-            self._client,
-            self._publisher,
-            stopping=stopping,
-            tick_s=self._runtime.tick_s,
-            dlq_max_share=self._runtime.dlq_max_share,
-        ) as indexing:
+        with (
+            Indexing(
+                self._kafka,
+                self.pool,
+                self._client,
+                self._publisher,
+                stopping=stopping,
+                tick_s=self._runtime.tick_s,
+                dlq_max_share=self._runtime.dlq_max_share,
+            ) as indexing,
+            repeated(self._expiring.round, every_s=EXPIRE_EVERY_S, what="documents are not removed"),
+        ):
             yield indexing
 
 

@@ -151,12 +151,15 @@ class RuntimeSettings(EnvironmentSettings):
 
 
 class RetentionSettings(EnvironmentSettings):
-    """For how many days PostgreSQL keeps what is only history; 0 keeps it for ever."""
+    """For how many days what is only history is kept; 0 keeps it for ever."""
 
     model_config = SettingsConfigDict(env_prefix="SIGNALS_")
 
     keep_buckets_days: int = Field(
         default=30, ge=0, le=3650, description="minute buckets since their last event; the rules read 75 min"
+    )
+    keep_events_days: int = Field(
+        default=30, ge=0, le=3650, description="documents in OpenSearch, since their event was received"
     )
     keep_incident_events_days: int = Field(
         default=90, ge=0, le=3650, description="representative events, since their incident was resolved"
