@@ -1,5 +1,6 @@
 """The benchmark's command line: the whole table, the quick guard, or one row."""
 
+import signal
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ from benchmarks.results import RowResult, Run, read_run, write_row, write_run
 from benchmarks.rounds import Plan, Row, Size
 from benchmarks.rows import all_rows
 from benchmarks.runner import SCRATCH, measure, run_rows, scratch_folder
-from benchmarks.table import report, update_page, verdict_lines
+from benchmarks.table import report, update_model, update_page, verdict_lines
 
 RESULTS: Final = Path(__file__).parent / "results"
 PAGE: Final = ROOT / "docs" / "performance.md"
+MODEL: Final = ROOT / "docs" / "scaling.md"
 assert get_args(Size) == ("full", "quick", "tiny")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -42,7 +44,8 @@ def one_row(
     result: Annotated[Path | None, typer.Option(help="Where to keep the figures as JSON.")] = None,
     folder: Annotated[Path | None, typer.Option(help="An empty folder to work in.")] = None,
 ) -> None:
-    """Run one row here and print it."""
+    """Run one row here and print it; a SIGTERM ends it with all that it has started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))
     row = _chosen([name])[0]
     with scratch_folder() as made:
         found = measure(row, Plan(size=size, folder=folder or made), rounds=rounds, say=_say)
@@ -65,6 +68,8 @@ def whole_table(names: Names = None, rounds: Rounds = 3, tiny: bool = False) -> 
             update_page(PAGE, so_far)
 
     run = run_rows(_chosen(names), run, keep=keep, say=_say)
+    if not tiny and names is None and not update_model(MODEL, run):
+        _say(f"{MODEL.name} stays as it was: a row that the model rests on has no figures")
     print(report(run))
     _say(f"figures are in {path}")
     sys.exit(any(row.error for row in run.rows))
@@ -81,8 +86,10 @@ def quick_guard(names: Names = None, rounds: Rounds = 3) -> None:
 
 @app.command("page")
 def write_page(result: Path) -> None:
-    """Write the page again from the results of a run."""
-    update_page(PAGE, read_run(result))
+    """Write both pages again from the results of a run."""
+    run = read_run(result)
+    update_page(PAGE, run)
+    update_model(MODEL, run)
 
 
 def _chosen(names: list[str] | None) -> list[Row]:

@@ -1,31 +1,73 @@
-"""Writes a run as Markdown between the markers of docs/performance.md. Pure but for `update_page`."""
+"""Writes a run, and the model that rests on it, as Markdown between the markers of two pages."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
 from benchmarks.figures import UNMET, Judgement, Measured
 from benchmarks.results import RowResult, Run
+from benchmarks.scaling import Costs, Needs, costs_of, needs
 from signals.local.files import replace_file
 
 BEGIN: Final = "<!-- written by make bench: begin -->"
 END: Final = "<!-- written by make bench: end -->"
+
+PLANNED: Final = (
+    (40_000, 300),
+    (100_000, 3_000),
+    (100_000, 100_000),
+    (1_000_000, 30_000),
+    (1_000_000, 1_000_000),
+)
+"""(events a second, fingerprints) of the model's columns: strong fan-in and almost none."""
 
 _HEADINGS: Final = {"rate": "{unit}s/s", "cpu_us": "CPU-µs/{unit}"}
 _UNITS: Final = {"ms": "ms", "s": "s", "mb": "MB", "us": "µs", "percent": "%"}
 
 
 def update_page(path: Path, run: Run) -> None:
-    """Replace what stands between the markers.
+    """Replace what stands between the markers by the run's report.
 
     Raises:
         ValueError: when the page has no markers.
     """
+    _replace_marked(path, report(run))
+
+
+def update_model(path: Path, run: Run) -> bool:
+    """Replace what stands between the markers by the model; False when a row that it rests on is missing.
+
+    Raises:
+        ValueError: when the page has no markers.
+    """
+    costs = costs_of(run.rows)
+    if costs is not None:
+        _replace_marked(path, model(costs))
+    return costs is not None
+
+
+def model(costs: Costs) -> str:
+    """Return the costs, and what each planned rate needs."""
+    taken = (
+        f"From processor time an event: ingest {costs.ingest_us:.0f} µs, engine {costs.engine_us:.0f} µs, indexer "
+        f"{costs.indexer_us:.0f} µs, OpenSearch {costs.opensearch_us:.0f} µs; PostgreSQL {costs.bucket_us:.0f} µs "
+        "for each fingerprint that a batch touches."
+    )
+    columns = [needs(costs, rate=rate, fingerprints=keys) for rate, keys in PLANNED]
+    lines = [["events/s", *(f"{one.rate:,}" for one in columns)]]
+    for field in fields(Needs)[1:]:
+        name = field.name.replace("_", " ").replace("per s", "/s").replace("per day", "/day")
+        lines.append([name, *(_number(float(getattr(one, field.name))) for one in columns)])
+    return f"{taken}\n\n{_markdown(lines)}"
+
+
+def _replace_marked(path: Path, text: str) -> None:
     before, begin, rest = path.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path} has no markers: {BEGIN} … {END}")
-    replace_file(path, f"{before}{BEGIN}\n{report(run)}\n{END}{after}", mode=0o644)
+    replace_file(path, f"{before}{BEGIN}\n{text}\n{END}{after}", mode=0o644)
 
 
 def report(run: Run) -> str:

@@ -1,0 +1,110 @@
+"""What larger rates would need, worked out from measured costs. Pure: a model on paper, no measurement.
+
+Everything is linear in events but PostgreSQL, whose work is per fingerprint that a batch touches: fan-in
+decides, and is written out here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from benchmarks.figures import Measured
+from benchmarks.results import RowResult
+
+BUSY_SHARE: Final = 0.6  # guess: how full a core is planned, so that a lost node's work fits elsewhere
+BATCH: Final = 5_000  # events a transaction of the engine takes at most (signals/services/detecting)
+MEASURED_KEYS: Final = 300  # fingerprints of the engine's row
+RECORD_BYTES: Final = 513  # mean of the benchmark's events, uncompressed
+DOCUMENT_BYTES: Final = 350  # guess: an indexed event on disk, one copy
+COPIES: Final = {"kafka": 3, "opensearch": 2}  # as managed services run them
+OPENSEARCH_NODE_CORES: Final = 8  # the size of a node in the answer
+PARTITIONS_PER_DETECTOR: Final = 2  # room to double the detectors without moving keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Measured processor time in µs: per event, but `bucket_us` per fingerprint that a batch touches."""
+
+    ingest_us: float
+    engine_us: float
+    bucket_us: float
+    indexer_us: float
+    opensearch_us: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What one rate needs; cores are planned `BUSY_SHARE` full."""
+
+    rate: int
+    fingerprints: int
+    ingest_cores: int
+    kafka_mb_per_s: float
+    detectors: int
+    partitions: int
+    buckets_per_s: float
+    postgres_cores: int
+    indexers: int
+    opensearch_nodes: int
+    opensearch_tb_per_day: float
+
+
+def touched(events: float, keys: float) -> float:
+    """Return how many of `keys` equally frequent ones a batch of `events` is expected to touch."""
+    return float(keys * (1 - (1 - 1 / keys) ** events)) if keys > 1 else 1.0
+
+
+def costs_of(rows: Sequence[RowResult]) -> Costs | None:
+    """Take the costs from a run's rows, None when one that is needed is missing or failed."""
+    found = {row.name: row for row in rows if not row.error}
+    engine, indexer, ingest = (_ours(found.get(name)) for name in ("engine", "indexer", "ingest-batch-500"))
+    if engine is None or indexer is None or ingest is None:
+        return None
+    return Costs(
+        ingest_us=_figure(ingest, "cpu_us"),
+        engine_us=_figure(engine, "cpu_us"),
+        bucket_us=_per_event_us(engine, "postgres_cpu_s") * BATCH / touched(BATCH, MEASURED_KEYS),
+        indexer_us=_figure(indexer, "cpu_us"),
+        opensearch_us=_per_event_us(indexer, "opensearch_cpu_s"),
+    )
+
+
+def needs(costs: Costs, *, rate: int, fingerprints: int) -> Needs:
+    """Work out what `rate` events a second of that many equally frequent fingerprints need."""
+    detectors = _cores(rate * costs.engine_us)  # one thread each
+    # A batch is full only when a detector has as much to read; at these rates all are.
+    batches_per_s = rate / BATCH
+    buckets_per_s = batches_per_s * touched(BATCH, fingerprints / detectors)
+    opensearch_cores = _cores(rate * costs.opensearch_us * COPIES["opensearch"])
+    return Needs(
+        rate=rate,
+        fingerprints=fingerprints,
+        ingest_cores=_cores(rate * costs.ingest_us),
+        kafka_mb_per_s=rate * RECORD_BYTES * COPIES["kafka"] / 1e6,
+        detectors=detectors,
+        partitions=detectors * PARTITIONS_PER_DETECTOR,
+        buckets_per_s=buckets_per_s,
+        postgres_cores=_cores(buckets_per_s * costs.bucket_us),
+        indexers=_cores(rate * costs.indexer_us),
+        opensearch_nodes=ceil(opensearch_cores / OPENSEARCH_NODE_CORES),
+        opensearch_tb_per_day=rate * DOCUMENT_BYTES * COPIES["opensearch"] * 86_400 / 1e12,
+    )
+
+
+def _cores(us_per_s: float) -> int:
+    return ceil(us_per_s / 1e6 / BUSY_SHARE)
+
+
+def _ours(row: RowResult | None) -> Measured | None:
+    return next((one for one in row.contenders if one.role == "ours"), None) if row else None
+
+
+def _figure(one: Measured, figure: str) -> float:
+    value = one.median(figure)
+    assert value is not None, f"{one.name} has no {figure}"
+    return value
+
+
+def _per_event_us(one: Measured, seconds: str) -> float:
+    return _figure(one, seconds) / _figure(one, "events") * 1e6
