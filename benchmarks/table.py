@@ -50,9 +50,9 @@ def update_model(path: Path, run: Run) -> bool:
 def model(costs: Costs) -> str:
     """Return the costs, and what each planned rate needs."""
     taken = (
-        f"From processor time an event: ingest {costs.ingest_us:.0f} µs, engine {costs.engine_us:.0f} µs, indexer "
-        f"{costs.indexer_us:.0f} µs, OpenSearch {costs.opensearch_us:.0f} µs; PostgreSQL {costs.bucket_us:.0f} µs "
-        "for each fingerprint that a batch touches."
+        f"From processor time an event: ingest {costs.ingest_us:.0f} µs, engine {costs.engine_us:.0f} µs, "
+        f"indexer {costs.indexer_us:.0f} µs, OpenSearch {costs.opensearch_us:.0f} µs; PostgreSQL "
+        f"{costs.bucket_us:.0f} µs for each fingerprint that a batch touches."
     )
     columns = [needs(costs, rate=rate, fingerprints=keys) for rate, keys in PLANNED]
     lines = [["events/s", *(f"{one.rate:,}" for one in columns)]]

@@ -54,9 +54,8 @@ ROWS = (
 def test_costs_come_from_the_rows_of_a_run() -> None:
     found = costs_of(ROWS)
     assert found is not None
-    assert found == Costs(
-        ingest_us=20, engine_us=15, bucket_us=pytest.approx(50, rel=0.01), indexer_us=15, opensearch_us=60
-    )
+    assert (found.ingest_us, found.engine_us, found.indexer_us, found.opensearch_us) == (20, 15, 15, 60)
+    assert found.bucket_us == pytest.approx(50, rel=0.01)
 
 
 def test_the_page_stays_when_a_row_is_missing(tmp_path: Path) -> None:
