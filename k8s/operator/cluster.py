@@ -139,8 +139,22 @@ class Cluster:
                 raise
         return True
 
-    def replace(self, manifest: Manifest) -> Manifest | None:
-        """Write the object if it still is what was read (its resourceVersion); None when it is not."""
+    def replace_spec(self, manifest: Manifest) -> Manifest:
+        """Make the object's spec this one and nothing beside it, whoever set the rest."""
+        metadata = manifest["metadata"]
+        with _sorted():
+            replaced = self._client.patch(
+                _resource(KINDS[manifest["kind"]]),
+                metadata["name"],
+                cast(Any, [{"op": "replace", "path": "/spec", "value": manifest["spec"]}]),
+                namespace=metadata["namespace"],
+                patch_type=PatchType.JSON,
+                field_manager=FIELD_MANAGER,
+            )
+        return dict(replaced)
+
+    def write_if_unchanged(self, manifest: Manifest) -> Manifest | None:
+        """Write the object if it still has the resourceVersion that was read; None when it has not."""
         with _sorted():
             try:
                 return dict(self._client.replace(_object(manifest)))

@@ -1,6 +1,109 @@
-"""`signals-operator`: the operator's process."""
+"""`signals-operator`: the operator's process. Assembles the parts and runs them until told to end."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import kopf
+import structlog
+
+from k8s.operator import metrics, readiness
+from k8s.operator.cluster import STACK, Cluster, open_cluster
+from k8s.operator.handlers import Loop, registry_for
+from k8s.operator.lease import HoldingLease
+from k8s.operator.reconciling import ReconcilingStacks
+from k8s.operator.settings import OperatorSettings
+from k8s.operator.work_queue import Key, WorkQueue
+
+Reconcile = Callable[[str, str], timedelta | None]
+"""A pass over one object, by namespace and name; returns when to look again, None when it is gone."""
 
 
 def main() -> None:
-    """Run until the process is told to end."""
-    raise SystemExit("the operator's loop is not in this version yet; the types and CRDs are")
+    """Run until the process is told to end; exit code 1 when the loop ended by itself."""
+    settings = OperatorSettings()
+    _configure_logs(settings.signals_log_level)
+    with (
+        open_cluster() as cluster,
+        metrics.serving(settings.signals_operator_listen, settings.signals_operator_metrics_port),
+    ):
+        failure = asyncio.run(_operate(settings, cluster))
+    if failure is not None:
+        raise SystemExit(1)
+
+
+def reconcilers(cluster: Cluster) -> Mapping[str, Reconcile]:
+    """What is done about each kind of ours."""
+    stacks = ReconcilingStacks(cluster, ask=readiness.ask, now=_now)
+
+    def stack(namespace: str, name: str) -> timedelta | None:
+        outcome = stacks.reconcile(namespace, name)
+        metrics.record_stack(namespace, name, outcome, time.time())
+        return outcome.again_in
+
+    return {STACK.kind: stack}
+
+
+async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:
+    """Run kopf with the queue beside it; return what ended the loop, None when it was told to."""
+    by_kind, stop = reconcilers(cluster), asyncio.Event()
+    queue = WorkQueue(lambda key: _measured(by_kind, key))
+    lease = HoldingLease(
+        cluster,
+        namespace=settings.pod_namespace,
+        name=settings.signals_operator_lease,
+        identity=settings.pod_name,
+        now=_now,
+    )
+    loop = Loop(queue, lease, stop)
+    await kopf.operator(
+        registry=registry_for(loop, queue),
+        standalone=True,
+        namespaces=settings.namespaces,
+        liveness_endpoint=(
+            f"http://{settings.signals_operator_listen}:{settings.signals_operator_health_port}/healthz"
+        ),
+        stop_flag=stop,
+    )
+    return loop.failure
+
+
+def _measured(by_kind: Mapping[str, Reconcile], key: Key) -> timedelta | None:
+    reconcile = by_kind.get(key.kind)
+    if reconcile is None:
+        return None
+    result = "failed"
+    try:
+        with metrics.DURATION.labels(key.kind).time():
+            again_in = reconcile(key.namespace, key.name)
+        result = "done"
+    finally:
+        metrics.RECONCILIATIONS.labels(key.kind, result).inc()
+    return again_in
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _configure_logs(level: str) -> None:
+    """One JSON line each, kopf's too."""
+    number = getattr(logging, level.upper())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=True,
+    )
+    kopf.configure(log_format=kopf.LogFormat.JSON)
+    logging.getLogger().setLevel(max(number, logging.WARNING))  # kopf tells each watched event at info
+
+
+if __name__ == "__main__":
+    main()

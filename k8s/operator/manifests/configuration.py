@@ -50,6 +50,12 @@ def secret_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
     return tuple(keys)
 
 
+def checked_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
+    """Return every key that must be there, also the one that only Ray itself reads."""
+    store = spec.ray.gcs_fault_tolerance
+    return (*secret_keys(spec), *_keys(store.secret_ref if store else None, "REDIS_PASSWORD"))
+
+
 def _keys(ref: SecretRef | None, variable: str, *, default: str | None = None) -> list[SecretKey]:
     if ref is None:
         return []

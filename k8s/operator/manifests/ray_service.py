@@ -80,7 +80,7 @@ def plan_hash(spec: dict[str, Any]) -> str:
 
 
 def _start_params() -> dict[str, str]:
-    return {"include-log-monitor": "false", "object-store-memory": OBJECT_STORE_BYTES}
+    return {"object-store-memory": OBJECT_STORE_BYTES}
 
 
 def _template(stack: Stack, spec: SignalsStackSpec, name: str, size: Resources) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""Brings single objects about: writes only what differs, and takes back what others changed."""
+
+import structlog
+
+from k8s.operator.cluster import Cluster, Kind, KindMissing, Manifest
+from k8s.operator.drift import differs, has_foreign_fields, sealed
+from k8s.operator.manifests.all import Slot
+from k8s.operator.manifests.naming import MANAGED_BY
+
+log = structlog.get_logger(__name__)
+
+
+def bring_about(cluster: Cluster, live: Manifest | None, wanted: Manifest) -> bool:
+    """Apply the manifest if the live object differs; True when something was written.
+
+    Raises:
+        ClusterUnavailable, ClusterRefused: nothing was written.
+    """
+    target = sealed(wanted)
+    foreign = live is not None and has_foreign_fields(live)
+    if not differs(live, target) and not foreign:
+        return False
+    before = live and live["metadata"].get("resourceVersion")
+    after = cluster.apply(target)
+    if has_foreign_fields(after):
+        after = cluster.replace_spec(target)
+    written: bool = after["metadata"]["resourceVersion"] != before
+    if written:
+        kind, name = wanted["kind"], wanted["metadata"]["name"]
+        log.info("applied", kind=kind, name=name, namespace=wanted["metadata"]["namespace"], drift=foreign)
+    return written
+
+
+def fill(cluster: Cluster, namespace: str, slot: Slot) -> bool:
+    """Bring one object about, or remove it when it is no longer wanted; True when something was written.
+
+    Raises:
+        KindMissing: it is wanted, and its CustomResourceDefinition is not installed.
+        ClusterUnavailable, ClusterRefused: likewise, for another reason.
+    """
+    try:
+        live = cluster.read(slot.kind, namespace, slot.name)
+    except KindMissing:
+        if slot.wanted is None:
+            return False
+        raise
+    if slot.wanted is not None:
+        return bring_about(cluster, live, slot.wanted)
+    return live is not None and is_ours(live) and _remove(cluster, slot.kind, live)
+
+
+def is_ours(live: Manifest) -> bool:
+    """Whether the operator made it: nothing else is ever deleted."""
+    labels = live["metadata"].get("labels") or {}
+    return MANAGED_BY.items() <= labels.items()
+
+
+def _remove(cluster: Cluster, kind: Kind, live: Manifest) -> bool:
+    metadata = live["metadata"]
+    log.info("removed", kind=kind.kind, name=metadata["name"], namespace=metadata["namespace"])
+    return cluster.delete(kind, metadata["namespace"], metadata["name"])

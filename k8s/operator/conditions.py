@@ -1,0 +1,99 @@
+"""Conditions after Kubernetes' conventions: verdicts of one pass, merged into what was said before."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+Status = Literal["True", "False", "Unknown"]
+Written = Mapping[str, Any]
+"""A condition as the API server keeps it."""
+
+ALWAYS: Final = (
+    "Accepted",
+    "ResolvedRefs",
+    "DependenciesReachable",
+    "Migrated",
+    "TopicsReady",
+    "ServeReady",
+    "ConsumersReady",
+    "Ready",
+)
+WHEN_TRUE: Final = (
+    "Paused",
+    "Suspended",
+    "PlanPending",
+    "Stalled",
+    "Degraded",
+    "CertificateExpiring",
+    "ModelUnavailable",
+)
+MAX_MESSAGE: Final = 2048  # the CRD takes more; nobody reads more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one pass says about one condition.
+
+    A verdict that is `pending` is still being looked for: what was known before holds until then.
+    """
+
+    type: str
+    status: Status
+    reason: str
+    message: str
+    pending: bool = False
+
+
+def yes(condition: str, reason: str, message: str) -> Verdict:
+    """The condition is true."""
+    return Verdict(type=condition, status="True", reason=reason, message=message)
+
+
+def no(condition: str, reason: str, message: str) -> Verdict:
+    """The condition is false."""
+    return Verdict(type=condition, status="False", reason=reason, message=message)
+
+
+def unknown(condition: str, reason: str, message: str, *, pending: bool = True) -> Verdict:
+    """Nobody can say, or not yet."""
+    return Verdict(type=condition, status="Unknown", reason=reason, message=message, pending=pending)
+
+
+def held(verdict: Verdict, before: Written | None) -> Verdict:
+    """Return what was known before while a pending verdict is being looked for."""
+    if not verdict.pending or before is None or before["status"] == "Unknown":
+        return verdict
+    return Verdict(
+        type=verdict.type, status=before["status"], reason=before["reason"], message=before["message"]
+    )
+
+
+def merged(
+    before: Iterable[Written], verdicts: Iterable[Verdict], *, generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """Return the conditions to write; `lastTransitionTime` moves only where the status does."""
+    known = {condition["type"]: condition for condition in before}
+    return [_written(verdict, known.get(verdict.type), generation, now) for verdict in verdicts]
+
+
+def _written(verdict: Verdict, before: Written | None, generation: int, now: datetime) -> dict[str, Any]:
+    flipped = before is None or before["status"] != verdict.status
+    return {
+        "type": verdict.type,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "message": verdict.message[:MAX_MESSAGE],
+        "lastTransitionTime": timestamp(now) if before is None or flipped else before["lastTransitionTime"],
+        "observedGeneration": generation,
+    }
+
+
+def timestamp(instant: datetime) -> str:
+    """Write an instant as Kubernetes does."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instant(text: str) -> datetime:
+    """Read an instant that Kubernetes wrote."""
+    return datetime.fromisoformat(text)

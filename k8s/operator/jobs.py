@@ -1,0 +1,61 @@
+"""Runs Jobs to their end: creates the one that is wanted, reads it, tries again, removes older ones."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from k8s.operator.cluster import JOB, POD, Cluster, Manifest
+from k8s.operator.manifests.naming import Stack
+from k8s.operator.observed import ABSENT, JobState, job_state
+
+RETRY: Final = timedelta(seconds=30)  # guess: a server that was away is asked again this soon
+JOB_LABEL: Final = "batch.kubernetes.io/job-name"
+
+log = structlog.get_logger(__name__)
+
+
+class Jobs:
+    """The Jobs of one stack in one pass."""
+
+    def __init__(self, cluster: Cluster, stack: Stack, *, now: datetime, may_write: bool) -> None:
+        self._cluster = cluster
+        self._stack = stack
+        self._now = now
+        self._may_write = may_write
+
+    def run(self, component: str, wanted: Manifest) -> JobState:
+        """Return how far the wanted Job is, having started or repeated it where that was due."""
+        name = wanted["metadata"]["name"]
+        found = self._cluster.list(JOB, self._stack.namespace, self._stack.selector(component))
+        job = next((job for job in found if job["metadata"]["name"] == name), None)
+        if self._may_write:
+            self._remove_older(found, name)
+        if job is None:
+            return self._start(wanted) if self._may_write else ABSENT
+        pods = self._cluster.list(POD, self._stack.namespace, {JOB_LABEL: name})
+        state = job_state(job, pods)
+        if self._may_write and self._is_due_again(state):
+            self._delete(name, "repeated")
+        return state
+
+    def _start(self, wanted: Manifest) -> JobState:
+        if self._cluster.create(wanted):
+            log.info("started", job=wanted["metadata"]["name"], namespace=self._stack.namespace)
+        return JobState(state="running")
+
+    def _is_due_again(self, state: JobState) -> bool:
+        ended = state.finished_at
+        return state.state == "failed" and ended is not None and self._now - ended > RETRY
+
+    def _remove_older(self, found: Sequence[Manifest], name: str) -> None:
+        """Jobs of earlier specs go when they have ended; one that runs is left in peace."""
+        for job in found:
+            other = job["metadata"]["name"]
+            if other != name and job_state(job, ()).state != "running":
+                self._delete(other, "superseded")
+
+    def _delete(self, name: str, reason: str) -> None:
+        log.info("deleted", job=name, namespace=self._stack.namespace, reason=reason)
+        self._cluster.delete(JOB, self._stack.namespace, name)

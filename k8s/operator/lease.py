@@ -1,0 +1,124 @@
+"""Only one operator works at a time: a Lease that is taken, renewed and, when lost, ends the process.
+
+https://kubernetes.io/docs/concepts/architecture/leases/
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import structlog
+
+from k8s.operator.cluster import LEASE, Cluster, ClusterUnavailable, Manifest
+
+HELD_FOR: Final = timedelta(seconds=15)  # as client-go's leader election
+RENEW_EVERY: Final = timedelta(seconds=5)
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseLost(Exception):  # noqa: N818  # reads as what happened
+    """Another operator holds the Lease, or it could not be renewed in time: end this process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A Lease as it was read, and since when it has read so, by our own clock."""
+
+    holder: str
+    renewed: str
+    since: datetime
+
+
+def seen(lease: Manifest, before: Seen | None, now: datetime) -> Seen:
+    """Return what the Lease says; an unchanged one keeps its time, so that clocks need not agree."""
+    spec = lease.get("spec") or {}
+    holder, renewed = str(spec.get("holderIdentity") or ""), str(spec.get("renewTime") or "")
+    if before and (before.holder, before.renewed) == (holder, renewed):
+        return before
+    return Seen(holder=holder, renewed=renewed, since=now)
+
+
+def decide(found: Seen | None, identity: str, now: datetime) -> Literal["create", "take", "wait"]:
+    """Say what to do about the Lease: it is free when absent, ours, given back, or not renewed for long."""
+    if found is None:
+        return "create"
+    free = found.holder in ("", identity) or now - found.since > HELD_FOR
+    return "take" if free else "wait"
+
+
+class HoldingLease:
+    """One Lease, held under `identity`."""
+
+    def __init__(
+        self, cluster: Cluster, *, namespace: str, name: str, identity: str, now: Callable[[], datetime]
+    ) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._now = now
+        self._seen: Seen | None = None
+
+    async def acquire(self) -> None:
+        """Wait until the Lease is ours."""
+        while not await asyncio.to_thread(self._try):  # noqa: ASYNC110  # the event is in another process
+            await asyncio.sleep(RENEW_EVERY.total_seconds() / 2)
+        log.info("holding the lease", lease=self._name, identity=self._identity)
+
+    async def keep(self) -> None:
+        """Renew for ever.
+
+        Raises:
+            LeaseLost: it was taken, or not renewed in time.
+        """
+        renewed_at = self._now()
+        while True:
+            await asyncio.sleep(RENEW_EVERY.total_seconds())
+            if await asyncio.to_thread(self._try):
+                renewed_at = self._now()
+            elif self._seen and self._seen.holder not in ("", self._identity):
+                raise LeaseLost(f"{self._seen.holder} holds the Lease {self._name}")
+            elif self._now() - renewed_at > HELD_FOR:
+                raise LeaseLost(f"the Lease {self._name} could not be renewed")
+
+    def release(self) -> None:
+        """Give the Lease back, so that the next operator need not wait."""
+        lease = self._cluster.read(LEASE, self._namespace, self._name)
+        if lease and lease["spec"].get("holderIdentity") == self._identity:
+            self._cluster.write_if_unchanged(lease | {"spec": lease["spec"] | {"holderIdentity": ""}})
+
+    def _try(self) -> bool:
+        """Take or renew the Lease; False when it is not ours now."""
+        try:
+            lease = self._cluster.read(LEASE, self._namespace, self._name)
+            now = self._now()
+            self._seen = seen(lease, self._seen, now) if lease else None
+            match decide(self._seen, self._identity, now):
+                case "create":
+                    return self._cluster.create(self._manifest())
+                case "take":
+                    return self._cluster.write_if_unchanged(self._renewed(lease or {})) is not None
+                case "wait":
+                    return False
+        except ClusterUnavailable as error:
+            log.warning("lease not renewed", reason=str(error))
+            return False
+
+    def _manifest(self) -> Manifest:
+        metadata = {"name": self._name, "namespace": self._namespace}
+        lease = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata}
+        return self._renewed(lease)
+
+    def _renewed(self, lease: Manifest) -> Manifest:
+        spec: dict[str, Any] = lease.get("spec") or {}
+        at = self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        taken = {} if spec.get("holderIdentity") == self._identity else {"acquireTime": at}
+        changed = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(HELD_FOR.total_seconds()),
+            "renewTime": at,
+        }
+        return lease | {"spec": spec | taken | changed}

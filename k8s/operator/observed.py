@@ -1,0 +1,124 @@
+"""What a pass has seen, as frozen values; the manifests themselves stop here."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ValidationError
+
+from k8s.operator.cluster import Manifest
+from k8s.operator.conditions import instant
+
+
+class Finding(BaseModel):
+    """One line of preflight's report."""
+
+    check: str
+    ok: bool
+    reason: str
+    message: str
+    variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """How far a Job is; `message` is what its container or its pod said last."""
+
+    state: Literal["absent", "running", "succeeded", "failed"]
+    message: str = ""
+    finished_at: datetime | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The report in `message`; empty when it holds none."""
+        try:
+            return tuple(Finding.model_validate(row) for row in json.loads(self.message))
+        except (ValueError, TypeError, ValidationError):
+            return ()
+
+
+ABSENT = JobState(state="absent")
+
+
+def job_state(job: Manifest, pods: Sequence[Manifest]) -> JobState:
+    """Read a Job and its pods."""
+    message = _said(pods)
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
+            done = condition["type"] == "Complete"
+            return JobState(
+                state="succeeded" if done else "failed",
+                message=message or str(condition.get("message", "")),
+                finished_at=instant(condition["lastTransitionTime"]),
+            )
+    return JobState(state="running", message=message)
+
+
+def _said(pods: Iterable[Manifest]) -> str:
+    """Return the newest pod's last words, else why it does not start."""
+    newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+    for container in (newest or {}).get("status", {}).get("containerStatuses", []):
+        state = container["state"]
+        if message := state.get("terminated", {}).get("message"):
+            return str(message).strip()
+        waiting = state.get("waiting", {})
+        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+            return f"{waiting['reason']}: {waiting.get('message', '')}".strip()
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayState:
+    """What KubeRay says of the RayService."""
+
+    known_kind: bool = True  # false without KubeRay's CustomResourceDefinitions
+    exists: bool = False
+    ready: bool = False
+    upgrading: bool = False
+    reason: str = ""
+    message: str = ""
+    cluster: str | None = None  # the RayCluster that serves
+    flipped_at: datetime | None = None  # when it last became unready, or an upgrade began
+    plan: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether what was applied last is what serves."""
+        return self.ready and not self.upgrading
+
+
+def ray_state(service: Manifest, plan: str | None) -> RayState:
+    """Read a RayService."""
+    status = service.get("status") or {}
+    conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
+    ready, upgrade = conditions.get("Ready", {}), conditions.get("UpgradeInProgress", {})
+    is_ready, upgrading = ready.get("status") == "True", upgrade.get("status") == "True"
+    flips = [c["lastTransitionTime"] for c, bad in ((ready, not is_ready), (upgrade, upgrading)) if c and bad]
+    seen = status.get("observedGeneration", 0) >= service["metadata"].get("generation", 0)
+    cluster = (status.get("activeServiceStatus") or {}).get("rayClusterName") or None
+    return RayState(
+        exists=True,
+        ready=is_ready,
+        upgrading=upgrading or (is_ready and not seen),
+        reason=str(ready.get("reason", "")),
+        message=_applications(status) or str(ready.get("message", "")),
+        cluster=cluster,
+        flipped_at=max(map(instant, flips), default=None),
+        plan=plan,
+    )
+
+
+def _applications(status: Manifest) -> str:
+    """Say which applications do not run, those of a cluster that is being prepared first."""
+    for part in ("pendingServiceStatus", "activeServiceStatus"):
+        found = (status.get(part) or {}).get("applicationStatuses") or {}
+        bad = [
+            f"{name} is {state.get('status')}: {state.get('message', '')}".rstrip(": ")
+            for name, state in sorted(found.items())
+            if state.get("status") != "RUNNING"
+        ]
+        if bad:
+            return "; ".join(bad)
+    return ""

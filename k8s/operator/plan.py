@@ -1,0 +1,63 @@
+"""Whether new pods may be made: an upgrade's plan is the hash of the pods' template, approved by name."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from k8s.operator.cluster import Manifest
+from k8s.operator.manifests.ray_service import plan_hash
+from k8s.operator.stack_types import Upgrade
+
+PLAN_ANNOTATION: Final = "signals.copilot.dev/plan"
+SIZES: Final = ("maxReplicas", "minReplicas", "replicas")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The wanted template, the one in place (None before the first), and whether a person must agree."""
+
+    wanted: str
+    applied: str | None
+    pending: bool
+
+
+def planned(live: Manifest | None, wanted: Manifest, upgrade: Upgrade) -> Plan:
+    """Compare the RayService with what is wanted; a first start needs nobody's approval."""
+    hash_wanted = plan_hash(wanted["spec"])
+    applied = applied_plan(live)
+    return Plan(
+        wanted=hash_wanted,
+        applied=applied,
+        pending=(
+            live is not None
+            and applied != hash_wanted
+            and upgrade.approval == "Manual"
+            and upgrade.approved_plan != hash_wanted
+        ),
+    )
+
+
+def applied_plan(live: Manifest | None) -> str | None:
+    """Return the hash that was written when the RayService was applied last."""
+    annotations = (live or {}).get("metadata", {}).get("annotations") or {}
+    found: str | None = annotations.get(PLAN_ANNOTATION)
+    return found
+
+
+def with_plan(wanted: Manifest, plan: Plan, live: Manifest | None) -> Manifest:
+    """Return what to apply: all that is wanted or, while the plan is pending, all but new pods."""
+    if plan.pending and live is not None:
+        cluster = _resized(live["spec"]["rayClusterConfig"], wanted["spec"]["rayClusterConfig"])
+        spec = wanted["spec"] | {"rayClusterConfig": cluster}
+        return _annotated(wanted | {"spec": spec}, plan.applied or "unknown")
+    return _annotated(wanted, plan.wanted)
+
+
+def _annotated(manifest: Manifest, plan: str) -> Manifest:
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations", {}) | {PLAN_ANNOTATION: plan}
+    return manifest | {"metadata": metadata | {"annotations": annotations}}
+
+
+def _resized(cluster: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    [group], [sizes] = cluster["workerGroupSpecs"], wanted["workerGroupSpecs"]
+    return cluster | {"workerGroupSpecs": [group | {name: sizes[name] for name in SIZES}]}

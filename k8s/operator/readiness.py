@@ -1,0 +1,81 @@
+"""Asks a stack's core-api whether its dependencies and consumers are well: `GET /readyz`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import httpx2
+from pydantic import BaseModel, ValidationError
+
+TIMEOUT_S: Final = 5.0  # core-api itself waits 2 s for slow servers
+ATTEMPTS: Final = 2  # one lost answer is no news
+ENGINE: Final = "incident-engine"
+
+
+class _Dependency(BaseModel):
+    name: str
+    state: str
+
+
+class _Actor(BaseModel):
+    name: str
+    state: str
+    lag: int | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.name.rpartition("-")[0]
+
+
+class _Answer(BaseModel):
+    dependencies: tuple[_Dependency, ...]
+    actors: tuple[_Actor, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What core-api says; `error` alone when it does not say."""
+
+    error: str = ""
+    unavailable: tuple[str, ...] = ()  # "kafka is unavailable"
+    not_running: tuple[str, ...] = ()  # "indexer-0 is missing"
+    expected: int = 0
+    engines: int = 0  # running incident-engines
+    idle_kinds: tuple[str, ...] = ()  # kinds of which nobody runs
+    lag: int | None = None
+
+
+def ask(stack: str, namespace: str) -> Readiness:
+    """Ask through the stack's Service; a failure is an answer, not an exception."""
+    url = f"http://{stack}-core.{namespace}.svc:8000/readyz"
+    error = ""
+    for _ in range(ATTEMPTS):
+        try:
+            answer = httpx2.get(url, timeout=TIMEOUT_S)
+        except httpx2.HTTPError as failure:
+            error = f"{url} did not answer ({type(failure).__name__})"
+            continue
+        try:
+            return read(_Answer.model_validate_json(answer.content))
+        except ValidationError:
+            error = f"{url} answered {answer.status_code} without saying what runs"
+    return Readiness(error=error)
+
+
+def read(answer: _Answer) -> Readiness:
+    """Sort the answer by what an operator has to know."""
+    running = [actor for actor in answer.actors if actor.state == "running"]
+    kinds = dict.fromkeys(actor.kind for actor in answer.actors)
+    return Readiness(
+        unavailable=tuple(f"{d.name} is {d.state}" for d in answer.dependencies if d.state != "ok"),
+        not_running=tuple(f"{a.name} is {a.state}" for a in answer.actors if a.state != "running"),
+        expected=len(answer.actors),
+        engines=sum(actor.kind == ENGINE for actor in running),
+        idle_kinds=tuple(kind for kind in kinds if kind not in {actor.kind for actor in running}),
+        lag=max((lag for kind in kinds if (lag := _lag(answer, kind)) is not None), default=None),
+    )
+
+
+def _lag(answer: _Answer, kind: str) -> int | None:
+    """Events that wait for one kind of consumer; jobs of the ai-worker are no events."""
+    known = [actor.lag for actor in answer.actors if actor.kind == kind and actor.lag is not None]
+    return sum(known) if known and kind != "ai-worker" else None

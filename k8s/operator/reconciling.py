@@ -1,0 +1,225 @@
+"""The one verb for stacks: look, bring every object closer to the spec, say what was found.
+
+Level-based: each pass starts from what is there, so it may be cut off anywhere and repeated at any time.
+A read that fails ends the pass before anything is decided from half a picture.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from pydantic import ValidationError
+
+from k8s.operator import announcing, status
+from k8s.operator.applying import bring_about, fill, is_ours
+from k8s.operator.cluster import RAY_SERVICE, STACK, Cluster, ClusterRefused, KindMissing, Manifest
+from k8s.operator.conditions import Verdict, merged, no
+from k8s.operator.jobs import Jobs
+from k8s.operator.manifests.all import surroundings
+from k8s.operator.manifests.configuration import checked_keys
+from k8s.operator.manifests.jobs import PREFLIGHT, PREPARE, preflight_job, prepare_job
+from k8s.operator.manifests.naming import Stack
+from k8s.operator.manifests.ray_service import ray_service
+from k8s.operator.observed import ABSENT, JobState, RayState, ray_state
+from k8s.operator.plan import Plan, applied_plan, planned, with_plan
+from k8s.operator.readiness import Readiness
+from k8s.operator.secrets import SecretsView, judged, read_secrets
+from k8s.operator.stack_types import SignalsStackSpec
+from k8s.operator.verdicts import Facts, judge
+
+SETTLED: Final = timedelta(seconds=60)  # drift and rotated secrets are noticed within this
+MOVING: Final = timedelta(seconds=3)  # guess: what is under way is looked at again this soon
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a pass over one stack came to; `again_in` is None when the stack is gone."""
+
+    again_in: timedelta | None
+    facts: Facts | None = None
+    ready: bool = False
+
+
+GONE: Final = Outcome(again_in=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Brought:
+    """How far a pass brought the stack's objects."""
+
+    preflight: JobState = ABSENT
+    prepare: JobState = ABSENT
+    plan: Plan
+    live: Manifest | None
+    refused: str = ""
+    complaints: tuple[str, ...] = ()
+
+
+class ReconcilingStacks:
+    """Reconciles any stack; keeps nothing between passes."""
+
+    def __init__(
+        self, cluster: Cluster, *, ask: Callable[[str, str], Readiness], now: Callable[[], datetime]
+    ) -> None:
+        self._cluster = cluster
+        self._ask = ask
+        self._now = now
+
+    def reconcile(self, namespace: str, name: str) -> Outcome:
+        """Do one pass.
+
+        Raises:
+            ClusterUnavailable: the pass ended where the API server did not answer; come back later.
+            ClusterRefused: a read was refused, or the status was.
+        """
+        raw = self._cluster.read(STACK, namespace, name)
+        if raw is None or "deletionTimestamp" in raw["metadata"]:
+            return GONE
+        try:
+            spec = SignalsStackSpec.model_validate(raw["spec"])
+        except ValidationError as error:
+            self._reject(raw, error)
+            return Outcome(again_in=SETTLED)
+        stack = Stack(
+            name=name,
+            namespace=namespace,
+            uid=raw["metadata"]["uid"],
+            retained=spec.deletion_policy == "Retain",
+        )
+        facts = self._pass(stack, spec, raw.get("status") or {})
+        conditions = self._tell(raw, stack, facts)
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        return Outcome(again_in=_again_in(facts, ready=ready), facts=facts, ready=ready)
+
+    def _pass(self, stack: Stack, spec: SignalsStackSpec, before: Manifest) -> Facts:
+        keys = checked_keys(spec)
+        secrets = judged(read_secrets(self._cluster, stack.namespace, keys), keys, salt=stack.uid)
+        known_kind, live = self._ray_service(stack)
+        brought = self._bring(stack, spec, secrets, live if known_kind else None, known_kind=known_kind)
+        live = brought.live
+        ray = RayState(known_kind=known_kind)
+        if live is not None:
+            ray = ray_state(live, applied_plan(live))
+        now = self._now()
+        return Facts(
+            spec=spec,
+            now=now,
+            secrets=secrets,
+            preflight=brought.preflight,
+            prepare=brought.prepare,
+            ray=ray,
+            plan=brought.plan,
+            applied_at=status.applied_at(before, ray.plan, now),
+            readiness=self._ask(stack.name, stack.namespace) if ray.ready else None,
+            refused=brought.refused,
+            complaints=brought.complaints,
+        )
+
+    def _ray_service(self, stack: Stack) -> tuple[bool, Manifest | None]:
+        try:
+            return True, self._cluster.read(RAY_SERVICE, stack.namespace, stack.name)
+        except KindMissing:
+            return False, None
+
+    def _bring(
+        self,
+        stack: Stack,
+        spec: SignalsStackSpec,
+        secrets: SecretsView,
+        live: Manifest | None,
+        *,
+        known_kind: bool,
+    ) -> _Brought:
+        wanted = ray_service(stack, spec)
+        reached = _Brought(plan=planned(live, wanted, spec.upgrade), live=live)
+        jobs = Jobs(self._cluster, stack, now=self._now(), may_write=not (spec.paused or spec.suspend))
+        try:
+            if not spec.paused:
+                complaints = self._surround(stack, spec, live)
+                reached = replace(reached, complaints=complaints)
+            if not secrets.problems:
+                preflight = jobs.run(PREFLIGHT, preflight_job(stack, spec, secrets.digest))
+                reached = replace(reached, preflight=preflight)
+            if reached.preflight.state == "succeeded" and not reached.plan.pending:
+                reached = replace(reached, prepare=jobs.run(PREPARE, prepare_job(stack, spec)))
+            if not spec.paused and known_kind:
+                reached = replace(reached, live=self._serve(stack, spec, wanted, reached))
+                reached = replace(reached, plan=planned(reached.live, wanted, spec.upgrade))
+                if _serving(reached.live) != _serving(live):
+                    self._surround(stack, spec, reached.live)  # the Services follow at once
+        except KindMissing:
+            raise
+        except ClusterRefused as error:
+            log.warning("refused", stack=stack.name, namespace=stack.namespace, reason=str(error))
+            return replace(reached, refused=str(error))
+        return reached
+
+    def _surround(self, stack: Stack, spec: SignalsStackSpec, live: Manifest | None) -> tuple[str, ...]:
+        """Bring about everything around the Ray pods; return what the cluster has no kind for."""
+        complaints = []
+        for slot in surroundings(stack, spec, _serving(live)):
+            try:
+                fill(self._cluster, stack.namespace, slot)
+            except KindMissing:
+                complaints.append(f"the cluster does not know {slot.kind.plural}.{slot.kind.group}")
+        return tuple(complaints)
+
+    def _serve(
+        self, stack: Stack, spec: SignalsStackSpec, wanted: Manifest, reached: _Brought
+    ) -> Manifest | None:
+        """Apply the RayService when everything before it is done; suspending removes it."""
+        live = reached.live
+        if spec.suspend:
+            if live is not None and is_ours(live):
+                self._cluster.delete(RAY_SERVICE, stack.namespace, stack.name)
+            return None
+        if reached.prepare.state != "succeeded" and not reached.plan.pending:
+            return live
+        bring_about(self._cluster, live, with_plan(wanted, reached.plan, live))
+        return self._cluster.read(RAY_SERVICE, stack.namespace, stack.name)
+
+    def _tell(self, raw: Manifest, stack: Stack, facts: Facts) -> Sequence[dict[str, Any]]:
+        before = raw.get("status") or {}
+        said = before.get("conditions", [])
+        generation = raw["metadata"]["generation"]
+        conditions = merged(said, judge(facts, said), generation=generation, now=facts.now)
+        self._write(raw, status.composed(stack, facts, conditions, before, generation))
+        return conditions
+
+    def _reject(self, raw: Manifest, error: ValidationError) -> None:
+        """A spec that an older CRD let through: say what is wrong, and change nothing."""
+        faults = "; ".join(
+            f"spec.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        before = raw.get("status") or {}
+        said = before.get("conditions", [])
+        bad: list[Verdict] = [no("Accepted", "Invalid", faults)]
+        generation, now = raw["metadata"]["generation"], self._now()
+        kept = [c for c in said if c["type"] != "Accepted"]
+        conditions = [*merged(said, bad, generation=generation, now=now), *kept]
+        self._write(raw, before | {"observedGeneration": generation, "conditions": conditions})
+
+    def _write(self, raw: Manifest, wanted: dict[str, Any]) -> None:
+        """Write the status if it changed, then tell people what they should notice."""
+        before = raw.get("status") or {}
+        if wanted == before:
+            return
+        self._cluster.write_status(raw | {"status": wanted})
+        news = announcing.news(before.get("conditions", []), wanted["conditions"])
+        for kind, reason, message in news:
+            self._cluster.create(announcing.event(raw, kind, reason, message, self._now()))
+
+
+def _serving(live: Manifest | None) -> str | None:
+    """Return the RayCluster that serves now."""
+    return ray_state(live, None).cluster if live else None
+
+
+def _again_in(facts: Facts, *, ready: bool) -> timedelta:
+    still = facts.ray.settled and facts.readiness and not facts.readiness.not_running
+    resting = facts.spec.paused or facts.spec.suspend or facts.plan.pending
+    return SETTLED if (ready and still) or resting else MOVING

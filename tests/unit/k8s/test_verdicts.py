@@ -1,0 +1,218 @@
+"""Conditions: always there, one sentence that says what to do, held while something is looked for again."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from k8s.operator.conditions import ALWAYS, WHEN_TRUE, merged, no, timestamp, unknown, yes
+from k8s.operator.observed import ABSENT, JobState, RayState
+from k8s.operator.plan import Plan
+from k8s.operator.readiness import Readiness
+from k8s.operator.secrets import Certificate, SecretsView
+from k8s.operator.verdicts import Facts, judge
+from tests.unit.k8s.facts import NOW, SERVING, SUCCEEDED, WELL, judged, well
+from tests.unit.k8s.specs import DOKS, parsed
+
+REPORT = [
+    {"check": "postgres", "ok": True, "reason": "Ok", "message": "fine", "variable": None},
+    {
+        "check": "kafka",
+        "ok": False,
+        "reason": "CertificateUntrusted",
+        "message": "The broker's certificate is signed by another CA.",
+        "variable": "KAFKA_CA_CERT",
+    },
+    {
+        "check": "model",
+        "ok": False,
+        "reason": "ModelNotServed",
+        "message": "The server does not serve llama3.3-70b-instruct.",
+        "variable": "GRADIENT_API_KEY",
+    },
+]
+FAILED = JobState(state="failed", message=json.dumps(REPORT), finished_at=NOW)
+STARTING = RayState(exists=True, reason="Initializing", message="core is DEPLOYING", plan="p")
+BROKEN_SECRETS = SecretsView(digest="", reason="SecretMissing", problems=("Secret a is missing",))
+
+
+def test_a_stack_that_is_well_says_only_what_is_always_said() -> None:
+    verdicts = judge(WELL, [])
+    assert tuple(verdict.type for verdict in verdicts) == ALWAYS
+    assert {verdict.status for verdict in verdicts} == {"True"}
+
+
+STATES: list[tuple[str, Facts]] = [
+    ("nothing yet", well(preflight=ABSENT, prepare=ABSENT, ray=RayState(), readiness=None, applied_at=None)),
+    ("broken secrets", well(secrets=BROKEN_SECRETS, preflight=ABSENT, prepare=ABSENT)),
+    ("preflight failed", well(preflight=FAILED)),
+    ("starting", well(ray=STARTING, readiness=None)),
+    ("no KubeRay", well(ray=RayState(known_kind=False), readiness=None)),
+    ("core-api silent", well(readiness=Readiness(error="it did not answer"))),
+]
+
+
+@pytest.mark.parametrize(("_", "facts"), STATES)
+def test_every_state_has_all_conditions_with_a_reason_and_a_sentence(_: str, facts: Facts) -> None:
+    verdicts = judge(facts, [])
+    types = [verdict.type for verdict in verdicts]
+    assert tuple(types[: len(ALWAYS)]) == ALWAYS
+    assert set(types[len(ALWAYS) :]) <= set(WHEN_TRUE)
+    assert all(verdict.reason.isalnum() and verdict.message for verdict in verdicts)
+    assert all(verdict.status == "True" for verdict in verdicts if verdict.type in WHEN_TRUE)
+
+
+def test_failed_preflight_names_the_secret_and_key_to_correct() -> None:
+    status, reason, message = judged(well(preflight=FAILED))["DependenciesReachable"]
+    assert (status, reason) == ("False", "CertificateUntrusted")
+    assert message.endswith("signed by another CA (correct key kafka.pem of Secret signals-kafka-ca)")
+    assert "llama" not in message
+
+
+def test_a_model_that_is_not_served_stops_nothing() -> None:
+    report = [REPORT[0], REPORT[2]]
+    conditions = judged(well(preflight=JobState(state="succeeded", message=json.dumps(report))))
+    assert conditions["Ready"][0] == "True"
+    status, reason, message = conditions["ModelUnavailable"]
+    assert (status, reason) == ("True", "ModelNotServed")
+    assert "key token of Secret signals-model" in message
+
+
+def test_a_report_that_is_none_is_shown_as_it_is() -> None:
+    traceback = JobState(state="failed", message="SettingsError: KAFKA_BROKERS: missing", finished_at=NOW)
+    assert judged(well(preflight=traceback))["DependenciesReachable"] == (
+        "False",
+        "PreflightFailed",
+        "SettingsError: KAFKA_BROKERS: missing",
+    )
+
+
+def _written(type_: str, status: str, reason: str = "Before") -> dict[str, Any]:
+    at = timestamp(NOW - timedelta(days=1))
+    return {"type": type_, "status": status, "reason": reason, "message": "m", "lastTransitionTime": at}
+
+
+@pytest.mark.parametrize("status", ["True", "False"])
+def test_what_was_known_holds_while_preflight_runs_again(status: str) -> None:
+    before = [_written("DependenciesReachable", status)]
+    again = well(preflight=JobState(state="running"))
+    assert judged(again, before)["DependenciesReachable"] == (status, "Before", "m")
+    assert judged(again)["DependenciesReachable"][:2] == ("Unknown", "PreflightRunning")
+
+
+def test_ready_says_what_is_served_not_what_was_asked_for() -> None:
+    failing = well(preflight=FAILED, prepare=ABSENT)
+    conditions = judged(failing)
+    assert conditions["Ready"][0] == "True"
+    assert conditions["Degraded"][:2] == ("True", "CertificateUntrusted")
+
+
+def test_one_consumer_too_few_is_degraded_and_a_kind_without_any_is_not_ready() -> None:
+    some = Readiness(expected=7, engines=2, not_running=("incident-engine-2 is missing",))
+    conditions = judged(well(readiness=some))
+    assert conditions["ConsumersReady"][0] == "False"
+    assert "incident-engine-2 is missing" in conditions["ConsumersReady"][2]
+    assert conditions["Ready"][0] == "True"
+    assert conditions["Degraded"][1] == "ConsumersNotRunning"
+    none = replace(some, engines=0, idle_kinds=("incident-engine",))
+    assert judged(well(readiness=none))["Ready"][:2] == ("False", "ConsumersNotRunning")
+
+
+def test_a_dependency_that_went_away_later_is_told_by_core_api() -> None:
+    conditions = judged(well(readiness=Readiness(unavailable=("kafka is timeout",), expected=7, engines=3)))
+    assert conditions["DependenciesReachable"][:2] == ("False", "DependencyUnavailable")
+    assert conditions["Ready"][:2] == ("False", "DependencyUnavailable")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"secrets": BROKEN_SECRETS, "preflight": ABSENT, "prepare": ABSENT}, "SecretMissing"),
+        ({"preflight": FAILED, "prepare": ABSENT}, "CertificateUntrusted"),
+        ({"prepare": JobState(state="failed", message="relation exists", finished_at=NOW)}, "PrepareFailed"),
+        ({}, "NotCreated"),
+    ],
+)
+def test_ready_names_the_first_thing_in_the_way_of_a_start(change: dict[str, Any], reason: str) -> None:
+    facts = well(ray=RayState(), readiness=None, applied_at=None, **change)
+    assert judged(facts)["Ready"][:2] == ("False", reason)
+
+
+def test_missing_kuberay_is_one_sentence() -> None:
+    conditions = judged(well(ray=RayState(known_kind=False), readiness=None))
+    assert conditions["ServeReady"][1] == conditions["Ready"][1] == "KubeRayMissing"
+    assert "install the KubeRay operator" in conditions["Ready"][2]
+
+
+LATE = NOW + timedelta(minutes=21)
+
+
+def test_start_and_upgrade_stall_after_their_deadline_and_not_before() -> None:
+    assert "Stalled" not in judged(well(ray=STARTING, readiness=None, now=NOW + timedelta(minutes=19)))
+    status, reason, message = judged(well(ray=STARTING, readiness=None, now=LATE))["Stalled"]
+    assert (status, reason) == ("True", "StartTimedOut")
+    assert "core is DEPLOYING" in message
+    upgrading = replace(SERVING, upgrading=True)
+    assert judged(well(ray=upgrading, now=LATE))["Stalled"][1] == "UpgradeTimedOut"
+
+
+def test_an_outage_long_after_a_start_has_a_deadline_of_its_own() -> None:
+    out = replace(STARTING, flipped_at=LATE - timedelta(minutes=1))
+    assert "Stalled" not in judged(well(ray=out, readiness=None, now=LATE))
+
+
+def test_settled_ray_is_never_stalled() -> None:
+    assert "Stalled" not in judged(well(now=LATE))
+
+
+def test_refusal_of_the_api_server_is_stalled_with_its_words() -> None:
+    assert judged(well(refused="RayService is invalid: …"))["Stalled"] == (
+        "True",
+        "ApplyRefused",
+        "RayService is invalid: …",
+    )
+
+
+def test_pending_plan_says_what_to_write() -> None:
+    plan = Plan(wanted="abc", applied="p", pending=True)
+    sentence = judged(well(plan=plan, prepare=ABSENT))["PlanPending"][2]
+    assert sentence.endswith("spec.upgrade.approvedPlan: abc")
+
+
+@pytest.mark.parametrize(("days", "reason"), [(-1, "Expired"), (29, "ExpiresSoon"), (31, None)])
+def test_certificate_is_told_a_month_before_its_end(days: int, reason: str | None) -> None:
+    certificate = Certificate(place="key ca.crt of Secret pg", ends_at=NOW + timedelta(days=days))
+    conditions = judged(well(secrets=SecretsView(digest="", certificates=(certificate,))))
+    assert conditions.get("CertificateExpiring", (None, None))[1] == reason
+    if reason:
+        assert "key ca.crt of Secret pg" in conditions["CertificateExpiring"][2]
+
+
+def test_paused_and_suspended_say_so() -> None:
+    assert judged(well(spec=parsed(DOKS | {"paused": True})))["Paused"][0] == "True"
+    suspended = well(spec=parsed(DOKS | {"suspend": True}), ray=RayState(), readiness=None)
+    assert judged(suspended)["Ready"][:2] == ("False", "Suspended")
+    assert judged(suspended)["Suspended"][0] == "True"
+
+
+def test_running_jobs_tell_why_their_pod_does_not_start() -> None:
+    waiting = JobState(state="running", message="ImagePullBackOff: no such image")
+    facts = well(preflight=SUCCEEDED, prepare=waiting, ray=RayState(), readiness=None)
+    assert judged(facts)["Migrated"] == ("Unknown", "PrepareRunning", "ImagePullBackOff: no such image")
+
+
+def test_transition_time_moves_only_with_the_status() -> None:
+    before = [_written("A", "True"), _written("B", "True"), _written("C", "Unknown")]
+    after = merged(
+        before, [yes("A", "New", "n"), no("B", "New", "n"), unknown("C", "r", "m")], generation=2, now=NOW
+    )
+    moved = [condition["lastTransitionTime"] == timestamp(NOW) for condition in after]
+    assert moved == [False, True, False]
+    assert [condition["observedGeneration"] for condition in after] == [2, 2, 2]
+
+
+def test_a_condition_that_is_no_longer_true_is_no_longer_there() -> None:
+    before = [_written("Stalled", "True")]
+    assert [c["type"] for c in merged(before, judge(WELL, before), generation=1, now=NOW)] == list(ALWAYS)
