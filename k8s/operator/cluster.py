@@ -5,8 +5,9 @@ Objects are plain manifests. It decides nothing and retries nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, cast
 
 import httpx2
@@ -84,11 +85,47 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who we are to which API server, for another client of this process; files where there are some."""
+
+    server: str
+    insecure: bool
+    ca_path: str | None
+    ca_data: str | None
+    token: str | None = field(repr=False)
+    certificate_path: str | None
+    certificate_data: str | None
+    private_key_path: str | None
+    private_key_data: str | None = field(repr=False)
+
+
 class Cluster:
     """Every call raises `ClusterUnavailable` or `ClusterRefused` when it was not done."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def credentials(self) -> Credentials:
+        """Return what this client uses; a service account's token is read anew: it changes hourly."""
+        config = self._client.config
+        cluster, user = config.cluster, config.user
+        assert user is not None  # the client would not have started
+
+        def path(name: str | None) -> str | None:
+            return str(config.abs_file(name)) if name else None
+
+        return Credentials(
+            server=cluster.server,
+            insecure=cluster.insecure,
+            ca_path=path(cluster.certificate_auth),
+            ca_data=cluster.certificate_auth_data,
+            token=Path(user.token_file).read_text().strip() if user.token_file else user.token,
+            certificate_path=path(user.client_cert),
+            certificate_data=user.client_cert_data,
+            private_key_path=path(user.client_key),
+            private_key_data=user.client_key_data,
+        )
 
     def read(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """Return the object; None when it does not exist.

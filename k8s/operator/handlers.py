@@ -6,6 +6,7 @@ Only event handlers are registered: they need no finalizer and leave no annotati
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 import kopf
@@ -19,6 +20,7 @@ from k8s.operator.cluster import (
     SCENARIO,
     SERVICE,
     STACK,
+    Cluster,
     Kind,
 )
 from k8s.operator.lease import HoldingLease
@@ -27,8 +29,8 @@ from k8s.operator.work_queue import Key, WorkQueue
 
 OURS: Final = (STACK, SCENARIO)
 MADE: Final = (RAY_SERVICE, JOB, SERVICE, DISRUPTION_BUDGET, NETWORK_POLICY)
-WATCH_SERVER_S: Final = 300.0  # a watch is begun anew this often, whatever became of its connection
-WATCH_CLIENT_S: Final = 330.0
+WATCH_SERVER_S: Final = 300  # a watch is begun anew this often, whatever became of its connection
+WATCH_CLIENT_S: Final = 330
 
 log = structlog.get_logger(__name__)
 
@@ -92,9 +94,13 @@ def owner_of(metadata: Mapping[str, Any]) -> Key | None:
     return None
 
 
-def registry_for(loop: Loop, queue: WorkQueue) -> kopf.OperatorRegistry:
+def registry_for(loop: Loop, queue: WorkQueue, cluster: Cluster) -> kopf.OperatorRegistry:
     """Register everything with a registry of its own: no module keeps state."""
     registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def _login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(**asdict(cluster.credentials()))
 
     @kopf.on.startup(registry=registry)
     async def _startup(settings: kopf.OperatorSettings, **_: Any) -> None:

@@ -59,7 +59,7 @@ async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseExceptio
     )
     loop = Loop(queue, lease, stop)
     await kopf.operator(
-        registry=registry_for(loop, queue),
+        registry=registry_for(loop, queue, cluster),
         standalone=True,
         namespaces=settings.namespaces,
         liveness_endpoint=(

@@ -35,7 +35,7 @@ READY = Gauge(
 PAUSED = Gauge("signals_operator_paused", "1 while spec.paused is set", STACK, registry=REGISTRY)
 STALLED = Gauge(
     "signals_operator_stalled",
-    "1 while the API server refuses an object, 0 otherwise",
+    "1 while the stack's condition Stalled is true",
     STACK,
     registry=REGISTRY,
 )
@@ -60,12 +60,12 @@ def record_stack(namespace: str, name: str, outcome: Outcome, now_s: float) -> N
         forget_stack(namespace, name)
         return
     LAST_SUCCESS.labels(namespace, name).set(now_s)
-    READY.labels(namespace, name).set(outcome.ready)
+    READY.labels(namespace, name).set("Ready" in outcome.true)
     facts = outcome.facts
     if facts is None:
         return
-    PAUSED.labels(namespace, name).set(facts.spec.paused)
-    STALLED.labels(namespace, name).set(bool(facts.refused))
+    PAUSED.labels(namespace, name).set("Paused" in outcome.true)
+    STALLED.labels(namespace, name).set("Stalled" in outcome.true)
     if facts.readiness and facts.readiness.lag is not None:
         LAG.labels(namespace, name).set(facts.readiness.lag)
     if ends := [certificate.ends_at.timestamp() for certificate in facts.secrets.certificates]:

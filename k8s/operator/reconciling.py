@@ -41,7 +41,7 @@ class Outcome:
 
     again_in: timedelta | None
     facts: Facts | None = None
-    ready: bool = False
+    true: frozenset[str] = frozenset()  # types of conditions
 
 
 GONE: Final = Outcome(again_in=None)
@@ -92,8 +92,8 @@ class ReconcilingStacks:
         )
         facts = self._pass(stack, spec, raw.get("status") or {})
         conditions = self._tell(raw, stack, facts)
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-        return Outcome(again_in=_again_in(facts, ready=ready), facts=facts, ready=ready)
+        true = frozenset(c["type"] for c in conditions if c["status"] == "True")
+        return Outcome(again_in=_again_in(facts, ready="Ready" in true), facts=facts, true=true)
 
     def _pass(self, stack: Stack, spec: SignalsStackSpec, before: Manifest) -> Facts:
         keys = checked_keys(spec)

@@ -111,7 +111,9 @@ def fake_nodes(api: Api) -> Iterator[FakeNodes]:
 def _register(api: Api, name: str) -> None:
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
     api.create("nodes", {"metadata": {"name": name, "labels": labels}})
-    lease = {"metadata": {"name": name}, "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_S}}
+    held = {"holderIdentity": name, "leaseDurationSeconds": LEASE_S}
+    # The node controller never sees a renewal of a Lease that had no time at first.
+    lease = {"metadata": {"name": name}, "spec": held | {"renewTime": _now("microseconds")}}
     api.create("leases", lease, "kube-node-lease")
     ready = _condition("Ready", True) | {"reason": "KubeletReady", "message": "", "lastHeartbeatTime": _now()}
     status = {"capacity": CAPACITY, "allocatable": CAPACITY, "conditions": [ready]}

@@ -17,6 +17,13 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "The stack has not been Ready for ten minutes; its condition Ready says why.",
     ),
     (
+        "SignalsStalled",
+        "signals_operator_stalled{%s} == 1",
+        "1m",
+        "critical",
+        "A start or upgrade is not up in time, or is refused; condition Stalled says what to correct.",
+    ),
+    (
         "SignalsReconcilingFails",
         "time() - signals_operator_last_success_timestamp_seconds{%s} > 600",
         "5m",
