@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from signals.errors import SettingsError
-from signals.secret_files import read_secret_files
+from signals.secret_files import VARIABLE, read_secret_files
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -121,12 +121,19 @@ class ModelSettings(EnvironmentSettings):
 
     gradient_base_url: str = "https://inference.do-ai.run/v1"
     gradient_api_key: SecretStr | None = None
-    gradient_model: str = "llama3.3-70b-instruct"
+    gradient_model: str = Field(
+        default="llama3.3-70b-instruct", description="several with commas: the next one when one is withdrawn"
+    )
     signals_ai_requests_per_minute: int = Field(default=60, ge=1)
     signals_ai_concurrency: int = Field(default=4, ge=1, le=64, description="jobs at once per ai-worker")
     signals_ai_lease_s: float = Field(default=120, gt=0, description="specification: 2 minutes")
     signals_ai_timeout_s: float = Field(default=45, gt=0, description="one call; must stay below the lease")
     signals_ai_redact: bool = Field(default=True, description="take secrets out of what the model is shown")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models' names, in order of preference."""
+        return tuple(name for given in self.gradient_model.split(",") if (name := given.strip()))
 
 
 class RuntimeSettings(EnvironmentSettings):
@@ -163,4 +170,13 @@ class RetentionSettings(EnvironmentSettings):
     )
     keep_incident_events_days: int = Field(
         default=90, ge=0, le=3650, description="representative events, since their incident was resolved"
+    )
+
+
+def variables() -> frozenset[str]:
+    """Return the name of every variable that is a setting."""
+    return frozenset({VARIABLE}) | frozenset(
+        f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+        for kind in EnvironmentSettings.__subclasses__()
+        for name in kind.model_fields
     )

@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks `/v1/chat/completions`, and does to its callers what the test says.
+"""A real HTTP server that speaks `/v1/chat/completions` and lists models, and does what the test says.
 
 It answers well unless told otherwise: from the exhibits it was shown, as JSON.
 """
@@ -6,11 +6,11 @@ It answers well unless told otherwise: from the exhibits it was shown, as JSON.
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import ClassVar, Final
 
 DRIP_S: Final = 0.1
 
@@ -51,7 +51,7 @@ class Call:
 class ModelServer:
     """The running server: `base_url` for `GRADIENT_BASE_URL`, `calls` so far, `reply` to the next ones.
 
-    `sent` counts the bytes of endless answers.
+    `sent` counts the bytes of endless answers. With `models`, any other model is answered with 404.
     """
 
     base_url: str
@@ -59,18 +59,33 @@ class ModelServer:
     reply: Reply = field(default_factory=Reply)
     script: deque[Reply] = field(default_factory=deque)
     sent: int = 0
+    models: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
-    def next_reply(self) -> Reply:
-        """Take the next scripted reply, else the standing one."""
+    def next_reply(self, model: str) -> Reply:
+        """Take the next scripted reply, else the standing one; 404 for a model that is not served."""
+        if self.models and model not in self.models:
+            return Reply(status=404)
         return self.script.popleft() if self.script else self.reply
+
+
+class _ListsModels(BaseHTTPRequestHandler):
+    offering: ClassVar[ModelServer]
+
+    def do_GET(self) -> None:
+        body = model_list(self.offering.models)
+        self.send_response({"/v1/models": self.offering.reply.status}.get(self.path, 404))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 @contextmanager
 def open_model_server(port: int = 0) -> Iterator[ModelServer]:
     """Serve on loopback, on a free port unless one is given, until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_ListsModels):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -84,7 +99,7 @@ def open_model_server(port: int = 0) -> Iterator[ModelServer]:
                     user=user,
                 )
             )
-            reply = server.next_reply()
+            reply = server.next_reply(request["model"])
             if reply.hangs:
                 server.closing.wait()
                 self.close_connection = True
@@ -131,6 +146,7 @@ def open_model_server(port: int = 0) -> Iterator[ModelServer]:
     http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     http.daemon_threads = True
     server = ModelServer(base_url=f"http://127.0.0.1:{http.server_address[1]}/v1")
+    Handler.offering = server
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -154,6 +170,12 @@ def good_answer(user: str, changes: Mapping[str, object]) -> str:
         "confidence": 0.9,
     }
     return json.dumps({**answer, **changes})
+
+
+def model_list(names: Sequence[str]) -> bytes:
+    """Return the protocol's list of models."""
+    rows = [{"id": name, "object": "model", "created": 0, "owned_by": "us"} for name in names]
+    return json.dumps({"object": "list", "data": rows}).encode()
 
 
 def completion(text: str) -> bytes:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from signals.cli import demo, dlq, incidents, ledger, search, stack, status, tenancy, up
+from signals.cli import demo, dlq, incidents, ledger, preflight, search, stack, status, tenancy, up
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.local.errors import LocalStackError
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (demo, up, status, incidents, search, ledger, dlq, tenancy):
+for commands in (demo, up, preflight, status, incidents, search, ledger, dlq, tenancy):
     commands.register(app)
 app.add_typer(stack.app)
 

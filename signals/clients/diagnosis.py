@@ -45,6 +45,10 @@ class Variables:
             address=self.address, ca=self.ca, plain=self.plain, encrypted=self.encrypted, login=self.login
         )
 
+    def fault_in(self, sentence: str) -> Fault | None:
+        """Return which fault a sentence of ours tells, None when it is somebody else's."""
+        return next((fault for fault in Fault if self.sentence(fault) == sentence), None)
+
 
 def certificate_fault(error: ssl.SSLCertVerificationError) -> Fault:
     """Sort OpenSSL's verdict on a certificate.

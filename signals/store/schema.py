@@ -11,7 +11,7 @@ from yoyo.backends import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
-from signals.clients.postgres import TRANSIENT, conninfo
+from signals.clients.postgres import TRANSIENT, Connection, conninfo
 from signals.clients.postgres_faults import explain
 from signals.errors import DependencyUnavailable
 from signals.settings import PostgresSettings
@@ -42,6 +42,19 @@ def migrate(settings: PostgresSettings) -> list[str]:
         raise DependencyUnavailable("PostgreSQL", wish) from error
     except TRANSIENT as error:
         raise DependencyUnavailable("PostgreSQL", explain(error, dsn)) from error
+
+
+HAS_TABLE: LiteralString = "SELECT to_regclass('_yoyo_migration') IS NOT NULL"
+APPLIED: LiteralString = "SELECT migration_id FROM _yoyo_migration"
+
+
+def compare(connection: Connection) -> tuple[list[str], list[str]]:
+    """Return the migrations that are not applied yet, and those applied that this release does not know."""
+    (has_table,) = connection.execute(HAS_TABLE).fetchone() or (False,)
+    applied = {row[0] for row in connection.execute(APPLIED)} if has_table else set()
+    with as_file(files("signals.migrations")) as folder:
+        known = [path.stem for path in sorted(folder.glob("*.sql"))]
+    return [name for name in known if name not in applied], sorted(applied.difference(known))
 
 
 def _apply(dsn: str) -> list[str]:

@@ -1,11 +1,13 @@
 """What every Kafka client needs to connect, and the topics that must exist."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.cimpl import NewTopic
 
 from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
@@ -23,6 +25,15 @@ MAX_RECORD_BYTES: Final = 2 * 1024 * 1024  # a dead letter is a record of up to 
 JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this poll as well
 
 Config = dict[str, str | int | float | bool | Callable[..., object]]
+TOPICS: Final = (RAW_TOPIC, JOBS_TOPIC, DLQ_TOPIC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """How many brokers there are, and each topic's partitions."""
+
+    brokers: int
+    topics: Mapping[str, int]
 
 
 def connection_config(settings: KafkaSettings, faults: BrokerFaults | None = None) -> Config:
@@ -125,16 +136,34 @@ def check_reachable(settings: KafkaSettings, timeout_s: float = 2.0) -> None:
     _topics(_admin(settings, faults), faults, timeout_s)
 
 
+def describe_cluster(settings: KafkaSettings) -> Cluster:
+    """Ask a broker who belongs to the cluster and which topics there are.
+
+    Raises:
+        DependencyUnavailable: when none answers, or we may not ask.
+    """
+    faults = BrokerFaults(settings)
+    found = _metadata(_admin(settings, faults), faults, ADMIN_TIMEOUT_S)
+    return Cluster(
+        brokers=len(found.brokers),
+        topics={name: len(topic.partitions) for name, topic in found.topics.items()},
+    )
+
+
 def _admin(settings: KafkaSettings, faults: BrokerFaults) -> AdminClient:
     return AdminClient(dict(connection_config(settings, faults)))  # type: ignore[arg-type]  # types lack callables
 
 
 def _topics(admin: AdminClient, faults: BrokerFaults, timeout_s: float) -> set[str]:
+    return set(_metadata(admin, faults, timeout_s).topics)
+
+
+def _metadata(admin: AdminClient, faults: BrokerFaults, timeout_s: float) -> ClusterMetadata:
     """Ask again and again, so that a refusal ends the wait and not the time."""
     deadline, patience_s = time.monotonic() + timeout_s, FIRST_ANSWER_S
     while True:
         try:
-            return set(admin.list_topics(timeout=min(patience_s, timeout_s)).topics)
+            return admin.list_topics(timeout=min(patience_s, timeout_s))
         except KafkaException as error:
             admin.poll(0)  # serves the error callback
             if faults.is_refused() or time.monotonic() >= deadline:

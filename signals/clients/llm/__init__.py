@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -27,16 +28,19 @@ class ModelRefused(Exception):  # noqa: N818
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model said, empty when nothing, and which model it was (`ai_outputs.model`)."""
+
+    text: str
+    model: str
+
+
 class Model(Protocol):
     """Answers prompts; may be called from several threads at once."""
 
-    @property
-    def name(self) -> str:
-        """What `ai_outputs.model` says."""
-        ...
-
-    def complete(self, prompt: Prompt) -> str:
-        """Ask once and return the answer's text, empty when the model said nothing.
+    def complete(self, prompt: Prompt) -> Completion:
+        """Ask once; a model that was withdrawn is passed over for the next one in `GRADIENT_MODEL`.
 
         Raises:
             ModelUnavailable: retry later.
@@ -45,11 +49,25 @@ class Model(Protocol):
         ...
 
 
+def list_models(settings: ModelSettings) -> list[str] | None:
+    """Return the ids of the models that may be asked; None when no key is set.
+
+    Raises:
+        ModelUnavailable: try again later.
+        ModelRefused: set its variable to something else first.
+    """
+    key = _key(settings)
+    if not key:
+        return None
+    from signals.clients.llm.gradient import model_ids
+
+    return model_ids(settings, key)
+
+
 @contextmanager
 def open_model(settings: ModelSettings) -> Iterator[Model | None]:
     """Open the configured model in this process; None when no key is set."""
-    # A key from a mounted file often ends in a newline, which no header can carry.
-    key = settings.gradient_api_key.get_secret_value().strip() if settings.gradient_api_key else ""
+    key = _key(settings)
     if not key:
         yield None
         return
@@ -57,3 +75,8 @@ def open_model(settings: ModelSettings) -> Iterator[Model | None]:
 
     with open_gradient(settings, key) as model:
         yield model
+
+
+def _key(settings: ModelSettings) -> str:
+    """Return the key; one from a file often ends in a newline, which no header can carry."""
+    return settings.gradient_api_key.get_secret_value().strip() if settings.gradient_api_key else ""

@@ -53,20 +53,34 @@ def open_client(settings: OpenSearchSettings, *, connections: int = 4) -> Iterat
     Raises:
         SettingsError: when variables contradict each other, or the CA cannot be read.
     """
-    options = _security_options(settings)
-    client = OpenSearch(
+    client = _client(settings, connections)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def renew(client: OpenSearch, settings: OpenSearchSettings, *, connections: int = 4) -> None:
+    """Let the client's requests go as these settings say; those under way end over their old connections.
+
+    Raises:
+        SettingsError, DependencyUnavailable: when the server does not let us in so; the old ones stay.
+    """
+    fresh = _client(settings, connections)
+    check_reachable(fresh)
+    client.transport = fresh.transport  # the old one is closed by whoever uses it last
+
+
+def _client(settings: OpenSearchSettings, connections: int) -> OpenSearch:
+    return OpenSearch(
         settings.opensearch_url,
         connection_class=_Connection,
         timeout=REQUEST_TIMEOUT_S,
         max_retries=0,
         pool_maxsize=connections,
         http_compress=False,
-        **options,
+        **_security_options(settings),
     )
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 @contextmanager
@@ -101,6 +115,18 @@ def check_reachable(client: OpenSearch, timeout_s: float = 2.0) -> None:
     """
     with unavailable_when_down():
         client.info(request_timeout=timeout_s)
+
+
+def server_version(client: OpenSearch) -> tuple[str, tuple[int, int]]:
+    """Return the server's distribution and its version (major, minor).
+
+    Raises:
+        DependencyUnavailable: when it does not answer.
+    """
+    with unavailable_when_down():
+        version = client.info()["version"]
+    major, minor, *_ = version["number"].split(".")
+    return version.get("distribution", "elasticsearch"), (int(major), int(minor))
 
 
 def _security_options(settings: OpenSearchSettings) -> dict[str, Any]:

@@ -98,6 +98,22 @@ def ensure_index(client: OpenSearch) -> bool:
     return True
 
 
+def field_at_fault(client: OpenSearch) -> str | None:
+    """Return a field that the events index has otherwise than we would make it, None when all are right.
+
+    Raises:
+        DependencyUnavailable: when OpenSearch is away or overloaded.
+        LookupError: when there is no such index.
+    """
+    with unavailable_when_down():
+        if not client.indices.exists(index=EVENTS_INDEX):
+            raise LookupError(EVENTS_INDEX)
+        (found,) = client.indices.get_mapping(index=EVENTS_INDEX).values()
+    fields = found["mappings"].get("properties", {})
+    wanted = BODY["mappings"]["properties"]
+    return next((n for n, kind in wanted.items() if fields.get(n, {}).get("type") != kind.get("type")), None)
+
+
 def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> list[ItemResult]:
     """Create documents from (id, JSON source), one verdict each.
 

@@ -158,11 +158,12 @@ class Summarizing:
             outcome = self._succeed(held, BUILTIN_MODEL, case.builtin_summary(NO_KEY))
         else:
             with LeaseKeeper(self._pool, held, lease=self._policy.lease) as keeper:
-                answer = _ask(self._model, case, correction_of(held.last_error))
-            if isinstance(answer, Answer):
-                outcome = self._succeed(keeper.held, self._model.name, case.summary(answer))
+                answered = _ask(self._model, case, correction_of(held.last_error))
+            if isinstance(answered, Failure):
+                outcome = self._fail(keeper.held, case, answered)
             else:
-                outcome = self._fail(keeper.held, case, answer)
+                answer, model = answered
+                outcome = self._succeed(keeper.held, model, case.summary(answer))
         log.info(
             "job ended",
             job_id=str(held.job_id),
@@ -206,9 +207,11 @@ class Summarizing:
         return Outcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
 
 
-def _ask(model: Model, case: Case, correction: str | None) -> Answer | Failure:
+def _ask(model: Model, case: Case, correction: str | None) -> tuple[Answer, str] | Failure:
+    """Return the answer and the name of the model that gave it."""
     try:
-        return parse_answer(model.complete(build_prompt(case.brief, case.shown, correction)))
+        said = model.complete(build_prompt(case.brief, case.shown, correction))
+        return parse_answer(said.text), said.model
     except InvalidAnswer as error:
         return Failure(reason=str(error))
     except ModelUnavailable as error:

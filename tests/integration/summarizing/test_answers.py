@@ -50,6 +50,45 @@ def test_a_good_answer_is_stored_with_its_title_and_its_event_ids(
     assert worker.run_one() is None
 
 
+def test_a_withdrawn_model_is_passed_over_and_the_one_that_answered_is_named(
+    pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
+) -> None:
+    incident_with_job(pool)
+    model_server.models = ["second", "third"]
+    worker = make_worker(settings.model_copy(update={"gradient_model": "first, second,third"}))
+    with structlog.testing.capture_logs() as logs:
+        outcome = worker.run_one()
+    assert outcome is not None
+    assert (outcome.state, outcome.model) == ("succeeded", "second")
+    assert [output.model for output in outputs(pool)] == ["second"]
+    assert [call.model for call in model_server.calls] == ["first", "second"]
+    assert [line["model"] for line in logs if line["event"] == "model not served, asking the next"] == [
+        "first"
+    ]
+
+
+def test_only_a_withdrawn_model_is_passed_over(
+    pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
+) -> None:
+    incident_with_job(pool)
+    model_server.reply = Reply(status=500)
+    outcome = make_worker(settings.model_copy(update={"gradient_model": "first,second"})).run_one()
+    assert outcome is not None
+    assert outcome.state == "retrying"
+    assert [call.model for call in model_server.calls] == ["first"]
+
+
+def test_when_no_model_is_served_the_variable_is_named(
+    pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
+) -> None:
+    incident_with_job(pool)
+    model_server.models = ["other"]
+    outcome = make_worker(settings.model_copy(update={"gradient_model": "first,second"})).run_one()
+    assert outcome is not None
+    assert (outcome.state, outcome.model) == ("failed", "builtin")
+    assert "GRADIENT_MODEL" in str(outcome.error)
+
+
 def test_without_a_key_the_builtin_summarizer_answers_and_says_so(
     pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
 ) -> None:

@@ -24,7 +24,7 @@ def ask(settings: ModelSettings, *, timeout_s: float = PATIENCE_S) -> str:
     """Ask once, with little patience."""
     with open_model(settings.model_copy(update={"signals_ai_timeout_s": timeout_s})) as model:
         assert model is not None
-        return model.complete(PROMPT)
+        return model.complete(PROMPT).text
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_one_model_answers_again_after_a_call_that_timed_out(
         assert model is not None
         with pytest.raises(ModelUnavailable):
             model.complete(PROMPT)
-        assert model.complete(PROMPT) == "fine"
+        assert model.complete(PROMPT).text == "fine"
 
 
 DATES = ["Wed, 04 Mar 2026 12:00:30 GMT", "Wed, 04 Mar 9999 12:00:30 GMT", "Wed, 04 Mar 2026 12:00:30 -0000"]
