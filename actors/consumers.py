@@ -29,13 +29,17 @@ class Health:
 
 
 class Consumer:
-    """Base of the consumer actors. Everything is opened here, in the process that uses it."""
+    """Base of the consumer actors.
+
+    The pool is opened here, in the process that uses it; everything else by each session, so that a
+    session speaks to its servers as the settings are when it begins.
+    """
 
     def __init__(self, name: str, kind: Kind, *, connections: int) -> None:
         configure_logs()
         self.resources = ExitStack()
         self.pool: ConnectionPool[Connection] = self.resources.enter_context(
-            open_pool(PostgresSettings.from_env(), size=connections)
+            open_pool(PostgresSettings.from_env, size=connections)
         )
         self._name = name
         self._kind = kind

@@ -53,8 +53,6 @@ class Detector(Consumer):
         self.next_resolve = 0.0
         self.next_audit = 0.0
         self.retaining = Retaining(self.pool, RetentionSettings.from_env())
-        self._kafka = KafkaSettings.from_env()
-        self._publisher = self.resources.enter_context(open_publisher(self._kafka))
         self.start(self._session)
 
     def audit(self) -> None:
@@ -70,13 +68,17 @@ class Detector(Consumer):
 
     @contextmanager
     def _session(self, _: threading.Event) -> Iterator[_WithHousekeeping]:
-        with Detecting(
-            self._kafka,
-            self.pool,
-            self._publisher,
-            tick_s=self.runtime.tick_s,
-            dlq_max_share=self.runtime.dlq_max_share,
-        ) as detecting:
+        kafka = KafkaSettings.from_env()
+        with (
+            open_publisher(kafka) as publisher,
+            Detecting(
+                kafka,
+                self.pool,
+                publisher,
+                tick_s=self.runtime.tick_s,
+                dlq_max_share=self.runtime.dlq_max_share,
+            ) as detecting,
+        ):
             yield _WithHousekeeping(detecting, self)
 
 

@@ -24,28 +24,27 @@ class Indexer(Consumer):
     def __init__(self, name: str) -> None:
         super().__init__(name, "indexer", connections=2)
         self._runtime = RuntimeSettings.from_env()
-        self._kafka = KafkaSettings.from_env()
-        self._publisher = self.resources.enter_context(open_publisher(self._kafka))
-        self._client = self.resources.enter_context(open_client(OpenSearchSettings.from_env()))
-        self._expiring = Expiring(self._client, keep_days=RetentionSettings.from_env().keep_events_days)
         self.start(self._session)
 
     @contextmanager
     def _session(self, stopping: threading.Event) -> Iterator[Indexing]:
-        ensure_index(self._client)
-        with (
-            Indexing(
-                self._kafka,
-                self.pool,
-                self._client,
-                self._publisher,
-                stopping=stopping,
-                tick_s=self._runtime.tick_s,
-                dlq_max_share=self._runtime.dlq_max_share,
-            ) as indexing,
-            repeated(self._expiring.round, every_s=EXPIRE_EVERY_S, what="documents are not removed"),
-        ):
-            yield indexing
+        kafka = KafkaSettings.from_env()
+        with open_client(OpenSearchSettings.from_env()) as client, open_publisher(kafka) as publisher:
+            ensure_index(client)
+            expiring = Expiring(client, keep_days=RetentionSettings.from_env().keep_events_days)
+            with (
+                Indexing(
+                    kafka,
+                    self.pool,
+                    client,
+                    publisher,
+                    stopping=stopping,
+                    tick_s=self._runtime.tick_s,
+                    dlq_max_share=self._runtime.dlq_max_share,
+                ) as indexing,
+                repeated(expiring.round, every_s=EXPIRE_EVERY_S, what="documents are not removed"),
+            ):
+                yield indexing
 
 
 IndexerActor = ray.remote(Indexer)

@@ -19,7 +19,9 @@ from psycopg_pool import ConnectionPool
 
 from actors import metrics
 from signals.clients.postgres import Connection, transaction
-from signals.errors import DependencyUnavailable, Fenced, TooManyDeadLetters
+from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
+from signals.rotation import CHECK_S, Rotation
+from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings, PostgresSettings
 from signals.store import workers
 from signals.store.workers import Heartbeat, Kind, State
 
@@ -28,6 +30,7 @@ HEARTBEAT_S: Final = 3.0
 LAG_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 15.0  # guess: an outage's end is noticed this late
+CONNECTIONS: Final = (PostgresSettings, KafkaSettings, OpenSearchSettings, ModelSettings)
 DOUBT_S: Final = 2 * MAX_PAUSE_S  # after too many dead letters: the next session needs a while to meet them
 
 log = structlog.get_logger(__name__)
@@ -79,6 +82,7 @@ class ConsumerLoop:
         self._progress = Progress()
         self._stopping = threading.Event()
         self._next_lag = 0.0
+        self._next_look = 0.0
         self._doubted_until = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-loop", daemon=True)
         self._thread.start()
@@ -102,11 +106,12 @@ class ConsumerLoop:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             try:
+                rotation = Rotation(CONNECTIONS)
                 with self._open_session(self._stopping) as session:
-                    while not self._stopping.is_set():
+                    while not (self._stopping.is_set() or self._is_over(rotation)):
                         self._step(session)
                         pause_s = FIRST_PAUSE_S
-            except (DependencyUnavailable, Fenced) as error:
+            except (DependencyUnavailable, Fenced, SettingsError) as error:
                 log.warning("backing off", worker=self._name, reason=str(error), pause_s=pause_s)
                 self._back_off(str(error), pause_s)
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
@@ -118,6 +123,18 @@ class ConsumerLoop:
             except BaseException:
                 log.exception("consumer crashed", worker=self._name)
                 os._exit(1)  # the thread is the actor: Ray starts it anew
+
+    def _is_over(self, rotation: Rotation) -> bool:
+        """Whether a secret has changed: the session ends in order, and the next one reads the new one."""
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + CHECK_S
+        changed = rotation.changed()
+        if changed:
+            log.info("secrets changed", worker=self._name, settings=[kind.__name__ for kind in changed])
+        if PostgresSettings in changed:
+            self._pool.drain()
+        return bool(changed)
 
     def _step(self, session: Session) -> None:
         handled = session.step(POLL_S)

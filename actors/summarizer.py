@@ -16,7 +16,7 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.llm import open_model
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.deploys import deploys_before
-from signals.errors import DependencyUnavailable
+from signals.errors import DependencyUnavailable, SettingsError
 from signals.services.summarizing import Policy, Summarizing
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings
 
@@ -33,22 +33,22 @@ class Summarizer(Consumer):
     def __init__(self, name: str) -> None:
         settings = ModelSettings.from_env()
         super().__init__(name, "ai-worker", connections=settings.signals_ai_concurrency + 3)
-        self._policy = Policy.of(settings)
-        self._kafka = KafkaSettings.from_env()
-        self._model = self.resources.enter_context(open_model(settings))
-        self._search = self.resources.enter_context(open_client(OpenSearchSettings.from_env()))
         self.start(self._session)
 
     @contextmanager
     def _session(self, stopping: threading.Event) -> Iterator[Summarizing]:
-        done = threading.Event()
-        with Summarizing(
-            self.pool,
-            self._model,
-            self._policy,
-            chance=random.random,
-            recent_deploys=partial(deploys_before, self._search),
-        ) as summarizing:
+        done, settings = threading.Event(), ModelSettings.from_env()
+        with (
+            open_model(settings) as model,
+            open_client(OpenSearchSettings.from_env()) as search,
+            Summarizing(
+                self.pool,
+                model,
+                Policy.of(settings),
+                chance=random.random,
+                recent_deploys=partial(deploys_before, search),
+            ) as summarizing,
+        ):
             listener = threading.Thread(
                 target=self._listen, args=(summarizing, stopping, done), name="job-notices", daemon=True
             )
@@ -64,7 +64,7 @@ class Summarizer(Consumer):
         while not (stopping.is_set() or done.is_set()):
             try:
                 with PartitionConsumer(
-                    self._kafka,
+                    KafkaSettings.from_env(),
                     group=NOTICE_GROUP,
                     topic=JOBS_TOPIC,
                     ownership=Ownership(gained=lambda _: {}, lost=lambda _: None),
@@ -73,8 +73,8 @@ class Summarizer(Consumer):
                         if records := notices.poll(100, NOTICE_POLL_S):
                             summarizing.wake()
                             notices.commit({record.partition: record.offset + 1 for record in records})
-            except DependencyUnavailable as error:
-                log.warning("no job notices", reason=error.reason)
+            except (DependencyUnavailable, SettingsError) as error:
+                log.warning("no job notices", reason=str(error))
                 done.wait(RETRY_S)
 
 

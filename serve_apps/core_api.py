@@ -1,6 +1,6 @@
 """core-api: the application, and the replica that hosts it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -15,11 +15,13 @@ from serve_apps.core_routes import router
 from serve_apps.last_used import last_used_written
 from serve_apps.openapi import describe_both_apis
 from serve_apps.problems import answer_with_problems
+from serve_apps.rotating import Rotating
+from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.search import EventSearch
-from signals.clients.postgres import open_pool
 from signals.logs import configure_logs
+from signals.rotation import Kind, Rotation
 from signals.services.auditing import Auditing
 from signals.services.authenticating import Authenticating
 from signals.services.investigating import Investigating
@@ -52,8 +54,8 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
     Raises:
         SettingsError: naming the variable at fault.
     """
-    kafka_settings = KafkaSettings.from_env()
-    pool = stack.enter_context(open_pool(PostgresSettings.from_env(), size=CONNECTIONS))
+    rotation = Rotation((PostgresSettings, OpenSearchSettings))
+    pool = stack.enter_context(postgres.open_pool(PostgresSettings.from_env, size=CONNECTIONS))
     client = stack.enter_context(
         opensearch.open_client(OpenSearchSettings.from_env(), connections=CONNECTIONS)
     )
@@ -61,12 +63,19 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
     readiness = CheckingReadiness(
         pool,
         {
-            "kafka": partial(kafka.check_reachable, kafka_settings),
+            "kafka": lambda: kafka.check_reachable(KafkaSettings.from_env()),
             "opensearch": partial(opensearch.check_reachable, client),
         },
         auditing.audit,
     )
     stack.callback(readiness.close)
+    renewals: dict[Kind, Callable[[], None]] = {
+        PostgresSettings: partial(postgres.renew, pool),
+        OpenSearchSettings: lambda: opensearch.renew(
+            client, OpenSearchSettings.from_env(), connections=CONNECTIONS
+        ),
+    }
+    stack.enter_context(Rotating(rotation, renewals))
     return CoreResources(
         auditing=auditing,
         authenticating=Authenticating(pool, cache_s=RuntimeSettings.from_env().key_cache_s),

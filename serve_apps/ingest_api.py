@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from fastapi import FastAPI
@@ -21,13 +22,16 @@ from serve_apps.ingest_answers import batch_answer, limit_exceeded, single_answe
 from serve_apps.last_used import last_used_written
 from serve_apps.parameters import check_parameters
 from serve_apps.problems import Problem, answer_with_problems
+from serve_apps.rotating import Rotating
 from shared_types import InvalidEvent
+from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
-from signals.clients.postgres import open_pool
+from signals.clients.postgres import open_pool, renew
 from signals.domain.api_keys import Scope as KeyScope
 from signals.domain.limits import Exceeded, KeyLimits
 from signals.errors import DependencyUnavailable
 from signals.logs import configure_logs
+from signals.rotation import Kind, Rotation
 from signals.services.accounting import Accounting
 from signals.services.authenticating import Authenticating, Granted
 from signals.services.ingesting import (
@@ -206,6 +210,34 @@ def _set_unless_cancelled(future: asyncio.Future[list[EventResult]], results: li
         future.set_result(results)
 
 
+def open_ingest_resources(stack: ExitStack) -> IngestResources:
+    """Open what the handlers need, as environment and secret files say; `stack` closes it.
+
+    Raises:
+        SettingsError: naming the variable at fault.
+    """
+    runtime, rotation = RuntimeSettings.from_env(), Rotation((PostgresSettings, KafkaSettings))
+    pool = stack.enter_context(open_pool(PostgresSettings.from_env, size=CONNECTIONS))
+    publisher = stack.enter_context(open_publisher(KafkaSettings.from_env()))
+    accounting = Accounting(pool)
+    limits = KeyLimits(
+        events_per_second=runtime.key_events_per_second, events_per_day=runtime.key_events_per_day
+    )
+    resources = IngestResources(
+        authenticating=Authenticating(pool, cache_s=runtime.key_cache_s, default_limits=limits),
+        limiting=stack.enter_context(Limiting(pool)),
+        ingesting=Ingesting(publisher, accounting.accepted),
+        accounting=accounting,
+    )
+    resources.ingesting.get_ready()
+    renewals: dict[Kind, Callable[[], None]] = {
+        PostgresSettings: partial(renew, pool),
+        KafkaSettings: lambda: publisher.renew(KafkaSettings.from_env(), RAW_TOPIC),
+    }
+    stack.enter_context(Rotating(rotation, renewals))
+    return resources
+
+
 @serve.deployment(
     name="ingest-api",
     max_ongoing_requests=256,
@@ -221,20 +253,7 @@ class IngestApi:
         self._resources = ExitStack()
         configure_logs()
         listen_on_loopback_only()
-        runtime = RuntimeSettings.from_env()
-        pool = self._resources.enter_context(open_pool(PostgresSettings.from_env(), size=CONNECTIONS))
-        publisher = self._resources.enter_context(open_publisher(KafkaSettings.from_env()))
-        accounting = Accounting(pool)
-        limits = KeyLimits(
-            events_per_second=runtime.key_events_per_second, events_per_day=runtime.key_events_per_day
-        )
-        self._served = IngestResources(
-            authenticating=Authenticating(pool, cache_s=runtime.key_cache_s, default_limits=limits),
-            limiting=self._resources.enter_context(Limiting(pool)),
-            ingesting=Ingesting(publisher, accounting.accepted),
-            accounting=accounting,
-        )
-        self._served.ingesting.get_ready()
+        self._served = open_ingest_resources(self._resources)
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it
         return build_ingest_api(self._served)

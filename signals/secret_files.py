@@ -25,3 +25,11 @@ def read_secret_files(folder: Path) -> dict[str, str]:
         raise SettingsError(f"{VARIABLE}: cannot read {place} ({error.strerror}): {WANTED}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{VARIABLE}: {folder} holds a file that is no UTF-8 text") from error
+
+
+def file_bytes(path: str) -> bytes:
+    """Return what is in a file; nothing when `path` is none that can be read, such as PEM text."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError):
+        return b""

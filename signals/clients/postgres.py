@@ -3,11 +3,12 @@
 Nothing here outlives a transaction, so that a pooler in transaction mode may stand in between.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString, Self
 
 import psycopg
+import structlog
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import DuplicatePreparedStatement
 from psycopg.rows import TupleRow
@@ -19,6 +20,8 @@ from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import PostgresSettings
 
 Connection = psycopg.Connection[TupleRow]
+
+log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 5  # guess: a server that needs longer is away
 
@@ -54,6 +57,24 @@ def conninfo(settings: PostgresSettings) -> str:
         raise SettingsError(f"DATABASE_URL: {ADDRESS}") from None
 
 
+class _Conninfo:
+    """The connection string of each new connection, by settings that may read otherwise each time."""
+
+    def __init__(self, read: Callable[[], PostgresSettings]) -> None:
+        self._read = read
+        self._settings = read()
+        self._text = conninfo(self._settings)
+
+    def __call__(self) -> str:
+        try:
+            settings = self._read()
+            if settings != self._settings:
+                self._text, self._settings = conninfo(settings), settings
+        except SettingsError as error:
+            log.warning("new settings cannot be used", dependency="PostgreSQL", reason=str(error))
+        return self._text
+
+
 class _Connecting(Connection):
     """Remembers why the last attempt failed: a pool's own timeout does not say."""
 
@@ -71,20 +92,25 @@ class _Connecting(Connection):
 
 
 @contextmanager
-def open_pool(settings: PostgresSettings, *, size: int) -> Iterator[ConnectionPool[Connection]]:
+def open_pool(
+    settings: PostgresSettings | Callable[[], PostgresSettings], *, size: int
+) -> Iterator[ConnectionPool[Connection]]:
     """Open a pool of up to `size` connections, made on demand, all in UTC.
+
+    With a function as `settings` each new connection is made as it says then: a password may be changed
+    while the pool is open.
 
     Raises:
         SettingsError: as `conninfo` does.
     """
     with ConnectionPool(
-        conninfo(settings),
+        _Conninfo(settings if callable(settings) else lambda: settings),
         connection_class=type("_PoolsOwn", (_Connecting,), {}),
         min_size=1,
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,
         max_idle=60,
-        kwargs={} if settings.pg_prepared_statements else {"prepare_threshold": None},
+        kwargs=_options(settings() if callable(settings) else settings),
         configure=_use_utc,
         check=ConnectionPool.check_connection,
         open=True,
@@ -108,7 +134,30 @@ def transaction(
             yield connection
     except TRANSIENT as error:
         cause = _failure_to_connect(pool) if isinstance(error, PoolTimeout) else None
-        raise DependencyUnavailable("PostgreSQL", explain(cause or error, str(pool.conninfo))) from error
+        raise DependencyUnavailable("PostgreSQL", explain(cause or error, _conninfo_of(pool))) from error
+
+
+def renew(pool: ConnectionPool[Connection]) -> None:
+    """Replace all connections by new ones; those in use end with their transaction.
+
+    Raises:
+        DependencyUnavailable: when a new connection cannot be made; the old ones stay then.
+    """
+    text = _conninfo_of(pool)
+    try:
+        psycopg.connect(text).close()
+    except psycopg.OperationalError as error:
+        raise DependencyUnavailable("PostgreSQL", explain(error, text)) from error
+    pool.drain()
+
+
+def _conninfo_of(pool: ConnectionPool[Connection]) -> str:
+    assert callable(pool.conninfo), "open_pool has made it"
+    return str(pool.conninfo())
+
+
+def _options(settings: PostgresSettings) -> dict[str, Any]:
+    return {} if settings.pg_prepared_statements else {"prepare_threshold": None}
 
 
 def _use_utc(connection: Connection) -> None:

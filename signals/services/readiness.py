@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
 from signals.domain.ledger import Audit
-from signals.errors import DependencyUnavailable
+from signals.errors import DependencyUnavailable, SettingsError
 from signals.store import workers
 from signals.store.workers import Worker
 
@@ -143,8 +143,8 @@ def _timed(name: str, check: Check) -> DependencyState:
     started = time.monotonic()
     try:
         check()
-    except DependencyUnavailable as error:
-        log.warning("dependency unavailable", dependency=error.dependency, reason=error.reason)
+    except (DependencyUnavailable, SettingsError) as error:
+        log.warning("dependency unavailable", dependency=name, reason=str(error))
         return DependencyState(name=name, state="unavailable", latency_ms=None)
     return DependencyState(name=name, state="ok", latency_ms=round((time.monotonic() - started) * 1000, 1))
 

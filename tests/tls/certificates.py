@@ -18,24 +18,29 @@ NAME = "localhost"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
-    """PEM texts: our CA, a stranger's, and what servers show, key and chain (`valid`, `expired`)."""
+    """PEM texts: our CA, a stranger's, and what servers show, key and chain.
+
+    Ours has signed `valid` and `expired`, the stranger's `other_valid`.
+    """
 
     ca: str
     other_ca: str
     valid: str
     expired: str
+    other_valid: str
 
 
 def issue() -> Certificates:
-    """Make two CAs, and from the first a valid and an expired certificate for `NAME`."""
-    ca, now = trustme.CA(), datetime.now(UTC)
+    """Make two CAs and certificates for `NAME`."""
+    ca, other, now = trustme.CA(), trustme.CA(), datetime.now(UTC)
     return Certificates(
         ca=ca.cert_pem.bytes().decode(),
-        other_ca=trustme.CA().cert_pem.bytes().decode(),
+        other_ca=other.cert_pem.bytes().decode(),
         valid=_pem(ca.issue_cert(NAME)),
         expired=_pem(
             ca.issue_cert(NAME, not_before=now - timedelta(days=2), not_after=now - timedelta(days=1))
         ),
+        other_valid=_pem(other.issue_cert(NAME)),
     )
 
 

@@ -35,6 +35,7 @@ def folder(
     write(folder, "ca.pem", certificates.ca)
     write(folder, "valid.pem", certificates.valid)
     write(folder, "expired.pem", certificates.expired)
+    write(folder, "other-valid.pem", certificates.other_valid)
     return folder
 
 

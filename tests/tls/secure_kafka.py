@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from confluent_kafka.admin._scram import (
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
 
 from signals.local.kafka import Kafka
 from signals.local.ports import HOST, free_port
@@ -15,14 +21,16 @@ from signals.local.server import Place, Server
 from tests.tls.certificates import NAME
 
 USER, PASSWORD = "signals", "kafka-s3cret"
+LOGIN_MS = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Where one certificate is shown."""
+    """Where one certificate is shown; with `login_ms`, clients must log in again that often."""
 
     port: int
     keystore: Path
+    login_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,7 @@ class SecureKafka(Kafka):
                 f"{prefix}.scram-sha-256.sasl.jaas.config": (
                     "org.apache.kafka.common.security.scram.ScramLoginModule required;"
                 ),
+                f"{prefix}.connections.max.reauth.ms": str(listener.login_ms),
             }
         with (self.place.data / "server.properties").open("a") as properties:
             properties.writelines(f"{key}={value}\n" for key, value in settings.items())
@@ -67,6 +76,7 @@ class Brokers:
     valid: int
     expired: int
     plain: int
+    short_logins: int
 
 
 @contextmanager
@@ -75,6 +85,7 @@ def running(like: Kafka, folder: Path, *, valid: Path, expired: Path) -> Iterato
     secure = {
         "VALID": Listener(port=free_port(), keystore=valid),
         "EXPIRED": Listener(port=free_port(), keystore=expired),
+        "SHORT": Listener(port=free_port(), keystore=valid, login_ms=LOGIN_MS),
     }
     recipe = SecureKafka(
         place=Place(data=folder / "data", account=like.place.account),
@@ -88,15 +99,29 @@ def running(like: Kafka, folder: Path, *, valid: Path, expired: Path) -> Iterato
     server = Server(recipe=recipe, process=process, tie_to_parent=True)
     server.start()
     try:
-        _add_user(f"{HOST}:{recipe.port}")
-        yield Brokers(valid=secure["VALID"].port, expired=secure["EXPIRED"].port, plain=recipe.port)
+        add_user(f"{HOST}:{recipe.port}", USER, PASSWORD)
+        yield Brokers(
+            valid=secure["VALID"].port,
+            expired=secure["EXPIRED"].port,
+            plain=recipe.port,
+            short_logins=secure["SHORT"].port,
+        )
     finally:
         server.stop()
 
 
-def _add_user(brokers: str) -> None:
+def add_user(brokers: str, user: str, password: str) -> None:
+    """Let a user log in with this password from now on."""
     credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
-    wish = UserScramCredentialUpsertion(USER, credential, PASSWORD.encode())
+    _alter(brokers, UserScramCredentialUpsertion(user, credential, password.encode()))
+
+
+def remove_user(brokers: str, user: str) -> None:
+    """Let nobody log in as this user any more; connections stay until they must log in again."""
+    _alter(brokers, UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_256))
+
+
+def _alter(brokers: str, wish: UserScramCredentialAlteration) -> None:
     admin = AdminClient({"bootstrap.servers": brokers})  # its end would cancel the wish
     for future in admin.alter_user_scram_credentials([wish]).values():
         future.result(timeout=20)

@@ -44,6 +44,19 @@ class SecurePostgres:
             connection.execute("SELECT pg_reload_conf()")
         until(self._speaks_tls)
 
+    def set_password(self, password: str) -> None:
+        """Let the role log in with this password only; who is connected stays so."""
+        alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(USER), password)
+        with psycopg.connect(self.administration, autocommit=True) as connection:
+            connection.execute(alter)
+
+    def end_connections(self) -> None:
+        """End whatever the role has open."""
+        with psycopg.connect(self.administration, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [USER]
+            )
+
     def _speaks_tls(self) -> bool:
         """Whether a new connection is encrypted: the postmaster has then read its files again."""
         with psycopg.connect(self.administration, sslmode="prefer") as connection:

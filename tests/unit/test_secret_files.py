@@ -6,21 +6,7 @@ import pytest
 
 from signals.errors import SettingsError
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
-
-
-def mount(folder: Path, version: str, **files: str) -> Path:
-    """Lay files out as kubelet does: links to a link to a folder of this version, swapped in one step."""
-    own = folder / f"..{version}"
-    own.mkdir(parents=True)
-    for name, text in files.items():
-        (own / name).write_text(text)
-        link = folder / name
-        if not link.is_symlink():
-            link.symlink_to(f"..data/{name}")
-    fresh = folder / "..data_tmp"
-    fresh.symlink_to(own.name)
-    fresh.replace(folder / "..data")
-    return folder
+from tests.mounting import mount
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +23,7 @@ def test_what_the_environment_does_not_say_is_read_from_files(
         "KAFKA_BROKERS": "from-file:9092",
         "SIGNALS_DETECTORS": "3",
     }
-    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", **files, KAFKA_SASL_USERNAME="")))
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, files | {"KAFKA_SASL_USERNAME": ""})))
     monkeypatch.setenv("KAFKA_BROKERS", "from-environment:9092")
     assert PostgresSettings.from_env().database_url.get_secret_value() == "postgresql://from-file/x"
     assert KafkaSettings.from_env().kafka_brokers == "from-environment:9092"
@@ -46,15 +32,15 @@ def test_what_the_environment_does_not_say_is_read_from_files(
 
 
 def test_an_empty_variable_does_not_hide_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", KAFKA_BROKERS="from-file:9092")))
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, {"KAFKA_BROKERS": "from-file:9092"})))
     monkeypatch.setenv("KAFKA_BROKERS", "")
     assert KafkaSettings.from_env().kafka_brokers == "from-file:9092"
 
 
 def test_a_new_version_is_read_at_the_next_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", DATABASE_URL="postgresql://a/x")))
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, {"DATABASE_URL": "postgresql://a/x"})))
     before = PostgresSettings.from_env()
-    mount(tmp_path, "2", DATABASE_URL="postgresql://b/x")
+    mount(tmp_path, {"DATABASE_URL": "postgresql://b/x"})
     assert PostgresSettings.from_env() != before
     assert PostgresSettings.from_env().database_url.get_secret_value() == "postgresql://b/x"
 
@@ -78,7 +64,7 @@ def test_a_missing_value_is_named_without_what_other_files_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {"SIGNALS_DETECTORS": "s3cret-in-the-wrong-file"}
-    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, "1", **files)))
+    monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(mount(tmp_path, files)))
     with pytest.raises(SettingsError, match=r"DATABASE_URL: Field required$"):
         PostgresSettings.from_env()
     with pytest.raises(SettingsError, match="SIGNALS_DETECTORS") as told:

@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from signals.clients.kafka.broker_faults import describe
+from signals.clients.kafka.broker_faults import BrokerFaults, describe
 from signals.clients.kafka.connection import MAX_RECORD_BYTES, connection_config
 from signals.clients.kafka.in_flight import InFlight
 from signals.errors import DependencyUnavailable
@@ -78,10 +78,7 @@ class Publisher:
         Raises:
             DependencyUnavailable: when no broker answers in time.
         """
-        try:
-            self._producer.list_topics(topic, timeout=within_s)
-        except KafkaException as error:
-            raise DependencyUnavailable("Kafka", describe(error)) from error
+        _connect(self._producer, topic, within_s)
 
     def silent_s(self) -> float:
         """How long records have been waiting without any acknowledgement; 0 when none waits."""
@@ -96,6 +93,25 @@ class Publisher:
         """
         if self._broken:
             raise RuntimeError(f"the Kafka producer gave up for good: {self._broken}")
+
+    def renew(self, settings: KafkaSettings, topic: str) -> None:
+        """Publish over connections of these settings from now on; takes some seconds.
+
+        What was queued before goes over the old connections, and its acknowledgements are served.
+
+        Raises:
+            SettingsError, DependencyUnavailable: when no broker lets the new ones in; the old ones stay.
+        """
+        faults = BrokerFaults(settings)
+        fresh = _producer(settings, faults)
+        _connect(fresh, topic, MESSAGE_TIMEOUT_MS / 1000, faults)
+        old, self._producer = self._producer, fresh
+        self._broken = None
+        settled_at = (
+            time.monotonic() + MESSAGE_TIMEOUT_MS / 1000
+        )  # whoever took it just before has queued by then
+        while time.monotonic() < settled_at or len(old):
+            old.poll(POLL_S)
 
     def publish_and_wait(self, topic: str, records: Sequence[OutgoingRecord]) -> None:
         """Publish and block until every record is acknowledged.
@@ -174,7 +190,15 @@ class Publisher:
 @contextmanager
 def open_publisher(settings: KafkaSettings) -> Iterator[Publisher]:
     """Open a publisher in this process and close it at the end."""
-    config = connection_config(settings) | {
+    publisher = Publisher(_producer(settings))
+    try:
+        yield publisher
+    finally:
+        publisher.close()
+
+
+def _producer(settings: KafkaSettings, faults: BrokerFaults | None = None) -> Producer:
+    config = connection_config(settings, faults) | {
         "acks": "all",
         "enable.idempotence": True,
         "partitioner": "murmur2_random",  # as Java's default: producers in every language agree
@@ -186,8 +210,13 @@ def open_publisher(settings: KafkaSettings) -> Iterator[Publisher]:
         "linger.ms": LINGER_MS,
         "compression.type": "lz4",
     }
-    publisher = Publisher(Producer(dict(config)))
+    return Producer(dict(config))
+
+
+def _connect(producer: Producer, topic: str, within_s: float, faults: BrokerFaults | None = None) -> None:
+    """Ask for the topic's partitions; `faults` is what the producer tells its errors to."""
     try:
-        yield publisher
-    finally:
-        publisher.close()
+        producer.list_topics(topic, timeout=within_s)
+    except KafkaException as error:
+        producer.poll(0)  # serves the error callback
+        raise DependencyUnavailable("Kafka", faults.explain(error) if faults else describe(error)) from error
