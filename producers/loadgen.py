@@ -26,6 +26,9 @@ def loadgen(
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same events (ids differ per run); fresh when absent.")
     ] = None,
+    index: Annotated[
+        int, typer.Option(envvar="JOB_COMPLETION_INDEX", min=0, help="Added to a given seed: one of several.")
+    ] = 0,
     batch_size: Annotated[int, typer.Option(min=1, max=1000, help="Events per request at most.")] = 200,
     ingest_url: Annotated[
         str, typer.Option(envvar="INGEST_API_URL", help="Base URL of ingest-api.")
@@ -39,8 +42,7 @@ def loadgen(
     release is deployed, and an error of /cart that carries it surges.
     """
     target = endpoint(ingest_url)
-    if seed is None:
-        seed = secrets.randbelow(2**31)
+    seed = secrets.randbelow(2**31) if seed is None else seed + index
     start = datetime.now(UTC)
     load = Load(start=start, duration_s=duration, rate=rate, seed=seed)
     run: dict[str, object] = {"mode": mode.value, "rate": rate, "seed": seed}

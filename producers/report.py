@@ -15,6 +15,8 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 _REASONS_SHOWN: Final = 10
+_MAX_REPORT_BYTES: Final = 4096  # what Kubernetes keeps when the file is a pod's termination log
+_MAX_TEXT: Final = 300
 
 
 def exit_code(tally: Tally, *, was_finished: bool) -> int:
@@ -38,17 +40,29 @@ def as_json(tally: Tally, run: Mapping[str, object]) -> dict[str, Any]:
         "accepted_per_s": round(tally.rate, 1),
         "latency_ms": {f"p{share}": tally.latency_ms(share / 100) for share in (50, 95, 99)},
         "rejections": [
-            {**rejection._asdict(), "count": count} for rejection, count in tally.rejections.most_common()
+            {**rejection._asdict(), "message": rejection.message[:_MAX_TEXT], "count": count}
+            for rejection, count in tally.rejections.most_common()
         ],
-        "trouble": tally.trouble,
+        "trouble": tally.trouble and tally.trouble[:_MAX_TEXT],
     }
+
+
+def as_text(report: Mapping[str, Any]) -> str:
+    """Return the report as JSON of at most 4096 bytes, with as many frequent rejections as fit."""
+    rejections = report["rejections"]
+    for kept in range(len(rejections), -1, -1):
+        left_out = {"rejections_left_out": len(rejections) - kept} if kept < len(rejections) else {}
+        text = json.dumps({**report, "rejections": rejections[:kept], **left_out}, indent=2) + "\n"
+        if len(text) <= _MAX_REPORT_BYTES:
+            break
+    return text
 
 
 def present(tally: Tally, run: Mapping[str, object], path: Path | None) -> None:
     """Print the summary on standard output and, with `path`, write the JSON report there."""
     report = as_json(tally, run)
     if path is not None:
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        path.write_text(as_text(report), encoding="utf-8")
     table = Table(show_header=False)
     table.add_column(justify="left")
     table.add_column(justify="right")

@@ -10,10 +10,12 @@ import kopf
 import structlog
 
 from k8s.operator import metrics, readiness
-from k8s.operator.cluster import STACK, Cluster, open_cluster
+from k8s.operator.cluster import SCENARIO, STACK, Cluster, open_cluster
 from k8s.operator.handlers import Loop, registry_for
 from k8s.operator.lease import HoldingLease
 from k8s.operator.reconciling import ReconcilingStacks
+from k8s.operator.scenario import core_api
+from k8s.operator.scenario.reconciling import ReconcilingScenarios
 from k8s.operator.settings import OperatorSettings
 from k8s.operator.work_queue import Key, WorkQueue
 
@@ -43,7 +45,8 @@ def reconcilers(cluster: Cluster) -> Mapping[str, Reconcile]:
         metrics.record_stack(namespace, name, outcome, time.time())
         return outcome.again_in
 
-    return {STACK.kind: stack}
+    scenarios = ReconcilingScenarios(cluster, ask=core_api.ask, now=_now)
+    return {STACK.kind: stack, SCENARIO.kind: scenarios.reconcile}
 
 
 async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:

@@ -30,7 +30,7 @@ class Loadgen(ApiModel):
         ),
     )
     concurrency: int = Field(default=8, ge=1, le=1000)
-    seed: int = Field(default=1, json_schema_extra={"format": "int64"})
+    seed: int = Field(default=1, description="each pod adds its index", json_schema_extra={"format": "int64"})
 
 
 class Replay(ApiModel):
@@ -49,8 +49,10 @@ class Expect(ApiModel):
     """What makes the condition Verified true."""
 
     min_accepted_percent: int = Field(default=99, ge=0, le=100)
-    incident_within: Duration | None = Field(default=None, json_schema_extra=_POSITIVE)
-    summary_within: Duration | None = Field(default=None, json_schema_extra=_POSITIVE)
+    incident_within: Duration | None = Field(
+        default=None, description="of the run's start", json_schema_extra=_POSITIVE
+    )
+    summary_within: Duration | None = Field(default=None, description="likewise", json_schema_extra=_POSITIVE)
     read_key_ref: KeyRef | None = Field(default=None, description="a key of scope read")
 
 

@@ -57,6 +57,16 @@ def test_loadgen_sends_every_event_and_writes_a_report(server: IngestServer, tmp
     assert len({envelope.event_id for envelope in server.envelopes}) == 200
 
 
+def test_pods_of_one_job_send_by_different_seeds(
+    server: IngestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "run.json"
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "3")
+    finished = _run(server, "loadgen", "--rate=50", "--duration=1s", "--seed=5", f"--report={report}")
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(report.read_text())["seed"] == 8
+
+
 def test_history_arrives_in_order_before_the_present(server: IngestServer) -> None:
     finished = _run(server, "loadgen", "drop_signups", "--rate=10", "--duration=1s")
     assert finished.returncode == 0, finished.stderr
