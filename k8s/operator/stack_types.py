@@ -37,10 +37,10 @@ class Postgres(ApiModel):
 
 
 class Topics(ApiModel):
-    """How the topics are created; they are never deleted."""
+    """How the topics are created; they are never deleted. A fingerprint must stay on its one partition."""
 
     partitions: int = Field(
-        default=12, ge=1, le=1024, json_schema_extra=rules(("self >= oldSelf", "partitions can only grow"))
+        default=12, ge=1, le=1024, json_schema_extra=rules(("self == oldSelf", "partitions are fixed"))
     )
     replication_factor: int = Field(default=3, ge=1, le=15)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from k8s.operator.conditions import Verdict, Written, held, no, unknown, yes
-from k8s.operator.manifests.jobs import places
+from k8s.operator.manifests.configuration import places
 from k8s.operator.observed import Finding, JobState, RayState
 from k8s.operator.plan import Plan
 from k8s.operator.readiness import Readiness

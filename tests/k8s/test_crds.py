@@ -46,11 +46,11 @@ STACKS: dict[str, tuple[Change, str | None]] = {
 }
 
 STACK_CHANGES: dict[str, tuple[Change, Change, str | None]] = {
-    "more partitions": ({}, {"spec.kafka.topics": {"partitions": 24}}, None),
+    "more partitions": ({}, {"spec.kafka.topics": {"partitions": 24}}, "fixed"),
     "another image": ({}, {"spec.image": "signals:2"}, None),
     "the model switched off": (AI, {"spec.ai.enabled": False}, None),
     "the model removed": (AI, {"spec.ai": ABSENT}, None),
-    "fewer partitions": ({}, {"spec.kafka.topics.partitions": 6}, "only grow"),
+    "fewer partitions": ({}, {"spec.kafka.topics.partitions": 6}, "fixed"),
 }
 
 REPLAY = {"spec.type": "Replay", "spec.loadgen": ABSENT}

@@ -105,6 +105,25 @@ def creation_variables(spec: SignalsStackSpec) -> dict[str, str]:
     }
 
 
+FIELDS: Final = {
+    "KAFKA_BROKERS": "spec.kafka.brokers",
+    "KAFKA_SECURITY_PROTOCOL": "spec.kafka.securityProtocol",
+    "KAFKA_SASL_MECHANISM": "spec.kafka.saslMechanism",
+    "PG_SSLMODE": "spec.postgres.sslMode",
+    "PG_PREPARED_STATEMENTS": "spec.postgres.preparedStatements",
+    "GRADIENT_BASE_URL": "spec.ai.baseURL",
+    "GRADIENT_MODEL": "spec.ai.models",
+    "SIGNALS_AI_REQUESTS_PER_MINUTE": "spec.ai.requestsPerMinute",
+    "SIGNALS_PARTITIONS": "spec.kafka.topics.partitions",
+    "SIGNALS_REPLICATION_FACTOR": "spec.kafka.topics.replicationFactor",
+}
+
+
+def places(spec: SignalsStackSpec) -> dict[str, str]:
+    """Say for each variable where its value comes from, as a sentence can name it."""
+    return FIELDS | {key.variable: f"key {key.key} of Secret {key.secret}" for key in secret_keys(spec)}
+
+
 def environment(variables: dict[str, str]) -> list[dict[str, Any]]:
     """Return the variables as a container lists them, in one order."""
     return [{"name": name, "value": variables[name]} for name in sorted(variables)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from k8s.operator.cluster import JOB, Manifest
-from k8s.operator.manifests.configuration import connection_variables, creation_variables, secret_keys
+from k8s.operator.manifests.configuration import connection_variables, creation_variables
 from k8s.operator.manifests.naming import Stack, manifest, short_hash
 from k8s.operator.manifests.pods import container, pod, resources
 from k8s.operator.stack_types import SignalsStackSpec
@@ -57,8 +57,3 @@ def _body(
             "spec": pod(spec, job, restartPolicy="Never"),
         },
     }
-
-
-def places(spec: SignalsStackSpec) -> dict[str, str]:
-    """Say for each secret variable where its value comes from, as a sentence can name it."""
-    return {key.variable: f"key {key.key} of Secret {key.secret}" for key in secret_keys(spec)}

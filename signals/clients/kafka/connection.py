@@ -95,6 +95,7 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
         JOBS_TOPIC: (JOB_NOTICE_PARTITIONS, {"retention.ms": str(WEEK_MS // 7)}),
         DLQ_TOPIC: (1, {"retention.ms": str(4 * WEEK_MS), "max.message.bytes": str(MAX_RECORD_BYTES)}),
     }
+    durable = {"min.insync.replicas": str(min_insync_replicas(settings.signals_replication_factor))}
     faults = BrokerFaults(settings)
     admin = _admin(settings, faults)
     existing = _topics(admin, faults, ADMIN_TIMEOUT_S)
@@ -104,7 +105,7 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
                 name,
                 num_partitions=partitions,
                 replication_factor=settings.signals_replication_factor,
-                config=config,
+                config=config | durable,
             )
             for name, (partitions, config) in wanted.items()
             if name not in existing
@@ -116,6 +117,14 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
     except KafkaException as error:
         raise DependencyUnavailable("Kafka", faults.explain(error)) from error
     return [topic.topic for topic in missing]
+
+
+def min_insync_replicas(replication_factor: int) -> int:
+    """Return how many copies an acknowledged event has at least: two, unless one broker less would stop all.
+
+    Kafka's own default of one would let `acks=all` mean a single copy while the others lag behind.
+    """
+    return min(2, max(1, replication_factor - 1))
 
 
 def _created(name: str, future: "object") -> None:

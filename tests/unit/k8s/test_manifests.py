@@ -9,8 +9,8 @@ import yaml
 
 from k8s.operator.cluster import Manifest
 from k8s.operator.manifests.all import surroundings
-from k8s.operator.manifests.configuration import secret_keys
-from k8s.operator.manifests.jobs import places, preflight_job, prepare_job
+from k8s.operator.manifests.configuration import connection_variables, creation_variables, places, secret_keys
+from k8s.operator.manifests.jobs import preflight_job, prepare_job
 from k8s.operator.manifests.ray_service import GRACE_S, PAUSE_S, plan_hash, ray_service
 from k8s.operator.manifests.serve_config import HTTP_OPTIONS, serve_config
 from tests.unit.docs.markdown import ROOT
@@ -66,7 +66,6 @@ def test_no_secret_value_is_a_variable(case: str) -> None:
         {"monitoring": {"serviceMonitor": True}},
         {"upgrade": {"approval": "Manual", "timeout": "5m"}},
         {"paused": True},
-        {"kafka": DOKS["kafka"] | {"topics": {"partitions": 24}}},
     ],
 )
 def test_what_needs_no_new_pods_leaves_the_plan_as_it_was(change: dict[str, Any]) -> None:
@@ -146,9 +145,11 @@ def test_retained_objects_have_no_owner_but_jobs_go() -> None:
 def test_a_sentence_can_name_where_each_secret_lies() -> None:
     assert places(parsed(DOKS))["KAFKA_CA_CERT"] == "key kafka.pem of Secret signals-kafka-ca"
     assert places(parsed(DOKS))["GRADIENT_API_KEY"] == "key token of Secret signals-model"
-    assert set(places(parsed(MINIMAL))) == {
-        "DATABASE_URL",
-        "OPENSEARCH_URL",
-        "OPENSEARCH_USER",
-        "OPENSEARCH_PASS",
-    }
+    assert places(parsed(MINIMAL))["KAFKA_BROKERS"] == "spec.kafka.brokers"
+    assert "PG_CA_CERT" not in places(parsed(MINIMAL))
+
+
+def test_every_variable_that_pods_are_told_has_a_place() -> None:
+    spec = parsed(EVERYTHING)
+    told = connection_variables(spec).keys() | creation_variables(spec).keys()
+    assert told - {"SIGNALS_SECRETS_DIR"} <= places(spec).keys()

@@ -1,0 +1,130 @@
+"""The door to the API server sorts failures by duty, and a failed read ends a pass before any write."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from lightkube import Client, KubeConfig
+from lightkube.config.models import Cluster as ServerOf
+from lightkube.config.models import User
+
+from k8s.operator.cluster import SECRET, SERVICE, Cluster, ClusterRefused, ClusterUnavailable, KindMissing
+from k8s.operator.readiness import Readiness
+from k8s.operator.reconciling import ReconcilingStacks
+from tests.unit.k8s.facts import NOW
+from tests.unit.k8s.specs import DOKS
+
+Handler = Callable[[httpx2.Request], httpx2.Response]
+
+
+def _cluster(handler: Handler) -> Cluster:
+    config = KubeConfig.from_one(
+        cluster=ServerOf(server="http://api.example"), user=User(token="t"), namespace="n"
+    )
+    return Cluster(Client(config=config, transport=httpx2.MockTransport(handler)))
+
+
+def _status(code: int, reason: str = "", message: str = "because") -> httpx2.Response:
+    body = {"kind": "Status", "code": code, "reason": reason, "message": message}
+    return httpx2.Response(code, json=body)
+
+
+@pytest.mark.parametrize("code", [429, 500, 503, 504, 401, 409])
+def test_what_may_be_otherwise_later_is_unavailable(code: int) -> None:
+    with pytest.raises(ClusterUnavailable, match="because"):
+        _cluster(lambda _: _status(code)).read(SECRET, "n", "s")
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+def test_what_stays_as_it_is_was_refused_and_says_why(code: int) -> None:
+    with pytest.raises(ClusterRefused, match="because") as refused:
+        _cluster(lambda _: _status(code)).read(SECRET, "n", "s")
+    assert refused.value.status == code
+
+
+def test_absent_object_is_none_and_absent_kind_is_an_error() -> None:
+    assert _cluster(lambda _: _status(404, "NotFound")).read(SECRET, "n", "s") is None
+    with pytest.raises(KindMissing):
+        _cluster(lambda _: httpx2.Response(404, text="404 page not found")).read(SECRET, "n", "s")
+
+
+def test_proxy_that_answers_for_the_server_is_no_answer() -> None:
+    with pytest.raises(ClusterUnavailable):
+        _cluster(lambda _: httpx2.Response(502, text="bad gateway")).read(SECRET, "n", "s")
+
+
+def test_silence_is_unavailable() -> None:
+    def silent(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused", request=request)
+
+    with pytest.raises(ClusterUnavailable, match="ConnectError"):
+        _cluster(silent).read(SECRET, "n", "s")
+
+
+def test_applying_is_server_side_with_our_name_and_force() -> None:
+    seen: list[httpx2.Request] = []
+
+    def record(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200, json={"metadata": {"name": "x"}})
+
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": "n"}}
+    _cluster(record).apply(manifest)
+    [request] = seen
+    assert request.method == "PATCH"
+    assert request.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert dict(request.url.params) == {"fieldManager": "signals-operator", "force": "true"}
+
+
+def test_deleting_what_is_gone_is_no_error() -> None:
+    assert _cluster(lambda _: _status(404, "NotFound")).delete(SERVICE, "n", "s") is False
+
+
+def test_creating_what_exists_leaves_it() -> None:
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": "n"}}
+    assert _cluster(lambda _: _status(409, "AlreadyExists")).create(manifest) is False
+
+
+STACK: dict[str, Any] = {
+    "apiVersion": "signals.copilot.dev/v1alpha1",
+    "kind": "SignalsStack",
+    "metadata": {"name": "demo", "namespace": "n", "uid": "u", "generation": 1},
+    "spec": DOKS,
+}
+
+
+@pytest.mark.parametrize("failing", ["/secrets/", "/rayservices/"])
+def test_a_read_that_fails_ends_the_pass_before_any_write(failing: str) -> None:
+    """A failed read of a Secret once rolled a public operator's database."""
+    written: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.method != "GET":
+            written.append(request.url.path)
+        if failing in request.url.path:
+            return _status(500)
+        if "/signalsstacks/" in request.url.path:
+            return httpx2.Response(200, json=STACK)
+        return _status(404, "NotFound")
+
+    stacks = ReconcilingStacks(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW)
+    with pytest.raises(ClusterUnavailable):
+        stacks.reconcile("n", "demo")
+    assert written == []
+
+
+def test_a_spec_that_cannot_be_read_is_told_and_nothing_else_is_written() -> None:
+    written: list[httpx2.Request] = []
+    broken = STACK | {"spec": DOKS | {"upgrade": {"timeout": "soon"}}}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.method != "GET":
+            written.append(request)
+        return httpx2.Response(200, json=broken)
+
+    ReconcilingStacks(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW).reconcile("n", "demo")
+    status, event = written
+    assert status.url.path.endswith("/signalsstacks/demo/status")
+    assert b"spec.upgrade.timeout" in status.content
+    assert b"AcceptedFalse" in event.content
