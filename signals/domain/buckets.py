@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
 from shared_types import Envelope, MetricName, fingerprint, metric_name
 
 BUCKET_S = 60  # specification: minute buckets
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Series:
+class Series(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """One counter of one project. Orders like the unique index of the buckets, so writers never deadlock."""
 
     project_id: str

@@ -1,11 +1,13 @@
-"""Remembers the ids of a partition's newest events, so that a repeated event is counted once."""
+"""Remembers the ids of the partitions' newest events, so that a repeated event is counted once."""
 
-from collections import OrderedDict
+from collections import defaultdict, deque
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 WINDOW_MS: Final = 15 * 60_000  # a client's retries end long before
-MAX_RECORDS: Final = 200_000  # of the partition; bounds memory and the re-reading after a restart
+MAX_RECORDS: Final = 200_000  # of a partition; bounds memory and the re-reading after a restart
 
 
 def recent_key(project_id: str, event_id: UUID) -> bytes:
@@ -13,26 +15,45 @@ def recent_key(project_id: str, event_id: UUID) -> bytes:
     return event_id.bytes + project_id.encode()
 
 
-class RecentIds:
-    """A window over one partition, bounded in record time and in offsets.
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Ids that came together; they leave together, when the newest of them is out of the window."""
 
-    It holds nothing that the log does not: re-reading the partition's tail rebuilds it.
+    keys: Collection[bytes]
+    last_offset: int
+    newest_ms: int
+
+
+class RecentIds:
+    """A window over each partition, bounded in record time and in offsets; an id is known to all of them.
+
+    They hold nothing that the log does not: re-reading the partitions' tails rebuilds them.
     """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._keys: set[bytes] = set()
+        self._windows: defaultdict[int, deque[_Chunk]] = defaultdict(deque)
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._seen
+        return key in self._keys
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._keys)
 
-    def add(self, key: bytes, offset: int, timestamp_ms: int) -> None:
-        """Remember the `recent_key` of a record's event, and forget what has left the window."""
-        self._seen.setdefault(key, (offset, timestamp_ms))
-        while self._seen:
-            oldest_offset, oldest_ms = next(iter(self._seen.values()))
-            if oldest_offset > offset - MAX_RECORDS and oldest_ms > timestamp_ms - WINDOW_MS:
-                return
-            self._seen.popitem(last=False)
+    def add(self, partition: int, keys: Collection[bytes], last_offset: int, newest_ms: int) -> None:
+        """Remember the `recent_key` of events that were not known, and forget what has left the window.
+
+        They lie in `partition` at or before `last_offset`, and the newest record is of `newest_ms`.
+        """
+        self._keys.update(keys)
+        window = self._windows[partition]
+        window.append(_Chunk(keys, last_offset, newest_ms))
+        while (
+            window[0].last_offset <= last_offset - MAX_RECORDS or window[0].newest_ms <= newest_ms - WINDOW_MS
+        ):
+            self._keys.difference_update(window.popleft().keys)
+
+    def forget(self, partition: int) -> None:
+        """Drop the window of a partition that now belongs to somebody else."""
+        for chunk in self._windows.pop(partition, ()):
+            self._keys.difference_update(chunk.keys)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import repeat
 from typing import Final, Literal
 
 RuleName = Literal["error_spike", "signup_drop"]
@@ -114,6 +115,6 @@ def signup_drop(counts: Mapping[int, int], minute: int, *, without: int = 0) -> 
 
 def _window(counts: Mapping[int, int], minute: int, length: int) -> tuple[int, float]:
     start = minute - length + 1
-    count = sum(counts.get(m, 0) for m in range(start, minute + 1))
-    before = sum(counts.get(m, 0) for m in range(start - BASELINE_MINUTES, start))
+    count = sum(map(counts.get, range(start, minute + 1), repeat(0)))
+    before = sum(map(counts.get, range(start - BASELINE_MINUTES, start), repeat(0)))
     return count, before * length / BASELINE_MINUTES

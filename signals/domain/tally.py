@@ -1,14 +1,14 @@
 """What one batch of events adds up to, and how the rules judge it."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared_types import Envelope
-from signals.domain.buckets import BucketRange, Series, minute_of
+from signals.domain.buckets import BucketRange, Series
 from signals.domain.representatives import KEPT_PER_MINUTE
 from signals.domain.rules import Evaluation, error_spike, signup_drop
+from signals.domain.sightings import Sighting, instant_of_ms
 
 SeriesMinute = tuple[Series, int]
 """A series and minutes since the epoch: one bucket."""
@@ -23,28 +23,47 @@ class Judged:
     seen_at: Mapping[int, datetime]
 
 
-class Tally:
-    """Counts the events of one batch by bucket, and keeps a few of each to represent it."""
+class Bucket:
+    """What a batch adds to one bucket: how many events, the newest instant, a few records for all."""
+
+    __slots__ = ("count", "kept", "newest_ms")
 
     def __init__(self) -> None:
-        self.events: Counter[SeriesMinute] = Counter()
-        self.kept: defaultdict[SeriesMinute, list[Envelope]] = defaultdict(list)
-        self.newest_at: dict[SeriesMinute, datetime] = {}
+        self.count = 0
+        self.newest_ms = 0
+        self.kept: list[bytes] = []
 
-    def add(self, series: Series, event: Envelope) -> None:
-        """Count one event."""
-        bucket = (series, minute_of(event.occurred_at))
-        self.events[bucket] += 1
-        newest = self.newest_at.get(bucket)
-        if newest is None or event.occurred_at > newest:
-            self.newest_at[bucket] = event.occurred_at
-        if len(self.kept[bucket]) < KEPT_PER_MINUTE:
-            self.kept[bucket].append(event)
+
+class Tally:
+    """Counts the events of one batch by bucket."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[SeriesMinute, Bucket] = {}
+
+    def add(self, series: Series, sighting: Sighting, data: bytes) -> None:
+        """Count one event of a series; `data` is its record."""
+        key = (series, sighting.minute)
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self.buckets[key] = Bucket()
+        bucket.count += 1
+        if sighting.occurred_ms > bucket.newest_ms:
+            bucket.newest_ms = sighting.occurred_ms
+        if len(bucket.kept) < KEPT_PER_MINUTE:
+            bucket.kept.append(data)
+
+    def counts(self) -> dict[SeriesMinute, int]:
+        """Return the events of each bucket."""
+        return {key: bucket.count for key, bucket in self.buckets.items()}
+
+    def records(self) -> dict[SeriesMinute, list[bytes]]:
+        """Return the records that may represent each bucket."""
+        return {key: bucket.kept for key, bucket in self.buckets.items()}
 
     def touched(self) -> dict[Series, set[int]]:
         """Return the minutes of each series that got events."""
         minutes: defaultdict[Series, set[int]] = defaultdict(set)
-        for series, minute in self.events:
+        for series, minute in self.buckets:
             minutes[series].add(minute)
         return dict(minutes)
 
@@ -60,7 +79,7 @@ class Tally:
             Judged(
                 series=series,
                 evaluations=judged,
-                seen_at={e.minute: self.newest_at[series, e.minute] for e in judged},
+                seen_at={e.minute: instant_of_ms(self.buckets[series, e.minute].newest_ms) for e in judged},
             )
             for series, judged in evaluations.items()
         ]
@@ -73,6 +92,6 @@ class Tally:
         if read.series.metric_name == "error_count":
             return [error_spike(counts, minute) for minute in read.minutes]
         return [
-            signup_drop(counts, minute, without=self.events[read.series, minute] - 1)
+            signup_drop(counts, minute, without=self.buckets[read.series, minute].count - 1)
             for minute in read.minutes
         ]

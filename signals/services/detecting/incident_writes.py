@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from shared_types import Envelope
+from shared_types import Envelope, parse_envelope
 from signals.clients.postgres import Connection
 from signals.domain.buckets import instant_of
 from signals.domain.lifecycle import IncidentChange, decide, title_of
@@ -17,12 +17,12 @@ from signals.store.incidents import NewIncident, Touch, key_of
 def write(
     connection: Connection,
     judged: Sequence[Judged],
-    kept: Mapping[SeriesMinute, Sequence[Envelope]],
+    kept: Mapping[SeriesMinute, Sequence[bytes]],
     new_id: Callable[[], UUID],
 ) -> list[UUID]:
     """Apply evaluations to incidents in the caller's transaction; return the ids of new summary jobs.
 
-    `kept` holds the events that may represent a minute; without any (a tick has no event) a row with
+    `kept` holds the records that may represent a minute; without any (a tick has no event) a row with
     the rule's numbers stands for it.
     """
     alarming = [j for j in judged if any(e.fires or e.sustains for e in j.evaluations)]
@@ -70,7 +70,7 @@ def _write_incidents(connection: Connection, changes: Mapping[UUID, IncidentChan
 def _write_representatives(
     connection: Connection,
     changes: Mapping[UUID, IncidentChange],
-    kept: Mapping[SeriesMinute, Sequence[Envelope]],
+    kept: Mapping[SeriesMinute, Sequence[bytes]],
 ) -> None:
     minutes = [
         (incident_id, minute)
@@ -82,7 +82,7 @@ def _write_representatives(
     rows = [
         _event_row(incident_id, event)
         for incident_id, minute in minutes
-        for event in choose(
+        for event in _chosen(
             kept[changes[incident_id].series, minute], PER_MINUTE - existing[incident_id, minute]
         )
     ]
@@ -93,6 +93,11 @@ def _write_representatives(
     ]
     if rows:
         incident_events.insert_all(connection, rows)
+
+
+def _chosen(records: Sequence[bytes], places: int) -> list[Envelope]:
+    """Read records only where one of them has a place."""
+    return choose([parse_envelope(record) for record in records], places) if places > 0 else []
 
 
 def _event_row(incident_id: UUID, event: Envelope) -> Representative:

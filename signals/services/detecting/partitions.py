@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from signals.clients.kafka.consumer import PartitionConsumer, Record
-from signals.domain.recent_ids import MAX_RECORDS, WINDOW_MS, RecentIds
+from signals.domain.recent_ids import MAX_RECORDS, WINDOW_MS
 from signals.errors import DependencyUnavailable
 from signals.store.offsets import StoredOffset
 
@@ -18,12 +18,11 @@ REFILL_STALLS_S: Final = 30.0  # guess: without a record for so long, what was t
 class OwnedPartition:
     """A partition's state in this process: all of it can be rebuilt from PostgreSQL and the log.
 
-    Records below `next_offset` were counted already and only refill `recent`. Signups have been judged
-    by the clock up to `ticked_minute`.
+    Records below `next_offset` were counted already and only refill the recent ids. Signups have been
+    judged by the clock up to `ticked_minute`.
     """
 
     next_offset: int
-    recent: RecentIds = field(default_factory=RecentIds)
     ticked_minute: int = -1
 
 
@@ -47,12 +46,6 @@ def take_over(
         owned[partition] = OwnedPartition(next_offset)
         starts[partition] = max(oldest, newest_needed, next_offset - MAX_RECORDS)
     return owned, starts
-
-
-def drop(owned: dict[int, OwnedPartition], partitions: Collection[int]) -> None:
-    """Forget partitions that now belong to somebody else."""
-    for partition in partitions:
-        owned.pop(partition, None)
 
 
 class Refilling:

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_types import Envelope
-from signals.domain.buckets import Series, minute_of, ranges, series_of
+from signals.domain.buckets import Series, minute_of, ranges
 from signals.domain.lifecycle import OpenIncident, decide
 from signals.domain.rules import HISTORY_MINUTES, IncidentSeverity
+from signals.domain.sightings import sighting_of
 from signals.domain.tally import Tally
 from tests.events import NOON, event
 from tests.unit.domain.naive_detection import NaiveDetection, NaiveIncident
@@ -31,10 +32,10 @@ class BatchDetection:
         """Count one batch and judge it."""
         tally = Tally()
         for envelope in batch:
-            series = series_of(envelope)
-            if series is not None:
-                tally.add(series, envelope)
-        self.buckets.update(tally.events)
+            sighting = sighting_of(envelope)
+            if sighting.series is not None:
+                tally.add(sighting.series, sighting, b"")
+        self.buckets.update(tally.counts())
         reads = list(ranges(tally.touched(), HISTORY_MINUTES))
         counts = [
             {minute: self.buckets[read.series, minute] for minute in range(read.start, read.end)}
