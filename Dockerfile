@@ -1,3 +1,5 @@
+# check=skip=SecretsUsedInArgOrEnv;error=true
+# (the one warning was RAY_AUTH_MODE, which is no secret)
 # The image of everything that runs in a cluster: Ray with both APIs and the consumers, the commands, the producers.
 # docker build -t customer-signals-copilot:0.1.0 .
 # A tag can be moved; to pin its bytes: --build-arg PYTHON_IMAGE=python@sha256:... as `docker pull` printed it.
@@ -7,10 +9,12 @@ FROM ${PYTHON_IMAGE} AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/signals
 WORKDIR /src
 # Dependencies first: they change less often than the code. Only wheels, so that nothing is compiled here.
+# Ray's jars (33 MB) are for workers in Java.
 COPY requirements/ requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/bootstrap.lock \
     && uv venv "$VIRTUAL_ENV" \
-    && uv pip install --require-hashes --only-binary :all: -r requirements/app.lock
+    && uv pip install --require-hashes --only-binary :all: -r requirements/app.lock \
+    && rm -r "$VIRTUAL_ENV"/lib/python3.*/site-packages/ray/jars
 COPY pyproject.toml README.md LICENSE ./
 COPY shared_types/ shared_types/
 COPY signals/ signals/

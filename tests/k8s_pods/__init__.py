@@ -1,0 +1,1 @@
+"""Real containers, and the image that they run."""
