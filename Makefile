@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test test-k8s faults acceptance bench bench-quick lint format crds lock pooler audit clean
+.PHONY: help demo up down status test test-k8s faults acceptance bench bench-quick lint format crds lock pooler audit kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -66,6 +66,15 @@ crds: $(READY) ## Write the CRDs and the chart's schema again after a change of 
 lock: $(READY) ## Write the locks and the list of licences again after a change of dependencies
 	@$(BIN)/python requirements/lock.py
 	@$(BIN)/python requirements/licences.py
+
+kind-up: ## Run the product on Kubernetes in Docker (needs docker, kind, kubectl, helm)
+	@k8s/kind/kind.sh up
+
+kind-demo: ## Send an outage there and wait for its incident
+	@k8s/kind/kind.sh demo
+
+kind-down: ## Remove that cluster
+	@k8s/kind/kind.sh down
 
 clean: ## Remove the virtual environment and caches; the stack's data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
