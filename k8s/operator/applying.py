@@ -2,10 +2,10 @@
 
 import structlog
 
-from k8s.operator.cluster import Cluster, Kind, KindMissing, Manifest
+from k8s.operator.cluster import Cluster, ClusterRefused, Kind, KindMissing, Manifest
 from k8s.operator.drift import differs, has_foreign_fields, sealed
 from k8s.operator.manifests.all import Slot
-from k8s.operator.manifests.naming import MANAGED_BY
+from k8s.operator.manifests.naming import HASH_ANNOTATION, MANAGED_BY
 
 log = structlog.get_logger(__name__)
 
@@ -16,6 +16,10 @@ def bring_about(cluster: Cluster, live: Manifest | None, wanted: Manifest) -> bo
     Raises:
         ClusterUnavailable, ClusterRefused: nothing was written.
     """
+    if live is not None and not is_ours(live):
+        kind, name = wanted["kind"], wanted["metadata"]["name"]
+        sentence = f"{kind} {name} exists and was not made by the operator; remove it or rename the stack"
+        raise ClusterRefused(sentence, status=409)
     target = sealed(wanted)
     foreign = live is not None and has_foreign_fields(live)
     if not differs(live, target) and not foreign:
@@ -50,9 +54,10 @@ def fill(cluster: Cluster, namespace: str, slot: Slot) -> bool:
 
 
 def is_ours(live: Manifest) -> bool:
-    """Whether the operator made it: nothing else is ever deleted."""
-    labels = live["metadata"].get("labels") or {}
-    return MANAGED_BY.items() <= labels.items()
+    """Whether the operator made it, though its labels be gone; nothing else is ever changed or deleted."""
+    metadata = live["metadata"]
+    labelled = MANAGED_BY.items() <= (metadata.get("labels") or {}).items()
+    return labelled or HASH_ANNOTATION in (metadata.get("annotations") or {})
 
 
 def _remove(cluster: Cluster, kind: Kind, live: Manifest) -> bool:

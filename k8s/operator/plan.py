@@ -30,8 +30,10 @@ def planned(live: Manifest | None, wanted: Manifest, upgrade: Upgrade) -> Plan:
         pending=(
             live is not None
             and applied != hash_wanted
-            and upgrade.approval == "Manual"
-            and upgrade.approved_plan != hash_wanted
+            and (
+                upgrade.strategy == "None"  # KubeRay would leave the pods, and the status would be wrong
+                or (upgrade.approval == "Manual" and upgrade.approved_plan != hash_wanted)
+            )
         ),
     )
 

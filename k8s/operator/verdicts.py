@@ -64,13 +64,15 @@ def _dependencies(facts: Facts) -> Verdict:
     condition, preflight = "DependenciesReachable", facts.preflight
     if preflight.state == "failed":
         return _failed_preflight(facts)
+    if preflight.state == "running" and preflight.message:
+        return no(condition, "PodFailing", preflight.message)
     unavailable = facts.readiness.unavailable if facts.readiness else ()
     if unavailable:
         return no(condition, "DependencyUnavailable", f"core-api says: {'; '.join(unavailable)}")
     if preflight.state == "succeeded":
         return yes(condition, "PreflightSucceeded", "every server answers and lets us in")
     reason = "PreflightRunning" if preflight.state == "running" else "WaitingForSecrets"
-    return unknown(condition, reason, preflight.message or "not checked yet")
+    return unknown(condition, reason, "not checked yet")
 
 
 def _failed_preflight(facts: Facts) -> Verdict:
@@ -95,8 +97,10 @@ def _prepared(facts: Facts, condition: str, sentence: str) -> Verdict:
     if prepare.state == "failed":
         message = prepare.message or "`signals prepare` failed; its pod's log says why"
         return no(condition, "PrepareFailed", message)
+    if prepare.state == "running" and prepare.message:
+        return no(condition, "PodFailing", prepare.message)
     if prepare.state == "running":
-        return unknown(condition, "PrepareRunning", prepare.message or "`signals prepare` is running")
+        return unknown(condition, "PrepareRunning", "`signals prepare` is running")
     reason = "WaitingForApproval" if facts.plan.pending else "WaitingForPreflight"
     return unknown(condition, reason, "`signals prepare` has not run for this spec yet")
 
@@ -168,10 +172,10 @@ def _when(holds: bool, condition: str, reason: str, message: str) -> Verdict | N
 
 def _plan_pending(facts: Facts) -> Verdict | None:
     plan = facts.plan
-    sentence = (
-        f"plan {plan.wanted} needs new Ray pods ({facts.spec.image});"
-        f" approve it with spec.upgrade.approvedPlan: {plan.wanted}"
-    )
+    needs = f"plan {plan.wanted} needs new Ray pods ({facts.spec.image})"
+    if facts.spec.upgrade.strategy == "None":
+        return _when(plan.pending, "PlanPending", "UpgradesOff", f"{needs}; spec.upgrade.strategy is None")
+    sentence = f"{needs}; approve it with spec.upgrade.approvedPlan: {plan.wanted}"
     return _when(plan.pending, "PlanPending", "ApprovalNeeded", sentence)
 
 

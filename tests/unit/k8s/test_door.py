@@ -1,6 +1,7 @@
 """The door to the API server sorts failures by duty, and a failed read ends a pass before any write."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import httpx2
@@ -9,11 +10,13 @@ from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster as ServerOf
 from lightkube.config.models import User
 
+from k8s.operator.applying import fill
 from k8s.operator.cluster import SECRET, SERVICE, Cluster, ClusterRefused, ClusterUnavailable, KindMissing
+from k8s.operator.manifests.all import Slot, surroundings
 from k8s.operator.readiness import Readiness
 from k8s.operator.reconciling import ReconcilingStacks
 from tests.unit.k8s.facts import NOW
-from tests.unit.k8s.specs import DOKS
+from tests.unit.k8s.specs import DOKS, STACK, parsed
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
@@ -86,7 +89,7 @@ def test_creating_what_exists_leaves_it() -> None:
     assert _cluster(lambda _: _status(409, "AlreadyExists")).create(manifest) is False
 
 
-STACK: dict[str, Any] = {
+RAW: dict[str, Any] = {
     "apiVersion": "signals.copilot.dev/v1alpha1",
     "kind": "SignalsStack",
     "metadata": {"name": "demo", "namespace": "n", "uid": "u", "generation": 1},
@@ -105,7 +108,7 @@ def test_a_read_that_fails_ends_the_pass_before_any_write(failing: str) -> None:
         if failing in request.url.path:
             return _status(500)
         if "/signalsstacks/" in request.url.path:
-            return httpx2.Response(200, json=STACK)
+            return httpx2.Response(200, json=RAW)
         return _status(404, "NotFound")
 
     stacks = ReconcilingStacks(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW)
@@ -114,9 +117,41 @@ def test_a_read_that_fails_ends_the_pass_before_any_write(failing: str) -> None:
     assert written == []
 
 
+@pytest.mark.parametrize(
+    ("metadata", "ours"),
+    [
+        ({"labels": {"app.kubernetes.io/managed-by": "signals-operator"}}, True),
+        ({"annotations": {"signals.copilot.dev/applied-hash": "h"}}, True),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, False),
+        ({}, False),
+    ],
+)
+def test_what_somebody_else_made_is_neither_changed_nor_deleted(metadata: dict[str, Any], ours: bool) -> None:
+    written: list[str] = []
+    live: dict[str, Any] = {
+        "kind": "Service",
+        "metadata": {"name": "demo-ingest", "namespace": "n"} | metadata,
+        "spec": {},
+    }
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.method != "GET":
+            written.append(request.method)
+        applied = live["metadata"] | {"resourceVersion": "2"}
+        return httpx2.Response(200, json=live | {"metadata": applied})
+
+    cluster = _cluster(answer)
+    [wanted, *_] = [slot for slot in surroundings(STACK, parsed(DOKS), None) if slot.name == "demo-ingest"]
+    fill(cluster, "n", Slot(kind=SERVICE, name="demo-ingest", wanted=None))
+    assert written == (["DELETE"] if ours else [])
+    with nullcontext() if ours else pytest.raises(ClusterRefused, match="was not made by the operator"):
+        fill(cluster, "n", wanted)
+    assert written == (["DELETE", "PATCH"] if ours else [])
+
+
 def test_a_spec_that_cannot_be_read_is_told_and_nothing_else_is_written() -> None:
     written: list[httpx2.Request] = []
-    broken = STACK | {"spec": DOKS | {"upgrade": {"timeout": "soon"}}}
+    broken = RAW | {"spec": DOKS | {"upgrade": {"timeout": "soon"}}}
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         if request.method != "GET":

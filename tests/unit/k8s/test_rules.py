@@ -105,6 +105,12 @@ def test_manual_upgrade_waits_for_the_hash_and_only_new_pods_wait() -> None:
     assert applied_plan(with_plan(wanted, approved, live)) == plan.wanted
 
 
+def test_without_upgrades_every_new_template_waits() -> None:
+    wanted = ray_service(STACK, parsed(DOKS | {"image": "registry/x:2"}))
+    upgrade = Upgrade(strategy="None", approved_plan=planned(None, wanted, Upgrade()).wanted)
+    assert planned(_applied(DOKS), wanted, upgrade).pending
+
+
 def test_taking_a_spec_back_needs_no_approval() -> None:
     wanted = ray_service(STACK, parsed(DOKS))
     assert not planned(_applied(DOKS), wanted, Upgrade(approval="Manual")).pending

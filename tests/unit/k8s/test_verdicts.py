@@ -179,6 +179,8 @@ def test_pending_plan_says_what_to_write() -> None:
     plan = Plan(wanted="abc", applied="p", pending=True)
     sentence = judged(well(plan=plan, prepare=ABSENT))["PlanPending"][2]
     assert sentence.endswith("spec.upgrade.approvedPlan: abc")
+    off = well(plan=plan, prepare=ABSENT, spec=parsed(DOKS | {"upgrade": {"strategy": "None"}}))
+    assert judged(off)["PlanPending"][1] == "UpgradesOff"
 
 
 @pytest.mark.parametrize(("days", "reason"), [(-1, "Expired"), (29, "ExpiresSoon"), (31, None)])
@@ -200,7 +202,7 @@ def test_paused_and_suspended_say_so() -> None:
 def test_running_jobs_tell_why_their_pod_does_not_start() -> None:
     waiting = JobState(state="running", message="ImagePullBackOff: no such image")
     facts = well(preflight=SUCCEEDED, prepare=waiting, ray=RayState(), readiness=None)
-    assert judged(facts)["Migrated"] == ("Unknown", "PrepareRunning", "ImagePullBackOff: no such image")
+    assert judged(facts)["Migrated"] == ("False", "PodFailing", "ImagePullBackOff: no such image")
 
 
 def test_transition_time_moves_only_with_the_status() -> None:
