@@ -17,6 +17,32 @@ SERVERS = sorted((KIND / "servers").iterdir())
 VALUES = CHART / "examples" / "kind.yaml"
 
 
+KUBECTL = "kubectl --context kind-signals --namespace signals"
+STAND_IN = """#!/bin/sh
+printf '%s' "${0##*/}" >>"$CALLS"; printf ' %s' "$@" >>"$CALLS"; echo >>"$CALLS"
+case "$*" in
+"get clusters") echo "$CLUSTERS" ;;
+*"get secret signals-keys"*) [ -n "$CLUSTERS" ] ;;
+*"get pod"*) echo pod/demo-head ;;
+*"keys create --project shop --scope ingest") echo sk_ingest ;;
+*"keys create --project shop --scope read") echo sk_read ;;
+esac
+"""
+"""Notes each call; answers what the script asks for."""
+
+
+def _calls(folder: Path, clusters: str) -> list[str]:
+    """What `kind.sh up` calls, in order, with these clusters there already."""
+    for tool in ("docker", "kind", "kubectl", "helm"):
+        (folder / tool).write_text(STAND_IN)
+        (folder / tool).chmod(0o755)
+    calls = folder / "calls"
+    calls.write_text("")
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "CALLS": str(calls), "CLUSTERS": clusters}
+    subprocess.run(["sh", KIND / "kind.sh", "up"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    return calls.read_text().splitlines()
+
+
 def _documents(path: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(path.read_text()))
 
@@ -82,3 +108,29 @@ def test_script_says_what_is_missing(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "docker is missing: https://" in done.stderr
+
+
+def test_script_builds_loads_and_installs_in_order_and_keeps_the_keys(tmp_path: Path) -> None:
+    calls = _calls(tmp_path, "")
+    image = f"customer-signals-copilot:{yaml.safe_load((CHART / 'Chart.yaml').read_text())['appVersion']}"
+    keys = "--from-literal=ingest=sk_ingest --from-literal=read=sk_read"
+    steps = [
+        f"docker build --tag {image} .",
+        "kind create cluster --config k8s/kind/cluster.yaml",
+        f"kind load docker-image --name signals {image}",
+        "helm upgrade --install kuberay-operator",
+        "kubectl --context kind-signals apply --filename k8s/kind/namespace.yaml",
+        f"{KUBECTL} apply --filename k8s/kind/servers/",
+        f"{KUBECTL} rollout status statefulset/opensearch",
+        "helm upgrade --install signals helm/signals",
+        f"{KUBECTL} wait signalsstack/demo --for=condition=Ready",
+        f"{KUBECTL} create secret generic signals-keys {keys}",
+    ]
+    positions = [next(n for n, call in enumerate(calls) if call.startswith(step)) for step in steps]
+    assert positions == sorted(positions)
+
+
+def test_second_run_keeps_the_cluster_and_the_keys(tmp_path: Path) -> None:
+    calls = _calls(tmp_path, "signals")
+    assert not [call for call in calls if call.startswith("kind create") or "create secret" in call]
+    assert [call for call in calls if call.startswith("helm upgrade --install signals")]
