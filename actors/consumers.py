@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import ray
 from psycopg_pool import ConnectionPool
 
 from actors.loop import ConsumerLoop, OpenSession
@@ -26,6 +27,8 @@ class Health:
     state: str
     detail: str
     idle_s: float | None
+    node_id: str = ""
+    """Ray's id of the node, empty outside Ray."""
 
 
 class Consumer:
@@ -57,7 +60,8 @@ class Consumer:
             (datetime.now(UTC) - progress.last_poll_at).total_seconds() if progress.last_poll_at else None
         )
         state = STOPPED if self._loop.has_ended else progress.state
-        return Health(state=state, detail=progress.detail, idle_s=idle_s)
+        node_id = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
+        return Health(state=state, detail=progress.detail, idle_s=idle_s, node_id=node_id)
 
     def stop(self) -> None:
         """Ask the loop to end after its current step, and to leave its group; then the process may go."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import ray
 import structlog
 from ray import serve
+from ray._private.state import state  # Serve asks it for the same; there is no public way without a dashboard
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
@@ -49,9 +50,13 @@ class Reconciler:
     def reconcile(self, expected: Mapping[str, Kind]) -> list[str]:
         """Do one round and return whom it ended; failures of single actors are met again in the next one."""
         actors = {name: _actor(name, kind) for name, kind in expected.items()}
-        for name in self._keeping.stuck(_ask(actors)):
-            log.error("replacing a stuck actor", actor=name)
+        answers = _ask(actors)
+        for name in self._keeping.stuck(answers):
+            log.warning("replacing an actor", actor=name, answer=answers[name])
             ray.kill(actors[name], no_restart=True)
+        for name in self._keeping.evicted(answers, state.get_draining_nodes()):
+            log.info("leaving a draining node", actor=name)
+            actors[name].stop.remote()
         leaving = _existing(surplus(_names(), expected))
         for actor in leaving.values():
             actor.stop.remote()

@@ -4,6 +4,8 @@ The loss of the head node is not covered: it ends the cluster, and `signals up` 
 restart) starts all anew from Kafka and PostgreSQL.
 """
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +33,18 @@ Node(RayParams(gcs_address="{gcs}", redis_address="{gcs}", node_ip_address="{hos
 print("joined", flush=True)
 """
 """As `ray.cluster_utils` does: `ray start` joins no cluster whose addresses are on loopback."""
+DRAIN: Final = """
+import time
+import ray
+from ray._raylet import GcsClient
+from ray.core.generated import autoscaler_pb2
+ray.init(address="{gcs}", log_to_driver=False)
+[node] = [n for n in ray.nodes() if n["Alive"] and "node:__internal_head__" not in n["Resources"]]
+accepted, why = GcsClient(address="{gcs}").drain_node(
+    node["NodeID"], autoscaler_pb2.DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION, "test",
+    int((time.time() + 600) * 1000))
+print("drained" if accepted else why)
+"""
 EACH: Final = 2  # consumers of a kind in this package's product
 
 
@@ -97,3 +111,35 @@ def test_consumers_of_a_lost_node_come_back_on_the_other(
         running.injected()
         print(f"recovered from the loss of a node after {running.recovered():.1f} s")
         until(lambda: all(len(pids_of(product.root_pid, kind)) == EACH for kind in KINDS), within_s=120)
+
+
+def test_consumers_leave_a_draining_node_by_themselves(
+    product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow], tmp_path: Path
+) -> None:
+    with (
+        _second_node(product, tmp_path) as node_pid,
+        trial(product_stage, fault_row("drain of a Ray node"), seed=43) as running,
+    ):
+        _spread_to(node_pid, product)
+        running.recovered()
+        _drain_second(product)
+        running.injected()
+        until(lambda: not any(pids_of(node_pid, kind) for kind in KINDS), within_s=120)
+        assert psutil.Process(node_pid).is_running()
+        print(f"recovered from the drain of a node after {running.recovered():.1f} s")
+        until(lambda: all(len(pids_of(product.root_pid, kind)) == EACH for kind in KINDS), within_s=120)
+
+
+def _drain_second(product: Product) -> None:
+    """Announce that the node which is not the head goes away in ten minutes, as an autoscaler does."""
+    known = {name: value for name, value in product.environment.items() if value}
+    environment = {**os.environ, **known, **product.head.client_variables}
+    done = subprocess.run(
+        [sys.executable, "-c", DRAIN.format(gcs=product.head.address)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "drained"

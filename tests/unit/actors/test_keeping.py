@@ -66,3 +66,12 @@ def test_who_does_not_end_is_ended_and_a_later_one_of_that_name_gets_as_long() -
     assert rounds == [[]] * MAX_LEAVING_ROUNDS + [["a"]]
     assert keeping.ended({}) == []
     assert keeping.ended({"a": "silent"}) == []
+
+
+def test_who_is_on_a_draining_node_is_asked_to_stop_until_it_has() -> None:
+    def on(node: str, state: str = "running") -> Health:
+        return Health(state=state, detail="", idle_s=1.0, node_id=node)
+
+    answers: dict[str, Answer] = {"a": on("n1"), "b": on("n2"), "c": on("n1", STOPPED), "d": "silent"}
+    assert Keeping().evicted(answers, {"n1": 0}) == ["a"]
+    assert Keeping().evicted(answers, {}) == []
