@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +123,15 @@ class Product:
 
 @contextmanager
 def open_product(
-    root: Path, *, proxied: bool = False, settings: Mapping[str, str] | None = None
+    root: Path,
+    *,
+    proxied: bool = False,
+    settings: Mapping[str, str] | Callable[[Mapping[str, str]], Mapping[str, str]] | None = None,
 ) -> Iterator[Product]:
-    """Start servers, Ray, both APIs, all actors, and a model that answers at once; end them all."""
+    """Start servers, Ray, both APIs, all actors, and a model that answers at once; end them all.
+
+    `settings` may depend on the servers' own variables.
+    """
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         front = {name: free_port() for name in SERVERS} if proxied else {}
@@ -136,7 +142,8 @@ def open_product(
             for name, port in front.items()
         }
         model = stack.enter_context(open_model_server())
-        variables = {**servers.environment, **_model_settings(model), **(settings or {})}
+        own = settings(servers.environment) if callable(settings) else settings or {}
+        variables = {**servers.environment, **_model_settings(model), **own}
         for name, value in variables.items():
             patch.setenv(name, value)
         keys = prepare({})
