@@ -1,6 +1,8 @@
-"""CA certificates given as a path or as PEM text."""
+"""CA certificates given as a path or as PEM text, plain or in base64 as DigitalOcean's API has it."""
 
 import atexit
+import base64
+import binascii
 import os
 import ssl
 import tempfile
@@ -12,14 +14,12 @@ PEM_MARK = "-----BEGIN CERTIFICATE-----"
 
 
 def ca_pem(variable: str, value: str) -> str:
-    """Return the PEM text behind `value` (itself PEM text, or a path).
+    """Return the PEM text behind `value` (itself PEM text, perhaps in base64, or a path).
 
     Raises:
         SettingsError: naming `variable`, when the path cannot be read or no certificate can be.
     """
-    text = value.replace("\\n", "\n")
-    if PEM_MARK not in text:
-        text = _read(variable, value)
+    text = _inline(value) or _read(variable, value)
     try:
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError) as error:  # ValueError: not ASCII
@@ -34,13 +34,25 @@ def ca_file(variable: str, value: str) -> str:
         SettingsError: naming `variable`.
     """
     pem = ca_pem(variable, value)
-    if PEM_MARK not in value:
+    if not _inline(value):
         return value
     handle, path = tempfile.mkstemp(prefix="signals-ca-", suffix=".pem")  # mkstemp creates it 0600
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(pem)
     atexit.register(Path(path).unlink, missing_ok=True)
     return path
+
+
+def _inline(value: str) -> str:
+    """Return the PEM text that `value` is, empty when it is none."""
+    text = value.replace("\\n", "\n")
+    if PEM_MARK in text:
+        return text
+    try:
+        decoded = base64.b64decode("".join(value.split()), validate=True).decode("ascii")
+    except (binascii.Error, ValueError):  # ValueError: not ASCII
+        return ""
+    return decoded if PEM_MARK in decoded else ""
 
 
 def _read(variable: str, value: str) -> str:

@@ -1,5 +1,6 @@
 """The three servers behind TLS, once for all tests of this folder."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -76,7 +77,11 @@ def secure_search(servers: RunningStack, folder: Path) -> Iterator[SecureOpenSea
         yield secure
 
 
-@pytest.fixture(params=["path", "text"])
+@pytest.fixture(params=["path", "text", "base64"])
 def ca(request: pytest.FixtureRequest, certificates: Certificates, folder: Path) -> str:
-    """Our CA in both forms that a variable may have."""
-    return str(folder / "ca.pem") if request.param == "path" else certificates.ca
+    """Our CA in each form that a variable may have."""
+    return {
+        "path": str(folder / "ca.pem"),
+        "text": certificates.ca,
+        "base64": base64.b64encode(certificates.ca.encode()).decode(),
+    }[request.param]

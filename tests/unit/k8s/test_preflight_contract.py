@@ -1,0 +1,48 @@
+"""What `signals preflight` writes is what the operator reads."""
+
+from datetime import UTC, datetime
+
+from k8s.operator.observed import JobState, RayState
+from k8s.operator.plan import Plan
+from k8s.operator.secrets import SecretsView
+from k8s.operator.verdicts import Facts, judge
+from signals.domain.findings import Finding, bad, good, report
+from tests.unit.k8s.specs import DOKS, parsed
+
+FINDINGS = [
+    bad("postgres", "LoginRefused", "it refuses user and password: check DATABASE_URL", "DATABASE_URL"),
+    bad("schema", "NotChecked", "not checked: postgres could not be asked"),
+    good("kafka", "Reachable", "3 Kafka brokers let us in"),
+    bad("topics", "Missing", "there is no topic signals.raw.v1: run `signals prepare`"),
+    good("opensearch", "Reachable", "OpenSearch 3.9 lets us in"),
+    bad("index", "Missing", "there is no index signals-events-v1: run `signals prepare`"),
+    good("model", "Served", "llama3.3-70b-instruct can be asked"),
+]
+
+
+def facts(findings: list[Finding], state: str) -> Facts:
+    ended = {"message": report(findings).decode(), "finished_at": datetime(2026, 11, 24, tzinfo=UTC)}
+    return Facts(
+        spec=parsed(DOKS),
+        now=datetime(2026, 11, 24, tzinfo=UTC),
+        secrets=SecretsView(digest="x"),
+        preflight=JobState(state="failed" if state == "failed" else "succeeded", **ended),  # type: ignore[arg-type]  # mixed
+        prepare=JobState(state="absent"),
+        ray=RayState(),
+        plan=Plan(wanted="a", applied=None, pending=False),
+    )
+
+
+def test_a_failed_server_is_told_with_the_secret_key_to_correct_and_nothing_else() -> None:
+    [verdict] = [v for v in judge(facts(FINDINGS, "failed"), []) if v.type == "DependenciesReachable"]
+    assert (verdict.status, verdict.reason) == ("False", "LoginRefused")
+    assert verdict.message == (
+        "it refuses user and password: check DATABASE_URL "
+        "(correct key DATABASE_URL of Secret signals-postgres)"
+    )
+
+
+def test_what_prepare_makes_is_no_failure() -> None:
+    findings = [good("postgres", "Reachable", "in"), *FINDINGS[1:]]
+    [verdict] = [v for v in judge(facts(findings, "succeeded"), []) if v.type == "DependenciesReachable"]
+    assert verdict.status == "True"
