@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serve_apps import ledger_routes
 from serve_apps.bodies import read_body
+from serve_apps.core_answers import json_answer
 from serve_apps.core_requests import (
     BLANK,
     Core,
@@ -95,7 +96,7 @@ def readyz(core: Core, response: Response) -> Readiness:
     return readiness
 
 
-@router.get("/v1/incidents", tags=["incidents"])
+@router.get("/v1/incidents", tags=["incidents"], response_model=IncidentPage)
 def list_incidents(
     reader: Reader,
     core: Core,
@@ -106,29 +107,28 @@ def list_incidents(
     until: Instant = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> IncidentPage:
+) -> Response:
     """List the project's incidents, newest opening first; since and until select those active between."""
     check_project(reader, project_id)
     request = ListRequest(
         environment=env and env.value, status=status, since=since, until=until, limit=limit, cursor=cursor
     )
-    return core.investigating.page(reader, request)
+    return json_answer(core.investigating.page(reader, request))
 
 
-@router.get("/v1/incidents/{incident_id}", tags=["incidents"])
-def get_incident(
-    reader: Reader, core: Core, incident_id: Annotated[UUID, Depends(_incident_id)]
-) -> IncidentDetail:
+@router.get("/v1/incidents/{incident_id}", tags=["incidents"], response_model=IncidentDetail)
+def get_incident(reader: Reader, core: Core, incident_id: Annotated[UUID, Depends(_incident_id)]) -> Response:
     """Return one incident: why it fired, its chart, representative events, AI jobs, latest summary."""
     detail = core.investigating.detail(reader, incident_id)
     if detail is None:
         raise _no_such_incident()
-    return detail
+    return json_answer(detail)
 
 
 @router.patch(
     "/v1/incidents/{incident_id}",
     tags=["incidents"],
+    response_model=IncidentDetail,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -141,7 +141,7 @@ def change_status(
     core: Core,
     incident_id: Annotated[UUID, Depends(_incident_id)],
     change: Annotated[StatusChange, Depends(_status_change)],
-) -> IncidentDetail:
+) -> Response:
     """Set an incident's status. There are two scopes only, so a read key may do this."""
     outcome = core.investigating.set_status(reader, incident_id, change.status)
     if outcome != "changed":
@@ -160,7 +160,7 @@ def _refused(outcome: Outcome) -> Problem:
     return Problem(409, outcome, detail)
 
 
-@router.get("/v1/search/events", tags=["events"])
+@router.get("/v1/search/events", tags=["events"], response_model=SearchPage)
 def search_events(
     reader: Reader,
     core: Core,
@@ -182,8 +182,8 @@ def search_events(
     until: Instant = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> SearchPage:
+) -> Response:
     """Search the project's events, newest first; facets and histogram come with the first page."""
     check_project(reader, project_id)
     request = SearchRequest(text=q, filters=filters, since=since, until=until, limit=limit, cursor=cursor)
-    return core.searching.search(reader, request)
+    return json_answer(core.searching.search(reader, request))

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, Final
 
+from fastapi import FastAPI
 from starlette.requests import Request
 
 from serve_apps.problems import Problem
@@ -17,12 +19,16 @@ def check_documented(request: Request) -> None:
     Raises:
         Problem: as `check_parameters` does.
     """
-    paths: dict[str, Any] = request.app.openapi()["paths"]
-    operation = paths[request.scope["route"].path][request.method.lower()]
-    kinds = {
-        p["name"]: p["schema"].get("type") for p in operation.get("parameters", []) if p["in"] == "query"
-    }
+    kinds = _query_parameters(request.app, request.scope["route"].path, request.method.lower())
     check_parameters(request, kinds, [name for name, kind in kinds.items() if kind == "array"])
+
+
+@lru_cache(maxsize=64)
+def _query_parameters(app: FastAPI, path: str, method: str) -> dict[str, str | None]:
+    """Return the type of each query parameter of an operation, as the document has it."""
+    operation: dict[str, Any] = app.openapi()["paths"][path][method]
+    parameters = operation.get("parameters", [])
+    return {one["name"]: one["schema"].get("type") for one in parameters if one["in"] == "query"}
 
 
 def check_parameters(request: Request, allowed: Collection[str], repeatable: Collection[str] = ()) -> None:

@@ -3,8 +3,9 @@
 Nothing here outlives a transaction, so that a pooler in transaction mode may stand in between.
 """
 
+import select
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, LiteralString, Self
 
 import psycopg
@@ -112,7 +113,7 @@ def open_pool(
         max_idle=60,
         kwargs=_options(settings() if callable(settings) else settings),
         configure=_use_utc,
-        check=ConnectionPool.check_connection,
+        check=_check_alive,
         open=True,
     ) as pool:
         yield pool
@@ -120,7 +121,7 @@ def open_pool(
 
 @contextmanager
 def transaction(
-    pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS
+    pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS, pipelined: bool = False
 ) -> Iterator[Connection]:
     """Run one transaction: commit at the end, roll back on any exception; `timeout_ms` is per statement.
 
@@ -129,7 +130,7 @@ def transaction(
             happened or not; whoever cares repeats its work under a compare-and-set.
     """
     try:
-        with pool.connection() as connection:
+        with pool.connection() as connection, connection.pipeline() if pipelined else nullcontext():
             connection.execute(LIMIT_STATEMENTS, [str(timeout_ms)])
             yield connection
     except TRANSIENT as error:
@@ -158,6 +159,32 @@ def _conninfo_of(pool: ConnectionPool[Connection]) -> str:
 
 def _options(settings: PostgresSettings) -> dict[str, Any]:
     return {} if settings.pg_prepared_statements else {"prepare_threshold": None}
+
+
+@contextmanager
+def reading(
+    pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> Iterator[Connection]:
+    """Run one transaction that only reads: BEGIN, the time limit and the first query are one round trip.
+
+    Queries that are sent before an answer is fetched share one as well.
+
+    Raises:
+        DependencyUnavailable: as `transaction` does.
+    """
+    with transaction(pool, timeout_ms=timeout_ms, pipelined=True) as connection:
+        yield connection
+
+
+def _check_alive(connection: Connection) -> None:
+    """Ask the server only when it has something to tell an idle connection: mostly that it is gone.
+
+    Raises:
+        OperationalError: it is; the pool connects anew.
+    """
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    if readable:
+        ConnectionPool.check_connection(connection)
 
 
 def _use_utc(connection: Connection) -> None:

@@ -10,7 +10,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from shared_types import MetricName, Tenancy
-from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
 from signals.domain import cursors
 from signals.domain.buckets import Series
 from signals.domain.charts import MinuteCount, chart_range, fill
@@ -108,7 +108,7 @@ class Investigating:
             raise InvalidQuery("until", "it must be later than since")
         tied_to = cursors.tie("incidents", wanted)
         before = cursors.decode_row(request.cursor, tied_to=tied_to) if request.cursor is not None else None
-        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             rows = incident_views.list_incidents(connection, wanted, before=before, limit=request.limit + 1)
         page, more = rows[: request.limit], len(rows) > request.limit
         next_cursor = cursors.encode_row(page[-1].opened_at, page[-1].id, tied_to=tied_to) if more else None
@@ -120,18 +120,19 @@ class Investigating:
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
-        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             incident = incident_views.get(connection, tenancy.project_id, incident_id)
             if incident is None:
                 return None
-            why = _why(incident_context.reasons(connection, incident_id))
+            context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
+            why = _why(context.reasons)
             chart = _chart(connection, incident, why)
             return IncidentDetail(
                 incident=incident,
                 why=why,
-                summary=incident_context.latest_summary(connection, incident_id),
-                ai_jobs=incident_context.ai_jobs(connection, incident_id, limit=MAX_JOBS),
-                events=incident_context.representative_events(connection, incident_id, limit=MAX_EVENTS),
+                summary=context.summary,
+                ai_jobs=context.ai_jobs,
+                events=context.events,
                 chart=chart,
                 links=_links(incident, chart),
             )

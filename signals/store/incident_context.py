@@ -34,12 +34,6 @@ WHERE incident_id = %(incident_id)s
 """
 
 
-def reasons(connection: Connection, incident_id: UUID) -> Sequence[Reason]:
-    """Return why the incident opened and how it looked last."""
-    with connection.cursor(row_factory=class_row(Reason)) as cursor:
-        return cursor.execute(REASONS, {"incident_id": incident_id}).fetchall()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepresentativeEvent:
     """An event, or a tick, that stands for the incident."""
@@ -56,16 +50,8 @@ SELECT event_id, occurred_at, event_type, severity, attributes_json AS attribute
 FROM incident_events
 WHERE incident_id = %(incident_id)s
 ORDER BY occurred_at DESC, id DESC
-LIMIT %(limit)s
+LIMIT %(events)s
 """
-
-
-def representative_events(
-    connection: Connection, incident_id: UUID, *, limit: int
-) -> list[RepresentativeEvent]:
-    """Return the newest representative events."""
-    with connection.cursor(row_factory=class_row(RepresentativeEvent)) as cursor:
-        return cursor.execute(EVENTS, {"incident_id": incident_id, "limit": limit}).fetchall()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +76,8 @@ SELECT id, job_type, status, attempt_count, max_attempts, run_after, leased_unti
 FROM ai_jobs
 WHERE incident_id = %(incident_id)s
 ORDER BY created_at DESC, id DESC
-LIMIT %(limit)s
+LIMIT %(jobs)s
 """
-
-
-def ai_jobs(connection: Connection, incident_id: UUID, *, limit: int) -> list[AiJob]:
-    """Return the newest AI jobs of the incident."""
-    with connection.cursor(row_factory=class_row(AiJob)) as cursor:
-        return cursor.execute(JOBS, {"incident_id": incident_id, "limit": limit}).fetchall()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +98,26 @@ LIMIT 1
 """
 
 
-def latest_summary(connection: Connection, incident_id: UUID) -> Summary | None:
-    """Return the newest summary, None before the first."""
-    with connection.cursor(row_factory=class_row(Summary)) as cursor:
-        return cursor.execute(SUMMARY, {"incident_id": incident_id}).fetchone()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything around one incident, newest first; `summary` is None before the first."""
+
+    reasons: Sequence[Reason]
+    events: list[RepresentativeEvent]
+    ai_jobs: list[AiJob]
+    summary: Summary | None
+
+
+def context_of(connection: Connection, incident_id: UUID, *, events: int, jobs: int) -> Context:
+    """Return what stands around an incident: four questions in one round trip of a `reading` transaction."""
+    parameters = {"incident_id": incident_id, "events": events, "jobs": jobs}
+    reasons = connection.cursor(row_factory=class_row(Reason)).execute(REASONS, parameters)
+    newest = connection.cursor(row_factory=class_row(RepresentativeEvent)).execute(EVENTS, parameters)
+    work = connection.cursor(row_factory=class_row(AiJob)).execute(JOBS, parameters)
+    summary = connection.cursor(row_factory=class_row(Summary)).execute(SUMMARY, parameters)
+    return Context(
+        reasons=reasons.fetchall(),
+        events=newest.fetchall(),
+        ai_jobs=work.fetchall(),
+        summary=summary.fetchone(),
+    )

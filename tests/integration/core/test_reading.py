@@ -1,0 +1,30 @@
+"""Transactions that only read, and connections that die while nobody uses them."""
+
+import psycopg
+import pytest
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection, conninfo, open_pool, reading, transaction
+from signals.errors import DependencyUnavailable
+from signals.settings import PostgresSettings
+
+
+def test_a_connection_that_died_while_idle_is_replaced_unnoticed(database: PostgresSettings) -> None:
+    with open_pool(database, size=1) as pool:
+        with transaction(pool) as connection:
+            before = connection.execute("SELECT pg_backend_pid()").fetchone()
+        with psycopg.connect(conninfo(database), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", before)
+        with reading(pool) as connection:
+            after = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert after != before
+
+
+def test_a_slow_question_of_a_reader_ends_in_time(pool: ConnectionPool[Connection]) -> None:
+    with (
+        pytest.raises(DependencyUnavailable, match="PostgreSQL"),
+        reading(pool, timeout_ms=100) as connection,
+    ):
+        connection.execute("SELECT pg_sleep(20)").fetchone()
+    with reading(pool) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
