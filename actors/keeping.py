@@ -26,14 +26,6 @@ class Keeping:
         """Return whom to replace; an actor that Ray restarts is left to Ray."""
         return [name for name, answer in answers.items() if self._is_stuck(name, answer)]
 
-    def evicted(self, answers: Mapping[str, Answer], draining: Container[str]) -> list[str]:
-        """Return whom to ask to stop, because its node will soon be gone; once stopped it is replaced."""
-        return [
-            name
-            for name, answer in answers.items()
-            if isinstance(answer, Health) and answer.node_id in draining and answer.state != STOPPED
-        ]
-
     def ended(self, leaving: Mapping[str, Answer]) -> list[str]:
         """Return which of those that were asked to stop may go: they have, or they had their time."""
         self._leaving = Counter({name: self._leaving[name] + 1 for name in leaving})
@@ -59,3 +51,12 @@ class Keeping:
 def surplus(existing: Iterable[str], expected: Container[str]) -> list[str]:
     """Return who was expected once, under other counts."""
     return sorted(name for name in existing if name not in expected)
+
+
+def evicted(answers: Mapping[str, Answer], draining: Container[str]) -> list[str]:
+    """Return whom to ask to stop, because its node will soon be gone; once stopped it is replaced."""
+    return [
+        name
+        for name, answer in answers.items()
+        if isinstance(answer, Health) and answer.node_id in draining and answer.state != STOPPED
+    ]

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from itertools import count
 from typing import Any, Final
 
 import ray
@@ -16,12 +17,12 @@ from ray.exceptions import RayActorError
 from actors.consumers import Health
 from actors.detector import DetectorActor
 from actors.indexer import IndexerActor
-from actors.keeping import Answer, Keeping, surplus
+from actors.keeping import Answer, Keeping, evicted, surplus
 from actors.loopback import listen_on_loopback_only
 from actors.names import NAMESPACE, ConsumerCounts, expected
 from actors.summarizer import SummarizerActor
 from signals.clients.postgres import open_pool, transaction
-from signals.errors import DependencyUnavailable
+from signals.errors import DependencyUnavailable, SettingsError
 from signals.logs import configure_logs
 from signals.settings import PostgresSettings, RuntimeSettings
 from signals.store import workers
@@ -30,6 +31,7 @@ from signals.store.workers import Kind
 RECONCILE_S: Final = 3.0
 ANSWER_S: Final = 5.0
 MAX_STALL_S: Final = 60.0  # the supervisor's own loop
+FORGET_ROUNDS: Final = 100  # five minutes: a cluster that ran beside this one may have left its own
 ACTOR_CPUS: Final = 0.1  # more than nothing, so that a head node with 0 CPUs gets none
 
 KINDS: Final[dict[Kind, Any]] = {
@@ -54,7 +56,7 @@ class Reconciler:
         for name in self._keeping.stuck(answers):
             log.warning("replacing an actor", actor=name, answer=answers[name])
             ray.kill(actors[name], no_restart=True)
-        for name in self._keeping.evicted(answers, state.get_draining_nodes()):
+        for name in evicted(answers, state.get_draining_nodes()):
             log.info("leaving a draining node", actor=name)
             actors[name].stop.remote()
         leaving = _existing(surplus(_names(), expected))
@@ -140,11 +142,10 @@ class Supervisor:
             raise RuntimeError("the reconciler stands still")
 
     def _run(self) -> None:
-        _forget_surplus_heartbeats(self._expected)
         reconciler = Reconciler()
-        while True:
+        for number in count():
             now_expected = self._expected
-            if reconciler.reconcile(now_expected):
+            if reconciler.reconcile(now_expected) or number % FORGET_ROUNDS == 0:
                 _forget_surplus_heartbeats(now_expected)
             self._last_round = time.monotonic()
             time.sleep(RECONCILE_S)
@@ -154,5 +155,5 @@ def _forget_surplus_heartbeats(expected: Collection[str]) -> None:
     try:
         with open_pool(PostgresSettings.from_env(), size=1) as pool, transaction(pool) as connection:
             workers.forget_others(connection, list(expected))
-    except DependencyUnavailable as error:
-        log.warning("old heartbeats stay listed", reason=error.reason)
+    except (DependencyUnavailable, SettingsError) as error:
+        log.warning("old heartbeats stay listed", reason=str(error))

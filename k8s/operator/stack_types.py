@@ -46,7 +46,7 @@ class Topics(ApiModel):
 
 
 class Kafka(ApiModel):
-    """Kafka 3.6 or newer."""
+    """Kafka 2.4 or newer."""
 
     model_config = with_rules(
         ("!self.securityProtocol.startsWith('SASL') || has(self.secretRef)", "SASL needs secretRef"),
@@ -66,7 +66,7 @@ class Kafka(ApiModel):
 
 
 class OpenSearch(ApiModel):
-    """OpenSearch 2 or 3."""
+    """OpenSearch 2.7 or newer."""
 
     secret_ref: SecretRef = Field(
         description="keys OPENSEARCH_URL and, where it asks for them, OPENSEARCH_USER and OPENSEARCH_PASS"

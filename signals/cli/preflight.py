@@ -5,6 +5,7 @@ from typing import Annotated, get_args
 
 import typer
 
+from signals.cli.core_client import load_environment
 from signals.cli.readable import plain
 from signals.domain.findings import REQUIRED, Check, failed, report
 from signals.services.preflight import preflight as check_all
@@ -25,6 +26,7 @@ def preflight(
     ] = None,
 ) -> None:
     """Check every server that the environment names; exit code 1 when one cannot be used."""
+    load_environment()
     required = REQUIRED | {_check(name) for name in require or ()}
     findings = check_all()
     for finding in findings:

@@ -1,7 +1,15 @@
 """Whom the supervisor replaces, and whom it ends."""
 
 from actors.consumers import STOPPED, Health
-from actors.keeping import MAX_IDLE_S, MAX_LEAVING_ROUNDS, MAX_SILENT_ROUNDS, Answer, Keeping, surplus
+from actors.keeping import (
+    MAX_IDLE_S,
+    MAX_LEAVING_ROUNDS,
+    MAX_SILENT_ROUNDS,
+    Answer,
+    Keeping,
+    evicted,
+    surplus,
+)
 
 
 def _rounds(keeping: Keeping, *answers: Answer) -> list[list[str]]:
@@ -73,5 +81,5 @@ def test_who_is_on_a_draining_node_is_asked_to_stop_until_it_has() -> None:
         return Health(state=state, detail="", idle_s=1.0, node_id=node)
 
     answers: dict[str, Answer] = {"a": on("n1"), "b": on("n2"), "c": on("n1", STOPPED), "d": "silent"}
-    assert Keeping().evicted(answers, {"n1": 0}) == ["a"]
-    assert Keeping().evicted(answers, {}) == []
+    assert evicted(answers, {"n1": 0}) == ["a"]
+    assert evicted(answers, {}) == []
