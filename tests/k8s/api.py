@@ -108,6 +108,10 @@ class Api:
             if error.code != httpx2.codes.NOT_FOUND:
                 raise
 
+    def delete_all(self, plural: str, namespace: str) -> None:
+        """Begin the deletion of all objects of a kind in a namespace."""
+        self._ask("DELETE", _path(plural, namespace), {"propagationPolicy": "Background"})
+
     def watch(self, plural: str, *, within_s: int) -> Iterator[Object]:
         """Everything there is and then every change, anywhere, until the server ends it."""
         params = {"watch": "true", "timeoutSeconds": str(within_s)}

@@ -7,12 +7,15 @@ from uuid import uuid4
 import pytest
 
 from tests.k8s.api import Api
-from tests.k8s.control_plane import ControlPlane, control_plane
+from tests.k8s.control_plane import CHART, ControlPlane, control_plane
 from tests.k8s.fake_node import FakeNodes, fake_nodes
 from tests.k8s.fake_ray import FakeRay, fake_ray
+from tests.k8s.gateway import Gateway, gateway
+from tests.k8s.installed import Installed, installed
 
-CHART = Path(__file__).parents[2] / "helm" / "signals"
 CRDS = CHART / "crds"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+"""The API server refuses every pod that does not keep to the strictest standard."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,9 +67,25 @@ def ray(cluster: ControlPlane, nodes: FakeNodes) -> Iterator[FakeRay]:
 
 
 @pytest.fixture
+def gate(cluster: ControlPlane) -> Iterator[Gateway]:
+    """What stands between the test's operator and the API server."""
+    with gateway(cluster) as gate:
+        yield gate
+
+
+@pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
     """A namespace of the test's own."""
     name = f"test-{uuid4().hex[:8]}"
-    api.create("namespaces", {"metadata": {"name": name}})
+    api.create("namespaces", {"metadata": {"name": name, "labels": RESTRICTED}})
     yield name
     api.delete("namespaces", name)
+
+
+@pytest.fixture
+def release(
+    cluster: ControlPlane, nodes: FakeNodes, ray: FakeRay, gate: Gateway, namespace: str
+) -> Iterator[Installed]:
+    """A namespace with Secrets for the chart, and the means to run its operator."""
+    with installed(cluster, nodes, ray, gate, namespace) as release:
+        yield release

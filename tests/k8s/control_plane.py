@@ -12,6 +12,7 @@ from signals.local.ports import free_port, is_free
 from tests.k8s.api import Api, open_api
 
 RIG = Path(__file__).parent / "rig"
+CHART = Path(__file__).parents[2] / "helm" / "signals"
 PORTS = 7
 """The API server's and the six that follow it (rig/env.sh)."""
 EGRESS = """\
@@ -47,7 +48,9 @@ class ControlPlane:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """kubectl or helm, as the administrator."""
-        return subprocess.run(command, env=self.environment, check=check, capture_output=True, text=True)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stderr}"
+        return done
 
 
 def rig_folder() -> Path:

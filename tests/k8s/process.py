@@ -11,12 +11,14 @@ from tests.k8s.control_plane import ControlPlane
 BIN = Path(sys.executable).parent
 
 
-def kubeconfig_of(cluster: ControlPlane, namespace: str, account: str) -> Path:
-    """A kubeconfig with a token of the ServiceAccount, as its pods mount one."""
+def kubeconfig_of(cluster: ControlPlane, namespace: str, account: str, server: str | None = None) -> Path:
+    """A kubeconfig with a token of the ServiceAccount, as its pods mount one; `server` stands in between."""
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     path = cluster.folder / f"{namespace}-{account}.kubeconfig"
     config["users"][0]["user"] = {"token": token_of(cluster.api, namespace, account)}
     config["clusters"][0]["cluster"]["certificate-authority"] = str(cluster.folder / "pki" / "ca.crt")
+    if server is not None:
+        config["clusters"][0]["cluster"] = {"server": server}
     config["contexts"][0]["context"]["namespace"] = namespace
     path.write_text(yaml.safe_dump(config))
     return path

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from tests.k8s.api import Api, Object
-from tests.k8s.conftest import CHART
-from tests.k8s.control_plane import ControlPlane
+from tests.k8s.control_plane import CHART, ControlPlane
 from tests.k8s.fake_node import FakeNodes
 from tests.k8s.process import BIN, kubeconfig_of
 from tests.waiting import until

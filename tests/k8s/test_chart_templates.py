@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.conftest import CHART
-from tests.k8s.control_plane import RIG, rig_environment
+from tests.k8s.control_plane import CHART, RIG, rig_environment
 
 EXAMPLES = sorted((CHART / "examples").glob("*.yaml"), key=lambda path: path.name)
 GOLDEN = Path(__file__).parent / "golden"

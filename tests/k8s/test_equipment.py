@@ -11,12 +11,17 @@ from tests.k8s.fake_ray import FakeRay
 from tests.waiting import until
 
 EXAMPLE = Path(__file__).parent / "rig" / "example-rayservice.yaml"
+RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 JOB = {
     "metadata": {"name": "demo-preflight-1"},
     "spec": {
         "backoffLimit": 0,
         "template": {
-            "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "localhost/none:1"}]}
+            "spec": {
+                "restartPolicy": "Never",
+                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{"name": "main", "image": "localhost/none:1", "securityContext": RESTRICTED}],
+            }
         },
     },
 }

@@ -1,7 +1,9 @@
 #!/bin/bash
-# down.sh [clean]: stops what up.sh and up-kuberay.sh started, by recorded pid; clean also forgets the cluster's content.
+# down.sh [clean | NAME]: stops what up.sh and up-kuberay.sh started, by recorded pid; clean also forgets the cluster's content,
+# a NAME (kuberay) is stopped alone.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
+case ${1:-} in "" | clean) ;; *) stop "$1"; exit ;; esac
 signal=TERM
 if [ "${1:-}" = clean ]; then signal=KILL; fi # what is forgotten need not be written; the API server alone takes 10 s to end well
 for name in kuberay scheduler controllers apiserver etcd; do stop $name $signal; done

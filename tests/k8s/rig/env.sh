@@ -13,7 +13,7 @@ export PORT=${PORT:-6443}
 export KV=${KV:-1.35.4} KUBERAY=${KUBERAY:-v1.6.0}
 export GOMODCACHE=${GOMODCACHE:-$RIG/gomod} GOCACHE=${GOCACHE:-$RIG/gocache} CGO_ENABLED=0 GOFLAGS="-buildvcs=false -trimpath"
 export PATH=$B:$PATH
-mkdir -p "$RUN/pid" "$RUN/log" "$B" "$S" "$D" "$RIG/img"
+mkdir -p "$B" "$S" "$D" "$RIG/img"
 STARTED=${EPOCHREALTIME//[^0-9]/}
 
 say() { local us=$((${EPOCHREALTIME//[^0-9]/} - STARTED)); printf '%-13s %4d.%d s  %s\n' "$(basename "$0")" $((us / 1000000)) $((us / 100000 % 10)) "$*"; }
@@ -31,6 +31,7 @@ alive() { # alive NAME: the recorded pid still belongs to this rig (a number alo
 start() { # start NAME COMMAND...: in a session of its own; does nothing when NAME already runs
   local name=$1; shift
   if alive "$name"; then say "$name already runs"; return; fi
+  mkdir -p "$RUN/pid" "$RUN/log"
   setsid "$@" >"$RUN/log/$name.log" 2>&1 </dev/null &
   echo $! >"$RUN/pid/$name"
 }
@@ -57,6 +58,10 @@ wait_for() { # wait_for SECONDS NAME COMMAND...: until the command succeeds, whi
 node_init() { # the first process inside the node's namespaces, as seen from outside
   local holder; holder=$(<"$RUN/pid/holder"); tr -d ' ' <"/proc/$holder/task/$holder/children"
 }
+
+# The way between the machine and the node's network namespace: pods reach servers that listen on UPLINK_HOST, the machine
+# reaches pods and Services.
+export UPLINK_HOST=10.89.0.1 UPLINK_NODE=10.89.0.2
 
 node_cgroups() { # this rig's folder in each cgroup v1 hierarchy, below the caller's own cgroup
   local id name own

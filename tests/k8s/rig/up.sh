@@ -78,7 +78,7 @@ controllers_up() {
 }
 
 if alive apiserver && [ "$(cat "$RUN/port")" != "$PORT" ]; then die "a cluster of this rig runs at port $(cat "$RUN/port"), not $PORT: run down.sh first"; fi
-echo "$PORT" >"$RUN/port"
+mkdir -p "$RUN"; echo "$PORT" >"$RUN/port"
 certificates; kubeconfigs; cd "$RUN/pki"
 etcd_up; apiserver_up; controllers_up
 say "export KUBECONFIG=$KUBECONFIG"
