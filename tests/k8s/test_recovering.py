@@ -16,6 +16,7 @@ from tests.waiting import until
 RETRY_WITHIN_S = 90.0
 """A failed Job is repeated after half a minute, a wrong Secret looked at again within one."""
 SECOND = "registry.example.com/signals:2.0.0"
+BROKEN = "registry.example.com/signals:2.0.1"
 
 
 @pytest.fixture
@@ -104,8 +105,8 @@ def test_missing_kuberay_is_one_sentence_and_its_arrival_is_noticed(
 
 def test_a_stuck_upgrade_is_stalled_while_the_old_pods_serve_and_taken_back(running: Installed) -> None:
     before = active(running)
-    running.ray.broken.add(SECOND)
-    running.change({"spec.image": SECOND, "spec.upgrade": {"timeout": "1m"}})
+    running.ray.broken.add(BROKEN)
+    running.change({"spec.image": BROKEN, "spec.upgrade": {"timeout": "1m"}})
 
     sentence = running.until_condition("Stalled", "True", reason="UpgradeTimedOut", within_s=150)
 
@@ -125,8 +126,8 @@ def test_an_upgrade_moves_to_the_new_pods(running: Installed) -> None:
     running.change({"spec.image": SECOND})
 
     until(lambda: active(running) not in (None, before), within_s=60)
+    until(lambda: running.stack()["status"]["version"] == "2.0.0", within_s=30)
     running.until_ready()
-    assert running.stack()["status"]["version"] == "2.0.0"
 
 
 def test_an_upgrade_waits_for_the_approval_of_its_plan(running: Installed) -> None:
@@ -141,8 +142,8 @@ def test_an_upgrade_waits_for_the_approval_of_its_plan(running: Installed) -> No
     running.until_condition("PlanPending", "True", within_s=30)
     running.change({"spec.upgrade": {"approvedPlan": sentence.rpartition(" ")[2]}})
     running.until_condition("PlanPending", None, within_s=60)
+    until(lambda: image(running) == SECOND, within_s=60)
     running.until_ready()
-    assert image(running) == SECOND
 
 
 def test_a_paused_stack_is_watched_and_not_changed(running: Installed) -> None:
