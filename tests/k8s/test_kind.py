@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from tests.k8s.api import Api
-from tests.k8s.conftest import CHART
-from tests.k8s.control_plane import ControlPlane
+from tests.k8s.control_plane import CHART, ControlPlane
 
 ROOT = Path(__file__).parents[2]
 KIND = ROOT / "k8s" / "kind"
