@@ -1,7 +1,12 @@
 """What the chart renders from values, and which values it refuses, by the real helm and without a cluster."""
 
+import re
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +148,52 @@ def test_stack_has_the_image_of_the_operator_unless_it_names_its_own(helm: Helm)
     assert _one(documents, "SignalsStack", "demo")["spec"]["image"] == image
     behind = _template(helm, *arguments, "--set", "stack.spec.image=customer-signals-copilot:0.0.9")
     assert _one(behind, "SignalsStack", "demo")["spec"]["image"] == "customer-signals-copilot:0.0.9"
+
+
+class _Stack(BaseHTTPRequestHandler):
+    """Both APIs of a stack; `ready` is what core-api says."""
+
+    ready = HTTPStatus.OK
+
+    def do_GET(self) -> None:
+        """core-api's /readyz."""
+        self._answer(self.ready if self.path == "/readyz" else HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:
+        """ingest-api, without a key."""
+        self._answer(HTTPStatus.UNAUTHORIZED if self.path == "/v1/events" else HTTPStatus.NOT_FOUND)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, status: HTTPStatus) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.mark.parametrize("ready", [HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE])
+def test_helm_test_succeeds_when_both_apis_answer_and_says_which_does_not(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, ready: HTTPStatus
+) -> None:
+    pod = _one(_template(helm, "--values", KIND), "Pod", "signals-test")
+    [container] = pod["spec"]["containers"]
+    *command, script = container["command"]
+    assert command == ["python", "-c"]
+    monkeypatch.setattr(_Stack, "ready", ready)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Stack) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        here = re.sub(r"http://demo-(core|ingest):8000", f"http://127.0.0.1:{server.server_port}", script)
+        assert here != script
+        impatient = here.replace("time.monotonic() + 120", "time.monotonic()")
+        done = subprocess.run([sys.executable, "-c", impatient], capture_output=True, text=True, check=False)
+        server.shutdown()
+    if ready is HTTPStatus.OK:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("\n") == 2
+    else:
+        assert done.returncode == 1
+        assert "/readyz answered 503, not 200: kubectl describe signalsstack demo" in done.stderr
 
 
 def test_package_holds_the_crds_and_no_examples(helm: Helm, tmp_path: Path) -> None:

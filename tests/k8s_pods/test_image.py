@@ -64,10 +64,12 @@ def test_image_has_what_pods_call_and_no_more(built: str, command: str) -> None:
 
 
 def test_haproxy_starts_through_the_launcher(built: str) -> None:
-    config = "defaults\n mode http\nbackend b\n http-request return status 404 content-type text/plain\n"
+    refusal = " http-request return status 404 content-type text/plain string none"
+    front = "frontend f\n bind 127.0.0.1:8000\n timeout client 1s\n default_backend b\n"
+    config = f"defaults\n mode http\n{front}backend b\n timeout server 1s\n timeout connect 1s\n{refusal}\n"
     done = _run(f"printf %s {shlex.quote(config)} >/tmp/h && {IMAGE_LAUNCHER} -db -f /tmp/h -c && cat /tmp/h")
     assert done.returncode == 0, done.stderr
-    assert "status 503 content-type text/plain hdr Retry-After 1" in done.stdout
+    assert "status 503 content-type text/plain string none hdr Retry-After 1" in done.stdout
 
 
 def test_documentation_states_the_size(built: str) -> None:
