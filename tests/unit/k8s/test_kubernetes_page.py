@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from k8s.operator import values_schema
+from k8s.operator.conditions import ALWAYS, WHEN_TRUE
 from k8s.operator.manifests.configuration import secret_keys
 from k8s.operator.manifests.monitoring import ALERTS
 from k8s.operator.stack_types import SignalsStackSpec
@@ -19,6 +20,14 @@ EXAMPLES = values_schema.FILE.parent / "examples"
 def test_every_alert_has_its_runbook() -> None:
     headings = re.findall(r"^### (\w+)$", section(PAGE, "Runbooks"), re.MULTILINE)
     assert headings == [alert[0] for alert in ALERTS]
+
+
+def test_every_condition_is_explained() -> None:
+    rows = table(section(PAGE, "Is it well?"), "condition")
+    assert [name for row in rows for name in re.findall(r"[A-Z]\w+", row[0])] == [
+        *ALWAYS,
+        *sorted(WHEN_TRUE, key=lambda name: name in ("Paused", "Suspended")),
+    ]
 
 
 def test_digitalocean_section_makes_every_secret_of_the_example() -> None:
