@@ -58,7 +58,7 @@ def touched(events: float, keys: float) -> float:
 def costs_of(rows: Sequence[RowResult]) -> Costs | None:
     """Take the costs from a run's rows, None when one that is needed is missing or failed."""
     found = {row.name: row for row in rows if not row.error}
-    engine, indexer, ingest = (_ours(found.get(name)) for name in ("engine", "indexer", "ingest-batch-500"))
+    engine, indexer, ingest = (_ours(found.get(name)) for name in ("engine", "indexer", "ingest-batches"))
     if engine is None or indexer is None or ingest is None:
         return None
     return Costs(

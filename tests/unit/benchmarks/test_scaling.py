@@ -47,7 +47,7 @@ def _result(name: str, cpu_s: float, extra: dict[str, float]) -> RowResult:
 ROWS = (
     _result("engine", 15, {"postgres_cpu_s": 3.0}),
     _result("indexer", 15, {"opensearch_cpu_s": 60.0}),
-    _result("ingest-batch-500", 20, {}),
+    _result("ingest-batches", 20, {}),
 )
 
 
