@@ -30,6 +30,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     """
 
     project_id: str
+    event_id: UUID
     series: Series | None
     key: bytes
     occurred_ms: int
@@ -42,6 +43,7 @@ def sighting_of(event: Envelope) -> Sighting:
     occurred_ms = (event.occurred_at - _EPOCH) // timedelta(milliseconds=1)
     return Sighting(
         project_id=event.project_id,
+        event_id=event.event_id,
         series=series_of(event),
         key=recent_key(event.project_id, event.event_id),
         occurred_ms=occurred_ms,
@@ -143,6 +145,7 @@ class SightingReader:
             return None
         return Sighting(
             record.project_id,
+            record.event_id,
             series,
             recent_key(record.project_id, record.event_id),
             minute * _MINUTE_MS + past_ms,

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
-from shared_types import InvalidEvent, parse_envelope
+from shared_types import InvalidEvent
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
-from signals.domain.ledger import Account, Outcome, Stage, place
+from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
+from signals.domain.sightings import SightingReader
 from signals.services.indexing.documents import Document, Place
 from signals.store.offsets import OffsetMove
 
@@ -21,11 +22,12 @@ class Batch:
     Filled by one thread, settled by another, and read again by the first one after that.
     """
 
-    def __init__(self, next_offsets: Mapping[int, int]) -> None:
+    def __init__(self, next_offsets: Mapping[int, int], reader: SightingReader) -> None:
         self.documents: list[Document] = []
         self.dead_letters: list[DeadLetter] = []
         self.next_offsets: dict[int, int] = {}
         self._expected = dict(next_offsets)
+        self._reader = reader
         self._outcomes: Counter[tuple[Place, Outcome]] = Counter()
 
     def add_all(self, records: Sequence[Record]) -> None:
@@ -38,15 +40,15 @@ class Batch:
             if back_for not in (None, STAGE):
                 continue  # handled here before the other stage gave it up
             try:
-                event = parse_envelope(record.value)
+                event = self._reader.read(record.value)
             except InvalidEvent as error:
                 self.dead_letters.append(not_an_event(record, STAGE, error))
                 where = (*place(None, record.key, record.timestamp_ms), record.partition)
                 self._outcomes[where, "dead_lettered"] += 1
                 continue
-            requeued = back_for is not None
-            where = (*place(event, record.key, record.timestamp_ms, requeued=requeued), record.partition)
-            self.documents.append(Document.of(event, record, where))
+            minute = event.received_minute if back_for is None else minute_of_timestamp(record.timestamp_ms)
+            where = (event.project_id, minute, record.partition)
+            self.documents.append(Document.of(str(event.event_id), record, where))
 
     def settle(self, documents: Sequence[Document], outcome: Outcome) -> None:
         """Note what became of documents."""

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple, Self
 
 import orjson
 
-from shared_types import Envelope
 from signals.clients.kafka.consumer import Record
 from signals.clients.opensearch.index import INDEXED_ATTRIBUTES
 
@@ -24,21 +23,25 @@ class Document(NamedTuple):
 
     document_id: str
     source: bytes
-    event: Envelope
     record: Record
     place: Place
     whole: bool = True
 
     @classmethod
-    def of(cls, event: Envelope, record: Record, place: Place) -> Self:
-        """Make the document of a record that holds `event`."""
+    def of(cls, event_id: str, record: Record, place: Place) -> Self:
+        """Make the document of a record that holds this event."""
         # Added at the end of an object that has members: parsing it anew would cost ten times more.
         source = b'%s,"origin":"%d:%d"}' % (record.value.rstrip()[:-1], record.partition, record.offset)
-        return cls(str(event.event_id), source, event, record, place)
+        return cls(event_id, source, record, place)
+
+    @property
+    def project_id(self) -> str:
+        """Whose it is."""
+        return self.place[0]
 
     def apart(self) -> Self:
         """Return it under an id of its project's own: another project used the event's id first."""
-        return self._replace(document_id=f"{self.event.project_id}:{self.event.event_id}")
+        return self._replace(document_id=f"{self.project_id}:{self.document_id}")
 
     def reduced(self) -> Self:
         """Return it without what a mapping could refuse; the whole event stays beside it, as text.

@@ -21,6 +21,7 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
 from signals.domain.dead_letter_limits import MAX_SHARE, DeadLetterLimits
+from signals.domain.sightings import SightingReader
 from signals.domain.watermark import Barriers
 from signals.services.indexing.batch import Batch
 from signals.services.indexing.writing import Writer
@@ -68,6 +69,7 @@ class Indexing:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bulk")
         self._in_flight: deque[_Flight] = deque()
         self._read_until: dict[int, int] = {}
+        self._reader = SightingReader()
         self._tick_s = tick_s
         self._next_tick = 0.0
         self._next_offsets: dict[int, int] = {}
@@ -112,7 +114,7 @@ class Indexing:
         """
         patience_s = min(GATHER_S, timeout_s) if self._in_flight else timeout_s
         records = self._consumer.poll(MAX_BATCH, patience_s, gather_s=GATHER_S)
-        batch = Batch(self._read_until)
+        batch = Batch(self._read_until, self._reader)
         batch.add_all(records)
         if batch.next_offsets:
             self._read_until |= batch.next_offsets

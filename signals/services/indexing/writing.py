@@ -80,7 +80,7 @@ class Writer:
             there = found.get(document.document_id)
             if there is None:  # deleted meanwhile
                 again.append(document)
-            elif there.project_id != document.event.project_id:
+            elif there.project_id != document.project_id:
                 again.append(document.apart())
             else:
                 is_own = there.origin == origin_of(document.record)
