@@ -12,7 +12,7 @@ MAX_RECORDS: Final = 200_000  # of a partition; bounds memory and the re-reading
 
 def recent_key(project_id: str, event_id: UUID) -> bytes:
     """Return what stands for an event here: a project cannot hide events of another by using their ids."""
-    return event_id.bytes + project_id.encode()
+    return event_id.int.to_bytes(16) + project_id.encode()
 
 
 @dataclass(frozen=True, slots=True)
