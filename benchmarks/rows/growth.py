@@ -1,5 +1,6 @@
 """Growth: what an event costs when there are more bucket rows, fingerprints or partitions."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -15,16 +16,19 @@ from benchmarks.rounds import Contender, Plan, Round, Row, Target
 from benchmarks.servers import Servers, open_servers
 from benchmarks.timing import Race, ours, timed
 from signals.clients.kafka import ENGINE_GROUP
-from signals.clients.postgres import Connection, conninfo
-from signals.settings import PostgresSettings
+from signals.clients.postgres import Connection, conninfo, open_pool
+from signals.errors import DependencyUnavailable
+from signals.services.retaining import Retaining
+from signals.settings import PostgresSettings, RetentionSettings
 
 FEW_ROWS: Final = 10_000
 FEW_FINGERPRINTS: Final = 100
+RETENTION_EVERY_S: Final = 1.0
 FILL: LiteralString = """
 INSERT INTO metrics_buckets (org_id, project_id, environment, metric_name, fingerprint,
                              bucket_start, bucket_seconds, value, updated_at)
 SELECT 'org_old', 'proj_' || f %% 40, 'prod', 'error_count', 'OLD_' || f || '|/r|prod',
-       %(before)s - make_interval(mins => m), 60, 5, now()
+       %(before)s - make_interval(mins => m), 60, 5, now() - interval '40 days'
 FROM generate_series(1, %(fingerprints)s) f, generate_series(1, %(minutes)s) m
 """
 RESET: Final[tuple[LiteralString, ...]] = (
@@ -48,6 +52,28 @@ class Bench:
     partitions: int
     chosen: list[EventKind]
     events: int
+
+    def detect_beside_retention(self) -> Round:
+        """Count a backlog while old buckets are removed, a round a second (by default a minute)."""
+        stop, failed = threading.Event(), list[Exception]()
+
+        def remove() -> None:
+            try:
+                with open_pool(self.database, size=1) as pool:
+                    retaining = Retaining(pool, RetentionSettings())
+                    while not stop.wait(RETENTION_EVERY_S):
+                        retaining.round()
+            except DependencyUnavailable as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=remove, name="retention", daemon=True)
+        thread.start()
+        try:
+            return self.detect()
+        finally:
+            stop.set()
+            thread.join()
+            assert not failed, failed
 
     def detect(self) -> Round:
         """Count a backlog; `cost_us` is the processor time of engine and PostgreSQL an event."""
@@ -123,6 +149,12 @@ def _open(plan: Plan) -> Iterator[list[Contender]]:
         yield [
             Contender(name="10 k rows", role="ours", run=base.detect),
             Contender(name="5 M rows", role="ours", run=replace(base, database=many).detect),
+            Contender(
+                name="5 M rows, retention",
+                role="ours",
+                run=replace(base, database=many).detect_beside_retention,
+                note="old buckets are removed meanwhile, a round a second",
+            ),
             Contender(name="1 partition", role="ours", run=replace(base, partitions=1).detect),
             Contender(name="24 partitions", role="ours", run=replace(base, partitions=24).detect),
             Contender(
@@ -149,6 +181,13 @@ ROW: Final = Row(
     targets=(
         _flat("5 M rows", "10 k rows"),
         _flat("24 partitions", "1 partition"),
+        Target(
+            sentence="retention: at least 80 % of the rate without",
+            figure="rate",
+            at_least=0.8,
+            ours="5 M rows, retention",
+            of="5 M rows",
+        ),
         _flat("100 k fingerprints", "10 k rows"),
     ),
     limit_s=420.0,

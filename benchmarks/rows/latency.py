@@ -58,15 +58,15 @@ class Bench:
         try:
             with open_publisher(self.kafka) as publisher:
                 for number in range(-1, self.spikes):
-                    (*_, record) = _spike(f"TRIP_{uuid4().hex[:8]}")
+                    (*_, record) = spike(f"TRIP_{uuid4().hex[:8]}")
                     sent_at = time.monotonic()
                     publisher.publish_and_wait(RAW_TOPIC, [record])
-                    _wait(partial(_is_next, consumer, record.value))
+                    wait_for(partial(_is_next, consumer, record.value))
                     if number >= 0:  # the first one waited for the group
                         taken.append(time.monotonic() - sent_at)
         finally:
             consumer.close()
-        return _round(taken, time.monotonic() - began, time.process_time() - cpu_s)
+        return percentiles(taken, time.monotonic() - began, time.process_time() - cpu_s)
 
     def spike(self, background_per_s: int) -> Round:
         """Publish spikes of new fingerprints, each after the incident of the one before."""
@@ -78,14 +78,14 @@ class Bench:
                 stack.enter_context(_background(publisher, background_per_s))
             cpu_s, began = tree_cpu_s(running.pid), time.monotonic()
             taken = [self._incident(publisher, connection) for _ in range(self.spikes)]
-            return _round(taken, time.monotonic() - began, tree_cpu_s(running.pid) - cpu_s)
+            return percentiles(taken, time.monotonic() - began, tree_cpu_s(running.pid) - cpu_s)
 
     @staticmethod
     def _incident(publisher: Publisher, connection: Connection) -> float:
         code = f"SPIKE_{uuid4().hex[:8]}"
-        publisher.publish_and_wait(RAW_TOPIC, _spike(code))
+        publisher.publish_and_wait(RAW_TOPIC, spike(code))
         answered_at = time.monotonic()
-        _wait(partial(_count, connection, f"{code}|%"))
+        wait_for(partial(_count, connection, f"{code}|%"))
         return time.monotonic() - answered_at
 
     def drop(self) -> Round:
@@ -94,7 +94,7 @@ class Bench:
             connection, running = self._engine(stack)
             publisher = stack.enter_context(open_publisher(self.kafka))
             self._incident(publisher, connection)
-            _wait(lambda: datetime.now(UTC).second < 50, 12.0)  # room to write the past
+            wait_for(lambda: datetime.now(UTC).second < 50, 12.0)  # room to write the past
             minute = minute_of(datetime.now(UTC))
             _lose_signups(connection, minute)
             over_at = datetime.fromtimestamp((minute + 1) * 60, UTC)
@@ -105,7 +105,7 @@ class Bench:
                 taken += [late_s] * (_count(connection, "signup|%") - len(taken))
                 time.sleep(LOOK_S)
             assert min(taken) > 0, "an incident before its minute was over"
-            return _round(taken, time.monotonic() - began, tree_cpu_s(running.pid) - cpu_s)
+            return percentiles(taken, time.monotonic() - began, tree_cpu_s(running.pid) - cpu_s)
 
     def _engine(self, stack: ExitStack) -> tuple[Connection, Running]:
         """Start the engine on a database of its own, behind everything that lies in the topic."""
@@ -125,7 +125,7 @@ class Bench:
         }
 
 
-def _spike(code: str) -> list[OutgoingRecord]:
+def spike(code: str) -> list[OutgoingRecord]:
     """Make the fewest errors that open an incident, as ingest-api would publish them."""
     now = datetime.now(UTC)
     body = {
@@ -187,14 +187,15 @@ def _is_next(consumer: Consumer, value: bytes) -> bool:
     return message is not None and message.value() == value
 
 
-def _wait(is_so: Callable[[], object], within_s: float = WITHIN_S) -> None:
+def wait_for(is_so: Callable[[], object], within_s: float = WITHIN_S) -> None:
+    """Ask every millisecond until it is so."""
     deadline = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(LOOK_S)
 
 
-def _round(taken_s: list[float], wall_s: float, cpu_s: float) -> Round:
+def percentiles(taken_s: list[float], wall_s: float, cpu_s: float) -> Round:
     """Return the round with its percentiles; of few values the 99th is the largest."""
     cuts = quantiles(taken_s, n=100, method="inclusive")
     extra = {"p50_ms": cuts[49] * 1000, "p99_ms": cuts[98] * 1000, "max_ms": max(taken_s) * 1000}
