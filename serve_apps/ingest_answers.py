@@ -1,6 +1,5 @@
 """What ingest-api answers: one result an event, and a problem when nothing was accepted."""
 
-from dataclasses import asdict
 from math import ceil
 from typing import Any
 
@@ -49,11 +48,9 @@ def batch_answer(results: list[EventResult]) -> Response:
 
 def _shown(result: EventResult) -> dict[str, Any]:
     if result.status == "accepted":  # almost always
-        return {"index": result.index, "event_id": str(result.event_id), "status": result.status}
-    shown = {name: value for name, value in asdict(result).items() if value is not None}
-    if result.event_id:
-        shown["event_id"] = str(result.event_id)
-    return shown
+        return {"index": result.position, "event_id": result.event_id, "status": result.status}
+    shown = {name: value for name, value in result._asdict().items() if value is not None}
+    return {"index": shown.pop("position"), **shown}
 
 
 def _json(status: int, body: object) -> Response:

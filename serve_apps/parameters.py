@@ -37,6 +37,8 @@ def check_parameters(request: Request, allowed: Collection[str], repeatable: Col
     Raises:
         Problem: 400 naming the first parameter at fault.
     """
+    if not request.scope["query_string"]:
+        return
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name not in allowed:

@@ -4,7 +4,7 @@ Source: https://www.rfc-editor.org/rfc/rfc9457
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -77,12 +77,21 @@ def problem_response(problem: Problem) -> Response:
 
 def answer_with_problems(app: FastAPI) -> None:
     """Make every error of `app` a problem: ours, the framework's, lost dependencies, and crashes."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(InvalidQuery, _invalid_query)
-    app.add_exception_handler(DependencyUnavailable, _dependency_unavailable)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_middleware(CrashesEndHere)  # a handler of Exception would hand them on to the server's own log
+
+
+def answer_to(request: Request, error: Exception) -> Response:
+    """Return the answer to an error of a handler that no framework has called.
+
+    Raises:
+        Exception: the error itself when it is a crash, which is for `CrashesEndHere`.
+    """
+    handler = next((answer for kind, answer in _HANDLERS.items() if isinstance(error, kind)), None)
+    if handler is None:
+        raise error
+    return handler(request, error)
 
 
 class CrashesEndHere:
@@ -152,3 +161,12 @@ def _dependency_unavailable(request: Request, error: Exception) -> Response:
 def _crash(request: Request, error: Exception) -> Response:
     log.error("request crashed", path=request.url.path, error=type(error).__name__, exc_info=error)
     return problem_response(Problem(500, "internal", "This is our fault; it has been logged."))
+
+
+_HANDLERS: Final[Mapping[type[Exception], Callable[[Request, Exception], Response]]] = {
+    Problem: _problem,
+    HTTPException: _http_error,
+    RequestValidationError: _invalid_request,
+    InvalidQuery: _invalid_query,
+    DependencyUnavailable: _dependency_unavailable,
+}

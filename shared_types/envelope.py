@@ -31,6 +31,11 @@ ATTRIBUTE_BOUNDS: Final = JsonBounds(max_depth=4, max_values=64, max_text_bytes=
 # flat_object indexes path and text as one term of at most 32,766 bytes (Lucene): 24 KiB leaves room for both.
 PAYLOAD_BOUNDS: Final = JsonBounds(max_depth=8, max_values=1000, max_text_bytes=24 * 1024)
 
+MESSAGE_CHARS: Final = 8192
+# A fingerprint of route and error code must fit PostgreSQL's 2,704 bytes for a row of a unique index.
+ROUTE_CHARS: Final = 256
+LABEL_CHARS: Final = 128
+
 _NO_NUL: Final = r"^[^\x00]*$"  # PostgreSQL cannot store it
 
 
@@ -67,12 +72,11 @@ Timestamp = Annotated[
 ]
 TenantId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Message = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8192, pattern=_NO_NUL)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE_CHARS, pattern=_NO_NUL)
 ]
 Payload = Annotated[dict[str, object], AfterValidator(_bounded_payload)]
-# A fingerprint of route and error code must fit PostgreSQL's 2,704 bytes for a row of a unique index.
-Route = Annotated[str, StringConstraints(max_length=256, pattern=_NO_NUL)]
-Label = Annotated[str, StringConstraints(max_length=128, pattern=_NO_NUL)]
+Route = Annotated[str, StringConstraints(max_length=ROUTE_CHARS, pattern=_NO_NUL)]
+Label = Annotated[str, StringConstraints(max_length=LABEL_CHARS, pattern=_NO_NUL)]
 StatusCode = Annotated[int, Field(ge=0, le=999)]
 
 

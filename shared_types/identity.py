@@ -57,14 +57,15 @@ def partition_key(envelope: Envelope) -> str:
     return f"{envelope.org_id}|{envelope.project_id}|{tail}"
 
 
-def _error_parts(envelope: Envelope) -> str:
-    attributes = envelope.attributes
-    return f"{_escape(attributes.error_code)}|{_escape(attributes.route)}"
-
-
-def _escape(component: str | None) -> str:
+def escape(component: str | None) -> str:
+    """Write one component of a key or fingerprint, so that its separator cannot stand in it."""
     if component is None:
         return MISSING
     if component == MISSING:
         return "%2D"
     return component.replace("%", "%25").replace("|", "%7C")
+
+
+def _error_parts(envelope: Envelope) -> str:
+    attributes = envelope.attributes
+    return f"{escape(attributes.error_code)}|{escape(attributes.route)}"

@@ -5,21 +5,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import orjson
 import structlog
 
-from shared_types import Envelope, InvalidEvent, Tenancy, canonicalize, partition_key
+from shared_types import InvalidEvent, Tenancy, canonicalize, partition_key
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.domain.json_values import holds_more_values
+from signals.domain.plain_events import PlainEvents, PlainRecord
 from signals.errors import DependencyUnavailable
 
 MAX_BATCH_EVENTS: Final = 1_000  # design: data path, "Ingest"
 MAX_VALUES: Final = 250_000  # guess: 250 an event of a full batch; parsed they cost some 20 MB
 SILENT_S: Final = 0.4  # guess: a broker that is only slow acknowledges something within it
+UNUSED_ID: Final = UUID(int=0)  # making one costs as much as half of an event
 LINE: Final = re.compile(rb"\S[^\r\n]*")  # blank lines are none
 
 log = structlog.get_logger(__name__)
@@ -27,12 +29,11 @@ log = structlog.get_logger(__name__)
 Status = Literal["accepted", "rejected", "unavailable"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventResult:
-    """What became of the event at `index`; `code`, `field` and `message` say why it was not accepted."""
+class EventResult(NamedTuple):
+    """What became of the event at `position`; `code`, `field` and `message` say why it was not accepted."""
 
-    index: int
-    event_id: UUID | None
+    position: int
+    event_id: str | None
     status: Status
     code: str | None = None
     field: str | None = None
@@ -66,29 +67,23 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
     """
     received_at = datetime.now(UTC)
     timestamp_ms = int(received_at.timestamp() * 1000)
+    plain_events = PlainEvents(tenancy, received_at)
     results: list[EventResult] = []
     records: list[OutgoingRecord] = []
     positions: list[int] = []
     for index, event in enumerate(events):
-        spare_id = _spare_id(tenancy, idempotency_key, index)
+        has_id = isinstance(event, dict) and event.get("event_id") is not None
+        spare_id = UNUSED_ID if has_id else _spare_id(tenancy, idempotency_key, index)
         try:
-            envelope = _canonical(event, tenancy, received_at, spare_id)
-        except InvalidEvent as error:
-            results.append(
-                EventResult(
-                    index=index,
-                    event_id=None,
-                    status="rejected",
-                    code=error.code,
-                    field=error.field,
-                    message=error.message,
-                )
+            event_id, key, value = plain_events.record(event, spare_id) or _canonical(
+                event, tenancy, received_at, spare_id
             )
+        except InvalidEvent as error:
+            results.append(EventResult(index, None, "rejected", error.code, error.field, error.message))
             continue
         positions.append(index)
-        results.append(EventResult(index=index, event_id=envelope.event_id, status="accepted"))
-        key = partition_key(envelope).encode()
-        records.append(OutgoingRecord(key=key, value=envelope.to_json(), timestamp_ms=timestamp_ms))
+        results.append(EventResult(index, event_id, "accepted"))
+        records.append(OutgoingRecord(key, value, None, timestamp_ms))
     return Submission(
         project_id=tenancy.project_id,
         received_at=received_at,
@@ -98,12 +93,13 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
     )
 
 
-def _canonical(event: object, tenancy: Tenancy, received_at: datetime, spare_id: UUID) -> Envelope:
+def _canonical(event: object, tenancy: Tenancy, received_at: datetime, spare_id: UUID) -> PlainRecord:
     if isinstance(event, Malformed):
         raise InvalidEvent("malformed_json", None, event.reason)
     if not isinstance(event, dict):
         raise InvalidEvent("not_an_object", None, "An event is a JSON object.")
-    return canonicalize(event, tenancy=tenancy, received_at=received_at, event_id=spare_id)
+    envelope = canonicalize(event, tenancy=tenancy, received_at=received_at, event_id=spare_id)
+    return PlainRecord(str(envelope.event_id), partition_key(envelope).encode(), envelope.to_json())
 
 
 def _spare_id(tenancy: Tenancy, idempotency_key: str | None, index: int) -> UUID:
@@ -123,7 +119,7 @@ class Ingesting:
         self._accepted = accepted
 
     def publish(self, submission: Submission, done: Callable[[list[EventResult]], None]) -> None:
-        """Publish, then call `done` once with every result, from another thread.
+        """Publish, then call `done` once with every result, from the thread that polls.
 
         An event that Kafka did not acknowledge has status `unavailable`: it may be there or not, and
         sending it again with the same id is safe.
@@ -139,6 +135,10 @@ class Ingesting:
             done(results)
 
         self._publisher.publish(RAW_TOPIC, submission.records, settled)
+
+    def poll(self) -> bool:
+        """Serve Kafka's acknowledgements, without waiting; say whether more are to come."""
+        return self._publisher.poll()
 
     def is_kafka_silent(self) -> bool:
         """Whether waiting on makes no sense: Kafka is not slow but acknowledges nothing at all."""
@@ -165,7 +165,7 @@ class Ingesting:
 
 def _unavailable(result: EventResult) -> EventResult:
     return EventResult(
-        index=result.index,
+        position=result.position,
         event_id=result.event_id,
         status="unavailable",
         code="kafka_unavailable",

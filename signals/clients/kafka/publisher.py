@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -25,8 +25,7 @@ AWAY: Final = "Kafka acknowledges nothing at the moment"
 Headers = list[tuple[str, str | bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingRecord:
+class OutgoingRecord(NamedTuple):
     """One record to publish; its key decides the partition (murmur2), none any; time 0 stands for now."""
 
     key: bytes | None
@@ -37,40 +36,64 @@ class OutgoingRecord:
 
 @dataclass(slots=True)
 class _Settlement:
-    """Counts down the records of one call; `errors[i]` is None when record i was acknowledged."""
+    """Counts down the records of one call; `failed` holds the values that were given up, and why."""
 
-    errors: list[str | None]
+    records: Sequence[OutgoingRecord]
     done: Callable[[list[str | None]], None]
     open: int
+    failed: list[tuple[bytes, str]]
+
+    def errors(self) -> list[str | None]:
+        """Return one entry a record; of records alike it does not matter which one failed."""
+        errors: list[str | None] = [None] * len(self.records)
+        for value, reason in self.failed:
+            alike = (i for i, r in enumerate(self.records) if r.value == value and errors[i] is None)
+            errors[next(alike)] = reason
+        return errors
 
 
 class Publisher:
-    """An idempotent producer (`acks=all`) with a thread of its own that serves acknowledgements."""
+    """An idempotent producer (`acks=all`) whose acknowledgements a thread of its own serves, or the caller.
 
-    def __init__(self, producer: Producer) -> None:
+    The thread takes the interpreter's lock once a record. In a process that is busy with Python that
+    costs more than the records themselves, and milliseconds of waiting: let its main thread `poll`.
+    """
+
+    def __init__(self, producer: Producer, *, polls_itself: bool = True) -> None:
         self._producer = producer
         self._in_flight = InFlight()
         self._lock = threading.Lock()  # of what is in flight and of settlements
         self._broken: str | None = None
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-acks", daemon=True)
-        self._poller.start()
+        if polls_itself:
+            self._poller.start()
 
     def publish(
         self, topic: str, records: Sequence[OutgoingRecord], done: Callable[[list[str | None]], None]
     ) -> None:
         """Queue `records` and call `done` once, when each is acknowledged or has failed.
 
-        `done` receives one entry a record, None or the reason, and runs in the acknowledgement thread
-        (or here, when nothing could be queued): it must not block. While Kafka acknowledges nothing,
+        `done` receives one entry a record, None or the reason, and runs in the thread that polls (or
+        here, when nothing could be queued): it must not block. While Kafka acknowledges nothing,
         everything but a probe fails at once.
         """
         if not self._may_queue(len(records)):
             done([AWAY] * len(records))
             return
-        settlement = _Settlement([None] * len(records), done, open=len(records))
-        for index, record in enumerate(records):
-            self._produce(topic, record, settlement, index)
+        settlement = _Settlement(records, done, len(records), [])
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            self._settle(settlement, None if error is None else (message.value() or b"", error.str()))
+
+        for record in records:
+            if refused := self._refused(topic, record, delivered):
+                self._settle(settlement, (record.value, refused))
+
+    def poll(self) -> bool:
+        """Serve what the brokers have answered by now, without waiting; say whether records still wait."""
+        self._producer.poll(0)
+        return self._in_flight.records > 0
 
     def get_ready(self, topic: str, *, within_s: float = MESSAGE_TIMEOUT_MS / 1000) -> None:
         """Connect and learn where the topic's partitions are, so that the first record need not wait for it.
@@ -140,7 +163,8 @@ class Publisher:
         """Wait briefly for what is in flight and stop the thread."""
         self._producer.flush(MESSAGE_TIMEOUT_MS / 1000)
         self._stopping.set()
-        self._poller.join(timeout=2)
+        if self._poller.is_alive():
+            self._poller.join(timeout=2)
 
     def _may_queue(self, count: int) -> bool:
         now = time.monotonic()
@@ -150,10 +174,10 @@ class Publisher:
             self._in_flight.queued(count, now)
             return True
 
-    def _produce(self, topic: str, record: OutgoingRecord, settlement: _Settlement, index: int) -> None:
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            self._settle(settlement, index, None if error is None else error.str())
-
+    def _refused(
+        self, topic: str, record: OutgoingRecord, delivered: Callable[[KafkaError | None, Message], None]
+    ) -> str | None:
+        """Hand one record to the producer; return why it does not take it, None when it does."""
         try:
             self._producer.produce(
                 topic,
@@ -161,26 +185,27 @@ class Publisher:
                 record.key,
                 on_delivery=delivered,
                 timestamp=record.timestamp_ms,
-                headers=record.headers or [],
+                headers=record.headers,
             )
         except BufferError:
-            self._settle(settlement, index, "too many events wait for Kafka")
+            return "too many events wait for Kafka"
         except KafkaException as error:
             if error.args[0].fatal():
                 self._broken = describe(error)
-            self._settle(settlement, index, describe(error))
+            return describe(error)
+        return None
 
-    def _settle(self, settlement: _Settlement, index: int, error: str | None) -> None:
+    def _settle(self, settlement: _Settlement, failed: tuple[bytes, str] | None) -> None:
         with self._lock:  # several threads get here
-            if error is None:
+            if failed is None:
                 self._in_flight.acknowledged(time.monotonic())
             else:
                 self._in_flight.failed()
-            settlement.errors[index] = error
+                settlement.failed.append(failed)
             settlement.open -= 1
             last = settlement.open == 0
         if last:
-            settlement.done(settlement.errors)
+            settlement.done(settlement.errors())
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
@@ -188,9 +213,9 @@ class Publisher:
 
 
 @contextmanager
-def open_publisher(settings: KafkaSettings) -> Iterator[Publisher]:
+def open_publisher(settings: KafkaSettings, *, polls_itself: bool = True) -> Iterator[Publisher]:
     """Open a publisher in this process and close it at the end."""
-    publisher = Publisher(_producer(settings))
+    publisher = Publisher(_producer(settings), polls_itself=polls_itself)
     try:
         yield publisher
     finally:

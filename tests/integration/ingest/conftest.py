@@ -11,9 +11,10 @@ from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
 from serve_apps import ingest_api
-from serve_apps.ingest_api import IngestResources, build_ingest_api
+from serve_apps.ingest_api import build_ingest_api
+from serve_apps.taking import IngestResources
 from signals.clients.kafka import RAW_TOPIC
-from signals.clients.kafka.publisher import Publisher
+from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.postgres import Connection
 from signals.domain.api_keys import Scope
 from signals.domain.limits import NO_LIMITS, KeyLimits
@@ -44,6 +45,14 @@ def key(pool: ConnectionPool[Connection]) -> IssuedKey:
     create_org(pool, TENANCY.org_id, "An organisation")
     create_project(pool, TENANCY.project_id, org_id=TENANCY.org_id, name="A project")
     return issue_key(pool, TENANCY.project_id, Scope.INGEST)
+
+
+@pytest.fixture
+def publisher(kafka: KafkaSettings) -> Iterator[Publisher]:
+    """A publisher whose acknowledgements ingest-api serves, as in its replica."""
+    with open_publisher(kafka, polls_itself=False) as publisher:
+        publisher.get_ready(RAW_TOPIC)
+        yield publisher
 
 
 @contextmanager

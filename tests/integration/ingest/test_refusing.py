@@ -158,7 +158,8 @@ def test_elsewhere_is_nothing(client: TestClient) -> None:
 @pytest.fixture
 def dead_publisher() -> Iterator[Publisher]:
     """A publisher whose Kafka is away."""
-    with open_publisher(KafkaSettings(kafka_brokers=f"127.0.0.1:{free_port()}")) as publisher:
+    away = KafkaSettings(kafka_brokers=f"127.0.0.1:{free_port()}")
+    with open_publisher(away, polls_itself=False) as publisher:
         yield publisher
 
 

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,79 +10,18 @@ from hypothesis import strategies as st
 from shared_types import (
     Envelope,
     Environment,
-    EventType,
-    Severity,
     Tenancy,
     canonicalize,
     fingerprint,
     parse_envelope,
     partition_key,
 )
+from tests.raw_events import EVENT, LABEL
 
 # The first draw of a text builds a table of all characters, which takes seconds on a small machine.
 _property = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _NOW = datetime(2025, 12, 27, 10, 0, 30, 123_456, tzinfo=UTC)
 _TENANCY = Tenancy("org_123", "proj_123")
-_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
-_LABEL = st.one_of(
-    st.none(),
-    _TEXT,
-    st.text("ab|%-C72D \u0301é", max_size=8),
-    st.integers(-5, 5),
-    st.sampled_from(["-", "%2D"]),
-)
-_NAME = st.from_regex(r"[a-z_]{1,8}(\.[a-z]{1,8})?", fullmatch=True)
-_SCALAR = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**63), 2**63 - 1),
-    st.floats(allow_nan=False, allow_infinity=False),
-    _TEXT,
-)
-_JSON = st.recursive(
-    _SCALAR,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAME, inner, max_size=3)),
-    max_leaves=8,
-)
-_OFFSET = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-_INSTANT = st.builds(
-    lambda offset, seconds: (datetime(2000, 1, 3, tzinfo=offset) + timedelta(seconds=seconds)).isoformat(),
-    _OFFSET,
-    st.floats(0, 25 * 365 * 86_400),
-)
-
-
-def _any_case(words: type[EventType] | type[Severity] | type[Environment]) -> st.SearchStrategy[str]:
-    return st.sampled_from([form for word in words for form in (word.value, word.value.upper())])
-
-
-_ATTRIBUTES = st.tuples(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "route": _LABEL,
-            "method": _LABEL.filter(lambda method: len(str(method)) <= 32),
-            "error_code": _LABEL,
-            "release": _LABEL,
-            "status_code": st.one_of(st.integers(-5, 2000), st.floats(0, 999), st.text("0123 x", max_size=4)),
-        },
-    ),
-    st.dictionaries(st.from_regex(r"x_[a-z]{1,6}", fullmatch=True), _SCALAR, max_size=3),
-).map(lambda parts: {**parts[1], **parts[0]})
-_EVENT = st.fixed_dictionaries(
-    {
-        "event_type": _any_case(EventType),
-        "occurred_at": _INSTANT,
-        "message": _TEXT.map(lambda text: "m" + text),
-    },
-    optional={
-        "event_id": st.uuids().map(str),
-        "environment": _any_case(Environment),
-        "severity": _any_case(Severity),
-        "attributes": _ATTRIBUTES,
-        "payload": st.dictionaries(_NAME, _JSON, max_size=4),
-    },
-)
 
 
 def _canonicalize(raw: dict[str, object]) -> Envelope:
@@ -103,7 +42,7 @@ def _error(error_code: object, route: object, environment: str = "prod") -> Enve
 
 
 @_property
-@given(_EVENT)
+@given(EVENT)
 def test_canonicalize_is_idempotent(raw: dict[str, object]) -> None:
     once = _canonicalize(raw)
     again = canonicalize(
@@ -114,7 +53,7 @@ def test_canonicalize_is_idempotent(raw: dict[str, object]) -> None:
 
 
 @_property
-@given(_EVENT)
+@given(EVENT)
 def test_a_record_reads_back_as_the_same_envelope(raw: dict[str, object]) -> None:
     envelope = _canonicalize(raw)
     parsed = parse_envelope(envelope.to_json())
@@ -123,7 +62,7 @@ def test_a_record_reads_back_as_the_same_envelope(raw: dict[str, object]) -> Non
 
 
 @_property
-@given(_LABEL, _LABEL, _LABEL, _LABEL)
+@given(LABEL, LABEL, LABEL, LABEL)
 def test_distinct_errors_have_distinct_keys_and_fingerprints(
     code: object, route: object, other_code: object, other_route: object
 ) -> None:
@@ -134,7 +73,7 @@ def test_distinct_errors_have_distinct_keys_and_fingerprints(
 
 
 @_property
-@given(st.lists(_EVENT, min_size=2, max_size=6))
+@given(st.lists(EVENT, min_size=2, max_size=6))
 def test_one_fingerprint_lives_on_one_partition_key(raws: list[dict[str, object]]) -> None:
     keys: dict[str | None, str] = {}
     for envelope in map(_canonicalize, raws):
@@ -144,7 +83,7 @@ def test_one_fingerprint_lives_on_one_partition_key(raws: list[dict[str, object]
 
 
 @_property
-@given(_LABEL, _LABEL, st.sampled_from(list(Environment)))
+@given(LABEL, LABEL, st.sampled_from(list(Environment)))
 def test_fingerprint_has_three_parts_and_its_key_does_not_depend_on_the_environment(
     code: object, route: object, environment: Environment
 ) -> None:
