@@ -1,0 +1,124 @@
+"""A lean HTTP/1.1 client: as many connections as asked for, each sends its next request when it is answered.
+
+The bodies lie in a file, each behind its length in four bytes. Only what `Content-Length` frames is read.
+"""
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from benchmarks.peers.marks import mark
+
+END_OF_HEAD = b"\r\n\r\n"
+
+
+def read_bodies(path: Path) -> list[bytes]:
+    """Read the file of bodies."""
+    data, bodies, position = path.read_bytes(), [], 0
+    while position < len(data):
+        start = position + 4
+        position = start + int.from_bytes(data[position:start], "big")
+        bodies.append(data[start:position])
+    return bodies
+
+
+class Load:
+    """The requests, taken in turn by all connections, and how long each answer took."""
+
+    def __init__(self, requests: list[bytes]) -> None:
+        self._requests = requests
+        self.sent = 0
+        self.waits_s: list[float] = []
+        self.refusals: list[bytes] = []
+        self.is_over = False
+        self.open = 0
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def next_request(self) -> bytes:
+        """Return what to send next."""
+        self.sent += 1
+        return self._requests[self.sent % len(self._requests)]
+
+
+class Connection(asyncio.Protocol):
+    """One connection with one request under way."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._received = b""
+        self._sent_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class
+        self._load.open += 1
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end; before its time it is a refusal."""
+        self._load.open -= 1
+        if not self._load.is_over:
+            self._load.refusals.append(f"connection lost: {exc}".encode())
+        if self._load.open == 0 and not self._load.ended.done():
+            self._load.ended.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Send the next request when the answer is whole."""
+        self._received += data
+        head, found, body = self._received.partition(END_OF_HEAD)
+        if not found:
+            return
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if len(body) < int(length):
+            return
+        self._received = b""
+        self._load.waits_s.append(time.perf_counter() - self._sent_at)
+        if head[9:12] != b"202":
+            self._load.refusals.append(head[:80] + body[:200])
+        if self._load.is_over:
+            self._transport.close()
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        self._sent_at = time.perf_counter()
+        self._transport.write(self._load.next_request())
+
+
+def _requests(environ: os._Environ[str]) -> list[bytes]:
+    head = (
+        f"POST {environ['BENCH_PATH']} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"X-API-Key: {environ['BENCH_KEY']}\r\n{environ['BENCH_HEADERS']}"
+    )
+    bodies = read_bodies(Path(environ["BENCH_BODIES"]))
+    return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
+
+
+async def _main(environ: os._Environ[str]) -> dict[str, object]:
+    load, loop = Load(_requests(environ)), asyncio.get_running_loop()
+    for _ in range(int(environ["BENCH_CONNECTIONS"])):
+        await loop.create_connection(lambda: Connection(load), "127.0.0.1", int(environ["BENCH_PORT"]))
+    await asyncio.sleep(float(environ["BENCH_WARM_S"]))
+    load.waits_s.clear()
+    mark("first")
+    await asyncio.sleep(float(environ["BENCH_SECONDS"]))
+    waits_s = sorted(load.waits_s)
+    mark("done", events=len(waits_s))
+    load.is_over = True
+    await load.ended
+    return {
+        "p50_ms": waits_s[len(waits_s) // 2] * 1000,
+        "p99_ms": waits_s[len(waits_s) * 99 // 100] * 1000,
+        "refusals": [refusal.decode(errors="replace") for refusal in load.refusals[:3]],
+    }
+
+
+if __name__ == "__main__":
+    report = uvloop.run(_main(os.environ))
+    Path(os.environ["BENCH_REPORT"]).write_text(json.dumps(report))
+    mark("reported")

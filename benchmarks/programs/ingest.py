@@ -1,0 +1,20 @@
+"""ingest-api as its replica builds it, on plain uvicorn: what the product costs without Ray and HAProxy."""
+
+import os
+from contextlib import ExitStack
+
+import uvicorn
+
+from serve_apps.ingest_api import build_ingest_api, open_ingest_resources
+
+
+def main() -> None:
+    """Serve until a SIGTERM."""
+    with ExitStack() as stack:
+        app = build_ingest_api(open_ingest_resources(stack))
+        port = int(os.environ["BENCH_PORT"])
+        uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
