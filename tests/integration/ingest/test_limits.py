@@ -118,7 +118,7 @@ def test_without_postgresql_a_replica_grants_the_rate_and_a_tenth_of_the_quota()
 
 def open_pool_unchecked(settings: PostgresSettings) -> Pool:
     """A pool that gives up at once: nobody listens there."""
-    return ConnectionPool(conninfo(settings), min_size=0, max_size=1, timeout=0.2, open=False)
+    return ConnectionPool(lambda: conninfo(settings), min_size=0, max_size=1, timeout=0.2, open=False)
 
 
 def test_a_refused_batch_leaves_nothing_and_says_when_to_come_back(
