@@ -5,7 +5,16 @@ from typing import Final
 
 from benchmarks.rounds import Row
 
-MODULES: Final = ("engine", "ingest", "indexer", "contention", "start", "latency", "latency_summary", "growth")
+MODULES: Final = (
+    "engine",
+    "ingest",
+    "indexer",
+    "contention",
+    "start",
+    "latency",
+    "latency_summary",
+    "growth",
+)
 
 
 def all_rows() -> dict[str, Row]:
