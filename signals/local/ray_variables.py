@@ -25,7 +25,7 @@ WHILE_IDLE: Final = {
     "RAY_metrics_report_interval_ms": "30000",
 }
 SERVE: Final = {
-    "RAY_START_HOOK": "signals.local.ray_start_hook.leave_out_client_server",
+    "RAY_START_HOOK": "signals.local.ray_start_hook.leave_out",
     "RAY_SERVE_LOG_TO_STDERR": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # 10 by default, three times: half a minute without HAProxy
