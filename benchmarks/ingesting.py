@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -103,11 +104,8 @@ class IngestBench:
         with started(ours("http_load", variables), report.with_suffix(".log")) as running:
             result = self._between_marks(running, {"cpu_s": partial(tree_cpu_s, server.pid)}, "loadgen_cpu_s")
             running.wait_for("reported", UP_WITHIN_S)
-        told = json.loads(report.read_text())
-        assert not told["refusals"], told["refusals"]
-        extra = dict(result.extra)
+        extra = {**result.extra, **json.loads(report.read_text())}
         cpu_s = extra.pop("cpu_s")
-        extra |= {"p50_ms": told["p50_ms"], "p99_ms": told["p99_ms"]}
         return Round(events=result.events * shape.events, wall_s=result.wall_s, cpu_s=cpu_s, extra=extra)
 
     def produce(self, shape: Shape) -> Round:
@@ -172,14 +170,14 @@ class IngestBench:
 
 
 def _wait_until_up(port: int, check: Callable[[], None]) -> None:
-    """Wait for any answer below 500: a peer has no health check."""
+    """Wait until the health check of the application itself says 200; a proxy before it says 404."""
     deadline = time.monotonic() + UP_WITHIN_S
     while time.monotonic() < deadline:
         check()
         connection = HTTPConnection(HOST, port, timeout=5)
         try:
             connection.request("GET", "/v1/events/healthz")
-            if connection.getresponse().status < 500:
+            if connection.getresponse().status == HTTPStatus.OK:
                 return
         except OSError:
             pass  # not listening yet

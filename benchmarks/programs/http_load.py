@@ -99,7 +99,7 @@ def _requests(environ: os._Environ[str]) -> list[bytes]:
     return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
 
 
-async def _main(environ: os._Environ[str]) -> dict[str, object]:
+async def _main(environ: os._Environ[str]) -> dict[str, float]:
     load, loop = Load(_requests(environ)), asyncio.get_running_loop()
     for _ in range(int(environ["BENCH_CONNECTIONS"])):
         await loop.create_connection(lambda: Connection(load), "127.0.0.1", int(environ["BENCH_PORT"]))
@@ -108,13 +108,14 @@ async def _main(environ: os._Environ[str]) -> dict[str, object]:
     mark("first")
     await asyncio.sleep(float(environ["BENCH_SECONDS"]))
     waits_s = sorted(load.waits_s)
+    if load.refusals or not waits_s:
+        raise RuntimeError(f"{len(waits_s)} answers, refused: {load.refusals[:3]}")
     mark("done", events=len(waits_s))
     load.is_over = True
     await load.ended
     return {
         "p50_ms": waits_s[len(waits_s) // 2] * 1000,
         "p99_ms": waits_s[len(waits_s) * 99 // 100] * 1000,
-        "refusals": [refusal.decode(errors="replace") for refusal in load.refusals[:3]],
     }
 
 

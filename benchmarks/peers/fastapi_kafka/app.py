@@ -59,6 +59,10 @@ def build_app(brokers: str, topic: str) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
 
+    @app.get("/v1/events/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
     @app.post("/v1/events", status_code=202)
     async def take(event: Event) -> dict[str, str]:
         loop = asyncio.get_running_loop()
