@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import kopf
 import structlog
@@ -18,6 +20,8 @@ from k8s.operator.scenario import core_api
 from k8s.operator.scenario.reconciling import ReconcilingScenarios
 from k8s.operator.settings import OperatorSettings
 from k8s.operator.work_queue import Key, WorkQueue
+
+END_S: Final = 10.0  # well below the pod's grace period
 
 Reconcile = Callable[[str, str], timedelta | None]
 """A pass over one object, by namespace and name; returns when to look again, None when it is gone."""
@@ -61,16 +65,33 @@ async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseExceptio
         now=_now,
     )
     loop = Loop(queue, lease, stop)
-    await kopf.operator(
-        registry=registry_for(loop, queue, cluster),
-        standalone=True,
-        namespaces=settings.namespaces,
-        liveness_endpoint=(
-            f"http://{settings.signals_operator_listen}:{settings.signals_operator_health_port}/healthz"
-        ),
-        stop_flag=stop,
+    operator = asyncio.create_task(
+        kopf.operator(
+            registry=registry_for(loop, queue, cluster),
+            standalone=True,
+            namespaces=settings.namespaces,
+            liveness_endpoint=(
+                f"http://{settings.signals_operator_listen}:{settings.signals_operator_health_port}/healthz"
+            ),
+            stop_flag=stop,
+        )
     )
+    await _over(operator, stop)
     return loop.failure
+
+
+async def _over(operator: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Wait until kopf has ended, by itself or within `END_S` of being told to.
+
+    Told to while it starts, it may wait for credentials for ever: then the process ends without it.
+    """
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({operator, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    await asyncio.wait({operator}, timeout=END_S)
+    if not operator.done():
+        os._exit(1)
+    operator.result()
 
 
 def _measured(by_kind: Mapping[str, Reconcile], key: Key) -> timedelta | None:

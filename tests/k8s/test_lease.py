@@ -1,15 +1,20 @@
 """The Lease on a real API server: one holder, handed over at once when given back, and never shared."""
 
 import asyncio
+import os
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from lightkube import Client, KubeConfig
 
 from k8s.operator.cluster import LEASE, Cluster
 from k8s.operator.lease import HoldingLease, LeaseLost
+from signals.local.ports import free_port
 from tests.k8s.control_plane import ControlPlane
+from tests.k8s.process import BIN
 
 DEADLINE_S = 30.0
 
@@ -64,6 +69,24 @@ def test_holder_learns_that_another_took_the_lease(door: Cluster, namespace: str
         asyncio.run(lose())
     first.release()
     assert _holder(door, namespace) == "thief"
+
+
+def test_operator_that_may_not_have_the_lease_ends(cluster: ControlPlane, tmp_path: Path) -> None:
+    """kopf, told to stop while it starts, may wait for credentials for ever."""
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "POD_NAMESPACE": "nowhere",
+        "SIGNALS_OPERATOR_LISTEN": "127.0.0.1",
+        "SIGNALS_OPERATOR_HEALTH_PORT": str(free_port()),
+        "SIGNALS_OPERATOR_METRICS_PORT": str(free_port()),
+    }
+    ended = subprocess.run(
+        [BIN / "signals-operator"], env=variables, capture_output=True, text=True, timeout=2 * DEADLINE_S
+    )
+    assert ended.returncode == 1
+    assert "nowhere" in ended.stdout
 
 
 def test_only_one_of_two_that_saw_the_same_lease_writes_it(door: Cluster, namespace: str) -> None:
