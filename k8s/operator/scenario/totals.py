@@ -47,6 +47,10 @@ def observed(job: Manifest, pods: Iterable[Manifest]) -> Run:
     status = job.get("status") or {}
     state, ended_at, message = _ending(job, status.get("conditions") or [])
     started = status.get("startTime")
+    silent = [word for word in said if isinstance(word, str)]
+    wanted = job["spec"].get("completions", 1)
+    if ended_at and len(reports) + len(silent) < wanted:  # gone with their node, or by hand
+        silent.append(f"only {len(reports)} of {wanted} reports were read: the other pods are gone")
     return Run(
         state=state,
         started_at=instant(started) if started else None,
@@ -54,7 +58,7 @@ def observed(job: Manifest, pods: Iterable[Manifest]) -> Run:
         sent=sum(report.sent for report in reports),
         accepted=sum(report.accepted for report in reports),
         reported=len(reports),
-        silent=tuple(word for word in said if isinstance(word, str)),
+        silent=tuple(silent),
         message=message,
     )
 

@@ -131,3 +131,12 @@ def test_a_pod_that_is_being_started_is_no_news() -> None:
         {"metadata": {"name": "b"}, "status": {}},
     ]
     assert observed({"spec": {}}, pods) == Run(state="running")
+
+
+def test_a_pod_that_was_removed_before_its_report_was_read_is_missed() -> None:
+    ended = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-24T12:01:00Z"}
+    status = {"startTime": "2026-11-24T12:00:00Z", "conditions": [ended]}
+    job = {"spec": {"completions": 2}, "status": status}
+    run = observed(job, [_ended("a", 0, json.dumps({"sent": 10, "accepted": 10}))])
+    assert run.silent == ("only 1 of 2 reports were read: the other pods are gone",)
+    assert verified(_spec({}), run, Sighting(), START).reason == "ReportMissing"
