@@ -19,6 +19,7 @@ from signals.local.ports import HOST, free_port
 from signals.local.process import ChildProcess
 from signals.local.server import Place, Server
 from tests.tls.certificates import NAME
+from tests.waiting import until
 
 USER, PASSWORD = "signals", "kafka-s3cret"
 LOGIN_MS = 3_000
@@ -125,3 +126,15 @@ def _alter(brokers: str, wish: UserScramCredentialAlteration) -> None:
     admin = AdminClient({"bootstrap.servers": brokers})  # its end would cancel the wish
     for future in admin.alter_user_scram_credentials([wish]).values():
         future.result(timeout=20)
+
+
+def delete_topics(brokers: str) -> None:
+    """Delete all topics but Kafka's own, and wait until they are gone."""
+    admin = AdminClient({"bootstrap.servers": brokers})
+
+    def ours() -> list[str]:
+        return [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+
+    for future in admin.delete_topics(ours()).values():
+        future.result(timeout=20)
+    until(lambda: not ours())

@@ -50,6 +50,12 @@ class SecurePostgres:
         with psycopg.connect(self.administration, autocommit=True) as connection:
             connection.execute(alter)
 
+    def empty(self) -> None:
+        """Drop what the role has made in its database."""
+        base = self.administration.rpartition("/postgres")[0]
+        with psycopg.connect(f"{base}/{DATABASE}?sslmode=disable", autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(USER)))
+
     def end_connections(self) -> None:
         """End whatever the role has open."""
         with psycopg.connect(self.administration, autocommit=True) as connection:

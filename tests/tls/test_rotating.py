@@ -108,6 +108,9 @@ def mounted(
     yield mounted
     secure_kafka.add_user(plain, secure_kafka.USER, secure_kafka.PASSWORD)
     secure_database.set_password(secure_postgres.PASSWORD)
+    secure_database.end_connections()
+    secure_database.empty()
+    secure_kafka.delete_topics(plain)
 
 
 class Traffic:
