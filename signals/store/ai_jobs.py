@@ -4,11 +4,13 @@ A job walks queued -> running -> succeeded, failed, or queued again. Every time 
 database's `now()`; every change of a running job repeats its lease in WHERE.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, LiteralString
 from uuid import UUID
 
+import orjson
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
@@ -16,24 +18,31 @@ from signals.clients.postgres import Connection
 JOB_TYPE: Final = "incident_summary"  # specification: AI jobs and outputs
 MAX_ATTEMPTS: Final = 3  # specification: marks failed after 3
 
+# Sorted by incident: concurrent writers then meet the unique index in one order.
 ENQUEUE: LiteralString = """
 INSERT INTO ai_jobs (id, incident_id, job_type, status, attempt_count, max_attempts, run_after,
                      leased_until, last_error, created_at, updated_at)
-VALUES (%(job_id)s, %(incident_id)s, %(job_type)s, 'queued', 0, %(max_attempts)s, now(),
-        NULL, NULL, now(), now())
+SELECT r.job_id, r.incident_id, %(job_type)s, 'queued', 0, %(max_attempts)s, now(), NULL, NULL, now(), now()
+FROM json_to_recordset(%(rows)s::json) AS r(job_id uuid, incident_id uuid)
+ORDER BY r.incident_id
 ON CONFLICT (incident_id, job_type) WHERE status IN ('queued', 'running') DO NOTHING
+RETURNING id
 """
+
+
+def enqueue_all(connection: Connection, incident_ids: Mapping[UUID, UUID]) -> list[UUID]:
+    """Queue summaries, of incidents by the new job's id, in the caller's transaction, in one statement.
+
+    Returns the ids of new jobs: none for an incident with a job queued or running.
+    """
+    rows = [{"job_id": job_id, "incident_id": incident} for job_id, incident in incident_ids.items()]
+    values = {"rows": orjson.dumps(rows).decode(), "job_type": JOB_TYPE, "max_attempts": MAX_ATTEMPTS}
+    return [job_id for (job_id,) in connection.execute(ENQUEUE, values)]
 
 
 def enqueue(connection: Connection, *, job_id: UUID, incident_id: UUID) -> bool:
     """Queue a summary of the incident in the caller's transaction; False when one is queued or running."""
-    values = {
-        "job_id": job_id,
-        "incident_id": incident_id,
-        "job_type": JOB_TYPE,
-        "max_attempts": MAX_ATTEMPTS,
-    }
-    return connection.execute(ENQUEUE, values).rowcount == 1
+    return bool(enqueue_all(connection, {job_id: incident_id}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,8 +135,4 @@ def _enqueue_summaries(
     connection: Connection, changes: Mapping[UUID, IncidentChange], new_id: Callable[[], UUID]
 ) -> list[UUID]:
     wanted = {new_id(): incident_id for incident_id, change in changes.items() if change.summarize}
-    return [
-        job_id
-        for job_id, incident_id in wanted.items()
-        if ai_jobs.enqueue(connection, job_id=job_id, incident_id=incident_id)
-    ]
+    return ai_jobs.enqueue_all(connection, wanted) if wanted else []
