@@ -24,6 +24,7 @@ SCRATCH: Final = (
 )  # on the disk that a stack's data lies on: /tmp may be memory, where fsync is free
 STOP_WITHIN_S: Final = 60.0  # a whole product goes down in 20 s on a busy machine (measured)
 ERROR_LINES: Final = 8
+WITHIN_S: Final = 2_520.0  # all rows together; three quarters of an hour with what follows
 
 
 @contextmanager
@@ -67,11 +68,18 @@ def _interleave(contenders: Sequence[Contender], rounds: int, say: Say) -> dict[
     return taken
 
 
-def run_rows(rows: Sequence[Row], run: Run, *, keep: Callable[[Run], None], say: Say) -> Run:
-    """Run each row in a process of its own; what it found, or why it failed, is kept at once."""
+def run_rows(
+    rows: Sequence[Row], run: Run, *, keep: Callable[[Run], None], say: Say, within_s: float = WITHIN_S
+) -> Run:
+    """Run each row in a process of its own; what it found, or why it failed, is kept at once.
+
+    No row outlives `within_s`: those that come too late fail as one that hangs does.
+    """
+    deadline = time.monotonic() + within_s
     for row in rows:
         say(f"{row.name}: {row.title}")
-        result = _in_own_process(row, run.size, run.rounds)
+        left_s = max(0.0, deadline - time.monotonic())
+        result = _in_own_process(replace(row, limit_s=min(row.limit_s, left_s)), run.size, run.rounds)
         outcome = f"failed: {result.error.splitlines()[-1]}" if result.error else "done"
         say(f"{row.name}: {outcome} after {result.took_s:.0f} s")
         run = replace(run, rows=(*run.rows, result))

@@ -9,11 +9,11 @@ MODULES: Final = (
     "engine",
     "ingest",
     "indexer",
-    "contention",
-    "start",
     "latency",
     "latency_summary",
+    "contention",
     "growth",
+    "start",  # last: it takes longest, and the run as a whole has a deadline
 )
 
 

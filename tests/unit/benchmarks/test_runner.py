@@ -92,6 +92,11 @@ def test_a_row_that_fails_or_hangs_leaves_the_others_their_figures(
     assert (good.name, good.error) == ("good", "")
 
 
+def test_a_row_that_comes_too_late_fails_instead_of_going_on_for_ever() -> None:
+    run = run_rows([row([])], _run(), keep=lambda _: None, say=_silent, within_s=0.0)
+    assert "not done within 0 s" in run.rows[0].error
+
+
 def test_results_survive_being_written_and_read(tmp_path: Path) -> None:
     contenders = [contender("limit", "limit", [100]), contender("ours", "ours", [50])]
     found = measure(
