@@ -135,7 +135,7 @@ def open_ingest_resources(stack: ExitStack) -> IngestResources:
     max_ongoing_requests=256,
     max_queued_requests=512,
     graceful_shutdown_timeout_s=10,
-    logging_config={"enable_access_log": False},  # a line a request was a quarter of a request's cost
+    logging_config={"enable_access_log": False},  # a line a request costs time
     ray_actor_options={"num_cpus": 0.1},
 )
 @serve.ingress()
