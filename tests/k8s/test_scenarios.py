@@ -17,6 +17,8 @@ from tests.k8s.api import Api, Object
 from tests.k8s.conditions import condition, message, reason
 from tests.k8s.control_plane import ControlPlane
 from tests.k8s.fake_node import FakeNodes, Outcome
+from tests.k8s.fake_ray import Answer
+from tests.k8s.installed import Installed
 from tests.k8s.specs import changed, scenario, stack
 from tests.waiting import until
 
@@ -242,3 +244,29 @@ def test_an_operator_killed_after_any_write_ends_with_the_same(
     stage.step()
     job = stage.job()
     assert job["spec"]["ttlSecondsAfterFinished"] == 3600
+
+
+def test_the_installed_operator_verifies_a_scenario_with_the_charts_rights(release: Installed) -> None:
+    keys = {"metadata": {"name": "keys"}, "stringData": {"ingest": "sig_ingest_x", "read": "sig_read_x"}}
+    release.api.create("secrets", keys, release.namespace)
+    release.nodes.decide(release.namespace, "spike", DONE)
+    incident = {"id": "i-1", "fingerprint": "UPSTREAM_TIMEOUT|/checkout|prod", "summary_model": "llama"}
+    page = Answer(body={"incidents": [incident], "next_cursor": None})
+    release.ray.pages[f"demo-core.{release.namespace}.svc", "/v1/incidents"] = page
+    release.helm("install", {}, "--set", "operator.secretNames={keys}")
+    release.api.create("signalsscenarios", changed(scenario(), {"spec.expect": EXPECT}), release.namespace)
+    release.start()
+    release.until_ready()
+
+    def verified() -> Object:
+        found = release.api.get("signalsscenarios", "spike", release.namespace)
+        return found if condition(found, "Verified") == "True" else {}
+
+    found = until(verified, within_s=90)
+    assert message(found, "Verified") == (
+        "499 of 500 events (99.8 %) were accepted; incident i-1 was opened; llama summarized it"
+    )
+    assert release.gate.refused == []
+    release.kill()
+    release.api.delete("signalsscenarios", "spike", release.namespace)
+    until(lambda: release.api.find("jobs", "spike", release.namespace) is None)
