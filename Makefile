@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test test-k8s faults acceptance bench bench-quick lint format crds lock pooler audit kind-up kind-demo kind-down clean
+.PHONY: help demo up down status test test-k8s test-k8s-pods faults acceptance bench bench-quick lint format crds lock pooler audit kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -29,6 +29,9 @@ test: $(READY) ## Run all tests on real servers of their own
 
 test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control plane (needs Go; built once)
 	@$(BIN)/pytest tests/k8s -m kubernetes
+
+test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12 with cgroup v1; a quarter of an hour)
+	@$(BIN)/pytest tests/k8s_pods -m pods -s
 
 faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
 	@$(BIN)/pytest tests/faults -m "faults or faults_quick" --timeout=1800

@@ -25,7 +25,8 @@ Returned = TypeVar("Returned")
 class TcpProxy:
     """Stands before one server. `port` is where clients connect; `target_port` may change at any time."""
 
-    def __init__(self, port: int, target_port: int) -> None:
+    def __init__(self, port: int, target_port: int, host: str = HOST) -> None:
+        self.host = host
         self.port = port
         self.target_port = target_port
         self.latency_s = 0.0
@@ -70,7 +71,7 @@ class TcpProxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CALL_S)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
 
     async def _enter(self, mode: Mode) -> None:
         self._mode = mode
@@ -158,9 +159,9 @@ async def _settle() -> None:
 
 
 @contextmanager
-def open_proxy(port: int, target_port: int) -> Iterator[TcpProxy]:
+def open_proxy(port: int, target_port: int, host: str = HOST) -> Iterator[TcpProxy]:
     """Run a proxy until the end of the block."""
-    proxy = TcpProxy(port, target_port)
+    proxy = TcpProxy(port, target_port, host)
     try:
         yield proxy
     finally:

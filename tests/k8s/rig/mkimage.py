@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""mkimage.py OUT.tar NAME FOLDER...: an OCI image archive, one uncompressed layer per folder, for `ctr images import`."""  # noqa: E501 - the command's whole usage
+"""mkimage.py OUT.tar NAME[,NAME] FOLDER...: an OCI archive for `ctr images import`, one layer per folder.
+
+Several names are as many images: they share the layers and differ in the variable IMAGE.
+"""
 
 import argparse
 import hashlib
@@ -47,21 +50,25 @@ def add_layer(image: tarfile.TarFile, folder: Path, beside: Path) -> Json:
         return add_blob(image, layer, "layer.v1.tar")
 
 
-def build(image: tarfile.TarFile, options: argparse.Namespace) -> None:
-    """Write layers, configuration, manifest and index."""
-    layers = [add_layer(image, folder, options.out.parent) for folder in options.folder]
-    settings: Json = {"Env": [PATH, *options.env], "WorkingDir": options.workdir}
+def add_manifest(image: tarfile.TarFile, name: str, layers: list[Json], options: argparse.Namespace) -> Json:
+    """Store what makes an image of the layers, and return its entry of the index."""
+    settings: Json = json.loads(options.config.read_text()) if options.config else {"Env": [PATH]}
+    settings["Env"] = [*settings["Env"], f"IMAGE={name}"]
     if options.entrypoint:
         settings["Entrypoint"] = [options.entrypoint]
     rootfs = {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]}
     config = add_blob(image, as_file(PLATFORM | {"config": settings, "rootfs": rootfs}), "config.v1+json")
     manifest = {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": config, "layers": layers}
     entry = add_blob(image, as_file(manifest), "manifest.v1+json") | {"platform": PLATFORM}
-    entry["annotations"] = {
-        "io.containerd.image.name": options.name,
-        "org.opencontainers.image.ref.name": options.name,
-    }
-    index = {"schemaVersion": 2, "manifests": [entry]}
+    names = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name}
+    return entry | {"annotations": names}
+
+
+def build(image: tarfile.TarFile, options: argparse.Namespace) -> None:
+    """Write layers, images and index."""
+    layers = [add_layer(image, folder, options.out.parent) for folder in options.folder]
+    entries = [add_manifest(image, name, layers, options) for name in options.name.split(",")]
+    index = {"schemaVersion": 2, "manifests": entries}
     files: dict[str, Json] = {"index.json": index, "oci-layout": {"imageLayoutVersion": "1.0.0"}}
     for name, value in files.items():
         add(image, name, as_file(value), len(json.dumps(value)))
@@ -72,8 +79,7 @@ parser.add_argument("out", type=Path)
 parser.add_argument("name", help="for example localhost/app:1")
 parser.add_argument("folder", nargs="+", type=Path)
 parser.add_argument("--entrypoint")
-parser.add_argument("--env", action="append", default=[], help="a variable of the image, NAME=value")
-parser.add_argument("--workdir", default="/")
+parser.add_argument("--config", type=Path, help="the image's configuration, as OCI writes it")
 arguments = parser.parse_args()
 unfinished = arguments.out.with_suffix(".new")
 with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:

@@ -26,6 +26,8 @@ network() {
   ip link set lo up
   ip link add rig0 type bridge; ip addr add $IP/24 dev rig0; ip link set rig0 up
   ip route add default via $IP # kubelet looks for one
+  until ip link show rig-node >/dev/null 2>&1; do sleep 0.05; done # node-up.sh puts it here
+  ip addr add $UPLINK_NODE/30 dev rig-node; ip link set rig-node up
   echo 1 >/proc/sys/net/ipv4/ip_forward
   echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables # or a pod calling a Service that lands on its own bridge is not translated
 }
