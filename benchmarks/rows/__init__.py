@@ -11,6 +11,7 @@ MODULES: Final = (
     "indexer",
     "latency",
     "latency_summary",
+    "footprint",
     "contention",
     "growth",
     "start",  # last: it takes longest, and the run as a whole has a deadline
