@@ -28,7 +28,8 @@ test: $(READY) ## Run all tests on real servers of their own
 	@$(BIN)/pytest -m "not acceptance and not faults and not pooler and not kubernetes and not pods"
 
 test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control plane (needs Go; built once)
-	@$(BIN)/pytest tests/k8s -m kubernetes
+	@tests/k8s/rig/build.sh control-plane kuberay tools docker
+	@$(BIN)/pytest tests/k8s -m kubernetes --timeout=600
 
 test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12 with cgroup v1; a quarter of an hour)
 	@$(BIN)/pytest tests/k8s_pods -m pods -s
