@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -51,11 +52,13 @@ def empty(kafka: KafkaSettings) -> None:
     ensure_topics(kafka)
 
 
-def remember(database: PostgresSettings, calm: Sequence[EventKind], kinds: int) -> None:
+def remember(
+    database: PostgresSettings, calm: Sequence[EventKind], kinds: int, *, start: datetime = START
+) -> None:
     """Write the hour before for each calm kind: as many events a minute as it is about to send."""
-    start, per_minute = minute_of(START), RATE_PER_S * 60 // kinds
+    minute, per_minute = minute_of(start), RATE_PER_S * 60 // kinds
     series = [one for kind in calm if (one := series_of(kind.envelope))]
-    past = {(one, start - back): per_minute for one in series for back in range(1, HISTORY_MINUTES + 1)}
+    past = {(one, minute - back): per_minute for one in series for back in range(1, HISTORY_MINUTES + 1)}
     with open_pool(database, size=1) as pool, transaction(pool) as connection:
         buckets.increment(connection, past)
     with psycopg.connect(conninfo(database), autocommit=True) as connection:

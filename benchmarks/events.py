@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from shared_types import Envelope, Tenancy, canonicalize, partition_key
 
@@ -41,13 +43,21 @@ def kinds(keys: int = PROJECTS * (FAILURES + 1)) -> list[EventKind]:
     return [*errors, *(_signup(project) for project in range(PROJECTS))][:keys]
 
 
-def records(chosen: list[EventKind], count: int, *, seed: int = 5) -> Iterator[tuple[bytes, bytes]]:
-    """Make (key, value) of `count` events, kinds drawn evenly, `RATE_PER_S` apart from START on."""
+def records(
+    chosen: list[EventKind], count: int, *, seed: int = 5, start: datetime = START
+) -> Iterator[tuple[bytes, bytes]]:
+    """Make (key, value) of `count` events, kinds drawn evenly, `RATE_PER_S` a second of their own clock."""
     chance = Random(seed)
     for number in range(count):
         kind = chosen[int(chance.random() * len(chosen))]
         event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
-        yield kind.key, kind.at(event_id, START + timedelta(seconds=number / RATE_PER_S))
+        yield kind.key, kind.at(event_id, start + timedelta(seconds=number / RATE_PER_S))
+
+
+def as_sent(record: bytes) -> dict[str, Any]:
+    """Return what a client would send to become that record: the tenant is known from its key."""
+    event: dict[str, Any] = orjson.loads(record)
+    return {k: v for k, v in event.items() if k not in ("org_id", "project_id", "received_at")}
 
 
 def _error(project: int, failure: int) -> EventKind:

@@ -1,6 +1,7 @@
 """A lean HTTP/1.1 client: as many connections as asked for, each sends its next request when it is answered.
 
-The bodies lie in a file, each behind its length in four bytes. Only what `Content-Length` frames is read.
+The bodies lie in a file, each behind its length in four bytes; of GET they are the addresses. Only what
+`Content-Length` frames is read.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ def read_bodies(path: Path) -> list[bytes]:
 class Load:
     """The requests, taken in turn by all connections, and how long each answer took."""
 
-    def __init__(self, requests: list[bytes]) -> None:
+    def __init__(self, requests: list[bytes], status: bytes) -> None:
         self._requests = requests
+        self.status = status
         self.sent = 0
         self.waits_s: list[float] = []
         self.refusals: list[bytes] = []
@@ -78,7 +80,7 @@ class Connection(asyncio.Protocol):
             return
         self._received = b""
         self._load.waits_s.append(time.perf_counter() - self._sent_at)
-        if head[9:12] != b"202":
+        if head[9:12] != self._load.status:
             self._load.refusals.append(head[:80] + body[:200])
         if self._load.is_over:
             self._transport.close()
@@ -91,16 +93,17 @@ class Connection(asyncio.Protocol):
 
 
 def _requests(environ: os._Environ[str]) -> list[bytes]:
-    head = (
-        f"POST {environ['BENCH_PATH']} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"X-API-Key: {environ['BENCH_KEY']}\r\n{environ['BENCH_HEADERS']}"
-    )
+    common = f"Host: 127.0.0.1\r\nX-API-Key: {environ['BENCH_KEY']}\r\n{environ['BENCH_HEADERS']}"
     bodies = read_bodies(Path(environ["BENCH_BODIES"]))
+    if environ["BENCH_METHOD"] == "GET":
+        return [f"GET {address.decode()} HTTP/1.1\r\n{common}\r\n".encode() for address in bodies]
+    head = f"POST {environ['BENCH_PATH']} HTTP/1.1\r\nContent-Type: application/json\r\n{common}"
     return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
 
 
 async def _main(environ: os._Environ[str]) -> dict[str, float]:
-    load, loop = Load(_requests(environ)), asyncio.get_running_loop()
+    load = Load(_requests(environ), environ["BENCH_STATUS"].encode())
+    loop = asyncio.get_running_loop()
     for _ in range(int(environ["BENCH_CONNECTIONS"])):
         await loop.create_connection(lambda: Connection(load), "127.0.0.1", int(environ["BENCH_PORT"]))
     await asyncio.sleep(float(environ["BENCH_WARM_S"]))
@@ -115,6 +118,7 @@ async def _main(environ: os._Environ[str]) -> dict[str, float]:
     await load.ended
     return {
         "p50_ms": waits_s[len(waits_s) // 2] * 1000,
+        "p95_ms": waits_s[len(waits_s) * 95 // 100] * 1000,
         "p99_ms": waits_s[len(waits_s) * 99 // 100] * 1000,
     }
 

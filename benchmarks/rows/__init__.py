@@ -11,6 +11,7 @@ MODULES: Final = (
     "indexer",
     "latency",
     "latency_summary",
+    "whole",
     "footprint",
     "contention",
     "growth",

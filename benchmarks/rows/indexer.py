@@ -84,9 +84,14 @@ def _settled(connection: Connection) -> int:
     return int(row[0])
 
 
+def events_of(plan: Plan) -> int:
+    """Return how many events a round has; full: 4 s at 9 k/s."""
+    return plan.pick(full=40_000, quick=20_000, tiny=4_000)
+
+
 @contextmanager
 def _open(plan: Plan) -> Iterator[list[Contender]]:
-    count = plan.pick(full=40_000, quick=20_000, tiny=4_000)  # full: 4 s at 9 k/s
+    count = events_of(plan)
     with (
         open_servers(plan, "postgres", "kafka", "opensearch") as servers,
         open_client(servers.opensearch()) as client,
