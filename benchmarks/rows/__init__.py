@@ -9,6 +9,7 @@ MODULES: Final = (
     "engine",
     "ingest",
     "indexer",
+    "core",
     "latency",
     "latency_summary",
     "whole",

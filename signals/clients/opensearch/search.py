@@ -101,9 +101,7 @@ class EventSearch:
             InvalidQuery: when OpenSearch refuses the text.
             DependencyUnavailable: when it does not answer, or has no index yet.
         """
-        body = _body(tenancy, query, limit) | {"aggs": _AGGREGATIONS}
-        snapshot = self._open_snapshot()
-        return self._run(body, limit, snapshot)
+        return self._run(first_page(tenancy, query, limit), limit, self._open_snapshot())
 
     def following(self, tenancy: Tenancy, query: EventQuery, *, limit: int, after: Position) -> FoundEvents:
         """Return the next page, without an overview.
@@ -177,6 +175,11 @@ class EventSearch:
 
 class _SnapshotExpiredError(Exception):
     """The point in time of a cursor is gone."""
+
+
+def first_page(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:
+    """Return the request for the newest events and their overview."""
+    return _body(tenancy, query, limit) | {"aggs": _AGGREGATIONS}
 
 
 def _body(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:

@@ -1,0 +1,233 @@
+"""core-api: incident list, incident, search, each beside the same question to its server alone."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from statistics import quantiles
+from typing import Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from benchmarks.reading import PROJECT, load_events, newest_incidents, write_incidents
+from benchmarks.rounds import Contender, Plan, Round, Row, Target
+from benchmarks.servers import Servers, open_servers
+from benchmarks.serving import Load, Server, on_serve, write_bodies
+from shared_types import Tenancy
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.search import first_page
+from signals.clients.postgres import Connection, conninfo, open_pool
+from signals.domain.api_keys import Scope
+from signals.domain.buckets import Series
+from signals.domain.charts import chart_range
+from signals.domain.search import event_query
+from signals.services.investigating import MAX_EVENTS, MAX_JOBS
+from signals.services.provisioning import create_org, create_project, issue_key
+from signals.settings import PostgresSettings
+from signals.store import buckets, incident_context, incident_views
+from signals.store.incident_views import ListFilter
+
+TENANT: Final = Tenancy("org_bench", PROJECT)
+PAGE: Final = 50
+OPENED: Final = 100  # incidents read in turn
+SEARCHES: Final[tuple[Mapping[str, str], ...]] = (
+    {},
+    {"q": '"upstream 3"'},
+    {"q": "answer -3000"},
+    {"filters": "severity:error,status_code:>=500"},
+    {"filters": "error_code:UPSTREAM_TIMEOUT_7"},
+    {"since": "2026-03-01T12:01:00Z", "until": "2026-03-01T12:02:00Z"},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A database of incidents, an index of events, core-api before both."""
+
+    plan: Plan
+    servers: Servers
+    core: Server
+    key: str
+    connection: Connection
+    incidents: list[UUID]
+
+    @property
+    def seconds(self) -> int:
+        """Of each round."""
+        return self.plan.pick(full=4, quick=3, tiny=1)
+
+    def ask(self, name: str, addresses: list[str], connections: int = 1) -> Round:
+        """Ask core-api for these addresses in turn."""
+        load = Load(
+            bodies=self._written(name, [address.encode() for address in addresses]),
+            connections=connections,
+            seconds=self.seconds,
+            method="GET",
+            key=self.key,
+        )
+        return load.on(self.core, self.servers.meters(), self.plan.folder)
+
+    def search_alone(self) -> Round:
+        """Post to OpenSearch what core-api would ask it for the same searches."""
+        process = self.servers.stack.servers["opensearch"].process.pid
+        assert process is not None, "OpenSearch has died"
+        port = int(self.servers.opensearch().opensearch_url.rsplit(":", 1)[1])
+        load = Load(
+            bodies=self._written("alone", [orjson.dumps(_question(one)) for one in SEARCHES]),
+            connections=1,
+            seconds=self.seconds,
+            path=f"/{EVENTS_INDEX}/_search",
+        )
+        return load.on(Server(port=port, pid=process), {}, self.plan.folder)
+
+    def query(self, ask: Callable[[], object]) -> Round:
+        """Ask PostgreSQL over one connection, again and again."""
+        for _ in range(20):  # the statements are prepared, their pages in memory
+            ask()
+        taken_s, cpu_s, began = list[float](), time.process_time(), time.monotonic()
+        while time.monotonic() - began < self.seconds:
+            asked_at = time.perf_counter()
+            ask()
+            taken_s.append(time.perf_counter() - asked_at)
+        cuts = quantiles(taken_s, n=100, method="inclusive")
+        return Round(
+            events=len(taken_s),
+            wall_s=time.monotonic() - began,
+            cpu_s=time.process_time() - cpu_s,
+            extra={"p50_ms": cuts[49] * 1e3, "p95_ms": cuts[94] * 1e3, "p99_ms": cuts[98] * 1e3},
+        )
+
+    def list_rows(self) -> object:
+        """Ask for the rows of one page."""
+        wanted = ListFilter(project_id=PROJECT)
+        rows = incident_views.list_incidents(self.connection, wanted, before=None, limit=PAGE + 1)
+        assert len(rows) == PAGE + 1
+        return rows
+
+    def detail_rows(self, turn: Iterator[UUID]) -> object:
+        """Ask for all that one incident's page shows."""
+        incident_id = next(turn)
+        with self.connection.pipeline():
+            incident = incident_views.get(self.connection, PROJECT, incident_id)
+            assert incident is not None
+            context = incident_context.context_of(
+                self.connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS
+            )
+            series = Series(PROJECT, "prod", "error_count", incident.fingerprint, "org_bench")
+            shown = chart_range(series, incident.opened_at, incident.last_seen_at)
+            return context, buckets.read(self.connection, [shown])
+
+    def _written(self, name: str, bodies: list[bytes]) -> Path:
+        path = self.plan.folder / f"bodies-{name}"
+        return path if path.exists() else write_bodies(path, iter(bodies))
+
+
+def _question(search: Mapping[str, str]) -> dict[str, object]:
+    query = event_query(
+        text=search.get("q"),
+        filters=[search["filters"]] if "filters" in search else [],
+        since=search.get("since"),
+        until=search.get("until"),
+    )
+    return first_page(TENANT, query, PAGE)
+
+
+def _provision(settings: PostgresSettings) -> str:
+    with open_pool(settings, size=1) as pool:
+        create_org(pool, TENANT.org_id, "Bench")
+        create_project(pool, PROJECT, org_id=TENANT.org_id, name="Bench")
+        return issue_key(pool, PROJECT, Scope.READ).text
+
+
+@contextmanager
+def _bench(plan: Plan) -> Iterator[Bench]:
+    with open_servers(plan, "postgres", "opensearch") as servers:
+        servers.prepare_template()
+        with servers.fresh_database() as database:
+            key = _provision(database)
+            write_incidents(database, plan.pick(full=10_000, quick=10_000, tiny=1_000))
+            load_events(servers.opensearch(), plan.pick(full=1_000_000, quick=50_000, tiny=5_000))
+            environment = {
+                "DATABASE_URL": database.database_url.get_secret_value(),
+                "PG_SSLMODE": "disable",
+                "OPENSEARCH_URL": servers.opensearch().opensearch_url,
+                "KAFKA_BROKERS": "127.0.0.1:9",  # asked by /readyz only
+            }
+            with (
+                on_serve("core", "/healthz", environment, plan.folder / "ray") as core,
+                psycopg.connect(conninfo(database), autocommit=True) as connection,
+            ):
+                yield Bench(
+                    plan=plan,
+                    servers=servers,
+                    core=core,
+                    key=key,
+                    connection=connection,
+                    incidents=newest_incidents(database, OPENED),
+                )
+
+
+@contextmanager
+def _open(plan: Plan) -> Iterator[list[Contender]]:
+    with _bench(plan) as bench:
+        page, turn = ["/v1/incidents"], cycle(bench.incidents)
+        details = [f"/v1/incidents/{incident_id}" for incident_id in bench.incidents]
+        searches = [f"/v1/search/events?{urlencode(search)}" for search in SEARCHES]
+        ask = bench.ask
+        yield [
+            Contender(name="list: SQL", role="limit", run=partial(bench.query, bench.list_rows)),
+            Contender(name="list", role="ours", run=partial(ask, "list", page)),
+            Contender(
+                name="detail: SQL", role="limit", run=partial(bench.query, partial(bench.detail_rows, turn))
+            ),
+            Contender(name="detail", role="ours", run=partial(ask, "detail", details)),
+            Contender(name="search: OpenSearch", role="limit", run=bench.search_alone),
+            Contender(name="search", role="ours", run=partial(ask, "search", searches)),
+            Contender(name="list, 8 connections", role="ours", run=partial(ask, "list", page, connections=8)),
+        ]
+
+
+def _beside(name: str, limit: str) -> Target:
+    return Target(
+        sentence=f"{name}: ≤ 1.5× the limit's latency + 2 ms (p50)",
+        figure="p50_ms",
+        at_most=1.5,
+        plus=2.0,
+        of=limit,
+        ours=name,
+    )
+
+
+BESIDE: Final = (
+    _beside("list", "list: SQL"),
+    _beside("detail", "detail: SQL"),
+    _beside("search", "search: OpenSearch"),
+)
+ROW: Final = Row(
+    name="core",
+    title="core-api: 50 of 10,000 incidents, one incident, search in 1,000,000 events",
+    unit="answer",
+    method=(
+        "core-api as `make up` starts it, behind HAProxy and Serve, without the other applications; one "
+        "request under way unless said otherwise. Six searches of one of twelve projects take turns, facets "
+        "and histogram included. Alone are the same statements over one connection, sent together where "
+        "core-api sends them together and with rows made into objects, and the same bodies posted to "
+        "OpenSearch by the same client. Loading the events takes half of this row's time."
+    ),
+    open=_open,
+    shown=("rate", "cpu_us", "p50_ms", "p95_ms", "p99_ms"),
+    targets=(
+        *BESIDE,
+        Target(
+            sentence="50 incidents: ≥ 1,900/s", figure="rate", at_least=1900.0, ours="list, 8 connections"
+        ),
+        Target(sentence="50 incidents: p95 ≤ 7 ms", figure="p95_ms", at_most=7.0, ours="list, 8 connections"),
+        Target(sentence="search p95 ≤ 25 ms", figure="p95_ms", at_most=25.0, ours="search"),
+    ),
+)
