@@ -1,6 +1,7 @@
 """core-api: the application, and the replica that hosts it."""
 
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -16,6 +17,7 @@ from serve_apps.last_used import last_used_written
 from serve_apps.openapi import describe_both_apis
 from serve_apps.problems import answer_with_problems
 from serve_apps.rotating import Rotating
+from serve_apps.short_reads import ShortReads
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.opensearch import connection as opensearch
@@ -29,20 +31,25 @@ from signals.services.readiness import CheckingReadiness
 from signals.services.searching import Searching
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings, RuntimeSettings
 
+THREADS: Final = 40  # as many as AnyIO's: who finds no connection is refused after a while, not queued
 CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
 
 
 def build_core_api(resources: CoreResources) -> FastAPI:
     """Build the application; its document describes ingest-api as well."""
 
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with last_used_written(resources.authenticating):
             yield
+        threads.shutdown()
 
     app = FastAPI(title="Customer Signals Copilot", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
-    app.state.resources = resources
+    app.state.resources, app.state.threads = resources, threads
     app.include_router(router)
+    app.add_middleware(ShortReads, resources=resources, threads=threads)
     answer_with_problems(app)
     describe_both_apis(app)
     return app

@@ -1,5 +1,6 @@
 """What the routes of core-api have in common: resources, the reader's key, and the kinds of parameters."""
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -43,6 +44,16 @@ async def _resources(request: Request) -> CoreResources:
 Core = Annotated[CoreResources, Depends(_resources)]
 
 
+async def _threads(request: Request) -> Executor:
+    threads = request.app.state.threads
+    assert isinstance(threads, Executor)
+    return threads
+
+
+Threads = Annotated[Executor, Depends(_threads)]
+"""Threads that stay: in a replica those of AnyIO, which FastAPI would take, end with each request."""
+
+
 async def _reader(
     request: Request,
     core: Core,
@@ -78,6 +89,11 @@ ProjectId = Annotated[
     BLANK,
     Query(description="the key's own project; others are refused"),
 ]
+
+
+def no_such_incident() -> Problem:
+    """Return the answer for another project's incident as for none."""
+    return Problem(404, "no_such_incident", "Your project has no incident with this id.")
 
 
 def check_project(reader: Tenancy, project_id: str | None) -> None:

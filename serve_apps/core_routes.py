@@ -1,5 +1,6 @@
 """The routes of core-api: parse, authenticate, call, answer. What an answer means is decided in services."""
 
+import asyncio
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -17,7 +18,9 @@ from serve_apps.core_requests import (
     Limit,
     ProjectId,
     Reader,
+    Threads,
     check_project,
+    no_such_incident,
 )
 from serve_apps.problems import Problem
 from shared_types import Environment
@@ -60,11 +63,7 @@ async def _incident_id(incident_id: str) -> UUID:
     try:
         return UUID(incident_id)
     except ValueError as error:
-        raise _no_such_incident() from error
-
-
-def _no_such_incident() -> Problem:
-    return Problem(404, "no_such_incident", "Your project has no incident with this id.")
+        raise no_such_incident() from error
 
 
 async def _status_change(request: Request, _: Reader) -> StatusChange:
@@ -121,7 +120,7 @@ def get_incident(reader: Reader, core: Core, incident_id: Annotated[UUID, Depend
     """Return one incident: why it fired, its chart, representative events, AI jobs, latest summary."""
     detail = core.investigating.detail(reader, incident_id)
     if detail is None:
-        raise _no_such_incident()
+        raise no_such_incident()
     return json_answer(detail)
 
 
@@ -151,7 +150,7 @@ def change_status(
 
 def _refused(outcome: Outcome) -> Problem:
     if outcome == "unknown_incident":
-        return _no_such_incident()
+        return no_such_incident()
     detail = {
         "unknown_status": "The status is one of open, investigating, resolved.",
         "stale": "Somebody changed the status meanwhile; read the incident again.",
@@ -161,9 +160,10 @@ def _refused(outcome: Outcome) -> Problem:
 
 
 @router.get("/v1/search/events", tags=["events"], response_model=SearchPage)
-def search_events(
+async def search_events(
     reader: Reader,
     core: Core,
+    threads: Threads,
     q: Annotated[
         Annotated[str, Field(max_length=MAX_TEXT)] | None,
         BLANK,
@@ -186,4 +186,5 @@ def search_events(
     """Search the project's events, newest first; facets and histogram come with the first page."""
     check_project(reader, project_id)
     request = SearchRequest(text=q, filters=filters, since=since, until=until, limit=limit, cursor=cursor)
-    return json_answer(core.searching.search(reader, request))
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(threads, lambda: json_answer(core.searching.search(reader, request)))

@@ -95,13 +95,16 @@ class EventSearch:
         self._client = client
 
     def first(self, tenancy: Tenancy, query: EventQuery, *, limit: int) -> FoundEvents:
-        """Return the newest events with their overview; further pages see the same point in time.
+        """Return the newest events with their overview; further pages see one point in time.
+
+        It is opened when there are further pages, after this one: older events that arrive between the two
+        are on them, and nothing is missed or shown twice.
 
         Raises:
             InvalidQuery: when OpenSearch refuses the text.
             DependencyUnavailable: when it does not answer, or has no index yet.
         """
-        return self._run(first_page(tenancy, query, limit), limit, self._open_snapshot())
+        return self._run(first_page(tenancy, query, limit), limit, None, opens=True)
 
     def following(self, tenancy: Tenancy, query: EventQuery, *, limit: int, after: Position) -> FoundEvents:
         """Return the next page, without an overview.
@@ -118,15 +121,16 @@ class EventSearch:
         except _SnapshotExpiredError:
             return self._run(body, limit, None)
 
-    def _run(self, body: dict[str, object], limit: int, snapshot: str | None) -> FoundEvents:
+    def _run(
+        self, body: dict[str, object], limit: int, snapshot: str | None, *, opens: bool = False
+    ) -> FoundEvents:
         answer = self._search(body, snapshot)
         hits = answer["hits"]["hits"]
         after = None
         if len(hits) > limit:
             occurred_ms, event_id = hits[limit - 1]["sort"]
-            after = Position(
-                occurred_ms=occurred_ms, event_id=event_id, snapshot=answer.get("pit_id") or snapshot
-            )
+            kept = self._open_snapshot() if opens else answer.get("pit_id") or snapshot
+            after = Position(occurred_ms=occurred_ms, event_id=event_id, snapshot=kept)
         elif snapshot:
             self._close_snapshot(snapshot)
         total = answer["hits"]["total"]
@@ -160,7 +164,7 @@ class EventSearch:
                 index=EVENTS_INDEX, params={"keep_alive": KEEP_ALIVE}, request_timeout=CALL_TIMEOUT_S
             )
         except TransportError as error:
-            if error.status_code in (404, 429):  # no index, which the search will tell, or too many are open
+            if error.status_code in (404, 429):  # no index any more, or too many are open
                 return None
             with unavailable_when_down():
                 raise

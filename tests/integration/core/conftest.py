@@ -1,8 +1,10 @@
 """core-api over real PostgreSQL and OpenSearch, with two tenants that must never meet."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
 
 import pytest
 from psycopg_pool import ConnectionPool
@@ -24,9 +26,11 @@ from signals.services.investigating import Investigating
 from signals.services.provisioning import create_org, create_project, issue_key
 from signals.services.readiness import Check, CheckingReadiness
 from signals.services.searching import Searching
-from tests.events import TENANCY
+from tests.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
+FINGERPRINT = "TIMEOUT|/checkout|prod"
+OpenIncident = Callable[..., UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,38 @@ def reader(anonymous: TestClient, keys: Keys) -> TestClient:
     """A client with the read key of proj_1."""
     anonymous.headers["Authorization"] = f"Bearer {keys.read}"
     return anonymous
+
+
+@pytest.fixture
+def open_incident(pool: ConnectionPool[Connection]) -> OpenIncident:
+    """Writes one incident row."""
+
+    def insert(at: datetime = NOON, tenancy: Tenancy = TENANCY, **columns: object) -> UUID:
+        row = {
+            "id": uuid4(),
+            "org_id": tenancy.org_id,
+            "project_id": tenancy.project_id,
+            "environment": "prod",
+            "fingerprint": FINGERPRINT,
+            "status": "open",
+            "severity": "error",
+            "title": "Checkout fails",
+            "opened_at": at,
+            "last_seen_at": at,
+            "resolved_at": None,
+        } | columns
+        with pool.connection() as connection:
+            connection.execute(
+                """INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity,
+                       title, opened_at, last_seen_at, resolved_at)
+                   VALUES (%(id)s, %(org_id)s, %(project_id)s, %(environment)s, %(fingerprint)s, %(status)s,
+                           %(severity)s, %(title)s, %(opened_at)s, %(last_seen_at)s, %(resolved_at)s)""",
+                row,
+            )
+        assert isinstance(row["id"], UUID)
+        return row["id"]
+
+    return insert
 
 
 def index(opensearch: Client, events: Iterable[Envelope]) -> None:

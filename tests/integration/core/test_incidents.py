@@ -1,58 +1,21 @@
 """Incidents over HTTP: lists, one in full, and the status people set."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import pytest
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from shared_types import Tenancy
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.buckets import Series, minute_of
 from signals.store import buckets
 from tests.events import NOON, TENANCY, errors
-from tests.integration.core.conftest import OTHER, Keys, index
+from tests.integration.core.conftest import FINGERPRINT, OTHER, Keys, OpenIncident, index
 
-FINGERPRINT = "TIMEOUT|/checkout|prod"
 MINUTE = timedelta(minutes=1)
-OpenIncident = Callable[..., UUID]
-
-
-@pytest.fixture
-def open_incident(pool: ConnectionPool[Connection]) -> OpenIncident:
-    """Writes one incident row."""
-
-    def insert(at: datetime = NOON, tenancy: Tenancy = TENANCY, **columns: object) -> UUID:
-        row = {
-            "id": uuid4(),
-            "org_id": tenancy.org_id,
-            "project_id": tenancy.project_id,
-            "environment": "prod",
-            "fingerprint": FINGERPRINT,
-            "status": "open",
-            "severity": "error",
-            "title": "Checkout fails",
-            "opened_at": at,
-            "last_seen_at": at,
-            "resolved_at": None,
-        } | columns
-        with pool.connection() as connection:
-            connection.execute(
-                """INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity,
-                       title, opened_at, last_seen_at, resolved_at)
-                   VALUES (%(id)s, %(org_id)s, %(project_id)s, %(environment)s, %(fingerprint)s, %(status)s,
-                           %(severity)s, %(title)s, %(opened_at)s, %(last_seen_at)s, %(resolved_at)s)""",
-                row,
-            )
-        assert isinstance(row["id"], UUID)
-        return row["id"]
-
-    return insert
 
 
 def ids(answer: Any) -> list[str]:

@@ -117,6 +117,24 @@ def test_pages_see_one_point_in_time(reader: TestClient, opensearch: Client) -> 
 
 
 @pytest.mark.usefixtures("events")
+def test_a_point_in_time_is_opened_for_a_next_page_only(
+    reader: TestClient, opensearch: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, create = list[str](), opensearch.create_pit
+
+    def counted(*index: Any, **options: Any) -> Any:
+        opened.append(options["index"])
+        return create(*index, **options)
+
+    monkeypatch.setattr(opensearch, "create_pit", counted)
+    assert found(reader, limit=10)["next_cursor"] is None
+    assert opened == []
+    second = found(reader, limit=4, cursor=found(reader, limit=4)["next_cursor"])
+    assert second["next_cursor"] is not None
+    assert opened == [EVENTS_INDEX]
+
+
+@pytest.mark.usefixtures("events")
 def test_a_cursor_outlives_its_point_in_time(reader: TestClient, opensearch: Client) -> None:
     page = found(reader, limit=6)
     opensearch.delete_all_pits()
