@@ -11,7 +11,7 @@ GROUP: Final = "signals.copilot.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:h|m|s|ms))+")
+_DURATION: Final = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"
 _UNIT_S: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -41,7 +41,7 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         ValueError: when it is none.
     """
-    if not _DURATION.fullmatch(text):
+    if not re.fullmatch(_DURATION, text):
         raise ValueError(f"{text!r} is no duration; write it like 90s, 10m or 1h30m")
     parts = re.findall(r"([\d.]+)(h|ms|m|s)", text)
     return timedelta(seconds=sum(float(amount) * _UNIT_S[unit] for amount, unit in parts))
@@ -53,8 +53,12 @@ def _duration(text: str) -> str:
 
 
 Duration = Annotated[
-    str, AfterValidator(_duration), Field(max_length=16, json_schema_extra={"format": "duration"})
+    str,
+    AfterValidator(_duration),
+    # the format lets CEL compare it, and takes days and microseconds, which nothing else of ours does
+    Field(max_length=16, json_schema_extra={"format": "duration", "pattern": _DURATION}),
 ]
+Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 HttpUrl = Annotated[
     str,
@@ -72,6 +76,12 @@ class SecretRef(ApiModel):
 
     name: Name
     key: Name | None = None
+
+
+class NameRef(ApiModel):
+    """A Secret of the same namespace, whose keys are those of the field's description."""
+
+    name: Name
 
 
 class KeyRef(ApiModel):

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from k8s.operator.api import ApiModel, Conditions, Duration, HttpUrl, KeyRef, Name, rules, with_rules
+from k8s.operator.api import ApiModel, Conditions, Duration, HttpUrl, Image, KeyRef, Name, rules, with_rules
 
 KIND: Final = "SignalsScenario"
 PLURAL: Final = "signalsscenarios"
@@ -79,6 +79,11 @@ class SignalsScenarioSpec(ApiModel):
         (
             (
                 "self.type == oldSelf.type && self.apiKeyRef == oldSelf.apiKeyRef"
+                " && has(self.stackRef) == has(oldSelf.stackRef)"
+                " && (!has(self.stackRef) || self.stackRef == oldSelf.stackRef)"
+                " && has(self.url) == has(oldSelf.url) && (!has(self.url) || self.url == oldSelf.url)"
+                " && has(self.image) == has(oldSelf.image)"
+                " && (!has(self.image) || self.image == oldSelf.image)"
                 " && has(self.loadgen) == has(oldSelf.loadgen)"
                 " && (!has(self.loadgen) || self.loadgen == oldSelf.loadgen)"
                 " && has(self.replay) == has(oldSelf.replay)"
@@ -86,6 +91,7 @@ class SignalsScenarioSpec(ApiModel):
                 " && has(self.expect) == has(oldSelf.expect)"
                 " && (!has(self.expect) || self.expect == oldSelf.expect)"
                 " && self.parallelism == oldSelf.parallelism"
+                " && self.backoffLimit == oldSelf.backoffLimit"
             ),
             "a scenario is one run: create a new one (only suspend and ttl may change)",
         ),
@@ -95,9 +101,7 @@ class SignalsScenarioSpec(ApiModel):
     stack_ref: StackRef | None = None
     url: HttpUrl | None = None
     api_key_ref: KeyRef = Field(description="a key of scope ingest")
-    image: str | None = Field(
-        default=None, min_length=1, max_length=512, description="with url; otherwise the stack's"
-    )
+    image: Image | None = Field(default=None, description="with url; otherwise the stack's")
     loadgen: Loadgen | None = None
     replay: Replay | None = None
     parallelism: int = Field(default=1, ge=1, le=50)
@@ -122,7 +126,12 @@ class SignalsScenarioStatus(ApiModel):
 class SignalsScenario(ApiModel):
     """One run of loadgen or replay against a stack, and the verdict on what it led to."""
 
-    model_config = with_rules(("size(self.metadata.name) <= 52", "name must be at most 52 characters"))
+    model_config = with_rules(
+        (
+            "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 52",
+            "name must be at most 52 characters and hold no dot",
+        )
+    )
 
     spec: SignalsScenarioSpec
     status: SignalsScenarioStatus | None = None

@@ -10,7 +10,9 @@ from k8s.operator.api import (
     Conditions,
     Duration,
     HttpUrl,
+    Image,
     Name,
+    NameRef,
     SecretRef,
     parse_duration,
     rules,
@@ -20,7 +22,8 @@ from k8s.operator.api import (
 KIND: Final = "SignalsStack"
 PLURAL: Final = "signalsstacks"
 
-Quantity = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+_ABOVE_ZERO: Final = r"([0-9]*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
+Quantity = Annotated[str, Field(max_length=32, pattern=rf"^{_ABOVE_ZERO}(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 
 
 class Postgres(ApiModel):
@@ -58,7 +61,7 @@ class Kafka(ApiModel):
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = "SASL_SSL"
     sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = "SCRAM-SHA-256"
-    secret_ref: SecretRef | None = Field(
+    secret_ref: NameRef | None = Field(
         default=None, description="keys KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
     )
     ca_ref: SecretRef | None = Field(default=None, description="key ca.crt: PEM")
@@ -126,7 +129,11 @@ class Resources(ApiModel):
 class RedisStore(ApiModel):
     """Where Ray's head keeps its state, so that its restart is no restart of the cluster."""
 
-    address: str = Field(min_length=1, max_length=260, description="redis://host:port or rediss://host:port")
+    address: str = Field(
+        max_length=260,
+        pattern=r"^rediss?://\S+:[0-9]+$",
+        description="redis://host:port or rediss://host:port",
+    )
     secret_ref: SecretRef | None = Field(default=None, description="key REDIS_PASSWORD")
 
 
@@ -209,7 +216,7 @@ class SignalsStackSpec(ApiModel):
         ),
     )
 
-    image: str = Field(min_length=1, max_length=512)
+    image: Image
     image_policy: Literal["Any", "RequireDigest"] = "Any"
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: tuple[Name, ...] = Field(

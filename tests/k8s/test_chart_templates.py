@@ -81,7 +81,7 @@ def test_values_are_taken(helm: Helm, arguments: list[str]) -> None:
         (["--values", KIND, "--set", "stack.spec.kafka.brokrs=x"], "additional properties 'brokrs'"),
         (["--values", KIND, "--set", "operator.replicas=2"], "additional properties 'replicas'"),
         (["--values", KIND, "--set", "crd.upgrade=false"], "additional properties 'crd'"),
-        (["--values", KIND, "--set", "image.tag=latest"], "/image/tag"),
+        (["--values", KIND, "--set", "image.tag=a b"], "/image/tag"),
         (["--values", KIND, "--set", "image.digest=sha256:1"], "/image/digest"),
         (["--values", KIND, "--set", "image.pullPolicy=Sometimes"], "/image/pullPolicy"),
         (["--values", KIND, "--set", "stack.name=9lives"], "/stack/name"),
@@ -101,6 +101,22 @@ def test_values_are_refused_by_name(helm: Helm, arguments: list[str], named: str
     refused = helm("lint", "--strict", str(CHART), *arguments, check=False)
     assert refused.returncode != 0
     assert named in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("image.tag=latest", "image.tag: latest may be another image tomorrow; name a version"),
+        (
+            r"operator.podLabels.app\.kubernetes\.io/name=x",
+            "operator.podLabels: app.kubernetes.io/name is the chart's own",
+        ),
+    ],
+)
+def test_values_are_refused_with_a_sentence(helm: Helm, value: str, sentence: str) -> None:
+    refused = helm("template", "signals", str(CHART), "--values", KIND, "--set", value, check=False)
+    assert refused.returncode != 0
+    assert sentence in refused.stderr
 
 
 def test_operator_may_read_the_secrets_of_its_stack_by_name_and_list_none(helm: Helm) -> None:

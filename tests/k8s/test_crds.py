@@ -39,7 +39,19 @@ STACKS: dict[str, tuple[Change, str | None]] = {
     "a model at no URL": (AI | {"spec.ai.baseURL": "inference"}, "http(s) URL"),
     "a budget that forbids every drain": ({"spec.disruption.minAvailable": 2}, "drain may take"),
     "no quantity": ({"spec.ray.headResources": {"cpu": "many", "memory": "1Gi"}}, "headResources.cpu"),
+    "room of nothing": ({"spec.ray.headResources": {"cpu": "1", "memory": "0.0Gi"}}, "headResources.memory"),
+    "half a processor": ({"spec.ray.headResources": {"cpu": "0.5", "memory": "1Gi"}}, None),
+    "an image with a space": ({"spec.image": "a b:1"}, "spec.image"),
+    "a key that Kafka's Secret does not have": (
+        SASL | {"spec.kafka.secretRef": {"name": "kafka", "key": "password"}},
+        "unknown field",
+    ),
+    "Redis over TLS": ({"spec.ray.gcsFaultTolerance": {"address": "rediss://redis:6379"}}, None),
+    "Redis nowhere": ({"spec.ray.gcsFaultTolerance": {"address": "not a url"}}, "address"),
     "a duration without unit": ({"spec.upgrade": {"timeout": "20"}}, "timeout"),
+    "a duration in days": ({"spec.upgrade": {"timeout": "1d"}}, "timeout"),
+    "a duration in microseconds": ({"spec.upgrade": {"timeout": "90000000us"}}, "timeout"),
+    "a duration of two parts": ({"spec.upgrade": {"timeout": "1h30.5m"}}, None),
     "an upgrade without time": ({"spec.upgrade": {"timeout": "10s"}}, "timeout"),
     "a name that leaves no room": ({"metadata.name": "a" * 41}, "40 characters"),
     "a misspelt field": ({"spec.kafka.broker": "x"}, "unknown field"),
@@ -82,6 +94,9 @@ SCENARIOS: dict[str, tuple[Change, str | None]] = {
     ),
     "an unknown mode": ({"spec.loadgen.mode": "chaos"}, "spec.loadgen.mode"),
     "a day and more": ({"spec.loadgen.duration": "25h"}, "24h"),
+    "a wish in weeks": ({"spec.expect": EXPECTED | {"incidentWithin": "2 weeks"}}, "incidentWithin"),
+    "an image with a space": ({"spec.image": "a b:1"}, "spec.image"),
+    "a name with a dot": ({"metadata.name": "a.b"}, "hold no dot"),
     "a name that leaves no room": ({"metadata.name": "a" * 53}, "52 characters"),
 }
 
@@ -91,6 +106,10 @@ SCENARIO_CHANGES: dict[str, tuple[Change, str | None]] = {
     "another mode": ({"spec.loadgen.mode": "normal"}, "create a new one"),
     "expecting more": ({"spec.expect": EXPECTED}, "create a new one"),
     "more senders": ({"spec.parallelism": 2}, "create a new one"),
+    "another stack": ({"spec.stackRef.name": "other"}, "create a new one"),
+    "a URL instead of the stack": ({"spec.stackRef": ABSENT, "spec.url": "http://a"}, "create a new one"),
+    "an image": ({"spec.image": "signals:2"}, "create a new one"),
+    "another patience": ({"spec.backoffLimit": 3}, "create a new one"),
 }
 
 

@@ -17,6 +17,9 @@
 {{- end }}
 
 {{- define "signals.image" -}}
+{{- if eq .Values.image.tag "latest" }}
+{{- fail "image.tag: latest may be another image tomorrow; name a version" }}
+{{- end }}
 {{- if .Values.image.digest -}}
 {{ printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else -}}
@@ -43,6 +46,17 @@ imagePullSecrets:
   {{- range . }}
   - name: {{ . }}
   {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "signals.podLabels" -}}
+{{ include "signals.labels" . }}
+{{- $own := include "signals.labels" . | fromYaml }}
+{{- range $name, $_ := .Values.operator.podLabels }}
+{{- if hasKey $own $name }}{{ fail (printf "operator.podLabels: %s is the chart's own" $name) }}{{ end }}
+{{- end }}
+{{- with .Values.operator.podLabels }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
