@@ -25,7 +25,15 @@ INDEXED_ATTRIBUTES: Final[dict[str, dict[str, Any]]] = {
 
 # Unknown attributes stay in the document but become no fields: nobody can make the mapping explode.
 BODY: Final[dict[str, Any]] = {
-    "settings": {"index": {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "1s"}},
+    "settings": {
+        "index": {
+            "number_of_shards": 1,
+            "number_of_replicas": 0,
+            "refresh_interval": "1s",
+            # Searches want the newest first: in the order of arrival each match replaces one found before it.
+            "sort": {"field": "occurred_at", "order": "desc"},
+        }
+    },
     "mappings": {
         "dynamic": False,
         "properties": {

@@ -15,6 +15,7 @@ from tests.integration.core.conftest import OTHER, Keys, OpenIncident
 PLAIN = [
     "",
     "?limit=1",
+    "?env=dev",
     "?limit=200",
     "?status=open",
     "?env=prod&status=resolved&limit=3",
