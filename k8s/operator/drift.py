@@ -19,12 +19,33 @@ def differs(live: Manifest | None, wanted: Manifest) -> bool:
 
 
 def has_foreign_fields(live: Manifest) -> bool:
-    """Whether somebody else set a field of the spec, which applying ours would leave in place."""
+    """Whether somebody else alone set a field of the spec, which applying ours would leave in place.
+
+    A field that is ours as well may be shared: whoever gives it another value is seen as drift.
+    """
+    ours: dict[str, Any] = {}
+    others: list[dict[str, Any]] = []
+    for entry in live["metadata"].get("managedFields", []):
+        fields = entry.get("fieldsV1", {}).get("f:spec")
+        if fields is None or entry.get("subresource"):
+            continue
+        if entry.get("manager") == FIELD_MANAGER:
+            ours = _united(ours, fields)
+        else:
+            others.append(fields)
+    return any(not fields or _reaches_beyond(fields, ours) for fields in others)
+
+
+def _united(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return one | {name: _united(one.get(name, {}), fields) for name, fields in other.items()}
+
+
+def _reaches_beyond(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
+    """Whether a path of the one tree is not in the other; "." is the node itself."""
     return any(
-        entry.get("manager") != FIELD_MANAGER
-        and not entry.get("subresource")
-        and "f:spec" in entry.get("fieldsV1", {})
-        for entry in live["metadata"].get("managedFields", [])
+        name not in ours or _reaches_beyond(fields, ours[name])
+        for name, fields in theirs.items()
+        if name != "."
     )
 
 

@@ -79,6 +79,28 @@ def test_fields_that_others_set_in_the_spec_are_foreign(entry: dict[str, Any], f
     assert has_foreign_fields({"metadata": {"managedFields": [entry]}}) is foreign
 
 
+OUR_PORT: dict[str, Any] = {'k:{"port":8000}': {".": {}, "f:port": {}}}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "foreign"),
+    [
+        ({"f:type": {}}, False),
+        ({"f:ports": {".": {}, 'k:{"port":8000}': {"f:port": {}}}}, False),
+        ({"f:ports": {'k:{"port":9000}': {"f:port": {}}}}, True),
+        ({"f:type": {}, "f:externalName": {}}, True),
+    ],
+)
+def test_field_that_is_ours_as_well_is_not_foreign(theirs: dict[str, Any], foreign: bool) -> None:
+    """Else two requests that change nothing would follow at each pass, for ever."""
+    entries = [
+        {"manager": "signals-operator", "operation": "Apply", "fieldsV1": {"f:spec": {"f:type": {}}}},
+        {"manager": "signals-operator", "operation": "Update", "fieldsV1": {"f:spec": {"f:ports": OUR_PORT}}},
+        {"manager": "argocd", "fieldsV1": {"f:spec": theirs}},
+    ]
+    assert has_foreign_fields({"metadata": {"managedFields": entries}}) is foreign
+
+
 def _applied(spec: dict[str, Any]) -> Manifest:
     wanted = ray_service(STACK, parsed(spec))
     return with_plan(wanted, planned(None, wanted, Upgrade()), None)
