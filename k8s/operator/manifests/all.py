@@ -36,7 +36,11 @@ def surroundings(stack: Stack, spec: SignalsStackSpec, ray_cluster: str | None) 
     ]
     return [
         *slots,
-        Slot(kind=DISRUPTION_BUDGET, name=f"{stack.name}-workers", wanted=disruption_budget(stack, spec)),
+        Slot(
+            kind=DISRUPTION_BUDGET,
+            name=f"{stack.name}-workers",
+            wanted=disruption_budget(stack, spec, ray_cluster),
+        ),
         Slot(kind=NETWORK_POLICY, name=f"{stack.name}-ray", wanted=network_policy(stack, spec)),
         Slot(
             kind=SERVICE,

@@ -10,6 +10,13 @@ Alert = tuple[str, str, str, str, str]
 # name, expression over this stack, how long it must hold, severity, one sentence
 ALERTS: Final[tuple[Alert, ...]] = (
     (
+        "SignalsOperatorDown",  # all others compare series that a dead operator does not send
+        "absent(signals_operator_stack_ready{%s})",
+        "10m",
+        "critical",
+        "Prometheus has heard nothing of the stack from its operator for ten minutes.",
+    ),
+    (
         "SignalsNotReady",
         "signals_operator_stack_ready{%s} == 0",
         "10m",

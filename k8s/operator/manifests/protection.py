@@ -5,19 +5,21 @@ from typing import Any, Final
 from k8s.operator.cluster import DISRUPTION_BUDGET, NETWORK_POLICY, Manifest
 from k8s.operator.manifests.naming import Stack, manifest
 from k8s.operator.manifests.ray_service import COMPONENT, PORTS
+from k8s.operator.manifests.services import serving_pods
 from k8s.operator.stack_types import SignalsStackSpec
 
 KUBERAY: Final = {"app.kubernetes.io/name": "kuberay-operator"}  # its chart's label
 
 
-def disruption_budget(stack: Stack, spec: SignalsStackSpec) -> Manifest | None:
-    """Build the budget of the workers; with one worker it would only block drains for ever.
+def disruption_budget(stack: Stack, spec: SignalsStackSpec, ray_cluster: str | None) -> Manifest | None:
+    """Build the budget of the serving workers; with one worker it would only block drains for ever.
 
+    During an upgrade the second cluster's workers must not stand in for those that serve.
     `minAvailable` is a number, because a RayCluster has no scale subresource to take a share of.
     """
     if spec.ray.workers < 2:
         return None
-    labels = stack.selector(COMPONENT) | {"ray.io/node-type": "worker"}
+    labels = serving_pods(ray_cluster) | {"ray.io/node-type": "worker"}
     body = {"minAvailable": spec.disruption.min_available, "selector": {"matchLabels": labels}}
     return manifest(DISRUPTION_BUDGET, stack, f"{stack.name}-workers", COMPONENT, spec=body)
 

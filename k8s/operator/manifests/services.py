@@ -10,13 +10,18 @@ from k8s.operator.stack_types import Exposure, SignalsStackSpec
 NO_CLUSTER: Final = "none"  # the name of no RayCluster: nobody answers before one is Ready
 
 
+def serving_pods(ray_cluster: str | None) -> dict[str, str]:
+    """Return the label of the RayCluster that serves; no pod carries it before one is Ready."""
+    return {"ray.io/cluster": ray_cluster or NO_CLUSTER}
+
+
 def api_services(stack: Stack, spec: SignalsStackSpec, ray_cluster: str | None) -> list[Manifest]:
     """Build the Services of both APIs, which lead to the RayCluster that serves.
 
     During an upgrade the second cluster's pods may be ready before its applications are, so the Services
     move when KubeRay moves its own.
     """
-    selector = {"ray.io/cluster": ray_cluster or NO_CLUSTER, "ray.io/serve": "true"}
+    selector = serving_pods(ray_cluster) | {"ray.io/serve": "true"}
     return [
         _api(stack, stack.ingest, spec.ingest.service, selector),
         _api(stack, stack.core, spec.core_api.service, selector),

@@ -11,8 +11,10 @@ from k8s.operator.cluster import Manifest
 from k8s.operator.manifests.all import surroundings
 from k8s.operator.manifests.configuration import connection_variables, creation_variables, places, secret_keys
 from k8s.operator.manifests.jobs import preflight_job, prepare_job
+from k8s.operator.manifests.monitoring import prometheus_rule
 from k8s.operator.manifests.ray_service import GRACE_S, PAUSE_S, plan_hash, ray_service
 from k8s.operator.manifests.serve_config import HTTP_OPTIONS, serve_config
+from k8s.operator.metrics import READY
 from tests.unit.docs.markdown import ROOT
 from tests.unit.k8s import golden
 from tests.unit.k8s.specs import CASES, DOKS, EVERYTHING, MINIMAL, STACK, parsed
@@ -125,6 +127,27 @@ def test_budget_exists_from_two_workers_on() -> None:
     [budget] = budgets(2)
     assert budget
     assert budget["spec"]["minAvailable"] == 1
+
+
+@pytest.mark.parametrize("serving", ["demo-x7k2p", None])
+def test_budget_counts_the_workers_that_the_services_lead_to(serving: str | None) -> None:
+    """Those of a second cluster, which an upgrade is preparing, must not stand in for them."""
+    slots = surroundings(STACK, parsed(DOKS), serving)
+    [budget] = [slot.wanted for slot in slots if slot.kind.kind == "PodDisruptionBudget"]
+    [ingest] = [slot.wanted for slot in slots if slot.name == "demo-ingest"]
+    assert budget
+    assert ingest
+    counted = budget["spec"]["selector"]["matchLabels"]["ray.io/cluster"]
+    assert counted == ingest["spec"]["selector"]["ray.io/cluster"] == (serving or "none")
+
+
+def test_an_operator_that_says_nothing_is_told() -> None:
+    [group] = prometheus_rule(STACK)["spec"]["groups"]
+    [down] = [rule for rule in group["rules"] if rule["expr"].startswith("absent(")]
+    assert f'stack_namespace="{STACK.namespace}",stack="{STACK.name}"' in down["expr"]
+    [ready] = READY.describe()
+    assert ready.name in down["expr"]
+    assert down["labels"]["severity"] == "critical"
 
 
 def test_draining_fits_into_the_grace_period() -> None:
