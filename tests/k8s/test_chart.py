@@ -62,7 +62,7 @@ def test_pods_of_the_chart_keep_the_restricted_standard(
     assert dry_run(cluster, namespace, with_pods) == ""
 
     text = yaml.safe_dump_all(with_pods).replace("runAsNonRoot: true", "runAsNonRoot: false")
-    assert "violate PodSecurity" in dry_run(cluster, namespace, list(yaml.safe_load_all(text)))
+    assert "PodSecurity" in dry_run(cluster, namespace, list(yaml.safe_load_all(text)))
 
 
 def test_what_the_rules_refuse_fails_the_upgrade_with_their_sentence(
@@ -171,12 +171,12 @@ def rendered(cluster: ControlPlane, namespace: str, values: Path, *more: str) ->
 
 
 def dry_run(cluster: ControlPlane, namespace: str, manifests: list[Object]) -> str:
-    """The API server's warnings."""
+    """What the API server warns of or refuses; nothing when it is content."""
     done = subprocess.run(
         ["kubectl", "apply", "--server-side", "--dry-run=server", "-n", namespace, "-f", "-"],
         input=yaml.safe_dump_all(manifests),
         env=cluster.environment,
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
