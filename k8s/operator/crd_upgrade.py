@@ -1,6 +1,6 @@
-"""Applies both CustomResourceDefinitions of this version: the chart's pre-upgrade hook runs it.
+"""Applies both CustomResourceDefinitions of this version: the chart's hook, before install and upgrade.
 
-Helm installs a chart's crds/ once and never touches them again.
+Helm never touches what is in crds/ after its first installation in a cluster.
 """
 
 from lightkube import Client
@@ -8,7 +8,7 @@ from lightkube.generic_resource import create_global_resource
 
 from k8s.operator.crds import scenario_crd, stack_crd
 
-FIELD_MANAGER = "signals-crds"
+FIELD_MANAGER = "helm"  # Helm 4 applies crds/ under this name and would stumble over fields of another
 
 
 def main() -> None:

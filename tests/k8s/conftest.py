@@ -12,6 +12,7 @@ from tests.k8s.fake_node import FakeNodes, fake_nodes
 from tests.k8s.fake_ray import FakeRay, fake_ray
 from tests.k8s.gateway import Gateway, gateway
 from tests.k8s.installed import Installed, installed
+from tests.waiting import until
 
 CRDS = CHART / "crds"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -41,9 +42,12 @@ def api(cluster: ControlPlane) -> Api:
 
 @pytest.fixture(scope="session")
 def crds(cluster: ControlPlane) -> None:
-    """Our custom resource definitions, as the chart ships them."""
-    cluster.run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    cluster.run("kubectl", "wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    """Our custom resource definitions, as the chart ships them and Helm installs them."""
+    manager = "--field-manager=helm"
+    cluster.run("kubectl", "apply", "--server-side", "--force-conflicts", manager, "-f", str(CRDS))
+    wait = ("kubectl", "wait", "--for=condition=Established", "--timeout=10s", "-f", str(CRDS))
+    # kubectl takes it for an error that a definition of this instant has no conditions yet
+    until(lambda: cluster.run(*wait, check=False).returncode == 0, within_s=60)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The chart under the real helm, on a real API server: what it makes, refuses, may and leaves."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def test_the_api_server_takes_all_that_an_example_makes(
 def test_pods_of_the_chart_keep_the_restricted_standard(
     cluster: ControlPlane, api: Api, crds: None, namespace: str, example: Path
 ) -> None:
-    labels = {"pod-security.kubernetes.io/warn": "restricted"}
+    mode = "pod-security.kubernetes.io"
+    labels = {f"{mode}/enforce": "privileged", f"{mode}/warn": "restricted"}  # a warning instead of a refusal
     api.merge("namespaces", namespace, {"metadata": {"labels": labels}})
     with_pods = [one for one in rendered(cluster, namespace, example) if one["kind"] in WITH_PODS]
     assert {one["kind"] for one in with_pods} == WITH_PODS
@@ -100,10 +102,10 @@ def test_uninstalling_leaves_the_secrets_and_nothing_else(
     assert api.find("customresourcedefinitions", "signalsstacks.signals.copilot.dev") is not None
 
 
-def test_an_upgrade_brings_the_definitions_up_to_date(
+def test_the_hook_brings_the_definitions_up_to_date_with_its_own_rights(
     cluster: ControlPlane, api: Api, nodes: FakeNodes, crds: None, namespace: str
 ) -> None:
-    """The hook's own program with the hook's own rights: Helm would delete both when its pod has ended."""
+    """Helm would delete its objects when its pod has ended."""
     name = "signalsscenarios.signals.copilot.dev"
     wanted = api.get("customresourcedefinitions", name)["spec"]
     outdated = {"spec": {"versions": [wanted["versions"][0] | {"additionalPrinterColumns": []}]}}
@@ -112,8 +114,7 @@ def test_an_upgrade_brings_the_definitions_up_to_date(
         if manifest["kind"] != "Job":
             api.create(f"{manifest['kind'].lower()}s", manifest, _place(manifest, namespace))
 
-    environment = os.environ | {"KUBECONFIG": str(kubeconfig_of(cluster, namespace, "demo-crds"))}
-    subprocess.run([BIN / "python", "-m", "k8s.operator.crd_upgrade"], env=environment, check=True)
+    apply_definitions(kubeconfig_of(cluster, namespace, "demo-crds"))
 
     assert api.get("customresourcedefinitions", name)["spec"] == wanted
     assert not may(cluster, namespace, "demo-crds", "delete", f"customresourcedefinitions/{name}")
@@ -135,6 +136,28 @@ def test_an_upgrade_with_its_hook_goes_through(
     cluster.run("helm", "uninstall", "demo", "-n", namespace, "--wait")
 
 
+def test_a_chart_with_other_definitions_installs_where_an_upgrade_has_been(
+    cluster: ControlPlane, api: Api, nodes: FakeNodes, namespace: str, tmp_path: Path
+) -> None:
+    """Helm 4 applies crds/ server-side, and would meet a conflict if the hook owned their fields."""
+    newer = tmp_path / "signals"
+    shutil.copytree(CHART, newer)
+    definition = newer / "crds" / "signalsstacks.yaml"
+    definition.write_text(definition.read_text().replace("What should run.", "What shall run.", 1))
+    release = ("-n", namespace, "-f", str(KIND), "--wait")
+    cluster.run("helm", "install", "demo", str(CHART), *release)
+    cluster.run("helm", "upgrade", "demo", str(CHART), *release)
+    apply_definitions(cluster.kubeconfig)
+    cluster.run("helm", "uninstall", "demo", "-n", namespace, "--wait")
+
+    cluster.run("helm", "install", "demo", str(newer), *release)
+
+    stored = api.get("customresourcedefinitions", "signalsstacks.signals.copilot.dev")
+    assert "What shall run." in str(stored)
+    apply_definitions(cluster.kubeconfig)
+    cluster.run("helm", "uninstall", "demo", "-n", namespace, "--wait")
+
+
 def test_the_operator_reads_the_secrets_that_are_named_and_no_others(
     cluster: ControlPlane, nodes: FakeNodes, namespace: str
 ) -> None:
@@ -150,6 +173,12 @@ def test_the_operator_reads_the_secrets_that_are_named_and_no_others(
 
 
 NAMED = ("signals-postgres", "signals-opensearch", "signals-keys")
+
+
+def apply_definitions(kubeconfig: Path) -> None:
+    """Run the hook's own program: fake nodes run no containers."""
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
+    subprocess.run([BIN / "python", "-m", "k8s.operator.crd_upgrade"], env=environment, check=True)
 
 
 def rendered(cluster: ControlPlane, namespace: str, values: Path, *more: str) -> list[Object]:
@@ -180,6 +209,7 @@ def dry_run(cluster: ControlPlane, namespace: str, manifests: list[Object]) -> s
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
     return done.stderr
 
 

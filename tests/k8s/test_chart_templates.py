@@ -139,7 +139,7 @@ def test_no_rule_has_a_wildcard_and_only_the_hook_reaches_beyond_the_namespace(h
         word for role in roles for rule in role["rules"] for words in rule.values() for word in words
     }
     [wide] = [role for role in roles if role["kind"] == "ClusterRole"]
-    assert wide["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade"
+    assert wide["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert [rule["verbs"] for rule in wide["rules"]] == [["get", "patch"]]
     names = {path.stem for path in (CHART / "crds").iterdir()}
     assert {name.partition(".")[0] for name in wide["rules"][0]["resourceNames"]} == names
