@@ -18,7 +18,9 @@ def bring_about(cluster: Cluster, live: Manifest | None, wanted: Manifest) -> bo
     """
     if live is not None and not is_ours(live):
         kind, name = wanted["kind"], wanted["metadata"]["name"]
-        sentence = f"{kind} {name} exists and was not made by the operator; remove it or rename the stack"
+        label = ": ".join(*MANAGED_BY.items())
+        remedy = f"remove it, rename the stack or, if it was ours, restore its label {label}"
+        sentence = f"{kind} {name} exists and was not made by the operator; {remedy}"
         raise ClusterRefused(sentence, status=409)
     target = sealed(wanted)
     foreign = live is not None and has_foreign_fields(live)

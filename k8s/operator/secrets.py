@@ -84,7 +84,8 @@ def _place(key: SecretKey) -> str:
 def _value(secrets: Mapping[str, Manifest | str], key: SecretKey) -> bytes:
     secret = secrets.get(key.secret)
     if isinstance(secret, str):
-        sentence = f"the operator may not read Secret {key.secret}: name it in the chart's values ({secret})"
+        remedy = "name it in stack.spec or operator.secretNames of the chart's values and run helm upgrade"
+        sentence = f"the operator may not read Secret {key.secret}: {remedy} ({secret})"
         raise _Problem("SecretForbidden", sentence)
     if secret is None:
         if not key.required:

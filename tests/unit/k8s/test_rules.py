@@ -159,7 +159,7 @@ def _ca(days: int) -> bytes:
         ({}, URL, "SecretMissing", "Secret pg is missing"),
         ({"pg": _secret(other=b"x")}, URL, "SecretKeyMissing", "no key DATABASE_URL"),
         ({"pg": _secret(DATABASE_URL=b" \n")}, URL, "SecretKeyMissing", "no key DATABASE_URL"),
-        ({"pg": "forbidden: …"}, URL, "SecretForbidden", "the chart's values"),
+        ({"pg": "forbidden: …"}, URL, "SecretForbidden", "operator.secretNames of the chart's values"),
         (
             {"pg-ca": _secret(**{"ca.crt": b"nonsense"})},
             CA,
