@@ -109,7 +109,7 @@ def _prepared(facts: Facts, condition: str, sentence: str) -> Verdict:
 def _serve(facts: Facts) -> Verdict:
     condition, ray = "ServeReady", facts.ray
     if not ray.known_kind:
-        sentence = "the cluster does not know rayservices.ray.io: install the KubeRay operator, 1.5 or newer"
+        sentence = "the cluster does not know rayservices.ray.io: install the KubeRay operator, 1.6 or newer"
         return no(condition, "KubeRayMissing", sentence)
     if facts.spec.suspend:
         return no(condition, "Suspended", "spec.suspend is set; Kafka keeps what was accepted")

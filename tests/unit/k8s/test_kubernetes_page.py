@@ -10,10 +10,14 @@ from k8s.operator import values_schema
 from k8s.operator.conditions import ALWAYS, WHEN_TRUE
 from k8s.operator.manifests.configuration import secret_keys
 from k8s.operator.manifests.monitoring import ALERTS
-from k8s.operator.stack_types import SignalsStackSpec
+from k8s.operator.observed import RayState
+from k8s.operator.stack_types import Kafka, OpenSearch, Postgres, SignalsStackSpec
+from k8s.operator.verdicts import judge
 from tests.unit.docs.markdown import ROOT, section, shell_blocks, table
+from tests.unit.k8s.facts import well
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
+INSTALLING_KUBERAY = ("helm/signals/templates/NOTES.txt", "k8s/kind/kind.sh")
 EXAMPLES = values_schema.FILE.parent / "examples"
 
 
@@ -44,6 +48,42 @@ def test_digitalocean_section_makes_every_secret_of_the_example() -> None:
     assert {"signals-postgres-ca", "signals-kafka-ca", "signals-opensearch-ca"} == {
         key.secret for key in secret_keys(spec) if key.is_certificate
     }
+
+
+def _versions(text: str) -> dict[str, set[str]]:
+    return {
+        name: set(re.findall(rf"{name}(?: operator)?,? (\d+(?:\.\d+)?)", text))
+        for name in ("PostgreSQL", "Kafka", "OpenSearch", "KubeRay")
+    }
+
+
+def test_one_oldest_version_of_each_server_everywhere() -> None:
+    [needed] = re.findall(r"^Needed: .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    wanted = _versions(needed)
+    assert [len(found) for found in wanted.values()] == [1, 1, 1, 1]
+    [kuberay] = wanted.pop("KubeRay")
+    readme = section((ROOT / "README.md").read_text(), "On your own servers").partition("preflight` asks")[2]
+    types = " ".join(str(kind.__doc__) for kind in (Postgres, Kafka, OpenSearch))
+    for text in (readme.partition("rights")[0], types):
+        assert _versions(text) == wanted | {"KubeRay": set()}
+    preflight = (ROOT / "signals/services/preflight.py").read_text()
+    told = re.findall(r"point \S+ to (?:Kafka )?([\d.]+) or newer", preflight)
+    assert told == [version for found in wanted.values() for version in found]
+    [serve] = [v for v in judge(well(ray=RayState(known_kind=False)), []) if v.type == "ServeReady"]
+    assert f"{kuberay} or newer" in serve.message
+    for installs in (PAGE, *((ROOT / path).read_text() for path in INSTALLING_KUBERAY)):
+        assert set(re.findall(r"(?:KUBERAY=|kuberay-operator --version )([\d.]+)", installs)) == {
+            f"{kuberay}.0"
+        }
+
+
+def test_the_page_makes_what_the_example_of_digitalocean_names() -> None:
+    text = section(PAGE, "DigitalOcean, from nothing")
+    example = (EXAMPLES / "digitalocean.yaml").read_text()
+    [certificate] = re.findall(r"certificate-name: (\S+)", example)
+    assert f"doctl compute certificate create --type lets_encrypt --name {certificate} " in text
+    used, made = (set(re.findall(pattern, text)) for pattern in (r"\$([A-Z_]{3,})\b", r"(?m)^([A-Z_]{3,})="))
+    assert used - made == {"DIGITALOCEAN_ACCESS_TOKEN"}  # doctl's own, and said to be the reader's
 
 
 @pytest.mark.parametrize("block", shell_blocks(PAGE), ids=lambda block: block.split("\n")[0][:40])
