@@ -141,14 +141,22 @@ class Cluster:
                     return None
                 raise
 
-    def list(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None = None) -> Sequence[Manifest]:
-        """Return the objects that carry these labels.
+    def list(
+        self,
+        kind: Kind,
+        namespace: str,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> Sequence[Manifest]:
+        """Return the objects that carry these labels and have these fields.
 
         Raises:
             KindMissing: the kind does not exist.
         """
         with _sorted():
-            found = self._client.list(_resource(kind), namespace=namespace, labels=cast(Any, labels))
+            found = self._client.list(
+                _resource(kind), namespace=namespace, labels=cast(Any, labels), fields=cast(Any, fields)
+            )
             return [dict(item) | {"apiVersion": kind.api_version, "kind": kind.kind} for item in found]
 
     def apply(self, manifest: Manifest) -> Manifest:

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from k8s.operator.cluster import JOB, POD, Cluster, Manifest
+from k8s.operator.cluster import EVENT, JOB, POD, Cluster, Manifest
 from k8s.operator.manifests.naming import Stack
 from k8s.operator.observed import ABSENT, JobState, job_state
 
@@ -35,7 +35,9 @@ class Jobs:
         if job is None:
             return self._start(wanted) if self._may_write else ABSENT
         pods = self._cluster.list(POD, self._stack.namespace, {JOB_LABEL: name})
-        state = job_state(job, pods)
+        about = {"involvedObject.kind": JOB.kind, "involvedObject.name": name}
+        events = [] if pods else self._cluster.list(EVENT, self._stack.namespace, fields=about)
+        state = job_state(job, pods, events)
         if self._may_write and self._is_due_again(state):
             self._delete(name, "repeated")
         return state

@@ -1,6 +1,7 @@
 """What a pass has seen, as frozen values; the manifests themselves stop here."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ class JobState:
     state: Literal["absent", "running", "succeeded", "failed"]
     message: str = ""
     finished_at: datetime | None = None
+    overdue: bool = False  # ended by its deadline, which removes the pods and what they said
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -42,24 +44,30 @@ class JobState:
 ABSENT = JobState(state="absent")
 
 
-def job_state(job: Manifest, pods: Sequence[Manifest]) -> JobState:
-    """Read a Job and its pods."""
+def job_state(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest] = ()) -> JobState:
+    """Read a Job, its pods and, where there are none, the Events that say why."""
     message = _said(pods)
     for condition in job.get("status", {}).get("conditions", []):
         if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
             done = condition["type"] == "Complete"
+            why = "" if done else _no_pod(job, events)
             return JobState(
                 state="succeeded" if done else "failed",
-                message=message or str(condition.get("message", "")),
+                message=message or why or str(condition.get("message", "")),
                 finished_at=instant(condition["lastTransitionTime"]),
+                overdue=condition.get("reason") == "DeadlineExceeded",
             )
-    return JobState(state="running", message=message)
+    return JobState(state="running", message=message or _no_pod(job, events))
 
 
 def _said(pods: Iterable[Manifest]) -> str:
     """Return the newest pod's last words, else why it does not start."""
     newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
-    for container in (newest or {}).get("status", {}).get("containerStatuses", []):
+    status = (newest or {}).get("status", {})
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"no node takes the pod: {condition.get('message', '')}"
+    for container in status.get("containerStatuses", []):
         state = container["state"]
         if message := state.get("terminated", {}).get("message"):
             return str(message).strip()
@@ -67,6 +75,20 @@ def _said(pods: Iterable[Manifest]) -> str:
         if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
             return f"{waiting['reason']}: {waiting.get('message', '')}".strip()
     return ""
+
+
+def _no_pod(job: Manifest, events: Iterable[Manifest]) -> str:
+    """Return why the Job's controller could make no pod; each try has a pod's name of its own, left out."""
+    failed = [
+        event
+        for event in events
+        if event["reason"] == "FailedCreate" and event["involvedObject"]["uid"] == job["metadata"]["uid"]
+    ]
+    newest = max(failed, key=lambda event: str(event.get("lastTimestamp")), default=None)
+    if newest is None:
+        return ""
+    name = job["metadata"]["name"]
+    return "no pod could be made: " + re.sub(rf"{re.escape(name)}-\w+", name, newest.get("message", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

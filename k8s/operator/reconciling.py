@@ -105,6 +105,8 @@ class ReconcilingStacks:
         if live is not None:
             ray = ray_state(live, applied_plan(live))
         now = self._now()
+        resting = spec.paused or spec.suspend or brought.plan.pending
+        awaited = brought.plan.wanted if not resting and ray.plan != brought.plan.wanted else None
         return Facts(
             spec=spec,
             now=now,
@@ -114,6 +116,7 @@ class ReconcilingStacks:
             ray=ray,
             plan=brought.plan,
             applied_at=status.applied_at(before, ray.plan, now),
+            waiting_since=status.waiting_since(before, awaited, now) if awaited else None,
             readiness=self._ask(stack.name, stack.namespace) if ray.ready else None,
             refused=brought.refused,
             complaints=brought.complaints,

@@ -271,6 +271,13 @@ class Plan(ApiModel):
     applied_at: str = Field(json_schema_extra={"format": "date-time"})
 
 
+class Waiting(ApiModel):
+    """The template that is wanted and not applied yet, and since when."""
+
+    plan: str
+    since: str = Field(json_schema_extra={"format": "date-time"})
+
+
 class SignalsStackStatus(ApiModel):
     """What was observed."""
 
@@ -280,6 +287,7 @@ class SignalsStackStatus(ApiModel):
     migrations: Migrations | None = None
     pipeline: PipelineStatus | None = None
     plan: Plan | None = None
+    waiting: Waiting | None = None
     conditions: Conditions = ()
 
 

@@ -25,6 +25,12 @@ def applied_at(before: Mapping[str, Any], plan: str | None, now: datetime) -> da
     return instant(known["appliedAt"]) if known.get("hash") == plan else now
 
 
+def waiting_since(before: Mapping[str, Any], plan: str, now: datetime) -> datetime:
+    """Return since when this plan waits to be applied."""
+    known = before.get("waiting") or {}
+    return instant(known["since"]) if known.get("plan") == plan else now
+
+
 def composed(
     stack: Stack, facts: Facts, conditions: Sequence[Any], before: Mapping[str, Any], generation: int
 ) -> dict[str, Any]:
@@ -43,6 +49,7 @@ def composed(
         "migrations": _present({"applied": applied, "target": target}),
         "pipeline": _pipeline(stack, facts, before.get("pipeline") or {}),
         "plan": _plan(facts),
+        "waiting": _waiting(facts),
         "conditions": list(conditions),
     }
     return _present(status)
@@ -61,6 +68,12 @@ def _plan(facts: Facts) -> dict[str, Any] | None:
     if facts.ray.plan is None or facts.applied_at is None:
         return None
     return {"hash": facts.ray.plan, "appliedAt": timestamp(facts.applied_at)}
+
+
+def _waiting(facts: Facts) -> dict[str, Any] | None:
+    if facts.waiting_since is None:
+        return None
+    return {"plan": facts.plan.wanted, "since": timestamp(facts.waiting_since)}
 
 
 def _present(fields: Mapping[str, Any]) -> dict[str, Any]:

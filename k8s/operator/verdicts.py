@@ -30,6 +30,7 @@ class Facts:
     ray: RayState
     plan: Plan
     applied_at: datetime | None = None  # when the plan in place was applied
+    waiting_since: datetime | None = None  # since when another plan waits to be applied
     readiness: Readiness | None = None  # None when nobody could be asked yet
     refused: str = ""  # what the API server did not take
     complaints: tuple[str, ...] = ()  # what is missing, though the product runs without it
@@ -38,21 +39,29 @@ class Facts:
 def judge(facts: Facts, before: Sequence[Written]) -> list[Verdict]:
     """Return all verdicts, in the order in which they are shown."""
     known = {condition["type"]: condition for condition in before}
-    basics = [held(verdict, known.get(verdict.type)) for verdict in _basics(facts)]
+    basics = [held(verdict, known.get(verdict.type)) for verdict in _basics(facts, known)]
     ready = _ready(facts, basics)
     return [*basics, ready, *_special(facts, basics, ready, known)]
 
 
-def _basics(facts: Facts) -> list[Verdict]:
+def _basics(facts: Facts, known: Mapping[str, Written]) -> list[Verdict]:
     return [
         yes("Accepted", "Valid", "the spec is valid"),
         _resolved_refs(facts),
-        _dependencies(facts),
-        _prepared(facts, "Migrated", "the schema is what the image needs"),
-        _prepared(facts, "TopicsReady", "all topics exist"),
+        _outlasting(facts.preflight, _dependencies(facts), known),
+        _outlasting(facts.prepare, _prepared(facts, "Migrated", "the schema is what the image needs"), known),
+        _outlasting(facts.prepare, _prepared(facts, "TopicsReady", "all topics exist"), known),
         _serve(facts),
         _consumers(facts),
     ]
+
+
+def _outlasting(job: JobState, verdict: Verdict, known: Mapping[str, Written]) -> Verdict:
+    """Why a pod did not start outlasts the Job's deadline, which says less."""
+    before = known.get(verdict.type)
+    if job.overdue and before and before["reason"] == "PodFailing":
+        return no(verdict.type, before["reason"], before["message"])
+    return verdict
 
 
 def _resolved_refs(facts: Facts) -> Verdict:
@@ -159,7 +168,7 @@ def _special(
         _when(facts.spec.paused, "Paused", "SpecPaused", "spec.paused is set: nothing is changed"),
         _when(facts.spec.suspend, "Suspended", "SpecSuspend", "spec.suspend is set: no Ray pod runs"),
         _plan_pending(facts),
-        _stalled(facts),
+        _stalled(facts, basics),
         _degraded(facts, basics, ready),
         _expiring(facts),
         _model(facts, known.get("ModelUnavailable")),
@@ -180,23 +189,35 @@ def _plan_pending(facts: Facts) -> Verdict | None:
     return _when(plan.pending, "PlanPending", "ApprovalNeeded", sentence)
 
 
-def _stalled(facts: Facts) -> Verdict | None:
-    """The API server said no, or what was applied has not come up within `spec.upgrade.timeout`."""
+def _stalled(facts: Facts, basics: Sequence[Verdict]) -> Verdict | None:
+    """The API server said no, or what is wanted has not come up within `spec.upgrade.timeout`."""
     if facts.refused:
         return yes("Stalled", "ApplyRefused", facts.refused)
-    ray = facts.ray
+    ray, deadline = facts.ray, facts.spec.upgrade.deadline
+    kept = "; what ran before goes on serving" if ray.ready else ""
+    if facts.waiting_since and facts.now - facts.waiting_since >= deadline:
+        return yes("Stalled", "PreparationTimedOut", f"{_waits(facts, basics)}{kept}")
     if not ray.exists or ray.settled or facts.applied_at is None:
         return None
     since = max(filter(None, (facts.applied_at, ray.flipped_at)))
-    if facts.now - since < facts.spec.upgrade.deadline:
+    if facts.now - since < deadline:
         return None
     reason = "UpgradeTimedOut" if ray.ready else "StartTimedOut"
-    kept = "; what ran before goes on serving" if ray.ready else ""
+    remedy = (
+        f"Going on: {_waits(facts, basics)}." if facts.waiting_since else "Correct the spec or take it back."
+    )
     sentence = (
         f"plan {ray.plan} has not become Ready within {facts.spec.upgrade.timeout}{kept}."
-        f" Correct the spec or take it back. KubeRay says: {ray.message or ray.reason or 'nothing'}"
+        f" {remedy} KubeRay says: {ray.message or ray.reason or 'nothing'}"
     )
     return yes("Stalled", reason, sentence)
+
+
+def _waits(facts: Facts, basics: Sequence[Verdict]) -> str:
+    """Say for what the wanted plan waits before it is applied."""
+    cause = next((v for v in basics if v.status != "True" and v.type not in SERVING), None)
+    what = f"{cause.type}: {cause.message}" if cause else "KubeRay"
+    return f"plan {facts.plan.wanted} waits for {what}"
 
 
 def _degraded(facts: Facts, basics: Sequence[Verdict], ready: Verdict) -> Verdict | None:

@@ -26,6 +26,7 @@ GROUPS = {
     "jobs": "apis/batch/v1",
     "leases": "apis/coordination.k8s.io/v1",
     "networkpolicies": "apis/networking.k8s.io/v1",
+    "resourcequotas": "api/v1",
     "poddisruptionbudgets": "apis/policy/v1",
     "rayclusters": "apis/ray.io/v1",
     "rayservices": "apis/ray.io/v1",

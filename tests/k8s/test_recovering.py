@@ -92,6 +92,20 @@ def test_a_failed_migration_is_told_and_tried_again(release: Installed) -> None:
     release.until_condition("Ready", "True", within_s=RETRY_WITHIN_S)
 
 
+def test_a_quota_that_leaves_no_room_for_pods_is_named(release: Installed) -> None:
+    release.helm("install", {})
+    full = {"metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
+    release.api.create("resourcequotas", full, release.namespace)
+    until(lambda: release.api.get("resourcequotas", "full", release.namespace)["status"].get("hard"))
+    release.start()
+
+    sentence = release.until_condition("DependenciesReachable", "False", reason="PodFailing")
+
+    assert "no pod could be made" in sentence
+    assert "exceeded quota: full" in sentence
+    assert release.until_condition("Ready", "False", reason="PodFailing") == sentence
+
+
 def test_missing_kuberay_is_one_sentence_and_its_arrival_is_noticed(
     release: Installed, cluster: ControlPlane, ray: FakeRay
 ) -> None:

@@ -15,7 +15,7 @@ from k8s.operator.stack_types import SignalsStackSpec
 PREFLIGHT: Final = "preflight"
 PREPARE: Final = "prepare"
 REPORT: Final = "/dev/termination-log"  # what is written there is the container's terminated message
-PREFLIGHT_DEADLINE_S: Final = 180  # guess: pulling the image on a new node, then seconds
+PREFLIGHT_DEADLINE_S: Final = 600  # guess: a new node and pulling the image there, then seconds
 PREPARE_DEADLINE_S: Final = 1800  # guess: a migration that rewrites a large table
 
 
