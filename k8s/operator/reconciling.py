@@ -137,7 +137,7 @@ class ReconcilingStacks:
         *,
         known_kind: bool,
     ) -> _Brought:
-        wanted = ray_service(stack, spec)
+        wanted = ray_service(stack, spec, live)
         reached = _Brought(plan=planned(live, wanted, spec.upgrade), live=live)
         jobs = Jobs(self._cluster, stack, now=self._now(), may_write=not (spec.paused or spec.suspend))
         try:

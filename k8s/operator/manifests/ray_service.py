@@ -13,7 +13,7 @@ from k8s.operator.manifests.pods import container, pod, resources
 from k8s.operator.manifests.serve_config import serve_config
 from k8s.operator.stack_types import RedisStore, Resources, SignalsStackSpec
 
-RAY_VERSION: Final = "2.60.0"  # of the image; KubeRay chooses its probes by it
+RAY_VERSION: Final = "2.60.0"  # of this operator's image; KubeRay chooses its probes by it
 COMPONENT: Final = "ray"
 OBJECT_STORE_BYTES: Final = "80000000"  # events never go through it (design: Ray)
 GRACE_S: Final = 90  # design: Ray; the drain below it, and the pause before it, must fit in
@@ -30,11 +30,11 @@ RAY_VARIABLES: Final = {
 PORTS: Final = {"gcs": 6379, "dashboard": 8265, "client": 10001, "metrics": 8080, "serve": 8000}
 
 
-def ray_service(stack: Stack, spec: SignalsStackSpec) -> Manifest:
-    """Build the RayService, named like the stack."""
+def ray_service(stack: Stack, spec: SignalsStackSpec, live: Manifest | None = None) -> Manifest:
+    """Build the RayService, named like the stack, in place of the one that is `live`."""
     body = {
         "excludeHeadPodFromServeSvc": True,
-        "rayClusterConfig": ray_cluster(stack, spec),
+        "rayClusterConfig": ray_cluster(stack, spec, _ray_version(live, spec.image)),
         "rayClusterDeletionDelaySeconds": OLD_CLUSTER_S,
         "serveConfigV2": serve_config(spec),
         "upgradeStrategy": {"type": spec.upgrade.strategy},
@@ -42,7 +42,15 @@ def ray_service(stack: Stack, spec: SignalsStackSpec) -> Manifest:
     return manifest(RAY_SERVICE, stack, stack.name, COMPONENT, spec=body)
 
 
-def ray_cluster(stack: Stack, spec: SignalsStackSpec) -> dict[str, Any]:
+def _ray_version(live: Manifest | None, image: str) -> str:
+    """Return the live Ray version while the image stays, so that an operator with another moves no pod."""
+    cluster = ((live or {}).get("spec") or {}).get("rayClusterConfig") or {}
+    head = (cluster.get("headGroupSpec") or {}).get("template") or {}
+    images = [container["image"] for container in (head.get("spec") or {}).get("containers") or []]
+    return str(cluster.get("rayVersion") or RAY_VERSION) if image in images else RAY_VERSION
+
+
+def ray_cluster(stack: Stack, spec: SignalsStackSpec, ray_version: str) -> dict[str, Any]:
     """Build what KubeRay makes pods from; token authentication is always on."""
     workers = spec.ray.workers
     cluster: dict[str, Any] = {
@@ -51,7 +59,7 @@ def ray_cluster(stack: Stack, spec: SignalsStackSpec) -> dict[str, Any]:
             "rayStartParams": _start_params() | {"dashboard-host": "0.0.0.0", "num-cpus": "0"},  # noqa: S104
             "template": _template(stack, spec, "ray-head", spec.ray.head_resources),
         },
-        "rayVersion": RAY_VERSION,
+        "rayVersion": ray_version,
         "workerGroupSpecs": [
             {
                 "groupName": "workers",

@@ -12,7 +12,7 @@ from k8s.operator.manifests.all import surroundings
 from k8s.operator.manifests.configuration import connection_variables, creation_variables, places, secret_keys
 from k8s.operator.manifests.jobs import preflight_job, prepare_job
 from k8s.operator.manifests.monitoring import prometheus_rule
-from k8s.operator.manifests.ray_service import GRACE_S, PAUSE_S, plan_hash, ray_service
+from k8s.operator.manifests.ray_service import GRACE_S, PAUSE_S, RAY_VERSION, plan_hash, ray_service
 from k8s.operator.manifests.serve_config import HTTP_OPTIONS, serve_config
 from k8s.operator.metrics import READY
 from tests.unit.docs.markdown import ROOT
@@ -85,6 +85,26 @@ def test_another_image_is_another_plan() -> None:
 def test_plan_survives_the_api_servers_copy() -> None:
     spec = ray_service(STACK, parsed(EVERYTHING))["spec"]
     assert plan_hash(json.loads(json.dumps(spec))) == plan_hash(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "plan"),
+    [(MINIMAL, "f187049f52"), (DOKS, "49357d6495"), (EVERYTHING, "c526f5eefe")],
+    ids=["minimal", "doks", "everything"],
+)
+def test_this_operator_leaves_the_pods_of_the_first_release_alone(spec: dict[str, Any], plan: str) -> None:
+    """Another hash here is a second Ray cluster for every stack that is upgraded: give the reason."""
+    assert plan_hash(ray_service(STACK, parsed(spec))["spec"]) == plan
+
+
+@pytest.mark.parametrize(("image", "version"), [(DOKS["image"], "2.9.0"), ("registry/x:2", RAY_VERSION)])
+def test_an_operator_with_another_ray_keeps_the_version_of_an_image_that_stays(
+    image: str, version: str
+) -> None:
+    live = ray_service(STACK, parsed(DOKS))
+    live["spec"]["rayClusterConfig"]["rayVersion"] = "2.9.0"
+    wanted = ray_service(STACK, parsed(DOKS | {"image": image}), live)
+    assert wanted["spec"]["rayClusterConfig"]["rayVersion"] == version
 
 
 def test_same_counts_give_the_same_text() -> None:
