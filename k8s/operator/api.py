@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 GROUP: Final = "signals.copilot.dev"
@@ -45,6 +45,14 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"{text!r} is no duration; write it like 90s, 10m or 1h30m")
     parts = re.findall(r"([\d.]+)(h|ms|m|s)", text)
     return timedelta(seconds=sum(float(amount) * _UNIT_S[unit] for amount, unit in parts))
+
+
+def faults(error: ValidationError) -> str:
+    """Say what is wrong with a spec, field by field."""
+    return "; ".join(
+        f"spec.{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors()
+    )
 
 
 def _duration(text: str) -> str:

@@ -64,9 +64,24 @@ def held(verdict: Verdict, before: Written | None) -> Verdict:
     """Return what was known before while a pending verdict is being looked for."""
     if not verdict.pending or before is None or before["status"] == "Unknown":
         return verdict
-    return Verdict(
-        type=verdict.type, status=before["status"], reason=before["reason"], message=before["message"]
-    )
+    return kept(before)
+
+
+def rejected(faults: str, before: Iterable[Written]) -> list[Verdict]:
+    """Judge a stack whose spec cannot be read: nothing was changed, so what was known before holds."""
+    known = {condition["type"]: condition for condition in before}
+    unjudged = [
+        held(unknown(name, "Invalid", "the spec cannot be read"), known.get(name)) for name in ALWAYS[1:-1]
+    ]
+    serves = "Ready" in known and known["Ready"]["status"] == "True"
+    ready = kept(known["Ready"]) if serves else no("Ready", "Invalid", faults)
+    special = [kept(condition) for name, condition in known.items() if name not in ALWAYS]
+    return [no("Accepted", "Invalid", faults), *unjudged, ready, *special]
+
+
+def kept(condition: Written) -> Verdict:
+    """Return what was said before as the verdict of this pass."""
+    return Verdict(**{name: condition[name] for name in ("type", "status", "reason", "message")})
 
 
 def merged(

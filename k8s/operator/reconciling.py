@@ -13,9 +13,10 @@ import structlog
 from pydantic import ValidationError
 
 from k8s.operator import announcing, status
+from k8s.operator.api import faults
 from k8s.operator.applying import bring_about, fill, is_ours
 from k8s.operator.cluster import RAY_SERVICE, STACK, Cluster, ClusterRefused, KindMissing, Manifest
-from k8s.operator.conditions import Verdict, merged, no
+from k8s.operator.conditions import merged, rejected
 from k8s.operator.jobs import Jobs
 from k8s.operator.manifests.all import surroundings
 from k8s.operator.manifests.configuration import checked_keys
@@ -195,15 +196,10 @@ class ReconcilingStacks:
 
     def _reject(self, raw: Manifest, error: ValidationError) -> None:
         """A spec that an older CRD let through: say what is wrong, and change nothing."""
-        faults = "; ".join(
-            f"spec.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-        )
         before = raw.get("status") or {}
         said = before.get("conditions", [])
-        bad: list[Verdict] = [no("Accepted", "Invalid", faults)]
-        generation, now = raw["metadata"]["generation"], self._now()
-        kept = [c for c in said if c["type"] != "Accepted"]
-        conditions = [*merged(said, bad, generation=generation, now=now), *kept]
+        generation = raw["metadata"]["generation"]
+        conditions = merged(said, rejected(faults(error), said), generation=generation, now=self._now())
         self._write(raw, before | {"observedGeneration": generation, "conditions": conditions})
 
     def _write(self, raw: Manifest, wanted: dict[str, Any]) -> None:

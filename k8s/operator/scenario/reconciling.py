@@ -12,9 +12,9 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
-from k8s.operator.api import KeyRef
+from k8s.operator.api import KeyRef, faults
 from k8s.operator.cluster import JOB, POD, SCENARIO, SECRET, STACK, Cluster, ClusterRefused, Manifest
-from k8s.operator.conditions import Verdict, Written, instant, merged, timestamp, unknown
+from k8s.operator.conditions import Verdict, Written, instant, kept, merged, timestamp, unknown
 from k8s.operator.manifests.naming import Stack
 from k8s.operator.scenario.core_api import Ask, Question
 from k8s.operator.scenario.expecting import (
@@ -73,14 +73,16 @@ class ReconcilingScenarios:
             spec = SignalsScenarioSpec.model_validate(raw["spec"])
             run = self._run(_scenario(raw), spec, before)
         except ValidationError as error:
-            return self._wait(raw, "Invalid", str(error))
+            return self._wait(raw, "Invalid", faults(error))
         except _Waiting as why:
             return self._wait(raw, why.reason, str(why))
+        except ClusterRefused as error:
+            return self._wait(raw, "Refused", str(error))
         said = {condition["type"]: condition for condition in before.get("conditions") or []}
         sighting = Sighting() if _is_given(said, VERIFIED) else self._sighting(spec, run, namespace)
         verdicts = [
-            _kept(said[SUCCEEDED]) if _is_given(said, SUCCEEDED) else succeeded(run),
-            _kept(said[VERIFIED])  # its time has passed
+            kept(said[SUCCEEDED]) if _is_given(said, SUCCEEDED) else succeeded(run),
+            kept(said[VERIFIED])  # its time has passed
             if _is_given(said, VERIFIED)
             else verified(spec, run, sighting, self._now()),
         ]
@@ -120,7 +122,10 @@ class ReconcilingScenarios:
         conditions = (raw.get("status") or {}).get("conditions") or []
         if not any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
             raise _Waiting("StackNotReady", f"SignalsStack {name} is not Ready yet")
-        stack = SignalsStackSpec.model_validate(raw["spec"])
+        try:
+            stack = SignalsStackSpec.model_validate(raw["spec"])
+        except ValidationError as error:
+            raise _Waiting("StackInvalid", f"SignalsStack {name}: {faults(error)}") from error
         service = Stack(name=name, namespace=namespace, uid="").ingest
         return Target(
             ingest_url=f"http://{service}.{namespace}.svc:8000",
@@ -158,7 +163,10 @@ class ReconcilingScenarios:
         encoded = ((secret or {}).get("data") or {}).get(ref.key)
         if encoded is None:
             return Sighting(error=f"there is no key {ref.key} in a Secret {ref.name}")
-        return base64.b64decode(encoded).decode().strip()
+        try:
+            return base64.b64decode(encoded).decode("ascii").strip()
+        except UnicodeDecodeError:
+            return Sighting(error=f"key {ref.key} of Secret {ref.name} is not ASCII, as read keys are")
 
     def _let_go(self, namespace: str, name: str, ttl_s: int) -> None:
         """Let Kubernetes remove the Job some time after its totals were written down."""
@@ -230,12 +238,3 @@ def _fields(run: Run, sighting: Sighting) -> dict[str, Any]:
 def _is_given(said: Mapping[str, Written], condition: str) -> bool:
     """Whether the verdict is final: a run happens once."""
     return condition in said and said[condition]["status"] != "Unknown"
-
-
-def _kept(condition: Written) -> Verdict:
-    return Verdict(
-        type=condition["type"],
-        status=condition["status"],
-        reason=condition["reason"],
-        message=condition["message"],
-    )

@@ -1,5 +1,6 @@
 """The door to the API server sorts failures by duty, and a failed read ends a pass before any write."""
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -12,6 +13,7 @@ from lightkube.config.models import User
 
 from k8s.operator.applying import fill
 from k8s.operator.cluster import SECRET, SERVICE, Cluster, ClusterRefused, ClusterUnavailable, KindMissing
+from k8s.operator.conditions import ALWAYS, rejected
 from k8s.operator.manifests.all import Slot, surroundings
 from k8s.operator.readiness import Readiness
 from k8s.operator.reconciling import ReconcilingStacks
@@ -166,7 +168,20 @@ def test_a_spec_that_cannot_be_read_is_told_and_nothing_else_is_written() -> Non
         return httpx2.Response(200, json=broken)
 
     ReconcilingStacks(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW).reconcile("n", "demo")
-    status, event = written
+    status, *events = written
     assert status.url.path.endswith("/signalsstacks/demo/status")
-    assert b"spec.upgrade.timeout" in status.content
-    assert b"AcceptedFalse" in event.content
+    said = json.loads(status.content)["status"]["conditions"]
+    assert tuple(condition["type"] for condition in said) == ALWAYS
+    sentence = "spec.upgrade.timeout: 'soon' is no duration; write it like 90s, 10m or 1h30m"
+    assert [said[0][name] for name in ("status", "reason", "message")] == ["False", "Invalid", sentence]
+    assert [said[-1][name] for name in ("type", "status", "reason")] == ["Ready", "False", "Invalid"]
+    assert any(b"AcceptedFalse" in event.content for event in events)
+
+
+def test_a_stack_that_serves_goes_on_being_ready_when_its_new_spec_cannot_be_read() -> None:
+    before = {"type": "Ready", "status": "True", "reason": "Serving", "message": "-"}
+    known = [before, before | {"type": "Degraded"}]
+    verdicts = {v.type: v.status for v in rejected("spec.image: no", known)}
+    assert verdicts["Ready"] == "True"
+    assert verdicts["Accepted"] == "False"
+    assert verdicts["Degraded"] == "True"
