@@ -77,8 +77,15 @@ class Loop:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             self.failure = error
-            log.error("the loop ended", error=repr(error))
+            log.error("the loop ended", error=_sentences(error))
             self._stop.set()
+
+
+def _sentences(error: BaseException) -> str:
+    """Return what an error says, or those in a task group's."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(map(_sentences, error.exceptions))
+    return f"{type(error).__name__}: {error}"
 
 
 def owner_of(metadata: Mapping[str, Any]) -> Key | None:

@@ -13,8 +13,9 @@ from lightkube import Client, KubeConfig
 from k8s.operator.cluster import LEASE, Cluster
 from k8s.operator.lease import HoldingLease, LeaseLost
 from signals.local.ports import free_port
-from tests.k8s.control_plane import ControlPlane
-from tests.k8s.process import BIN
+from tests.k8s.control_plane import CHART, ControlPlane
+from tests.k8s.fake_node import FakeNodes
+from tests.k8s.process import BIN, kubeconfig_of
 
 DEADLINE_S = 30.0
 
@@ -69,6 +70,34 @@ def test_holder_learns_that_another_took_the_lease(door: Cluster, namespace: str
         asyncio.run(lose())
     first.release()
     assert _holder(door, namespace) == "thief"
+
+
+def test_a_deleted_lease_is_made_again_with_the_charts_rights(
+    cluster: ControlPlane, nodes: FakeNodes, namespace: str
+) -> None:
+    values = ("-f", str(CHART / "examples" / "kind.yaml"))
+    cluster.run("helm", "install", "demo", str(CHART), "-n", namespace, *values)
+    account = KubeConfig.from_file(kubeconfig_of(cluster, namespace, "demo-operator"))
+    with Client(config=account) as client:
+        first, second = (
+            HoldingLease(
+                Cluster(client),
+                namespace=namespace,
+                name="signals-operator",
+                identity=identity,
+                now=lambda: datetime.now(UTC),
+            )
+            for identity in ("first", "second")
+        )
+        asyncio.run(asyncio.wait_for(first.acquire(), DEADLINE_S))
+        cluster.api.delete("leases", "signals-operator", namespace)
+        asyncio.run(asyncio.wait_for(second.acquire(), DEADLINE_S))
+    lease = cluster.api.get("leases", "signals-operator", namespace)
+    assert lease["spec"]["holderIdentity"] == "second"
+
+    cluster.run("helm", "upgrade", "demo", str(CHART), "-n", namespace, *values)
+    cluster.run("helm", "uninstall", "demo", "-n", namespace, "--wait")
+    assert cluster.api.find("leases", "signals-operator", namespace) is None
 
 
 def test_operator_that_may_not_have_the_lease_ends(cluster: ControlPlane, tmp_path: Path) -> None:
