@@ -3,7 +3,7 @@
 import structlog
 
 from k8s.operator.cluster import Cluster, ClusterRefused, Kind, KindMissing, Manifest
-from k8s.operator.drift import differs, has_foreign_fields, sealed
+from k8s.operator.drift import differs, has_foreign_fields, sealed, without_foreign
 from k8s.operator.manifests.all import Slot
 from k8s.operator.manifests.naming import HASH_ANNOTATION, MANAGED_BY
 
@@ -29,7 +29,7 @@ def bring_about(cluster: Cluster, live: Manifest | None, wanted: Manifest) -> bo
     before = live and live["metadata"].get("resourceVersion")
     after = cluster.apply(target)
     if has_foreign_fields(after):
-        after = cluster.replace_spec(target)
+        after = cluster.replace_spec(target, owners=without_foreign(after))
     written: bool = after["metadata"]["resourceVersion"] != before
     if written:
         kind, name = wanted["kind"], wanted["metadata"]["name"]

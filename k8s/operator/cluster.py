@@ -184,14 +184,23 @@ class Cluster:
                 raise
         return True
 
-    def replace_spec(self, manifest: Manifest) -> Manifest:
-        """Make the object's spec this one and nothing beside it, whoever set the rest."""
+    def replace_spec(self, manifest: Manifest, *, owners: Sequence[Manifest]) -> Manifest:
+        """Make the object's spec this one and nothing beside it, whoever set the rest.
+
+        Only `owners` go on owning: a default that others spelt out stays, and would seem foreign for ever.
+        """
         metadata = manifest["metadata"]
         with _sorted():
             replaced = self._client.patch(
                 _resource(KINDS[manifest["kind"]]),
                 metadata["name"],
-                cast(Any, [{"op": "replace", "path": "/spec", "value": manifest["spec"]}]),
+                cast(
+                    Any,
+                    [
+                        {"op": "replace", "path": "/spec", "value": manifest["spec"]},
+                        {"op": "replace", "path": "/metadata/managedFields", "value": owners},
+                    ],
+                ),
                 namespace=metadata["namespace"],
                 patch_type=PatchType.JSON,
                 field_manager=FIELD_MANAGER,

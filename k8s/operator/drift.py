@@ -23,17 +23,24 @@ def has_foreign_fields(live: Manifest) -> bool:
 
     A field that is ours as well may be shared: whoever gives it another value is seen as drift.
     """
+    return len(without_foreign(live)) < len(live["metadata"].get("managedFields", []))
+
+
+def without_foreign(live: Manifest) -> list[dict[str, Any]]:
+    """Return who owns which fields, but for those who alone own one of the spec."""
+    entries = live["metadata"].get("managedFields", [])
     ours: dict[str, Any] = {}
-    others: list[dict[str, Any]] = []
-    for entry in live["metadata"].get("managedFields", []):
-        fields = entry.get("fieldsV1", {}).get("f:spec")
-        if fields is None or entry.get("subresource"):
-            continue
+    for entry in entries:
         if entry.get("manager") == FIELD_MANAGER:
-            ours = _united(ours, fields)
-        else:
-            others.append(fields)
-    return any(not fields or _reaches_beyond(fields, ours) for fields in others)
+            ours = _united(ours, entry.get("fieldsV1", {}).get("f:spec", {}))
+    return [entry for entry in entries if not _is_foreign(entry, ours)]
+
+
+def _is_foreign(entry: dict[str, Any], ours: dict[str, Any]) -> bool:
+    theirs = entry.get("fieldsV1", {}).get("f:spec")
+    if theirs is None or entry.get("subresource") or entry.get("manager") == FIELD_MANAGER:
+        return False
+    return not theirs or _reaches_beyond(theirs, ours)
 
 
 def _united(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.k8s import conditions
@@ -92,22 +93,42 @@ def test_services_lead_to_the_pods_that_serve(release: Installed) -> None:
     until(lambda: addresses <= endpoints(release, "demo-ingest") & endpoints(release, "demo-core"))
 
 
-def test_a_second_pass_writes_nothing(release: Installed) -> None:
+@pytest.mark.parametrize("shared", [{}, {"type": "ClusterIP"}])
+def test_a_second_pass_writes_nothing(release: Installed, shared: Object) -> None:
+    """Not even where somebody else owns a field besides us."""
     release.helm("install", {})
     release.start()
     release.until_ready()
-    before = versions(release)
     release.kill()
+    if shared:
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "demo-ingest"}}
+        release.api.apply("services", service | {"spec": shared}, release.namespace)
+    before = versions(release)
+    assert pass_of_a_new_operator(release) == []
+    assert versions(release) == before
+
+
+def test_a_default_that_somebody_else_wrote_out_is_taken_over_once(release: Installed) -> None:
+    release.helm("install", {})
+    release.start()
+    release.until_ready()
+    release.kill()
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "demo-ingest"}}
+    spelt_out = {"type": "ClusterIP", "sessionAffinity": "None"}
+    release.api.apply("services", service | {"spec": spelt_out}, release.namespace)
+    assert [write.method for write in pass_of_a_new_operator(release)] == ["PATCH", "PATCH"]
+    assert pass_of_a_new_operator(release) == []
+
+
+def pass_of_a_new_operator(release: Installed) -> list[Write]:
+    """What an operator that is started now writes until its second look."""
     release.gate.writes.clear()
     release.gate.reads.clear()
-
     release.start()
-
     path = f"/apis/ray.io/v1/namespaces/{release.namespace}/rayservices/{RELEASE}"
     until(lambda: release.gate.reads[path] >= 2, within_s=60)
     release.kill()
-    assert release.gate.writes == []
-    assert versions(release) == before
+    return list(release.gate.writes)
 
 
 def test_an_operator_killed_after_every_write_still_brings_the_stack_up(release: Installed) -> None:
