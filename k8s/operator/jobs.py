@@ -19,11 +19,14 @@ log = structlog.get_logger(__name__)
 class Jobs:
     """The Jobs of one stack in one pass."""
 
-    def __init__(self, cluster: Cluster, stack: Stack, *, now: datetime, may_write: bool) -> None:
+    def __init__(
+        self, cluster: Cluster, stack: Stack, *, now: datetime, may_write: bool, settled: bool
+    ) -> None:
         self._cluster = cluster
         self._stack = stack
         self._now = now
         self._may_write = may_write
+        self._settled = settled
 
     def run(self, component: str, wanted: Manifest) -> JobState:
         """Return how far the wanted Job is, having started or repeated it where that was due."""
@@ -31,7 +34,8 @@ class Jobs:
         found = self._cluster.list(JOB, self._stack.namespace, self._stack.selector(component))
         job = next((job for job in found if job["metadata"]["name"] == name), None)
         if self._may_write:
-            self._remove_older(found, name)
+            for older in superseded(found, name, settled=self._settled):
+                self._delete(older, "superseded")
         if job is None:
             return self._start(wanted) if self._may_write else ABSENT
         pods = self._cluster.list(POD, self._stack.namespace, {JOB_LABEL: name})
@@ -51,13 +55,17 @@ class Jobs:
         ended = state.finished_at
         return state.state == "failed" and ended is not None and self._now - ended > RETRY
 
-    def _remove_older(self, found: Sequence[Manifest], name: str) -> None:
-        """Jobs of earlier specs go when they have ended; one that runs is left in peace."""
-        for job in found:
-            other = job["metadata"]["name"]
-            if other != name and job_state(job, ()).state != "running":
-                self._delete(other, "superseded")
-
     def _delete(self, name: str, reason: str) -> None:
         log.info("deleted", job=name, namespace=self._stack.namespace, reason=reason)
         self._cluster.delete(JOB, self._stack.namespace, name)
+
+
+def superseded(found: Sequence[Manifest], wanted: str, *, settled: bool) -> list[str]:
+    """Return which Jobs of earlier specs can go; one that runs is left in peace.
+
+    Until the wanted plan is `settled`, those that succeeded stay: with them a spec that is taken back needs
+    no new pods, for which the second Ray cluster may have left no room.
+    """
+    ended = {"failed", "succeeded"} if settled else {"failed"}
+    others = (job for job in found if job["metadata"]["name"] != wanted)
+    return [job["metadata"]["name"] for job in others if job_state(job, ()).state in ended]

@@ -19,6 +19,10 @@ class Plan:
     applied: str | None
     pending: bool
 
+    def may_apply(self, *, prepared: bool) -> bool:
+        """Whether the RayService is applied: sizes and drift at any time, new pods after the Jobs only."""
+        return prepared or self.pending or self.applied == self.wanted
+
 
 def planned(live: Manifest | None, wanted: Manifest, upgrade: Upgrade) -> Plan:
     """Compare the RayService with what is wanted; a first start needs nobody's approval."""

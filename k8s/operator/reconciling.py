@@ -140,7 +140,13 @@ class ReconcilingStacks:
     ) -> _Brought:
         wanted = ray_service(stack, spec, live)
         reached = _Brought(plan=planned(live, wanted, spec.upgrade), live=live)
-        jobs = Jobs(self._cluster, stack, now=self._now(), may_write=not (spec.paused or spec.suspend))
+        jobs = Jobs(
+            self._cluster,
+            stack,
+            now=self._now(),
+            may_write=not (spec.paused or spec.suspend),
+            settled=_settled(live, reached.plan),
+        )
         try:
             if not spec.paused:
                 complaints = self._surround(stack, spec, live)
@@ -181,7 +187,7 @@ class ReconcilingStacks:
             if live is not None and is_ours(live):
                 self._cluster.delete(RAY_SERVICE, stack.namespace, stack.name)
             return None
-        if reached.prepare.state != "succeeded" and not reached.plan.pending:
+        if not reached.plan.may_apply(prepared=reached.prepare.state == "succeeded"):
             return live
         bring_about(self._cluster, live, with_plan(wanted, reached.plan, live))
         return self._cluster.read(RAY_SERVICE, stack.namespace, stack.name)
@@ -216,6 +222,11 @@ class ReconcilingStacks:
 def _serving(live: Manifest | None) -> str | None:
     """Return the RayCluster that serves now."""
     return ray_state(live, None).cluster if live else None
+
+
+def _settled(live: Manifest | None, plan: Plan) -> bool:
+    """Whether the wanted plan is the one that serves."""
+    return live is not None and plan.applied == plan.wanted and ray_state(live, None).settled
 
 
 def _again_in(facts: Facts, *, ready: bool) -> timedelta:

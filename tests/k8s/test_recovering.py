@@ -135,6 +135,45 @@ def test_a_stuck_upgrade_is_stalled_while_the_old_pods_serve_and_taken_back(runn
     assert serving_image(running) == GOOD  # KubeRay may move to a third cluster like the first
 
 
+def test_an_upgrade_is_taken_back_where_no_room_is_left_for_a_job(running: Installed) -> None:
+    first, before = image(running), active(running)
+    running.ray.broken.add(BROKEN)
+    running.change({"spec.image": BROKEN})
+    until(
+        lambda: image(running) == BROKEN and len(running.api.list("rayclusters", running.namespace)) == 2,
+        within_s=60,
+    )
+    full = {"metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
+    running.api.create("resourcequotas", full, running.namespace)
+    until(lambda: running.api.get("resourcequotas", "full", running.namespace)["status"].get("hard"))
+
+    running.change({"spec.image": first})
+
+    until(lambda: image(running) == first, within_s=30)
+    until(lambda: "waiting" not in running.stack()["status"], within_s=30)
+    running.until_ready()
+    assert active(running) == before
+
+
+def test_drift_is_restored_and_scaling_done_while_preflight_fails(running: Installed) -> None:
+    before = running.child("rayservices")["spec"]["serveConfigV2"]
+    refused = report(postgres=("PasswordRefused", "PostgreSQL refused the password", "DATABASE_URL"))
+    running.nodes.decide(running.namespace, "preflight", Outcome(exit_code=1, message=refused))
+    data = {"stringData": {"DATABASE_URL": "postgresql://signals:wrong@postgres.example.com/signals"}}
+    running.api.merge("secrets", "postgres", data, running.namespace)
+    # Secrets are not watched; a change of the stack is
+    running.change({"spec.pipeline": {"workers": 5}})
+    running.until_condition("DependenciesReachable", "False", reason="PasswordRefused")
+
+    until(lambda: running.child("rayservices")["spec"]["serveConfigV2"] != before, within_s=30)
+    scaled = running.child("rayservices")["spec"]["serveConfigV2"]
+    running.api.merge(
+        "rayservices", RELEASE, {"spec": {"serveConfigV2": "applications: []"}}, running.namespace
+    )
+    until(lambda: running.child("rayservices")["spec"]["serveConfigV2"] == scaled, within_s=30)
+    running.until_condition("DependenciesReachable", "False", reason="PasswordRefused", within_s=5)
+
+
 def test_an_upgrade_moves_to_the_new_pods(running: Installed) -> None:
     before = active(running)
 

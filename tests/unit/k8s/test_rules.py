@@ -16,7 +16,7 @@ from k8s.operator.handlers import owner_of
 from k8s.operator.manifests.configuration import SecretKey
 from k8s.operator.manifests.ray_service import ray_service
 from k8s.operator.observed import job_state, ray_state
-from k8s.operator.plan import applied_plan, planned, with_plan
+from k8s.operator.plan import Plan, applied_plan, planned, with_plan
 from k8s.operator.readiness import Readiness, _Answer, read
 from k8s.operator.secrets import judged
 from k8s.operator.stack_types import Upgrade
@@ -207,6 +207,18 @@ AT = "2026-01-01T11:00:00Z"
 
 def _pod(state: dict[str, Any], at: str = AT) -> Manifest:
     return {"metadata": {"creationTimestamp": at}, "status": {"containerStatuses": [{"state": state}]}}
+
+
+@pytest.mark.parametrize(
+    ("applied", "pending", "may"),
+    [("p", False, True), ("q", True, True), ("q", False, False), (None, False, False)],
+)
+def test_drift_and_sizes_wait_for_no_job_and_new_pods_do(
+    applied: str | None, pending: bool, may: bool
+) -> None:
+    plan = Plan(wanted="p", applied=applied, pending=pending)
+    assert plan.may_apply(prepared=False) is may
+    assert plan.may_apply(prepared=True)
 
 
 def _job(kind: str | None) -> Manifest:

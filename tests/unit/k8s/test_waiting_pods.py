@@ -5,6 +5,7 @@ from typing import Any
 
 from k8s.operator import status
 from k8s.operator.cluster import Manifest
+from k8s.operator.jobs import superseded
 from k8s.operator.observed import ABSENT, JobState, RayState, job_state
 from k8s.operator.plan import Plan
 from tests.unit.k8s.facts import NOW, SERVING, judged, well
@@ -103,3 +104,19 @@ def test_waiting_begins_once_for_each_plan() -> None:
     assert status.waiting_since(written, "q", NOW) == since
     assert status.waiting_since(written, "r", NOW) == NOW
     assert "waiting" not in status.composed(STACK, well(), [], written, 1)
+
+
+def _ended(name: str, type_: str | None) -> Manifest:
+    job = _job(*([{"type": type_, "status": "True", "lastTransitionTime": ENDED}] if type_ else []))
+    return job | {"metadata": {"name": name, "uid": name}}
+
+
+def test_jobs_that_succeeded_stay_until_another_plan_serves() -> None:
+    found = [
+        _ended("wanted", "Complete"),
+        _ended("good", "Complete"),
+        _ended("bad", "Failed"),
+        _ended("on", None),
+    ]
+    assert superseded(found, "wanted", settled=False) == ["bad"]
+    assert superseded(found, "wanted", settled=True) == ["good", "bad"]
