@@ -48,6 +48,9 @@ def crds(cluster: ControlPlane) -> None:
     wait = ("kubectl", "wait", "--for=condition=Established", "--timeout=10s", "-f", str(CRDS))
     # kubectl takes it for an error that a definition of this instant has no conditions yet
     until(lambda: cluster.run(*wait, check=False).returncode == 0, within_s=60)
+    # helm says "no matches for kind" in the instant between established and served
+    served = ("kubectl", "get", "signalsstacks,signalsscenarios", "-n", "default")
+    until(lambda: cluster.run(*served, check=False).returncode == 0, within_s=60)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +91,7 @@ def namespace(api: Api) -> Iterator[str]:
 
 @pytest.fixture
 def release(
-    cluster: ControlPlane, nodes: FakeNodes, ray: FakeRay, gate: Gateway, namespace: str
+    cluster: ControlPlane, crds: None, nodes: FakeNodes, ray: FakeRay, gate: Gateway, namespace: str
 ) -> Iterator[Installed]:
     """A namespace with Secrets for the chart, and the means to run its operator."""
     with installed(cluster, nodes, ray, gate, namespace) as release:
