@@ -102,7 +102,7 @@ class RayState:
     reason: str = ""
     message: str = ""
     cluster: str | None = None  # the RayCluster that serves
-    flipped_at: datetime | None = None  # when it last became unready, or an upgrade began
+    flipped_at: datetime | None = None  # when it was made, last became unready, or an upgrade began
     plan: str | None = None
 
     @property
@@ -118,6 +118,8 @@ def ray_state(service: Manifest, plan: str | None) -> RayState:
     ready, upgrade = conditions.get("Ready", {}), conditions.get("UpgradeInProgress", {})
     is_ready, upgrading = ready.get("status") == "True", upgrade.get("status") == "True"
     flips = [c["lastTransitionTime"] for c, bad in ((ready, not is_ready), (upgrade, upgrading)) if c and bad]
+    if made := service["metadata"].get("creationTimestamp"):
+        flips.append(made)
     seen = status.get("observedGeneration", 0) >= service["metadata"].get("generation", 0)
     cluster = (status.get("activeServiceStatus") or {}).get("rayClusterName") or None
     return RayState(

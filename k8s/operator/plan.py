@@ -24,18 +24,22 @@ class Plan:
         return prepared or self.pending or self.applied == self.wanted
 
 
-def planned(live: Manifest | None, wanted: Manifest, upgrade: Upgrade) -> Plan:
-    """Compare the RayService with what is wanted; a first start needs nobody's approval."""
+def planned(live: Manifest | None, wanted: Manifest, upgrade: Upgrade, last: str | None = None) -> Plan:
+    """Compare the RayService with what is wanted; a first start needs nobody's approval.
+
+    `last` is the plan that was in place before the RayService was removed: removing it approves no other.
+    """
     hash_wanted = plan_hash(wanted["spec"])
     applied = applied_plan(live)
     return Plan(
         wanted=hash_wanted,
         applied=applied,
         pending=(
-            live is not None
-            and applied != hash_wanted
+            (live is not None or last is not None)
+            and (applied or last) != hash_wanted
             and (
-                upgrade.strategy == "None"  # KubeRay would leave the pods, and the status would be wrong
+                # KubeRay would leave the pods, and the status would be wrong
+                (live is not None and upgrade.strategy == "None")
                 or (upgrade.approval == "Manual" and upgrade.approved_plan != hash_wanted)
             )
         ),

@@ -26,6 +26,7 @@ from k8s.operator.manifests.ray_service import ray_service
 from k8s.operator.observed import ABSENT, JobState, RayState, ray_state
 from k8s.operator.plan import Plan, applied_plan, planned, with_plan
 from k8s.operator.readiness import Readiness
+from k8s.operator.refusal import blinded, explained
 from k8s.operator.secrets import SecretsView, judged, read_secrets
 from k8s.operator.stack_types import SignalsStackSpec
 from k8s.operator.verdicts import Facts, judge
@@ -75,7 +76,7 @@ class ReconcilingStacks:
 
         Raises:
             ClusterUnavailable: the pass ended where the API server did not answer; come back later.
-            ClusterRefused: a read was refused, or the status was.
+            ClusterRefused: a read was refused, which the status then says, or the status was.
         """
         raw = self._cluster.read(STACK, namespace, name)
         if raw is None or "deletionTimestamp" in raw["metadata"]:
@@ -91,7 +92,11 @@ class ReconcilingStacks:
             uid=raw["metadata"]["uid"],
             retained=spec.deletion_policy == "Retain",
         )
-        facts = self._pass(stack, spec, raw.get("status") or {})
+        try:
+            facts = self._pass(stack, spec, raw.get("status") or {})
+        except ClusterRefused as error:
+            self._admit(raw, error)
+            raise
         conditions = self._tell(raw, stack, facts)
         true = frozenset(c["type"] for c in conditions if c["status"] == "True")
         return Outcome(again_in=_again_in(facts, ready="Ready" in true), facts=facts, true=true)
@@ -100,7 +105,8 @@ class ReconcilingStacks:
         keys = checked_keys(spec)
         secrets = judged(read_secrets(self._cluster, stack.namespace, keys), keys, salt=stack.uid)
         known_kind, live = self._ray_service(stack)
-        brought = self._bring(stack, spec, secrets, live if known_kind else None, known_kind=known_kind)
+        last = (before.get("plan") or {}).get("hash")
+        brought = self._bring(stack, spec, secrets, live, last=last, known_kind=known_kind)
         live = brought.live
         ray = RayState(known_kind=known_kind)
         if live is not None:
@@ -136,10 +142,11 @@ class ReconcilingStacks:
         secrets: SecretsView,
         live: Manifest | None,
         *,
+        last: str | None,
         known_kind: bool,
     ) -> _Brought:
         wanted = ray_service(stack, spec, live)
-        reached = _Brought(plan=planned(live, wanted, spec.upgrade), live=live)
+        reached = _Brought(plan=planned(live, wanted, spec.upgrade, last), live=live)
         jobs = Jobs(
             self._cluster,
             stack,
@@ -158,14 +165,14 @@ class ReconcilingStacks:
                 reached = replace(reached, prepare=jobs.run(PREPARE, prepare_job(stack, spec)))
             if not spec.paused and known_kind:
                 reached = replace(reached, live=self._serve(stack, spec, wanted, reached))
-                reached = replace(reached, plan=planned(reached.live, wanted, spec.upgrade))
+                reached = replace(reached, plan=planned(reached.live, wanted, spec.upgrade, last))
                 if _serving(reached.live) != _serving(live):
                     self._surround(stack, spec, reached.live)  # the Services follow at once
         except KindMissing:
             raise
         except ClusterRefused as error:
             log.warning("refused", stack=stack.name, namespace=stack.namespace, reason=str(error))
-            return replace(reached, refused=str(error))
+            return replace(reached, refused=explained(str(error)))
         return reached
 
     def _surround(self, stack: Stack, spec: SignalsStackSpec, live: Manifest | None) -> tuple[str, ...]:
@@ -187,7 +194,8 @@ class ReconcilingStacks:
             if live is not None and is_ours(live):
                 self._cluster.delete(RAY_SERVICE, stack.namespace, stack.name)
             return None
-        if not reached.plan.may_apply(prepared=reached.prepare.state == "succeeded"):
+        held = live is None and reached.plan.pending
+        if held or not reached.plan.may_apply(prepared=reached.prepare.state == "succeeded"):
             return live
         bring_about(self._cluster, live, with_plan(wanted, reached.plan, live))
         return self._cluster.read(RAY_SERVICE, stack.namespace, stack.name)
@@ -206,6 +214,14 @@ class ReconcilingStacks:
         said = before.get("conditions", [])
         generation = raw["metadata"]["generation"]
         conditions = merged(said, rejected(faults(error), said), generation=generation, now=self._now())
+        self._write(raw, before | {"observedGeneration": generation, "conditions": conditions})
+
+    def _admit(self, raw: Manifest, refusal: ClusterRefused) -> None:
+        """Say that this pass saw only half: nothing was decided from it."""
+        before = raw.get("status") or {}
+        said = before.get("conditions", [])
+        generation, now = raw["metadata"]["generation"], self._now()
+        conditions = merged(said, blinded(said, str(refusal)), generation=generation, now=now)
         self._write(raw, before | {"observedGeneration": generation, "conditions": conditions})
 
     def _write(self, raw: Manifest, wanted: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ def composed(
         },
         "migrations": _present({"applied": applied, "target": target}),
         "pipeline": _pipeline(stack, facts, before.get("pipeline") or {}),
-        "plan": _plan(facts),
+        "plan": _plan(facts) or before.get("plan"),  # which one was approved outlasts a suspension
         "waiting": _waiting(facts),
         "conditions": list(conditions),
     }

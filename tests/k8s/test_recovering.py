@@ -226,6 +226,36 @@ def test_a_suspended_stack_has_no_pods_and_comes_back(running: Installed) -> Non
     running.until_ready()
 
 
+def test_suspending_approves_no_plan(running: Installed) -> None:
+    running.change({"spec.image": SECOND, "spec.upgrade": {"approval": "Manual"}})
+    plan = running.until_condition("PlanPending", "True", reason="ApprovalNeeded").rpartition(" ")[2]
+    running.change({"spec.suspend": True})
+    until(lambda: running.api.list("rayservices", running.namespace) == [], within_s=30)
+
+    running.change({"spec.suspend": False})
+
+    running.until_condition("Suspended", None)
+    running.until_condition("PlanPending", "True", reason="ApprovalNeeded")
+    assert running.api.list("rayservices", running.namespace) == []
+    running.change({"spec.upgrade": {"approvedPlan": plan}})
+    running.until_ready()
+    assert image(running) == SECOND
+
+
+def test_a_right_that_is_missing_is_named(running: Installed) -> None:
+    role = running.api.get("roles", f"{RELEASE}-operator", running.namespace)
+    rules = [rule for rule in role["rules"] if rule["resources"] != ["rayservices"]]
+    running.api.merge("roles", f"{RELEASE}-operator", {"rules": rules}, running.namespace)
+
+    running.change({"spec.pipeline": {"workers": 4}})
+
+    sentence = running.until_condition("Stalled", "True", reason="Forbidden")
+    assert "lacks get rayservices" in sentence
+    running.until_condition("Ready", "Unknown", reason="Forbidden", within_s=5)
+    running.api.merge("roles", f"{RELEASE}-operator", {"rules": role["rules"]}, running.namespace)
+    running.until_condition("Ready", "True", within_s=RETRY_WITHIN_S)
+
+
 def test_a_changed_ca_is_checked_and_replaces_no_pod(release: Installed, certificates: list[str]) -> None:
     data = {"metadata": {"name": "postgres-ca"}, "stringData": {"ca.crt": certificates[0]}}
     release.api.create("secrets", data, release.namespace)

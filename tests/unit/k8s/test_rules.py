@@ -15,7 +15,7 @@ from k8s.operator.drift import differs, has_foreign_fields, sealed
 from k8s.operator.handlers import owner_of
 from k8s.operator.manifests.configuration import SecretKey
 from k8s.operator.manifests.ray_service import ray_service
-from k8s.operator.observed import job_state, ray_state
+from k8s.operator.observed import RayState, job_state, ray_state
 from k8s.operator.plan import Plan, applied_plan, planned, with_plan
 from k8s.operator.readiness import Readiness, _Answer, read
 from k8s.operator.secrets import judged
@@ -109,6 +109,27 @@ def _applied(spec: dict[str, Any]) -> Manifest:
 def test_first_start_needs_no_approval() -> None:
     wanted = ray_service(STACK, parsed(DOKS))
     assert not planned(None, wanted, Upgrade(approval="Manual")).pending
+
+
+def test_removing_the_pods_approves_no_other_plan() -> None:
+    wanted = ray_service(STACK, parsed(DOKS))
+    plan = planned(None, wanted, Upgrade(approval="Manual"), "before")
+    assert plan.pending
+    assert not planned(None, wanted, Upgrade(approval="Manual"), plan.wanted).pending
+    assert not planned(None, wanted, Upgrade(approval="Manual", approved_plan=plan.wanted), "before").pending
+    assert not planned(None, wanted, Upgrade(), "before").pending
+
+
+def test_status_keeps_the_plan_of_a_suspended_stack() -> None:
+    before = {"plan": {"hash": "p", "appliedAt": "2026-01-01T11:00:00Z"}}
+    suspended = well(ray=RayState(), readiness=None, applied_at=None)
+    assert status.composed(STACK, suspended, [], before, 1)["plan"] == before["plan"]
+
+
+def test_a_start_after_a_suspension_has_a_deadline_of_its_own() -> None:
+    made = {"metadata": {"creationTimestamp": "2026-01-01T12:00:00Z"}}
+    again = well(ray=ray_state(made, "p"), readiness=None, applied_at=NOW - timedelta(days=9))
+    assert "Stalled" not in {verdict.type for verdict in judge(again, [])}
 
 
 def test_manual_upgrade_waits_for_the_hash_and_only_new_pods_wait() -> None:
