@@ -27,9 +27,9 @@ RUN uv pip install --no-deps --build-constraints requirements/dev.lock .
 # In a container both APIs are reached from outside it.
 RUN sed 's/host: 127\.0\.0\.1/host: 0.0.0.0/' serve_apps/config.yaml > /src/serve.yaml \
     && grep -q 'host: 0\.0\.0\.0' /src/serve.yaml
-# What Serve starts as HAProxy answers 503 and not 404 while it knows no application yet.
+# What Serve starts as HAProxy: its configuration is edited as on a laptop, except that it stays open to the cluster.
 RUN "$VIRTUAL_ENV/bin/python" -c 'from pathlib import Path; from signals.local import ray_variables as ray; \
-    ray.write_haproxy_launcher(Path(ray.IMAGE_LAUNCHER), edits=[ray.UNAVAILABLE])'
+    ray.write_haproxy_launcher(Path(ray.IMAGE_LAUNCHER), edits=ray.EDITS)'
 
 FROM ${PYTHON_IMAGE}
 # KubeRay's probes of workers call wget and bash. The root file system may be read-only: all is written below /tmp.
@@ -60,7 +60,9 @@ ENV PATH=/opt/signals/bin:$PATH \
     RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S=2 \
     RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 \
     RAY_SERVE_HAPROXY_BINARY_PATH=/opt/signals/haproxy/haproxy \
-    RAY_SERVE_HAPROXY_NBTHREAD=1
+    RAY_SERVE_HAPROXY_NBTHREAD=1 \
+    RAY_SERVE_HAPROXY_METRICS_ENABLED=0 \
+    RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S=60
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 WORKDIR /app

@@ -98,6 +98,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
     max_queued_requests=200,
     user_config={},
     graceful_shutdown_timeout_s=10,
+    logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request
     ray_actor_options={"num_cpus": 0.1},
 )
 @serve.ingress()

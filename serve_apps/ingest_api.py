@@ -135,7 +135,7 @@ def open_ingest_resources(stack: ExitStack) -> IngestResources:
     max_ongoing_requests=256,
     max_queued_requests=512,
     graceful_shutdown_timeout_s=10,
-    logging_config={"enable_access_log": False},  # a line a request costs time
+    logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request
     ray_actor_options={"num_cpus": 0.1},
 )
 @serve.ingress()

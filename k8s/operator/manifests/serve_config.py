@@ -9,7 +9,6 @@ from k8s.operator.stack_types import SignalsStackSpec
 HTTP_OPTIONS: Final = {
     "host": "0.0.0.0",  # noqa: S104  # reached through Services; the NetworkPolicy says by whom
     "port": 8000,
-    "request_timeout_s": 30,
     "keep_alive_timeout_s": 75,
 }
 

@@ -20,6 +20,7 @@ ADMIN_TIMEOUT_S: Final = 10.0  # guess: a broker that needs longer is away
 FIRST_ANSWER_S: Final = 1.0  # how soon a refusal is looked for; doubled until the time is up
 SESSION_TIMEOUT_MS: Final = 10_000  # a dead member's partitions move after this (classic protocol)
 PREFETCH_KBYTES: Final = 16_384  # bounds memory when the next hop is slow
+FULL_BACKOFF_MS: Final = 50  # a second by default: a quick reader has emptied those 16 MiB in a fifth of it
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024  # a dead letter is a record of up to 1 MiB and its origin
 JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this poll as well
@@ -74,6 +75,7 @@ def group_config(settings: KafkaSettings, group: str) -> Config:
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "queued.max.messages.kbytes": PREFETCH_KBYTES,
+        "fetch.queue.backoff.ms": FULL_BACKOFF_MS,
         "fetch.wait.max.ms": 1_000,  # of an idle partition only: a record ends the wait
         "topic.metadata.refresh.interval.ms": 30_000,
     }

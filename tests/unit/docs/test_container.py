@@ -18,8 +18,8 @@ from signals.local.folder import StackFolder, State
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
 from signals.local.ray_variables import (
     CLOSED,
+    EDITS,
     IMAGE_LAUNCHER,
-    UNAVAILABLE,
     image_variables,
     write_haproxy_launcher,
 )
@@ -141,13 +141,14 @@ def test_dockerfile_sets_the_variables_of_the_image() -> None:
 
 def test_launcher_turns_not_found_into_unavailable_and_closes_only_a_laptop(tmp_path: Path) -> None:
     template = HAPROXY_CONFIG_TEMPLATE
-    for folder, edits in (("laptop", (CLOSED, UNAVAILABLE)), ("image", (UNAVAILABLE,))):
+    for folder, edits in (("laptop", (*EDITS, CLOSED)), ("image", EDITS)):
         launcher, config = tmp_path / folder / "haproxy", tmp_path / f"{folder}.cfg"
         write_haproxy_launcher(launcher, edits=edits)
         launcher.write_text(launcher.read_text().replace(get_haproxy_binary(), "true"))
         config.write_text(template)
         subprocess.run([launcher, "-db", "-f", config], check=True)
         edited = config.read_text()
+        assert "    http-request set-header x-request-disconnect-disabled ?1\n" in edited
         assert "return status 404" in template
         assert "return status 404" not in edited
         assert 'return status 503 content-type text/plain lf-string "Path' in edited
