@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from actors.loop import ConsumerLoop, OpenSession
 from signals.clients.postgres import Connection, open_pool
+from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.settings import PostgresSettings
 from signals.store.workers import Kind
@@ -40,6 +41,7 @@ class Consumer:
 
     def __init__(self, name: str, kind: Kind, *, connections: int) -> None:
         configure_logs()
+        collect_less_often()
         self.resources = ExitStack()
         self.pool: ConnectionPool[Connection] = self.resources.enter_context(
             open_pool(PostgresSettings.from_env, size=connections)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from ray import serve
+from starlette.types import ASGIApp
 
 from actors.loopback import listen_on_loopback_only
 from actors.names import ConsumerCounts, expected
@@ -15,13 +16,14 @@ from serve_apps.core_requests import CoreResources
 from serve_apps.core_routes import router
 from serve_apps.last_used import last_used_written
 from serve_apps.openapi import describe_both_apis
-from serve_apps.problems import answer_with_problems
+from serve_apps.problems import CrashesEndHere, answer_with_problems
 from serve_apps.rotating import Rotating
 from serve_apps.short_reads import ShortReads
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.search import EventSearch
+from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.rotation import Kind, Rotation
 from signals.services.auditing import Auditing
@@ -35,7 +37,7 @@ THREADS: Final = 40  # as many as AnyIO's: who finds no connection is refused af
 CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
 
 
-def build_core_api(resources: CoreResources) -> FastAPI:
+def build_core_api(resources: CoreResources) -> ASGIApp:
     """Build the application; its document describes ingest-api as well."""
 
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
@@ -49,10 +51,9 @@ def build_core_api(resources: CoreResources) -> FastAPI:
     app = FastAPI(title="Customer Signals Copilot", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.resources, app.state.threads = resources, threads
     app.include_router(router)
-    app.add_middleware(ShortReads, resources=resources, threads=threads)
     answer_with_problems(app)
     describe_both_apis(app)
-    return app
+    return CrashesEndHere(ShortReads(app, resources, threads))
 
 
 def open_core_resources(stack: ExitStack) -> CoreResources:
@@ -108,6 +109,7 @@ class CoreApi:
     def __init__(self) -> None:
         self._stack = ExitStack()
         configure_logs()
+        collect_less_often()
         listen_on_loopback_only()
         self._resources = open_core_resources(self._stack)
 
@@ -116,7 +118,7 @@ class CoreApi:
         counts = ConsumerCounts.of(user_config, RuntimeSettings.from_env())
         self._resources.readiness.expect(list(expected(counts)))
 
-    def __serve_build_asgi_app__(self) -> FastAPI:  # Ray Serve's name for it
+    def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
         return build_core_api(self._resources)
 
     def __del__(self) -> None:

@@ -23,6 +23,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool, renew
 from signals.domain.limits import KeyLimits
+from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.rotation import Kind, Rotation
 from signals.services.accounting import Accounting
@@ -145,6 +146,7 @@ class IngestApi:
     def __init__(self) -> None:
         self._stack = ExitStack()
         configure_logs()
+        collect_less_often()
         listen_on_loopback_only()
         self._resources = open_ingest_resources(self._stack)
 

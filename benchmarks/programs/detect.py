@@ -8,6 +8,7 @@ from benchmarks.peers.marks import mark, now
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
+from signals.garbage import collect_less_often
 from signals.services.detecting import Detecting
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
@@ -16,6 +17,7 @@ JOINING_POLL_S = 0.01  # by as much at most is the first step timed too early
 
 def main() -> None:
     """Count until a SIGTERM; the first step that finds records is marked from its beginning."""
+    collect_less_often()
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     kafka, runtime = KafkaSettings.from_env(), RuntimeSettings.from_env()

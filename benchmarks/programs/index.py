@@ -9,6 +9,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.postgres import open_pool
+from signals.garbage import collect_less_often
 from signals.services.indexing import Indexing
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings, RuntimeSettings
 
@@ -17,6 +18,7 @@ JOINING_POLL_S = 0.01  # by as much at most is the first step timed too early
 
 def main() -> None:
     """Index until a SIGTERM; the first step that finds records is marked from its beginning."""
+    collect_less_often()
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     kafka = KafkaSettings.from_env()

@@ -6,10 +6,12 @@ from contextlib import ExitStack
 import uvicorn
 
 from serve_apps.ingest_api import build_ingest_api, open_ingest_resources
+from signals.garbage import collect_less_often
 
 
 def main() -> None:
     """Serve until a SIGTERM."""
+    collect_less_often()
     with ExitStack() as stack:
         app = build_ingest_api(open_ingest_resources(stack))
         port = int(os.environ["BENCH_PORT"])

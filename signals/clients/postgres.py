@@ -5,7 +5,7 @@ Nothing here outlives a transaction, so that a pooler in transaction mode may st
 
 import select
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Final, LiteralString, Self
 
 import psycopg
@@ -121,7 +121,7 @@ def open_pool(
 
 @contextmanager
 def transaction(
-    pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS, pipelined: bool = False
+    pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> Iterator[Connection]:
     """Run one transaction: commit at the end, roll back on any exception; `timeout_ms` is per statement.
 
@@ -129,10 +129,15 @@ def transaction(
         DependencyUnavailable: when the server cannot be reached or breaks off. The commit may then have
             happened or not; whoever cares repeats its work under a compare-and-set.
     """
+    with _unavailable_when_down(pool), pool.connection() as connection:
+        connection.execute(LIMIT_STATEMENTS, [str(timeout_ms)])
+        yield connection
+
+
+@contextmanager
+def _unavailable_when_down(pool: ConnectionPool[Connection]) -> Iterator[None]:
     try:
-        with pool.connection() as connection, connection.pipeline() if pipelined else nullcontext():
-            connection.execute(LIMIT_STATEMENTS, [str(timeout_ms)])
-            yield connection
+        yield
     except TRANSIENT as error:
         cause = _failure_to_connect(pool) if isinstance(error, PoolTimeout) else None
         raise DependencyUnavailable("PostgreSQL", explain(cause or error, _conninfo_of(pool))) from error
@@ -165,15 +170,23 @@ def _options(settings: PostgresSettings) -> dict[str, Any]:
 def reading(
     pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> Iterator[Connection]:
-    """Run one transaction that only reads: BEGIN, the time limit and the first query are one round trip.
+    """Run what only reads: the time limit and the first query are one round trip.
 
-    Queries that are sent before an answer is fetched share one as well.
+    Queries that are sent before an answer is fetched share one as well. All of them up to the end are one
+    transaction, as whatever is sent before a Sync is; so neither BEGIN nor COMMIT is sent.
 
     Raises:
         DependencyUnavailable: as `transaction` does.
     """
-    with transaction(pool, timeout_ms=timeout_ms, pipelined=True) as connection:
-        yield connection
+    with _unavailable_when_down(pool), pool.connection() as connection:
+        connection.autocommit = True
+        try:
+            with connection.pipeline():
+                connection.execute(LIMIT_STATEMENTS, [str(timeout_ms)])
+                yield connection
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
 
 
 def _check_alive(connection: Connection) -> None:

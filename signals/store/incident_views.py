@@ -6,16 +6,19 @@ from typing import Literal, LiteralString
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
+from psycopg.rows import args_row
 
 from signals.clients.postgres import Connection
 
 Status = Literal["open", "investigating", "resolved"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Incident:
-    """One incident; the last two fields describe its newest AI job and summary, None before them."""
+    """One incident; the last two fields describe its newest AI job and summary, None before them.
+
+    Its fields come in the order of the queries' columns: to name them costs more than to read the rows.
+    """
 
     id: UUID
     org_id: str
@@ -79,7 +82,7 @@ def list_incidents(
         "before_id": before_id,
         "limit": limit,
     }
-    with connection.cursor(row_factory=class_row(Incident)) as cursor:
+    with connection.cursor(row_factory=args_row(Incident)) as cursor:
         return cursor.execute(LIST, parameters).fetchall()
 
 
@@ -97,7 +100,7 @@ WHERE i.id = %(incident_id)s AND i.project_id = %(project_id)s
 
 def get(connection: Connection, project_id: str, incident_id: UUID) -> Incident | None:
     """Return one incident of the project, None when the project has no such one."""
-    with connection.cursor(row_factory=class_row(Incident)) as cursor:
+    with connection.cursor(row_factory=args_row(Incident)) as cursor:
         return cursor.execute(GET, {"project_id": project_id, "incident_id": incident_id}).fetchone()
 
 
