@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# What is installed but not imported by the product, or seldom: half of all code, compiled when it is needed.
+NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygments|schemathesis|hypothesis|graphql|_pytest|werkzeug|lightkube|kopf|cyclonedx|virtualenv|jgo|pyasn1_modules|schema_registry|distutils|f2py|openai/(types|resources)|opentelemetry/semconv)/
+
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -90,6 +93,7 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	  || { echo "Python's venv module does not work here; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "installing the locked dependencies into .venv"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
-	@$(BIN)/uv pip sync -q --compile-bytecode --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(BIN)/python -m compileall -qq -j 0 -x '$(NOT_COMPILED)' .venv/lib
 	@$(BIN)/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@touch $(READY)
