@@ -56,17 +56,16 @@ def judge(target: Target, contenders: Sequence[Measured]) -> Judgement:
     assert bound is not None
     ours = _find(contenders, target.ours or "ours")
     other = _other(target, contenders) if target.of else None
-    value = _value(target, ours, other)
+    value, against = _value(target, ours, other), other.name if other else ""
+    if target.plus:
+        bound, against = 1.0, f"what {against} allows"
     verdict: Verdict
     if _is_out_of_scope(target, contenders):
         verdict = "not applicable"
     elif value is None:
         verdict = "no figure"
-    elif target.at_least is not None:
-        verdict = "met" if value >= target.at_least else "missed"
     else:
-        verdict = "met" if value <= bound else "missed"
-    against = other.name if other else ""
+        verdict = "met" if (value >= bound if target.at_least is not None else value <= bound) else "missed"
     return Judgement(
         sentence=target.sentence,
         figure=target.figure,
@@ -84,7 +83,10 @@ def _value(target: Target, ours: Measured | None, other: Measured | None) -> flo
     theirs = other.values(target.figure) if other else []
     if not values or len(values) != len(theirs) or 0 in theirs:
         return None
-    return median((mine - target.plus) / their for mine, their in zip(values, theirs, strict=True))
+    allowed = [
+        target.at_most * one + target.plus if target.plus and target.at_most else one for one in theirs
+    ]
+    return median(mine / their for mine, their in zip(values, allowed, strict=True))
 
 
 def _find(contenders: Sequence[Measured], name: str) -> Measured | None:

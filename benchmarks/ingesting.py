@@ -60,7 +60,7 @@ class IngestBench:
     @property
     def seconds(self) -> int:
         """Of load that is measured."""
-        return self.plan.pick(full=8, quick=5, tiny=1)
+        return self.plan.pick(full=8, quick=3, tiny=1)
 
     def load(self, shape: Shape, server: Server) -> Round:
         """Send for some seconds."""

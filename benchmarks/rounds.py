@@ -60,8 +60,9 @@ class Contender:
 class Target:
     """What our figure must reach, alone or as a ratio to another contender's of the same round.
 
-    `of` is a contender's name, "limit" or "best peer". With `plus` the bound is ratio times theirs plus
-    that much. `unless_below` names a figure of the limit under which the target says nothing.
+    `of` is a contender's name, "limit" or "best peer". With `plus`, which goes with `at_most`, ours may be
+    that ratio of theirs and so much more. `unless_below` names a figure of the limit under which the
+    target says nothing.
     """
 
     sentence: str
@@ -81,6 +82,12 @@ class Target:
         """
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError(f"{self.sentence!r}: set at_least or at_most")
+
+
+def costs_at_most(times: float, ours: str | None = None) -> Target:
+    """Guard by processor time: unlike rates it stays the same while others use the machine."""
+    sentence = f"{ours + ': ' if ours else ''}≤ {times:g}× the limit's CPU"
+    return Target(sentence=sentence, figure="cpu_us", at_most=times, of="limit", ours=ours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

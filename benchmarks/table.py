@@ -115,7 +115,7 @@ def _measured_text(one: Judgement) -> str:
         return "-"
     if one.against:
         return f"{one.value:.2f} x {one.against}"
-    return f"{_number(one.value)} {_heading(one.figure, '')}".replace("s/s", "/s").strip()
+    return f"{_number(one.value)} {_unit(one.figure)}"
 
 
 def _details(row: RowResult) -> str:
@@ -140,6 +140,10 @@ def _heading(figure: str, unit: str) -> str:
         if suffix in _UNITS and name
         else figure.replace("_", " ")
     )
+
+
+def _unit(figure: str) -> str:
+    return {"rate": "/s", "cpu_us": "CPU-µs"}.get(figure) or _UNITS[figure.rpartition("_")[2]]
 
 
 def _cell(one: Measured, figure: str) -> str:

@@ -60,7 +60,7 @@ class Bench:
     @property
     def seconds(self) -> int:
         """Of each round."""
-        return self.plan.pick(full=3, quick=3, tiny=1)
+        return self.plan.pick(full=3, quick=1, tiny=1)
 
     def ask(self, name: str, addresses: list[str], connections: int = 1) -> Round:
         """Ask core-api for these addresses in turn."""
@@ -222,6 +222,7 @@ ROW: Final = Row(
     ),
     open=_open,
     shown=("rate", "cpu_us", "p50_ms", "p95_ms", "p99_ms"),
+    guards=BESIDE,
     targets=(
         *BESIDE,
         Target(

@@ -12,7 +12,7 @@ import psycopg
 from benchmarks.backlog import fill, remember
 from benchmarks.events import START, EventKind, kinds
 from benchmarks.peers.environments import peer
-from benchmarks.rounds import Contender, Plan, Round, Row, Target
+from benchmarks.rounds import Contender, Plan, Round, Row, Target, costs_at_most
 from benchmarks.servers import Servers, open_servers
 from benchmarks.timing import Program, Race, ours, timed
 from signals.clients.kafka import ENGINE_GROUP, RAW_TOPIC
@@ -171,11 +171,6 @@ METHOD: Final = (
 SHOWN: Final = ("rate", "cpu_us", "postgres_cpu_s", "kafka_cpu_s")
 
 
-def _costs_at_most(times: float) -> Target:
-    """Guard by processor time: unlike rates it stays the same while others use the machine."""
-    return Target(sentence=f"≤ {times:g}× the limit's CPU", figure="cpu_us", at_most=times, of="limit")
-
-
 ROWS: Final = (
     Row(
         name="engine",
@@ -194,7 +189,7 @@ ROWS: Final = (
                 unless_below=("rate", 100_000),
             ),
         ),
-        guards=(_costs_at_most(6.0),),  # 4.1 when this was written
+        guards=(costs_at_most(5.0),),  # 3.7 when this was written
     ),
     Row(
         name="engine-hot",
@@ -204,7 +199,7 @@ ROWS: Final = (
         open=partial(_open, Case(keys=1, partitions=1)),
         shown=SHOWN,
         targets=(Target(sentence="≥ 40 % of the limit", figure="rate", at_least=0.4, of="limit"),),
-        guards=(_costs_at_most(5.0),),  # 3.2 likewise
+        guards=(costs_at_most(4.0),),  # 2.8 likewise
     ),
     Row(
         name="engine-firing",
@@ -218,6 +213,6 @@ ROWS: Final = (
                 sentence="not below half of ≥ 50 % of the limit", figure="rate", at_least=0.25, of="limit"
             ),
         ),
-        guards=(_costs_at_most(6.5),),  # 4.2 likewise
+        guards=(costs_at_most(5.5),),  # 4.0 likewise
     ),
 )

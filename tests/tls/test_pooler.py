@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from signals.clients.postgres import conninfo, open_pool, transaction
+from signals.clients.postgres import conninfo, open_pool, reading, transaction
 from signals.settings import PostgresSettings
 from signals.store.schema import migrate
 
@@ -36,4 +36,6 @@ def test_migrations_at_once_through_a_pooler_apply_once_and_leave_no_lock(
         ).fetchone() or [1]
         [limit] = connection.execute("SHOW statement_timeout").fetchone() or [""]
         [zone] = connection.execute("SHOW timezone").fetchone() or [""]
-    assert (held, limit, zone) == (0, "30s", "UTC")
+    with open_pool(settings, size=3) as pool, reading(pool, timeout_ms=1234) as connection:
+        [read_limit] = connection.execute("SHOW statement_timeout").fetchone() or [""]
+    assert (held, limit, read_limit, zone) == (0, "30s", "1234ms", "UTC")

@@ -28,3 +28,13 @@ def test_a_slow_question_of_a_reader_ends_in_time(pool: ConnectionPool[Connectio
         connection.execute("SELECT pg_sleep(20)").fetchone()
     with reading(pool) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_reading_leaves_nothing_behind_on_its_connection(database: PostgresSettings) -> None:
+    with open_pool(database, size=1) as pool:
+        with reading(pool, timeout_ms=1234) as connection:
+            inside = connection.execute("SHOW statement_timeout").fetchone()
+        with pool.connection() as connection:
+            after = connection.execute("SHOW statement_timeout").fetchone()
+            assert connection.info.transaction_status is psycopg.pq.TransactionStatus.INTRANS
+    assert (inside, after) == (("1234ms",), ("0",))

@@ -42,9 +42,10 @@ def test_an_absolute_target_compares_the_median() -> None:
     assert judge(Target(sentence="90", figure="rate", at_least=90), ALL).verdict == "met"
 
 
-def test_an_allowance_is_taken_off_before_the_ratio() -> None:
+def test_an_allowance_widens_what_theirs_allows() -> None:
     target = Target(sentence="limit + 5 ms", figure="p99_ms", at_most=1.0, of="limit", plus=5.0)
-    assert judge(target, ALL).value == 0.0
+    found = judge(target, ALL)  # 5 ms both
+    assert (found.value, found.bound, found.against) == (0.5, 1.0, "what limit allows")
 
 
 def test_a_target_says_nothing_where_the_limit_is_too_low() -> None:
