@@ -62,7 +62,7 @@ ENV PATH=/opt/signals/bin:$PATH \
     RAY_SERVE_HAPROXY_BINARY_PATH=/opt/signals/haproxy/haproxy \
     RAY_SERVE_HAPROXY_NBTHREAD=1 \
     RAY_SERVE_HAPROXY_METRICS_ENABLED=0 \
-    RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S=60
+    RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S=30
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 WORKDIR /app

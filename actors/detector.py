@@ -10,6 +10,7 @@ import ray
 
 from actors import metrics
 from actors.consumers import Consumer
+from actors.periodic import repeated
 from signals.clients.kafka.publisher import open_publisher
 from signals.domain.ledger import ENTRIES, STAGES
 from signals.services.auditing import Auditing
@@ -19,6 +20,7 @@ from signals.services.retaining import Retaining
 from signals.settings import KafkaSettings, RetentionSettings, RuntimeSettings
 
 AUDIT_EVERY_S: Final = 60.0
+RETAIN_EVERY_S: Final = 60.0  # beside the loop: a round takes a tenth of a second
 
 
 class _WithHousekeeping:
@@ -39,7 +41,6 @@ class _WithHousekeeping:
         if now >= actor.next_audit:
             actor.audit()
             trim_ledger(actor.pool)
-            actor.retaining.round()
             actor.next_audit = now + AUDIT_EVERY_S
         return handled
 
@@ -48,11 +49,11 @@ class Detector(Consumer):
     """Counts the events of its partitions and keeps their incidents."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, "incident-engine", connections=2)
+        super().__init__(name, "incident-engine", connections=3)
         self.runtime = RuntimeSettings.from_env()
         self.next_resolve = 0.0
         self.next_audit = 0.0
-        self.retaining = Retaining(self.pool, RetentionSettings.from_env())
+        self._retaining = Retaining(self.pool, RetentionSettings.from_env())
         self.start(self._session)
 
     def audit(self) -> None:
@@ -78,6 +79,7 @@ class Detector(Consumer):
                 tick_s=self.runtime.tick_s,
                 dlq_max_share=self.runtime.dlq_max_share,
             ) as detecting,
+            repeated(self._retaining.round, every_s=RETAIN_EVERY_S, what="retention"),
         ):
             yield _WithHousekeeping(detecting, self)
 

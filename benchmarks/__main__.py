@@ -76,11 +76,15 @@ def whole_table(names: Names = None, rounds: Rounds = 3, tiny: bool = False) -> 
 
 
 @app.command("quick")
-def quick_guard(names: Names = None, rounds: Rounds = 3) -> None:
-    """Run the rows that have guards, small and without peers; exit code 1 when one is not met."""
+def quick_guard(names: Names = None, rounds: Rounds = 2) -> None:
+    """Run what guards compare, small and without peers; exit code 1 when one is not met."""
     rows = [row for row in _chosen(names) if row.guards]
     run = run_rows(rows, _run("quick", rounds), keep=lambda _: None, say=_say)
     print("\n".join(verdict_lines(run.rows)))
+    took_s = sum(row.took_s for row in run.rows)
+    print(
+        f"{len(rows)} rows in {took_s:.0f} s; load {run.machine.load} at the start, {run.machine.cores} cores"
+    )
     sys.exit(any(row.error or any(one.verdict in UNMET for one in row.judgements) for row in run.rows))
 
 

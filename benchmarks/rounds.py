@@ -41,9 +41,11 @@ class Round:
             raise ValueError(f"{self.events} events in {self.wall_s} s: nothing was measured")
 
     def figures(self) -> dict[str, float]:
-        """Return every figure of the round by name; `rate` is per second, `cpu_us` per event."""
-        own = {"rate": self.events / self.wall_s, "cpu_us": self.cpu_s / self.events * 1e6}
-        return {**own, "events": float(self.events), "wall_s": self.wall_s, **self.extra}
+        """Return every figure of the round by name; `rate` is per second, every `cpu_us` per event."""
+        spent = {"cpu_s": self.cpu_s} | {n: s for n, s in self.extra.items() if n.endswith("_cpu_s")}
+        per_event = {f"{name[:-1]}us": cpu_s / self.events * 1e6 for name, cpu_s in spent.items()}
+        own = {"rate": self.events / self.wall_s, "events": float(self.events), "wall_s": self.wall_s}
+        return {**own, **per_event, **self.extra}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def measure(row: Row, plan: Plan, *, rounds: int, say: Say) -> RowResult:
     """Run one row here: every contender once a round (A B A B …), then the verdicts."""
     began = time.monotonic()
     with row.open(plan) as contenders:
-        chosen = [one for one in contenders if plan.size != "quick" or one.role != "peer"]
+        chosen = _guarded(row, contenders) if plan.size == "quick" else contenders
         taken = _interleave(chosen, min(rounds, row.most_rounds or rounds), say)
     results = tuple(measured(one, taken[one.name]) for one in chosen)
     targets = row.guards if plan.size == "quick" else row.targets
@@ -54,6 +54,12 @@ def measure(row: Row, plan: Plan, *, rounds: int, say: Say) -> RowResult:
         contenders=results,
         judgements=tuple(judge(target, results) for target in targets),
     )
+
+
+def _guarded(row: Row, contenders: Sequence[Contender]) -> list[Contender]:
+    """Keep whom a guard names, by name or by role."""
+    named = {name for guard in row.guards for name in (guard.ours or "ours", guard.of)}
+    return [one for one in contenders if {one.name, one.role} & named]
 
 
 def _interleave(contenders: Sequence[Contender], rounds: int, say: Say) -> dict[str, list[Round]]:

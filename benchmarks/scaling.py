@@ -13,8 +13,8 @@ from benchmarks.figures import Measured
 from benchmarks.results import RowResult
 
 BUSY_SHARE: Final = 0.6  # guess: how full a core is planned, so that a lost node's work fits elsewhere
-BATCH: Final = 5_000  # events a transaction of the engine takes at most (signals/services/detecting)
-MEASURED_KEYS: Final = 300  # fingerprints of the engine's row
+BATCH: Final = 1_000  # guess, from `contention`: events of a transaction while a detector keeps up
+EACH_ITS_ROW: Final = "100 k fingerprints"  # the contender of `growth` where an event is a bucket
 RECORD_BYTES: Final = 513  # mean of the benchmark's events, uncompressed
 DOCUMENT_BYTES: Final = 350  # guess: an indexed event on disk, one copy
 COPIES: Final = {"kafka": 3, "opensearch": 2}  # as managed services run them
@@ -59,21 +59,21 @@ def costs_of(rows: Sequence[RowResult]) -> Costs | None:
     """Take the costs from a run's rows, None when one that is needed is missing or failed."""
     found = {row.name: row for row in rows if not row.error}
     engine, indexer, ingest = (_ours(found.get(name)) for name in ("engine", "indexer", "ingest-batches"))
-    if engine is None or indexer is None or ingest is None:
+    buckets = _ours(found.get("growth"), EACH_ITS_ROW)
+    if engine is None or indexer is None or ingest is None or buckets is None:
         return None
     return Costs(
         ingest_us=_figure(ingest, "cpu_us"),
         engine_us=_figure(engine, "cpu_us"),
-        bucket_us=_per_event_us(engine, "postgres_cpu_s") * BATCH / touched(BATCH, MEASURED_KEYS),
+        bucket_us=_figure(buckets, "postgres_cpu_us"),
         indexer_us=_figure(indexer, "cpu_us"),
-        opensearch_us=_per_event_us(indexer, "opensearch_cpu_s"),
+        opensearch_us=_figure(indexer, "opensearch_cpu_us"),
     )
 
 
 def needs(costs: Costs, *, rate: int, fingerprints: int) -> Needs:
     """Work out what `rate` events a second of that many equally frequent fingerprints need."""
     detectors = _cores(rate * costs.engine_us)  # one thread each
-    # A batch is full only when a detector has as much to read; at these rates all are.
     batches_per_s = rate / BATCH
     buckets_per_s = batches_per_s * touched(BATCH, fingerprints / detectors)
     opensearch_cores = _cores(rate * costs.opensearch_us * COPIES["opensearch"])
@@ -96,15 +96,12 @@ def _cores(us_per_s: float) -> int:
     return ceil(us_per_s / 1e6 / BUSY_SHARE)
 
 
-def _ours(row: RowResult | None) -> Measured | None:
-    return next((one for one in row.contenders if one.role == "ours"), None) if row else None
+def _ours(row: RowResult | None, name: str = "") -> Measured | None:
+    contenders = row.contenders if row else ()
+    return next((one for one in contenders if one.role == "ours" and name in one.name), None)
 
 
 def _figure(one: Measured, figure: str) -> float:
     value = one.median(figure)
     assert value is not None, f"{one.name} has no {figure}"
     return value
-
-
-def _per_event_us(one: Measured, seconds: str) -> float:
-    return _figure(one, seconds) / _figure(one, "events") * 1e6

@@ -7,13 +7,15 @@ from confluent_kafka import Consumer
 
 from benchmarks.peers.marks import FirstRecord, mark
 from signals.clients.kafka.connection import connection_config, group_config
+from signals.garbage import collect_less_often
 from signals.settings import KafkaSettings
 
-BATCH = 5_000  # as many as the engine asks for
+BATCH = 20_000  # as many as the engine asks for
 
 
 def main() -> None:
     """Read `BENCH_EVENTS` records of `BENCH_TOPIC` with the settings that the product uses."""
+    collect_less_often()
     wanted = int(os.environ["BENCH_EVENTS"])
     settings = KafkaSettings.from_env()
     consumer = Consumer(dict(connection_config(settings) | group_config(settings, os.environ["BENCH_GROUP"])))

@@ -123,7 +123,7 @@ ROW: Final = Row(
         "which there is one a second for all; then all are counted. CPU is the program's process."
     ),
     open=_open,
-    shown=("rate", "cpu_us", "opensearch_cpu_s", "kafka_cpu_s"),
+    shown=("rate", "cpu_us", "opensearch_cpu_us", "kafka_cpu_us"),
     targets=(
         Target(sentence="≥ 90 % of the limit", figure="rate", at_least=0.9, of="limit"),
         Target(sentence="≥ 1.2× the helpers", figure="rate", at_least=1.2, of="best peer"),

@@ -36,17 +36,18 @@ FAST_INGRESS: Final = {  # Linux only; without HAProxy the bundle is a trap (des
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # replicas count requests; else Python parses a line for each
-    "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "60",
+    "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
 }
 IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
 UNAVAILABLE: Final = r"s/^( *http-request return status )404( .*)$/\1503\2 hdr Retry-After 1/"
 """HAProxy says 404 while it knows no application: an outage, after which producers come back."""
 DIRECT: Final = (
-    r"s/^frontend http_frontend$/&\n    http-request del-header x-request-timeout-seconds"
-    r"\n    http-request set-header x-request-disconnect-disabled ?1/"
+    r"s|^frontend http_frontend$|&\n    http-request del-header x-request-timeout-seconds"
+    r"\n    http-request del-header x-request-disconnect-disabled"
+    r"\n    http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }|"
 )
-"""Serve then calls our code at once, without a task that waits for the client to go away and one that waits
-for both: our handlers bound their own time, and clients have no say in it."""
+"""Serve then calls ingest-api at once, without one task that waits for the client to go away and one that
+waits for both: what was sent is accepted anyway. A reader that leaves ends its search. Clients are not asked."""
 EDITS: Final = (UNAVAILABLE, DIRECT)
 CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
 """Serve's template opens metrics and statistics on every address, which is of use in a cluster only."""

@@ -148,7 +148,10 @@ def test_launcher_turns_not_found_into_unavailable_and_closes_only_a_laptop(tmp_
         config.write_text(template)
         subprocess.run([launcher, "-db", "-f", config], check=True)
         edited = config.read_text()
-        assert "    http-request set-header x-request-disconnect-disabled ?1\n" in edited
+        assert (
+            "    http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }\n"
+            in edited
+        )
         assert "return status 404" in template
         assert "return status 404" not in edited
         assert 'return status 503 content-type text/plain lf-string "Path' in edited
