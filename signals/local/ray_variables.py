@@ -46,8 +46,8 @@ DIRECT: Final = (
     r"\n    http-request del-header x-request-disconnect-disabled"
     r"\n    http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }|"
 )
-"""Serve then calls ingest-api at once, without one task that waits for the client to go away and one that
-waits for both: what was sent is accepted anyway. A reader that leaves ends its search. Clients are not asked."""
+"""Serve then calls ingest-api at once, without two tasks that wait for the client to leave: what was sent is
+accepted anyway. A reader that leaves ends its search. Clients are not asked."""
 EDITS: Final = (UNAVAILABLE, DIRECT)
 CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
 """Serve's template opens metrics and statistics on every address, which is of use in a cluster only."""

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.table import FaultRow
 from tests.faults.trial import Stage, trial
 from tests.product import Product
-from tests.waiting import pause
+from tests.waiting import pause, until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -99,6 +99,7 @@ def test_memory_stays_flat_while_a_server_does_not_answer(
 ) -> None:
     with trial(product_stage, fault_row(f"silent for 90 s, {server}"), seed=25) as running:
         running.recovered()
+        until(lambda: running.watch.peak_mb)  # recovered may be before the first look
         before = dict(running.watch.peak_mb)
         product.proxies[server].go_silent()
         running.injected()
