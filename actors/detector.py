@@ -33,6 +33,7 @@ class _WithHousekeeping:
         self.lag = detecting.lag
 
     def step(self, timeout_s: float) -> int:
+        """Step, then do what is due; return the step's records."""
         handled = self._detecting.step(timeout_s)
         actor, now = self._actor, time.monotonic()
         if now >= actor.next_resolve:

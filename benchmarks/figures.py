@@ -56,7 +56,7 @@ def judge(target: Target, contenders: Sequence[Measured]) -> Judgement:
     assert bound is not None
     ours = _find(contenders, target.ours or "ours")
     other = _other(target, contenders) if target.of else None
-    value, against = _value(target, ours, other), other.name if other else ""
+    value, against = _value(target, bound, ours, other), other.name if other else ""
     if target.plus:
         bound, against = 1.0, f"what {against} allows"
     verdict: Verdict
@@ -76,17 +76,16 @@ def judge(target: Target, contenders: Sequence[Measured]) -> Judgement:
     )
 
 
-def _value(target: Target, ours: Measured | None, other: Measured | None) -> float | None:
+def _value(target: Target, bound: float, ours: Measured | None, other: Measured | None) -> float | None:
     values = ours.values(target.figure) if ours else []
     if not target.of:
         return median(values) if values else None
     theirs = other.values(target.figure) if other else []
     if not values or len(values) != len(theirs) or 0 in theirs:
         return None
-    allowed = [
-        target.at_most * one + target.plus if target.plus and target.at_most else one for one in theirs
-    ]
-    return median(mine / their for mine, their in zip(values, allowed, strict=True))
+    if target.plus:
+        theirs = [bound * one + target.plus for one in theirs]
+    return median(mine / their for mine, their in zip(values, theirs, strict=True))
 
 
 def _find(contenders: Sequence[Measured], name: str) -> Measured | None:

@@ -77,13 +77,15 @@ class Target:
     unless_below: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
-        """A target has one bound.
+        """A target has one bound, and an allowance widens an upper one.
 
         Raises:
-            ValueError: when it has none or two.
+            ValueError: when it has none or two, or `plus` without `at_most` and `of`.
         """
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError(f"{self.sentence!r}: set at_least or at_most")
+        if self.plus and (self.at_most is None or self.of is None):
+            raise ValueError(f"{self.sentence!r}: plus goes with at_most and of")
 
 
 def costs_at_most(times: float, ours: str | None = None) -> Target:

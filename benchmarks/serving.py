@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -116,14 +116,9 @@ def wait_until_up(port: int, health: str, check: Callable[[], None]) -> None:
     deadline = time.monotonic() + UP_WITHIN_S
     while time.monotonic() < deadline:
         check()
-        connection = HTTPConnection(HOST, port, timeout=5)
-        try:
+        with suppress(OSError), closing(HTTPConnection(HOST, port, timeout=5)) as connection:  # not there yet
             connection.request("GET", health)
             if connection.getresponse().status == HTTPStatus.OK:
                 return
-        except OSError:
-            pass  # not listening yet
-        finally:
-            connection.close()
         time.sleep(LOOK_S)
     raise RuntimeError(f"nobody answers on port {port} within {UP_WITHIN_S:g} s")

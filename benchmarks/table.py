@@ -143,7 +143,7 @@ def _heading(figure: str, unit: str) -> str:
 
 
 def _unit(figure: str) -> str:
-    return {"rate": "/s", "cpu_us": "CPU-µs"}.get(figure) or _UNITS[figure.rpartition("_")[2]]
+    return {"rate": "/s", "cpu_us": "CPU-µs"}.get(figure) or _UNITS.get(figure.rpartition("_")[2], "")
 
 
 def _cell(one: Measured, figure: str) -> str:

@@ -69,7 +69,8 @@ class ModelServer:
         return self.script.popleft() if self.script else self.reply
 
 
-class _ListsModels(BaseHTTPRequestHandler):
+class _Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     offering: ClassVar[ModelServer]
 
     def do_GET(self) -> None:
@@ -80,68 +81,68 @@ class _ListsModels(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        system, user = (message["content"] for message in request["messages"])
+        self.offering.calls.append(
+            Call(
+                authorization=self.headers.get("authorization", ""),
+                model=request["model"],
+                system=system,
+                user=user,
+            )
+        )
+        reply = self.offering.next_reply(request["model"])
+        if reply.hangs:
+            self.offering.closing.wait()
+            self.close_connection = True
+        elif reply.drips or reply.drips_headers or reply.floods:
+            self._go_on(reply)
+        else:
+            self.offering.closing.wait(reply.latency_s)
+            self._answer(reply, user)
+
+    def _answer(self, reply: Reply, user: str) -> None:
+        text = reply.content if reply.content is not None else good_answer(user, reply.changes)
+        body = completion(text) if reply.status == 200 else b'{"error": {"message": "as you wished"}}'
+        body = body if reply.body is None else reply.body
+        self.send_response_only(reply.status)  # a scripted Date must stay the only one
+        for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if reply.cuts else body)
+        self.close_connection = reply.cuts
+
+    def _go_on(self, reply: Reply) -> None:
+        self.close_connection = True
+        self.send_response(reply.status)
+        self.send_header("Content-Type", "application/json")
+        if reply.drips_headers:
+            self.flush_headers()
+        else:
+            self.end_headers()
+        pause_s, piece = (0, b" " * 65_536) if reply.floods else (DRIP_S, b"x")
+        while not self.offering.closing.wait(pause_s):
+            self.wfile.write(piece)
+            self.offering.sent += len(piece)
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the caller gave up or was killed: what these tests are about
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output quiet; `calls` has it all."""
+
 
 @contextmanager
 def open_model_server(port: int = 0) -> Iterator[ModelServer]:
     """Serve on loopback, on a free port unless one is given, until the block ends."""
 
-    class Handler(_ListsModels):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            system, user = (message["content"] for message in request["messages"])
-            server.calls.append(
-                Call(
-                    authorization=self.headers.get("authorization", ""),
-                    model=request["model"],
-                    system=system,
-                    user=user,
-                )
-            )
-            reply = server.next_reply(request["model"])
-            if reply.hangs:
-                server.closing.wait()
-                self.close_connection = True
-            elif reply.drips or reply.drips_headers or reply.floods:
-                self._go_on(reply)
-            else:
-                server.closing.wait(reply.latency_s)
-                self._answer(reply, user)
-
-        def _answer(self, reply: Reply, user: str) -> None:
-            text = reply.content if reply.content is not None else good_answer(user, reply.changes)
-            body = completion(text) if reply.status == 200 else b'{"error": {"message": "as you wished"}}'
-            body = body if reply.body is None else reply.body
-            self.send_response_only(reply.status)  # a scripted Date must stay the only one
-            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if reply.cuts else body)
-            self.close_connection = reply.cuts
-
-        def _go_on(self, reply: Reply) -> None:
-            self.close_connection = True
-            self.send_response(reply.status)
-            self.send_header("Content-Type", "application/json")
-            if reply.drips_headers:
-                self.flush_headers()
-            else:
-                self.end_headers()
-            pause_s, piece = (0, b" " * 65_536) if reply.floods else (DRIP_S, b"x")
-            while not server.closing.wait(pause_s):
-                self.wfile.write(piece)
-                server.sent += len(piece)
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True  # the caller gave up or was killed: what these tests are about
-
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output quiet; `calls` has it all."""
+    class Handler(_Answers):
+        """Of this server alone."""
 
     http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     http.daemon_threads = True

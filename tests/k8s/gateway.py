@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -77,18 +77,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        try:
-            with self.upstream.stream(self.command, self.path, headers=headers, content=body) as answer:
-                if answer.status_code == httpx2.codes.FORBIDDEN:
-                    self.gate.refused.append(f"{self.command} {self.path}")
-                if self._may_answer(answer):
-                    self._answer(answer)
-                    return
-        except (
-            OSError,
-            httpx2.TransportError,
-        ):  # one end is gone: the operator was killed, or the test is over
-            pass
+        # One end may be gone: the operator was killed, or the test is over.
+        with (
+            suppress(OSError, httpx2.TransportError),
+            self.upstream.stream(self.command, self.path, headers=headers, content=body) as answer,
+        ):
+            if answer.status_code == httpx2.codes.FORBIDDEN:
+                self.gate.refused.append(f"{self.command} {self.path}")
+            if self._may_answer(answer):
+                self._answer(answer)
+                return
         self.close_connection = True
 
     def _may_answer(self, answer: httpx2.Response) -> bool:

@@ -9,6 +9,7 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -116,15 +117,13 @@ def status_of(server: Server, attack: Attack, key: str) -> int | None:
     """Send it; return the answer's status, None when the server cut the connection."""
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.settimeout(SENT_WITHIN_S)
-        try:
+        with suppress(ConnectionError):  # refused before all was sent: its answer may still be there
             connection.sendall(attack.head(key))
             for piece in attack.body():
                 frame = b"%x\r\n%s\r\n" % (len(piece), piece) if attack.length is None else piece
                 connection.sendall(frame)
             if attack.length is None:
                 connection.sendall(b"0\r\n\r\n")
-        except ConnectionError:
-            pass  # refused before all was sent: its answer may still be there
         try:
             answer = connection.recv(65_536)
         except ConnectionError:

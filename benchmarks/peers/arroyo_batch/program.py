@@ -52,9 +52,8 @@ class Factory(ProcessingStrategyFactory[KafkaPayload]):
 
 def main() -> None:
     """Count until a SIGTERM."""
-    quick = {
-        "fetch.queue.backoff.ms": 50
-    }  # as ours: by default librdkafka rests a second when its queue is full
+    # As ours: by default librdkafka rests for a second when its queue is full.
+    quick = {"fetch.queue.backoff.ms": 50}
     config = build_kafka_consumer_configuration(
         quick, group_id=os.environ["BENCH_GROUP"], bootstrap_servers=[os.environ["KAFKA_BROKERS"]]
     )

@@ -7,11 +7,14 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
+from actors.consumers import STOPPED
+from actors.detector import Detector
 from signals.clients.postgres import Connection, conninfo
 from signals.errors import SettingsError
 from signals.services.retaining import PAGES, Retaining
-from signals.settings import PostgresSettings, RetentionSettings
+from signals.settings import KafkaSettings, PostgresSettings, RetentionSettings
 from signals.store import retention
+from tests.waiting import until
 
 KEEP: Final = RetentionSettings(keep_buckets_days=30, keep_incident_events_days=90)
 
@@ -140,3 +143,22 @@ def test_a_policy_that_makes_no_sense_is_refused_by_name(monkeypatch: pytest.Mon
     monkeypatch.setenv("SIGNALS_KEEP_BUCKETS_DAYS", "-1")
     with pytest.raises(SettingsError, match="SIGNALS_KEEP_BUCKETS_DAYS"):
         RetentionSettings.from_env()
+
+
+def test_a_detector_keeps_the_policy_while_it_counts(
+    pool: ConnectionPool[Connection],
+    database: PostgresSettings,
+    kafka: KafkaSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.database_url.get_secret_value())
+    monkeypatch.setenv("PG_SSLMODE", database.sslmode)
+    monkeypatch.setenv("KAFKA_BROKERS", kafka.kafka_brokers)
+    buckets(pool, "old", 3, days=400)
+    buckets(pool, "young", 3, days=0)
+    detector = Detector("detector-of-the-test")
+    try:
+        until(lambda: left(pool) == {"young": 3})
+    finally:
+        detector.stop()
+        until(lambda: detector.health().state == STOPPED)

@@ -59,6 +59,11 @@ def test_a_missing_figure_is_no_pass(of: str | None) -> None:
     assert judge(target, [OURS]).verdict == "no figure"
 
 
+def test_an_allowance_needs_an_upper_bound() -> None:
+    with pytest.raises(ValueError, match="plus goes with"):
+        Target(sentence="x", figure="rate", at_least=1.0, of="limit", plus=1.0)
+
+
 def test_a_target_needs_one_bound() -> None:
     with pytest.raises(ValueError, match="at_least or at_most"):
         Target(sentence="x", figure="rate")

@@ -50,6 +50,14 @@ def test_the_quick_run_leaves_peers_out_and_judges_guards(tmp_path: Path) -> Non
     assert [one.verdict for one in found.judgements] == ["missed"]
 
 
+def test_the_quick_run_spares_what_no_guard_names(tmp_path: Path) -> None:
+    contenders = [contender("limit", "limit", [9]), contender("b", "ours", []), contender("c", "ours", [9])]
+    guard = Target(sentence="c", figure="rate", at_least=0.5, of="limit", ours="c")
+    example = row(contenders, guards=(guard,))
+    found = measure(example, Plan(size="quick", folder=tmp_path), rounds=1, say=_silent)
+    assert [one.name for one in found.contenders] == ["limit", "c"]
+
+
 def test_a_row_that_fails_or_hangs_leaves_the_others_their_figures(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
