@@ -11,9 +11,10 @@ from signals.settings import PostgresSettings
 
 def test_a_connection_that_died_while_idle_is_replaced_unnoticed(database: PostgresSettings) -> None:
     with open_pool(database, size=1) as pool:
-        with transaction(pool) as connection:
-            before = connection.execute("SELECT pg_backend_pid()").fetchone()
-        with psycopg.connect(conninfo(database), autocommit=True) as other:
+        with psycopg.connect(conninfo(database)) as other:
+            other.execute("SELECT 1")  # in a transaction, so that a pooler gives the two different backends
+            with transaction(pool) as connection:
+                before = connection.execute("SELECT pg_backend_pid()").fetchone()
             other.execute("SELECT pg_terminate_backend(%s, 5000)", before)
         with reading(pool) as connection:
             after = connection.execute("SELECT pg_backend_pid()").fetchone()

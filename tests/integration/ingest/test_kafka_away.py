@@ -1,5 +1,6 @@
 """Without Kafka: an answer within a second, flat memory, and on again by itself when it is back."""
 
+import gc
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from serve_apps.ingest_api import ANSWER_WITHIN_S
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
+from signals.garbage import collect_less_often
 from signals.local.stack import RunningStack
 from signals.services.provisioning import IssuedKey
 from tests.integration.ingest.conftest import ingest_client
@@ -43,6 +45,17 @@ def kafka_process(servers: RunningStack) -> Iterator[psutil.Process]:
     os.kill(pid, signal.SIGCONT)
 
 
+@pytest.fixture
+def collecting() -> Iterator[None]:
+    """Collect garbage as the replica does."""
+    usual = gc.get_threshold()
+    collect_less_often()
+    yield
+    gc.set_threshold(*usual)
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("collecting")
 def test_kafka_away_is_told_within_a_second_and_costs_no_memory(
     client: TestClient, kafka_process: psutil.Process
 ) -> None:

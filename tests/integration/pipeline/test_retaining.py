@@ -7,13 +7,12 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from actors.consumers import STOPPED
-from actors.detector import Detector
 from signals.clients.postgres import Connection, conninfo
 from signals.errors import SettingsError
 from signals.services.retaining import PAGES, Retaining
 from signals.settings import KafkaSettings, PostgresSettings, RetentionSettings
 from signals.store import retention
+from tests.faults.consumer_set import consumer_set
 from tests.waiting import until
 
 KEEP: Final = RetentionSettings(keep_buckets_days=30, keep_incident_events_days=90)
@@ -146,19 +145,14 @@ def test_a_policy_that_makes_no_sense_is_refused_by_name(monkeypatch: pytest.Mon
 
 
 def test_a_detector_keeps_the_policy_while_it_counts(
-    pool: ConnectionPool[Connection],
-    database: PostgresSettings,
-    kafka: KafkaSettings,
-    monkeypatch: pytest.MonkeyPatch,
+    pool: ConnectionPool[Connection], database: PostgresSettings, kafka: KafkaSettings
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", database.database_url.get_secret_value())
-    monkeypatch.setenv("PG_SSLMODE", database.sslmode)
-    monkeypatch.setenv("KAFKA_BROKERS", kafka.kafka_brokers)
+    environment = {
+        "DATABASE_URL": database.database_url.get_secret_value(),
+        "PG_SSLMODE": database.sslmode,
+        "KAFKA_BROKERS": kafka.kafka_brokers,
+    }
     buckets(pool, "old", 3, days=400)
     buckets(pool, "young", 3, days=0)
-    detector = Detector("detector-of-the-test")
-    try:
+    with consumer_set(environment, kinds=("incident-engine",)):
         until(lambda: left(pool) == {"young": 3})
-    finally:
-        detector.stop()
-        until(lambda: detector.health().state == STOPPED)
