@@ -28,7 +28,7 @@ RUN uv pip install --no-deps --build-constraints requirements/dev.lock .
 RUN sed 's/host: 127\.0\.0\.1/host: 0.0.0.0/' serve_apps/config.yaml > /src/serve.yaml \
     && grep -q 'host: 0\.0\.0\.0' /src/serve.yaml
 # What Serve starts as HAProxy: its configuration is edited as on a laptop, except that it stays open to the cluster.
-RUN "$VIRTUAL_ENV/bin/python" -c 'from pathlib import Path; from signals.local import ray_variables as ray; \
+RUN "$VIRTUAL_ENV/bin/python" -c 'from pathlib import Path; from signals.ray_node import variables as ray; \
     ray.write_haproxy_launcher(Path(ray.IMAGE_LAUNCHER), edits=ray.EDITS)'
 
 FROM ${PYTHON_IMAGE}
@@ -48,7 +48,7 @@ ENV PATH=/opt/signals/bin:$PATH \
     MALLOC_ARENA_MAX=2 \
     OPENBLAS_NUM_THREADS=1 \
     RAY_AUTH_MODE=token \
-    RAY_START_HOOK=signals.local.ray_start_hook.leave_out \
+    RAY_START_HOOK=signals.ray_node.start_hook.leave_out \
     RAY_metrics_report_interval_ms=30000 \
     RAY_worker_niceness=0 \
     RAY_task_events_report_interval_ms=10000 \

@@ -32,13 +32,13 @@ test: $(READY) ## Run all tests on real servers of their own
 
 test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control plane (needs Go; built once)
 	@tests/k8s/rig/build.sh control-plane kuberay tools docker
-	@$(BIN)/pytest tests/k8s -m kubernetes --timeout=600
+	@$(BIN)/pytest tests/k8s/control_plane -m kubernetes --timeout=600
 
 test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12 with cgroup v1; a quarter of an hour)
-	@$(BIN)/pytest tests/k8s_pods -m pods -s
+	@$(BIN)/pytest tests/k8s/pods -m pods -s
 
 faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
-	@$(BIN)/pytest tests/faults -m "faults or faults_quick" --timeout=1800
+	@$(BIN)/pytest tests/system/faults -m "faults or faults_quick" --timeout=1800
 
 acceptance: $(READY) ## Run the ten-minute acceptance run of the specification
 	@$(BIN)/pytest -m acceptance -s
@@ -60,8 +60,8 @@ format: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 pooler: $(READY) ## Run what uses PostgreSQL through PgBouncer (apt install pgbouncer)
-	@$(BIN)/pytest --pooler tests/integration/schema tests/integration/pipeline \
-	  tests/integration/summarizing tests/integration/core tests/integration/ingest tests/tls/test_pooler.py
+	@$(BIN)/pytest --pooler tests/integration/store tests/integration/detection tests/integration/indexing tests/integration/operations \
+	  tests/integration/summary tests/integration/core tests/integration/ingest tests/system/tls/test_pooler.py
 
 audit: $(READY) ## Ask an advisory service about every locked dependency (needs the network)
 	@$(BIN)/python requirements/audit.py

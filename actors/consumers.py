@@ -13,7 +13,7 @@ from signals.clients.postgres import Connection, open_pool
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.settings import PostgresSettings
-from signals.store.workers import Kind
+from signals.store.operations.workers import Kind
 
 STOPPED: Final = "stopped"
 

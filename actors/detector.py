@@ -13,10 +13,10 @@ from actors.consumers import Consumer
 from actors.periodic import repeated
 from signals.clients.kafka.publisher import open_publisher
 from signals.domain.ledger import ENTRIES, STAGES
-from signals.services.auditing import Auditing
-from signals.services.detecting import Detecting
-from signals.services.housekeeping import resolve_stale_incidents, tell_audit, trim_ledger
-from signals.services.retaining import Retaining
+from signals.services.detection import Detecting
+from signals.services.ledger.audit import Auditing
+from signals.services.operations.housekeeping import resolve_stale_incidents, tell_audit, trim_ledger
+from signals.services.operations.retention import Retaining
 from signals.settings import KafkaSettings, RetentionSettings, RuntimeSettings
 
 AUDIT_EVERY_S: Final = 60.0

@@ -22,8 +22,8 @@ from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
 from signals.rotation import CHECK_S, Rotation
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings, PostgresSettings
-from signals.store import workers
-from signals.store.workers import Heartbeat, Kind, State
+from signals.store.operations import workers
+from signals.store.operations.workers import Heartbeat, Kind, State
 
 POLL_S: Final = 0.5  # the longest wait for records; bounds how late a stop or a tick is noticed
 HEARTBEAT_S: Final = 3.0

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from signals.settings import RuntimeSettings
-from signals.store.workers import Kind
+from signals.store.operations.workers import Kind
 
 NAMESPACE: Final = "signals"
 

@@ -17,7 +17,7 @@ from signals.clients.llm import open_model
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.deploys import deploys_before
 from signals.errors import DependencyUnavailable, SettingsError
-from signals.services.summarizing import Policy, Summarizing
+from signals.services.summary import Policy, Summarizing
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings
 
 NOTICE_GROUP: Final = "signals-ai-worker"

@@ -18,15 +18,15 @@ from actors.consumers import Health
 from actors.detector import DetectorActor
 from actors.indexer import IndexerActor
 from actors.keeping import Answer, Keeping, evicted, surplus
-from actors.loopback import listen_on_loopback_only
 from actors.names import NAMESPACE, ConsumerCounts, expected
 from actors.summarizer import SummarizerActor
 from signals.clients.postgres import open_pool, transaction
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.logs import configure_logs
+from signals.ray_node.loopback import listen_on_loopback_only
 from signals.settings import PostgresSettings, RuntimeSettings
-from signals.store import workers
-from signals.store.workers import Kind
+from signals.store.operations import workers
+from signals.store.operations.workers import Kind
 
 RECONCILE_S: Final = 3.0
 ANSWER_S: Final = 5.0

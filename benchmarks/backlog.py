@@ -13,9 +13,9 @@ from benchmarks.events import RATE_PER_S, START, EventKind, records
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
 from signals.clients.postgres import conninfo, open_pool, transaction
-from signals.domain.buckets import minute_of, series_of
+from signals.domain.detection.buckets import minute_of, series_of
 from signals.settings import KafkaSettings, PostgresSettings
-from signals.store import buckets
+from signals.store.detection import buckets
 
 HISTORY_MINUTES: Final = 75  # what Rule B reads; Rule A reads 65
 FLUSH_S: Final = 60.0

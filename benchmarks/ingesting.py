@@ -16,7 +16,7 @@ from benchmarks.rounds import Plan, Round
 from benchmarks.servers import Servers
 from benchmarks.serving import Load, Server, between_marks, on_serve, wait_until_up, write_bodies
 from benchmarks.timing import Program, ours, started
-from signals.local.ports import free_port
+from signals.local.processes.ports import free_port
 
 EVENTS: Final = 10_000  # different ones; they are sent again and again, which ingest does not mind
 HEALTH: Final = "/v1/events/healthz"

@@ -16,7 +16,7 @@ from benchmarks.rounds import Plan
 from signals.clients.postgres import conninfo
 from signals.local.stack import RunningStack, ephemeral
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
-from signals.store.schema import migrate
+from signals.store.operations.schema import migrate
 
 TEMPLATE: Final = "bench_template"
 

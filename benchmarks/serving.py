@@ -18,8 +18,9 @@ from benchmarks.cpu import spent, tree_cpu_s
 from benchmarks.rounds import Round
 from benchmarks.timing import Running, ours, started
 from signals.local.folder import StackFolder, State
-from signals.local.ports import HOST, free_port
+from signals.local.processes.ports import free_port
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
+from signals.ray_node.variables import HOST
 
 WARM_S: Final = 2.0  # connections, the key's verdict, first metadata
 UP_WITHIN_S: Final = 120.0

@@ -10,14 +10,14 @@ from ray.serve import Application, Deployment
 
 def ingest(_: dict[str, str]) -> Application:
     """ingest-api below /v1/events."""
-    from serve_apps.ingest_api import IngestApi
+    from serve_apps.ingest.replica import IngestApi
 
     return cast(Deployment, IngestApi).bind()
 
 
 def core(_: dict[str, str]) -> Application:
     """core-api at /."""
-    from serve_apps.core_api import CoreApi
+    from serve_apps.core.replica import CoreApi
 
     return cast(Deployment, CoreApi).bind()
 

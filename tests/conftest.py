@@ -19,12 +19,12 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import Connection, conninfo, open_pool
-from signals.local.postgres import Postgres
+from signals.local.servers.postgres import Postgres
 from signals.local.stack import RunningStack, ephemeral
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
-from signals.store.schema import migrate
-from tests.pgbouncer import pooled
-from tests.waiting import until
+from signals.store.operations.schema import migrate
+from tests.support.pgbouncer import pooled
+from tests.support.waiting import until
 
 TEMPLATE = "signals_template"
 

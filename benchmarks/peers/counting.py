@@ -12,7 +12,7 @@ import psycopg
 Bucket = tuple[str, str, str, str, str, str]
 """org, project, environment, metric, fingerprint, minute (RFC 3339 up to the minute)."""
 
-# The table, the unique index and the statement's shape are the product's own (signals/store/buckets.py).
+# Table, unique index and statement are the product's own (signals/store/detection/buckets.py).
 ADD = """
 INSERT INTO metrics_buckets (org_id, project_id, environment, metric_name, fingerprint,
                              bucket_start, bucket_seconds, value, updated_at)

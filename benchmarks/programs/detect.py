@@ -9,7 +9,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
 from signals.garbage import collect_less_often
-from signals.services.detecting import Detecting
+from signals.services.detection import Detecting
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
 JOINING_POLL_S = 0.01  # by as much at most is the first step timed too early

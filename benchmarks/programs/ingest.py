@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import uvicorn
 
-from serve_apps.ingest_api import build_ingest_api, open_ingest_resources
+from serve_apps.ingest.replica import build_ingest_api, open_ingest_resources
 from signals.garbage import collect_less_often
 
 

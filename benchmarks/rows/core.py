@@ -23,15 +23,16 @@ from shared_types import Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.search import first_page
 from signals.clients.postgres import Connection, conninfo, open_pool
-from signals.domain.api_keys import Scope
-from signals.domain.buckets import Series
-from signals.domain.charts import chart_range
-from signals.domain.search import event_query
-from signals.services.investigating import MAX_EVENTS, MAX_JOBS
-from signals.services.provisioning import create_org, create_project, issue_key
+from signals.domain.access.api_keys import Scope
+from signals.domain.detection.buckets import Series
+from signals.domain.incidents.charts import chart_range
+from signals.domain.queries.search import event_query
+from signals.services.access.provisioning import create_org, create_project, issue_key
+from signals.services.incidents.views import MAX_EVENTS, MAX_JOBS
 from signals.settings import PostgresSettings
-from signals.store import buckets, incident_context, incident_views
-from signals.store.incident_views import ListFilter
+from signals.store.detection import buckets
+from signals.store.incidents import incident_context, incident_views
+from signals.store.incidents.incident_views import ListFilter
 
 TENANT: Final = Tenancy("org_bench", PROJECT)
 PAGE: Final = 50

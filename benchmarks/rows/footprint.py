@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.rounds import Contender, Plan, Round, Row, Target
-from signals.local.footprint import NOTHING, Footprint, footprint_of
-from tests.product import Product, open_product
+from signals.local.processes.footprint import NOTHING, Footprint, footprint_of
+from tests.support.product import Product, open_product
 
 RATE_PER_S: Final = 1_000
 CALM_S: Final = 5.0  # after what came before: consumers have caught up, OpenSearch has merged

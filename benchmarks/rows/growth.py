@@ -19,7 +19,7 @@ from benchmarks.timing import Race, ours, timed
 from signals.clients.kafka import ENGINE_GROUP
 from signals.clients.postgres import Connection, conninfo, open_pool
 from signals.errors import DependencyUnavailable
-from signals.services.retaining import Retaining
+from signals.services.operations.retention import Retaining
 from signals.settings import PostgresSettings, RetentionSettings
 
 FEW_ROWS: Final = 10_000

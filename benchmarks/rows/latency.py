@@ -26,9 +26,9 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.connection import connection_config, ensure_topics, group_config
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher, open_publisher
 from signals.clients.postgres import Connection, conninfo
-from signals.domain.buckets import Series, minute_of
+from signals.domain.detection.buckets import Series, minute_of
 from signals.settings import KafkaSettings, PostgresSettings
-from signals.store import buckets, signup_series
+from signals.store.detection import buckets, signup_series
 
 SPIKE: Final = 30  # the rule's least
 WITHIN_S: Final = 30.0

@@ -24,11 +24,11 @@ from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import Connection, conninfo, open_pool
-from signals.domain.api_keys import Scope
-from signals.local.ports import free_port
-from signals.services.provisioning import create_org, create_project, issue_key
+from signals.domain.access.api_keys import Scope
+from signals.local.processes.ports import free_port
+from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.settings import KafkaSettings, PostgresSettings
-from tests.model_server import open_model_server
+from tests.support.model_server import open_model_server
 
 ORG, PROJECT = "org_bench", "proj_spike"
 WARM_UPS: Final = 10  # until the ai-worker's listener has joined its group it looks twice a second

@@ -19,12 +19,12 @@ from rich.console import Console
 from benchmarks.cpu import trees_cpu_s
 from benchmarks.machine import ROOT
 from benchmarks.rounds import Contender, Plan, Round, Row, Target
-from signals.local import kafka, opensearch
-from signals.local.artifacts import ArtifactCache
-from signals.local.assembly import processes
 from signals.local.environment import read_env_file
 from signals.local.folder import StackFolder
 from signals.local.progress import Progress
+from signals.local.servers import kafka, opensearch
+from signals.local.servers.artifacts import ArtifactCache
+from signals.local.servers.assembly import processes
 
 FIRST_SUMMARY: LiteralString = "SELECT min(created_at) FROM ai_outputs WHERE created_at > %s"
 UV: Final = Path(sys.executable).parent / "uv"

@@ -19,7 +19,7 @@ from signals.cli.readable import ago, console, moment, plain, safe_text
 from signals.clients.kafka.dead_letter_log import open_dead_letter_log
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
-from signals.services.dead_letters import BuriedLetter, DeadLetters, Selection
+from signals.services.operations.dead_letters import BuriedLetter, DeadLetters, Selection
 from signals.settings import KafkaSettings, PostgresSettings
 
 SHOWN_BYTES: Final = 8 * 1024  # of a value; --raw has no limit

@@ -7,8 +7,8 @@ import typer
 
 from signals.cli.core_client import load_environment
 from signals.cli.readable import plain
-from signals.domain.findings import REQUIRED, Check, failed, report
-from signals.services.preflight import preflight as check_all
+from signals.domain.operations.findings import REQUIRED, Check, failed, report
+from signals.services.operations.preflight import preflight as check_all
 
 
 def register(app: typer.Typer) -> None:

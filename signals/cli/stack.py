@@ -14,8 +14,8 @@ from signals.local import bring_up, stack
 from signals.local.environment import without_password
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
-from signals.local.footprint import NOTHING, footprint_of
-from signals.local.server_logs import follow, last_lines
+from signals.local.processes.footprint import NOTHING, footprint_of
+from signals.local.servers.server_logs import follow, last_lines
 
 ROOT = Path(".signals")
 LOG_LINES = 40

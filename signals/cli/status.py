@@ -16,11 +16,12 @@ from signals.errors import DependencyUnavailable
 from signals.local import stack
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
-from signals.local.footprint import NOTHING, Footprint, footprint_of
+from signals.local.processes.footprint import NOTHING, Footprint, footprint_of
 from signals.local.ray_head import NAME as RAY
 from signals.local.ray_head import RayHead
 from signals.settings import PostgresSettings
-from signals.store import ai_jobs, workers
+from signals.store.operations import workers
+from signals.store.summary import ai_jobs
 
 ROOT: Final = Path(".signals")
 SAMPLE_S: Final = 3.0  # over which processor use is taken

@@ -14,10 +14,10 @@ from rich.table import Table
 from signals.cli.core_client import load_environment
 from signals.cli.readable import console, moment, plain
 from signals.clients.postgres import Connection, open_pool, transaction
-from signals.domain.api_keys import Scope
-from signals.services import provisioning
+from signals.domain.access.api_keys import Scope
+from signals.services.access import provisioning
 from signals.settings import PostgresSettings
-from signals.store import api_keys, tenancy
+from signals.store.access import api_keys, tenancy
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from signals.cli.readable import console
 from signals.local import bring_up
 from signals.settings import PostgresSettings
-from signals.store.schema import migrate as apply_migrations
+from signals.store.operations.schema import migrate as apply_migrations
 
 ROOT = Path(".signals")
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Self
 
 from shared_types import Envelope
-from signals.domain.buckets import BUCKET_S, instant_of, minute_of
+from signals.domain.detection.buckets import BUCKET_S, instant_of, minute_of
 
 Stage = Literal["ingest-api", "incident-engine", "indexer"]
 ReadingStage = Literal["incident-engine", "indexer"]

@@ -16,17 +16,17 @@ from signals.clients.kafka.connection import ensure_topics
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import open_pool, transaction
-from signals.domain.api_keys import Scope, key_hash
+from signals.domain.access.api_keys import Scope, key_hash
 from signals.local import stack
 from signals.local.environment import read_env_file, write_env_file
 from signals.local.errors import LocalStackError, os_errors_told
 from signals.local.folder import StackFolder
-from signals.local.ports import HOST
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
-from signals.services import provisioning
+from signals.ray_node.variables import HOST
+from signals.services.access import provisioning
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
-from signals.store import api_keys
-from signals.store.schema import migrate
+from signals.store.access import api_keys
+from signals.store.operations.schema import migrate
 
 DEMO_ORG: Final = "demo"
 DEMO_PROJECT: Final = "shop"

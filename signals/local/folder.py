@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from signals.local.account import Account, can_reach
 from signals.local.errors import LocalStackError
 from signals.local.files import make_public_folder, replace_file
+from signals.local.processes.account import Account, can_reach
 
 ELSEWHERE = Path("/var/lib/customer-signals-copilot")
 """For root whose repository lies in a private folder such as /root."""

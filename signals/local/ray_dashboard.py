@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from signals.local.errors import LocalStackError
-from signals.local.ports import HOST
+from signals.ray_node.variables import HOST
 
 ANSWER_WITHIN_S: Final = 120.0  # the first request for applications starts Serve itself
 ASKED_AGAIN_S: Final = 1.0

@@ -13,10 +13,10 @@ import yaml
 from signals.local.errors import LocalStackError
 from signals.local.files import make_private_folder, replace_file
 from signals.local.folder import StackFolder, State
-from signals.local.ports import HOST, free_port, is_free
-from signals.local.process import ChildProcess, Command
+from signals.local.processes.ports import free_port, is_free
+from signals.local.processes.process import ChildProcess, Command
 from signals.local.ray_dashboard import Dashboard
-from signals.local.ray_variables import ON_LOOPBACK, ray_variables, write_haproxy_launcher
+from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables, write_haproxy_launcher
 
 NAME: Final = "ray"
 READY_WITHIN_S: Final = 90.0
@@ -169,5 +169,5 @@ class RayHead:
 
 def _hold_in_foreground(ray_start: tuple[str, ...]) -> tuple[str, ...]:
     if sys.platform == "linux":
-        return (sys.executable, "-m", "signals.local.ray_node", *ray_start)
+        return (sys.executable, "-m", "signals.ray_node.holder", *ray_start)
     return (*ray_start, "--block")

@@ -15,8 +15,6 @@ from typing import Literal
 
 from rich.console import Console
 
-from signals.local.account import Account, account_to_drop_to
-from signals.local.assembly import SERVERS, Site, assemble, choose_ports, processes, site_in
 from signals.local.environment import (
     MODEL_VARIABLES,
     address_variable,
@@ -28,10 +26,12 @@ from signals.local.environment import (
 from signals.local.errors import GivenUpError, LocalStackError, os_errors_told
 from signals.local.files import require_space, shortage
 from signals.local.folder import StackFolder, State
-from signals.local.ports import free_port
-from signals.local.process import ChildProcess
+from signals.local.processes.account import Account, account_to_drop_to
+from signals.local.processes.ports import free_port
+from signals.local.processes.process import ChildProcess
 from signals.local.progress import Progress
-from signals.local.server import Server
+from signals.local.servers.assembly import SERVERS, Site, assemble, choose_ports, processes, site_in
+from signals.local.servers.server import Server
 
 __all__ = ["SERVERS", "RunningStack", "ServerStatus", "down", "ephemeral", "full", "reset", "status", "up"]
 

@@ -18,9 +18,9 @@ def test_the_producers_load_nothing_of_the_cluster() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "signals.services.detecting",
+        "signals.services.detection",
         "signals.services.indexing",
-        "signals.services.summarizing",
+        "signals.services.summary",
         "signals.cli",
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from signals.errors import SettingsError
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
-from tests.mounting import mount
+from tests.support.mounting import mount
 
 
 @pytest.fixture(autouse=True)

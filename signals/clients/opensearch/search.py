@@ -15,8 +15,8 @@ from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 from shared_types import Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import unavailable_when_down
-from signals.domain.queries import InvalidQuery
-from signals.domain.search import AnyOf, Between, EventQuery, Filter
+from signals.domain.queries.parameters import InvalidQuery
+from signals.domain.queries.search import AnyOf, Between, EventQuery, Filter
 from signals.errors import DependencyUnavailable
 
 SEARCH_TIMEOUT_S: Final = 5  # the server stops collecting here and answers with what it has

@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import unquote
 from uuid import UUID
 
-from signals.domain.fingerprints import metric_of
+from signals.domain.events.fingerprints import metric_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from signals.domain.fingerprints import search_filters
+from signals.domain.events.fingerprints import search_filters
 from signals.domain.summary.answer import Answer
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.exhibits import (

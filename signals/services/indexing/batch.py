@@ -8,10 +8,10 @@ from typing import Final
 from shared_types import InvalidEvent
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
+from signals.domain.events.sightings import SightingReader
 from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
-from signals.domain.sightings import SightingReader
 from signals.services.indexing.documents import Document, Place
-from signals.store.offsets import OffsetMove
+from signals.store.operations.offsets import OffsetMove
 
 STAGE: Final[Stage] = "indexer"
 

@@ -20,14 +20,15 @@ from signals.clients.kafka.dead_letters import bury, offsets_by_partition
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
-from signals.domain.dead_letter_limits import MAX_SHARE, DeadLetterLimits
-from signals.domain.sightings import SightingReader
-from signals.domain.watermark import Barriers
+from signals.domain.events.sightings import SightingReader
+from signals.domain.operations.dead_letter_limits import MAX_SHARE, DeadLetterLimits
+from signals.domain.operations.watermark import Barriers
 from signals.services.indexing.batch import Batch
-from signals.services.indexing.writing import Writer
+from signals.services.indexing.bulk import Writer
 from signals.settings import KafkaSettings
-from signals.store import dead_letter_windows, ledger, offsets
-from signals.store.offsets import OffsetMove
+from signals.store.ledger import ledger
+from signals.store.operations import dead_letter_windows, offsets
+from signals.store.operations.offsets import OffsetMove
 
 GROUP: Final = INDEXER_GROUP
 MAX_BATCH: Final = 2_000

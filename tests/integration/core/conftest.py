@@ -10,23 +10,23 @@ import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps.core_api import build_core_api
-from serve_apps.core_requests import CoreResources
+from serve_apps.core.replica import build_core_api
+from serve_apps.core.requests import CoreResources
 from shared_types import Envelope, Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import Verdict, bulk_create
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import Connection
-from signals.domain.api_keys import Scope
+from signals.domain.access.api_keys import Scope
 from signals.logs import configure_logs
-from signals.services.auditing import Auditing
-from signals.services.authenticating import Authenticating
-from signals.services.investigating import Investigating
-from signals.services.provisioning import create_org, create_project, issue_key
-from signals.services.readiness import Check, CheckingReadiness
-from signals.services.searching import Searching
-from tests.events import NOON, TENANCY
+from signals.services.access.authentication import Authenticating
+from signals.services.access.provisioning import create_org, create_project, issue_key
+from signals.services.events.search import Searching
+from signals.services.incidents.views import Investigating
+from signals.services.ledger.audit import Auditing
+from signals.services.operations.readiness import Check, CheckingReadiness
+from tests.support.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
 FINGERPRINT = "TIMEOUT|/checkout|prod"

@@ -9,17 +9,17 @@ import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps import last_used
+from serve_apps.http import last_used
 from signals.clients.opensearch.connection import Client, check_reachable
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
-from signals.services import investigating
-from signals.services.auditing import Auditing
-from signals.services.authenticating import Authenticating
-from signals.services.readiness import CHECK_S, REUSE_S, CheckingReadiness
-from signals.store.workers import Heartbeat, Kind, State, beat
+from signals.services.access.authentication import Authenticating
+from signals.services.incidents import views
+from signals.services.ledger.audit import Auditing
+from signals.services.operations.readiness import CHECK_S, REUSE_S, CheckingReadiness
+from signals.store.operations.workers import Heartbeat, Kind, State, beat
 from tests.integration.core.conftest import Keys, core_client
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def report(pool: ConnectionPool[Connection], name: str, kind: Kind, state: State = "running") -> None:
@@ -233,7 +233,7 @@ def test_the_use_of_a_key_is_written_while_an_api_runs(
 def test_a_statement_that_takes_too_long_frees_its_connection(
     reader: TestClient, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(investigating, "REQUEST_TIMEOUT_MS", 300)
+    monkeypatch.setattr(views, "REQUEST_TIMEOUT_MS", 300)
     with pool.connection() as blocker:
         blocker.execute("LOCK TABLE incidents IN ACCESS EXCLUSIVE MODE")
         answer = reader.get("/v1/incidents")

@@ -10,10 +10,10 @@ from starlette.testclient import TestClient
 
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
-from signals.domain.buckets import Series, minute_of
-from signals.store import buckets
-from tests.events import NOON, TENANCY, errors
+from signals.domain.detection.buckets import Series, minute_of
+from signals.store.detection import buckets
 from tests.integration.core.conftest import FINGERPRINT, OTHER, Keys, OpenIncident, index
+from tests.support.events import NOON, TENANCY, errors
 
 MINUTE = timedelta(minutes=1)
 

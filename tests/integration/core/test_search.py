@@ -8,10 +8,10 @@ from starlette.testclient import TestClient
 
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
-from signals.domain import cursors
-from signals.domain.search import event_query
-from tests.events import NOON, TENANCY, errors, event, signups
+from signals.domain.queries import cursors
+from signals.domain.queries.search import event_query
 from tests.integration.core.conftest import OTHER, Keys, index
+from tests.support.events import NOON, TENANCY, errors, event, signups
 
 MINUTE = timedelta(minutes=1)
 

@@ -5,12 +5,12 @@ from uuid import uuid4
 import pytest
 from starlette.testclient import TestClient
 
-from serve_apps import core_requests
-from serve_apps.short_reads import ShortReads
+from serve_apps.core import requests
+from serve_apps.core.short_reads import ShortReads
 from shared_types import Environment
-from signals.services.authenticating import Authenticating
-from tests.events import NOON
+from signals.services.access.authentication import Authenticating
 from tests.integration.core.conftest import OTHER, Keys, OpenIncident
+from tests.support.events import NOON
 
 PLAIN = [
     "",
@@ -48,7 +48,7 @@ LIST = "/v1/incidents"
 def whole_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that the framework was asked for and has authenticated."""
     taken: list[str] = []
-    monkeypatch.setattr(core_requests, "check_documented", lambda request: taken.append(request.url.path))
+    monkeypatch.setattr(requests, "check_documented", lambda request: taken.append(request.url.path))
     return taken
 
 

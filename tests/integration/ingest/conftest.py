@@ -10,21 +10,21 @@ from confluent_kafka import Consumer, TopicPartition
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps import ingest_api
-from serve_apps.ingest_api import build_ingest_api
-from serve_apps.taking import IngestResources
+from serve_apps.ingest import replica
+from serve_apps.ingest.handlers import IngestResources
+from serve_apps.ingest.replica import build_ingest_api
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.postgres import Connection
-from signals.domain.api_keys import Scope
-from signals.domain.limits import NO_LIMITS, KeyLimits
-from signals.services.accounting import Accounting
-from signals.services.authenticating import Authenticating
-from signals.services.ingesting import Ingesting
-from signals.services.limiting import Limiting
-from signals.services.provisioning import IssuedKey, create_org, create_project, issue_key
+from signals.domain.access.api_keys import Scope
+from signals.domain.access.limits import NO_LIMITS, KeyLimits
+from signals.services.access.authentication import Authenticating
+from signals.services.access.provisioning import IssuedKey, create_org, create_project, issue_key
+from signals.services.access.quotas import Limiting
+from signals.services.events.ingestion import Ingesting
+from signals.services.ledger.entries import Accounting
 from signals.settings import KafkaSettings
-from tests.events import TENANCY
+from tests.support.events import TENANCY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def ingest_client(
     On a busy machine a new topic's first record takes longer than the product waits.
     """
     accounting = Accounting(pool)
-    with Limiting(pool) as limiting, patch.object(ingest_api, "ANSWER_WITHIN_S", answer_within_s):
+    with Limiting(pool) as limiting, patch.object(replica, "ANSWER_WITHIN_S", answer_within_s):
         resources = IngestResources(
             authenticating=Authenticating(pool, cache_s=cache_s, default_limits=limits),
             limiting=limiting,

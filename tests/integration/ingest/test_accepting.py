@@ -14,11 +14,11 @@ from starlette.testclient import TestClient
 from shared_types import parse_envelope, partition_key
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
-from signals.domain.api_keys import Scope
-from signals.services.provisioning import IssuedKey, create_project, issue_key
-from tests.events import TENANCY
+from signals.domain.access.api_keys import Scope
+from signals.services.access.provisioning import IssuedKey, create_project, issue_key
 from tests.integration.ingest.conftest import Stored, ingest_client
 from tests.integration.ingest.shapes import body
+from tests.support.events import TENANCY
 
 
 def test_one_event_is_in_kafka_when_the_answer_comes(client: TestClient, stored: Stored) -> None:

@@ -11,13 +11,13 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.domain import ledger as accounts
 from signals.errors import DependencyUnavailable
-from signals.services import accounting
-from signals.services.accounting import Accounting
-from signals.services.provisioning import IssuedKey
-from signals.store import ledger
+from signals.services.access.provisioning import IssuedKey
+from signals.services.ledger import entries
+from signals.services.ledger.entries import Accounting
+from signals.store.ledger import ledger
 from tests.integration.ingest.conftest import ingest_client
 from tests.integration.ingest.shapes import body
-from tests.waiting import until
+from tests.support.waiting import until
 
 AT = datetime(2026, 3, 1, 12, 0, 59, tzinfo=UTC)
 Pool = ConnectionPool[Connection]
@@ -65,7 +65,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(pool: Pool, monkeypatch:
 
     counts.accepted("a", AT, 5)
     with monkeypatch.context() as patch:
-        patch.setattr(accounting, "transaction", answer_lost)
+        patch.setattr(entries, "transaction", answer_lost)
         with pytest.raises(DependencyUnavailable):
             counts.flush()
     counts.accepted("a", AT, 2)

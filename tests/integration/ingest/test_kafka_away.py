@@ -12,15 +12,15 @@ import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps.ingest_api import ANSWER_WITHIN_S
+from serve_apps.ingest.replica import ANSWER_WITHIN_S
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
 from signals.garbage import collect_less_often
 from signals.local.stack import RunningStack
-from signals.services.provisioning import IssuedKey
+from signals.services.access.provisioning import IssuedKey
 from tests.integration.ingest.conftest import ingest_client
 from tests.integration.ingest.shapes import MIB, assert_problem, body
-from tests.waiting import until
+from tests.support.waiting import until
 
 AWAY_S = 15  # three times as long as a record may wait
 WITHIN_S = 1.0

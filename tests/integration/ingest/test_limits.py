@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 from signals.cli import app as cli
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, conninfo, open_pool
-from signals.domain.limits import Exceeded, KeyLimits
+from signals.domain.access.limits import Exceeded, KeyLimits
 from signals.errors import DependencyUnavailable
-from signals.local.ports import free_port
-from signals.services.limiting import Limiting
-from signals.services.provisioning import IssuedKey, limit_key
+from signals.local.processes.ports import free_port
+from signals.services.access.provisioning import IssuedKey, limit_key
+from signals.services.access.quotas import Limiting
 from signals.settings import PostgresSettings
 from tests.integration.ingest.conftest import Stored, ingest_client
 from tests.integration.ingest.shapes import assert_problem, body
-from tests.waiting import until
+from tests.support.waiting import until
 
 KEY = UUID(int=7)
 Pool = ConnectionPool[Connection]

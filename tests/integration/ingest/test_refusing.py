@@ -11,17 +11,17 @@ import zstandard
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps.ingest_api import ANSWER_WITHIN_S
+from serve_apps.ingest.replica import ANSWER_WITHIN_S
 from signals.clients.kafka.publisher import MESSAGE_TIMEOUT_MS, Publisher, open_publisher
 from signals.clients.postgres import Connection
-from signals.domain.api_keys import Scope
-from signals.local.ports import free_port
-from signals.services.provisioning import IssuedKey, issue_key, revoke_keys
+from signals.domain.access.api_keys import Scope
+from signals.local.processes.ports import free_port
+from signals.services.access.provisioning import IssuedKey, issue_key, revoke_keys
 from signals.settings import KafkaSettings
-from tests.events import TENANCY
 from tests.integration.ingest.conftest import ingest_client
 from tests.integration.ingest.shapes import NDJSON, assert_problem, body
-from tests.waiting import until
+from tests.support.events import TENANCY
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nothing_stored")
 

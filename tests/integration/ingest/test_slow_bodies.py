@@ -10,12 +10,12 @@ import uvicorn
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps import bodies
+from serve_apps.http import bodies
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
-from signals.services.provisioning import IssuedKey
+from signals.services.access.provisioning import IssuedKey
 from tests.integration.ingest.conftest import ingest_client
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from shared_types import Envelope
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
-from signals.domain.buckets import minute_of
+from signals.domain.detection.buckets import minute_of
 from signals.domain.ledger import Account
-from signals.services.detecting import Detecting
+from signals.services.detection import Detecting
 from signals.services.indexing import Indexing
 from signals.settings import KafkaSettings
-from signals.store import ledger
-from tests.events import TENANCY
-from tests.waiting import until
+from signals.store.ledger import ledger
+from tests.support.events import TENANCY
+from tests.support.waiting import until
 
 Open = Callable[[], AbstractContextManager[Detecting | Indexing]]
 TEN_MINUTES_AGO = timedelta(minutes=10)

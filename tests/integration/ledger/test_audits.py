@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from signals.cli import app
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
-from signals.domain.buckets import minute_of
+from signals.domain.detection.buckets import minute_of
 from signals.domain.ledger import Account, ReadingStage, Stage
-from signals.services.auditing import Auditing
-from signals.services.housekeeping import tell_audit, trim_ledger
+from signals.services.ledger.audit import Auditing
+from signals.services.operations.housekeeping import tell_audit, trim_ledger
 from signals.settings import PostgresSettings
-from signals.store import ledger
+from signals.store.ledger import ledger
 from tests.integration.core.conftest import OTHER, core_client, keys
 from tests.integration.core.conftest import Keys as Keys
 from tests.integration.ledger.conftest import TEN_MINUTES_AGO, accept, complete, now

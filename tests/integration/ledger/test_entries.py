@@ -11,10 +11,9 @@ from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP, RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable, Fenced
-from signals.services.auditing import Auditing
+from signals.services.ledger.audit import Auditing
 from signals.settings import KafkaSettings
-from signals.store import offsets
-from tests.events import NOON, errors, event, publish
+from signals.store.operations import offsets
 from tests.integration.ledger.conftest import (
     TEN_MINUTES_AGO,
     Open,
@@ -24,7 +23,8 @@ from tests.integration.ledger.conftest import (
     outcomes,
     received,
 )
-from tests.waiting import until
+from tests.support.events import NOON, errors, event, publish
+from tests.support.waiting import until
 
 
 def test_sums_equal_offsets_through_repeats_rubbish_and_other_types(

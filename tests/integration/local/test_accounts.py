@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from signals.local.account import ACCOUNT_NAME, account_to_drop_to, can_reach, hand_over
+from signals.local.processes.account import ACCOUNT_NAME, account_to_drop_to, can_reach, hand_over
 from signals.local.stack import RunningStack
 
 BRING_UP = """

@@ -12,10 +12,10 @@ from threading import Thread
 import pytest
 from rich.console import Console
 
-from signals.local.artifacts import Artifact, ArtifactCache, Bundle, read_lock
 from signals.local.errors import LocalStackError
-from signals.local.ports import free_port
+from signals.local.processes.ports import free_port
 from signals.local.progress import Progress
+from signals.local.servers.artifacts import Artifact, ArtifactCache, Bundle, read_lock
 
 CONTENT = b"the jar's bytes" * 1000
 ARTIFACT = Artifact(

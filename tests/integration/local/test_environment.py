@@ -9,7 +9,7 @@ import pytest
 
 from signals.local.environment import check_reachable, read_env_file, without_password, write_env_file
 from signals.local.errors import LocalStackError
-from signals.local.ports import free_port
+from signals.local.processes.ports import free_port
 
 PEM = "-----BEGIN CERTIFICATE-----\nit's base64\n-----END CERTIFICATE-----\n"
 

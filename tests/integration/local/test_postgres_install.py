@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from signals.local import postgres_install
-from signals.local.account import account_to_drop_to
-from signals.local.artifacts import ArtifactCache
 from signals.local.errors import LocalStackError
-from signals.local.postgres_install import PostgresSearch, find_installation
+from signals.local.processes.account import account_to_drop_to
 from signals.local.progress import Progress
+from signals.local.servers import postgres_install
+from signals.local.servers.artifacts import ArtifactCache
+from signals.local.servers.postgres_install import PostgresSearch, find_installation
 from signals.local.stack import ephemeral
 
 NOWHERE = PostgresSearch(pg_bindir=None, path="/nonexistent")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from signals.local.errors import LocalStackError
-from signals.local.process import ChildProcess, Command, run_to_end
-from signals.local.process_mark import process_mark
-from tests.waiting import until
+from signals.local.processes.process import ChildProcess, Command, run_to_end
+from signals.local.processes.process_mark import process_mark
+from tests.support.waiting import until
 
 STUBBORN = """
 import signal, time

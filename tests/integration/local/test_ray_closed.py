@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from signals.local.ray_head import RayHead
-from tests.product import Product, open_product
+from tests.support.product import Product, open_product
 
 CONNECT = "import ray; ray.init(); print(len(ray.nodes()))"
 

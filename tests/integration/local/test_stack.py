@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 
 from signals.cli.stack import app
 from signals.local import stack
-from signals.local.account import ACCOUNT_NAME
 from signals.local.environment import read_env_file
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
-from signals.local.footprint import footprint_of
-from signals.local.ports import HOST, free_port
+from signals.local.processes.account import ACCOUNT_NAME
+from signals.local.processes.footprint import footprint_of
+from signals.local.processes.ports import free_port
 from signals.local.stack import RunningStack
+from signals.ray_node.variables import HOST
 
 OWN = ("KAFKA_BROKERS", "OPENSEARCH_URL")
 

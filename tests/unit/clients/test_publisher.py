@@ -4,8 +4,8 @@ import pytest
 from confluent_kafka import Producer
 
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
-from signals.local.ports import free_port
-from tests.waiting import until
+from signals.local.processes.ports import free_port
+from tests.support.waiting import until
 
 VALUES = [b"first", b"alike", b"alike", b"no room"]
 

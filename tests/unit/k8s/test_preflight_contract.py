@@ -6,7 +6,7 @@ from k8s.operator.observed import JobState, RayState
 from k8s.operator.plan import Plan
 from k8s.operator.secrets import SecretsView
 from k8s.operator.verdicts import Facts, judge
-from signals.domain.findings import Finding, bad, good, report
+from signals.domain.operations.findings import Finding, bad, good, report
 from tests.unit.k8s.specs import DOKS, parsed
 
 FINDINGS = [

@@ -13,7 +13,7 @@ Right = tuple[str, str, str, bool]
 
 def _rendered() -> set[Right]:
     """What the chart's golden manifest holds."""
-    documents = yaml.safe_load_all((ROOT / "tests/k8s/golden/digitalocean.yaml").read_text())
+    documents = yaml.safe_load_all((ROOT / "tests/k8s/control_plane/golden/digitalocean.yaml").read_text())
     [role] = [
         d for d in documents if d and d["kind"] == "Role" and d["metadata"]["name"].endswith("-operator")
     ]

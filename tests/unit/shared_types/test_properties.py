@@ -16,7 +16,7 @@ from shared_types import (
     parse_envelope,
     partition_key,
 )
-from tests.raw_events import EVENT, LABEL
+from tests.support.raw_events import EVENT, LABEL
 
 # The first draw of a text builds a table of all characters, which takes seconds on a small machine.
 _property = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

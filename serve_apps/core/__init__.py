@@ -1,0 +1,1 @@
+"""core-api: incidents, search, ledger and readiness over HTTP."""

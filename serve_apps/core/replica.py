@@ -1,0 +1,125 @@
+"""core-api: the application, and the replica that hosts it."""
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+from fastapi import FastAPI
+from ray import serve
+from starlette.types import ASGIApp
+
+from actors.names import ConsumerCounts, expected
+from serve_apps.core.requests import CoreResources
+from serve_apps.core.routes import router
+from serve_apps.core.short_reads import ShortReads
+from serve_apps.http.last_used import last_used_written
+from serve_apps.http.openapi import describe_both_apis
+from serve_apps.http.problems import CrashesEndHere, answer_with_problems
+from serve_apps.http.rotating import Rotating
+from signals.clients import postgres
+from signals.clients.kafka import connection as kafka
+from signals.clients.opensearch import connection as opensearch
+from signals.clients.opensearch.search import EventSearch
+from signals.garbage import collect_less_often
+from signals.logs import configure_logs
+from signals.ray_node.loopback import listen_on_loopback_only
+from signals.rotation import Kind, Rotation
+from signals.services.access.authentication import Authenticating
+from signals.services.events.search import Searching
+from signals.services.incidents.views import Investigating
+from signals.services.ledger.audit import Auditing
+from signals.services.operations.readiness import CheckingReadiness
+from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings, RuntimeSettings
+
+THREADS: Final = 40  # as many as AnyIO's: who finds no connection is refused after a while, not queued
+CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
+
+
+def build_core_api(resources: CoreResources) -> ASGIApp:
+    """Build the application; its document describes ingest-api as well."""
+
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with last_used_written(resources.authenticating):
+            yield
+        threads.shutdown()
+
+    app = FastAPI(title="Customer Signals Copilot", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    app.state.resources, app.state.threads = resources, threads
+    app.include_router(router)
+    answer_with_problems(app)
+    describe_both_apis(app)
+    return CrashesEndHere(ShortReads(app, resources, threads))
+
+
+def open_core_resources(stack: ExitStack) -> CoreResources:
+    """Open what the routes need, as the environment says; `stack` closes it.
+
+    Raises:
+        SettingsError: naming the variable at fault.
+    """
+    rotation = Rotation((PostgresSettings, OpenSearchSettings))
+    pool = stack.enter_context(postgres.open_pool(PostgresSettings.from_env, size=CONNECTIONS))
+    client = stack.enter_context(
+        opensearch.open_client(OpenSearchSettings.from_env(), connections=CONNECTIONS)
+    )
+    auditing = Auditing(pool)
+    readiness = CheckingReadiness(
+        pool,
+        {
+            "kafka": lambda: kafka.check_reachable(KafkaSettings.from_env()),
+            "opensearch": partial(opensearch.check_reachable, client),
+        },
+        auditing.audit,
+    )
+    stack.callback(readiness.close)
+    renewals: dict[Kind, Callable[[], None]] = {
+        PostgresSettings: partial(postgres.renew, pool),
+        OpenSearchSettings: lambda: opensearch.renew(
+            client, OpenSearchSettings.from_env(), connections=CONNECTIONS
+        ),
+    }
+    stack.enter_context(Rotating(rotation, renewals))
+    return CoreResources(
+        auditing=auditing,
+        authenticating=Authenticating(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
+        investigating=Investigating(pool),
+        searching=Searching(EventSearch(client)),
+        readiness=readiness,
+    )
+
+
+@serve.deployment(
+    name="core-api",
+    max_ongoing_requests=100,
+    max_queued_requests=200,
+    user_config={},
+    graceful_shutdown_timeout_s=10,
+    logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request
+    ray_actor_options={"num_cpus": 0.1},
+)
+@serve.ingress()
+class CoreApi:
+    """The replica that hosts the application: it opens what the routes need in its own process."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        configure_logs()
+        collect_less_often()
+        listen_on_loopback_only()
+        self._resources = open_core_resources(self._stack)
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Expect as many consumers as the supervisor, which gets the same `user_config`, keeps."""
+        counts = ConsumerCounts.of(user_config, RuntimeSettings.from_env())
+        self._resources.readiness.expect(list(expected(counts)))
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
+        return build_core_api(self._resources)
+
+    def __del__(self) -> None:
+        self._stack.close()

@@ -1,0 +1,1 @@
+"""ingest-api: events over HTTP into Kafka, acknowledged before they are answered."""

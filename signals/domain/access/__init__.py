@@ -1,0 +1,1 @@
+"""API keys, and the rate and quota that each one may use."""

@@ -1,0 +1,1 @@
+"""Minute buckets, the rules over them, and the verdicts of one batch."""

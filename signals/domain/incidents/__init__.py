@@ -1,0 +1,1 @@
+"""The life of an incident, and the events and minutes that represent it."""

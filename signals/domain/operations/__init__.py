@@ -1,0 +1,1 @@
+"""Watermarks, dead-letter limits and preflight findings."""

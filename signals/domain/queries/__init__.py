@@ -1,0 +1,1 @@
+"""Queries that readers send: parameters, search text and page cursors."""

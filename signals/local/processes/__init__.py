@@ -1,0 +1,1 @@
+"""Child processes of the local stack: accounts, ports, pid files, memory."""

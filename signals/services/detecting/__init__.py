@@ -1,5 +1,0 @@
-"""Counts events into buckets, judges them by the rules, and keeps incidents: one transaction a batch."""
-
-from signals.services.detecting.detector import GROUP, Detecting
-
-__all__ = ["GROUP", "Detecting"]

@@ -1,0 +1,129 @@
+"""Sorts a poll's records out before the transaction: what counts, what repeats, what is broken."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared_types import InvalidEvent
+from signals.clients.kafka.consumer import Record
+from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
+from signals.domain.detection.buckets import Series
+from signals.domain.detection.recent_ids import RecentIds
+from signals.domain.detection.tally import Tally
+from signals.domain.events.sightings import Sighting, SightingReader
+from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
+from signals.services.detection.partitions import OwnedPartition
+from signals.store.operations.offsets import OffsetMove
+
+STAGE: Final[Stage] = "incident-engine"
+
+
+@dataclass(slots=True)
+class _NewIds:
+    """What a batch adds to the recent ids of one partition."""
+
+    keys: list[bytes] = field(default_factory=list)
+    last_offset: int = 0
+    newest_ms: int = 0
+
+
+class Batch:
+    """A poll's outcome. Nothing of it reaches the session's state before `settle`."""
+
+    def __init__(
+        self, owned: Mapping[int, OwnedPartition], recent: RecentIds, reader: SightingReader
+    ) -> None:
+        self.tally = Tally()
+        self.dead_letters: list[DeadLetter] = []
+        self.newest_signups: dict[Series, tuple[int, int]] = {}
+        self.duplicates = 0
+        self._owned = owned
+        self._recent = recent
+        self._reader = reader
+        self._entries: defaultdict[tuple[str, int, Outcome, int], int] = defaultdict(int)
+        self._next_offsets: dict[int, int] = {}
+        self._new_ids: defaultdict[int, _NewIds] = defaultdict(_NewIds)
+        self._new_keys: set[bytes] = set()
+
+    def add_all(self, records: Sequence[Record]) -> None:
+        """Take records in; those of partitions lost meanwhile are ignored.
+
+        What was counted before comes before what is new, and only refills the recent ids.
+        """
+        read, entries = self._reader.read, self._entries
+        for record in records:
+            partition = self._owned.get(record.partition)
+            if partition is None:
+                continue
+            is_new = record.offset >= partition.next_offset
+            if is_new:
+                self._next_offsets[record.partition] = record.offset + 1
+            if record.headers and requeued_for(record) not in (None, STAGE):
+                continue  # handled here before the other stage gave it up
+            try:
+                sighting = read(record.value)
+            except InvalidEvent as error:
+                if is_new:  # otherwise it was dead-lettered when it was read the first time
+                    self._give_up(record, error)
+                continue
+            outcome = self._take(sighting, record, is_new=is_new)
+            if is_new:
+                entries[sighting.project_id, _minute(sighting, record), outcome, record.partition] += 1
+
+    def _take(self, sighting: Sighting, record: Record, *, is_new: bool) -> Outcome:
+        series, key = sighting.series, sighting.key
+        if series is None:
+            return "uncounted"
+        if key in self._recent or key in self._new_keys:
+            self.duplicates += is_new
+            return "duplicate"
+        self._new_keys.add(key)
+        new = self._new_ids[record.partition]
+        new.keys.append(key)
+        new.last_offset = record.offset
+        if record.timestamp_ms > new.newest_ms:
+            new.newest_ms = record.timestamp_ms
+        if is_new:
+            self.tally.add(series, sighting, record.value)
+            if series.metric_name == "signup_count":
+                newest = self.newest_signups.get(series, (0, sighting.minute))[1]
+                self.newest_signups[series] = (record.partition, max(newest, sighting.minute))
+        return "counted"
+
+    def _give_up(self, record: Record, error: InvalidEvent) -> None:
+        self.dead_letters.append(not_an_event(record, STAGE, error))
+        project_id, minute = place(None, record.key, record.timestamp_ms)
+        self._entries[project_id, minute, "dead_lettered", record.partition] += 1
+
+    def entries(self) -> dict[Account, int]:
+        """Return what the ledger is told."""
+        return {
+            Account(project_id, minute, STAGE, outcome, partition): events
+            for (project_id, minute, outcome, partition), events in self._entries.items()
+        }
+
+    def moves(self) -> list[OffsetMove]:
+        """Return the compare-and-set of each partition that brought new records."""
+        return [
+            OffsetMove(
+                partition=partition,
+                expected_offset=self._owned[partition].next_offset,
+                next_offset=next_offset,
+            )
+            for partition, next_offset in sorted(self._next_offsets.items())
+        ]
+
+    def settle(self) -> dict[int, int]:
+        """Carry a committed batch over to the session's state; return the offsets to read next."""
+        for number, next_offset in self._next_offsets.items():
+            self._owned[number].next_offset = next_offset
+        for number, new in self._new_ids.items():
+            self._recent.add(number, new.keys, new.last_offset, new.newest_ms)
+        return self._next_offsets
+
+
+def _minute(sighting: Sighting, record: Record) -> int:
+    """Return the ledger's minute: of receiving, or of the record when it came back (see `place`)."""
+    is_requeued = record.headers and requeued_for(record)
+    return minute_of_timestamp(record.timestamp_ms) if is_requeued else sighting.received_minute

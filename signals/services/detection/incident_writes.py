@@ -1,0 +1,139 @@
+"""Writes what the lifecycle decided: incidents, their numbers, representatives and summary jobs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from shared_types import Envelope, parse_envelope
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import instant_of
+from signals.domain.detection.tally import Judged, SeriesMinute
+from signals.domain.incidents.lifecycle import IncidentChange, decide, title_of
+from signals.domain.incidents.representatives import PER_MINUTE, choose
+from signals.store.incidents import incident_events, incidents
+from signals.store.incidents.incident_events import Representative
+from signals.store.incidents.incidents import NewIncident, Touch, key_of
+from signals.store.summary import ai_jobs
+
+
+def write(
+    connection: Connection,
+    judged: Sequence[Judged],
+    kept: Mapping[SeriesMinute, Sequence[bytes]],
+    new_id: Callable[[], UUID],
+) -> list[UUID]:
+    """Apply evaluations to incidents in the caller's transaction; return the ids of new summary jobs.
+
+    `kept` holds the records that may represent a minute; without any (a tick has no event) a row with
+    the rule's numbers stands for it.
+    """
+    alarming = [j for j in judged if any(e.fires or e.sustains for e in j.evaluations)]
+    if not alarming:
+        return []
+    current = incidents.lock_open(connection, [j.series for j in alarming])
+    decided = (decide(j.series, j.evaluations, j.seen_at, current.get(key_of(j.series))) for j in alarming)
+    changes = {change.incident_id or new_id(): change for change in decided if change}
+    if not changes:
+        return []
+    _write_incidents(connection, changes)
+    _write_representatives(connection, changes, kept)
+    return _enqueue_summaries(connection, changes, new_id)
+
+
+def _write_incidents(connection: Connection, changes: Mapping[UUID, IncidentChange]) -> None:
+    opened = [
+        NewIncident(
+            id=incident_id,
+            series=change.series,
+            severity=change.severity,
+            title=title_of(change.series, change.opened),
+            opened_at=change.opened_at,
+            last_seen_at=change.last_seen_at,
+        )
+        for incident_id, change in changes.items()
+        if change.opened and change.opened_at
+    ]
+    touched = [
+        Touch(id=incident_id, severity=change.severity, last_seen_at=change.last_seen_at)
+        for incident_id, change in changes.items()
+        if change.incident_id
+    ]
+    if opened:
+        incidents.open_all(connection, opened)
+    if touched:
+        incidents.touch_all(connection, touched)
+    numbers = {(incident_id, "latest"): change.latest for incident_id, change in changes.items()}
+    numbers |= {
+        (incident_id, "opened"): change.opened for incident_id, change in changes.items() if change.opened
+    }
+    incident_events.keep_evaluations(connection, numbers)
+
+
+def _write_representatives(
+    connection: Connection,
+    changes: Mapping[UUID, IncidentChange],
+    kept: Mapping[SeriesMinute, Sequence[bytes]],
+) -> None:
+    minutes = [
+        (incident_id, minute)
+        for incident_id, change in changes.items()
+        for minute in change.minutes
+        if (change.series, minute) in kept
+    ]
+    existing = incident_events.count_by_minute(connection, minutes) if minutes else {}
+    rows = [
+        _event_row(incident_id, event)
+        for incident_id, minute in minutes
+        for event in _chosen(
+            kept[changes[incident_id].series, minute], PER_MINUTE - existing[incident_id, minute]
+        )
+    ]
+    rows += [
+        _numbers_row(incident_id, change)
+        for incident_id, change in changes.items()
+        if change.opened and (change.series, change.opened.minute) not in kept
+    ]
+    if rows:
+        incident_events.insert_all(connection, rows)
+
+
+def _chosen(records: Sequence[bytes], places: int) -> list[Envelope]:
+    """Read records only where one of them has a place."""
+    return choose([parse_envelope(record) for record in records], places) if places > 0 else []
+
+
+def _event_row(incident_id: UUID, event: Envelope) -> Representative:
+    attributes = event.attributes.model_dump(mode="json", exclude_none=True)
+    return Representative(
+        incident_id=incident_id,
+        event_id=event.event_id,
+        occurred_at=event.occurred_at,
+        event_type=event.event_type.value,
+        severity=event.severity.value,
+        attributes={**attributes, "message": event.message},
+    )
+
+
+def _numbers_row(incident_id: UUID, change: IncidentChange) -> Representative:
+    evaluation = change.latest
+    name = f"{change.series.project_id}|{change.series.fingerprint}|{evaluation.minute}"
+    return Representative(
+        incident_id=incident_id,
+        event_id=uuid5(NAMESPACE_URL, f"signals:tick:{name}"),  # the same tick always gets the same id
+        occurred_at=instant_of(evaluation.minute),
+        event_type="signup",
+        severity=change.severity.label,
+        attributes={
+            "rule": evaluation.rule,
+            "count": evaluation.count,
+            "baseline": evaluation.baseline,
+            "threshold": evaluation.threshold,
+            "message": f"{evaluation.count} signups in 15 minutes, usually {evaluation.baseline:.0f}",
+        },
+    )
+
+
+def _enqueue_summaries(
+    connection: Connection, changes: Mapping[UUID, IncidentChange], new_id: Callable[[], UUID]
+) -> list[UUID]:
+    wanted = {new_id(): incident_id for incident_id, change in changes.items() if change.summarize}
+    return ai_jobs.enqueue_all(connection, wanted) if wanted else []

@@ -1,0 +1,123 @@
+"""Answers event searches: reads the question, keeps pages together by cursor.
+
+A cursor carries OpenSearch's id of a point in time, sealed: OpenSearch answers a forged one with an
+internal error or not at all. The secret lives and dies with the process; a cursor that another process
+sealed goes on without its point in time, from the same position.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared_types import Tenancy
+from signals.clients.opensearch.search import (
+    EventSearch,
+    FacetValue,
+    FoundEvents,
+    HistogramBucket,
+    Position,
+)
+from signals.domain.queries import cursors
+from signals.domain.queries.search import event_query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """A search as the client wrote it."""
+
+    text: str | None = None
+    filters: Sequence[str] = ()
+    since: str | None = None
+    until: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """How many events were found; a lower bound when not `exact`."""
+
+    value: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Found events over time; `interval` is like `1m` or `7d`."""
+
+    interval: str
+    buckets: list[HistogramBucket]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPage:
+    """Events as they were accepted, newest first; facets and histogram come with the first page.
+
+    `complete` is false when the search ran out of time and shows what it had found by then.
+    """
+
+    events: list[dict[str, object]]
+    total: Total
+    complete: bool
+    facets: dict[str, list[FacetValue]] | None
+    histogram: Histogram | None
+    next_cursor: str | None
+
+
+class Searching:
+    """Searches on behalf of a tenant; safe to call from several threads."""
+
+    def __init__(self, events: EventSearch) -> None:
+        self._events = events
+        self._secret = secrets.token_bytes(32)
+
+    def search(self, tenancy: Tenancy, request: SearchRequest) -> SearchPage:
+        """Answer one page.
+
+        Raises:
+            InvalidQuery: naming the parameter at fault.
+            DependencyUnavailable: when OpenSearch does not answer.
+        """
+        query = event_query(
+            text=request.text, filters=request.filters, since=request.since, until=request.until
+        )
+        tied_to = cursors.tie("events", tenancy, query)
+        if request.cursor is None:
+            found = self._events.first(tenancy, query, limit=request.limit)
+        else:
+            after = self._open(request.cursor, tied_to)
+            found = self._events.following(tenancy, query, limit=request.limit, after=after)
+        next_cursor = self._sealed(found.after, tied_to) if found.after else None
+        return _page(found, next_cursor)
+
+    def _sealed(self, after: Position, tied_to: str) -> str:
+        snapshot = after.snapshot or ""
+        parts = (after.occurred_ms, after.event_id, snapshot, self._seal(tied_to, snapshot))
+        return cursors.encode(parts, tied_to=tied_to)
+
+    def _open(self, cursor: str, tied_to: str) -> Position:
+        occurred_ms, event_id, snapshot, seal = cursors.decode(cursor, (int, str, str, str), tied_to=tied_to)
+        assert isinstance(occurred_ms, int)
+        after = Position(occurred_ms=occurred_ms, event_id=str(event_id), snapshot=str(snapshot) or None)
+        genuine = hmac.compare_digest(
+            str(seal).encode("utf-8", "surrogatepass"), self._seal(tied_to, str(snapshot)).encode()
+        )
+        return after if genuine else replace(after, snapshot=None)
+
+    def _seal(self, tied_to: str, snapshot: str) -> str:
+        text = f"{tied_to}:{snapshot}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
+
+
+def _page(found: FoundEvents, next_cursor: str | None) -> SearchPage:
+    overview = found.overview
+    return SearchPage(
+        events=found.events,
+        total=Total(value=found.total, exact=found.total_is_exact),
+        complete=found.complete,
+        facets=overview.facets if overview else None,
+        histogram=Histogram(interval=overview.interval, buckets=overview.histogram) if overview else None,
+        next_cursor=next_cursor,
+    )

@@ -1,0 +1,191 @@
+"""What people do with incidents: find them, understand one, say how it stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+from urllib.parse import urlencode
+from uuid import UUID
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from shared_types import MetricName, Tenancy
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
+from signals.domain.detection.buckets import Series
+from signals.domain.detection.rules import DROP_MINUTES, SPIKE_MINUTES
+from signals.domain.events.fingerprints import metric_of, search_filters
+from signals.domain.incidents.charts import MinuteCount, chart_range, fill
+from signals.domain.queries import cursors
+from signals.domain.queries.parameters import InvalidQuery, instant
+from signals.store.detection import buckets
+from signals.store.incidents import incident_context, incident_views
+from signals.store.incidents.incident_context import AiJob, Reason, RepresentativeEvent, Summary
+from signals.store.incidents.incident_views import Incident, ListFilter, Status
+
+MAX_EVENTS: Final = 50  # as many as the summary reads
+MAX_JOBS: Final = 20  # guess: newest first; older ones have nothing to add
+
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRequest:
+    """A list of incidents as the client asked for it."""
+
+    environment: str | None = None
+    status: Status | None = None
+    since: str | None = None
+    until: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentPage:
+    """Incidents, newest opening first; `next_cursor` is None on the last page."""
+
+    incidents: list[Incident]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why an incident fired, and the numbers it showed last; counts are of `window_minutes`."""
+
+    rule: str
+    window_minutes: int
+    opened: Reason
+    latest: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Events a minute around the incident, against what was usual when it opened."""
+
+    metric: MetricName
+    baseline_per_minute: float | None
+    minutes: list[MinuteCount]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentDetail:
+    """Everything about one incident."""
+
+    incident: Incident
+    why: Why | None
+    summary: Summary | None
+    ai_jobs: list[AiJob]
+    events: list[RepresentativeEvent]
+    chart: Chart
+    links: dict[str, str]
+
+
+Outcome = Literal["changed", "unknown_incident", "unknown_status", "stale", "another_open"]
+
+
+class Investigating:
+    """Reads and settles the incidents of a tenant; safe to call from several threads."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    def page(self, tenancy: Tenancy, request: ListRequest) -> IncidentPage:
+        """Return one page of incidents.
+
+        Raises:
+            InvalidQuery: naming the parameter at fault.
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        wanted = ListFilter(
+            project_id=tenancy.project_id,
+            environment=request.environment,
+            status=request.status,
+            since=instant("since", request.since) if request.since else None,
+            until=instant("until", request.until) if request.until else None,
+        )
+        if wanted.since and wanted.until and wanted.since >= wanted.until:
+            raise InvalidQuery("until", "it must be later than since")
+        tied_to = cursors.tie("incidents", wanted)
+        before = cursors.decode_row(request.cursor, tied_to=tied_to) if request.cursor is not None else None
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            rows = incident_views.list_incidents(connection, wanted, before=before, limit=request.limit + 1)
+        page, more = rows[: request.limit], len(rows) > request.limit
+        next_cursor = cursors.encode_row(page[-1].opened_at, page[-1].id, tied_to=tied_to) if more else None
+        return IncidentPage(incidents=page, next_cursor=next_cursor)
+
+    def detail(self, tenancy: Tenancy, incident_id: UUID) -> IncidentDetail | None:
+        """Return one incident with everything around it, None when the project has no such one.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            incident = incident_views.get(connection, tenancy.project_id, incident_id)
+            if incident is None:
+                return None
+            context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
+            why = _why(context.reasons)
+            chart = _chart(connection, incident, why)
+            return IncidentDetail(
+                incident=incident,
+                why=why,
+                summary=context.summary,
+                ai_jobs=context.ai_jobs,
+                events=context.events,
+                chart=chart,
+                links=_links(incident, chart),
+            )
+
+    def set_status(self, tenancy: Tenancy, incident_id: UUID, status: str) -> Outcome:
+        """Set the status; setting what already is counts as changed.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
+        """
+        wanted = next((known for known in STATUSES if known == status), None)
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            incident = incident_views.get(connection, tenancy.project_id, incident_id)
+            if incident is None:
+                return "unknown_incident"
+            if wanted is None:
+                return "unknown_status"
+            if incident.status == wanted:
+                return "changed"
+            outcome = incident_views.set_status(connection, incident, wanted)
+        log.info("incident status", incident_id=str(incident_id), status=wanted, outcome=outcome)
+        return outcome
+
+
+def _why(reasons: Sequence[Reason]) -> Why | None:
+    by_moment = {reason.moment: reason for reason in reasons}
+    opened = by_moment.get("opened")
+    if opened is None:
+        return None
+    window = DROP_MINUTES if opened.rule == "signup_drop" else SPIKE_MINUTES
+    latest = by_moment.get("latest", opened)
+    return Why(rule=opened.rule, window_minutes=window, opened=opened, latest=latest)
+
+
+def _chart(connection: Connection, incident: Incident, why: Why | None) -> Chart:
+    metric = metric_of(incident.fingerprint)
+    series = Series(incident.project_id, incident.environment, metric, incident.fingerprint, incident.org_id)
+    shown = chart_range(series, incident.opened_at, incident.last_seen_at)
+    [counts] = buckets.read(connection, [shown])
+    return Chart(
+        metric=metric,
+        baseline_per_minute=why.opened.baseline / why.window_minutes if why else None,
+        minutes=fill(counts, shown),
+    )
+
+
+def _links(incident: Incident, chart: Chart) -> dict[str, str]:
+    search = {
+        "filters": search_filters(incident.fingerprint),
+        "since": chart.minutes[0].at.isoformat(),
+    }
+    return {
+        "self": f"/v1/incidents/{incident.id}",
+        "events": f"/v1/search/events?{urlencode(search)}",
+    }

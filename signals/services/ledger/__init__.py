@@ -1,0 +1,1 @@
+"""The loss ledger: entries and audits."""

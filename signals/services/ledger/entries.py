@@ -1,0 +1,61 @@
+"""Enters what ingest-api's replica has accepted into the loss ledger, once, whatever the connection does."""
+
+import threading
+from collections import Counter
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection, transaction
+from signals.domain.detection.buckets import minute_of
+from signals.domain.ledger import INGEST, Account
+from signals.store.ledger import ledger, ledger_writers
+
+
+class Accounting:
+    """Counts in memory, a number a project and minute; `flush` writes. Safe to use from several threads.
+
+    A replica that is killed loses the counts since its last flush: the ledger then shows events that
+    were handled without having been reported, never a loss.
+    """
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._accepted: Counter[Account] = Counter()
+        self._entry: Counter[Account] = Counter()  # frozen while it is uncertain whether it was committed
+        self._entries = 0
+        self._writer: UUID | None = None
+
+    def accepted(self, project_id: str, received_at: datetime, events: int) -> None:
+        """Count events that Kafka has acknowledged; only memory."""
+        account = Account(project_id, minute_of(received_at), INGEST, "accepted")
+        with self._lock:
+            self._accepted[account] += events
+
+    def flush(self) -> int:
+        """Write what was counted since the last call and return how many events; idle, no statement.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer; the same entry is tried next time.
+        """
+        with self._flushing:
+            if not self._entry:
+                with self._lock:
+                    self._entry, self._accepted = self._accepted, Counter()
+            if not self._entry:
+                return 0
+            with transaction(self._pool) as connection:
+                self._enter(connection)
+            written = self._entry.total()
+            self._entry, self._entries = Counter(), self._entries + 1
+            return written
+
+    def _enter(self, connection: Connection) -> None:
+        if self._writer is None:
+            self._writer = uuid4()
+            ledger_writers.forget_silent(connection)
+        if ledger_writers.claim(connection, self._writer, self._entries + 1):
+            ledger.add(connection, self._entry)

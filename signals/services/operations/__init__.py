@@ -1,0 +1,1 @@
+"""Readiness, preflight, retention, housekeeping and dead letters."""

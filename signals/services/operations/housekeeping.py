@@ -1,0 +1,46 @@
+"""What is done every few minutes regardless of events."""
+
+from typing import Final
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection, transaction
+from signals.domain.ledger import Audit
+from signals.store.incidents import incidents
+from signals.store.ledger import ledger
+
+IDLE_S: Final = 60 * 60  # specification: resolve when not seen for more than 60 minutes
+LEDGER_DAYS: Final = 7  # as long as Kafka keeps the events themselves
+LEDGER_ROWS: Final = 5_000  # guess: deleted within a second
+
+log = structlog.get_logger(__name__)
+
+
+def resolve_stale_incidents(pool: ConnectionPool[Connection]) -> int:
+    """Resolve incidents not seen for an hour; return how many. Harmless when several do it at once.
+
+    Raises:
+        DependencyUnavailable: when PostgreSQL is away.
+    """
+    with transaction(pool) as connection:
+        resolved = incidents.resolve_stale(connection, idle_s=IDLE_S)
+    if resolved:
+        log.info("incidents resolved by age", count=resolved)
+    return resolved
+
+
+def trim_ledger(pool: ConnectionPool[Connection]) -> int:
+    """Delete a bounded number of the ledger's oldest rows; return how many. The next round goes on.
+
+    Raises:
+        DependencyUnavailable: when PostgreSQL is away.
+    """
+    with transaction(pool) as connection:
+        return ledger.trim(connection, days=LEDGER_DAYS, rows=LEDGER_ROWS)
+
+
+def tell_audit(audit: Audit) -> None:
+    """Log an audit that found events missing: that is an incident of this system."""
+    if audit.state == "unbalanced":
+        log.error("events are missing", **{stage.replace("-", "_"): n for stage, n in audit.missing.items()})

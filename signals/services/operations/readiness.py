@@ -1,0 +1,159 @@
+"""Says whether everything that should run does: the servers, and every expected consumer.
+
+A check of a server that hangs is left to run and waited for again by the next call, so that a hung
+server costs one thread. Answers name parts and states, never addresses or error texts.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection, transaction
+from signals.domain.ledger import Audit
+from signals.errors import DependencyUnavailable, SettingsError
+from signals.store.operations import workers
+from signals.store.operations.workers import Worker
+
+POSTGRES: Final = "postgresql"
+CHECK_S: Final = 2.0  # how long an answer waits for slow servers
+REUSE_S: Final = 1.0  # an answer is given again for this long: the endpoint is open to anybody
+LEDGER_S: Final = 10.0  # guess: what the ledger said holds this long; it changes once a minute
+STALE_S: Final = 15.0  # a consumer reports every few seconds
+
+log = structlog.get_logger(__name__)
+
+Check = Callable[[], None]
+ActorState = Literal["running", "starting", "backing-off", "stale", "missing", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyState:
+    """Whether a server answered, and after how long; None when it did not."""
+
+    name: str
+    state: Literal["ok", "unavailable", "timeout"]
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedActor:
+    """What a consumer that should run says of itself; `unknown` while PostgreSQL is away.
+
+    `lag` counts records or jobs that wait for it, None while it is unknown.
+    """
+
+    name: str
+    state: ActorState
+    lag: int | None
+
+
+UNKNOWN_LEDGER: Final = Audit(state="unknown", missing={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """The whole pipeline at a glance; `ready` when every part is, and no event is missing."""
+
+    ready: bool
+    dependencies: list[DependencyState]
+    actors: list[ExpectedActor]
+    ledger: Audit
+
+
+class CheckingReadiness:
+    """Checks PostgreSQL, `servers` and the consumers that are expected, at once and within `CHECK_S`.
+
+    `audit` says whether the ledger balances; it asks PostgreSQL.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        servers: Mapping[str, Check],
+        audit: Callable[[], Audit],
+    ) -> None:
+        self._pool = pool
+        self._audit = audit
+        self._ledger = UNKNOWN_LEDGER
+        self._next_audit = 0.0
+        self._checks: dict[str, Check] = {POSTGRES: self._ask_postgres, **servers}
+        self._expected: tuple[str, ...] = ()
+        self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="readiness")
+        self._lock = threading.Lock()
+        self._pending: dict[str, Future[DependencyState]] = {}
+        self._reported: Mapping[str, Worker] = {}
+        self._answer: tuple[float, Readiness] | None = None
+
+    def expect(self, names: Sequence[str]) -> None:
+        """Name the consumers that must run from now on."""
+        self._expected = tuple(names)
+
+    def check(self) -> Readiness:
+        """Return the state of every part; a part that fails is a state, not an exception."""
+        known = self._answer
+        # While somebody asks, the answer before must do: a flood must not occupy every thread.
+        if not self._lock.acquire(blocking=known is None) and known is not None:
+            return known[1]
+        try:
+            if self._answer is None or time.monotonic() - self._answer[0] >= REUSE_S:
+                readiness = self._ask()
+                self._answer = (time.monotonic(), readiness)
+            return self._answer[1]
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the threads; one that hangs ends with its server's own time limit."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self) -> Readiness:
+        for name, check in self._checks.items():
+            if name not in self._pending or self._pending[name].done():  # late answers are old news
+                self._pending[name] = self._threads.submit(_timed, name, check)
+        wait(self._pending.values(), timeout=CHECK_S)
+        dependencies = [self._dependency(name) for name in self._checks]
+        known = dependencies[0].state == "ok"
+        reported = self._reported if known else None
+        ledger = self._ledger if known else UNKNOWN_LEDGER
+        actors = [_actor(reported, name) for name in self._expected]
+        up = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
+        ready = up and ledger.state != "unbalanced"
+        return Readiness(ready=ready, dependencies=dependencies, actors=actors, ledger=ledger)
+
+    def _dependency(self, name: str) -> DependencyState:
+        if not self._pending[name].done():
+            return DependencyState(name=name, state="timeout", latency_ms=None)
+        return self._pending.pop(name).result()
+
+    def _ask_postgres(self) -> None:
+        with transaction(self._pool) as connection:
+            self._reported = {worker.name: worker for worker in workers.list_all(connection)}
+        if time.monotonic() >= self._next_audit:
+            self._ledger = self._audit()
+            self._next_audit = time.monotonic() + LEDGER_S
+
+
+def _timed(name: str, check: Check) -> DependencyState:
+    started = time.monotonic()
+    try:
+        check()
+    except (DependencyUnavailable, SettingsError) as error:
+        log.warning("dependency unavailable", dependency=name, reason=str(error))
+        return DependencyState(name=name, state="unavailable", latency_ms=None)
+    return DependencyState(name=name, state="ok", latency_ms=round((time.monotonic() - started) * 1000, 1))
+
+
+def _actor(reported: Mapping[str, Worker] | None, name: str) -> ExpectedActor:
+    if reported is None:
+        return ExpectedActor(name=name, state="unknown", lag=None)
+    worker = reported.get(name)
+    if worker is None:
+        return ExpectedActor(name=name, state="missing", lag=None)
+    state: ActorState = "stale" if worker.age_s > STALE_S else worker.state
+    return ExpectedActor(name=name, state=state, lag=worker.lag)

@@ -1,6 +1,0 @@
-"""Turns due jobs into checked summaries: several at once, each finished once, under its lease."""
-
-from signals.services.summarizing.case import RecentDeploys
-from signals.services.summarizing.summarizer import Outcome, Policy, Summarizing
-
-__all__ = ["Outcome", "Policy", "RecentDeploys", "Summarizing"]

@@ -1,0 +1,6 @@
+"""Turns due jobs into checked summaries: several at once, each finished once, under its lease."""
+
+from signals.services.summary.case import RecentDeploys
+from signals.services.summary.summarizer import Outcome, Policy, Summarizing
+
+__all__ = ["Outcome", "Policy", "RecentDeploys", "Summarizing"]

@@ -1,0 +1,236 @@
+"""The ai-worker's verbs: lease a job, assemble, ask, check, and finish it in one transaction.
+
+It knows no clock: leases and waits are reckoned by the database. Source: specification, "AI worker behavior".
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, Literal, Self
+from uuid import UUID, uuid5
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.llm import Model, ModelRefused, ModelUnavailable
+from signals.clients.postgres import Connection, transaction
+from signals.domain.access.rate_limit import RateLimit
+from signals.domain.summary.answer import Answer, InvalidAnswer, correction_of, parse_answer
+from signals.domain.summary.builtin import BUILTIN_MODEL
+from signals.domain.summary.checking import Summary
+from signals.domain.summary.prompt import build_prompt
+from signals.domain.summary.retry import Failure, decide
+from signals.errors import Fenced
+from signals.services.summary.case import Case, RecentDeploys, assemble
+from signals.services.summary.lease import LeaseKeeper
+from signals.settings import ModelSettings
+from signals.store.access import rate_limits
+from signals.store.summary import ai_jobs, ai_outputs, incident_briefs
+from signals.store.summary.ai_jobs import Lease
+
+RATE_LIMIT: Final = "model-requests"
+NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How long a job is leased, how many run at once, how often the model is asked, and what it may see."""
+
+    lease: timedelta
+    concurrency: int
+    rate: RateLimit
+    redacts: bool
+
+    @classmethod
+    def of(cls, settings: ModelSettings) -> Self:
+        """Take the policy from the settings."""
+        return cls(
+            lease=timedelta(seconds=settings.signals_ai_lease_s),
+            concurrency=settings.signals_ai_concurrency,
+            rate=RateLimit(per_minute=settings.signals_ai_requests_per_minute),
+            redacts=settings.signals_ai_redact,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one run of a job ended. `fenced`: somebody else holds it now, the result was thrown away."""
+
+    job_id: UUID
+    state: Literal["succeeded", "retrying", "failed", "fenced"]
+    model: str | None = None
+    error: str | None = None
+
+
+class Summarizing:
+    """Runs due jobs, up to `policy.concurrency` at once; used by one thread, as a context manager.
+
+    Without a model the built-in summarizer answers. `chance` returns numbers in [0, 1) for the jitter.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        model: Model | None,
+        policy: Policy,
+        *,
+        chance: Callable[[], float],
+        recent_deploys: RecentDeploys | None = None,
+    ) -> None:
+        self._pool = pool
+        self._model = model
+        self._policy = policy
+        self._chance = chance
+        self._recent_deploys = recent_deploys
+        self._changed = threading.Event()
+        self._running: set[Future[Outcome]] = set()
+        self._threads = ThreadPoolExecutor(policy.concurrency, thread_name_prefix="summary")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=True)
+
+    def step(self, timeout_s: float) -> int:
+        """Start what is due, wait until a job ends or `wake`, and return how many ended.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL is away; jobs in mid-call are rescued after their lease.
+        """
+        while len(self._running) < self._policy.concurrency and (held := self._take()) is not None:
+            future = self._threads.submit(self._run, held)
+            future.add_done_callback(lambda _: self._changed.set())
+            self._running.add(future)
+        self._changed.wait(timeout_s)
+        self._changed.clear()
+        ended = {future for future in self._running if future.done()}
+        self._running -= ended
+        for future in ended:
+            future.result()  # an unexpected error of a job is an error of ours
+        return len(ended)
+
+    def wake(self) -> None:
+        """End the current or next wait of `step`: a job was announced. May be called from any thread."""
+        self._changed.set()
+
+    def owned(self) -> list[int]:
+        """Return no partitions: jobs are leased, not assigned."""
+        return []
+
+    def lag(self) -> int:
+        """Return how many jobs wait for a worker."""
+        with transaction(self._pool) as connection:
+            return ai_jobs.count_due(connection)
+
+    def run_one(self) -> Outcome | None:
+        """Run one due job here and now; None when none may run.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL is away.
+        """
+        held = self._take()
+        return None if held is None else self._run(held)
+
+    def _take(self) -> Lease | None:
+        """Lease a job and, when the model will be asked, a request: both or none."""
+        with transaction(self._pool) as connection:
+            held = ai_jobs.lease(connection, lease=self._policy.lease)
+            if held is None:
+                return None
+            asks = self._model is not None and not held.is_exhausted
+            if asks and not rate_limits.take(connection, RATE_LIMIT, self._policy.rate.bucket):
+                connection.rollback()
+                return None
+        log.info("job leased", job_id=str(held.job_id), attempts_failed=held.attempt_count)
+        return held
+
+    def _run(self, held: Lease) -> Outcome:
+        case = assemble(self._pool, held.incident_id, self._recent_deploys, redacted=self._policy.redacts)
+        if held.is_exhausted:
+            lost = Failure(reason=held.last_error or "the worker was lost", permanent=True)
+            before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it
+            outcome = self._fail(before, case, lost)
+        elif self._model is None:
+            outcome = self._succeed(held, BUILTIN_MODEL, case.builtin_summary(NO_KEY))
+        else:
+            with LeaseKeeper(self._pool, held, lease=self._policy.lease) as keeper:
+                answered = _ask(self._model, case, correction_of(held.last_error))
+            if isinstance(answered, Failure):
+                outcome = self._fail(keeper.held, case, answered)
+            else:
+                answer, model = answered
+                outcome = self._succeed(keeper.held, model, case.summary(answer))
+        log.info(
+            "job ended",
+            job_id=str(held.job_id),
+            state=outcome.state,
+            model=outcome.model,
+            error=outcome.error,
+        )
+        return outcome
+
+    def _succeed(self, held: Lease, model: str, summary: Summary) -> Outcome:
+        try:
+            with transaction(self._pool) as connection:
+                # The incident's row before the job's, as the engine does it: no deadlock.
+                incident_briefs.retitle(connection, held.incident_id, summary.title)
+                _must_hit(ai_jobs.succeed(connection, held))
+                _store(connection, held, model, summary)
+        except Fenced as fenced:
+            return Outcome(job_id=held.job_id, state="fenced", error=str(fenced))
+        return Outcome(job_id=held.job_id, state="succeeded", model=model)
+
+    def _fail(self, held: Lease, case: Case, failure: Failure) -> Outcome:
+        """Queue the job again, or give it up with a built-in summary; the title stays as it is."""
+        decision = decide(
+            failure, attempt_count=held.attempt_count, max_attempts=held.max_attempts, chance=self._chance()
+        )
+        count, error = decision.attempt_count, failure.reason
+        try:
+            with transaction(self._pool) as connection:
+                if decision.delay is not None:
+                    _must_hit(
+                        ai_jobs.retry_later(
+                            connection, held, attempt_count=count, delay=decision.delay, error=error
+                        )
+                    )
+                    return Outcome(job_id=held.job_id, state="retrying", error=error)
+                _must_hit(ai_jobs.fail(connection, held, attempt_count=count, error=error))
+                note = f"The model failed ({error}): the built-in summarizer answered."
+                _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note))
+        except Fenced as fenced:
+            return Outcome(job_id=held.job_id, state="fenced", error=str(fenced))
+        return Outcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
+
+
+def _ask(model: Model, case: Case, correction: str | None) -> tuple[Answer, str] | Failure:
+    """Return the answer and the name of the model that gave it."""
+    try:
+        said = model.complete(build_prompt(case.brief, case.shown, correction))
+        return parse_answer(said.text), said.model
+    except InvalidAnswer as error:
+        return Failure(reason=str(error))
+    except ModelUnavailable as error:
+        return Failure(reason=str(error), retry_after=error.retry_after)
+    except ModelRefused as error:
+        return Failure(reason=str(error), permanent=True)
+
+
+def _must_hit(rows: int) -> None:
+    if rows == 0:
+        raise Fenced("the lease passed to another worker")
+
+
+def _store(connection: Connection, held: Lease, model: str, summary: Summary) -> None:
+    ai_outputs.insert(
+        connection,
+        output_id=uuid5(held.job_id, ai_outputs.OUTPUT_TYPE),  # the primary key allows one output a job
+        incident_id=held.incident_id,
+        model=model,
+        content=summary.to_json(),
+    )

@@ -1,0 +1,1 @@
+"""Tables of tenants, keys and their limits."""

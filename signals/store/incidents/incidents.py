@@ -1,0 +1,146 @@
+"""Incidents as the engine writes them: locked, opened, kept fresh, resolved by age."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+import orjson
+from psycopg.errors import UniqueViolation
+
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import Series
+from signals.domain.detection.rules import IncidentSeverity
+from signals.domain.incidents.lifecycle import OpenIncident
+from signals.errors import Fenced
+
+IncidentKey = tuple[str, str, str]
+"""project_id, environment, fingerprint."""
+
+
+def key_of(series: Series) -> IncidentKey:
+    """Return what identifies the open incident of a series."""
+    return series.project_id, series.environment, series.fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIncident:
+    """A row to insert; its status is open."""
+
+    id: UUID
+    series: Series
+    severity: IncidentSeverity
+    title: str
+    opened_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """An open incident seen again."""
+
+    id: UUID
+    severity: IncidentSeverity
+    last_seen_at: datetime
+
+
+# A lateral query that locks stays whole: one look into incidents_one_open a key, whatever the statistics.
+LOCK_OPEN: LiteralString = """
+SELECT locked.project_id, locked.environment, locked.fingerprint, locked.id, locked.severity,
+       (SELECT extract(epoch FROM now() - max(j.created_at))::float8
+        FROM ai_jobs j WHERE j.incident_id = locked.id)
+FROM json_to_recordset(%(keys)s::json) AS k(project_id text, environment text, fingerprint text)
+CROSS JOIN LATERAL (
+    SELECT i.project_id, i.environment, i.fingerprint, i.id, i.severity
+    FROM incidents i
+    WHERE i.project_id = k.project_id AND i.environment = k.environment AND i.fingerprint = k.fingerprint
+      AND i.status <> 'resolved'
+    FOR UPDATE
+) AS locked
+"""
+
+
+def lock_open(connection: Connection, series: Collection[Series]) -> Mapping[IncidentKey, OpenIncident]:
+    """Return and lock the unresolved incident of each series that has one, in the order of the series."""
+    keys = [
+        {"project_id": s.project_id, "environment": s.environment, "fingerprint": s.fingerprint}
+        for s in sorted(series)
+    ]
+    rows = connection.execute(LOCK_OPEN, {"keys": orjson.dumps(keys).decode()})
+    return {
+        (project_id, environment, fingerprint): OpenIncident(
+            id=incident_id,
+            severity=IncidentSeverity.parse(severity),
+            summary_asked_s_ago=asked,
+        )
+        for project_id, environment, fingerprint, incident_id, severity, asked in rows
+    }
+
+
+OPEN: LiteralString = """
+INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity, title,
+                       opened_at, last_seen_at)
+SELECT r.id, r.org_id, r.project_id, r.environment, r.fingerprint, 'open', r.severity, r.title,
+       r.opened_at, r.last_seen_at
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, org_id text, project_id text, environment text,
+     fingerprint text, severity text, title text, opened_at timestamptz, last_seen_at timestamptz)
+"""
+
+
+def open_all(connection: Connection, incidents: Sequence[NewIncident]) -> None:
+    """Insert new incidents.
+
+    Raises:
+        Fenced: when a series has an unresolved one by now, for example one just opened again by a person.
+    """
+    rows = [
+        {
+            "id": i.id,
+            "org_id": i.series.org_id,
+            "project_id": i.series.project_id,
+            "environment": i.series.environment,
+            "fingerprint": i.series.fingerprint,
+            "severity": i.severity.label,
+            "title": i.title,
+            "opened_at": i.opened_at,
+            "last_seen_at": i.last_seen_at,
+        }
+        for i in incidents
+    ]
+    try:
+        connection.execute(OPEN, {"rows": orjson.dumps(rows).decode()})
+    except UniqueViolation as error:
+        raise Fenced("somebody opened an incident of the same series meanwhile") from error
+
+
+# The ids a second time: without them a planner without statistics reads the whole table for its join.
+TOUCH: LiteralString = """
+UPDATE incidents i
+SET last_seen_at = greatest(i.last_seen_at, r.last_seen_at), severity = r.severity
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, severity text, last_seen_at timestamptz)
+WHERE i.id = r.id AND i.id = ANY(%(ids)s) AND i.status <> 'resolved'
+"""
+
+
+def touch_all(connection: Connection, touches: Sequence[Touch]) -> int:
+    """Move `last_seen_at` forward (never back) and set the severity; return how many were hit."""
+    rows = [{"id": t.id, "severity": t.severity.label, "last_seen_at": t.last_seen_at} for t in touches]
+    parameters = {"rows": orjson.dumps(rows).decode(), "ids": [t.id for t in touches]}
+    return connection.execute(TOUCH, parameters).rowcount
+
+
+# What the engine holds just now is left to the next round: waiting for it could deadlock.
+RESOLVE_STALE: LiteralString = """
+UPDATE incidents SET status = 'resolved', resolved_at = now()
+WHERE status <> 'resolved' AND id = ANY(ARRAY(
+    SELECT id FROM incidents
+    WHERE status <> 'resolved' AND last_seen_at < now() - make_interval(secs => %(idle_s)s)
+    FOR UPDATE SKIP LOCKED
+))
+"""
+
+
+def resolve_stale(connection: Connection, *, idle_s: float) -> int:
+    """Resolve what was not seen for `idle_s` seconds; return how many."""
+    return connection.execute(RESOLVE_STALE, {"idle_s": idle_s}).rowcount

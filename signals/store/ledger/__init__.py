@@ -1,0 +1,1 @@
+"""Tables of the loss ledger and settled dead letters."""

@@ -1,0 +1,1 @@
+"""Tables of schema, offsets, heartbeats and retention."""

@@ -1,0 +1,1 @@
+"""Tables of summary jobs and their outputs."""

@@ -1,0 +1,32 @@
+"""What a consumer asks about its log must not keep it from reading: incidents would open late."""
+
+import time
+from typing import Final
+
+from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka.consumer import Ownership, PartitionConsumer
+from signals.settings import KafkaSettings
+from tests.support.waiting import until
+
+PARTITIONS: Final = 3
+ROUNDS: Final = 5
+FETCH_WAIT_S: Final = 1.0  # each question took this long behind a fetch
+
+
+def test_questions_about_the_log_do_not_wait_for_records(kafka: KafkaSettings) -> None:
+    ownership = Ownership(gained=lambda partitions: dict.fromkeys(partitions, 0), lost=lambda _: None)
+    with PartitionConsumer(kafka, group="asking", topic=RAW_TOPIC, ownership=ownership) as consumer:
+
+        def joined() -> bool:
+            assert consumer.poll(1, 0.5) == []
+            return len(consumer.owned()) == PARTITIONS
+
+        until(joined, within_s=60)
+        consumer.log_ends(dict.fromkeys(range(PARTITIONS), 0))  # connects
+        started = time.monotonic()
+        for _ in range(ROUNDS):
+            assert consumer.poll(1, FETCH_WAIT_S / 2) == []
+            ends = consumer.log_ends(dict.fromkeys(range(PARTITIONS), 0))
+            assert ends == dict.fromkeys(range(PARTITIONS), 0)
+        asked_s = time.monotonic() - started - ROUNDS * FETCH_WAIT_S / 2
+    assert asked_s < ROUNDS * PARTITIONS * FETCH_WAIT_S / 3

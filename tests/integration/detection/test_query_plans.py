@@ -1,0 +1,220 @@
+"""The engine reads bucket ranges and incidents by key, never more: seen in the plans of what it runs.
+
+The tables are crowded, and every promise must hold before they were ever analyzed as well as after.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final, LiteralString, cast
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg_pool import ConnectionPool
+from pydantic import SecretStr
+
+from shared_types import Envelope, MetricName, Tenancy
+from signals.clients.kafka.publisher import Publisher
+from signals.clients.postgres import Connection, conninfo
+from signals.domain.detection.buckets import Series, instant_of, ranges
+from signals.domain.detection.rules import HISTORY_MINUTES, IncidentSeverity
+from signals.local.stack import RunningStack
+from signals.services.detection import Detecting
+from signals.settings import KafkaSettings, PostgresSettings
+from signals.store.detection import buckets, signup_series
+from signals.store.incidents import incident_events, incidents
+from signals.store.incidents.incidents import Touch
+from tests.integration.detection.explaining import ExplainingConnection, Scan
+from tests.support.events import event, publish
+from tests.support.waiting import until
+
+FIRST: Final = 29_000_000  # the first of 500 minutes that have buckets, in February 2025
+AT: Final = FIRST + 400
+OPEN: Final = 400  # incidents, one a series
+
+# 200,000 buckets; 20,000 incidents of which one a series is open; 80,000 representatives.
+FILL: Final[tuple[LiteralString, ...]] = (
+    "ALTER TABLE metrics_buckets SET (autovacuum_enabled = false)",
+    "ALTER TABLE incidents SET (autovacuum_enabled = false)",
+    "ALTER TABLE incident_events SET (autovacuum_enabled = false)",
+    "ALTER TABLE ai_jobs SET (autovacuum_enabled = false)",
+    "ALTER TABLE pipeline.signup_series SET (autovacuum_enabled = false)",
+    """
+    CREATE VIEW series AS
+    SELECT n, 'org_1' AS org_id, 'proj_' || n % 40 AS project_id, 'error_count' AS metric_name,
+           'E' || n || '|/r|prod' AS fingerprint
+    FROM generate_series(1, 360) n
+    UNION ALL
+    SELECT n, 'org_1', 'proj_' || n % 40, 'signup_count', 'signup|prod' FROM generate_series(361, 400) n
+    """,
+    """
+    INSERT INTO metrics_buckets (org_id, project_id, environment, metric_name, fingerprint, bucket_start,
+                                 bucket_seconds, value, updated_at)
+    SELECT org_id, project_id, 'prod', metric_name, fingerprint, to_timestamp((29000000 + m) * 60), 60, 3,
+           now()
+    FROM series, generate_series(0, 499) m
+    """,
+    """
+    INSERT INTO incidents
+    SELECT gen_random_uuid(), org_id, project_id, 'prod', fingerprint,
+           CASE WHEN age = 0 THEN 'open' ELSE 'resolved' END, 'warn', 'title', now(), now(), NULL
+    FROM generate_series(0, 49) age, series
+    """,
+    """
+    INSERT INTO incident_events (incident_id, event_id, occurred_at, event_type, severity, attributes_json)
+    SELECT i.id, gen_random_uuid(), to_timestamp((29000000 + m) * 60), 'error', 'error', '{}'
+    FROM (SELECT id FROM incidents ORDER BY status LIMIT 4000) i, generate_series(380, 399) m
+    """,
+    """
+    INSERT INTO ai_jobs
+    SELECT gen_random_uuid(), id, 'incident_summary', 'succeeded', 0, 3, now(), NULL, NULL, now(), now()
+    FROM incidents
+    """,
+    """
+    INSERT INTO pipeline.signup_series
+    SELECT 'proj_' || n, 'prod', 'org_1', n % 3, to_timestamp(29000000 * 60) FROM generate_series(1, 3000) n
+    """,
+)
+
+
+@pytest.fixture(scope="module")
+def crowded_template(servers: RunningStack, template_database: str) -> Iterator[str]:
+    """The name of a crowded database that was never analyzed, to be cloned."""
+    with _cloned(servers, template_database, "crowded_template") as settings:
+        with psycopg.connect(conninfo(settings), autocommit=True) as connection:
+            for statement in FILL:
+                connection.execute(statement)
+        yield "crowded_template"
+
+
+@pytest.fixture
+def crowded(servers: RunningStack, crowded_template: str) -> Iterator[PostgresSettings]:
+    """A crowded database of the test's own."""
+    with _cloned(servers, crowded_template, "crowded") as settings:
+        yield settings
+
+
+@contextmanager
+def _cloned(servers: RunningStack, template: str, clone: str) -> Iterator[PostgresSettings]:
+    """Have a copy of a database while the context lasts."""
+    names = {"clone": sql.Identifier(clone), "template": sql.Identifier(template)}
+    with psycopg.connect(conninfo(_database(servers, "postgres")), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {clone} TEMPLATE {template}").format(**names))
+        yield _database(servers, clone)
+        connection.execute(sql.SQL("DROP DATABASE {clone} WITH (FORCE)").format(**names))
+
+
+def _database(servers: RunningStack, name: str) -> PostgresSettings:
+    base = servers.environment["DATABASE_URL"].rpartition("/")[0]
+    return PostgresSettings(database_url=SecretStr(f"{base}/{name}"), pg_sslmode="disable")
+
+
+def _series(number: int) -> Series:
+    metric: MetricName = "error_count" if number <= 360 else "signup_count"
+    name = f"E{number}|/r|prod" if number <= 360 else "signup|prod"
+    return Series(f"proj_{number % 40}", "prod", metric, name, "org_1")
+
+
+MANY: Final = [_series(number) for number in range(1, 401, 20)]  # 18 of errors, 2 of signups
+
+
+@pytest.fixture(params=[False, True], ids=["never analyzed", "analyzed"])
+def pool(crowded: PostgresSettings, request: pytest.FixtureRequest) -> Iterator[ConnectionPool[Connection]]:
+    """A pool of one connection that explains, on a crowded database."""
+    with ConnectionPool(
+        conninfo(crowded), connection_class=ExplainingConnection, min_size=1, max_size=1, open=True
+    ) as explaining:
+        if request.param:
+            with explaining.connection() as connection:
+                connection.execute("ANALYZE")
+        yield cast(ConnectionPool[Connection], explaining)
+
+
+@pytest.fixture
+def connection(pool: ConnectionPool[Connection]) -> Iterator[ExplainingConnection]:
+    """Its connection."""
+    with pool.connection() as connection:
+        assert isinstance(connection, ExplainingConnection)
+        yield connection
+
+
+def test_buckets_are_read_by_one_range_of_the_unique_index(connection: ExplainingConnection) -> None:
+    for number, minutes in ((1, 65), (361, 75)):
+        buckets.read(connection, list(ranges({_series(number): [AT]}, HISTORY_MINUTES)))
+        (scan,) = connection.taken()
+        assert (scan.node, scan.index, scan.rows) == ("Index Scan", "metrics_buckets_series", minutes)
+    buckets.read(connection, list(ranges({series: [AT] for series in MANY}, HISTORY_MINUTES)))
+    (scan,) = connection.taken()
+    assert (scan.index, scan.rows) == ("metrics_buckets_series", 18 * 65 + 2 * 75)
+
+
+def test_incidents_are_found_by_key(connection: ExplainingConnection) -> None:
+    found = incidents.lock_open(connection, MANY)
+    assert len(found) == len(MANY)
+    _assert_by_key(connection.taken(), len(MANY))
+    ids = [incident.id for incident in found.values()]
+    touches = [Touch(id=i, severity=IncidentSeverity.WARN, last_seen_at=instant_of(AT)) for i in ids]
+    assert incidents.touch_all(connection, touches) == len(MANY)
+    _assert_by_key(connection.taken(), OPEN)  # by id, or among the open ones when they are few
+    counted = incident_events.count_by_minute(connection, [(i, FIRST + 390) for i in ids])
+    assert set(counted.values()) == {1}
+    _assert_by_key(connection.taken(), len(MANY))
+
+
+def test_periodic_work_reads_open_incidents_only(connection: ExplainingConnection) -> None:
+    watched = signup_series.watched(connection, partition=0, since_minute=FIRST + 100_000, gone_minute=0)
+    assert len(watched) == 13  # of 1,000 those with an open incident
+    _assert_by_key(connection.taken(), OPEN)
+    assert incidents.resolve_stale(connection, idle_s=3600) == 0
+    _assert_by_key(connection.taken(), OPEN)
+
+
+def test_a_whole_batch_reads_nothing_but_ranges_and_keys(
+    pool: ConnectionPool[Connection], kafka: KafkaSettings, publisher: Publisher
+) -> None:
+    publish(publisher, (envelope for series in MANY for envelope in _minute_of(series)))
+    batches = _drain(kafka, pool, publisher)
+    with pool.connection() as connection:
+        assert isinstance(connection, ExplainingConnection)
+        scans = connection.taken()
+    read = [scan for scan in scans if scan.table == "metrics_buckets"]
+    assert {scan.index for scan in read} == {"metrics_buckets_series"}
+    history = 18 * 65 + 2 * 75
+    rounding = len(read) * len(MANY)  # PostgreSQL rounds a node's rows per loop
+    assert history - rounding <= sum(scan.rows for scan in read) <= batches * history + rounding
+    others = [scan for scan in scans if scan.table != "metrics_buckets"]
+    assert {scan.table for scan in others} == {"incidents", "incident_events", "ai_jobs"}
+    _assert_by_key(others, OPEN)
+
+
+def _assert_by_key(scans: Sequence[Scan], most_rows: int) -> None:
+    assert scans
+    assert {scan.node for scan in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, scans
+    assert max(scan.rows for scan in scans) <= most_rows, scans
+
+
+def _minute_of(series: Series) -> Iterator[Envelope]:
+    """Make what fires for an error series, and one event of a signup series."""
+    tenancy, start = Tenancy(series.org_id, series.project_id), instant_of(AT)
+    if series.metric_name == "signup_count":
+        yield event("signup", start, tenancy=tenancy)
+        return
+    code = series.fingerprint.partition("|")[0]
+    for second in range(45):
+        yield event("error", start + timedelta(seconds=second), tenancy=tenancy, error_code=code, route="/r")
+
+
+def _drain(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Publisher) -> int:
+    """Let an engine count everything; return how many batches it took."""
+    batches = 0
+    with Detecting(kafka, pool, publisher, tick_s=0.05) as detecting:
+
+        def is_idle() -> bool:
+            nonlocal batches
+            counted = detecting.step(0.1) > 0
+            batches += counted
+            return not counted and bool(detecting.owned()) and detecting.lag() == 0
+
+        until(is_idle)
+    return batches

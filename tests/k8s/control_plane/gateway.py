@@ -1,0 +1,113 @@
+"""Stands between the operator and the API server: remembers every write, and can end the operator after one.
+
+Plain HTTP on loopback towards the operator, so that requests can be told apart; the operator's token passes
+through, and with it its rights.
+"""
+
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx2
+
+from tests.k8s.control_plane.control_plane import ControlPlane
+
+NOT_PASSED_ON = {"connection", "content-length", "host", "transfer-encoding"}
+BOOKKEEPING = ("/leases", "/events", "/selfsubjectaccessreviews", "/selfsubjectrulesreviews")
+"""What is written all the time and changes nothing that anybody asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One request that changed something."""
+
+    method: str
+    path: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Gateway:
+    """What passed through, and what happens after the next write."""
+
+    url: str
+    writes: list[Write] = field(default_factory=list)
+    after_write: Callable[[Write], bool] = lambda _write: True
+    """Called when the API server has done it; false keeps its answer from the operator."""
+    reads: Counter[str] = field(default_factory=Counter)
+    """How often each object was asked for."""
+    refused: list[str] = field(default_factory=list)
+    """What the API server forbade (403): rights that the chart does not give."""
+
+
+@contextmanager
+def gateway(cluster: ControlPlane) -> Iterator[Gateway]:
+    """Pass on everything until the block ends."""
+    trust = ssl.create_default_context(cafile=cluster.folder / "pki" / "ca.crt")
+    server_url = cluster.api.client.base_url
+    upstream = httpx2.Client(base_url=server_url, verify=trust, timeout=None, trust_env=False)
+
+    class Handler(_Handler):
+        pass
+
+    with upstream, _Server(("127.0.0.1", 0), Handler) as server:
+        gate = Gateway(url=f"http://127.0.0.1:{server.server_port}")
+        Handler.gate, Handler.upstream = gate, upstream
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield gate
+        server.shutdown()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_arguments: object) -> None:
+        """Say nothing: connections break off whenever an operator is killed."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    gate: Gateway
+    upstream: httpx2.Client
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing: the gateway remembers what matters."""
+
+    def _pass_on(self) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        # One end may be gone: the operator was killed, or the test is over.
+        with (
+            suppress(OSError, httpx2.TransportError),
+            self.upstream.stream(self.command, self.path, headers=headers, content=body) as answer,
+        ):
+            if answer.status_code == httpx2.codes.FORBIDDEN:
+                self.gate.refused.append(f"{self.command} {self.path}")
+            if self._may_answer(answer):
+                self._answer(answer)
+                return
+        self.close_connection = True
+
+    def _may_answer(self, answer: httpx2.Response) -> bool:
+        bookkeeping = any(part in self.path for part in BOOKKEEPING)
+        if self.command == "GET":
+            self.gate.reads[self.path.partition("?")[0]] += 1
+        if self.command == "GET" or answer.is_error or bookkeeping:
+            return True
+        write = Write(method=self.command, path=self.path.partition("?")[0])
+        self.gate.writes.append(write)
+        return self.gate.after_write(write)
+
+    def _answer(self, answer: httpx2.Response) -> None:
+        self.send_response(answer.status_code)
+        self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in filter(None, answer.iter_bytes()):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.wfile.write(b"0\r\n\r\n")
+
+
+for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    setattr(_Handler, f"do_{_method}", _Handler._pass_on)

@@ -1,0 +1,68 @@
+"""Finds the processes of a running product by what Ray calls them, and hurts them."""
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Final
+
+import psutil
+
+from tests.support.waiting import until
+
+TITLES: Final[Mapping[str, str]] = {
+    "incident-engine": "ray::Detector",
+    "indexer": "ray::Indexer",
+    "ai-worker": "ray::Summarizer",
+    "ingest replica": "ray::ServeReplica:ingest",
+    "core replica": "ray::ServeReplica:core",
+    "supervisor": "ray::ServeReplica:consumers",
+    "Serve controller": "ray::ServeController",
+    "HAProxy": "haproxy",
+}
+"""How the title of each kind of process begins (Ray sets it), or what its program is called."""
+
+
+def product_processes(root_pid: int) -> dict[int, str]:
+    """Return the kind of every process of ours below the Ray node's root."""
+    try:
+        family = psutil.Process(root_pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return {}
+    return {process.pid: kind for process in family if (kind := _kind(process))}
+
+
+def _kind(process: psutil.Process) -> str | None:
+    try:
+        program = (process.cmdline() or [""])[0]
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+    except psutil.NoSuchProcess:
+        return None
+    title = program.rsplit("/", 1)[-1] if not program.startswith("ray::") else program
+    return next((kind for kind, start in TITLES.items() if title.startswith(start)), None)
+
+
+def pids_of(root_pid: int, kind: str) -> list[int]:
+    """Return the processes of one kind, oldest first."""
+    return sorted(pid for pid, name in product_processes(root_pid).items() if name == kind)
+
+
+def one_of(root_pid: int, kind: str, *, within_s: float = 90.0) -> int:
+    """Return the oldest process of a kind, waiting until there is one."""
+    return until(lambda: pids_of(root_pid, kind), within_s=within_s, every_s=0.02)[0]
+
+
+def kill(pid: int) -> None:
+    """SIGKILL: no hook runs."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP: it stands still and notices nothing."""
+    os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(pid: int) -> None:
+    """SIGCONT, unless somebody has ended it meanwhile."""
+    if psutil.pid_exists(pid):
+        os.kill(pid, signal.SIGCONT)

@@ -1,0 +1,82 @@
+"""Both APIs behind one real HTTP server, over real PostgreSQL, Kafka and OpenSearch."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+from psycopg_pool import ConnectionPool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared_types import Tenancy
+from signals.clients.kafka.publisher import Publisher
+from signals.clients.opensearch.connection import Client
+from signals.clients.postgres import Connection
+from signals.domain.access import api_keys
+from signals.services.access.provisioning import create_org, create_project, issue_key
+from tests.integration.core.conftest import OTHER, core_client
+from tests.integration.ingest.conftest import ingest_client
+from tests.support.events import TENANCY
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """Where both APIs answer, and the keys of two tenants that must never meet."""
+
+    base_url: str
+    read: str
+    ingest: str
+    other_read: str
+    other_ingest: str
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve an application by uvicorn, as Ray Serve does; yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def surface(pool: ConnectionPool[Connection], publisher: Publisher, opensearch: Client) -> Iterator[Surface]:
+    """The two APIs at one address, as behind Serve's proxy."""
+    for tenancy in (TENANCY, OTHER):
+        create_org(pool, tenancy.org_id, "An organisation")
+        create_project(pool, tenancy.project_id, org_id=tenancy.org_id, name="A project")
+
+    def key(tenancy: Tenancy, scope: api_keys.Scope) -> str:
+        return issue_key(pool, tenancy.project_id, scope).text
+
+    with (
+        core_client(pool, opensearch) as core,
+        ingest_client(pool, publisher) as ingest,
+        served(one_address(core.app, ingest.app)) as base_url,
+    ):
+        yield Surface(
+            base_url=base_url,
+            read=key(TENANCY, api_keys.Scope.READ),
+            ingest=key(TENANCY, api_keys.Scope.INGEST),
+            other_read=key(OTHER, api_keys.Scope.READ),
+            other_ingest=key(OTHER, api_keys.Scope.INGEST),
+        )
+
+
+def one_address(core: ASGIApp, ingest: ASGIApp) -> ASGIApp:
+    """Send each path to the app that Serve would send it to."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        is_ingest = path == "/v1/events" or path.startswith("/v1/events/")
+        await (ingest if is_ingest else core)(scope, receive, send)
+
+    return app

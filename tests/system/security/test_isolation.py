@@ -1,0 +1,207 @@
+"""Nobody reads or writes outside their project: every route, tried with every wrong key."""
+
+import base64
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+import requests
+from psycopg_pool import ConnectionPool
+
+from signals.clients.opensearch.connection import Client
+from signals.clients.postgres import Connection
+from tests.integration.core.conftest import OTHER, index
+from tests.integration.ingest.conftest import Stored
+from tests.integration.ingest.conftest import stored as _stored_fixture
+from tests.integration.ingest.shapes import body
+from tests.support.events import NOON, TENANCY, event
+from tests.system.security.conftest import Surface
+
+stored = _stored_fixture
+
+OURS, THEIRS = UUID(int=1, version=4), UUID(int=2, version=4)
+SECRET = "theirs4711"
+INCIDENT = """
+INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity, title, opened_at,
+                       last_seen_at)
+VALUES (%s, %s, %s, 'prod', 'TIMEOUT|/checkout|prod', 'open', 'error', %s, now(), now())
+"""
+LEDGER = """
+INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)
+VALUES (%s, date_trunc('minute', now()), 'ingest-api', 'accepted', -1, 47110815)
+"""
+OPEN_ROUTES = {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/events/healthz")}
+READ_ROUTES = {
+    ("GET", "/v1/incidents"),
+    ("GET", "/v1/incidents/{incident_id}"),
+    ("PATCH", "/v1/incidents/{incident_id}"),
+    ("GET", "/v1/ledger"),
+    ("GET", "/v1/search/events"),
+}
+INGEST_ROUTES = {("POST", "/v1/events"), ("POST", "/v1/events/batch")}
+
+pytestmark = pytest.mark.usefixtures("both_tenants")
+
+
+@pytest.fixture
+def both_tenants(surface: Surface, pool: ConnectionPool[Connection], opensearch: Client) -> None:
+    """An incident, an event and a line of the ledger each; theirs hold a word that must never leave."""
+    with pool.connection() as connection:
+        connection.execute(INCIDENT, [OURS, TENANCY.org_id, TENANCY.project_id, "ours"])
+        connection.execute(INCIDENT, [THEIRS, OTHER.org_id, OTHER.project_id, SECRET])
+        connection.execute(LEDGER, [OTHER.project_id])
+    index(
+        opensearch,
+        [
+            *(event("error", NOON, route="/ours", error_code="SAME") for _ in range(2)),
+            *(event("error", NOON, tenancy=OTHER, route=f"/{SECRET}", error_code="SAME") for _ in range(2)),
+        ],
+    )
+
+
+def call(surface: Surface, route: tuple[str, str], key: str | None, **options: object) -> requests.Response:
+    """Call a route with a key; what the route needs beside it is made to fit."""
+    method, path = route
+    contents: dict[str, Any] = {"POST": body(), "PATCH": {"status": "resolved"}}
+    content = contents.get(method)
+    return requests.request(
+        method,
+        surface.base_url + path.replace("{incident_id}", str(THEIRS)),
+        headers={"X-API-Key": key} if key else {},
+        json=[content] if path.endswith("batch") else content,
+        timeout=30,
+        **options,  # type: ignore[arg-type]  # of any kind
+    )
+
+
+def their_status(pool: ConnectionPool[Connection]) -> object:
+    with pool.connection() as connection:
+        return connection.execute("SELECT status FROM incidents WHERE id = %s", [THEIRS]).fetchone()
+
+
+def test_the_tables_name_every_route(surface: Surface) -> None:
+    document = requests.get(surface.base_url + "/openapi.json", timeout=30).json()
+    documented = {(m.upper(), path) for path, operations in document["paths"].items() for m in operations}
+    assert documented == OPEN_ROUTES | READ_ROUTES | INGEST_ROUTES
+
+
+def test_no_route_answers_without_the_right_key(
+    surface: Surface, pool: ConnectionPool[Connection], stored: Stored
+) -> None:
+    for route in OPEN_ROUTES:
+        assert call(surface, route, None).status_code in (200, 503), route
+    for routes, wrong_scope in ((READ_ROUTES, surface.ingest), (INGEST_ROUTES, surface.read)):
+        for route in routes:
+            for key in (None, "", "nonsense", "sig_read_" + "a" * 43, "sig_ingest_" + "a" * 43):
+                assert call(surface, route, key).status_code == 401, (route, key)
+            answer = call(surface, route, wrong_scope)
+            assert (answer.status_code, answer.json()["code"]) == (403, "wrong_scope"), route
+            assert wrong_scope not in answer.text
+    assert their_status(pool) == ("open",)
+    assert stored() == []
+
+
+def test_a_guessed_incident_is_neither_read_nor_changed(
+    surface: Surface, pool: ConnectionPool[Connection]
+) -> None:
+    for method in ("GET", "PATCH"):
+        answer = call(surface, (method, "/v1/incidents/{incident_id}"), surface.read)
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_such_incident")
+        assert SECRET not in answer.text
+    assert their_status(pool) == ("open",)
+    owner = call(surface, ("GET", "/v1/incidents/{incident_id}"), surface.other_read)
+    assert owner.json()["incident"]["title"] == SECRET  # it is there to be found
+
+
+@pytest.mark.parametrize("path", ["/v1/incidents", "/v1/search/events", "/v1/ledger"])
+def test_lists_hold_the_keys_project_only(surface: Surface, path: str) -> None:
+    mine = call(surface, ("GET", path), surface.read)
+    assert mine.status_code == 200
+    theirs = call(surface, ("GET", path), surface.other_read)
+    mark = "47110815" if path == "/v1/ledger" else SECRET
+    assert mark in theirs.text  # or the test would prove nothing
+    assert mark not in mine.text
+    for name, value, status in (
+        ("project_id", OTHER.project_id, 403),
+        ("org_id", OTHER.org_id, 400),
+    ):
+        answer = call(surface, ("GET", path), surface.read, params={name: value})
+        assert answer.status_code == status
+        assert mark not in answer.text
+
+
+ESCAPES = [
+    {"q": "*"},
+    {"q": SECRET},
+    {"q": f"ours | {SECRET}"},
+    {"q": f"project_id:{OTHER.project_id}"},
+    {"q": f'") OR project_id:"{OTHER.project_id}'},
+    {"q": f"ours) OR (project_id:{OTHER.project_id}"},
+    {"q": "((((((((("},
+    {"q": '"'},
+    {"q": "\\"},
+    {"q": "-ours"},
+    {"q": "_exists_:message"},
+    {"q": "/.*/"},
+    {"filters": f"project_id:{OTHER.project_id}"},
+    {"filters": f"org_id:{OTHER.org_id}"},
+    {"filters": "_id:*"},
+    {"filters": f'route:"/{SECRET}"'},
+    {"filters": "route:*"},
+    {"filters": 'error_code:SAME,route:"/x\\" OR project_id:proj_2"'},
+    {"filters": f"attributes.project_id:{OTHER.project_id}"},
+    {"filters": "occurred_at:[* TO *]"},
+]
+
+
+@pytest.mark.parametrize("parameters", ESCAPES, ids=str)
+def test_no_search_escapes_its_project(surface: Surface, parameters: dict[str, str]) -> None:
+    answer = call(surface, ("GET", "/v1/search/events"), surface.read, params=parameters)
+    assert answer.status_code in (200, 400)
+    if answer.status_code == 200:
+        assert {found["project_id"] for found in answer.json()["events"]} <= {TENANCY.project_id}
+        assert answer.json()["total"]["value"] <= 2
+        assert SECRET not in json.dumps(answer.json()["facets"])
+
+
+@pytest.mark.parametrize("path", ["/v1/search/events", "/v1/incidents"])
+def test_a_cursor_of_another_tenant_opens_nothing(
+    surface: Surface, pool: ConnectionPool[Connection], path: str
+) -> None:
+    with pool.connection() as connection:
+        for tenancy in (TENANCY, OTHER):
+            row = [UUID(int=ord(tenancy.org_id[-1])), tenancy.org_id, tenancy.project_id, tenancy.org_id]
+            connection.execute(INCIDENT.replace("TIMEOUT", "ANOTHER"), row)
+    first = {
+        key: call(surface, ("GET", path), key, params={"limit": 1}).json()["next_cursor"]
+        for key in (surface.read, surface.other_read)
+    }
+    stolen = first[surface.other_read]
+    answer = call(surface, ("GET", path), surface.read, params={"limit": 1, "cursor": stolen})
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "cursor")
+    forged = json.loads(base64.urlsafe_b64decode(stolen + "=" * (-len(stolen) % 4)))
+    forged[0] = json.loads(base64.urlsafe_b64decode(first[surface.read] + "==="))[
+        0
+    ]  # our tie, their position
+    cursor = base64.urlsafe_b64encode(json.dumps(forged).encode()).rstrip(b"=").decode()
+    answer = call(surface, ("GET", path), surface.read, params={"limit": 1, "cursor": cursor})
+    assert answer.status_code == 200
+    assert SECRET not in answer.text
+    assert OTHER.project_id not in answer.text
+
+
+def test_an_event_that_names_another_tenant_is_stored_nowhere(surface: Surface, stored: Stored) -> None:
+    for claim in ({"project_id": OTHER.project_id}, {"org_id": OTHER.org_id}):
+        event_of_theirs: Any = body(**claim)
+        answer = requests.post(
+            surface.base_url + "/v1/events",
+            json=event_of_theirs,
+            headers={"X-API-Key": surface.ingest},
+            timeout=30,
+        )
+        assert (answer.status_code, answer.json()["code"]) == (422, "tenancy_mismatch")
+    assert stored() == []
+    assert call(surface, ("POST", "/v1/events"), surface.other_ingest).status_code == 202
+    [record] = stored()
+    assert json.loads(record.value)["project_id"] == OTHER.project_id

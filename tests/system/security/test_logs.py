@@ -1,0 +1,123 @@
+"""A crash is logged by type and frames: what it was about stays out of the logs."""
+
+import json
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import httpx2
+import psycopg
+import pytest
+import structlog
+from fastapi import FastAPI
+from psycopg_pool import ConnectionPool
+from starlette.responses import StreamingResponse
+
+from serve_apps.http.problems import answer_with_problems
+from shared_types.envelope import Envelope
+from signals.clients.postgres import Connection
+from signals.errors import DependencyUnavailable
+from signals.logs import configure_logs, without_data
+from tests.system.security.conftest import served
+
+MARK = "marker-of-an-event"
+
+
+@pytest.fixture(autouse=True)
+def _configured() -> None:
+    configure_logs()
+
+
+def logged_crash(crash: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> str:
+    try:
+        crash()
+    except Exception:  # noqa: BLE001  # what a consumer's loop does, too
+        structlog.get_logger().exception("it crashed")
+    entry = json.loads(capsys.readouterr().out)
+    assert isinstance(entry["exception"], str)
+    return entry["exception"]
+
+
+def wrapped() -> None:
+    try:
+        json.loads(json.dumps({}))[MARK]
+    except KeyError as error:
+        raise RuntimeError(MARK) from error
+
+
+@pytest.mark.parametrize(
+    ("crash", "kind"),
+    [
+        (lambda: int(MARK), "builtins.ValueError"),
+        (lambda: UUID(MARK), "builtins.ValueError"),
+        (lambda: Envelope.model_validate({"message": MARK}), "pydantic_core._pydantic_core.ValidationError"),
+        (wrapped, "builtins.KeyError\n\nwhich led to:"),
+        (wrapped, "builtins.RuntimeError"),
+    ],
+)
+def test_the_text_of_a_crash_is_not_logged(
+    crash: Callable[[], object], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = logged_crash(crash, capsys)
+    assert MARK not in told
+    assert kind in told
+    assert "in logged_crash" in told  # the frames are there
+
+
+def test_a_row_that_postgresql_quotes_is_not_logged(
+    pool: ConnectionPool[Connection], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def collide() -> None:
+        with pool.connection() as connection:
+            for _ in range(2):
+                connection.execute("INSERT INTO orgs (id, name) VALUES (%s, 'x')", [MARK])
+
+    with pytest.raises(psycopg.errors.UniqueViolation, match=MARK):
+        collide()  # the exception itself does quote it
+    told = logged_crash(collide, capsys)
+    assert MARK not in told
+    assert "psycopg.errors.UniqueViolation (SQLSTATE 23505)" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (DependencyUnavailable("Kafka", "it is away\nmore"), "Kafka is unavailable: it is away"),
+        (ConnectionRefusedError(111, "Connection refused"), "[Errno 111] Connection refused"),
+    ],
+)
+def test_what_we_and_the_operating_system_say_is_kept(error: Exception, text: str) -> None:
+    assert without_data((type(error), error, None)).endswith(text)
+
+
+def test_causes_that_go_in_circles_end() -> None:
+    first, second = RuntimeError("a"), RuntimeError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert without_data((RuntimeError, first, None)).count("RuntimeError") == 2
+
+
+def test_a_crash_in_a_request_is_answered_and_its_text_reaches_no_log(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = FastAPI()
+    answer_with_problems(app)
+
+    @app.get("/crash")
+    def crash() -> None:
+        raise RuntimeError(MARK)
+
+    @app.get("/broken-off")
+    async def broken_off() -> StreamingResponse:
+        def pieces() -> Iterator[str]:
+            yield "a piece"
+            raise RuntimeError(MARK)
+
+        return StreamingResponse(pieces())
+
+    with served(app) as base_url, httpx2.Client(base_url=base_url) as client:
+        answer = client.get("/crash")
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+        with pytest.raises(httpx2.RemoteProtocolError):
+            client.get("/broken-off")
+    written = "".join(capfd.readouterr()) + caplog.text
+    assert MARK not in written
+    assert written.count("request crashed") == 2

@@ -1,0 +1,234 @@
+"""The quick way to read a record says what the envelope says: of good records, and of all sorts of others."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared_types import InvalidEvent, parse_envelope
+from signals.domain.events import sightings
+from signals.domain.events.sightings import Sighting, SightingReader, sighting_of
+from tests.support.events import NOON, event
+
+Verdict = Sighting | tuple[str, str | None, str]
+
+
+def strict_verdict(data: bytes) -> Verdict:
+    """What the envelope says, with nothing learned and nothing skipped."""
+    try:
+        return sighting_of(parse_envelope(data))
+    except InvalidEvent as error:
+        return error.code, error.field, error.message
+
+
+def verdict(reader: SightingReader, data: bytes) -> Verdict:
+    try:
+        return reader.read(data)
+    except InvalidEvent as error:
+        return error.code, error.field, error.message
+
+
+def texts(*values: object) -> list[str]:
+    return [json.dumps(value) for value in values]
+
+
+INSTANTS = [
+    *texts("2026-03-01T12:00:00.000Z", "2026-03-01T12:00:59.999Z", "2026-03-01T12:01:07.250Z"),
+    *texts("2026-03-01T12:00:59.9999999Z", "2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000001Z"),
+    *texts("2026-03-01T14:00:00.000+02:00", "2026-03-01T12:00:00.000z", "2026-03-01t12:00:00.000Z"),
+    *texts("2026-03-01 12:00:00.000Z", "2026-03-01T12:00:60.000Z", "2026-03-01T24:00:00.000Z"),
+    *texts("2026-02-30T12:00:00.000Z", "1999-12-31T12:00:00.000Z", "9999-12-31T12:00:00.000Z"),
+    *texts(
+        "2026-W09-7T12:00:00.000Z",
+        "2026-03-01T12:00:00.0.0Z",
+        "2026-03-01T12:00:+1.000Z",
+        "",
+        1772366400,
+        None,
+    ),
+]
+IDS = texts(
+    "2f02f449-578a-45b2-8557-6d3c8cb5abd6",
+    "2F02F449-578A-45B2-8557-6D3C8CB5ABD6",
+    "2f02f449578a45b285576d3c8cb5abd6",
+    "{2f02f449-578a-45b2-8557-6d3c8cb5abd6}",
+    "urn:uuid:2f02f449-578a-45b2-8557-6d3c8cb5abd6",
+    "2f02f44-9578a-45b2-8557-6d3c8cb5abd6",
+    "2f02f449-578a-45b2-8557-6d3c8cb5abd",
+    "",
+    7,
+)
+TENANTS = texts("shop", "web-2", "shop\n", "a|b", "", "x" * 65, "é", 1, None)
+LABELS = texts(
+    "E1", "/checkout", "a|b%", "-", None, "", "x" * 128, "x" * 129, "x" * 257, 1, True, 1.0, ["E1"]
+)
+MESSAGES = [
+    *texts(" it broke ", "\u00a0", "\u2028x", "", " ", "x" * 8192, "x" * 8193, "a\x00b", "é\n", 5),
+    *('"\\u00e9"', '"\u00a0x"', '"\u00a0"', '"\u3000"'),
+]
+CODES = [*texts(503, 0, 999, 1000, -1, 503.0, True, "503", None), "5e2", "1" + "0" * 30]
+SCALARS = [
+    *texts(
+        "v",
+        "x" * 1024,
+        "x" * 1025,
+        "é" * 2049,
+        "\x00",
+        "\ud800",
+        "a\nb",
+        1,
+        -1,
+        2**63 - 1,
+        2**63,
+        -(2**63) - 1,
+    ),
+    *texts(0.5, True, None, [], {}, [1, "x"], {"deep": {"deep": {"deep": {"deep": 1}}}}),
+    *("NaN", "Infinity", "1e400", "1E5", "-0", "01", "1.", '"\\x"', '"a', "1" + "0" * 400, "{", '"a\tb"'),
+]
+NAMES = texts("x", "x.y", ".x", "x.", "x..y", " ", "", "x" * 128, "x" * 129, "\x00", "trace id", "é", "route")
+
+
+def members(values: Iterable[tuple[str, str]]) -> str:
+    return "{" + ",".join(f"{name}:{text}" for name, text in values) + "}"
+
+
+ATTRIBUTES = {
+    "route": LABELS,
+    "error_code": LABELS,
+    "method": LABELS,
+    "release": LABELS,
+    "status_code": CODES,
+}
+GOOD_ATTRIBUTES = {
+    '"route"': '"/checkout"',
+    '"method"': '"POST"',
+    '"status_code"': "503",
+    '"error_code"': '"E1"',
+    '"region"': '"fra1"',
+}
+GOOD = {
+    '"schema_version"': '"1.0"',
+    '"event_id"': IDS[0],
+    '"occurred_at"': INSTANTS[0],
+    '"received_at"': INSTANTS[2],
+    '"org_id"': '"org_1"',
+    '"project_id"': TENANTS[0],
+    '"environment"': '"prod"',
+    '"event_type"': '"error"',
+    '"severity"': '"error"',
+    '"message"': '"it broke"',
+    '"attributes"': members(GOOD_ATTRIBUTES.items()),
+    '"payload"': '{"retry":1}',
+}
+ODDITIES = {
+    '"schema_version"': texts("1", 1.0, None),
+    '"event_id"': IDS,
+    '"occurred_at"': INSTANTS,
+    '"received_at"': INSTANTS,
+    '"org_id"': TENANTS,
+    '"project_id"': TENANTS,
+    '"environment"': texts("PROD", "staging", "test", None),
+    '"event_type"': texts("signup", "deploy", "Error", "click", 3),
+    '"severity"': texts("info", "ERROR", "fatal", None),
+    '"message"': MESSAGES,
+    '"attributes"': [
+        *("null", "[]", "7", members((f'"a{n}"', "1") for n in range(65))),
+        *(
+            members({**GOOD_ATTRIBUTES, f'"{name}"': text}.items())
+            for name, odd in ATTRIBUTES.items()
+            for text in odd
+        ),
+        *(members([*GOOD_ATTRIBUTES.items(), (name, "1")]) for name in NAMES),
+        *(members([*GOOD_ATTRIBUTES.items(), ('"x"', text)]) for text in SCALARS),
+    ],
+    '"payload"': [
+        *("null", "[]", '{"a":' * 9 + "1" + "}" * 9, members((f'"a{n}"', "1") for n in range(99))),
+        *(members([(name, text)]) for name in NAMES for text in SCALARS),
+    ],
+    '"surprise"': ["1"],
+}
+DAMAGE = st.sampled_from(["", "", "", "", " ", "x", "\ufeff", ",", "}"])
+GOOD_RECORD = members(GOOD.items()).encode()
+
+
+def check(stream: Sequence[bytes]) -> None:
+    """Read records one after the other, twice, and compare each verdict with the envelope's."""
+    reader = SightingReader()
+    for data in [GOOD_RECORD, *stream, *stream]:
+        assert verdict(reader, data) == strict_verdict(data), data
+
+
+@pytest.mark.parametrize("name", ODDITIES)
+def test_one_odd_thing_in_a_known_event_is_judged_as_the_envelope_judges_it(name: str) -> None:
+    odd = [members({**GOOD, name: text}.items()).encode() for text in ODDITIES[name]]
+    twice = [members([*GOOD.items(), (name, text)]).encode() for text in ODDITIES[name]]
+    check([*odd, *twice, members((n, t) for n, t in GOOD.items() if n != name).encode()])
+
+
+@st.composite
+def records(draw: st.DrawFn) -> bytes:
+    """Draw the bytes of a record with a few odd things, of which each may come beside the good one."""
+    fields = list(GOOD.items())
+    for name in draw(st.lists(st.sampled_from(sorted(ODDITIES)), max_size=3)):
+        text = draw(st.sampled_from(ODDITIES[name]))
+        if draw(st.booleans()):
+            fields = [field for field in fields if field[0] != name]
+        fields.insert(draw(st.integers(0, len(fields))), (name, text))
+    data = (draw(DAMAGE) + members(fields) + draw(DAMAGE)).encode()
+    if draw(st.integers(0, 9)) == 0:
+        at = draw(st.integers(0, len(data) - 1))
+        data = data[:at] + bytes([draw(st.integers(0, 255))]) + data[at + 1 :]
+    return data
+
+
+@settings(derandomize=True, deadline=None, max_examples=800, database=None)
+@given(st.lists(records(), min_size=1, max_size=4))
+def test_whatever_was_read_before_the_verdict_is_the_envelopes(stream: list[bytes]) -> None:
+    check(stream)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200, database=None)
+@given(st.binary(max_size=60))
+def test_what_is_no_record_is_refused_as_the_envelope_refuses_it(data: bytes) -> None:
+    assert verdict(SightingReader(), data) == strict_verdict(data)
+
+
+def test_an_event_like_one_read_before_is_not_read_strictly_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    strictly: list[bytes] = []
+
+    def parse(data: bytes) -> object:
+        strictly.append(data)
+        return parse_envelope(data)
+
+    monkeypatch.setattr(sightings, "parse_envelope", parse)
+    reader = SightingReader()
+    for seconds in range(60):
+        envelope = event(
+            "error",
+            NOON + timedelta(seconds=seconds),
+            event_id=UUID(int=seconds),
+            error_code="E",
+            route="/r",
+            status_code=500 + seconds,
+            region=f"fra{seconds}",
+            http_version=1.1,
+        )
+        assert reader.read(envelope.to_json()) == sighting_of(envelope)
+    assert len(strictly) == 1
+
+
+def test_what_was_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sightings, "MAX_LEARNED", 10)
+    reader = SightingReader()
+    for number in range(50):
+        odd = {
+            '"occurred_at"': f'"2026-03-01T12:{number:02}:00.000Z"',
+            '"project_id"': f'"project_{number}"',
+            '"payload"': members([(f'"name_{number}"', "1")]),
+        }
+        reader.read(members({**GOOD, **odd}.items()).encode())
+    assert max(len(reader._series), len(reader._minutes), len(reader._names)) <= 10

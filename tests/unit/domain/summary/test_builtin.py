@@ -1,0 +1,66 @@
+"""The built-in summarizer: useful, and provable by its own exhibits."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signals.domain.summary.builtin import answer_from
+from signals.domain.summary.checking import check
+from signals.domain.summary.exhibits import exhibits
+from tests.unit.domain.summary.briefs import DROP, SPIKE, deploy, event
+
+
+def test_an_error_spike_is_told_with_its_numbers_and_its_suspect() -> None:
+    answer = answer_from(SPIKE, exhibits(SPIKE))
+    assert answer.title == "UPSTREAM_TIMEOUT on /checkout in prod: 1240 errors in 5 min, normal is 2.5"
+    assert "496 times normal" in answer.impact
+    assert "since 2026-03-04T12:05:07Z" in answer.impact
+    assert "Release 2026.3.4.1" in answer.likely_causes[0]
+    assert any("deployed 4 minutes before" in claim for claim in answer.evidence)
+    assert any("status_code: 503 in 15, 504 in 5 of 20" in claim for claim in answer.evidence)
+    assert any(str(SPIKE.incident.incident_id) in step for step in answer.next_steps)
+    assert any("error_code%3A%22UPSTREAM_TIMEOUT%22" in step for step in answer.next_steps)
+
+
+def test_a_signup_drop_without_events_is_told_from_its_figures() -> None:
+    answer = answer_from(DROP, exhibits(DROP))
+    assert answer.title == "Signups dropped in prod: 0 signups in 15 min, normal is 80.2"
+    assert any("stopped sending" in cause for cause in answer.likely_causes)
+
+
+def test_a_late_or_old_deploy_is_no_suspect() -> None:
+    brief = replace(SPIKE, deploys=(deploy("later", minutes_before=-3), deploy("old", minutes_before=300)))
+    answer = answer_from(brief, exhibits(brief))
+    assert not any("first suspect" in cause for cause in answer.likely_causes)
+    assert answer.confidence < answer_from(SPIKE, exhibits(SPIKE)).confidence
+
+
+def test_an_incident_without_numbers_still_gets_a_summary() -> None:
+    bare = replace(SPIKE, evaluations=(), events=(), deploys=None)
+    assert answer_from(bare, exhibits(bare)).title == "UPSTREAM_TIMEOUT on /checkout in prod"
+
+
+VALUES = st.one_of(st.text(max_size=300), st.integers(), st.floats(), st.none(), st.lists(st.integers()))
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(["route", "release", "status_code", "error_code", "E1", "[E7]"]), VALUES
+)
+
+
+@settings(derandomize=True, deadline=None)
+@given(attributes=st.lists(ATTRIBUTES, max_size=5), release=st.text(max_size=200))
+def test_every_builtin_claim_holds_against_its_own_exhibits(
+    attributes: list[dict[str, object]], release: str
+) -> None:
+    brief = replace(
+        SPIKE,
+        events=tuple(replace(event(n), attributes=found) for n, found in enumerate(attributes)),
+        deploys=(deploy(release, minutes_before=1.5),),
+    )
+    shown = exhibits(brief)
+    answer = answer_from(brief, shown)
+    summary = check(answer, shown, fallback=answer)
+    assert summary.verification.dropped == ()
+    assert summary.verification.verified == len(answer.evidence)
+    assert summary.confidence == answer.confidence
+    assert (summary.title, summary.impact) == (answer.title, answer.impact)

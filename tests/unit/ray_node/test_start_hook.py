@@ -1,0 +1,25 @@
+"""What our hook leaves out of `ray start`."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from signals.ray_node.start_hook import leave_out
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "leaner"),
+    [(True, "dashboard", True), (True, "raylet", False), (False, "dashboard", False)],
+)
+def test_only_the_dashboard_of_a_head_is_told_which_modules_to_load(
+    monkeypatch: pytest.MonkeyPatch, head: bool, kind: str, leaner: bool
+) -> None:
+    started: list[list[str]] = []
+    services = SimpleNamespace(start_ray_process=lambda command, *_, **__: started.append(command))
+    monkeypatch.setitem(sys.modules, "ray._private.services", services)
+    parameters = SimpleNamespace(ray_client_server_port=10001)
+    leave_out(parameters, head)
+    services.start_ray_process(["python", "x.py"], kind, fate_share=True)
+    assert parameters.ray_client_server_port is None
+    assert any(part.startswith("--modules-to-load=NodeHead,") for part in started[0]) is leaner
