@@ -1,0 +1,117 @@
+"""After an upgrade the consumers continue at the stored offsets: nothing is lost, nothing counts twice."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from psycopg_pool import ConnectionPool
+
+from shared_types import Tenancy, partition_key
+from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka.publisher import Publisher, open_publisher
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.connection import Client
+from signals.clients.postgres import Connection
+from signals.services.detection import Detecting
+from signals.services.indexing import Indexing
+from signals.settings import KafkaSettings
+from tests.support.events import event
+from tests.support.waiting import until
+from tests.system.upgrade.fixtures import Fixture, produce
+
+NEW: Final = 40
+REPEATED: Final = 5
+LATER_MS: Final = 60_000
+"""How long after the release stopped the new records come: within the window of known event ids."""
+ROUTE: Final = "/login|a"
+Outcomes = Counter[tuple[str, str, str]]
+
+
+@pytest.fixture
+def publisher(old_topics: KafkaSettings) -> Iterator[Publisher]:
+    """A publisher on the old topics."""
+    with open_publisher(old_topics) as publisher:
+        yield publisher
+
+
+def _send_more(old: Fixture, brokers: str) -> None:
+    """Append new errors of a fingerprint that has an incident, and some that were counted before."""
+    ours = [
+        r for r in old.records if r["topic"] == RAW_TOPIC and ROUTE in (r["key"] or "").replace("%7C", "|")
+    ]
+    at_ms = max(record["timestamp_ms"] for record in old.records) + LATER_MS
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    more = [
+        event("error", at, tenancy=Tenancy("acme", "web"), route=ROUTE, error_code="AUTH%1")
+        for _ in range(NEW)
+    ]
+    assert {partition_key(each) for each in more} == {record["key"] for record in ours}
+    records: list[dict[str, Any]] = [
+        {**ours[0], "timestamp_ms": at_ms, "value": each.to_json().decode()} for each in more
+    ]
+    produce(brokers, [*records, *({**record, "timestamp_ms": at_ms} for record in ours[:REPEATED])])
+
+
+def _drain(session: Detecting | Indexing, partitions: int) -> None:
+    until(lambda: session.step(0.1) == 0 and len(session.owned()) == partitions and session.lag() == 0)
+
+
+def _one(pool: ConnectionPool[Connection], query: str) -> Any:
+    with pool.connection() as connection:
+        row = connection.execute(query).fetchone()
+        assert row is not None
+        return row[0] if len(row) == 1 else row
+
+
+def _outcomes(pool: ConnectionPool[Connection]) -> Outcomes:
+    with pool.connection() as connection:
+        rows = connection.execute(
+            "SELECT project_id, stage, outcome, sum(events)::int FROM pipeline.ledger GROUP BY 1, 2, 3"
+        )
+        return Counter({(project, stage, outcome): events for project, stage, outcome, events in rows})
+
+
+def test_engine_counts_new_events_once_and_keeps_the_incident(
+    old: Fixture, pool: ConnectionPool[Connection], old_topics: KafkaSettings, publisher: Publisher
+) -> None:
+    of_series = "FROM metrics_buckets WHERE project_id = 'web' AND fingerprint = 'AUTH%251|/login%7Ca|prod'"
+    seen = "SELECT last_seen_at, status FROM incidents WHERE fingerprint = 'AUTH%251|/login%7Ca|prod'"
+    everything, series = "SELECT sum(value) FROM metrics_buckets", f"SELECT sum(value) {of_series}"
+    before = [_one(pool, everything), _one(pool, series)]
+    incidents, outcomes, (last_seen_at, _) = (
+        _one(pool, "SELECT count(*) FROM incidents"),
+        _outcomes(pool),
+        _one(pool, seen),
+    )
+    _send_more(old, old_topics.kafka_brokers)
+    with Detecting(old_topics, pool, publisher, tick_s=3600) as detecting:
+        _drain(detecting, old.topics[RAW_TOPIC]["partitions"])
+    assert [_one(pool, everything), _one(pool, series)] == [count + NEW for count in before]
+    more = _outcomes(pool) - outcomes
+    engine = ("web", "incident-engine")
+    assert more == {(*engine, "counted"): NEW, (*engine, "duplicate"): REPEATED}
+    assert _one(pool, "SELECT count(*) FROM incidents") == incidents
+    now_seen_at, status = _one(pool, seen)
+    assert now_seen_at > last_seen_at
+    assert status == "investigating"
+
+
+def test_indexer_adds_new_documents_only(
+    old: Fixture,
+    pool: ConnectionPool[Connection],
+    old_topics: KafkaSettings,
+    old_index: Client,
+    publisher: Publisher,
+) -> None:
+    outcomes = _outcomes(pool)
+    _send_more(old, old_topics.kafka_brokers)
+    stopping = threading.Event()
+    with Indexing(old_topics, pool, old_index, publisher, stopping=stopping, tick_s=3600) as indexing:
+        _drain(indexing, old.topics[RAW_TOPIC]["partitions"])
+    old_index.indices.refresh(index=EVENTS_INDEX)
+    assert old_index.count(index=EVENTS_INDEX)["count"] == len(old.documents) + NEW
+    indexer = ("web", "indexer")
+    assert _outcomes(pool) - outcomes == {(*indexer, "indexed"): NEW, (*indexer, "duplicate"): REPEATED}
