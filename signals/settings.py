@@ -6,8 +6,9 @@ repr.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
@@ -21,6 +22,8 @@ from pydantic_settings import (
 from signals.errors import SettingsError
 from signals.secret_files import VARIABLE, read_secret_files
 
+RENAMED: Final[Mapping[str, str]] = {}
+"""Variables of earlier releases by their names of today: whoever renames one enters it here."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -36,8 +39,9 @@ class EnvironmentSettings(BaseSettings):
         """Read the environment now.
 
         Raises:
-            SettingsError: naming every variable at fault.
+            SettingsError: naming every variable at fault, or today's name of one that was renamed.
         """
+        _refuse_renamed()
         try:
             return cls()
         except ValidationError as error:
@@ -64,6 +68,15 @@ class EnvironmentSettings(BaseSettings):
         found = {name: files.get(f"{prefix}{name}".upper()) for name in settings_cls.model_fields}
         given = {name: text for name, text in found.items() if text}
         return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=given)
+
+
+def _refuse_renamed() -> None:
+    """A value under an old name would silently not count; it may stay beside one under the new name."""
+    folder = os.environ.get(VARIABLE)
+    given = {*os.environ, *(read_secret_files(Path(folder)) if folder and RENAMED else ())}
+    faults = [f"{old} is now {new}" for old, new in RENAMED.items() if old in given and new not in given]
+    if faults:
+        raise SettingsError(f"rename what you set: {'; '.join(faults)}")
 
 
 class PostgresSettings(EnvironmentSettings):
