@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Each worker of `make test` starts servers of its own: 1.5 GB. FILE=tests/… runs a part.
+WORKERS ?= 3
+FILE ?=
 
 # What is installed but not imported by the product, or seldom: half of all code, compiled when it is needed.
 NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygments|schemathesis|hypothesis|graphql|_pytest|werkzeug|lightkube|kopf|cyclonedx|virtualenv|jgo|pyasn1_modules|schema_registry|distutils|f2py|openai/(types|resources)|opentelemetry/semconv)/
@@ -9,7 +12,7 @@ NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygment
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status test test-k8s test-k8s-pods faults acceptance bench bench-quick lint format crds lock pooler audit kind-up kind-demo kind-down clean
+.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint format crds lock pooler audit kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -27,8 +30,18 @@ down: $(READY) ## Stop them; data stays
 status: $(READY) ## Show what runs, lags and costs
 	@$(BIN)/signals status
 
-test: $(READY) ## Run all tests on real servers of their own
-	@$(BIN)/pytest -m "not acceptance and not faults and not pooler and not kubernetes and not pods"
+check: $(READY) ## Check format, lint, contracts and the quick unit tests (20 seconds)
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pytest tests/unit -q -n 2 -m "not slow"
+
+test-unit: $(READY) ## Run all unit tests: no servers (a minute)
+	@$(BIN)/pytest tests/unit -q -n 2
+
+test: $(READY) ## Run all tests on real servers of their own, several at a time (WORKERS=3)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(FILE) \
+	  -m "not acceptance and not faults and not pooler and not kubernetes and not pods"
 
 test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control plane (needs Go; built once)
 	@tests/k8s/rig/build.sh control-plane kuberay tools docker

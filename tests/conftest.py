@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import psycopg
@@ -39,6 +40,40 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 def _postgres(servers: RunningStack, database: str) -> PostgresSettings:
     base = servers.environment["DATABASE_URL"].rsplit("/", 1)[0]
     return PostgresSettings(database_url=SecretStr(f"{base}/{database}"), pg_sslmode="disable")
+
+
+HEAVY: Final = (
+    "tests/system/e2e",
+    "tests/system/faults",
+    "tests/system/tls",
+    "tests/system",
+    "tests/integration",
+)
+"""Begun first, in this order: a run in parallel lasts as long as its longest worker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of one file, or of one running product, on one worker of a parallel run."""
+    items.sort(
+        key=lambda item: next((n for n, place in enumerate(HEAVY) if _place(item).startswith(place)), 9)
+    )
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(item.config.rootpath).as_posix()
+
+
+def _rank(item: pytest.Item) -> int:
+    place = _place(item)
+    return next((rank for rank, heavy in enumerate(HEAVY) if place.startswith(heavy)), len(HEAVY))
+
+
+def _group(item: pytest.Item) -> str:
+    if "product" in getattr(item, "fixturenames", ()):
+        return "product"  # one at a time: Ray, three servers and all actors fill a small machine
+    return "tls" if _place(item).startswith("tests/system/tls") else _place(item)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,20 +4,23 @@ import sys
 
 import typer
 
-from signals.cli import demo, dlq, incidents, ledger, preflight, search, stack, status, tenancy, up
+from signals.cli.lazy import LazyGroup
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.local.errors import LocalStackError
 
 app = typer.Typer(
     name="signals",
+    cls=LazyGroup,
     help="Customer Signals Copilot: events in, one incident per outage out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (demo, up, preflight, status, incidents, search, ledger, dlq, tenancy):
-    commands.register(app)
-app.add_typer(stack.app)
+
+
+@app.callback()
+def signals() -> None:
+    """Customer Signals Copilot: events in, one incident per outage out."""
 
 
 def main() -> None:

@@ -28,6 +28,11 @@ app = typer.Typer(
 )
 
 
+def register(parent: typer.Typer) -> None:
+    """Add the commands."""
+    parent.add_typer(app)
+
+
 @app.command()
 def up(
     folder: Folder = ROOT,

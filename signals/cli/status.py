@@ -1,6 +1,7 @@
 """`signals status`: what runs, what it owns, how far it lags, what it costs."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -35,12 +36,15 @@ def register(app: typer.Typer) -> None:
 
 
 def status(folder: Folder = ROOT) -> None:
-    """Show servers, Serve deployments, actors with their partitions and lag, and jobs by state."""
+    """Show servers, Serve deployments, actors with their partitions and lag, jobs, and last the cost."""
     load_environment(folder / "env")
     out = console()
     head = _ray_head(folder)
+    pids: dict[str, int | None] = {}
     if head is not None:
-        out.print(_processes(folder, head), end="\n\n")
+        servers = stack.status(folder)
+        pids = {server.name: server.pid for server in servers} | {RAY: head.process.pid}
+        out.print(_processes(servers, head), end="\n\n")
         if told := stack.full(folder):
             out.print(f"Disk: {told}, then start what has stopped with `signals up`.", end="\n\n")
         out.print(_deployments(head), end="\n\n")
@@ -50,6 +54,9 @@ def status(folder: Folder = ROOT) -> None:
             out.print(_jobs(pool))
     except DependencyUnavailable as error:
         out.print(f"actors and jobs: unknown, {error}")
+    if any(pids.values()):
+        out.print(f"\nCost, sampled over {SAMPLE_S:.0f} s:")
+        out.print(_costs(pids))
 
 
 def _ray_head(folder: Path) -> RayHead | None:
@@ -60,18 +67,24 @@ def _ray_head(folder: Path) -> RayHead | None:
     return RayHead(folder=stack_folder, state=state)
 
 
-def _processes(folder: Path, head: RayHead) -> Table:
-    servers = stack.status(folder)
-    pids = {server.name: server.pid for server in servers} | {RAY: head.process.pid}
+def _processes(servers: Sequence[stack.ServerStatus], head: RayHead) -> Table:
+    table = _table("process", "state", ">pid")
+    for server in servers:
+        table.add_row(server.name, server.state, str(server.pid or "-"))
+    ray_state = "running" if head.process.is_running() else "stopped"
+    table.add_row(RAY, ray_state, str(head.process.pid or "-"))
+    return table
+
+
+def _costs(pids: dict[str, int | None]) -> Table:
+    """Sample processor time and memory of each process tree; takes `SAMPLE_S` seconds."""
     before = _footprints(pids)
     time.sleep(SAMPLE_S)
     after = _footprints(pids)
-    states = {server.name: server.state for server in servers}
-    states[RAY] = "running" if head.process.is_running() else "stopped"
-    table = _table("process", "state", ">processes", ">memory (PSS)", ">processor")
+    table = _table("process", ">processes", ">memory (PSS)", ">processor")
     for name, cost in after.items():
-        table.add_row(name, states[name], *_cost(cost, before[name]))
-    table.add_row("together", "", *_cost(sum(after.values(), NOTHING), sum(before.values(), NOTHING)))
+        table.add_row(name, *_cost(cost, before[name]))
+    table.add_row("together", *_cost(sum(after.values(), NOTHING), sum(before.values(), NOTHING)))
     return table
 
 

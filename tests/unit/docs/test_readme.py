@@ -9,16 +9,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import typer
-import typer.core
-import typer.main
 from fastapi import FastAPI
 from pydantic_core import PydanticUndefined
 
 from serve_apps.core.routes import router
 from serve_apps.http.openapi import describe_both_apis
 from signals import settings
-from signals.cli import app as cli
+from signals.cli.lazy import COMMANDS, commands_of
 from signals.settings import EnvironmentSettings
 from tests.unit.docs.markdown import ROOT, section, shell_blocks, table
 
@@ -155,11 +152,10 @@ def test_make_targets_exist() -> None:
 
 def test_commands_exist() -> None:
     named = re.findall(r"(?m)(?:^|`|\(|exec app )signals ([a-z]+)(?: ([a-z]+))?", README)
-    commands = typer.main.get_command(cli)
-    assert isinstance(commands, typer.core.TyperGroup)
-    missing = [first for first, _ in named if first not in commands.commands]
+    missing = [first for first, _ in named if first not in COMMANDS]
     assert missing == []
-    groups = {name: list(getattr(command, "commands", ())) for name, command in commands.commands.items()}
+    loaded = {name: commands_of(module)[name] for name, (module, _) in COMMANDS.items()}
+    groups = {name: list(getattr(command, "commands", ())) for name, command in loaded.items()}
     assert [pair for pair in named if pair[1] and groups[pair[0]] and pair[1] not in groups[pair[0]]] == []
 
 

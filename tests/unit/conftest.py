@@ -1,0 +1,30 @@
+"""Which unit tests `make check` leaves out."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+HERE: Final = Path(__file__).parent
+SLOW: Final = {
+    "domain/detection/test_batches.py",
+    "domain/events/test_json_values.py",
+    "domain/events/test_plain_events.py",
+    "domain/events/test_sightings.py",
+    "domain/summary/test_prompt.py",
+    "domain/summary/test_redaction.py",
+    "fixtures/test_fixtures.py",
+    "producers/test_commands.py",
+    "producers/test_report.py",
+    "producers/test_scenarios.py",
+    "shared_types/test_properties.py",
+    "test_architecture.py",
+}
+"""Files that take more than a second on a quiet machine: property tests and whole simulated days."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
