@@ -69,5 +69,13 @@ def commands_of(module: str) -> dict[str, Any]:
     return dict(group.commands)
 
 
+def complete_app() -> typer.Typer:
+    """Return an application with every command loaded: for the reference pages and inventories of names."""
+    app = typer.Typer(name="signals", add_completion=False)
+    for module in dict.fromkeys(module for module, _ in COMMANDS.values()):
+        import_module(f"signals.cli.{module}").register(app)
+    return app
+
+
 def _keep_a_group() -> None:
     """Typer turns an application with one command and no callback into that command."""

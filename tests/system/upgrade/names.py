@@ -22,7 +22,7 @@ from producers import loadgen, replay
 from serve_apps.core.routes import router
 from serve_apps.http.openapi import describe_both_apis
 from signals import settings
-from signals.cli import app as signals_cli
+from signals.cli.lazy import complete_app
 from signals.clients.kafka import DLQ_TOPIC, ENGINE_GROUP, INDEXER_GROUP, JOBS_TOPIC, RAW_TOPIC
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.ray_node.variables import image_variables
@@ -77,7 +77,7 @@ def _variables() -> set[str]:
 
 
 def _commands() -> Names:
-    tools = {"signals": signals_cli, "signals-loadgen": loadgen._app, "signals-replay": replay._app}
+    tools = {"signals": complete_app(), "signals-loadgen": loadgen._app, "signals-replay": replay._app}
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     commands: Names = {name: [] for name in scripts}
     for tool, app in tools.items():
