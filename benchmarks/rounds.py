@@ -88,10 +88,10 @@ class Target:
             raise ValueError(f"{self.sentence!r}: plus goes with at_most and of")
 
 
-def costs_at_most(times: float, ours: str | None = None) -> Target:
-    """Guard by processor time: unlike rates it stays the same while others use the machine."""
+def costs_at_most(times: float, ours: str | None = None, of: str = "limit") -> Target:
+    """Guard by processor time: unlike rates and latencies it stays the same on a busy machine."""
     sentence = f"{ours + ': ' if ours else ''}≤ {times:g}× the limit's CPU"
-    return Target(sentence=sentence, figure="cpu_us", at_most=times, of="limit", ours=ours)
+    return Target(sentence=sentence, figure="cpu_us", at_most=times, of=of, ours=ours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import orjson
 import psycopg
 
 from benchmarks.reading import PROJECT, load_events, newest_incidents, write_incidents
-from benchmarks.rounds import Contender, Plan, Round, Row, Target
+from benchmarks.rounds import Contender, Plan, Round, Row, Target, costs_at_most
 from benchmarks.servers import Servers, open_servers
 from benchmarks.serving import Load, Server, on_serve, write_bodies
 from shared_types import Tenancy
@@ -223,7 +223,11 @@ ROW: Final = Row(
     ),
     open=_open,
     shown=("rate", "cpu_us", "p50_ms", "p95_ms", "p99_ms"),
-    guards=BESIDE,
+    guards=(
+        costs_at_most(6.5, "list", of="list: SQL"),  # 4.8 when this was written
+        costs_at_most(4.0, "detail", of="detail: SQL"),  # 2.8 likewise
+        costs_at_most(0.7, "search", of="search: OpenSearch"),  # 0.45 likewise
+    ),
     targets=(
         *BESIDE,
         Target(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -281,3 +282,5 @@ def _sorted() -> Iterator[None]:
         raise ClusterRefused(f"the API server answered {code}", status=code) from error
     except httpx2.HTTPError as error:
         raise ClusterUnavailable(f"the API server did not answer: {type(error).__name__}") from error
+    except JSONDecodeError as error:  # cut off, or not from the API server
+        raise ClusterUnavailable("the API server's answer is not JSON") from error

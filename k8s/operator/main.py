@@ -22,9 +22,13 @@ from k8s.operator.settings import OperatorSettings
 from k8s.operator.work_queue import Key, WorkQueue
 
 END_S: Final = 10.0  # well below the pod's grace period
+PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # guess: half a minute, then kubelet's own back-off
+STEADY_S: Final = 60.0  # a run of this length was a good start
 
 Reconcile = Callable[[str, str], timedelta | None]
 """A pass over one object, by namespace and name; returns when to look again, None when it is gone."""
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -54,6 +58,27 @@ def reconcilers(cluster: Cluster) -> Mapping[str, Reconcile]:
 
 
 async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:
+    """Run kopf until told to end; return what ended our loop, None when it was told to.
+
+    kopf ends with its first question that the API server answers badly: it is started again, after
+    longer and longer pauses, as often as `PAUSES_S` says. Then kubelet must see that the process ended.
+    """
+    pauses = iter(PAUSES_S)
+    while True:
+        began = time.monotonic()
+        try:
+            return await _operate_once(settings, cluster)
+        except Exception as error:  # kopf raises what its clients raise
+            if time.monotonic() - began > STEADY_S:
+                pauses = iter(PAUSES_S)
+            pause_s = next(pauses, None)
+            if pause_s is None:
+                raise
+            log.warning("watching ended", error=f"{type(error).__name__}: {error}", again_in_s=pause_s)
+        await asyncio.sleep(pause_s)
+
+
+async def _operate_once(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:
     """Run kopf with the queue beside it; return what ended the loop, None when it was told to."""
     by_kind, stop = reconcilers(cluster), asyncio.Event()
     queue = WorkQueue(lambda key: _measured(by_kind, key))

@@ -39,6 +39,8 @@ class Gateway:
     """Called when the API server has done it; false keeps its answer from the operator."""
     reads: Counter[str] = field(default_factory=Counter)
     """How often each object was asked for."""
+    garbled: int = 0
+    """How many of the next answers to a GET arrive as half a JSON document."""
     refused: list[str] = field(default_factory=list)
     """What the API server forbade (403): rights that the chart does not give."""
 
@@ -84,20 +86,34 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             if answer.status_code == httpx2.codes.FORBIDDEN:
                 self.gate.refused.append(f"{self.command} {self.path}")
+            if self.command == "GET" and self.gate.garbled > 0 and not self._is_bookkeeping():
+                self.gate.garbled -= 1
+                self._garble()
+                return
             if self._may_answer(answer):
                 self._answer(answer)
                 return
         self.close_connection = True
 
     def _may_answer(self, answer: httpx2.Response) -> bool:
-        bookkeeping = any(part in self.path for part in BOOKKEEPING)
         if self.command == "GET":
             self.gate.reads[self.path.partition("?")[0]] += 1
-        if self.command == "GET" or answer.is_error or bookkeeping:
+        if self.command == "GET" or answer.is_error or self._is_bookkeeping():
             return True
         write = Write(method=self.command, path=self.path.partition("?")[0])
         self.gate.writes.append(write)
         return self.gate.after_write(write)
+
+    def _is_bookkeeping(self) -> bool:
+        return any(part in self.path for part in BOOKKEEPING)
+
+    def _garble(self) -> None:
+        half = b'{"kind": "APIResourceList", "resou'
+        self.send_response(httpx2.codes.OK)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(half)))
+        self.end_headers()
+        self.wfile.write(half)
 
     def _answer(self, answer: httpx2.Response) -> None:
         self.send_response(answer.status_code)

@@ -51,6 +51,20 @@ def test_an_installed_stack_comes_up_with_all_that_belongs_to_it(release: Instal
     assert release.gate.refused == []
 
 
+def test_operator_starts_after_garbled_first_answers(release: Installed) -> None:
+    """An API server behind a broken proxy answers half a document to each watch's first questions."""
+    release.helm("install", {})
+    release.gate.garbled = 3
+    release.start()
+    process = release.process
+
+    release.until_ready()
+
+    assert release.gate.garbled == 0
+    assert process is not None
+    assert process.poll() is None
+
+
 def test_ray_pods_are_guarded_and_end_slowly(release: Installed) -> None:
     release.helm("install", {})
     release.start()
