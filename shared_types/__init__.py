@@ -7,7 +7,14 @@ receipt and the spare event id are arguments. Source: specification, "Shared con
 from shared_types.canonical import MAX_AHEAD, Tenancy, canonicalize, parse_envelope
 from shared_types.envelope import SCHEMA_VERSION, Attributes, Envelope, EventInput
 from shared_types.errors import InvalidEvent
-from shared_types.identity import MetricName, bucket_start, fingerprint, metric_name, partition_key
+from shared_types.identity import (
+    Fingerprint,
+    MetricName,
+    bucket_start,
+    fingerprint,
+    metric_name,
+    partition_key,
+)
 from shared_types.schema import input_schema, json_schema
 from shared_types.vocabulary import Environment, EventType, Severity
 
@@ -19,6 +26,7 @@ __all__ = [
     "Environment",
     "EventInput",
     "EventType",
+    "Fingerprint",
     "InvalidEvent",
     "MetricName",
     "Severity",

@@ -4,8 +4,9 @@ Source: specification, "Event Envelope". Limits are guesses unless a comment say
 """
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +36,8 @@ MESSAGE_CHARS: Final = 8192
 # A fingerprint of route and error code must fit PostgreSQL's 2,704 bytes for a row of a unique index.
 ROUTE_CHARS: Final = 256
 LABEL_CHARS: Final = 128
+MAX_STATUS_CODE: Final = 999  # three digits, as HTTP has them
+TENANT_ID_PATTERN: Final = r"^[A-Za-z0-9_.-]{1,64}$"  # no `|`: it separates the parts of a partition key
 
 _NO_NUL: Final = r"^[^\x00]*$"  # PostgreSQL cannot store it
 
@@ -70,14 +73,14 @@ Timestamp = Annotated[
     PlainSerializer(_rfc3339, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-TenantId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+TenantId = Annotated[str, StringConstraints(pattern=TENANT_ID_PATTERN)]
 Message = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE_CHARS, pattern=_NO_NUL)
 ]
 Payload = Annotated[dict[str, object], AfterValidator(_bounded_payload)]
 Route = Annotated[str, StringConstraints(max_length=ROUTE_CHARS, pattern=_NO_NUL)]
 Label = Annotated[str, StringConstraints(max_length=LABEL_CHARS, pattern=_NO_NUL)]
-StatusCode = Annotated[int, Field(ge=0, le=999)]
+StatusCode = Annotated[int, Field(ge=0, le=MAX_STATUS_CODE)]
 
 
 class Attributes(BaseModel):
@@ -96,6 +99,16 @@ class Attributes(BaseModel):
         if self.__pydantic_extra__:
             check_json(self.__pydantic_extra__, "attributes", ATTRIBUTE_BOUNDS)
         return self
+
+
+TEXT_ATTRIBUTES: Final[Mapping[str, int]] = {
+    name: constraint.max_length
+    for name, field in Attributes.model_fields.items()
+    for kind in get_args(field.annotation)
+    for constraint in getattr(kind, "__metadata__", ())
+    if isinstance(constraint, StringConstraints) and constraint.max_length
+}
+"""The indexed attributes that are text, and how many characters each may have; the others are numbers."""
 
 
 class EventInput(BaseModel):

@@ -7,11 +7,11 @@ import re
 import unicodedata
 from typing import Final
 
+from shared_types.envelope import MAX_STATUS_CODE, TEXT_ATTRIBUTES
 from shared_types.errors import InvalidEvent
 from shared_types.json_bounds import INT64_MAX, INT64_MIN
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
-_LABELS: Final = ("route", "method", "error_code", "release")
 
 
 def require_rfc3339(value: object, field: str) -> None:
@@ -34,7 +34,7 @@ def tidy_attributes(raw: object) -> object:
     if not isinstance(raw, dict):
         return raw
     tidy = {name: value for name, value in raw.items() if value is not None}
-    for name in _LABELS:
+    for name in TEXT_ATTRIBUTES:
         if name in tidy:
             label = _label(tidy[name])
             if label is None:
@@ -71,4 +71,4 @@ def _status_code(value: object) -> int | None:
         return int(digits) if len(digits) <= 3 and digits.isascii() and digits.isdigit() else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if 0 <= value <= 999 and value == int(value) else None
+    return int(value) if 0 <= value <= MAX_STATUS_CODE and value == int(value) else None

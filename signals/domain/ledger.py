@@ -4,7 +4,6 @@ A stage balances when it handled as many events of a project and minute as were 
 everything appended in that minute has been read the difference is in flight; afterwards it is missing.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Self
 
 from shared_types import Envelope
+from shared_types.identity import project_of
 from signals.domain.detection.buckets import BUCKET_S, instant_of, minute_of
 
 Stage = Literal["ingest-api", "incident-engine", "indexer"]
@@ -38,7 +38,6 @@ NO_PARTITION: Final = -1
 # Guess: an event is in Kafka seconds after it was received, so this leaves room for clocks that differ.
 GRACE: Final = timedelta(seconds=60)
 
-_TENANT_ID: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _MAX_MS: Final = 253_370_764_800_000  # the year 9999; a record's timestamp is whatever its producer wrote
 
 
@@ -66,14 +65,6 @@ def place(
     if event and not requeued:
         return project_id, minute_of(event.received_at)
     return project_id, minute_of_timestamp(timestamp_ms)
-
-
-def project_of(key: bytes | None) -> str:
-    """Return the project that a partition key (`org|project|…`) names, empty when it names none."""
-    parts = (key or b"").split(b"|", 2)
-    if len(parts) < 2 or not _TENANT_ID.fullmatch(parts[1]):
-        return ""
-    return parts[1].decode()
 
 
 def minute_of_timestamp(timestamp_ms: int) -> int:

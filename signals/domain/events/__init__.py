@@ -1,1 +1,1 @@
-"""Readers of an event. The contract decides; the quick readers may answer only `not sure`."""
+"""Events as clients send them and as records hold them; `README.md` says how the fast paths stay correct."""

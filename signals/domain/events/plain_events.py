@@ -1,8 +1,8 @@
-"""The quick way of the common event into Kafka: the same bytes as through the models, or none.
+"""The fast path of a common event into Kafka: the same bytes as through the models, or none.
 
-It knows events that need little tidying and are surely valid. Whatever else comes is for
-`shared_types.canonicalize`, which alone says what is acceptable and why not; a property test holds the two
-together.
+It knows events that are surely valid and need little tidying. Every other event is left to
+`shared_types.canonicalize`, which alone decides what is acceptable; a property test compares the two. Words
+and limits come from the contract.
 """
 
 import re
@@ -14,41 +14,49 @@ from uuid import UUID
 
 import orjson
 
-from shared_types import Environment, EventType, InvalidEvent, Severity, Tenancy
+from shared_types import Attributes, Environment, EventInput, EventType, InvalidEvent, Severity, Tenancy
 from shared_types.canonical import MAX_AHEAD
 from shared_types.envelope import (
     ATTRIBUTE_BOUNDS,
-    LABEL_CHARS,
+    MAX_STATUS_CODE,
     MAX_YEAR,
     MESSAGE_CHARS,
     MIN_YEAR,
     PAYLOAD_BOUNDS,
-    ROUTE_CHARS,
     SCHEMA_VERSION,
-    EventInput,
+    TENANT_ID_PATTERN,
+    TEXT_ATTRIBUTES,
 )
-from shared_types.identity import escape
-from shared_types.json_bounds import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, JsonBounds, check_json
+from shared_types.identity import key_prefix, key_tail
+from shared_types.json_bounds import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_json
 
 _FIELDS: Final = frozenset(EventInput.model_fields)
+_VERSIONS: Final = (None, SCHEMA_VERSION)
 _INSTANT: Final = re.compile(
     r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
 _CANONICAL_CHARS: Final = len("2026-03-01T12:00:00.000Z")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_TENANT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TENANT: Final = re.compile(TENANT_ID_PATTERN)
 _FEW, _SHORT = 32, 1_000  # members, characters: within all bounds of attributes and payload
 _NUL: Final = b"\\u0000"  # as orjson writes it
+_ATTRIBUTES: Final = tuple((name, TEXT_ATTRIBUTES.get(name)) for name in Attributes.model_fields)
+"""The indexed attributes in the record's order: the longest text of each, None for the status code."""
 
 
-def _forms(words: type[StrEnum]) -> dict[str | None, str]:
-    return {form: w.value for w in words for form in (w.value, w.value.upper(), w.value.capitalize())}
+def _forms(field: str, words: type[StrEnum]) -> dict[str | None, str]:
+    """Map the spellings of a closed list to its words, and an absent value to the field's default."""
+    forms: dict[str | None, str] = {
+        form: w.value for w in words for form in (w.value, w.value.upper(), w.value.capitalize())
+    }
+    definition = EventInput.model_fields[field]
+    return forms if definition.is_required() else forms | {None: definition.default.value}
 
 
-_EVENT_TYPES: Final = _forms(EventType)
-_ENVIRONMENTS: Final = _forms(Environment) | {None: Environment.DEV.value}
-_SEVERITIES: Final = _forms(Severity) | {None: Severity.INFO.value}
+_EVENT_TYPES: Final = _forms("event_type", EventType)
+_ENVIRONMENTS: Final = _forms("environment", Environment)
+_SEVERITIES: Final = _forms("severity", Severity)
 
 
 class PlainRecord(NamedTuple):
@@ -65,34 +73,21 @@ class PlainEvents:
     def __init__(self, tenancy: Tenancy, received_at: datetime) -> None:
         self._tenancy = tenancy
         self._is_valid = all(_TENANT.fullmatch(name) for name in (tenancy.org_id, tenancy.project_id))
-        self._prefix = f"{tenancy.org_id}|{tenancy.project_id}|"
+        self._org_ids = (None, tenancy.org_id)
+        self._project_ids = (None, tenancy.project_id)
+        self._prefix = key_prefix(tenancy.org_id, tenancy.project_id)
         self._received_at = _milliseconds(received_at)
         self._latest = datetime.fromisoformat(self._received_at) + MAX_AHEAD
 
     def record(self, event: object, spare_id: UUID) -> PlainRecord | None:
-        """Return the record of parsed JSON, None when it is no common event.
+        """Return the record of parsed JSON, None when the event needs full validation.
 
         `spare_id` is used when the event brings none.
         """
-        if type(event) is not dict:
+        if type(event) is not dict or not self._is_plain(event):
             return None
-        get, tenancy = event.get, self._tenancy
-        event_type = _word(_EVENT_TYPES, get("event_type"))
-        environment = _word(_ENVIRONMENTS, get("environment"))
-        severity = _word(_SEVERITIES, get("severity"))
-        occurred_at = self._occurred_at(get("occurred_at"))
-        message = get("message")
-        if (
-            not (event_type and environment and severity and occurred_at and self._is_valid)
-            or type(message) is not str
-            or not 0 < len(message) <= MESSAGE_CHARS
-            or message.strip() != message
-            or not event.keys() <= _FIELDS
-            or get("schema_version") not in (None, SCHEMA_VERSION)
-            or get("org_id") not in (None, tenancy.org_id)
-            or get("project_id") not in (None, tenancy.project_id)
-        ):
-            return None
+        get = event.get
+        words, occurred_at = _words(event), self._occurred_at(get("occurred_at"))
         event_id = get("event_id")
         if event_id is None:
             event_id = str(spare_id)
@@ -103,29 +98,43 @@ class PlainEvents:
             payload = _payload(get("payload"))
         except InvalidEvent:
             return None
-        if attributes is None or payload is None:
+        if words is None or occurred_at is None or attributes is None or payload is None:
             return None
+        event_type, environment, severity = words
         body = {
             "schema_version": SCHEMA_VERSION,
             "event_id": event_id,
             "occurred_at": occurred_at,
             "received_at": self._received_at,
-            "org_id": tenancy.org_id,
-            "project_id": tenancy.project_id,
+            "org_id": self._tenancy.org_id,
+            "project_id": self._tenancy.project_id,
             "environment": environment,
             "event_type": event_type,
             "severity": severity,
-            "message": message,
+            "message": event["message"],
             "attributes": attributes,
             "payload": payload,
         }
         value = orjson.dumps(body)
-        if _NUL in value:  # or a text that only looks like it: the models will tell
+        if _NUL in value:  # or a text that only looks like it: the models decide
             return None
-        tail = event_type
-        if event_type == "error":
-            tail = f"{escape(attributes.get('error_code'))}|{escape(attributes.get('route'))}"
+        tail = key_tail(event_type, attributes.get("error_code"), attributes.get("route"))
         return PlainRecord(event_id, f"{self._prefix}{tail}".encode(), value)
+
+    def _is_plain(self, event: dict[str, object]) -> bool:
+        """Whether version, tenant and message need no tidying, and every field is the contract's."""
+        get = event.get
+        message = get("message")
+        return (
+            type(message) is str
+            and 0 < len(message) <= MESSAGE_CHARS
+            and message.strip() == message
+            and event.keys() <= _FIELDS
+            and get("schema_version") in _VERSIONS
+            and get("org_id") in self._org_ids
+            and get("project_id") in self._project_ids
+            and self._is_valid
+        )
 
     def _occurred_at(self, text: object) -> str | None:
         if type(text) is not str or not _INSTANT.fullmatch(text):
@@ -144,8 +153,17 @@ def _milliseconds(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _word(words: Mapping[str | None, str], value: object) -> str | None:
-    return words.get(value) if value is None or type(value) is str else None
+def _words(event: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Return event type, environment and severity; None when one is not a known spelling of a word."""
+    get = event.get
+    try:
+        return (
+            _EVENT_TYPES[get("event_type")],
+            _ENVIRONMENTS[get("environment")],
+            _SEVERITIES[get("severity")],
+        )
+    except (KeyError, TypeError):  # TypeError: an array or an object cannot be looked up
+        return None
 
 
 def _attributes(raw: object) -> dict[str, Any] | None:
@@ -156,14 +174,14 @@ def _attributes(raw: object) -> dict[str, Any] | None:
         return None
     extras = raw.copy()
     attributes = {}
-    for name, limit in _KNOWN:
+    for name, longest in _ATTRIBUTES:
         value = extras.pop(name, None)
         if value is None:
             continue
-        if name == "status_code":
-            if type(value) is not int or not 0 <= value <= 999:
+        if longest is None:
+            if type(value) is not int or not 0 <= value <= MAX_STATUS_CODE:
                 return None
-        elif type(value) is not str or not _is_tidy(value, limit):
+        elif type(value) is not str or not _is_tidy(value, longest):
             return None
         elif name == "method":
             value = value.upper()
@@ -171,22 +189,14 @@ def _attributes(raw: object) -> dict[str, Any] | None:
     if extras:
         if None in extras.values():
             extras = {name: value for name, value in extras.items() if value is not None}
-        _check(extras, "attributes", ATTRIBUTE_BOUNDS)
+        if not _are_simple(extras):
+            check_json(extras, "attributes", ATTRIBUTE_BOUNDS)
         attributes |= extras
     return attributes
 
 
-_KNOWN: Final = (
-    ("route", ROUTE_CHARS),
-    ("method", LABEL_CHARS),
-    ("status_code", 0),
-    ("error_code", LABEL_CHARS),
-    ("release", LABEL_CHARS),
-)
-
-
-def _is_tidy(text: str, limit: int) -> bool:
-    return 0 < len(text) <= limit and text.isascii() and text.strip() == text
+def _is_tidy(text: str, longest: int) -> bool:
+    return 0 < len(text) <= longest and text.isascii() and text.strip() == text
 
 
 def _payload(raw: object) -> dict[str, object] | None:
@@ -194,27 +204,24 @@ def _payload(raw: object) -> dict[str, object] | None:
         return {}
     if type(raw) is not dict:
         return None
-    _check(raw, "payload", PAYLOAD_BOUNDS)
+    if not _are_simple(raw):
+        check_json(raw, "payload", PAYLOAD_BOUNDS)
     return raw
 
 
-def _check(members: dict[str, object], field: str, bounds: JsonBounds) -> None:
-    """Accept members within `bounds`, quickly when they are few, flat and short; raise InvalidEvent else."""
+def _are_simple(members: dict[str, object]) -> bool:
+    """Whether members are surely within bounds: few, named by identifiers, their values flat and short."""
     if len(members) > _FEW:
-        check_json(members, field, bounds)
-        return
+        return False
     for name, value in members.items():
-        kind = type(value)
-        if not (
-            name.isidentifier()
-            and len(name) <= MAX_NAME_CHARS
-            and (
-                len(value) <= _SHORT  # type: ignore[arg-type]  # mypy does not follow kind
-                if kind is str
-                else INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]
-                if kind is int
-                else kind is float or kind is bool
-            )
-        ):
-            check_json(members, field, bounds)
-            return
+        if not name.isidentifier() or len(name) > MAX_NAME_CHARS:
+            return False
+        if type(value) is str:
+            if len(value) > _SHORT:
+                return False
+        elif type(value) is int:
+            if not INT64_MIN <= value <= INT64_MAX:
+                return False
+        elif type(value) is not float and type(value) is not bool:
+            return False
+    return True

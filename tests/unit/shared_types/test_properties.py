@@ -4,24 +4,30 @@ import json
 import uuid
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared_types import (
     Envelope,
     Environment,
+    EventType,
+    Fingerprint,
     Tenancy,
     canonicalize,
     fingerprint,
+    metric_name,
     parse_envelope,
     partition_key,
 )
+from shared_types.identity import project_of
 from tests.support.raw_events import EVENT, LABEL
 
 # The first draw of a text builds a table of all characters, which takes seconds on a small machine.
 _property = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _NOW = datetime(2025, 12, 27, 10, 0, 30, 123_456, tzinfo=UTC)
 _TENANCY = Tenancy("org_123", "proj_123")
+_PART = st.one_of(st.none(), st.text("ab|%-C72D5", max_size=8), st.sampled_from(["-", "%2D", "signup", ""]))
 
 
 def _canonicalize(raw: dict[str, object]) -> Envelope:
@@ -80,6 +86,48 @@ def test_one_fingerprint_lives_on_one_partition_key(raws: list[dict[str, object]
         key = partition_key(envelope)
         if (name := fingerprint(envelope)) is not None:
             assert keys.setdefault(name, key) == key
+
+
+@_property
+@given(EVENT)
+def test_fingerprint_reads_back_from_its_text(raw: dict[str, object]) -> None:
+    envelope = _canonicalize(raw)
+    made = Fingerprint.of(envelope)
+    assert (made and made.text) == fingerprint(envelope)
+    assert made is None or Fingerprint.parse(made.text) == made
+    assert (made and made.metric_name) == metric_name(envelope)
+
+
+@_property
+@given(_PART, _PART, st.sampled_from(list(Environment)))
+def test_fingerprint_keeps_any_parts(code: str | None, route: str | None, environment: Environment) -> None:
+    made = Fingerprint(event_type=EventType.ERROR, environment=environment, error_code=code, route=route)
+    assert Fingerprint.parse(made.text) == made
+
+
+@_property
+@given(st.text("ab|%-C72D5prodsignu", max_size=16))
+def test_fingerprint_reads_only_its_canonical_text(text: str) -> None:
+    try:
+        found = Fingerprint.parse(text)
+    except ValueError:
+        return
+    assert found.text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "prod", "a|b|c|prod", "a|b", "signup|PROD", "a|b|nowhere", "a%|b|prod", "a|%41|prod", "-|a%2D|dev"],
+)
+def test_other_text_is_no_fingerprint(text: str) -> None:
+    with pytest.raises(ValueError, match=r"fingerprint|Environment"):
+        Fingerprint.parse(text)
+
+
+@_property
+@given(EVENT)
+def test_partition_key_names_the_project(raw: dict[str, object]) -> None:
+    assert project_of(partition_key(_canonicalize(raw)).encode()) == _TENANCY.project_id
 
 
 @_property

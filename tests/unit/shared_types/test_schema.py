@@ -10,6 +10,7 @@ import jsonschema  # type: ignore[import-untyped]  # no stubs in the lock; used 
 import pytest
 
 import shared_types
+from shared_types.envelope import TEXT_ATTRIBUTES
 from shared_types.schema import shipped_files
 
 _VECTORS = Path(shared_types.__file__).parent / "vectors"
@@ -52,6 +53,12 @@ def test_every_canonical_vector_is_also_valid_input() -> None:
 def test_the_schema_requires_what_the_specification_requires() -> None:
     assert set(shared_types.input_schema()["required"]) == {"event_type", "occurred_at", "message"}
     assert shared_types.input_schema()["additionalProperties"] is False
+
+
+def test_the_limits_of_text_attributes_are_those_of_the_schema() -> None:
+    published = shared_types.input_schema()["$defs"]["Attributes"]["properties"]
+    limits = {name: field["anyOf"][0].get("maxLength") for name, field in published.items()}
+    assert limits == {**TEXT_ATTRIBUTES, "status_code": None}
 
 
 def test_importing_the_contract_imports_no_server_library() -> None:

@@ -1,4 +1,4 @@
-"""The quick way of an event gives the same bytes as the models, or leaves the event to them."""
+"""The fast path of an event gives the same bytes as the models, or leaves the event to them."""
 
 import json
 import uuid
