@@ -14,10 +14,11 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
 from signals.clients.postgres import conninfo, open_pool, transaction
 from signals.domain.detection.buckets import minute_of, series_of
+from signals.domain.detection.rules import HISTORY_MINUTES
 from signals.settings import KafkaSettings, PostgresSettings
 from signals.store.detection import buckets
 
-HISTORY_MINUTES: Final = 75  # what Rule B reads; Rule A reads 65
+LONGEST_MINUTES: Final = max(HISTORY_MINUTES.values())
 FLUSH_S: Final = 60.0
 GONE_WITHIN_S: Final = 20.0
 LOOK_S: Final = 0.05
@@ -58,7 +59,7 @@ def remember(
     """Write the hour before for each calm kind: as many events a minute as it is about to send."""
     minute, per_minute = minute_of(start), RATE_PER_S * 60 // kinds
     series = [one for kind in calm if (one := series_of(kind.envelope))]
-    past = {(one, minute - back): per_minute for one in series for back in range(1, HISTORY_MINUTES + 1)}
+    past = {(one, minute - back): per_minute for one in series for back in range(1, LONGEST_MINUTES + 1)}
     with open_pool(database, size=1) as pool, transaction(pool) as connection:
         buckets.increment(connection, past)
     with psycopg.connect(conninfo(database), autocommit=True) as connection:

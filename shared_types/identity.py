@@ -24,6 +24,7 @@ METRICS: Final[Mapping[EventType, MetricName]] = {
 MISSING: Final = "-"
 """Stands for an absent component; a component that really is `-` is written `%2D`."""
 
+_ERROR: Final = EventType.ERROR.value
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN.encode())
 
 
@@ -125,7 +126,7 @@ def key_prefix(org_id: str, project_id: str) -> str:
 
 def key_tail(event_type: str, error_code: str | None, route: str | None) -> str:
     """Return the end of a Kafka key, which a fingerprint begins with."""
-    if event_type != "error":
+    if event_type != _ERROR:
         return event_type
     return f"{_escaped(error_code)}|{_escaped(route)}"
 

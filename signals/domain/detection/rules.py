@@ -1,12 +1,20 @@
-"""The two detection rules over minute buckets. Source: specification, "Incident detection rules"."""
+"""The two detection rules over minute buckets. Source: specification, "Incident detection rules".
+
+`RULES` describes each rule: other modules read windows, titles and directions there, and never ask which
+rule it is.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import repeat
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
+
+from shared_types import EventType, MetricName
+from shared_types.identity import METRICS
 
 RuleName = Literal["error_spike", "signup_drop"]
+Direction = Literal["up", "down"]
 
 BASELINE_MINUTES: Final = 60
 
@@ -17,12 +25,6 @@ SPIKE_FACTOR: Final = 3
 DROP_MINUTES: Final = 15
 DROP_MAX_COUNT: Final = 10
 DROP_MIN_BASELINE: Final = 40
-
-# Minutes one evaluation reads: window and baseline (specification: about 65 for Rule A).
-HISTORY_MINUTES: Final[Mapping[str, int]] = {
-    "error_count": SPIKE_MINUTES + BASELINE_MINUTES,
-    "signup_count": DROP_MINUTES + BASELINE_MINUTES,
-}
 
 # Multiples of the threshold at which a spike is worse (guess: a doubling is worth a second look).
 ERROR_MULTIPLE: Final = 2
@@ -66,13 +68,53 @@ class Evaluation:
     severity: IncidentSeverity
 
 
-def error_spike(counts: Mapping[int, int], minute: int) -> Evaluation:
+class Evaluate(Protocol):
+    """Judges a series at `minute`, by the values of its minutes; absent minutes are zero.
+
+    `without` events of that minute are left out.
+    """
+
+    def __call__(self, counts: Mapping[int, int], minute: int, *, without: int = 0) -> Evaluation:
+        """Return the verdict with its numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltinRule:
+    """The description of a rule: all that other modules may ask of one.
+
+    It counts events of `event_type` over `window_minutes` and compares them with the `baseline_minutes`
+    before. It fires on more of them than usual (`up`) or on fewer (`down`). `title` is a format string with
+    the fields error_code, route, environment, count, window and baseline.
+    """
+
+    name: RuleName
+    label: str
+    event_type: EventType
+    counted: str
+    window_minutes: int
+    baseline_minutes: int
+    direction: Direction
+    title: str
+    evaluate: Evaluate
+
+    @property
+    def metric_name(self) -> MetricName:
+        """The counter that it judges."""
+        return METRICS[self.event_type]
+
+    @property
+    def history_minutes(self) -> int:
+        """Minutes that one evaluation reads: window and baseline (specification: about 65 for Rule A)."""
+        return self.window_minutes + self.baseline_minutes
+
+
+def error_spike(counts: Mapping[int, int], minute: int, *, without: int = 0) -> Evaluation:
     """Rule A at `minute`: `count_5m >= 30 and count_5m >= 3 * max(1, baseline_60m)`.
 
-    `counts` maps minutes to values; absent minutes are zero. An outage that has become its own baseline
-    no longer fires, but sustains.
+    An outage that has become its own baseline no longer fires, but sustains.
     """
     count, baseline = _window(counts, minute, SPIKE_MINUTES)
+    count -= without
     threshold = max(float(SPIKE_MIN_COUNT), SPIKE_FACTOR * max(1.0, baseline))
     severity = IncidentSeverity.WARN
     if count >= CRITICAL_MULTIPLE * threshold:
@@ -94,8 +136,6 @@ def error_spike(counts: Mapping[int, int], minute: int) -> Evaluation:
 def signup_drop(counts: Mapping[int, int], minute: int, *, without: int = 0) -> Evaluation:
     """Rule B at `minute`: `count_15m <= 10 and baseline_prev_60m >= 40`.
 
-    `without` events of that minute are left out: a count that grows past 10 inside one batch was at
-    most 10 when the batch's first event came, which is when per-event evaluation would have fired.
     A drop sustains while signups stay away, even when the lost hour has become the baseline.
     """
     count, baseline = _window(counts, minute, DROP_MINUTES)
@@ -118,3 +158,42 @@ def _window(counts: Mapping[int, int], minute: int, length: int) -> tuple[int, f
     count = sum(map(counts.get, range(start, minute + 1), repeat(0)))
     before = sum(map(counts.get, range(start - BASELINE_MINUTES, start), repeat(0)))
     return count, before * length / BASELINE_MINUTES
+
+
+ERROR_SPIKE: Final = BuiltinRule(
+    name="error_spike",
+    label="error spike",
+    event_type=EventType.ERROR,
+    counted="errors",
+    window_minutes=SPIKE_MINUTES,
+    baseline_minutes=BASELINE_MINUTES,
+    direction="up",
+    title=(
+        "{error_code} on {route} in {environment}: {count} errors in {window} minutes, usually {baseline:.1f}"
+    ),
+    evaluate=error_spike,
+)
+SIGNUP_DROP: Final = BuiltinRule(
+    name="signup_drop",
+    label="signup drop",
+    event_type=EventType.SIGNUP,
+    counted="signups",
+    window_minutes=DROP_MINUTES,
+    baseline_minutes=BASELINE_MINUTES,
+    direction="down",
+    title="Signups dropped in {environment}: {count} in {window} minutes, usually {baseline:.0f}",
+    evaluate=signup_drop,
+)
+
+RULES: Final[Mapping[str, BuiltinRule]] = {rule.name: rule for rule in (ERROR_SPIKE, SIGNUP_DROP)}
+"""The rules by the name that an evaluation stores."""
+RULE_OF_METRIC: Final[Mapping[MetricName, BuiltinRule]] = {rule.metric_name: rule for rule in RULES.values()}
+"""The one rule that judges each counter."""
+HISTORY_MINUTES: Final[Mapping[str, int]] = {
+    metric: rule.history_minutes for metric, rule in RULE_OF_METRIC.items()
+}
+"""Minutes that one evaluation of each counter reads."""
+CLOCKED_METRICS: Final = frozenset(
+    metric for metric, rule in RULE_OF_METRIC.items() if rule.direction == "down"
+)
+"""Counters that the clock judges as well: no event may come that could be judged."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signals.domain.detection.buckets import BucketRange, Series
-from signals.domain.detection.rules import Evaluation, error_spike, signup_drop
+from signals.domain.detection.rules import RULE_OF_METRIC, Evaluation
 from signals.domain.events.sightings import Sighting, instant_of_ms
 from signals.domain.incidents.representatives import KEPT_PER_MINUTE
 
@@ -87,11 +87,13 @@ class Tally:
     def _evaluate(self, read: BucketRange, counts: Mapping[int, int]) -> list[Evaluation]:
         """Judge each touched minute once: counts only grow within a minute.
 
-        For events in order this says what judging after each event would have said.
+        For events in order the verdict is that of judging after each event: a rule that fires on many
+        events fires at the batch's last one if at all, a rule that fires on few at its first.
         """
-        if read.series.metric_name == "error_count":
-            return [error_spike(counts, minute) for minute in read.minutes]
+        rule = RULE_OF_METRIC[read.series.metric_name]
+        if rule.direction == "up":
+            return [rule.evaluate(counts, minute) for minute in read.minutes]
         return [
-            signup_drop(counts, minute, without=self.buckets[read.series, minute].count - 1)
+            rule.evaluate(counts, minute, without=self.buckets[read.series, minute].count - 1)
             for minute in read.minutes
         ]

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
-from signals.domain.detection.rules import BASELINE_MINUTES, DROP_MINUTES
+from signals.domain.detection.rules import HISTORY_MINUTES
 
-BEFORE_MINUTES: Final = BASELINE_MINUTES + DROP_MINUTES  # so that the baseline can be seen
+BEFORE_MINUTES: Final = max(HISTORY_MINUTES.values())  # so that the baseline can be seen
 MAX_MINUTES: Final = 180  # guess: what fits a screen; a longer outage shows its beginning
 
 

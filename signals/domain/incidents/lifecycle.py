@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from shared_types import Fingerprint
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import Evaluation, IncidentSeverity
+from signals.domain.detection.rules import RULES, Evaluation, IncidentSeverity
 
 SUMMARY_COOLDOWN_S: Final = 900  # guess: a still firing incident is worth a new summary each quarter hour
 
@@ -90,19 +91,12 @@ def _wants_summary(current: OpenIncident, severity: IncidentSeverity, relevant: 
 
 def title_of(series: Series, evaluation: Evaluation) -> str:
     """Name a new incident until a summary names it better."""
-    if evaluation.rule == "signup_drop":
-        return (
-            f"Signups dropped in {series.environment}: {evaluation.count} in 15 minutes, "
-            f"usually {evaluation.baseline:.0f}"
-        )
-    code, route, _ = series.fingerprint.split("|", 2)
-    return (
-        f"{_unescaped(code)} on {_unescaped(route)} in {series.environment}: "
-        f"{evaluation.count} errors in 5 minutes, usually {evaluation.baseline:.1f}"
+    rule, named = RULES[evaluation.rule], Fingerprint.parse(series.fingerprint)
+    return rule.title.format(
+        error_code=named.error_code or "unknown",
+        route=named.route or "unknown",
+        environment=series.environment,
+        count=evaluation.count,
+        window=rule.window_minutes,
+        baseline=evaluation.baseline,
     )
-
-
-def _unescaped(component: str) -> str:
-    if component == "-":
-        return "unknown"
-    return component.replace("%7C", "|").replace("%2D", "-").replace("%25", "%")

@@ -1,4 +1,4 @@
-"""Reads an event search: free text, `key:value` filters with ranges, a time range.
+"""Reads and writes an event search: free text, `key:value` filters with ranges, a time range.
 
 `filters` is a list of pairs between commas or blanks: `severity:error route:"/a b" status_code:>=500
 occurred_at:[2025-12-27T10:00:00Z TO *]`. Values of one key are alternatives; different keys must all hold.
@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from shared_types import Environment, EventType, Severity
+from shared_types import Environment, EventType, Fingerprint, Severity
 from signals.domain.queries.parameters import InvalidQuery, checked_text, instant
 
 MAX_TEXT: Final = 512  # characters of q; guess: a sentence, not a document
@@ -91,6 +91,21 @@ def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
             values.setdefault(parsed.field, []).extend(parsed.values)
     terms = [AnyOf(field=field, values=tuple(dict.fromkeys(found))) for field, found in values.items()]
     return (*terms, *ranges)
+
+
+def search_filters(events_of: Fingerprint) -> str:
+    """Write the `filters=` text that finds a fingerprint's events.
+
+    A missing component is left out, so that events which do have one are found as well.
+    """
+    named = [("error_code", events_of.error_code), ("route", events_of.route)]
+    quoted = [f"{key}:{_quoted(value)}" for key, value in named if value is not None]
+    return " ".join([f"event_type:{events_of.event_type}", f"environment:{events_of.environment}", *quoted])
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 # A value: "quoted with \" escapes", a range in brackets, or anything up to a blank or a comma.

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from urllib.parse import unquote
 from uuid import UUID
 
-from signals.domain.events.fingerprints import metric_of
+from shared_types import Fingerprint
+from signals.domain.detection.rules import RULE_OF_METRIC, BuiltinRule, RuleName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,25 +26,14 @@ class BriefIncident:
     last_seen_at: datetime
 
     @property
-    def is_signup_drop(self) -> bool:
-        """Whether signups went missing, as opposed to errors piling up."""
-        return metric_of(self.fingerprint) == "signup_count"
+    def parts(self) -> Fingerprint:
+        """The fingerprint's named parts."""
+        return Fingerprint.parse(self.fingerprint)
 
     @property
-    def error_code(self) -> str | None:
-        """The error code in the fingerprint, unescaped."""
-        return self._part(0)
-
-    @property
-    def route(self) -> str | None:
-        """The route in the fingerprint, unescaped."""
-        return self._part(1)
-
-    def _part(self, index: int) -> str | None:
-        parts = self.fingerprint.split("|")
-        if self.is_signup_drop or len(parts) <= index + 1 or parts[index] == "-":
-            return None
-        return unquote(parts[index])  # the fingerprint's escapes are percent codes
+    def rule(self) -> BuiltinRule:
+        """The rule that judges its series."""
+        return RULE_OF_METRIC[self.parts.metric_name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +41,7 @@ class Evaluation:
     """The numbers of one firing of a rule; `count` and `baseline` are of windows of the same length."""
 
     moment: Literal["opened", "latest"]
-    rule: Literal["error_spike", "signup_drop"]
+    rule: RuleName
     minute_at: datetime
     count: int
     baseline: float

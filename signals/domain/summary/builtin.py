@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from signals.domain.events.fingerprints import search_filters
+from signals.domain.detection.rules import RULES
+from signals.domain.queries.search import search_filters
 from signals.domain.summary.answer import Answer
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.exhibits import (
@@ -18,7 +19,6 @@ from signals.domain.summary.exhibits import (
     number,
     release_of,
     subject,
-    window_minutes,
 )
 
 BUILTIN_MODEL: Final = "builtin"
@@ -46,9 +46,9 @@ def _title(brief: Brief) -> str:
     latest = brief.latest
     if latest is None:
         return subject(brief.incident)
-    what = "signups" if brief.incident.is_signup_drop else "errors"
+    rule = RULES[latest.rule]
     return (
-        f"{subject(brief.incident)}: {latest.count} {what} in {window_minutes(latest)} min, "
+        f"{subject(brief.incident)}: {latest.count} {rule.counted} in {rule.window_minutes} min, "
         f"normal is {number(latest.baseline)}"
     )
 
@@ -58,10 +58,10 @@ def _impact(brief: Brief) -> str:
     since = f"since {instant(incident.opened_at)}, last seen {instant(incident.last_seen_at)}"
     if latest is None:
         return f"{subject(incident)}, {since}."
-    what = "signups" if incident.is_signup_drop else "errors"
+    rule = RULES[latest.rule]
     times = f" ({number(latest.count / latest.baseline)} times normal)" if latest.baseline > 0 else ""
     sentence = (
-        f"{latest.count} {what} in {window_minutes(latest)} minutes against a normal of "
+        f"{latest.count} {rule.counted} in {rule.window_minutes} minutes against a normal of "
         f"{number(latest.baseline)}{times} in {incident.environment}, {since}."
     )
     parts = [
@@ -85,12 +85,15 @@ def _causes(brief: Brief) -> Iterator[str]:
     release = _suspect_release(brief)
     if release is not None:
         yield f"Release {release}, deployed shortly before the incident opened, is the first suspect."
-    if incident.is_signup_drop:
-        yield "The signup flow is unreachable or fails before it can report (look for errors on its route)."
-        yield "The producer of signup events stopped sending: traffic may be normal and only the signal gone."
+    signal = incident.rule.event_type
+    if incident.rule.direction == "down":
+        unreachable = f"The {signal} flow is unreachable or fails before it can report"
+        yield f"{unreachable} (look for errors on its route)."
+        stopped = f"The producer of {signal} events stopped sending"
+        yield f"{stopped}: traffic may be normal and only the signal gone."
         return
     statuses = [value for value, _ in dominant(brief, "status_code")]
-    if "TIMEOUT" in (incident.error_code or "").upper() or "504" in statuses:
+    if "TIMEOUT" in (incident.parts.error_code or "").upper() or "504" in statuses:
         yield "A dependency behind the route answers too slowly or not at all (timeouts dominate)."
     elif any(status.startswith("5") for status in statuses):
         yield "The service itself, or something it calls, fails (server-side status codes dominate)."
@@ -116,12 +119,13 @@ def _next_steps(brief: Brief) -> Iterator[str]:
     release = _suspect_release(brief)
     if release is not None:
         yield f"Compare the time of release {release} with the first errors; roll it back if they agree."
-    if incident.is_signup_drop:
-        yield "Try one signup by hand in this environment, and check that its event arrives."
+    signal = incident.rule.event_type
+    if incident.rule.direction == "down":
+        yield f"Try one {signal} by hand in this environment, and check that its event arrives."
         filters = f"event_type:error environment:{incident.environment}"
-        yield f"Look for errors on the signup's route: GET /v1/search/events?filters={quote(filters)}"
+        yield f"Look for errors on the {signal}'s route: GET /v1/search/events?filters={quote(filters)}"
     else:
-        filters = search_filters(incident.fingerprint)
+        filters = search_filters(incident.parts)
         yield f"Read the failing events: GET /v1/search/events?filters={quote(filters)}"
     yield f"See the counts by minute and why it fired: GET {base}"
     yield f'Tell others that you are on it: PATCH {base} with {{"status": "investigating"}}'

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from shared_types import Attributes
+from signals.domain.detection.rules import RULES
 from signals.domain.summary.answer import tidy
 from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
 
@@ -22,7 +24,7 @@ MAX_EVENT_CHARS: Final = 480  # guess: 50 events stay near 6,000 tokens
 MAX_VALUE_CHARS: Final = 160  # guess: long enough for a route or an exception's first line
 MAX_SUBJECT_CHARS: Final = 72  # leaves room for the numbers in a title
 TOP_VALUES: Final = 3  # named in a figure of one attribute
-NAMED: Final = ("route", "method", "status_code", "error_code", "release")  # specification: attributes
+NAMED: Final = tuple(Attributes.model_fields)
 
 
 FORGED_CITATION: Final = re.compile(r"\[(?=\s*[EF]\d)")  # in recorded text; a summary would repeat it
@@ -59,16 +61,12 @@ def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def window_minutes(evaluation: Evaluation) -> int:
-    """Return the length of the rule's window. Source: specification, "Incident detection rules"."""
-    return 5 if evaluation.rule == "error_spike" else 15
-
-
 def subject(incident: BriefIncident) -> str:
     """Name what is broken: `UPSTREAM_TIMEOUT on /checkout in prod`."""
-    if incident.is_signup_drop:
-        return f"Signups dropped in {incident.environment}"
-    what = f"{incident.error_code or 'Errors'} on {incident.route or 'an unnamed route'}"
+    rule, parts = incident.rule, incident.parts
+    if rule.direction == "down":
+        return f"{rule.counted.capitalize()} dropped in {incident.environment}"
+    what = f"{parts.error_code or rule.counted.capitalize()} on {parts.route or 'an unnamed route'}"
     return f"{_cut(what, MAX_SUBJECT_CHARS)} in {incident.environment}"
 
 
@@ -95,16 +93,17 @@ def describe_event(event: BriefEvent) -> str:
 
 def describe_evaluation(evaluation: Evaluation) -> str:
     """Render the numbers of one firing: counted, normal, threshold, ratio."""
-    minutes = window_minutes(evaluation)
-    what = "errors" if evaluation.rule == "error_spike" else "signups"
+    rule = RULES[evaluation.rule]
+    minutes = rule.window_minutes
     when = "when the incident opened" if evaluation.moment == "opened" else "at the latest evaluation"
     ratio = (
         f", {number(evaluation.count / evaluation.baseline)} times normal" if evaluation.baseline > 0 else ""
     )
     return (
-        f"{evaluation.count} {what} in the {minutes} minutes up to {instant(evaluation.minute_at)} ({when}); "
-        f"normal is {number(evaluation.baseline)} per {minutes} minutes over the 60 minutes before"
-        f"{ratio}; threshold {number(evaluation.threshold)}"
+        f"{evaluation.count} {rule.counted} in the {minutes} minutes up to {instant(evaluation.minute_at)} "
+        f"({when}); normal is {number(evaluation.baseline)} per {minutes} minutes "
+        f"over the {rule.baseline_minutes} minutes before{ratio}; "
+        f"threshold {number(evaluation.threshold)}"
     )
 
 

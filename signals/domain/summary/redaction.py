@@ -8,8 +8,8 @@ values, before anything is cut: half a token would be recognised by nothing.
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
-from urllib.parse import unquote
 
+from shared_types import Fingerprint
 from signals.domain.summary.brief import Brief, BriefEvent
 from signals.domain.summary.exhibits import MAX_EVENTS, in_order
 from signals.domain.summary.secrets import PLACEHOLDER, RULES, is_secret_name
@@ -78,13 +78,10 @@ class Redactor:
         return self.value(value)
 
     def fingerprint(self, fingerprint: str) -> str:
-        """Replace secrets in each component, leaving the fingerprint's own escapes intact."""
-        return "|".join(self._component(part) for part in fingerprint.split("|"))
-
-    def _component(self, part: str) -> str:
-        plain = unquote(part)
-        redacted = self.text(plain)
-        return part if redacted == plain else redacted.replace("%", "%25").replace("|", "%7C")
+        """Replace secrets in error code and route."""
+        parts = Fingerprint.parse(fingerprint)
+        error_code, route = (part and self.text(part) for part in (parts.error_code, parts.route))
+        return replace(parts, error_code=error_code, route=route).text
 
     def _placeholder(self, kind: str, secret: str) -> str:
         if PLACEHOLDER.fullmatch(secret):

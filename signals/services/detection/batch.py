@@ -10,6 +10,7 @@ from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.recent_ids import RecentIds
+from signals.domain.detection.rules import CLOCKED_METRICS
 from signals.domain.detection.tally import Tally
 from signals.domain.events.sightings import Sighting, SightingReader
 from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
@@ -86,7 +87,7 @@ class Batch:
             new.newest_ms = record.timestamp_ms
         if is_new:
             self.tally.add(series, sighting, record.value)
-            if series.metric_name == "signup_count":
+            if series.metric_name in CLOCKED_METRICS:
                 newest = self.newest_signups.get(series, (0, sighting.minute))[1]
                 self.newest_signups[series] = (record.partition, max(newest, sighting.minute))
         return "counted"

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange
-from signals.domain.detection.rules import HISTORY_MINUTES, signup_drop
+from signals.domain.detection.rules import SIGNUP_DROP
 from signals.domain.detection.tally import Judged
 from signals.services.detection.incident_writes import write
 from signals.store.detection import buckets, signup_series
@@ -19,7 +19,7 @@ def judge_drops(connection: Connection, partition: int, minute: int) -> list[UUI
 
     Returns the ids of new summary jobs. Part of the caller's transaction.
     """
-    length = HISTORY_MINUTES["signup_count"]
+    length = SIGNUP_DROP.history_minutes
     watched = signup_series.watched(
         connection, partition=partition, since_minute=minute - length, gone_minute=minute - GONE_MINUTES
     )
@@ -28,7 +28,7 @@ def judge_drops(connection: Connection, partition: int, minute: int) -> list[UUI
         return []
     now = datetime.now(UTC)
     judged = [
-        Judged(series=series, evaluations=[signup_drop(counts, minute)], seen_at={minute: now})
+        Judged(series=series, evaluations=[SIGNUP_DROP.evaluate(counts, minute)], seen_at={minute: now})
         for series, counts in zip(watched, buckets.read(connection, reads), strict=True)
     ]
     return write(connection, judged, {}, uuid4)

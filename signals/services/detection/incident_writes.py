@@ -6,6 +6,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from shared_types import Envelope, parse_envelope
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import instant_of
+from signals.domain.detection.rules import RULES
 from signals.domain.detection.tally import Judged, SeriesMinute
 from signals.domain.incidents.lifecycle import IncidentChange, decide, title_of
 from signals.domain.incidents.representatives import PER_MINUTE, choose
@@ -115,19 +116,23 @@ def _event_row(incident_id: UUID, event: Envelope) -> Representative:
 
 def _numbers_row(incident_id: UUID, change: IncidentChange) -> Representative:
     evaluation = change.latest
+    rule = RULES[evaluation.rule]
     name = f"{change.series.project_id}|{change.series.fingerprint}|{evaluation.minute}"
     return Representative(
         incident_id=incident_id,
         event_id=uuid5(NAMESPACE_URL, f"signals:tick:{name}"),  # the same tick always gets the same id
         occurred_at=instant_of(evaluation.minute),
-        event_type="signup",
+        event_type=rule.event_type.value,
         severity=change.severity.label,
         attributes={
             "rule": evaluation.rule,
             "count": evaluation.count,
             "baseline": evaluation.baseline,
             "threshold": evaluation.threshold,
-            "message": f"{evaluation.count} signups in 15 minutes, usually {evaluation.baseline:.0f}",
+            "message": (
+                f"{evaluation.count} {rule.counted} in {rule.window_minutes} minutes, "
+                f"usually {evaluation.baseline:.0f}"
+            ),
         },
     )
 

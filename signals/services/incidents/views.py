@@ -9,14 +9,14 @@ from uuid import UUID
 import structlog
 from psycopg_pool import ConnectionPool
 
-from shared_types import MetricName, Tenancy
+from shared_types import Fingerprint, MetricName, Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import DROP_MINUTES, SPIKE_MINUTES
-from signals.domain.events.fingerprints import metric_of, search_filters
+from signals.domain.detection.rules import RULES
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery, instant
+from signals.domain.queries.search import search_filters
 from signals.store.detection import buckets
 from signals.store.incidents import incident_context, incident_views
 from signals.store.incidents.incident_context import AiJob, Reason, RepresentativeEvent, Summary
@@ -163,13 +163,16 @@ def _why(reasons: Sequence[Reason]) -> Why | None:
     opened = by_moment.get("opened")
     if opened is None:
         return None
-    window = DROP_MINUTES if opened.rule == "signup_drop" else SPIKE_MINUTES
-    latest = by_moment.get("latest", opened)
-    return Why(rule=opened.rule, window_minutes=window, opened=opened, latest=latest)
+    return Why(
+        rule=opened.rule,
+        window_minutes=RULES[opened.rule].window_minutes,
+        opened=opened,
+        latest=by_moment.get("latest", opened),
+    )
 
 
 def _chart(connection: Connection, incident: Incident, why: Why | None) -> Chart:
-    metric = metric_of(incident.fingerprint)
+    metric = Fingerprint.parse(incident.fingerprint).metric_name
     series = Series(incident.project_id, incident.environment, metric, incident.fingerprint, incident.org_id)
     shown = chart_range(series, incident.opened_at, incident.last_seen_at)
     [counts] = buckets.read(connection, [shown])
@@ -182,7 +185,7 @@ def _chart(connection: Connection, incident: Incident, why: Why | None) -> Chart
 
 def _links(incident: Incident, chart: Chart) -> dict[str, str]:
     search = {
-        "filters": search_filters(incident.fingerprint),
+        "filters": search_filters(Fingerprint.parse(incident.fingerprint)),
         "since": chart.minutes[0].at.isoformat(),
     }
     return {

@@ -1,12 +1,21 @@
 """Which signup series exist and which partition carries them: what the drop tick looks at."""
 
 from collections.abc import Mapping, Sequence
-from typing import LiteralString
+from typing import Final, LiteralString
 
 import orjson
 
+from shared_types import Environment, EventType, Fingerprint
+from shared_types.identity import METRICS
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
+
+FINGERPRINTS: Final[Mapping[str, str]] = {
+    environment.value: Fingerprint(event_type=EventType.SIGNUP, environment=environment).text
+    for environment in Environment
+}
+"""The signup fingerprint of each environment."""
+FINGERPRINTS_JSON: Final = orjson.dumps(FINGERPRINTS).decode()
 
 NOTE: LiteralString = """
 INSERT INTO pipeline.signup_series (project_id, environment, org_id, partition, last_bucket_at)
@@ -46,7 +55,8 @@ WHERE s.partition = %(partition)s
   AND (s.last_bucket_at >= to_timestamp(%(since_minute)s * 60)
        OR EXISTS (SELECT FROM incidents i
                   WHERE i.project_id = s.project_id AND i.environment = s.environment
-                    AND i.fingerprint = 'signup|' || s.environment AND i.status <> 'resolved'
+                    AND i.fingerprint = %(fingerprints)s::json ->> s.environment
+                    AND i.status <> 'resolved'
                   OFFSET 0))
 ORDER BY s.project_id, s.environment
 """
@@ -59,10 +69,13 @@ def watched(
 
     A series without a signup since `gone_minute` has ended, or was a replay of old events.
     """
-    rows = connection.execute(
-        WATCHED, {"partition": partition, "since_minute": since_minute, "gone_minute": gone_minute}
-    )
+    parameters = {
+        "partition": partition,
+        "since_minute": since_minute,
+        "gone_minute": gone_minute,
+        "fingerprints": FINGERPRINTS_JSON,
+    }
     return [
-        Series(project_id, environment, "signup_count", f"signup|{environment}", org_id)
-        for project_id, environment, org_id in rows
+        Series(project_id, environment, METRICS[EventType.SIGNUP], FINGERPRINTS[environment], org_id)
+        for project_id, environment, org_id in connection.execute(WATCHED, parameters)
     ]

@@ -6,7 +6,13 @@ import pytest
 
 from shared_types import MetricName
 from signals.domain.detection.rules import (
+    CLOCKED_METRICS,
+    ERROR_SPIKE,
     HISTORY_MINUTES,
+    RULE_OF_METRIC,
+    RULES,
+    SIGNUP_DROP,
+    BuiltinRule,
     Evaluation,
     IncidentSeverity,
     error_spike,
@@ -112,6 +118,23 @@ def test_no_rule_looks_beyond_its_history(
 ) -> None:
     outside = {AT - HISTORY_MINUTES[metric]: 10_000, AT + 1: 10_000}
     assert rule(outside, AT) == rule({}, AT)
+
+
+@pytest.mark.parametrize(
+    ("rule", "event_type", "window_minutes", "history_minutes", "direction"),
+    [(ERROR_SPIKE, "error", 5, 65, "up"), (SIGNUP_DROP, "signup", 15, 75, "down")],
+)
+def test_descriptions_hold_what_the_specification_says(
+    rule: BuiltinRule, event_type: str, window_minutes: int, history_minutes: int, direction: str
+) -> None:
+    assert (rule.event_type, rule.direction) == (event_type, direction)
+    assert (rule.window_minutes, rule.history_minutes) == (window_minutes, history_minutes)
+    assert rule.evaluate({}, AT).rule == rule.name
+    assert RULES[rule.name] is RULE_OF_METRIC[rule.metric_name] is rule
+
+
+def test_the_clock_judges_drops_only() -> None:
+    assert {"signup_count"} == CLOCKED_METRICS
 
 
 @pytest.mark.parametrize("severity", IncidentSeverity)

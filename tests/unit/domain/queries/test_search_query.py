@@ -1,4 +1,4 @@
-"""Reading search filters, cursors and fingerprints: tables of what is meant and what is refused."""
+"""Search filters and cursors: tables of accepted and refused texts."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared_types import Tenancy, canonicalize, fingerprint
+from shared_types import Fingerprint, Tenancy, canonicalize
 from signals.domain.access.api_keys import SECRET_BYTES, Scope, key_text, scope_of
-from signals.domain.events.fingerprints import metric_of, search_filters
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery
-from signals.domain.queries.search import AnyOf, Between, Filter, event_query, parse_filters
+from signals.domain.queries.search import AnyOf, Between, Filter, event_query, parse_filters, search_filters
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CODE = "attributes.status_code"
@@ -69,20 +68,18 @@ def test_the_filters_of_an_incident_find_its_route_whatever_it_contains(route: s
         received_at=NOON,
         event_id=UUID(int=1),
     )
-    name = fingerprint(event)
-    assert name is not None
-    assert metric_of(name) == "error_count"
-    query = event_query(text=None, filters=[search_filters(name)], since=None, until=None)
+    found = Fingerprint.of(event)
+    assert found is not None
+    query = event_query(text=None, filters=[search_filters(found)], since=None, until=None)
     assert AnyOf(field="attributes.route", values=(event.attributes.route or "",)) in query.filters
 
 
 def test_the_filters_of_a_signup_incident_name_its_environment() -> None:
-    assert metric_of("signup|prod") == "signup_count"
-    assert search_filters("signup|prod") == "event_type:signup environment:prod"
+    assert search_filters(Fingerprint.parse("signup|prod")) == "event_type:signup environment:prod"
 
 
 def test_a_missing_component_is_left_out_of_the_filters() -> None:
-    assert search_filters("-|%2D|prod") == 'event_type:error environment:prod route:"-"'
+    assert search_filters(Fingerprint.parse("-|%2D|prod")) == 'event_type:error environment:prod route:"-"'
 
 
 def test_a_row_cursor_returns_to_its_place() -> None:

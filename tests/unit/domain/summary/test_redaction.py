@@ -135,7 +135,7 @@ def test_what_a_fingerprint_carries_is_hidden_and_its_escapes_stay() -> None:
     incident = replace(SPIKE.incident, fingerprint="A%7CB|/users/bob@example.com/50%25|prod")
     redacted = redact(replace(SPIKE, incident=incident)).incident
     assert redacted.fingerprint == "A%7CB|/users/[email-1]/50%25|prod"
-    assert (redacted.error_code, redacted.route) == ("A|B", "/users/[email-1]/50%")
+    assert (redacted.parts.error_code, redacted.parts.route) == ("A|B", "/users/[email-1]/50%")
 
 
 @pytest.mark.parametrize("text", ORDINARY)
