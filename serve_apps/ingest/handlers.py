@@ -19,7 +19,7 @@ from signals.domain.access.api_keys import Scope as KeyScope
 from signals.domain.access.limits import Exceeded
 from signals.errors import DependencyUnavailable
 from signals.services.access.authentication import Authenticating, Granted
-from signals.services.access.quotas import PATIENCE_S, Limiting
+from signals.services.access.quotas import LEASE_TIMEOUT_S, Limiting
 from signals.services.events.ingestion import EventResult, Ingesting, decode_event, decode_events, prepare
 from signals.services.ledger.entries import Accounting
 
@@ -83,7 +83,7 @@ class Taking:
         await _keep_limits(limiting, granted, len(submission.records))
         results = await self._acknowledging.publish(submission)
         failed = sum(result.status == "unavailable" for result in results)
-        limiting.give_back(granted.key_id, granted.limits, failed)
+        limiting.refund(granted.key_id, granted.limits, failed)
         return results
 
 
@@ -94,7 +94,7 @@ async def _granted(request: Request, resources: IngestResources) -> Granted:
     if verdict is None:
         verdict = await asyncio.to_thread(resources.authenticating.check, key)
     granted = require(verdict, KeyScope.INGEST)
-    if exceeded := resources.limiting.closed(granted.key_id, granted.limits):
+    if exceeded := resources.limiting.refusal(granted.key_id, granted.limits):
         raise limit_exceeded(exceeded)
     return granted
 
@@ -117,13 +117,13 @@ def _decoded(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
 
 async def _keep_limits(limiting: Limiting, granted: Granted, count: int) -> None:
     for _ in range(MAX_LEASES):
-        taken = limiting.take(granted.key_id, granted.limits, count)
-        if taken is None:
+        reserved = limiting.reserve(granted.key_id, granted.limits, count)
+        if reserved is None:
             return
-        if isinstance(taken, Exceeded):
-            raise limit_exceeded(taken)
-        leased = asyncio.wrap_future(taken)
-        await asyncio.wait({leased}, timeout=PATIENCE_S)
+        if isinstance(reserved, Exceeded):
+            raise limit_exceeded(reserved)
+        leased = asyncio.wrap_future(reserved)
+        await asyncio.wait({leased}, timeout=LEASE_TIMEOUT_S)
         if leased.done():
             leased.result()  # raises what nobody expected
     raise DependencyUnavailable("PostgreSQL", "too many requests of this key wait for its limits")

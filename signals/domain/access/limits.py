@@ -1,21 +1,53 @@
-"""What a key may send: a rate and a daily quota, and how replicas share both in leased chunks.
+"""Token buckets, and the limits of an API key: a rate and a daily quota, which replicas share by leases.
 
-The rate is a token bucket that holds one second's worth. Whoever takes may overdraw it: a batch is never
-refused for its size, what follows waits until it is paid for. So any T seconds see at most
-rate * (T + 1) events, one batch, and a chunk a replica. The quota is never exceeded.
+The rate of a key is a token bucket that holds one second's worth. A lease may overdraw it: a batch is never
+refused for its size, and the next one waits until the debt is paid. So any T seconds see at most
+rate * (T + 1) events, one batch, and a lease a replica. The quota is never exceeded.
 """
 
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Self
 
-from signals.domain.access.rate_limit import TokenBucket
-
-CHUNK_S: Final = 0.1  # guess: so a replica asks ten times a second at most
-QUOTA_PARTS: Final = 100  # guess: a replica that is killed loses at most this part of a day's quota
-LEFT_PARTS: Final = 4  # chunks shrink towards the end, so that several replicas can use up the last events
-OUTAGE_PARTS: Final = 10  # guess: a replica may accept this part of the quota without being able to ask
+BURST_SHARE: Final = 10  # guess: a tenth of a minute's requests may start at once
+RATE_LEASE_S: Final = 0.1  # guess: so a replica leases ten times a second at most
+QUOTA_LEASE_PARTS: Final = 100  # guess: a replica that is killed loses at most this part of a day's quota
+FINAL_LEASE_PARTS: Final = 4  # leases shrink near the end, so that several replicas can use the last events
+DEGRADED_PARTS: Final = 10  # guess: a replica may accept this part of the quota while PostgreSQL is away
 
 LimitName = Literal["events_per_second", "events_per_day"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenBucket:
+    """Holds up to `burst` tokens and gains `refill_per_s` each second."""
+
+    burst: float
+    refill_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """At most `per_minute` requests in any half-open minute, a full bucket included.
+
+    A window of T < 60 s sees fewer than burst + refill_per_s * T < per_minute + 1 requests.
+    """
+
+    per_minute: int
+
+    @property
+    def burst(self) -> int:
+        """Tokens of a full bucket."""
+        return max(1, self.per_minute // BURST_SHARE)
+
+    @property
+    def refill_per_s(self) -> float:
+        """Tokens that come back each second."""
+        return (self.per_minute - self.burst + 1) / 60
+
+    @property
+    def bucket(self) -> TokenBucket:
+        """The bucket itself."""
+        return TokenBucket(burst=self.burst, refill_per_s=self.refill_per_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +74,9 @@ class KeyLimits:
         return TokenBucket(burst=self.events_per_second, refill_per_s=self.events_per_second)
 
     @property
-    def chunk(self) -> int:
-        """How many events of the rate are leased at once, at least; the bucket opens when it holds them."""
-        return max(1, int(self.events_per_second * CHUNK_S))
+    def rate_lease(self) -> int:
+        """The fewest tokens of the rate that are leased at once; the bucket leases when it holds them."""
+        return max(1, int(self.events_per_second * RATE_LEASE_S))
 
 
 NO_LIMITS: Final = KeyLimits()
@@ -52,16 +84,16 @@ NO_LIMITS: Final = KeyLimits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exceeded:
-    """Which limit says no, what it allows, and in how many seconds it will say yes."""
+    """The limit that refuses, what it allows, and in how many seconds it will accept."""
 
     limit: LimitName
     allowed: int
     retry_after_s: float
 
 
-def quota_grant(quota: int, used: int, needed: int) -> int:
-    """Return how many events of the day to lease when `needed` are wanted; 0 when they are not left."""
-    left = quota - used
-    if needed > left:
+def quota_lease(quota: int, used: int, needed: int) -> int:
+    """Return how many events of the day to lease when `needed` are wanted; 0 when fewer remain."""
+    remaining = quota - used
+    if needed > remaining:
         return 0
-    return max(needed, min(quota // QUOTA_PARTS, left // LEFT_PARTS))
+    return max(needed, min(quota // QUOTA_LEASE_PARTS, remaining // FINAL_LEASE_PARTS))

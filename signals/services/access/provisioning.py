@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared_types.envelope import TenantId
 from signals.clients.postgres import Connection, transaction
 from signals.domain.access.api_keys import MAX_VALID, SECRET_BYTES, Scope, key_hash, key_text
-from signals.store.access import api_keys, key_limits, tenancy
+from signals.store.access import api_keys, limits, tenancy
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 
@@ -86,7 +86,7 @@ def issue_key(
             connection, key_id=key_id, project_id=project_id, scope=scope, key_hash=key_hash(text)
         )
         if valid and ending_oldest:
-            key_limits.copy(connection, of=valid[-1].key_id, to=key_id)
+            limits.copy_limits(connection, of=valid[-1].key_id, to=key_id)
     return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
 
 
@@ -104,7 +104,7 @@ def limit_key(
         DependencyUnavailable: when PostgreSQL does not answer.
     """
     with transaction(pool) as connection:
-        if not key_limits.put(
+        if not limits.set_limits(
             connection, key_id, events_per_second=events_per_second, events_per_day=events_per_day
         ):
             raise ProvisioningRefused(f"there is no key {key_id}: see `signals keys list`")

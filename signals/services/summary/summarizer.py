@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.llm import Model, ModelRefused, ModelUnavailable
 from signals.clients.postgres import Connection, transaction
-from signals.domain.access.rate_limit import RateLimit
+from signals.domain.access.limits import RateLimit
 from signals.domain.summary.answer import Answer, InvalidAnswer, correction_of, parse_answer
 from signals.domain.summary.builtin import BUILTIN_MODEL
 from signals.domain.summary.checking import Summary
@@ -26,7 +26,7 @@ from signals.errors import Fenced
 from signals.services.summary.case import Case, RecentDeploys, assemble
 from signals.services.summary.lease import LeaseKeeper
 from signals.settings import ModelSettings
-from signals.store.access import rate_limits
+from signals.store.access import limits
 from signals.store.summary import ai_jobs, ai_outputs, incident_briefs
 from signals.store.summary.ai_jobs import Lease
 
@@ -143,7 +143,7 @@ class Summarizing:
             if held is None:
                 return None
             asks = self._model is not None and not held.is_exhausted
-            if asks and not rate_limits.take(connection, RATE_LIMIT, self._policy.rate.bucket):
+            if asks and not limits.reserve_tokens(connection, RATE_LIMIT, self._policy.rate.bucket):
                 connection.rollback()
                 return None
         log.info("job leased", job_id=str(held.job_id), attempts_failed=held.attempt_count)

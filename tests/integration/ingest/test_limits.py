@@ -36,13 +36,13 @@ def replica(pool: Pool) -> Iterator[Replica]:
         yield lambda **clocks: stack.enter_context(Limiting(pool, **clocks))
 
 
-def _take(limiting: Limiting, limits: KeyLimits, count: int) -> Exceeded | None:
-    """Take like a request does: ask again after each lease."""
+def _reserve(limiting: Limiting, limits: KeyLimits, count: int) -> Exceeded | None:
+    """Reserve like a request does: try again after each lease."""
     for _ in range(50):
-        taken = limiting.take(KEY, limits, count)
-        if taken is None or isinstance(taken, Exceeded):
-            return taken
-        taken.result(timeout=20)
+        reserved = limiting.reserve(KEY, limits, count)
+        if reserved is None or isinstance(reserved, Exceeded):
+            return reserved
+        reserved.result(timeout=20)
     raise AssertionError("always one lease short")
 
 
@@ -52,22 +52,22 @@ def test_two_replicas_share_one_rate(replica: Replica) -> None:
 
     def three_seconds_over() -> bool:
         nonlocal taken
-        taken += sum(_take(limiting, limits, 1) is None for limiting in replicas)
+        taken += sum(_reserve(limiting, limits, 1) is None for limiting in replicas)
         return time.monotonic() - began > 3
 
     until(three_seconds_over, every_s=0.002)
     elapsed_s = time.monotonic() - began
-    assert taken <= limits.events_per_second * (elapsed_s + 1) + 2 * limits.chunk
+    assert taken <= limits.events_per_second * (elapsed_s + 1) + 2 * limits.rate_lease
     assert taken >= limits.events_per_second * 2
 
 
 def test_retry_after_is_when_it_works_and_much_earlier_does_not(replica: Replica) -> None:
     limiting, limits = replica(), KeyLimits(events_per_second=50)
-    assert _take(limiting, limits, 100) is None, "a batch may overdraw the bucket"
-    refused, at = _take(limiting, limits, 1), time.monotonic()
+    assert _reserve(limiting, limits, 100) is None, "a batch may overdraw the bucket"
+    refused, at = _reserve(limiting, limits, 1), time.monotonic()
     assert isinstance(refused, Exceeded)
     assert 0.5 < refused.retry_after_s < 1.2, "50 are owed, and a tenth of a second must be there"
-    until(lambda: _take(limiting, limits, 1) is None, every_s=0.01)
+    until(lambda: _reserve(limiting, limits, 1) is None, every_s=0.01)
     assert refused.retry_after_s - 0.05 < time.monotonic() - at < refused.retry_after_s + 1
 
 
@@ -76,30 +76,30 @@ def test_the_quota_ends_exactly_and_begins_anew_at_midnight(replica: Replica) ->
     clock = {"s": 0.0}
     clocks = {"calendar": lambda: present + timedelta(seconds=clock["s"]), "clock": lambda: clock["s"]}
     limits, replicas = KeyLimits(events_per_day=1_000), (replica(**clocks), replica(**clocks))
-    taken = [_take(replicas[n % 2], limits, 7) for n in range(140)]
+    taken = [_reserve(replicas[n % 2], limits, 7) for n in range(140)]
     assert taken == [None] * 140, "980 of 1,000"
-    assert isinstance(_take(replicas[0], limits, 100), Exceeded), "a batch is refused whole"
+    assert isinstance(_reserve(replicas[0], limits, 100), Exceeded), "a batch is refused whole"
     clock["s"] = 10  # what the other replica leased and does not use is given back
     for limiting in replicas:
         limiting.flush()
-    assert [_take(replicas[0], limits, 1) for _ in range(20)] == [None] * 20
-    refused = _take(replicas[1], limits, 1)
+    assert [_reserve(replicas[0], limits, 1) for _ in range(20)] == [None] * 20
+    refused = _reserve(replicas[1], limits, 1)
     assert refused == Exceeded(limit="events_per_day", allowed=1_000, retry_after_s=20.0)
     clock["s"] = 29.9
-    assert isinstance(_take(replicas[1], limits, 1), Exceeded)
+    assert isinstance(_reserve(replicas[1], limits, 1), Exceeded)
     clock["s"] = 30
-    assert _take(replicas[1], limits, 1) is None
+    assert _reserve(replicas[1], limits, 1) is None
 
 
 def test_statements_are_few_with_limits_and_none_without(pool: Pool, replica: Replica) -> None:
     limiting = replica()
     before = pool.get_stats().get("requests_num", 0)
-    assert [limiting.take(KEY, KeyLimits(), 1) for _ in range(1_000)] == [None] * 1_000
+    assert [limiting.reserve(KEY, KeyLimits(), 1) for _ in range(1_000)] == [None] * 1_000
     assert pool.get_stats().get("requests_num", 0) == before
     limits = KeyLimits(events_per_second=10_000, events_per_day=1_000_000)
-    assert [_take(limiting, limits, 1) for _ in range(5_000)] == [None] * 5_000
+    assert [_reserve(limiting, limits, 1) for _ in range(5_000)] == [None] * 5_000
     assert pool.get_stats().get("requests_num", 0) - before <= 5
-    flood = [_take(limiting, KeyLimits(events_per_second=1), 1) for _ in range(6_000)]
+    flood = [_reserve(limiting, KeyLimits(events_per_second=1), 1) for _ in range(6_000)]
     assert isinstance(flood[-1], Exceeded)
     assert pool.get_stats().get("requests_num", 0) - before <= 5 + 60
 
@@ -108,12 +108,12 @@ def test_without_postgresql_a_replica_grants_the_rate_and_a_tenth_of_the_quota()
     url = SecretStr(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
     with open_pool_unchecked(PostgresSettings(database_url=url)) as pool, Limiting(pool) as limiting:
         limits = KeyLimits(events_per_second=100, events_per_day=1_000)
-        assert _take(limiting, limits, 60) is None
-        assert isinstance(_take(limiting, limits, 60), Exceeded), "at its rate"
+        assert _reserve(limiting, limits, 60) is None
+        assert isinstance(_reserve(limiting, limits, 60), Exceeded), "at its rate"
         quota_only = KeyLimits(events_per_day=1_000)
-        assert _take(limiting, quota_only, 40) is None
+        assert _reserve(limiting, quota_only, 40) is None
         with pytest.raises(DependencyUnavailable):
-            _take(limiting, quota_only, 1)
+            _reserve(limiting, quota_only, 1)
 
 
 def open_pool_unchecked(settings: PostgresSettings) -> Pool:

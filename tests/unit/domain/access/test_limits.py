@@ -1,9 +1,9 @@
-"""A limit of requests per minute as a token bucket."""
+"""A limit of requests per minute as a token bucket, and leases of a quota."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals.domain.access.rate_limit import RateLimit
+from signals.domain.access.limits import RateLimit
 
 
 @given(per_minute=st.integers(1, 100_000))
