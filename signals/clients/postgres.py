@@ -59,9 +59,13 @@ def conninfo(settings: PostgresSettings) -> str:
 
 
 class _Conninfo:
-    """The connection string of each new connection, by settings that may read otherwise each time."""
+    """The connection string of each new connection of a pool, by settings that may read otherwise each time.
+
+    `failure` is why the last attempt to connect failed, None after a success: a pool's timeout does not say.
+    """
 
     def __init__(self, read: Callable[[], PostgresSettings]) -> None:
+        self.failure: psycopg.OperationalError | None = None
         self._read = read
         self._settings = read()
         self._text = conninfo(self._settings)
@@ -77,19 +81,19 @@ class _Conninfo:
 
 
 class _Connecting(Connection):
-    """Remembers why the last attempt failed: a pool's own timeout does not say."""
-
-    failure: psycopg.OperationalError | None = None
+    """Reports to the pool's `source` how each attempt to connect ended."""
 
     @classmethod
-    def connect(cls, conninfo: str = "", **options: Any) -> Self:
+    def connect(cls, conninfo: str = "", *, source: Any = None, **options: Any) -> Self:
+        assert isinstance(source, _Conninfo), "open_pool passes it"
+        failure = None
         try:
-            connection = super().connect(conninfo, **options)
+            return super().connect(conninfo, **options)
         except psycopg.OperationalError as error:
-            cls.failure = error
+            failure = error
             raise
-        cls.failure = None
-        return connection
+        finally:
+            source.failure = failure
 
 
 @contextmanager
@@ -104,14 +108,16 @@ def open_pool(
     Raises:
         SettingsError: as `conninfo` does.
     """
+    source = _Conninfo(settings if callable(settings) else lambda: settings)
+    connection_class: type[Connection] = _Connecting
     with ConnectionPool(
-        _Conninfo(settings if callable(settings) else lambda: settings),
-        connection_class=type("_PoolsOwn", (_Connecting,), {}),
+        source,
+        connection_class=connection_class,
         min_size=1,
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,
         max_idle=60,
-        kwargs=_options(settings() if callable(settings) else settings),
+        kwargs={"source": source, **_options(settings() if callable(settings) else settings)},
         configure=_use_utc,
         check=_check_alive,
         open=True,
@@ -207,5 +213,4 @@ def _use_utc(connection: Connection) -> None:
 
 
 def _failure_to_connect(pool: ConnectionPool[Connection]) -> psycopg.OperationalError | None:
-    kind = pool.connection_class
-    return kind.failure if issubclass(kind, _Connecting) else None
+    return pool.conninfo.failure if isinstance(pool.conninfo, _Conninfo) else None

@@ -70,7 +70,10 @@ def _one_of(words: type[StrEnum]) -> Any:
 
 
 if TYPE_CHECKING:  # a type checker cannot follow types that are made from the contract's words
-    _Version = _Environment = _EventType = _Severity = str
+    _Version = str
+    _Environment = str
+    _EventType = str
+    _Severity = str
 else:
     _Version = Literal[SCHEMA_VERSION]
     _Environment, _EventType, _Severity = map(_one_of, (Environment, EventType, Severity))

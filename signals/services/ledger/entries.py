@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.ledger import INGEST, Account
-from signals.store.ledger import ledger, ledger_writers
+from signals.store.ledger import ledger
 
 
 class Accounting:
@@ -56,6 +56,6 @@ class Accounting:
     def _enter(self, connection: Connection) -> None:
         if self._writer is None:
             self._writer = uuid4()
-            ledger_writers.forget_silent(connection)
-        if ledger_writers.claim(connection, self._writer, self._entries + 1):
+            ledger.forget_silent_writers(connection)
+        if ledger.claim_entry(connection, self._writer, self._entries + 1):
             ledger.add(connection, self._entry)

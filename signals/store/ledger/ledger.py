@@ -1,9 +1,10 @@
-"""The loss ledger's rows: added to by every stage, read by the audit."""
+"""The loss ledger: rows that stages add and the audit reads, and the entries that each writer has made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
+from uuid import UUID
 
 import orjson
 from psycopg.rows import class_row
@@ -143,3 +144,30 @@ DELETE FROM pipeline.ledger WHERE ctid = ANY (ARRAY(
 def trim(connection: Connection, *, days: int, rows: int) -> int:
     """Delete at most `rows` rows older than `days`, oldest first; return how many."""
     return connection.execute(TRIM, {"days": days, "rows": rows}).rowcount
+
+
+# One more than the writer's last entry: to repeat a transaction whose commit is uncertain is then harmless.
+CLAIM_ENTRY: LiteralString = """
+INSERT INTO pipeline.ledger_writers AS w (writer, entry)
+VALUES (%(writer)s, %(entry)s)
+ON CONFLICT (writer) DO UPDATE SET entry = excluded.entry, entered_at = now()
+WHERE w.entry = excluded.entry - 1
+"""
+
+
+def claim_entry(connection: Connection, writer: UUID, entry: int) -> bool:
+    """Claim the entry with this number (counted from 1); False when it has been made already.
+
+    The entry itself belongs in the same transaction.
+    """
+    return connection.execute(CLAIM_ENTRY, {"writer": writer, "entry": entry}).rowcount == 1
+
+
+FORGET_WRITERS: LiteralString = """
+DELETE FROM pipeline.ledger_writers WHERE entered_at < now() - interval '1 day'
+"""
+
+
+def forget_silent_writers(connection: Connection) -> int:
+    """Delete writers that have been silent for a day; return how many."""
+    return connection.execute(FORGET_WRITERS).rowcount
