@@ -21,6 +21,6 @@ if __name__ == "__main__":
     compile_lock("app.lock", "pyproject.toml", "--extra", "app", "--extra", "operator")
     compile_lock(
         "dev.lock",
-        *("pyproject.toml", "--extra", "local", "--extra", "operator", "--group", "dev"),
+        *("pyproject.toml", "--extra", "local", "--extra", "operator", "--group", "dev", "--group", "docs"),
         *("-c", "requirements/app.lock"),
     )
