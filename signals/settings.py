@@ -82,10 +82,16 @@ def _refuse_renamed() -> None:
 class PostgresSettings(EnvironmentSettings):
     """Where PostgreSQL is and how to trust it."""
 
-    database_url: SecretStr
-    pg_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
-    pg_ca_cert: str | None = Field(default=None, description="path or PEM text")
-    pg_prepared_statements: bool = Field(default=True, description="false behind a transaction pooler")
+    database_url: SecretStr = Field(description="like `postgresql://user:password@host:5432/name`")
+    pg_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None,
+        description="wins over the URL's `sslmode`; unset: `verify-full` with a CA, `disable` on loopback, "
+        "`require` elsewhere",
+    )
+    pg_ca_cert: str | None = Field(default=None, description="the CA that signed PostgreSQL's certificate")
+    pg_prepared_statements: bool = Field(
+        default=True, description="set `false` behind a pooler in transaction mode"
+    )
 
     @property
     def sslmode(self) -> str:
@@ -107,41 +113,69 @@ class PostgresSettings(EnvironmentSettings):
 class KafkaSettings(EnvironmentSettings):
     """Where Kafka is and how to trust it."""
 
-    kafka_brokers: str
-    kafka_security_protocol: Literal["PLAINTEXT", "SASL_SSL", "SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = "SCRAM-SHA-256"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
-    kafka_ca_cert: str | None = Field(default=None, description="path or PEM text")
-    kafka_group_protocol: Literal["classic", "consumer"] = Field(
-        default="classic", description="consumer (KIP-848) needs brokers of version 4"
+    kafka_brokers: str = Field(description="`host:port`, several with commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SASL_SSL", "SSL"] = Field(
+        default="PLAINTEXT", description="how to connect: plain, TLS, or TLS with a password"
     )
-    signals_partitions: int = Field(default=6, ge=1, le=1024, description="of signals.raw.v1 when created")
-    signals_replication_factor: int = Field(default=1, ge=1, le=15, description="of topics when created")
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = Field(
+        default="SCRAM-SHA-256", description="how the password is checked, with `SASL_SSL`"
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="needed with `SASL_SSL`")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="needed with `SASL_SSL`")
+    kafka_ca_cert: str | None = Field(
+        default=None, description="the CA that signed the brokers' certificates"
+    )
+    kafka_group_protocol: Literal["classic", "consumer"] = Field(
+        default="classic", description="`consumer` is KIP-848; it needs brokers of version 4 or newer"
+    )
+    signals_partitions: int = Field(
+        default=6, ge=1, le=1024, description="partitions of `signals.raw.v1` when it is created"
+    )
+    signals_replication_factor: int = Field(
+        default=1, ge=1, le=15, description="copies of each topic when it is created"
+    )
 
 
 class OpenSearchSettings(EnvironmentSettings):
     """Where OpenSearch is and how to trust it."""
 
-    opensearch_url: str
-    opensearch_user: str | None = None
-    opensearch_pass: SecretStr | None = None
-    opensearch_ca_cert: str | None = Field(default=None, description="path or PEM text")
+    opensearch_url: str = Field(description="like `https://host:9200`")
+    opensearch_user: str | None = Field(default=None, description="set it together with `OPENSEARCH_PASS`")
+    opensearch_pass: SecretStr | None = Field(
+        default=None, description="set it together with `OPENSEARCH_USER`"
+    )
+    opensearch_ca_cert: str | None = Field(
+        default=None, description="the CA that signed OpenSearch's certificate"
+    )
 
 
 class ModelSettings(EnvironmentSettings):
     """Which model summarizes incidents; without a key the built-in summarizer answers."""
 
-    gradient_base_url: str = "https://inference.do-ai.run/v1"
-    gradient_api_key: SecretStr | None = None
-    gradient_model: str = Field(
-        default="llama3.3-70b-instruct", description="several with commas: the next one when one is withdrawn"
+    gradient_base_url: str = Field(
+        default="https://inference.do-ai.run/v1", description="any server that speaks the OpenAI protocol"
     )
-    signals_ai_requests_per_minute: int = Field(default=60, ge=1)
+    gradient_api_key: SecretStr | None = Field(
+        default=None, description="without it the built-in summarizer writes the summaries, and says so"
+    )
+    gradient_model: str = Field(
+        default="llama3.3-70b-instruct",
+        description="the model's name; several with commas: the next one is asked when one is withdrawn (404)",
+    )
+    signals_ai_requests_per_minute: int = Field(
+        default=60, ge=1, description="requests to the model, all ai-workers together"
+    )
     signals_ai_concurrency: int = Field(default=4, ge=1, le=64, description="jobs at once per ai-worker")
-    signals_ai_lease_s: float = Field(default=120, gt=0, description="specification: 2 minutes")
-    signals_ai_timeout_s: float = Field(default=45, gt=0, description="one call; must stay below the lease")
-    signals_ai_redact: bool = Field(default=True, description="take secrets out of what the model is shown")
+    signals_ai_lease_s: float = Field(
+        default=120, gt=0, description="seconds that a job is leased; a worker renews it at half-time"
+    )
+    signals_ai_timeout_s: float = Field(
+        default=45, gt=0, description="seconds that one call may take; must stay below the lease"
+    )
+    signals_ai_redact: bool = Field(
+        default=True,
+        description="replace secrets and personal data by placeholders before the model sees them",
+    )
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -154,35 +188,54 @@ class RuntimeSettings(EnvironmentSettings):
 
     model_config = SettingsConfigDict(env_prefix="SIGNALS_")
 
-    detectors: int = Field(default=1, ge=1, le=256)
-    indexers: int = Field(default=1, ge=1, le=256)
-    summarizers: int = Field(default=1, ge=1, le=64)
-    tick_s: float = Field(default=15, gt=0, description="signup-drop tick")
-    resolve_every_s: float = Field(default=300, gt=0, description="specification: every 5 minutes")
-    key_cache_s: float = Field(default=60, gt=0, description="how long a revoked key may still be accepted")
+    detectors: int = Field(
+        default=1, ge=1, le=256, description="incident-engine actors; they share the partitions"
+    )
+    indexers: int = Field(default=1, ge=1, le=256, description="indexer actors; they share the partitions")
+    summarizers: int = Field(default=1, ge=1, le=64, description="ai-worker actors")
+    tick_s: float = Field(
+        default=15, gt=0, description="seconds between evaluations of signup drops by clock"
+    )
+    resolve_every_s: float = Field(
+        default=300, gt=0, description="seconds between searches for incidents that went stale (60 minutes)"
+    )
+    key_cache_s: float = Field(
+        default=60, gt=0, description="seconds for which a revoked key may still be accepted"
+    )
     dlq_max_share: float = Field(
-        default=0.5, gt=0, le=1, description="of a partition's newest records; beyond it its consumer stops"
+        default=0.5,
+        gt=0,
+        le=1,
+        description="share of a partition's newest 1,000 records that may be dead letters; above it the "
+        "consumer stops; 1 never stops it",
     )
     key_events_per_second: int = Field(
-        default=0, ge=0, description="of keys without one of their own; 0 is none"
+        default=0, ge=0, description="rate of each key without a limit of its own; 0 is no limit"
     )
-    key_events_per_day: int = Field(default=0, ge=0, description="likewise, per UTC day")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    key_events_per_day: int = Field(
+        default=0, ge=0, description="quota of each key per UTC day, likewise; 0 is no limit"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least severity that is logged"
+    )
 
 
 class RetentionSettings(EnvironmentSettings):
-    """For how many days what is only history is kept; 0 keeps it for ever."""
+    """For how many days history is kept; 0 keeps it indefinitely."""
 
     model_config = SettingsConfigDict(env_prefix="SIGNALS_")
 
     keep_buckets_days: int = Field(
-        default=30, ge=0, le=3650, description="minute buckets since their last event; the rules read 75 min"
+        default=30, ge=0, le=3650, description="days for minute buckets (charts), since their last event"
     )
     keep_events_days: int = Field(
-        default=30, ge=0, le=3650, description="documents in OpenSearch, since their event was received"
+        default=30, ge=0, le=3650, description="days for searchable events, since they were received"
     )
     keep_incident_events_days: int = Field(
-        default=90, ge=0, le=3650, description="representative events, since their incident was resolved"
+        default=90,
+        ge=0,
+        le=3650,
+        description="days for representative events, since their incident was resolved",
     )
 
 

@@ -12,19 +12,23 @@ class OperatorSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    pod_namespace: str = "default"
+    pod_namespace: str = Field(default="default", description="where the Lease is kept")
     pod_name: str = Field(default_factory=socket.gethostname, description="identity in the Lease")
     signals_operator_namespaces: str | None = Field(
-        default=None, description="comma-separated; else its own namespace"
+        default=None, description="namespaces of the stacks, with commas; unset: its own namespace"
     )
     signals_operator_lease: str = Field(default="signals-operator", description="name of the Lease")
     signals_operator_listen: str = Field(
         default="0.0.0.0",  # noqa: S104  # kubelet and Prometheus come from outside the pod
         description="address of both ports",
     )
-    signals_operator_health_port: int = Field(default=8080, ge=1, le=65535)
-    signals_operator_metrics_port: int = Field(default=9090, ge=1, le=65535)
-    signals_log_level: Literal["debug", "info", "warning", "error"] = "info"
+    signals_operator_health_port: int = Field(default=8080, ge=1, le=65535, description="port of `/healthz`")
+    signals_operator_metrics_port: int = Field(
+        default=9090, ge=1, le=65535, description="port for Prometheus"
+    )
+    signals_log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least severity that is logged"
+    )
 
     @property
     def namespaces(self) -> tuple[str, ...]:
