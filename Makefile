@@ -12,7 +12,7 @@ NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygment
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint format crds lock pooler audit kind-up kind-demo kind-down clean
+.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint docs reference format crds lock pooler audit kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -56,7 +56,7 @@ faults: $(READY) ## Hurt every part hundreds of times and print what it cost (ha
 acceptance: $(READY) ## Run the ten-minute acceptance run of the specification
 	@$(BIN)/pytest -m acceptance -s
 
-bench: $(READY) ## Measure every hop against its limit and its peers, write docs/performance.md (40 minutes)
+bench: $(READY) ## Measure every hop against its limit and its peers, write docs/operations/performance.md (40 minutes)
 	@$(BIN)/python -m benchmarks all
 
 bench-quick: $(READY) ## Compare our hops with their limits alone; fails on a regression (5 minutes)
@@ -67,6 +67,13 @@ lint: $(READY) ## Check format, lint, types and the doors between the packages
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(READY) ## Build the documentation site into site/, strictly; the reference pages must be current
+	@$(BIN)/python -m docs.writers --check
+	@$(BIN)/zensical build --clean --strict
+
+reference: $(READY) ## Write the reference pages again after a change of settings, commands, routes or types
+	@$(BIN)/python -m docs.writers
 
 format: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .

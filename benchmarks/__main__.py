@@ -18,8 +18,8 @@ from benchmarks.runner import SCRATCH, measure, run_rows, scratch_folder
 from benchmarks.table import report, update_model, update_page, verdict_lines
 
 RESULTS: Final = Path(__file__).parent / "results"
-PAGE: Final = ROOT / "docs" / "performance.md"
-MODEL: Final = ROOT / "docs" / "scaling.md"
+PAGE: Final = ROOT / "docs" / "operations" / "performance.md"
+MODEL: Final = ROOT / "docs" / "operations" / "scaling.md"
 assert get_args(Size) == ("full", "quick", "tiny")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.figures import UNMET, Judgement, Measured
+from benchmarks.overview import overview, verdict_sentence
 from benchmarks.results import RowResult, Run
 from benchmarks.scaling import Costs, Needs, costs_of, needs
 from signals.local.files import replace_file
 
 BEGIN: Final = "<!-- written by make bench: begin -->"
 END: Final = "<!-- written by make bench: end -->"
+ANSWERS_BEGIN: Final = "<!-- written by make bench: answers begin -->"
+ANSWERS_END: Final = "<!-- written by make bench: answers end -->"
 
 PLANNED: Final = (
     (40_000, 300),
@@ -27,11 +30,12 @@ _UNITS: Final = {"ms": "ms", "s": "s", "mb": "MB", "us": "µs", "percent": "%"}
 
 
 def update_page(path: Path, run: Run) -> None:
-    """Replace what stands between the markers by the run's report.
+    """Replace what stands between both pairs of markers: the answers, and the run's report.
 
     Raises:
         ValueError: when the page has no markers.
     """
+    _replace_marked(path, answers(run), ANSWERS_BEGIN, ANSWERS_END)
     _replace_marked(path, report(run))
 
 
@@ -62,12 +66,12 @@ def model(costs: Costs) -> str:
     return f"{taken}\n\n{_markdown(lines)}"
 
 
-def _replace_marked(path: Path, text: str) -> None:
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no markers: {BEGIN} … {END}")
-    replace_file(path, f"{before}{BEGIN}\n{text}\n{END}{after}", mode=0o644)
+def _replace_marked(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    before, found_begin, rest = path.read_text().partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"{path} has no markers: {begin} … {end}")
+    replace_file(path, f"{before}{begin}\n{text}\n{end}{after}", mode=0o644)
 
 
 def report(run: Run) -> str:
@@ -83,6 +87,12 @@ def verdict_lines(rows: Sequence[RowResult]) -> list[str]:
         for row in rows
         for one in row.judgements
     ] + [f"{row.name}: FAILED - {row.error.splitlines()[-1]}" for row in rows if row.error]
+
+
+def answers(run: Run) -> str:
+    """Return what a reader wants first: five questions and their answers, and how many targets are met."""
+    table = _markdown([["question", "answer"], *overview(run.rows)])
+    return f"{table}\n\n{verdict_sentence(run.rows)}"
 
 
 def _where(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""Lists the licence of everything that is locked in docs/licences.md. Run by `make lock`.
+"""Lists the licence of everything that is locked in docs/operations/licences.md. Run by `make lock`.
 
 A package that is locked for another platform is not installed here: its line is kept as it was, or says so.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("app.lock", "dev.lock")
-LIST = ROOT / "docs" / "licences.md"
+LIST = ROOT / "docs" / "operations" / "licences.md"
 HEAD = """\
 # Licences of the dependencies
 

@@ -160,7 +160,7 @@ class ModelSettings(EnvironmentSettings):
     )
     gradient_model: str = Field(
         default="llama3.3-70b-instruct",
-        description="the model's name; several with commas: the next one is asked when one is withdrawn (404)",
+        description="model to ask; of several, with commas, the next one when one is withdrawn (404)",
     )
     signals_ai_requests_per_minute: int = Field(
         default=60, ge=1, description="requests to the model, all ai-workers together"
@@ -174,7 +174,7 @@ class ModelSettings(EnvironmentSettings):
     )
     signals_ai_redact: bool = Field(
         default=True,
-        description="replace secrets and personal data by placeholders before the model sees them",
+        description="replace secrets and personal data by placeholders for the model",
     )
 
     @property

@@ -11,33 +11,38 @@ from producers import loadgen, replay
 from signals.cli import app
 
 INTRODUCTION: Final = """\
-`signals` runs and inspects the product; `signals-loadgen` and `signals-replay` are separate tools that send events.
-Each command prints its help with `--help`. A command that fails prints one sentence and ends with exit code 1."""
+`signals` runs and inspects the product. `signals-loadgen` and `signals-replay` are separate tools that
+send events. Each command prints its help with `--help`. A command that fails prints one sentence and ends
+with exit code 1."""
 
 
 def commands_page() -> str:
     """Return the page."""
-    programs = {
-        "signals": typer.main.get_command(app),
-        "signals-loadgen": typer.main.get_command(loadgen._app),  # noqa: SLF001  # no public name
-        "signals-replay": typer.main.get_command(replay._app),  # noqa: SLF001  # likewise
-    }
-    parts = [part for name, command in programs.items() for part in _described(name, command)]
+    parts = [part for name, command in _programs().items() for part in _described(name, command)]
     return page("Command line", "the commands in signals/cli and producers", INTRODUCTION, parts)
 
 
-def every_command() -> dict[str, Any]:
-    """Return the commands of `signals` without their groups, by their words, like `keys create`."""
-    return dict(_leaves("", typer.main.get_command(app)))
+def every_program() -> dict[str, set[str]]:
+    """Return the options of each command and group, by its words, like `signals keys create`."""
+    return {
+        path: options for name, command in _programs().items() for path, options in _options(name, command)
+    }
 
 
-def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
-    children = getattr(command, "commands", None)
-    if not children:
-        yield path, command
-        return
+def _programs() -> dict[str, Any]:
+    return {
+        "signals": typer.main.get_command(app),
+        "signals-loadgen": typer.main.get_command(loadgen._app),  # there is no public name
+        "signals-replay": typer.main.get_command(replay._app),
+    }
+
+
+def _options(path: str, command: Any) -> Iterator[tuple[str, set[str]]]:
+    children = getattr(command, "commands", None) or {}
+    if path != "signals":
+        yield path, {option for parameter in command.params for option in parameter.opts}
     for name, child in children.items():
-        yield from _leaves(f"{path} {name}".strip(), child)
+        yield from _options(f"{path} {name}", child)
 
 
 def _described(path: str, command: Any) -> Iterator[str]:

@@ -8,14 +8,14 @@ from fastapi import FastAPI
 
 from docs.writers.markdown import code, page, sentence, table
 from docs.writers.schema_tables import rows, type_of
-from serve_apps.core_routes import router
-from serve_apps.openapi import describe_both_apis
+from serve_apps.core.routes import router
+from serve_apps.http.openapi import describe_both_apis
 
 INTRODUCTION: Final = """\
-ingest-api answers below `/v1/events`, core-api everything else. Both listen on one port: `$INGEST_API_URL` and
-`$CORE_API_URL`. A key goes into `Authorization: Bearer` or `X-API-Key`. Every error is `application/problem+json`
-(RFC 9457) with a stable `code` and a `detail` that says what to do. The [OpenAPI document](openapi.json) is the same as
-`$CORE_API_URL/openapi.json`. [Send events](../how-to/send-events.md) and
+ingest-api answers below `/v1/events`, core-api everything else. Both listen on one port: `$INGEST_API_URL`
+and `$CORE_API_URL`. A key goes into `Authorization: Bearer` or `X-API-Key`. Every error is
+`application/problem+json` (RFC 9457) with a stable `code` and a `detail` that says what to do. The
+[OpenAPI document](openapi.json) is the one that core-api serves. [Send events](../how-to/send-events.md) and
 [Read incidents and events](../how-to/read-incidents.md) show calls to copy."""
 
 

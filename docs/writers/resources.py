@@ -7,9 +7,9 @@ from docs.writers.schema_tables import rows, validations
 from k8s.operator.crds import SCENARIO_COLUMNS, STACK_COLUMNS, scenario_crd, stack_crd
 
 INTRODUCTION: Final = """\
-The operator keeps two kinds of objects: a `SignalsStack` is one running copy of the product, a `SignalsScenario` is one
-run of a producer with the outcome that it must have. `kubectl explain signalsstack.spec` shows the same text.
-[On Kubernetes](../how-to/kubernetes.md) shows both in use."""
+The operator keeps two kinds of objects. A `SignalsStack` is one running copy of the product. A
+`SignalsScenario` is one run of a producer with the outcome that it must have. `kubectl explain
+signalsstack.spec` shows the same text. [On Kubernetes](../how-to/kubernetes.md) shows both in use."""
 
 
 def resources_page() -> str:
@@ -27,11 +27,11 @@ def _kind(crd: dict[str, Any], columns: list[dict[str, Any]]) -> list[str]:
     properties = schema["properties"]
     names = ", ".join(code(name) for name in (spec["names"]["plural"], *spec["names"]["shortNames"]))
     shown = ", ".join(code(column["name"]) for column in columns)
+    version_of = f"API version `{spec['group']}/{version['name']}`"
     headings = ["field", "type", "default", "meaning"]
     return [
         f"## {spec['names']['kind']}",
-        f"API version `{spec['group']}/{version['name']}`; names for kubectl: {names}. "
-        f"Columns of `kubectl get`: {shown}.",
+        f"{version_of}; names for kubectl: {names}. Columns of `kubectl get`: {shown}.",
         f"### {spec['names']['kind']} spec",
         table(headings, rows(properties["spec"])),
         "The API server also checks:",

@@ -38,7 +38,7 @@ OTHERS: Final = {
     ),
     "PG_BINDIR": (
         "-",
-        "Folder of `initdb` and `postgres`, version 14 or newer. Otherwise PATH, the system's folders, a download.",
+        "Folder of `initdb` and `postgres`, 14 or newer. Unset: PATH, the system's folders, then a download.",
     ),
 }
 """Variables that are read outside the settings, with default and meaning; a test finds them in the code."""
@@ -46,8 +46,8 @@ OTHERS: Final = {
 INTRODUCTION: Final = """\
 Every setting is an environment variable. `signals up` writes the ones that it chooses into `.signals/env`.
 An empty variable counts as unset. A variable that is not set is looked up in the folder that
-`SIGNALS_SECRETS_DIR` names, in a file of the variable's name. A CA may be a path, PEM text, or PEM text in base64.
-A wrong or missing value stops the process at start, with a sentence that names the variable."""
+`SIGNALS_SECRETS_DIR` names, in a file of the variable's name. A CA may be a path, PEM text, or PEM text in
+base64. A wrong or missing value stops the process at start, with a sentence that names the variable."""
 
 
 def settings_page() -> str:

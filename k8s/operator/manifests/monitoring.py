@@ -71,7 +71,7 @@ def service_monitor(stack: Stack) -> Manifest:
 
 
 def prometheus_rule(stack: Stack) -> Manifest:
-    """Build the alerts; each has a runbook in docs/kubernetes.md."""
+    """Build the alerts; each has a runbook in docs/operations/runbooks.md."""
     of_stack = f'stack_namespace="{stack.namespace}",stack="{stack.name}"'
     group = {"name": f"signals-{stack.name}", "rules": [_rule(alert, of_stack) for alert in ALERTS]}
     return manifest(PROMETHEUS_RULE, stack, stack.name, "metrics", spec={"groups": [group]})

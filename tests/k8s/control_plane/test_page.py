@@ -1,11 +1,11 @@
-"""Commands of docs/kubernetes.md that a real API server can judge."""
+"""Commands of docs/how-to/kubernetes.md that a real API server can judge."""
 
 import re
 
 from tests.k8s.control_plane.control_plane import ControlPlane
 from tests.unit.docs.markdown import ROOT, shell_blocks
 
-PAGE = (ROOT / "docs/kubernetes.md").read_text()
+PAGE = (ROOT / "docs/how-to/kubernetes.md").read_text()
 
 
 def test_the_pod_that_grants_rights_keeps_the_restricted_standard(

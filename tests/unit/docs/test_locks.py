@@ -25,7 +25,7 @@ def test_every_locked_package_is_pinned_with_hashes_and_without_an_address(lock:
 
 def test_the_list_of_licences_names_exactly_what_is_locked() -> None:
     locked = {pair for name in ("app.lock", "dev.lock") for pair in _pinned(name)}
-    rows = table((ROOT / "docs" / "licences.md").read_text(), "package")
+    rows = table((ROOT / "docs" / "operations" / "licences.md").read_text(), "package")
     assert {(row[0], row[1]) for row in rows} == locked
     assert {(row[0], row[1]) for row in rows if row[2] == "yes"} == _pinned("app.lock")
     assert not [row for row in rows if not row[3]]

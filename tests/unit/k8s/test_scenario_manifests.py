@@ -36,7 +36,7 @@ def test_kubernetes_durations_are_written_as_loadgen_reads_them(duration: str) -
 
 def test_every_scenario_that_leads_to_an_incident_is_known_by_it() -> None:
     assert set(FINGERPRINTS) == {mode.value for mode in Mode} - {"normal"}
-    readme = (ROOT / "README.md").read_text().replace("\\|", "|")
+    page = (ROOT / "docs/how-to/send-events.md").read_text().replace("\\|", "|")
     for mode, fingerprint in FINGERPRINTS.items():
         assert (ROOT / "fixtures" / "scenarios" / f"{mode}.ndjson").exists()
-        assert f"`{fingerprint}`" in readme
+        assert f"`{fingerprint}`" in page
