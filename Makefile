@@ -53,7 +53,7 @@ test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12
 faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
 	@$(BIN)/pytest tests/system/faults -m "faults or faults_quick" --timeout=1800
 
-acceptance: $(READY) ## Run the ten-minute acceptance run of the specification
+acceptance: $(READY) ## Run the ten-minute acceptance run (docs/requirements.md, R38)
 	@$(BIN)/pytest -m acceptance -s
 
 bench: $(READY) ## Measure every hop against its limit and its peers, write docs/operations/performance.md (40 minutes)

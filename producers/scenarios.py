@@ -1,6 +1,6 @@
 """The four modes of the load generator. Pure: same seed and same start, same events.
 
-Source: specification, "Producers"; the rules the modes are measured against are A and B there.
+Source: docs/requirements.md, R36; the modes are measured against rules A and B (R24, R25).
 """
 
 from collections.abc import Callable, Iterator

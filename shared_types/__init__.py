@@ -1,7 +1,7 @@
 """The contract between producers and the product: envelope, canonical form, identity.
 
 Imports pydantic and the standard library only. It has no clock, no chance and no I/O: the instant of
-receipt and the spare event id are arguments. Source: specification, "Shared contract".
+receipt and the spare event id are arguments. Source: docs/requirements.md, R11 to R14.
 """
 
 from shared_types.canonical import MAX_AHEAD, Tenancy, canonicalize, parse_envelope

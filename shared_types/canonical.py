@@ -12,7 +12,7 @@ from shared_types.envelope import SCHEMA_VERSION, Envelope
 from shared_types.errors import InvalidEvent
 from shared_types.tidying import require_rfc3339, tidy_attributes
 
-MAX_AHEAD: Final = timedelta(minutes=10)  # design: tolerate skewed clocks, refuse the future
+MAX_AHEAD: Final = timedelta(minutes=10)  # guess: tolerate skewed clocks, refuse the future
 
 _DEFAULTS: Final[Mapping[str, object]] = {
     "schema_version": SCHEMA_VERSION,

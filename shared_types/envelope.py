@@ -1,6 +1,6 @@
 """The event envelope as pydantic models: the source of truth for types, limits and the JSON Schema.
 
-Source: specification, "Event Envelope". Limits are guesses unless a comment says otherwise.
+Source: docs/requirements.md, R12 and R13. Limits are guesses unless a comment says otherwise.
 """
 
 import uuid
@@ -148,5 +148,5 @@ class Envelope(EventInput):
     payload: Payload
 
     def to_json(self) -> bytes:
-        """Serialize compactly, keys in the specification's order, absent attributes left out."""
+        """Serialize compactly, keys in the order of requirement R12, absent attributes left out."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)

@@ -1,7 +1,7 @@
 """The one error of the contract; it belongs to the never-retry family."""
 
 
-class InvalidEvent(ValueError):  # noqa: N818 - named by the design for what the event is
+class InvalidEvent(ValueError):  # noqa: N818 - named for what the event is
     """The event breaks the envelope's rules; correct it before sending it again."""
 
     code: str

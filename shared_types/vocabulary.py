@@ -1,4 +1,4 @@
-"""The closed word lists of the envelope. Source: specification, "Event Envelope"."""
+"""The closed word lists of the envelope. Source: docs/requirements.md, R12."""
 
 from enum import StrEnum
 from typing import Self

@@ -1,6 +1,6 @@
 """The only reader of environment variables and of the secret files that may stand in for them.
 
-One frozen object per outside system. Names are the specification's where it has one; ours begin with
+One frozen object per outside system. Names are those of requirements R30 and R33 to R35; ours begin with
 `SIGNALS_`. A bad or missing value raises `SettingsError`, which names the variable. Secrets are hidden in
 repr.
 """
@@ -97,7 +97,7 @@ class PostgresSettings(EnvironmentSettings):
     def sslmode(self) -> str:
         """`PG_SSLMODE`, else verify-full with a CA, else the URL's own, else by where the host is.
 
-        Unencrypted only on loopback: everything else must at least be encrypted (specification: TLS).
+        Unencrypted only on loopback: everything else must at least be encrypted (requirement R33).
         """
         if self.pg_sslmode:
             return self.pg_sslmode

@@ -23,7 +23,7 @@ from signals.services.access.quotas import LEASE_TIMEOUT_S, Limiting
 from signals.services.events.ingestion import EventResult, Ingesting, decode_event, decode_events, prepare
 from signals.services.ledger.entries import Accounting
 
-MAX_EVENT_BYTES: Final = 1024 * 1024  # design: data path, "Ingest"
+MAX_EVENT_BYTES: Final = 1024 * 1024  # guess: bounds memory; docs/how-to/send-events.md states it
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 256
 MAX_LEASES: Final = 50  # guess: so often a request may lose the race for leased events

@@ -32,7 +32,7 @@ from signals.services.events.ingestion import Ingesting
 from signals.services.ledger.entries import Accounting
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
-ANSWER_WITHIN_S: Final = 0.8  # of publishing: a second (specification) less what comes before
+ANSWER_WITHIN_S: Final = 0.8  # of publishing: a second (docs/concepts/events.md) less what comes before
 COUNTS_EVERY_S: Final = 1.0  # what a killed replica has not reported
 CONNECTIONS: Final = 3  # look-ups of keys, leases, counts
 

@@ -22,7 +22,7 @@ VARIABLES = {
     ),
     "opensearch": ("OPENSEARCH_URL", "OPENSEARCH_USER", "OPENSEARCH_PASS", "OPENSEARCH_CA_CERT"),
 }
-"""By server, its address first (specification: TLS and managed service parity)."""
+"""By server, its address first (requirements R33 to R35)."""
 MODEL_VARIABLES = ("GRADIENT_BASE_URL", "GRADIENT_API_KEY", "GRADIENT_MODEL")
 DEFAULT_PORTS = {"postgres": 5432, "kafka": 9092, "opensearch": 9200}
 REACHABLE_WITHIN_S = 5.0

@@ -20,7 +20,7 @@ from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables, write_h
 
 NAME: Final = "ray"
 READY_WITHIN_S: Final = 90.0
-OBJECT_STORE_BYTES: Final = 80_000_000  # events never go through it (design: Ray)
+OBJECT_STORE_BYTES: Final = 80_000_000  # guess: events never go through it
 DEFAULT_PORTS: Final = {
     "http": 8000,
     "ray_dashboard": 8265,

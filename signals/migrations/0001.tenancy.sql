@@ -1,4 +1,4 @@
--- Tenancy and keys: the specification's tables, exactly.
+-- Tenancy and keys: the tables of requirement R17, exactly.
 CREATE TABLE orgs (
     id         text PRIMARY KEY,
     name       text,

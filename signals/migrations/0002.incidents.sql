@@ -1,4 +1,4 @@
--- Incidents and their representative events: the specification's tables, exactly.
+-- Incidents and their representative events: the tables of requirement R18, exactly.
 -- depends: 0001.tenancy
 CREATE TABLE incidents (
     id           uuid PRIMARY KEY,
@@ -14,7 +14,7 @@ CREATE TABLE incidents (
     resolved_at  timestamptz NULL
 );
 
--- The specification asks for this in app logic; the index keeps it true against bugs too.
+-- Requirement R18 asks for this in application code; the index keeps it true against bugs too.
 CREATE UNIQUE INDEX incidents_one_open ON incidents (project_id, environment, fingerprint)
     WHERE status <> 'resolved';
 CREATE INDEX incidents_newest ON incidents (project_id, opened_at DESC, id DESC);

@@ -1,4 +1,4 @@
--- Minute buckets, the explicit baseline: the specification's table and unique index, exactly.
+-- Minute buckets, the explicit baseline: table and unique index of requirement R19, exactly.
 -- depends: 0002.incidents
 CREATE TABLE metrics_buckets (
     id             bigserial PRIMARY KEY,

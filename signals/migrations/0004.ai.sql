@@ -1,4 +1,4 @@
--- AI jobs and outputs: the specification's tables, exactly.
+-- AI jobs and outputs: the tables of requirement R20, exactly.
 -- depends: 0003.buckets
 CREATE TABLE ai_jobs (
     id            uuid PRIMARY KEY,

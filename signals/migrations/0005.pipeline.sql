@@ -1,4 +1,4 @@
--- Our own tables: what the pipeline must remember beyond the specification's schema.
+-- Our own tables: what the pipeline must remember beyond the required tables (docs/requirements.md, R17 to R20).
 -- depends: 0004.ai
 CREATE SCHEMA pipeline;
 

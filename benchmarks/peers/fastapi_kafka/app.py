@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 
 class Event(BaseModel):
-    """The specification's envelope, as far as types go."""
+    """The envelope of requirement R12, as far as types go."""
 
     event_id: uuid.UUID = Field(default_factory=uuid.uuid4)
     occurred_at: datetime

@@ -1,4 +1,4 @@
-"""The specification read literally: each event upserts its bucket and reads 65 minutes, then the next.
+"""The requirements read literally: each event upserts its bucket and reads 65 minutes, then the next.
 
 One transaction an event, so that a crash loses none; the offset is committed to Kafka after it, without
 waiting, which is the quickest way that still commits every event.

@@ -15,8 +15,8 @@ from k8s.operator.stack_types import RedisStore, Resources, SignalsStackSpec
 
 RAY_VERSION: Final = "2.60.0"  # of this operator's image; KubeRay chooses its probes by it
 COMPONENT: Final = "ray"
-OBJECT_STORE_BYTES: Final = "80000000"  # events never go through it (design: Ray)
-GRACE_S: Final = 90  # design: Ray; the drain below it, and the pause before it, must fit in
+OBJECT_STORE_BYTES: Final = "80000000"  # guess: events never go through it
+GRACE_S: Final = 90  # guess; the drain below it, and the pause before it, must fit in
 DRAIN_S: Final = 75
 PAUSE_S: Final = 10  # until every node has taken an ending pod out of its Services
 OLD_CLUSTER_S: Final = 120  # an operator that is being restarted still moves the Services over in time

@@ -11,7 +11,9 @@ from enum import StrEnum
 from typing import Final
 
 SECRET_BYTES: Final = 32  # 256 bits: a plain SHA-256 needs no salt and no stretching
-MAX_VALID: Final = 2  # of a project and scope (specification): the one in use, and the one to change to
+MAX_VALID: Final = (
+    2  # of a project and scope: the one in use, and the one to change to (docs/concepts/access.md)
+)
 
 _FORM: Final = re.compile(r"sig_(ingest|read)_[A-Za-z0-9_-]{43}", re.ASCII)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from shared_types import Envelope, MetricName, fingerprint, metric_name
 
-BUCKET_S = 60  # specification: minute buckets
+BUCKET_S = 60  # requirement R19
 
 
 class Series(msgspec.Struct, frozen=True, order=True, cache_hash=True):

@@ -1,4 +1,4 @@
-"""The two detection rules over minute buckets. Source: specification, "Incident detection rules".
+"""The two detection rules over minute buckets. Source: docs/requirements.md, R24 and R25.
 
 `RULES` describes each rule: other modules read windows, titles and directions there, and never ask which
 rule it is.
@@ -104,7 +104,7 @@ class BuiltinRule:
 
     @property
     def history_minutes(self) -> int:
-        """Minutes that one evaluation reads: window and baseline (specification: about 65 for Rule A)."""
+        """Minutes that one evaluation reads: window and baseline (requirement R24: about 65 for Rule A)."""
         return self.window_minutes + self.baseline_minutes
 
 

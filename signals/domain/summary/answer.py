@@ -1,6 +1,6 @@
 """The shape of an answer, and the strict parse of what a model sent.
 
-Strict on shape: exactly the six keys of the specification with their types, no prose around them.
+Strict on shape: exactly the six keys of requirement R31 with their types, no prose around them.
 A code fence around the JSON is refused too; the next attempt's prompt names what was wrong.
 Lenient on size only: long texts and lists are cut.
 """
@@ -42,7 +42,7 @@ Texts = Annotated[tuple[Text, ...], AfterValidator(lambda texts: texts[:MAX_ITEM
 
 
 class Answer(BaseModel):
-    """What the model, or the built-in summarizer, says. Source: specification, "LLM call contract"."""
+    """What the model, or the built-in summarizer, says. Source: docs/requirements.md, R31."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 

@@ -3,7 +3,7 @@
 It checks references, numbers and links, not words: a claim without numbers that cites a real event passes.
 A link or a tag stands only where the facts have it: a model that obeys an event's text must not lead anybody
 to an address of the sender's choice.
-Source: data path, "AI jobs".
+Source: docs/concepts/summaries.md, "How an answer is checked".
 """
 
 import re
@@ -48,7 +48,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A checked answer, ready to be stored: the specification's six keys and `verification`."""
+    """A checked answer, ready to be stored: the six keys of requirement R31 and `verification`."""
 
     title: str
     impact: str

@@ -18,7 +18,7 @@ from signals.domain.detection.rules import RULES
 from signals.domain.summary.answer import tidy
 from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
 
-MAX_EVENTS: Final = 50  # specification: last N incident_events, for example 50
+MAX_EVENTS: Final = 50  # requirement R32
 MAX_DEPLOYS: Final = 5  # guess: an older deploy is hardly the cause
 MAX_EVENT_CHARS: Final = 480  # guess: 50 events stay near 6,000 tokens
 MAX_VALUE_CHARS: Final = 160  # guess: long enough for a route or an exception's first line

@@ -1,15 +1,15 @@
 """When a failed summary job runs again, and when it is given up.
 
 The exact part and the jittered part are apart; chance is an argument.
-Source: specification, "AI worker behavior" (base 5 s, cap 120 s, attempts 1 to 3).
+Source: docs/requirements.md, R29 (base 5 s, cap 120 s, attempts 1 to 3).
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-BACKOFF_BASE: Final = timedelta(seconds=5)  # specification
-BACKOFF_CAP: Final = timedelta(seconds=120)  # specification
+BACKOFF_BASE: Final = timedelta(seconds=5)  # requirement R29
+BACKOFF_CAP: Final = timedelta(seconds=120)  # requirement R29
 RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: a summary that comes later helps nobody on call
 
 

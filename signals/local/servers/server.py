@@ -32,7 +32,7 @@ class Recipe(Protocol):
         """Whether clients are being answered."""
 
     def variables(self) -> dict[str, str]:
-        """The specification's environment variables for a client of this server."""
+        """The environment variables of requirements R33 to R35 for a client of this server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from signals.domain.access.limits import NO_LIMITS, KeyLimits
 from signals.errors import DependencyUnavailable
 from signals.store.access import api_keys
 
-NEGATIVE_S: Final = 10.0  # design: a key created a moment ago works soon
+NEGATIVE_S: Final = 10.0  # guess: a key created a moment ago works soon
 MAX_STALE_S: Final = 600.0  # guess: how old a verdict may be while PostgreSQL is away
 OUTAGE_PAUSE_S: Final = 5.0  # guess: while PostgreSQL is away, old verdicts are used this long without asking
 MAX_VERDICTS: Final = 10_000  # of each sort: a few MB at most

@@ -17,7 +17,7 @@ from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.domain.events.plain_events import PlainEvents, PlainRecord
 from signals.errors import DependencyUnavailable
 
-MAX_BATCH_EVENTS: Final = 1_000  # design: data path, "Ingest"
+MAX_BATCH_EVENTS: Final = 1_000  # guess: bounds memory; docs/how-to/send-events.md states it
 MAX_VALUES: Final = 250_000  # guess: 250 an event of a full batch; parsed they cost some 20 MB
 SILENT_S: Final = 0.4  # guess: a broker that is only slow acknowledges something within it
 UNUSED_ID: Final = UUID(int=0)  # making one costs as much as half of an event

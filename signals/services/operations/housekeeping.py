@@ -10,7 +10,7 @@ from signals.domain.ledger import Audit
 from signals.store.incidents import incidents
 from signals.store.ledger import ledger
 
-IDLE_S: Final = 60 * 60  # specification: resolve when not seen for more than 60 minutes
+IDLE_S: Final = 60 * 60  # requirement R27
 LEDGER_DAYS: Final = 7  # as long as Kafka keeps the events themselves
 LEDGER_ROWS: Final = 5_000  # guess: deleted within a second
 

@@ -1,6 +1,6 @@
 """The ai-worker's verbs: lease a job, assemble, ask, check, and finish it in one transaction.
 
-It knows no clock: leases and waits are reckoned by the database. Source: specification, "AI worker behavior".
+It knows no clock: leases and waits are reckoned by the database. Source: docs/requirements.md, R28 to R32.
 """
 
 import threading

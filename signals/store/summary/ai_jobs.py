@@ -15,8 +15,8 @@ from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
 
-JOB_TYPE: Final = "incident_summary"  # specification: AI jobs and outputs
-MAX_ATTEMPTS: Final = 3  # specification: marks failed after 3
+JOB_TYPE: Final = "incident_summary"  # requirement R20
+MAX_ATTEMPTS: Final = 3  # requirement R29
 
 # Sorted by incident: concurrent writers then meet the unique index in one order.
 ENQUEUE: LiteralString = """
@@ -92,7 +92,7 @@ def lease(connection: Connection, *, lease: timedelta) -> Lease | None:
     """Take the longest due job, None when there is none that nobody else is taking.
 
     A running job whose lease has expired is due too: its worker is taken for dead, which counts as an
-    attempt. Source: specification, "Job acquisition".
+    attempt. Source: docs/requirements.md, R28.
     """
     with connection.cursor(row_factory=class_row(Lease)) as cursor:
         return cursor.execute(LEASE, {"lease": lease}).fetchone()

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from signals.clients.postgres import Connection
 
-OUTPUT_TYPE: Final = "summary"  # specification
+OUTPUT_TYPE: Final = "summary"  # requirement R31
 
 INSERT: LiteralString = """
 INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)

@@ -1,4 +1,4 @@
-"""The database holds the specification's tables exactly, and ours apart from them."""
+"""The database holds the required tables (docs/requirements.md, R17 to R20) exactly, and ours apart."""
 
 from typing import Final, LiteralString
 
@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection
 
-# Specification, "Postgres schema (exact tables)": name, type, and pk, fk or null as it marks them.
+# Requirements R17 to R20: name, type, and pk, fk or null as they mark them.
 SPECIFIED: Final[dict[str, str]] = {
     "orgs": "id text pk, name text, created_at timestamptz",
     "projects": "id text pk, org_id text fk, name text, created_at timestamptz",
@@ -66,7 +66,7 @@ _LONG: Final = {"timestamp with time zone": "timestamptz", "integer": "int"}
 
 
 def _described(connection: Connection, table: str) -> tuple[str, dict[str, str], set[str]]:
-    """Return a table in the specification's words, what its columns refer to, and its NOT NULL columns."""
+    """Return a table in the requirement's words, what its columns refer to, and its NOT NULL columns."""
     words, foreign, required = [], {}, set()
     for name, type_, is_key, referred, is_serial, not_null in connection.execute(COLUMNS, (table,)):
         word = "bigserial" if is_serial and type_ == "bigint" else _LONG.get(type_, type_)
@@ -84,7 +84,7 @@ def test_a_specified_table_has_exactly_its_columns(pool: ConnectionPool[Connecti
         described, foreign, required = _described(connection, table)
     assert described == SPECIFIED[table].replace(" null", "")
     assert foreign == {column: to for column, to in FOREIGN.items() if column.startswith(f"{table}.")}
-    assert required == {"id"}  # the specification asks NOT NULL of nothing but keys
+    assert required == {"id"}  # the requirements ask NOT NULL of nothing but keys
 
 
 def test_there_are_no_other_tables_beside_them(pool: ConnectionPool[Connection]) -> None:

@@ -1,4 +1,4 @@
-"""The specification's acceptance checklist, on the running product."""
+"""The acceptance checklist (docs/requirements.md, R38 to R41), on the running product."""
 
 import json
 import os

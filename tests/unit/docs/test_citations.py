@@ -4,8 +4,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.unit.docs.markdown import DOCS, ROOT, anchors
 
 SUFFIXES = {".py", ".sql", ".toml", ".yml", ".yaml", ".sh", ".tpl", ".txt"}
@@ -13,7 +11,9 @@ NOT_HERE = re.compile(r"(?i)\bspecification['s]*\b(?! of )|\bdesign: |\bdecision
 """How code cited texts that lay outside the repository."""
 PAGE = re.compile(r"\b(docs/[\w/-]+\.md)(?:#([\w-]+))?")
 REQUIREMENTS = re.compile(r"(?i)(?:requirements?(?:\.md,)?) ((?:R\d+(?:, | and | to )?)+)")
-OUTSIDE = re.compile(r"(?i)outside (?:document|specification)|libpq|openapi specification|jsonschema-specifications")
+OUTSIDE = re.compile(
+    r"(?i)outside (?:document|specification)|libpq|openapi specification|jsonschema-specifications"
+)
 
 
 def _files() -> list[Path]:
@@ -42,13 +42,13 @@ def test_code_cites_no_text_outside_the_repository() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_cited_pages_exist(path: Path) -> None:
+def test_cited_pages_exist() -> None:
     wrong = []
-    for page, anchor in PAGE.findall(path.read_text()):
-        target = ROOT / page
-        if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
-            wrong.append(f"{page}#{anchor}")
+    for path in FILES:
+        for page, anchor in PAGE.findall(path.read_text()):
+            target = ROOT / page
+            if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+                wrong.append(f"{path.relative_to(ROOT)}: {page}#{anchor}")
     assert wrong == []
 
 

@@ -50,7 +50,7 @@ def test_every_canonical_vector_is_also_valid_input() -> None:
         validator.validate(vector["canonical"])
 
 
-def test_the_schema_requires_what_the_specification_requires() -> None:
+def test_schema_requires_the_fields_of_requirement_r13() -> None:
     assert set(shared_types.input_schema()["required"]) == {"event_type", "occurred_at", "message"}
     assert shared_types.input_schema()["additionalProperties"] is False
 

@@ -1,4 +1,4 @@
-"""Detection written down as plainly as the specification does: one evaluation after every single event.
+"""Detection written down as plainly as the requirements do: one evaluation after every single event.
 
 Deliberately ignorant of the product's rules, ranges and batches: it is the second opinion.
 """

@@ -1,4 +1,4 @@
-"""Rules A and B at their exact edges. Source: specification, "Incident detection rules"."""
+"""Rules A and B at their exact edges. Source: docs/requirements.md, R24 and R25."""
 
 from collections.abc import Callable, Mapping
 
