@@ -84,9 +84,10 @@ def story(written: str) -> list[str]:
     lines = [line.rstrip() for line in written.splitlines()]
     start = next(number for number, line in enumerate(lines) if line.startswith("1. "))
     kept: list[str] = []
-    for paragraph in "\n".join(lines[start:]).split("\n\n"):
-        kept += [*_shortened(paragraph.splitlines()), ""]
-    return [line for line, before in zip(kept, ["", *kept], strict=False) if line or before][:-1]
+    for paragraph in re.split(r"\n{2,}", "\n".join(lines[start:])):
+        if shortened := _shortened(paragraph.splitlines()):
+            kept += [*shortened, ""]
+    return kept[:-1]
 
 
 def draw(lines: list[str], title: str) -> str:
@@ -116,7 +117,7 @@ def _shortened(paragraph: list[str]) -> list[str]:
         end = paragraph.index("evidence") + 1 + MAX_EVIDENCE
         return [*paragraph[:end], LEFT_OUT]
     if paragraph[0].startswith("Done: "):
-        return paragraph[:1]
+        return [paragraph[0].partition(" Where")[0]]
     return paragraph
 
 
