@@ -68,9 +68,9 @@ def run_in_terminal(command: tuple[str, ...], columns: int) -> str:
     """
     child, terminal = pty.fork()
     if child == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
         os.environ.update(TERM="dumb", COLUMNS=str(columns), LINES="60")
         os.execvp(command[0], command)  # noqa: S606  # the terminal is the point
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
     written = b""
     while chunk := _read(terminal):
         written += chunk
