@@ -8,7 +8,7 @@ import typer.main
 
 from docs.writers.markdown import code, page, sentence, table
 from producers import loadgen, replay
-from signals.cli import app
+from signals.cli.lazy import complete_app
 
 INTRODUCTION: Final = """\
 `signals` runs and inspects the product. `signals-loadgen` and `signals-replay` are separate tools that
@@ -31,7 +31,7 @@ def every_program() -> dict[str, set[str]]:
 
 def _programs() -> dict[str, Any]:
     return {
-        "signals": typer.main.get_command(app),
+        "signals": typer.main.get_command(complete_app()),
         "signals-loadgen": typer.main.get_command(loadgen._app),  # there is no public name
         "signals-replay": typer.main.get_command(replay._app),
     }

@@ -7,6 +7,9 @@ import pytest
 
 HERE: Final = Path(__file__).parent
 SLOW: Final = {
+    "docs/test_http_calls.py",
+    "docs/test_reference.py",
+    "docs/test_site.py",
     "domain/detection/test_batches.py",
     "domain/events/test_json_values.py",
     "domain/events/test_plain_events.py",
