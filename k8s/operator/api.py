@@ -82,21 +82,21 @@ HttpUrl = Annotated[
 class SecretRef(ApiModel):
     """A Secret of the same namespace; without `key` the keys named in the field's description."""
 
-    name: Name
-    key: Name | None = None
+    name: Name = Field(description="name of the Secret")
+    key: Name | None = Field(default=None, description="another key than the usual one")
 
 
 class NameRef(ApiModel):
     """A Secret of the same namespace, whose keys are those of the field's description."""
 
-    name: Name
+    name: Name = Field(description="name of the Secret")
 
 
 class KeyRef(ApiModel):
     """One key of a Secret or ConfigMap of the same namespace."""
 
-    name: Name
-    key: Name
+    name: Name = Field(description="name of the Secret or ConfigMap")
+    key: Name = Field(description="key in it")
 
 
 class Condition(ApiModel):

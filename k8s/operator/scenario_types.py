@@ -15,21 +15,24 @@ _POSITIVE: Final = rules(("self > duration('0s')", "must be a positive duration"
 class StackRef(ApiModel):
     """A SignalsStack of the same namespace."""
 
-    name: str = Field(min_length=1, max_length=40)
+    name: str = Field(min_length=1, max_length=40, description="name of the stack")
 
 
 class Loadgen(ApiModel):
     """Synthetic traffic in real time."""
 
-    mode: Literal["normal", "spike_errors", "drop_signups", "deploy_then_spike"]
+    mode: Literal["normal", "spike_errors", "drop_signups", "deploy_then_spike"] = Field(
+        description="what the traffic shows"
+    )
     rate: int = Field(default=50, ge=1, le=100_000, description="events a second, of each pod")
     duration: Duration = Field(
         default="10m",
+        description="how long events are sent",
         json_schema_extra=rules(
             ("self > duration('0s') && self <= duration('24h')", "duration must be within (0, 24h]")
         ),
     )
-    concurrency: int = Field(default=8, ge=1, le=1000)
+    concurrency: int = Field(default=8, ge=1, le=1000, description="requests in flight, of each pod")
     seed: int = Field(default=1, description="each pod adds its index", json_schema_extra={"format": "int64"})
 
 
@@ -41,14 +44,19 @@ class Replay(ApiModel):
     fixture: str | None = Field(
         default=None, max_length=128, pattern=r"^[a-z0-9_.-]+\.ndjson$", description="a file of the image"
     )
-    config_map_ref: KeyRef | None = None
-    speed: str = Field(default="1.0", max_length=16, pattern=r"^([0-9]+(\.[0-9]+)?|max)$")
+    config_map_ref: KeyRef | None = Field(default=None, description="NDJSON in a ConfigMap")
+    speed: str = Field(
+        default="1.0",
+        max_length=16,
+        pattern=r"^([0-9]+(\.[0-9]+)?|max)$",
+        description="recorded seconds per second, or max",
+    )
 
 
 class Expect(ApiModel):
     """What makes the condition Verified true."""
 
-    min_accepted_percent: int = Field(default=99, ge=0, le=100)
+    min_accepted_percent: int = Field(default=99, ge=0, le=100, description="of the events sent")
     incident_within: Duration | None = Field(
         default=None, description="of the run's start", json_schema_extra=_POSITIVE
     )
@@ -97,17 +105,19 @@ class SignalsScenarioSpec(ApiModel):
         ),
     )
 
-    type: Literal["Loadgen", "Replay"]
-    stack_ref: StackRef | None = None
-    url: HttpUrl | None = None
+    type: Literal["Loadgen", "Replay"] = Field(description="names the block that is set below")
+    stack_ref: StackRef | None = Field(default=None, description="the stack that gets the events")
+    url: HttpUrl | None = Field(default=None, description="or the base URL of an ingest-api")
     api_key_ref: KeyRef = Field(description="a key of scope ingest")
     image: Image | None = Field(default=None, description="with url; otherwise the stack's")
     loadgen: Loadgen | None = None
     replay: Replay | None = None
-    parallelism: int = Field(default=1, ge=1, le=50)
-    suspend: bool = False
-    backoff_limit: int = Field(default=0, ge=0, le=10)
-    ttl_seconds_after_finished: int = Field(default=3600, ge=0)
+    parallelism: int = Field(default=1, ge=1, le=50, description="pods that send")
+    suspend: bool = Field(default=False, description="hold the Job back")
+    backoff_limit: int = Field(default=0, ge=0, le=10, description="restarts of each pod")
+    ttl_seconds_after_finished: int = Field(
+        default=3600, ge=0, description="after that the Job is removed; the outcome stays"
+    )
     expect: Expect | None = None
 
 

@@ -35,7 +35,9 @@ class Postgres(ApiModel):
 
     secret_ref: SecretRef = Field(description="key DATABASE_URL: postgresql://user:password@host:port/name")
     ca_ref: SecretRef | None = Field(default=None, description="key ca.crt: PEM")
-    ssl_mode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
+    ssl_mode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
+        default="verify-full", description="`require` encrypts without checking the certificate"
+    )
     prepared_statements: bool = Field(default=True, description="false behind a pooler in transaction mode")
 
 
@@ -43,9 +45,13 @@ class Topics(ApiModel):
     """How the topics are created; they are never deleted. A fingerprint must stay on its one partition."""
 
     partitions: int = Field(
-        default=12, ge=1, le=1024, json_schema_extra=rules(("self == oldSelf", "partitions are fixed"))
+        default=12,
+        ge=1,
+        le=1024,
+        description="of signals.raw.v1; the upper bound of pipeline.workers",
+        json_schema_extra=rules(("self == oldSelf", "partitions are fixed")),
     )
-    replication_factor: int = Field(default=3, ge=1, le=15)
+    replication_factor: int = Field(default=3, ge=1, le=15, description="copies of each topic")
 
 
 class Kafka(ApiModel):
@@ -57,10 +63,17 @@ class Kafka(ApiModel):
     )
 
     brokers: tuple[Annotated[str, Field(min_length=1, max_length=260)], ...] = Field(
-        min_length=1, max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"}
+        min_length=1,
+        max_length=32,
+        description="host:port of each bootstrap broker",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = "SASL_SSL"
-    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = "SCRAM-SHA-256"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
+        default="SASL_SSL", description="plain, TLS, or TLS with a password"
+    )
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = Field(
+        default="SCRAM-SHA-256", description="how the password is checked"
+    )
     secret_ref: NameRef | None = Field(
         default=None, description="keys KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
     )
@@ -84,8 +97,12 @@ class Ai(ApiModel):
         ("!self.enabled || has(self.secretRef)", "ai.enabled needs secretRef with a model access key")
     )
 
-    enabled: bool = True
-    base_url: HttpUrl = Field(default="https://inference.do-ai.run/v1", alias="baseURL")
+    enabled: bool = Field(default=True, description="false: the built-in summarizer answers")
+    base_url: HttpUrl = Field(
+        default="https://inference.do-ai.run/v1",
+        alias="baseURL",
+        description="a server that speaks the OpenAI protocol",
+    )
     models: tuple[Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^,\s]+$")], ...] = Field(
         default=("llama3.3-70b-instruct",),
         min_length=1,
@@ -93,13 +110,15 @@ class Ai(ApiModel):
         description="the first is asked; the next one when the server no longer has it",
     )
     secret_ref: SecretRef | None = Field(default=None, description="key GRADIENT_API_KEY")
-    requests_per_minute: int = Field(default=60, ge=1, le=100_000)
+    requests_per_minute: int = Field(default=60, ge=1, le=100_000, description="of all summarizers together")
 
 
 class Exposure(ApiModel):
     """The Service in front of an API."""
 
-    type: Literal["ClusterIP", "LoadBalancer"] = "ClusterIP"
+    type: Literal["ClusterIP", "LoadBalancer"] = Field(
+        default="ClusterIP", description="LoadBalancer: reachable from outside the cluster"
+    )
     annotations: dict[str, str] = Field(
         default={}, max_length=32, description="of the Service, as the cloud's load balancer wants them"
     )
@@ -108,7 +127,7 @@ class Exposure(ApiModel):
 class Api(ApiModel):
     """One of both HTTP APIs."""
 
-    replicas: int = Field(default=2, ge=1, le=100)
+    replicas: int = Field(default=2, ge=1, le=100, description="of the Serve deployment")
     service: Exposure = Exposure()
 
 
@@ -122,8 +141,8 @@ class Pipeline(ApiModel):
 class Resources(ApiModel):
     """What one Ray pod asks for; memory is its limit too."""
 
-    cpu: Quantity
-    memory: Quantity
+    cpu: Quantity = Field(description="like 500m or 2")
+    memory: Quantity = Field(description="like 2Gi; request and limit")
 
 
 class RedisStore(ApiModel):
@@ -141,9 +160,15 @@ class RayPods(ApiModel):
     """The Ray cluster below the product; changing anything but `workers` starts a second cluster first."""
 
     workers: int = Field(default=2, ge=1, le=100, description="worker pods")
-    head_resources: Resources = Resources(cpu="500m", memory="2Gi")
-    worker_resources: Resources = Resources(cpu="1", memory="3Gi")
-    gcs_fault_tolerance: RedisStore | None = None
+    head_resources: Resources = Field(
+        default=Resources(cpu="500m", memory="2Gi"), description="of the head's pod"
+    )
+    worker_resources: Resources = Field(
+        default=Resources(cpu="1", memory="3Gi"), description="of each worker pod"
+    )
+    gcs_fault_tolerance: RedisStore | None = Field(
+        default=None, description="a Redis that keeps the head's state over its restart"
+    )
 
 
 class Upgrade(ApiModel):
@@ -152,7 +177,9 @@ class Upgrade(ApiModel):
     strategy: Literal["NewCluster", "None"] = Field(
         default="NewCluster", description="a second cluster takes over when it is Ready; None: never"
     )
-    approval: Literal["Automatic", "Manual"] = "Automatic"
+    approval: Literal["Automatic", "Manual"] = Field(
+        default="Automatic", description="Manual: a plan waits until approvedPlan names it"
+    )
     approved_plan: str | None = Field(
         default=None, max_length=64, description="the hash that condition PlanPending names"
     )
@@ -179,8 +206,8 @@ class Disruption(ApiModel):
 class Monitoring(ApiModel):
     """Objects of the Prometheus operator, where its CRDs are installed."""
 
-    service_monitor: bool = False
-    prometheus_rule: bool = False
+    service_monitor: bool = Field(default=False, description="make a ServiceMonitor of the Ray pods")
+    prometheus_rule: bool = Field(default=False, description="make the alerts")
 
 
 class NetworkRules(ApiModel):
@@ -216,11 +243,18 @@ class SignalsStackSpec(ApiModel):
         ),
     )
 
-    image: Image
-    image_policy: Literal["Any", "RequireDigest"] = "Any"
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image: Image = Field(description="of the Ray pods and the Jobs, with a tag or a digest")
+    image_policy: Literal["Any", "RequireDigest"] = Field(
+        default="Any", description="RequireDigest refuses an image without @sha256:"
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="as in a pod"
+    )
     image_pull_secrets: tuple[Name, ...] = Field(
-        default=(), max_length=8, json_schema_extra={"x-kubernetes-list-type": "set"}
+        default=(),
+        max_length=8,
+        description="names of Secrets of type kubernetes.io/dockerconfigjson",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     paused: bool = Field(default=False, description="change nothing; status goes on")
     suspend: bool = Field(default=False, description="remove the Ray pods; Kafka keeps what was accepted")

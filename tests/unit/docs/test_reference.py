@@ -1,12 +1,15 @@
 """The reference pages are what the writers make of the code, and name every variable that is read."""
 
 import re
+from typing import Any
 
 import pytest
 
 from docs.writers.__main__ import rendered
 from docs.writers.chart import VALUES, values
+from docs.writers.schema_tables import rows
 from docs.writers.settings import documented
+from k8s.operator.crds import scenario_crd, stack_crd
 from signals import settings
 from signals.settings import EnvironmentSettings
 from tests.unit.docs.markdown import GENERATED, ROOT
@@ -42,6 +45,13 @@ def test_every_variable_that_is_read_is_documented() -> None:
 def test_every_setting_says_what_it_means(kind: type[EnvironmentSettings]) -> None:
     assert kind.__module__ == settings.__name__
     assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("crd", [stack_crd(), scenario_crd()], ids=["stack", "scenario"])
+def test_every_field_of_a_spec_says_what_it_means(crd: dict[str, Any]) -> None:
+    [version] = crd["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert [field for field, _, _, meaning in rows(spec) if not meaning] == []
 
 
 def test_every_value_of_the_chart_is_found() -> None:
