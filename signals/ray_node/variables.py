@@ -31,7 +31,7 @@ SERVE: Final = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # 10 by default, three times: half a minute without HAProxy
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
 }
-FAST_INGRESS: Final = {  # Linux only; the bundle is for HAProxy only (docs/adr/0008-serve-behind-haproxy.md)
+FAST_INGRESS: Final = {  # Linux only; the bundle is for HAProxy only (docs/adr/0007-serve-behind-haproxy.md)
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
