@@ -1,7 +1,7 @@
 """An event's identity: fingerprint, metric, minute bucket and partition key, and the grammar of their text.
 
 This module alone writes, escapes and reads the separator `|`. Components are escaped, so that `a|b` + `c`
-and `a` + `b|c` differ. Source: specification, "Canonical rules" and "Kafka key".
+and `a` + `b|c` differ. Source: docs/requirements.md, R14 and R16.
 """
 
 import re
