@@ -5,6 +5,7 @@ READY := .venv/.ready
 # Each worker of `make test` starts servers of its own: 1.5 GB. FILE=tests/… runs a part.
 WORKERS ?= 3
 FILE ?=
+TRUSTING := $(BIN)/python requirements/system_trust.py
 
 # What is installed but not imported by the product, or seldom: half of all code, compiled when it is needed.
 NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygments|schemathesis|hypothesis|graphql|_pytest|werkzeug|lightkube|kopf|cyclonedx|virtualenv|jgo|pyasn1_modules|schema_registry|distutils|f2py|openai/(types|resources)|opentelemetry/semconv)/
@@ -91,7 +92,7 @@ crds: $(READY) ## Write the CRDs and the chart's schema again after a change of 
 	@$(BIN)/python -m k8s.operator.values_schema
 
 lock: $(READY) ## Write the locks and the list of licences again after a change of dependencies
-	@$(BIN)/python requirements/lock.py
+	@$(TRUSTING) $(BIN)/python requirements/lock.py
 	@$(BIN)/python requirements/licences.py
 
 kind-up: ## Run the product on Kubernetes in Docker (needs docker, kind, kubectl, helm)
@@ -112,8 +113,8 @@ $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 	  || { echo "Python's venv module does not work here; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "installing the locked dependencies into .venv"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
-	@$(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(TRUSTING) $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@$(TRUSTING) $(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python requirements/dev.lock
 	@$(BIN)/python -m compileall -qq -j 0 -x '$(NOT_COMPILED)' .venv/lib || true # what cannot be compiled is not run
 	@$(BIN)/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@touch $(READY)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ import requests
 from signals.local.errors import LocalStackError
 from signals.local.files import make_public_folder, require_space
 from signals.local.progress import Download, Progress
+from signals.local.servers.system_trust import SystemTrust
 
 if TYPE_CHECKING:  # jgo is not in the image, which downloads no servers
     from jgo.maven import MavenContext
@@ -82,6 +83,7 @@ class ArtifactCache:
     folder: Path
     mirror: str | None
     progress: Progress
+    trust: SystemTrust = field(default_factory=SystemTrust)
 
     def home_of(self, bundle: Bundle) -> Path:
         """The folder that holds the bundle, fetched if it is not there yet.
@@ -95,7 +97,8 @@ class ArtifactCache:
             total_bytes = sum(artifact.size_bytes for artifact in missing)
             make_public_folder(self.folder)
             require_space(self.folder, SPACE_FACTOR * total_bytes)
-            with self.staging() as staging, self.progress.download(bundle.title, total_bytes) as download:
+            shown = self.progress.download(bundle.title, total_bytes)
+            with self.staging() as staging, shown as download, self.trust:
                 self._fetch_all(missing, staging, home, download)
         return home
 
@@ -162,6 +165,11 @@ def _resolve(context: "MavenContext", artifact: Artifact) -> Path:
         try:
             resolved: Path = wanted.resolve()
             return resolved
+        except requests.exceptions.SSLError as error:
+            raise LocalStackError(
+                f"cannot download {artifact.filename}: the certificate of the server or of a proxy is not "
+                "trusted; add its CA to the system's certificates or point SSL_CERT_FILE to it"
+            ) from error
         except requests.RequestException as error:
             (context.repo_cache / artifact.path).unlink(
                 missing_ok=True
