@@ -22,6 +22,7 @@ COPY serve_apps/ serve_apps/
 COPY actors/ actors/
 COPY producers/ producers/
 COPY k8s/ k8s/
+COPY fixtures/scenarios/ fixtures/scenarios/
 # The build backend comes from the lock too.
 RUN uv pip install --no-deps --build-constraints requirements/dev.lock .
 # In a container both APIs are reached from outside it.

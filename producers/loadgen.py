@@ -54,3 +54,7 @@ def loadgen(
 def main() -> None:
     """Run the command line."""
     _app(prog_name="signals-loadgen")
+
+
+if __name__ == "__main__":
+    main()

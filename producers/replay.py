@@ -10,6 +10,7 @@ import typer
 
 from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, usage_error
 from producers.ndjson import Course, Malformed, Recording, Survey, replay, survey
+from producers.recordings import recording, recordings
 from producers.sending import Pace
 from producers.tally import Tally
 
@@ -58,7 +59,13 @@ def plan_course(found: Sequence[Survey], speed: float, rebase: Rebase, now: date
 
 @_app.command(epilog=KEY_HELP)
 def replay_files(
-    files: Annotated[list[Path], typer.Argument(help="NDJSON files; several are replayed side by side.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help=f"NDJSON files, or recorded scenarios ({', '.join(recordings())}); "
+            "several are replayed side by side."
+        ),
+    ],
     speed: Annotated[
         float,
         typer.Option(parser=parse_speed, metavar="FACTOR", help="Recorded seconds per second; 0 or max."),
@@ -88,7 +95,7 @@ def replay_files(
     """
     target = endpoint(ingest_url)
     try:
-        found = [survey(path) for path in files]
+        found = [survey(recording(path)) for path in files]
     except OSError as error:
         usage_error(f"Cannot read {error.filename}: {error.strerror}.")
     malformed = [line for file in found for line in file.malformed]

@@ -71,7 +71,7 @@ def _rank(item: pytest.Item) -> int:
 
 
 def _group(item: pytest.Item) -> str:
-    if "product" in getattr(item, "fixturenames", ()):
+    if {"product", "newcomer"} & set(getattr(item, "fixturenames", ())):
         return "product"  # one at a time: Ray, three servers and all actors fill a small machine
     return "tls" if _place(item).startswith("tests/system/tls") else _place(item)
 

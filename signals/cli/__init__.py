@@ -1,6 +1,7 @@
 """The `signals` command."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -11,15 +12,26 @@ from signals.local.errors import LocalStackError
 app = typer.Typer(
     name="signals",
     cls=LazyGroup,
-    help="Customer Signals Copilot: events in, one incident per outage out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("customer-signals-copilot"))
+        raise typer.Exit
+
+
 @app.callback()
-def signals() -> None:
+def signals(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
     """Customer Signals Copilot: events in, one incident per outage out."""
 
 

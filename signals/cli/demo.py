@@ -58,7 +58,7 @@ def demo(
         ("what runs", "signals status"),
         ("more traffic", "signals-loadgen normal|spike_errors|drop_signups|deploy_then_spike"),
         ("keys and URLs", f"set -a; . {folder / 'env'}; set +a"),
-        ("stop", "make down"),
+        ("stop", "signals down"),
     ):
         out.print(f"   {what:<21} {where}")
 
@@ -67,9 +67,9 @@ def _send(rate: int, duration: str) -> int:
     """Run the producer as the separate tool that it is; return how many events were accepted."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "loadgen.json"
-        tool = Path(sys.executable).parent / "signals-loadgen"
+        tool = (sys.executable, "-m", "producers.loadgen")  # its script may lie anywhere, as with pip --user
         options = [f"--rate={rate}", f"--duration={duration}", f"--report={report}"]
-        sent = subprocess.run([tool, "spike_errors", *options], check=False)
+        sent = subprocess.run([*tool, "spike_errors", *options], check=False)
         if sent.returncode != 0:
             raise LocalStackError(f"signals-loadgen ended with exit code {sent.returncode}; see above")
         accepted = json.loads(report.read_text())["accepted"]

@@ -15,7 +15,7 @@ from requirements.system_trust import variables
 from signals.local.errors import LocalStackError
 from signals.local.progress import Progress
 from signals.local.servers.artifacts import Artifact, ArtifactCache, Bundle
-from tests.integration.local.resigning_proxy import ResigningProxy, open_resigning_proxy
+from tests.support.resigning_proxy import ResigningProxy, open_resigning_proxy
 
 CONTENT = b"the jar's bytes" * 1000
 ARTIFACT = Artifact(

@@ -74,8 +74,9 @@ def test_history_arrives_in_order_before_the_present(server: IngestServer) -> No
     assert instants[:2800] == sorted(instants[:2800])
 
 
-def test_replay_sends_a_fixture_in_order(server: IngestServer) -> None:
-    finished = _run(server, "replay", str(_FIXTURE), "--speed=max")
+@pytest.mark.parametrize("recording", [str(_FIXTURE), "spike_errors"])
+def test_replay_sends_a_fixture_in_order(server: IngestServer, recording: str) -> None:
+    finished = _run(server, "replay", recording, "--speed=max")
     assert finished.returncode == 0, finished.stderr
     instants = [envelope.occurred_at for envelope in server.envelopes]
     assert len(instants) == 2850
