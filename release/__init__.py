@@ -1,0 +1,1 @@
+"""Makes a release: the one version, the files that are published, and their checksums."""
