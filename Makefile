@@ -13,7 +13,7 @@ NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygment
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint docs reference format crds lock pooler audit version release kind-up kind-demo kind-down clean
+.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint docs reference format crds lock pooler audit version release coverage kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -43,6 +43,9 @@ test-unit: $(READY) ## Run all unit tests: no servers (a minute)
 test: $(READY) ## Run all tests on real servers of their own, several at a time (WORKERS=3)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(FILE) \
 	  -m "not acceptance and not faults and not pooler and not kubernetes and not pods"
+
+coverage: $(READY) ## Measure what the unit tests reach; the page is htmlcov/index.html
+	@$(BIN)/pytest tests/unit -q -n 2 --cov --cov-report=term --cov-report=html
 
 test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control plane (needs Go; built once)
 	@tests/k8s/rig/build.sh control-plane kuberay tools docker
