@@ -66,11 +66,13 @@ bench: $(READY) ## Measure every hop against its limit and its peers, write docs
 bench-quick: $(READY) ## Compare our hops with their limits alone; fails on a regression (5 minutes)
 	@$(BIN)/python -m benchmarks quick
 
-lint: $(READY) ## Check format, lint, types and the doors between the packages
+lint: $(READY) ## Check format, lint, types, import contracts, spelling and locks
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+	@$(BIN)/python requirements/check.py
 
 docs: $(READY) ## Build the documentation site into site/, strictly; the reference pages must be current
 	@$(BIN)/python -m docs.writers --check

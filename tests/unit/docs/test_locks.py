@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from requirements.check import LOCKED, differences
 from tests.unit.docs.markdown import ROOT, table
 
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
@@ -21,6 +22,11 @@ def test_every_locked_package_is_pinned_with_hashes_and_without_an_address(lock:
     assert not [entry for entry in entries if not PINNED.match(entry) or "--hash=sha256:" not in entry]
     assert "://" not in text
     assert not re.search(r"^\s*(--(extra-)?index-url|--find-links|-i |-f )", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+def test_lock_holds_what_pyproject_asks_for(lock: str) -> None:
+    assert differences(lock) == []
 
 
 def test_the_list_of_licences_names_exactly_what_is_locked() -> None:
