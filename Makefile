@@ -13,7 +13,7 @@ NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygment
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint docs reference format crds lock pooler audit version release coverage kind-up kind-demo kind-down clean
+.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint docs reference format crds lock pooler audit version release coverage hooks kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -99,6 +99,9 @@ crds: $(READY) ## Write the CRDs and the chart's schema again after a change of 
 lock: $(READY) ## Write the locks and the list of licences again after a change of dependencies
 	@$(TRUSTING) $(BIN)/python requirements/lock.py
 	@$(BIN)/python requirements/licences.py
+
+hooks: $(READY) ## Run the quick checks before each commit (pre-commit)
+	@$(TRUSTING) $(BIN)/uv tool run pre-commit install
 
 version: $(READY) ## Write a new version everywhere: make version TO=0.2.0
 	@$(BIN)/python -m release.version $(TO)
