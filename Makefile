@@ -96,8 +96,8 @@ crds: $(READY) ## Write the CRDs and the chart's schema again after a change of 
 	@$(BIN)/python -m k8s.operator.crds
 	@$(BIN)/python -m k8s.operator.values_schema
 
-lock: $(READY) ## Write the locks and the list of licences again after a change of dependencies
-	@$(TRUSTING) $(BIN)/python requirements/lock.py
+lock: $(READY) ## Write locks and licences again, all versions moved (KEEP=1: only what pyproject.toml asks)
+	@$(TRUSTING) $(BIN)/python requirements/lock.py $(if $(KEEP),--keep)
 	@$(BIN)/python requirements/licences.py
 
 hooks: $(READY) ## Run the quick checks before each commit (pre-commit)

@@ -1,4 +1,7 @@
-"""Writes the locks again: hashes, every platform, no addresses. Run by `make lock`."""
+"""Writes the locks again: hashes, every platform, no addresses. Run by `make lock`.
+
+Every package moves to its newest version; with `--keep` those that are locked stay.
+"""
 
 import subprocess
 import sys
@@ -6,7 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 COMPILE = (
-    *(str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--universal", "--upgrade"),
+    *(str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--universal"),
+    *(() if "--keep" in sys.argv else ("--upgrade",)),
     *("--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"),
 )
 
