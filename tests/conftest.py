@@ -54,9 +54,7 @@ HEAVY: Final = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one file, or of one running product, on one worker of a parallel run."""
-    items.sort(
-        key=lambda item: next((n for n, place in enumerate(HEAVY) if _place(item).startswith(place)), 9)
-    )
+    items.sort(key=_rank)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
 
