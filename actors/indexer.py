@@ -8,10 +8,10 @@ from typing import Final
 import ray
 
 from actors.consumers import Consumer
-from actors.periodic import repeated
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
+from signals.periodic import repeated
 from signals.services.indexing import Expiring, Indexing
 from signals.settings import KafkaSettings, OpenSearchSettings, RetentionSettings, RuntimeSettings
 
@@ -42,7 +42,7 @@ class Indexer(Consumer):
                     tick_s=self._runtime.tick_s,
                     dlq_max_share=self._runtime.dlq_max_share,
                 ) as indexing,
-                repeated(expiring.round, every_s=EXPIRE_EVERY_S, what="documents are not removed"),
+                repeated(expiring.round, every_s=EXPIRE_EVERY_S, what="removal of old documents"),
             ):
                 yield indexing
 

@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool
 from actors import metrics
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
+from signals.periodic import Interval
 from signals.rotation import CHECK_S, Rotation
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings, PostgresSettings
 from signals.store.operations import workers
@@ -81,8 +82,8 @@ class ConsumerLoop:
         self._started_at = datetime.now(UTC)
         self._progress = Progress()
         self._stopping = threading.Event()
-        self._next_lag = 0.0
-        self._next_look = 0.0
+        self._lag_interval = Interval(LAG_S)
+        self._rotation_interval = Interval(CHECK_S)
         self._doubted_until = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-loop", daemon=True)
         self._thread.start()
@@ -126,9 +127,8 @@ class ConsumerLoop:
 
     def _is_over(self, rotation: Rotation) -> bool:
         """Whether a secret has changed: the session ends in order, and the next one reads the new one."""
-        if time.monotonic() < self._next_look:
+        if not self._rotation_interval.is_due():
             return False
-        self._next_look = time.monotonic() + CHECK_S
         changed = rotation.changed()
         if changed:
             log.info("secrets changed", worker=self._name, settings=[kind.__name__ for kind in changed])
@@ -147,8 +147,7 @@ class ConsumerLoop:
             progress.handled += handled
             metrics.HANDLED.inc(handled, tags={"kind": self._kind})
             progress.last_batch_at = now
-        if time.monotonic() >= self._next_lag:
-            self._next_lag = time.monotonic() + LAG_S
+        if self._lag_interval.is_due():
             progress.partitions = tuple(session.owned())
             progress.lag = session.lag()
             if progress.lag is not None:
@@ -158,7 +157,7 @@ class ConsumerLoop:
         progress = self._progress
         progress.state, progress.detail, progress.partitions, progress.lag = "backing-off", reason, (), None
         progress.last_poll_at = datetime.now(UTC)
-        self._next_lag = 0.0
+        self._lag_interval.reset()
         metrics.BACKED_OFF.inc(1, tags={"kind": self._kind})
         self._stopping.wait(pause_s * random.uniform(0.5, 1.0))
 

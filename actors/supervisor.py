@@ -1,10 +1,8 @@
 """Keeps the consumer actors there: missing ones are created, stuck ones replaced, surplus ones ended."""
 
-import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
-from itertools import count
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 import ray
@@ -23,6 +21,7 @@ from actors.summarizer import SummarizerActor
 from signals.clients.postgres import open_pool, transaction
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.logs import configure_logs
+from signals.periodic import Interval, repeated
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.settings import PostgresSettings, RuntimeSettings
 from signals.store.operations import workers
@@ -31,7 +30,7 @@ from signals.store.operations.workers import Kind
 RECONCILE_S: Final = 3.0
 ANSWER_S: Final = 5.0
 MAX_STALL_S: Final = 60.0  # the supervisor's own loop
-FORGET_ROUNDS: Final = 100  # five minutes: a cluster that ran beside this one may have left its own
+FORGET_EVERY_S: Final = 300.0  # a cluster that ran beside this one may have left heartbeats
 ACTOR_CPUS: Final = 0.1  # more than nothing, so that a head node with 0 CPUs gets none
 
 KINDS: Final[dict[Kind, Any]] = {
@@ -120,35 +119,36 @@ def _existing(names: Iterable[str]) -> dict[str, ActorHandle[Any]]:
     health_check_period_s=10,
 )
 class Supervisor:
-    """Hosts the reconciler's thread in a replica that Serve keeps alive."""
+    """Reconciles every few seconds, in a replica that Serve keeps alive."""
 
     def __init__(self) -> None:
         configure_logs()
         listen_on_loopback_only()
         self._expected: Mapping[str, Kind] = {}
-        self._last_round = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+        self._reconciler = Reconciler()
+        self._forgetting = Interval(FORGET_EVERY_S)
+        self._last_round: float | None = None
+        self._stack = ExitStack()
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new counts; Serve calls it after the constructor and whenever `user_config` changes."""
         self._expected = expected(ConsumerCounts.of(user_config, RuntimeSettings.from_env()))
         log.info("consumers expected", names=list(self._expected))
-        if self._thread.ident is None:  # not before the counts are known, or it would end what must run
-            self._thread.start()
+        if self._last_round is None:  # not before the counts are known, or it would end what must run
+            self._last_round = time.monotonic()
+            self._stack.enter_context(repeated(self._round, every_s=RECONCILE_S, what="reconciliation"))
 
     def check_health(self) -> None:
         """Tell Serve whether to replace this replica."""
-        if not self._thread.is_alive() or time.monotonic() - self._last_round > MAX_STALL_S:
+        if self._last_round is None or time.monotonic() - self._last_round > MAX_STALL_S:
             raise RuntimeError("the reconciler stands still")
 
-    def _run(self) -> None:
-        reconciler = Reconciler()
-        for number in count():
-            now_expected = self._expected
-            if reconciler.reconcile(now_expected) or number % FORGET_ROUNDS == 0:
-                _forget_surplus_heartbeats(now_expected)
-            self._last_round = time.monotonic()
-            time.sleep(RECONCILE_S)
+    def _round(self) -> None:
+        now_expected = self._expected
+        has_ended = self._reconciler.reconcile(now_expected)
+        if self._forgetting.is_due() or has_ended:
+            _forget_surplus_heartbeats(now_expected)
+        self._last_round = time.monotonic()
 
 
 def _forget_surplus_heartbeats(expected: Collection[str]) -> None:

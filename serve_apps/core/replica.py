@@ -14,19 +14,19 @@ from actors.names import ConsumerCounts, expected
 from serve_apps.core.requests import CoreResources
 from serve_apps.core.routes import router
 from serve_apps.core.short_reads import ShortReads
-from serve_apps.http.last_used import last_used_written
 from serve_apps.http.openapi import describe_both_apis
 from serve_apps.http.problems import CrashesEndHere, answer_with_problems
-from serve_apps.http.rotating import Rotating
+from serve_apps.http.rotating import renewed
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.search import EventSearch
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
+from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Kind, Rotation
-from signals.services.access.authentication import Authenticating
+from signals.services.access.authentication import LAST_USED_EVERY_S, Authenticating
 from signals.services.events.search import Searching
 from signals.services.incidents.views import Investigating
 from signals.services.ledger.audit import Auditing
@@ -44,7 +44,9 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with last_used_written(resources.authenticating):
+        async with repeated_in_task(
+            resources.authenticating.flush_last_used, every_s=LAST_USED_EVERY_S, what="last use of keys"
+        ):
             yield
         threads.shutdown()
 
@@ -83,7 +85,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
             client, OpenSearchSettings.from_env(), connections=CONNECTIONS
         ),
     }
-    stack.enter_context(Rotating(rotation, renewals))
+    stack.enter_context(renewed(rotation, renewals))
     return CoreResources(
         auditing=auditing,
         authenticating=Authenticating(pool, cache_s=RuntimeSettings.from_env().key_cache_s),

@@ -1,47 +1,34 @@
 """Renews a replica's connections after a rotation of secrets; requests notice nothing."""
 
-import threading
 from collections.abc import Callable, Mapping
-from typing import Self
+from contextlib import AbstractContextManager
+from functools import partial
 
 import structlog
 
 from signals.errors import DependencyUnavailable, SettingsError
+from signals.periodic import repeated
 from signals.rotation import CHECK_S, Kind, Rotation
 
 log = structlog.get_logger(__name__)
 
+Renewals = Mapping[Kind, Callable[[], None]]
 
-class Rotating:
-    """Looks every few seconds, in a thread of its own, for changed settings of these kinds.
+
+def renewed(rotation: Rotation, renewals: Renewals) -> AbstractContextManager[None]:
+    """Compare settings every few seconds inside the block, and renew the connections of those that changed.
 
     A renewal that fails leaves the old connections in use, and is tried again.
     """
+    return repeated(partial(_renew_changed, rotation, renewals), every_s=CHECK_S, what="rotation of secrets")
 
-    def __init__(self, rotation: Rotation, renewals: Mapping[Kind, Callable[[], None]]) -> None:
-        self._rotation = rotation
-        self._renewals = renewals
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rotation", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-
-    def round(self) -> None:
-        """Look once."""
-        for kind, reading in self._rotation.changed().items():
-            try:
-                self._renewals[kind]()
-            except (DependencyUnavailable, SettingsError) as error:
-                log.warning("rotation waits", settings=kind.__name__, reason=str(error))
-                continue
-            self._rotation.take(kind, reading)
-            log.info("connections renewed", settings=kind.__name__)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(CHECK_S):
-            self.round()
+def _renew_changed(rotation: Rotation, renewals: Renewals) -> None:
+    for kind, reading in rotation.changed().items():
+        try:
+            renewals[kind]()
+        except (DependencyUnavailable, SettingsError) as error:
+            log.warning("rotation waits", settings=kind.__name__, reason=str(error))
+            continue
+        rotation.take(kind, reading)
+        log.info("connections renewed", settings=kind.__name__)

@@ -12,10 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve_apps.http.flushing import flushed
-from serve_apps.http.last_used import last_used_written
 from serve_apps.http.problems import CrashesEndHere, answer_to, answer_with_problems
-from serve_apps.http.rotating import Rotating
+from serve_apps.http.rotating import renewed
 from serve_apps.ingest.acknowledgements import Acknowledging
 from serve_apps.ingest.handlers import IngestResources, Taking
 from signals.clients.kafka import RAW_TOPIC
@@ -24,9 +22,10 @@ from signals.clients.postgres import open_pool, renew
 from signals.domain.access.limits import KeyLimits
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
+from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Kind, Rotation
-from signals.services.access.authentication import Authenticating
+from signals.services.access.authentication import LAST_USED_EVERY_S, Authenticating
 from signals.services.access.quotas import Limiting
 from signals.services.events.ingestion import Ingesting
 from signals.services.ledger.entries import Accounting
@@ -50,9 +49,11 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with (
-            last_used_written(resources.authenticating),
-            flushed(resources.limiting.flush, every_s=COUNTS_EVERY_S, what="unused quota"),
-            flushed(resources.accounting.flush, every_s=COUNTS_EVERY_S, what="accepted counts"),
+            repeated_in_task(
+                resources.authenticating.flush_last_used, every_s=LAST_USED_EVERY_S, what="last use of keys"
+            ),
+            repeated_in_task(resources.limiting.flush, every_s=COUNTS_EVERY_S, what="unused quota"),
+            repeated_in_task(resources.accounting.flush, every_s=COUNTS_EVERY_S, what="accepted counts"),
         ):
             yield
         acknowledging.close()
@@ -127,7 +128,7 @@ def open_ingest_resources(stack: ExitStack) -> IngestResources:
         PostgresSettings: partial(renew, pool),
         KafkaSettings: lambda: publisher.renew(KafkaSettings.from_env(), RAW_TOPIC),
     }
-    stack.enter_context(Rotating(rotation, renewals))
+    stack.enter_context(renewed(rotation, renewals))
     return resources
 
 

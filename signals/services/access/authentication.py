@@ -24,6 +24,7 @@ from signals.store.access import api_keys
 NEGATIVE_S: Final = 10.0  # guess: a key created a moment ago works soon
 MAX_STALE_S: Final = 600.0  # guess: how old a verdict may be while PostgreSQL is away
 OUTAGE_PAUSE_S: Final = 5.0  # guess: while PostgreSQL is away, old verdicts are used this long without asking
+LAST_USED_EVERY_S: Final = 30.0  # guess: how exact last_used_at is; one statement a replica
 MAX_VERDICTS: Final = 10_000  # of each sort: a few MB at most
 
 log = structlog.get_logger(__name__)
@@ -143,7 +144,7 @@ class Authenticating:
     def flush_last_used(self) -> int:
         """Write `last_used_at` of the keys used since the last call, in one statement; return how many.
 
-        The instant written is that of the call: it is as exact as the caller calls often.
+        The instant written is that of the call: callers repeat it every `LAST_USED_EVERY_S`.
 
         Raises:
             DependencyUnavailable: the keys are remembered for the next call.

@@ -9,10 +9,10 @@ import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps.http import last_used
 from signals.clients.opensearch.connection import Client, check_reachable
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
+from signals.periodic import repeated_in_task
 from signals.services.access.authentication import Authenticating
 from signals.services.incidents import views
 from signals.services.ledger.audit import Auditing
@@ -210,10 +210,7 @@ def answered_at(readiness: CheckingReadiness) -> float:
     return readiness._answer[0]
 
 
-def test_the_use_of_a_key_is_written_while_an_api_runs(
-    keys: Keys, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(last_used, "FLUSH_EVERY_S", 0.05)
+def test_the_use_of_a_key_is_written_while_an_api_runs(keys: Keys, pool: ConnectionPool[Connection]) -> None:
     authenticating = Authenticating(pool)
     authenticating.check(keys.read)
 
@@ -224,7 +221,7 @@ def test_the_use_of_a_key_is_written_while_an_api_runs(
         return int(str(row[0]))
 
     async def live() -> int:
-        async with last_used.last_used_written(authenticating):
+        async with repeated_in_task(authenticating.flush_last_used, every_s=0.05, what="last use"):
             return await asyncio.to_thread(until, used)
 
     assert asyncio.run(live()) == 1
