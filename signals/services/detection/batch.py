@@ -14,8 +14,6 @@ from signals.domain.detection.rules import CLOCKED_METRICS
 from signals.domain.detection.tally import Tally
 from signals.domain.events.sightings import Sighting, SightingReader
 from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
-from signals.services.detection.partitions import OwnedPartition
-from signals.store.operations.offsets import OffsetMove
 
 STAGE: Final[Stage] = "incident-engine"
 
@@ -30,20 +28,18 @@ class _NewIds:
 
 
 class Batch:
-    """A poll's outcome. Nothing of it reaches the session's state before `settle`."""
+    """A poll's outcome, of the partitions that `counted_until` names. It changes nothing of the session's."""
 
-    def __init__(
-        self, owned: Mapping[int, OwnedPartition], recent: RecentIds, reader: SightingReader
-    ) -> None:
+    def __init__(self, counted_until: Mapping[int, int], recent: RecentIds, reader: SightingReader) -> None:
         self.tally = Tally()
         self.dead_letters: list[DeadLetter] = []
         self.newest_signups: dict[Series, tuple[int, int]] = {}
         self.duplicates = 0
-        self._owned = owned
+        self.next_offsets: dict[int, int] = {}
+        self._counted_until = counted_until
         self._recent = recent
         self._reader = reader
         self._entries: defaultdict[tuple[str, int, Outcome, int], int] = defaultdict(int)
-        self._next_offsets: dict[int, int] = {}
         self._new_ids: defaultdict[int, _NewIds] = defaultdict(_NewIds)
         self._new_keys: set[bytes] = set()
 
@@ -54,12 +50,12 @@ class Batch:
         """
         read, entries = self._reader.read, self._entries
         for record in records:
-            partition = self._owned.get(record.partition)
-            if partition is None:
+            counted_until = self._counted_until.get(record.partition)
+            if counted_until is None:
                 continue
-            is_new = record.offset >= partition.next_offset
+            is_new = record.offset >= counted_until
             if is_new:
-                self._next_offsets[record.partition] = record.offset + 1
+                self.next_offsets[record.partition] = record.offset + 1
             if record.headers and requeued_for(record) not in (None, STAGE):
                 continue  # handled here before the other stage gave it up
             try:
@@ -104,24 +100,10 @@ class Batch:
             for (project_id, minute, outcome, partition), events in self._entries.items()
         }
 
-    def moves(self) -> list[OffsetMove]:
-        """Return the compare-and-set of each partition that brought new records."""
-        return [
-            OffsetMove(
-                partition=partition,
-                expected_offset=self._owned[partition].next_offset,
-                next_offset=next_offset,
-            )
-            for partition, next_offset in sorted(self._next_offsets.items())
-        ]
-
-    def settle(self) -> dict[int, int]:
-        """Carry a committed batch over to the session's state; return the offsets to read next."""
-        for number, next_offset in self._next_offsets.items():
-            self._owned[number].next_offset = next_offset
+    def remember_ids(self) -> None:
+        """Add the ids of a committed batch to the recent ones."""
         for number, new in self._new_ids.items():
             self._recent.add(number, new.keys, new.last_offset, new.newest_ms)
-        return self._next_offsets
 
 
 def _minute(sighting: Sighting, record: Record) -> int:

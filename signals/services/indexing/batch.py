@@ -1,7 +1,7 @@
 """Sorts a poll's records out and keeps what becomes of each, until the whole batch is settled."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -11,7 +11,6 @@ from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeue
 from signals.domain.events.sightings import SightingReader
 from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
 from signals.services.indexing.documents import Document, Place
-from signals.store.operations.offsets import OffsetMove
 
 STAGE: Final[Stage] = "indexer"
 
@@ -22,18 +21,18 @@ class Batch:
     Filled by one thread, settled by another, and read again by the first one after that.
     """
 
-    def __init__(self, next_offsets: Mapping[int, int], reader: SightingReader) -> None:
+    def __init__(self, owned: Collection[int], reader: SightingReader) -> None:
         self.documents: list[Document] = []
         self.dead_letters: list[DeadLetter] = []
         self.next_offsets: dict[int, int] = {}
-        self._expected = dict(next_offsets)
+        self._owned = owned
         self._reader = reader
         self._outcomes: Counter[tuple[Place, Outcome]] = Counter()
 
     def add_all(self, records: Sequence[Record]) -> None:
         """Take records in; those of partitions lost meanwhile are ignored."""
         for record in records:
-            if record.partition not in self._expected:
+            if record.partition not in self._owned:
                 continue
             self.next_offsets[record.partition] = record.offset + 1
             back_for = requeued_for(record)
@@ -60,15 +59,6 @@ class Batch:
         letter = DeadLetter(record=document.record, stage=STAGE, error="document_refused", reason=reason)
         self.dead_letters.append(letter)
         self.settle([document], "dead_lettered")
-
-    def moves(self) -> list[OffsetMove]:
-        """Return the compare-and-set of each partition that brought records."""
-        return [
-            OffsetMove(
-                partition=partition, expected_offset=self._expected[partition], next_offset=next_offset
-            )
-            for partition, next_offset in sorted(self.next_offsets.items())
-        ]
 
     def entries(self) -> dict[Account, int]:
         """Return how many events are to be entered under each account of the ledger."""

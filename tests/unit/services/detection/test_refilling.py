@@ -6,9 +6,9 @@ import pytest
 
 from signals.clients.kafka.consumer import Record
 from signals.errors import DependencyUnavailable
-from signals.services.detection.partitions import OwnedPartition, Refilling
+from signals.services.detection.refilling import Refilling
 
-OWNED = {0: OwnedPartition(10), 1: OwnedPartition(0)}
+OWNED = {0: 10, 1: 0}  # the offset to count next, by partition
 
 
 class Log:
@@ -71,6 +71,6 @@ def test_nobody_waits_for_a_refill_that_somebody_else_took_over(refilling: Refil
 def test_a_refill_that_the_log_does_not_hold_ends_the_session(
     refilling: Refilling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signals.services.detection.partitions.time.monotonic", lambda: 1e12)
+    monkeypatch.setattr("signals.services.detection.refilling.time.monotonic", lambda: 1e12)
     with pytest.raises(DependencyUnavailable, match=r"\[0\]"):
         refilling.admit([], OWNED)

@@ -1,8 +1,7 @@
-"""What the detector remembers of each partition it owns, and how it takes one over."""
+"""Fills the window of recent ids again when a partition is gained: its tail is read once more."""
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -14,38 +13,20 @@ from signals.store.operations.offsets import StoredOffset
 REFILL_STALLS_S: Final = 30.0  # guess: without a record for so long, what was to be read again is gone
 
 
-@dataclass(slots=True)
-class OwnedPartition:
-    """A partition's state in this process: all of it can be rebuilt from PostgreSQL and the log.
-
-    Records below `next_offset` were counted already and only refill the recent ids. Signups have been
-    judged by the clock up to `ticked_minute`.
-    """
-
-    next_offset: int
-    ticked_minute: int = -1
-
-
-def take_over(
-    consumer: PartitionConsumer, stored: Mapping[int, StoredOffset]
-) -> tuple[dict[int, OwnedPartition], dict[int, int]]:
-    """Return the state of newly gained partitions, and the offset to read each from.
-
-    Reading starts before the stored offset, so that the window of recent ids fills again.
+def refill_starts(consumer: PartitionConsumer, stored: Mapping[int, StoredOffset]) -> dict[int, int]:
+    """Return the offset to read each gained partition from: before the stored one, to fill the window.
 
     Raises:
-        DependencyUnavailable: when the broker does not answer, or the log is shorter than what was counted.
+        DependencyUnavailable: when the broker does not answer.
     """
-    owned, starts = {}, {}
+    starts = {}
     for partition, offset in stored.items():
-        next_offset = consumer.resume(partition, offset.next_offset)
         oldest, _ = consumer.log_range(partition)
         since = offset.updated_at - timedelta(milliseconds=WINDOW_MS)
         tail = consumer.offset_at(partition, int(since.timestamp() * 1000))
-        newest_needed = next_offset if tail is None else min(tail, next_offset)
-        owned[partition] = OwnedPartition(next_offset)
-        starts[partition] = max(oldest, newest_needed, next_offset - MAX_RECORDS)
-    return owned, starts
+        newest_needed = offset.next_offset if tail is None else min(tail, offset.next_offset)
+        starts[partition] = max(oldest, newest_needed, offset.next_offset - MAX_RECORDS)
+    return starts
 
 
 class Refilling:
@@ -57,9 +38,9 @@ class Refilling:
         self._held: list[Record] = []
         self._stalled_at = 0.0
 
-    def begin(self, starts: Mapping[int, int], owned: Mapping[int, OwnedPartition]) -> None:
+    def begin(self, starts: Mapping[int, int], next_offsets: Mapping[int, int]) -> None:
         """Note which of the partitions just gained read again what was counted, and up to where."""
-        self._ends |= {p: o.next_offset for p, o in owned.items() if starts[p] < o.next_offset}
+        self._ends |= {p: end for p, end in next_offsets.items() if starts[p] < end}
         self._stalled_at = time.monotonic() + REFILL_STALLS_S
 
     def forget(self, partitions: Collection[int]) -> None:
