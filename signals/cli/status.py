@@ -21,8 +21,9 @@ from signals.local.processes.footprint import NOTHING, Footprint, footprint_of
 from signals.local.ray_head import NAME as RAY
 from signals.local.ray_head import RayHead
 from signals.settings import PostgresSettings
+from signals.store import leases
 from signals.store.operations import workers
-from signals.store.summary import ai_jobs
+from signals.store.summary.ai_jobs import QUEUE
 
 ROOT: Final = Path(".signals")
 SAMPLE_S: Final = 3.0  # over which processor use is taken
@@ -139,7 +140,7 @@ def _actors(pool: ConnectionPool[Connection]) -> Table:
 
 def _jobs(pool: ConnectionPool[Connection]) -> Table:
     with transaction(pool) as connection:
-        counts = ai_jobs.count_by_status(connection)
+        counts = leases.count_by_status(connection, QUEUE)
     table = _table("AI jobs", ">count")
     for state in ("queued", "running", "succeeded", "failed"):
         table.add_row(state, str(counts.get(state, 0)))

@@ -17,18 +17,19 @@ from psycopg_pool import ConnectionPool
 from signals.clients.llm import Model, ModelRefused, ModelUnavailable
 from signals.clients.postgres import Connection, transaction
 from signals.domain.access.limits import RateLimit
+from signals.domain.operations.retry import Failure, decide
 from signals.domain.summary.answer import Answer, InvalidAnswer, correction_of, parse_answer
 from signals.domain.summary.builtin import BUILTIN_MODEL
 from signals.domain.summary.checking import Summary
 from signals.domain.summary.prompt import build_prompt
-from signals.domain.summary.retry import Failure, decide
 from signals.errors import Fenced
+from signals.services.leasing import LeaseKeeper
 from signals.services.summary.case import Case, RecentDeploys, assemble
-from signals.services.summary.lease import LeaseKeeper
 from signals.settings import ModelSettings
+from signals.store import leases
 from signals.store.access import limits
-from signals.store.summary import ai_jobs, ai_outputs, incident_briefs
-from signals.store.summary.ai_jobs import Lease
+from signals.store.summary import ai_outputs, incident_briefs
+from signals.store.summary.ai_jobs import QUEUE, Lease
 
 RATE_LIMIT: Final = "model-requests"
 NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
@@ -125,7 +126,7 @@ class Summarizing:
     def lag(self) -> int:
         """Return how many jobs wait for a worker."""
         with transaction(self._pool) as connection:
-            return ai_jobs.count_due(connection)
+            return leases.count_due(connection, QUEUE)
 
     def run_one(self) -> Outcome | None:
         """Run one due job here and now; None when none may run.
@@ -139,7 +140,7 @@ class Summarizing:
     def _take(self) -> Lease | None:
         """Lease a job and, when the model will be asked, a request: both or none."""
         with transaction(self._pool) as connection:
-            held = ai_jobs.lease(connection, lease=self._policy.lease)
+            held = leases.lease(connection, QUEUE, lease=self._policy.lease)
             if held is None:
                 return None
             asks = self._model is not None and not held.is_exhausted
@@ -158,7 +159,7 @@ class Summarizing:
         elif self._model is None:
             outcome = self._succeed(held, BUILTIN_MODEL, case.builtin_summary(NO_KEY))
         else:
-            with LeaseKeeper(self._pool, held, lease=self._policy.lease) as keeper:
+            with LeaseKeeper(self._pool, QUEUE, held, lease=self._policy.lease) as keeper:
                 answered = _ask(self._model, case, correction_of(held.last_error))
             if isinstance(answered, Failure):
                 outcome = self._fail(keeper.held, case, answered)
@@ -179,7 +180,7 @@ class Summarizing:
             with transaction(self._pool) as connection:
                 # The incident's row before the job's, as the engine does it: no deadlock.
                 incident_briefs.retitle(connection, held.incident_id, summary.title)
-                _must_hit(ai_jobs.succeed(connection, held))
+                _must_hit(leases.succeed(connection, QUEUE, held))
                 _store(connection, held, model, summary)
         except Fenced as fenced:
             return Outcome(job_id=held.job_id, state="fenced", error=str(fenced))
@@ -195,12 +196,12 @@ class Summarizing:
             with transaction(self._pool) as connection:
                 if decision.delay is not None:
                     _must_hit(
-                        ai_jobs.retry_later(
-                            connection, held, attempt_count=count, delay=decision.delay, error=error
+                        leases.retry_later(
+                            connection, QUEUE, held, attempt_count=count, delay=decision.delay, error=error
                         )
                     )
                     return Outcome(job_id=held.job_id, state="retrying", error=error)
-                _must_hit(ai_jobs.fail(connection, held, attempt_count=count, error=error))
+                _must_hit(leases.fail(connection, QUEUE, held, attempt_count=count, error=error))
                 note = f"The model failed ({error}): the built-in summarizer answered."
                 _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note))
         except Fenced as fenced:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from signals.clients.llm import Model, ModelRefused, ModelUnavailable, open_model
 from signals.clients.llm.gradient import MAX_RESPONSE_BYTES, retry_after_of
+from signals.domain.operations.retry import RETRY_AFTER_CAP, Failure, decide
 from signals.domain.summary.prompt import Prompt
-from signals.domain.summary.retry import RETRY_AFTER_CAP, Failure, decide
 from signals.settings import ModelSettings
 from tests.support.model_server import ModelServer, Reply, completion, open_model_server
 

@@ -15,6 +15,7 @@ from signals.clients.postgres import open_pool, transaction
 from signals.errors import DependencyUnavailable
 from signals.services.summary import Policy, Summarizing
 from signals.settings import ModelSettings, PostgresSettings
+from signals.store import leases
 from signals.store.summary import ai_jobs
 from tests.integration.summary.cases import Pool, incident_with_job, job, jobs, make_due, outputs
 from tests.integration.summary.conftest import MakeWorker
@@ -122,7 +123,7 @@ def test_a_job_that_loses_its_third_worker_fails_without_another_call(
     incident_with_job(pool)
     with transaction(pool) as connection:
         connection.execute("UPDATE ai_jobs SET attempt_count = 2")
-        assert ai_jobs.lease(connection, lease=timedelta(seconds=-1)) is not None
+        assert leases.lease(connection, ai_jobs.QUEUE, lease=timedelta(seconds=-1)) is not None
     outcome = worker.run_one()
     assert outcome is not None
     assert outcome.state == "failed"

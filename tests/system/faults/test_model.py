@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from signals.clients.llm import open_model
-from signals.domain.summary.retry import backoff
+from signals.domain.operations.retry import backoff
 from signals.services.summary import Policy, Summarizing
 from signals.settings import ModelSettings
 from tests.integration.summary.cases import JobRow, Pool, incident_with_job, job, jobs, make_due, outputs

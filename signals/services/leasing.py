@@ -1,31 +1,36 @@
-"""Keeps one lease alive while the model thinks."""
+"""Keeps the lease of one job alive while the work on it takes its time."""
 
 import threading
 from datetime import timedelta
-from typing import Final, Self
+from typing import Final, Generic, Self, TypeVar
 
 import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
-from signals.store.summary import ai_jobs
-from signals.store.summary.ai_jobs import Lease
+from signals.store import leases
+from signals.store.leases import Lease, Queue
 
 MAX_RENEWALS: Final = 10  # guess: a call that outlives five leases is stuck; let the job be rescued
+
+L = TypeVar("L", bound=Lease)
 
 log = structlog.get_logger(__name__)
 
 
-class LeaseKeeper:
+class LeaseKeeper(Generic[L]):
     """Renews a lease at half-time in a thread of its own.
 
     After the block, `held` carries the newest token; when the lease was lost, finishing with it hits no row.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection], held: Lease, *, lease: timedelta) -> None:
+    def __init__(
+        self, pool: ConnectionPool[Connection], queue: Queue[L], held: L, *, lease: timedelta
+    ) -> None:
         self.held = held
         self._pool = pool
+        self._queue = queue
         self._lease = lease
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{held.job_id}", daemon=True)
@@ -46,7 +51,7 @@ class LeaseKeeper:
     def _renew(self) -> bool:
         try:
             with transaction(self._pool) as connection:
-                renewed = ai_jobs.renew(connection, self.held, lease=self._lease)
+                renewed = leases.renew(connection, self._queue, self.held, lease=self._lease)
         except DependencyUnavailable as error:
             log.warning("lease not renewed", job_id=str(self.held.job_id), reason=str(error))
             return True

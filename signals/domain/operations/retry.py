@@ -1,4 +1,4 @@
-"""When a failed summary job runs again, and when it is given up.
+"""When a failed job runs again, and when it is given up.
 
 The exact part and the jittered part are apart; chance is an argument.
 Source: docs/requirements.md, R29 (base 5 s, cap 120 s, attempts 1 to 3).
@@ -10,7 +10,7 @@ from typing import Final
 
 BACKOFF_BASE: Final = timedelta(seconds=5)  # requirement R29
 BACKOFF_CAP: Final = timedelta(seconds=120)  # requirement R29
-RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: a summary that comes later helps nobody on call
+RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: what comes later helps nobody on call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals.domain.summary.retry import BACKOFF_CAP, RETRY_AFTER_CAP, Failure, backoff, decide, jittered
+from signals.domain.operations.retry import BACKOFF_CAP, RETRY_AFTER_CAP, Failure, backoff, decide, jittered
 
 FLAKY = Failure(reason="it answered 503")
 
