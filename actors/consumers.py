@@ -13,7 +13,6 @@ from signals.clients.postgres import Connection, open_pool
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.settings import PostgresSettings
-from signals.store.operations.workers import Kind
 
 STOPPED: Final = "stopped"
 
@@ -39,7 +38,7 @@ class Consumer:
     session speaks to its servers as the settings are when it begins.
     """
 
-    def __init__(self, name: str, kind: Kind, *, connections: int) -> None:
+    def __init__(self, name: str, kind: str, *, connections: int) -> None:
         configure_logs()
         collect_less_often()
         self.resources = ExitStack()

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-import ray
-
 from actors import metrics
 from actors.consumers import Consumer
 from signals.clients.kafka.publisher import open_publisher
@@ -65,6 +63,3 @@ class Detector(Consumer):
             events = sums.get((entered_by, outcome), 0)
             metrics.LEDGER_EVENTS.set(events, tags={"stage": entered_by, "outcome": outcome})
         trim_ledger(self.pool)
-
-
-DetectorActor = ray.remote(Detector)

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import ray
-
 from actors.consumers import Consumer
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
@@ -45,6 +43,3 @@ class Indexer(Consumer):
                 repeated(expiring.round, every_s=EXPIRE_EVERY_S, what="removal of old documents"),
             ):
                 yield indexing
-
-
-IndexerActor = ray.remote(Indexer)

@@ -24,7 +24,7 @@ from signals.periodic import Interval
 from signals.rotation import CHECK_S, Rotation
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings, PostgresSettings
 from signals.store.operations import workers
-from signals.store.operations.workers import Heartbeat, Kind, State
+from signals.store.operations.workers import Heartbeat, State
 
 POLL_S: Final = 0.5  # the longest wait for records; bounds how late a stop or a tick is noticed
 HEARTBEAT_S: Final = 3.0
@@ -73,7 +73,7 @@ class ConsumerLoop:
     """Keeps one consumer at work from construction until `stop`."""
 
     def __init__(
-        self, name: str, kind: Kind, pool: ConnectionPool[Connection], open_session: OpenSession
+        self, name: str, kind: str, pool: ConnectionPool[Connection], open_session: OpenSession
     ) -> None:
         self._name = name
         self._kind = kind

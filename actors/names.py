@@ -1,41 +1,39 @@
 """Which consumer actors must exist, and what they are called."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
-from signals.settings import RuntimeSettings
-from signals.store.operations.workers import Kind
+from signals.consumer_kinds import KINDS, ConsumerKind
+from signals.settings import EnvironmentSettings
 
 NAMESPACE: Final = "signals"
 
 
-class ConsumerCounts(BaseModel):
-    """How many consumers of each kind must run: Serve's `user_config`, else the environment's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    detectors: int = Field(ge=0, le=256)
-    indexers: int = Field(ge=0, le=256)
-    summarizers: int = Field(ge=0, le=64)
-
-    @classmethod
-    def of(cls, user_config: Mapping[str, Any], runtime: RuntimeSettings) -> Self:
-        """Take what `user_config` says, and the rest from the environment.
-
-        Raises:
-            pydantic.ValidationError: naming the entry of `user_config` at fault; Serve shows it.
-        """
-        given = {name: getattr(runtime, name) for name in cls.model_fields}
-        return cls.model_validate(given | dict(user_config))
+def _count_of(kind: ConsumerKind) -> Any:
+    return int, Field(ge=0, le=kind.most)
 
 
-def expected(counts: ConsumerCounts) -> dict[str, Kind]:
-    """Return the name and kind of every consumer that must run."""
-    kinds: dict[Kind, int] = {
-        "incident-engine": counts.detectors,
-        "indexer": counts.indexers,
-        "ai-worker": counts.summarizers,
+ConsumerCounts: Final = create_model(
+    "ConsumerCounts",
+    __config__=ConfigDict(frozen=True, extra="forbid", strict=True),
+    __doc__="How many consumers of each kind must run; none may be wished.",
+    **{kind.setting: _count_of(kind) for kind in KINDS},
+)
+
+
+def expected(user_config: Mapping[str, Any], environment: EnvironmentSettings) -> dict[str, str]:
+    """Return the name and kind of every consumer that must run.
+
+    The counts are those of Serve's `user_config`, else those of `environment` (`ConsumerSettings`).
+
+    Raises:
+        pydantic.ValidationError: naming the entry of `user_config` at fault; Serve shows it.
+    """
+    counts = ConsumerCounts.model_validate(environment.model_dump() | dict(user_config))
+    return {
+        f"{kind.name}-{number}": kind.name
+        for kind in KINDS
+        for number in range(getattr(counts, kind.setting))
     }
-    return {f"{kind}-{number}": kind for kind, count in kinds.items() for number in range(count)}

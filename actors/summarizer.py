@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-import ray
 import structlog
 
 from actors.consumers import Consumer
@@ -76,6 +75,3 @@ class Summarizer(Consumer):
             except (DependencyUnavailable, SettingsError) as error:
                 log.warning("no job notices", reason=str(error))
                 done.wait(RETRY_S)
-
-
-SummarizerActor = ray.remote(Summarizer)

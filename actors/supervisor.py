@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
+from pkgutil import resolve_name
 from typing import Any, Final
 
 import ray
@@ -13,19 +14,16 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
 from actors.consumers import Health
-from actors.detector import DetectorActor
-from actors.indexer import IndexerActor
 from actors.keeping import Answer, Keeping, evicted, surplus
-from actors.names import NAMESPACE, ConsumerCounts, expected
-from actors.summarizer import SummarizerActor
+from actors.names import NAMESPACE, expected
 from signals.clients.postgres import open_pool, transaction
+from signals.consumer_kinds import KINDS
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.logs import configure_logs
 from signals.periodic import Interval, repeated
 from signals.ray_node.loopback import listen_on_loopback_only
-from signals.settings import PostgresSettings, RuntimeSettings
+from signals.settings import ConsumerSettings, PostgresSettings
 from signals.store.operations import workers
-from signals.store.operations.workers import Kind
 
 RECONCILE_S: Final = 3.0
 ANSWER_S: Final = 5.0
@@ -33,11 +31,8 @@ MAX_STALL_S: Final = 60.0  # the supervisor's own loop
 FORGET_EVERY_S: Final = 300.0  # a cluster that ran beside this one may have left heartbeats
 ACTOR_CPUS: Final = 0.1  # more than nothing, so that a head node with 0 CPUs gets none
 
-KINDS: Final[dict[Kind, Any]] = {
-    "incident-engine": DetectorActor,
-    "indexer": IndexerActor,
-    "ai-worker": SummarizerActor,
-}
+CLASSES: Final[dict[str, Any]] = {kind.name: ray.remote(resolve_name(kind.actor)) for kind in KINDS}
+"""The actor's class of each kind."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +43,7 @@ class Reconciler:
     def __init__(self) -> None:
         self._keeping = Keeping()
 
-    def reconcile(self, expected: Mapping[str, Kind]) -> list[str]:
+    def reconcile(self, expected: Mapping[str, str]) -> list[str]:
         """Do one round and return whom it ended; failures of single actors are met again in the next one."""
         actors = {name: _actor(name, kind) for name, kind in expected.items()}
         answers = _ask(actors)
@@ -68,9 +63,9 @@ class Reconciler:
         return ended
 
 
-def _actor(name: str, kind: Kind) -> ActorHandle[Any]:
+def _actor(name: str, kind: str) -> ActorHandle[Any]:
     """Find the actor, or create it."""
-    options = KINDS[kind].options(
+    options = CLASSES[kind].options(
         name=name,
         namespace=NAMESPACE,
         lifetime="detached",
@@ -124,7 +119,7 @@ class Supervisor:
     def __init__(self) -> None:
         configure_logs()
         listen_on_loopback_only()
-        self._expected: Mapping[str, Kind] = {}
+        self._expected: Mapping[str, str] = {}
         self._reconciler = Reconciler()
         self._forgetting = Interval(FORGET_EVERY_S)
         self._last_round: float | None = None
@@ -132,7 +127,7 @@ class Supervisor:
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new counts; Serve calls it after the constructor and whenever `user_config` changes."""
-        self._expected = expected(ConsumerCounts.of(user_config, RuntimeSettings.from_env()))
+        self._expected = expected(user_config, ConsumerSettings.from_env())
         log.info("consumers expected", names=list(self._expected))
         if self._last_round is None:  # not before the counts are known, or it would end what must run
             self._last_round = time.monotonic()

@@ -8,10 +8,10 @@ repr.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, create_model
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from signals.consumer_kinds import KINDS, ConsumerKind
 from signals.errors import SettingsError
 from signals.secret_files import VARIABLE, read_secret_files
 
@@ -184,15 +185,10 @@ class ModelSettings(EnvironmentSettings):
 
 
 class RuntimeSettings(EnvironmentSettings):
-    """How many of each part run, and how often periodic work is done."""
+    """How often periodic work is done, and what is allowed."""
 
     model_config = SettingsConfigDict(env_prefix="SIGNALS_")
 
-    detectors: int = Field(
-        default=1, ge=1, le=256, description="incident-engine actors; they share the partitions"
-    )
-    indexers: int = Field(default=1, ge=1, le=256, description="indexer actors; they share the partitions")
-    summarizers: int = Field(default=1, ge=1, le=64, description="ai-worker actors")
     tick_s: float = Field(
         default=15, gt=0, description="seconds between evaluations of signup drops by clock"
     )
@@ -218,6 +214,21 @@ class RuntimeSettings(EnvironmentSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severity that is logged"
     )
+
+
+def _count_of(kind: ConsumerKind) -> Any:
+    """Return the type and field of the setting that counts a kind of consumer."""
+    shared = "; they share the partitions" if kind.waits_for == "events" else ""
+    return int, Field(default=1, ge=1, le=kind.most, description=f"{kind.name} actors{shared}")
+
+
+ConsumerSettings: Final = create_model(
+    "ConsumerSettings",
+    __base__=EnvironmentSettings,
+    __doc__="How many consumers of each kind run.",
+    __cls_kwargs__={"env_prefix": "SIGNALS_"},
+    **{kind.setting: _count_of(kind) for kind in KINDS},
+)
 
 
 class RetentionSettings(EnvironmentSettings):

@@ -6,9 +6,12 @@ from typing import Final
 import httpx2
 from pydantic import BaseModel, ValidationError
 
+from signals.consumer_kinds import KINDS
+
 TIMEOUT_S: Final = 5.0  # core-api itself waits 2 s for slow servers
 ATTEMPTS: Final = 2  # one lost answer is no news
 ENGINE: Final = "incident-engine"
+READERS: Final = frozenset(kind.name for kind in KINDS if kind.waits_for == "events")
 
 
 class _Dependency(BaseModel):
@@ -76,6 +79,6 @@ def read(answer: _Answer) -> Readiness:
 
 
 def _lag(answer: _Answer, kind: str) -> int | None:
-    """Events that wait for one kind of consumer; jobs of the ai-worker are no events."""
+    """Events that wait for one kind of consumer; jobs are no events."""
     known = [actor.lag for actor in answer.actors if actor.kind == kind and actor.lag is not None]
-    return sum(known) if known and kind != "ai-worker" else None
+    return sum(known) if known and kind in READERS else None

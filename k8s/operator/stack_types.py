@@ -1,9 +1,10 @@
 """SignalsStack: one running copy of the product and what it connects to. Its CRD is generated from this."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from k8s.operator.api import (
     ApiModel,
@@ -18,6 +19,7 @@ from k8s.operator.api import (
     rules,
     with_rules,
 )
+from signals.consumer_kinds import KINDS, ConsumerKind, StackCount, counted_together
 
 KIND: Final = "SignalsStack"
 PLURAL: Final = "signalsstacks"
@@ -131,11 +133,27 @@ class Api(ApiModel):
     service: Exposure = Exposure()
 
 
-class Pipeline(ApiModel):
+def _count_of(count: StackCount, kinds: Sequence[ConsumerKind]) -> Any:
+    """Return the type and field of a model that counts these kinds together."""
+    actors = " and ".join(kind.name for kind in kinds) + " actors" + (", each" if len(kinds) > 1 else "")
+    most = min(kind.most for kind in kinds)
+    return int, Field(default=count.default, ge=1, le=most, description=actors)
+
+
+_Counts = create_model(
+    "_Counts",
+    __base__=ApiModel,
+    **{count.field: _count_of(count, kinds) for count, kinds in counted_together(KINDS).items()},
+)
+
+
+class Pipeline(_Counts):
     """The consumers; `/scale` sets `workers`."""
 
-    workers: int = Field(default=3, ge=1, le=256, description="incident-engine and indexer actors, each")
-    summarizers: int = Field(default=1, ge=1, le=64, description="ai-worker actors")
+    def count(self, kind: ConsumerKind) -> int:
+        """Return how many consumers of a kind must run."""
+        count: int = getattr(self, kind.stack_count.field)
+        return count
 
 
 class Resources(ApiModel):

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from ray import serve
 from starlette.types import ASGIApp
 
-from actors.names import ConsumerCounts, expected
+from actors.names import expected
 from serve_apps.core.requests import CoreResources
 from serve_apps.core.routes import router
 from serve_apps.core.short_reads import ShortReads
@@ -31,7 +31,13 @@ from signals.services.events.search import Searching
 from signals.services.incidents.views import Investigating
 from signals.services.ledger.audit import Auditing
 from signals.services.operations.readiness import CheckingReadiness
-from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings, RuntimeSettings
+from signals.settings import (
+    ConsumerSettings,
+    KafkaSettings,
+    OpenSearchSettings,
+    PostgresSettings,
+    RuntimeSettings,
+)
 
 THREADS: Final = 40  # as many as AnyIO's: who finds no connection is refused after a while, not queued
 CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
@@ -117,8 +123,7 @@ class CoreApi:
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Expect as many consumers as the supervisor, which gets the same `user_config`, keeps."""
-        counts = ConsumerCounts.of(user_config, RuntimeSettings.from_env())
-        self._resources.readiness.expect(list(expected(counts)))
+        self._resources.readiness.expect(list(expected(user_config, ConsumerSettings.from_env())))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
         return build_core_api(self._resources)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from signals.errors import SettingsError
-from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
+from signals.settings import ConsumerSettings, KafkaSettings, PostgresSettings
 from tests.support.mounting import mount
 
 
@@ -28,7 +28,7 @@ def test_what_the_environment_does_not_say_is_read_from_files(
     assert PostgresSettings.from_env().database_url.get_secret_value() == "postgresql://from-file/x"
     assert KafkaSettings.from_env().kafka_brokers == "from-environment:9092"
     assert KafkaSettings.from_env().kafka_sasl_username is None
-    assert RuntimeSettings.from_env().detectors == 3
+    assert ConsumerSettings.from_env().model_dump()["detectors"] == 3
 
 
 def test_an_empty_variable_does_not_hide_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,5 +68,5 @@ def test_a_missing_value_is_named_without_what_other_files_say(
     with pytest.raises(SettingsError, match=r"DATABASE_URL: Field required$"):
         PostgresSettings.from_env()
     with pytest.raises(SettingsError, match="SIGNALS_DETECTORS") as told:
-        RuntimeSettings.from_env()
+        ConsumerSettings.from_env()
     assert "s3cret" not in str(told.value)

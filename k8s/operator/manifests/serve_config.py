@@ -5,6 +5,7 @@ from typing import Any, Final
 import yaml
 
 from k8s.operator.stack_types import SignalsStackSpec
+from signals.consumer_kinds import KINDS
 
 HTTP_OPTIONS: Final = {
     "host": "0.0.0.0",  # noqa: S104  # reached through Services; the NetworkPolicy says by whom
@@ -15,11 +16,7 @@ HTTP_OPTIONS: Final = {
 
 def serve_config(spec: SignalsStackSpec) -> str:
     """Return `serveConfigV2`: the same text for the same counts."""
-    counts = {
-        "detectors": spec.pipeline.workers,
-        "indexers": spec.pipeline.workers,
-        "summarizers": spec.pipeline.summarizers,
-    }
+    counts = {kind.setting: spec.pipeline.count(kind) for kind in KINDS}
     config = {
         "proxy_location": "EveryNode",
         "http_options": HTTP_OPTIONS,

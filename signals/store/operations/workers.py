@@ -9,16 +9,18 @@ from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
 
-Kind = Literal["incident-engine", "indexer", "ai-worker"]
 State = Literal["starting", "running", "backing-off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """What one consumer says of itself. `lag` counts records behind the log end, None while unknown."""
+    """What one consumer says of itself.
+
+    `kind` is the name of a `ConsumerKind`. `lag` counts records or jobs that wait, None while unknown.
+    """
 
     name: str
-    kind: Kind
+    kind: str
     state: State
     detail: str
     partitions: list[int]

@@ -9,19 +9,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 from tempfile import TemporaryFile
-from typing import Final, get_args
+from typing import Final
 
-from actors.detector import Detector
-from actors.indexer import Indexer
-from actors.summarizer import Summarizer
-from signals.store.operations.workers import Kind
+from actors.consumers import Consumer
+from signals.consumer_kinds import KINDS
 from tests.system.faults.observing import Servers
 
-KINDS: Final = {"incident-engine": Detector, "indexer": Indexer, "ai-worker": Summarizer}
+CLASSES: Final[Mapping[str, Callable[[str], Consumer]]] = {
+    kind.name: resolve_name(kind.actor) for kind in KINDS
+}
 ROOT: Final = Path(__file__).parents[3]
 POLL_S: Final = 0.1
 RUNNING: Final = "running\n"
@@ -30,7 +31,7 @@ LEAVE_WITHIN_S: Final = 15.0
 
 @contextmanager
 def consumer_set(
-    environment: Mapping[str, str], *, name: str = "other", kinds: Sequence[Kind] = get_args(Kind)
+    environment: Mapping[str, str], *, name: str = "other", kinds: Sequence[str] = tuple(CLASSES)
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run a set until the end of the block; returns once each consumer has come round. It dies with us."""
     command = [sys.executable, "-m", "tests.system.faults.consumer_set", name, *kinds]
@@ -78,7 +79,7 @@ def environment_of(servers: Servers) -> dict[str, str]:
 def main() -> None:
     """Start the consumers, say `running`, and work until standard input ends."""
     name, *kinds = sys.argv[1:]
-    consumers = [KINDS[kind](f"{name}-{kind}") for kind in kinds]
+    consumers = [CLASSES[kind](f"{name}-{kind}") for kind in kinds]
     while any(consumer.health().idle_s is None for consumer in consumers):
         time.sleep(POLL_S)
     sys.stderr.write(RUNNING)
