@@ -42,7 +42,7 @@ COPY --from=build /opt/signals /opt/signals
 COPY --from=build /src/serve.yaml /app/serve.yaml
 COPY --chmod=0755 docker/start-node /app/
 COPY fixtures/scenarios/ /app/fixtures/scenarios/
-# Ray and Serve as the local stack sets them; tests/unit/docs compares. Ray reads them before it starts.
+# Ray and Serve as signals/ray_node/variables.py sets them; tests/unit/docs compares. Ray reads them before it starts.
 ENV PATH=/opt/signals/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \

@@ -9,7 +9,6 @@ from typing import Any, Final
 import ray
 import structlog
 from ray import serve
-from ray._private.state import state  # Serve asks it for the same; there is no public way without a dashboard
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
@@ -21,6 +20,7 @@ from signals.consumer_kinds import KINDS
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.logs import configure_logs
 from signals.periodic import Interval, repeated
+from signals.ray_node.draining import draining_nodes
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.settings import ConsumerSettings, PostgresSettings
 from signals.store.operations import workers
@@ -50,7 +50,7 @@ class Reconciler:
         for name in self._keeping.stuck(answers):
             log.warning("replacing an actor", actor=name, answer=answers[name])
             ray.kill(actors[name], no_restart=True)
-        for name in evicted(answers, state.get_draining_nodes()):
+        for name in evicted(answers, draining_nodes()):
             log.info("leaving a draining node", actor=name)
             actors[name].stop.remote()
         leaving = _existing(surplus(_names(), expected))

@@ -4,7 +4,7 @@ import sys
 from typing import Any, Final, Protocol
 
 DASHBOARD_MODULES: Final = ("NodeHead", "ReportHead", "StateHead", "JobHead", "ServeHead")
-"""What `/api/serve`, `ray job`, `ray list` and the pages of nodes and actors need; 20 MB each.
+"""What `/api/serve`, `ray job`, `ray list` and the pages of nodes and actors need.
 
 Left out: TrainHead, DataHead, EventHead, TaskEventsHead, MetricsHead (Grafana's panels), UsageStatsHead.
 """

@@ -1,4 +1,4 @@
-"""The environment in which the local Ray node runs: closed to others, quick, apart from other stacks."""
+"""The environment in which a Ray node runs: light and quick, and on a laptop closed to others."""
 
 import shlex
 import sys
