@@ -29,8 +29,8 @@ RUN uv pip install --no-deps --build-constraints requirements/dev.lock .
 RUN sed 's/host: 127\.0\.0\.1/host: 0.0.0.0/' serve_apps/config.yaml > /src/serve.yaml \
     && grep -q 'host: 0\.0\.0\.0' /src/serve.yaml
 # What Serve starts as HAProxy: its configuration is edited as on a laptop, except that it stays open to the cluster.
-RUN "$VIRTUAL_ENV/bin/python" -c 'from pathlib import Path; from signals.ray_node import variables as ray; \
-    ray.write_haproxy_launcher(Path(ray.IMAGE_LAUNCHER), edits=ray.EDITS)'
+RUN "$VIRTUAL_ENV/bin/python" -c 'from pathlib import Path; from signals.ray_node import haproxy, variables; \
+    haproxy.write_haproxy_launcher(Path(variables.IMAGE_LAUNCHER), edits=haproxy.EDITS)'
 
 FROM ${PYTHON_IMAGE}
 # KubeRay's probes of workers call wget and bash. The root file system may be read-only: all is written below /tmp.

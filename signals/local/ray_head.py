@@ -16,7 +16,8 @@ from signals.local.folder import StackFolder, State
 from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import ChildProcess, Command
 from signals.local.ray_dashboard import Dashboard
-from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables, write_haproxy_launcher
+from signals.ray_node.haproxy import write_haproxy_launcher
+from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables
 
 NAME: Final = "ray"
 READY_WITHIN_S: Final = 90.0

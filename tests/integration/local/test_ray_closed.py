@@ -1,4 +1,7 @@
-"""Ray is closed: no token, no answer; and nothing of the running product listens beyond loopback."""
+"""Ray is closed: no token, no answer; nothing of the running product listens beyond loopback.
+
+The same start shows what clients get while Serve is not ready.
+"""
 
 import ipaddress
 import json
@@ -6,11 +9,14 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import httpx2
 import psutil
 import pytest
 
@@ -20,11 +26,67 @@ from tests.support.product import Product, open_product
 CONNECT = "import ray; ray.init(); print(len(ray.nodes()))"
 
 
+class Watcher(threading.Thread):
+    """A client that asks both APIs for the whole of a start, and keeps each kind of answer once."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(daemon=True)
+        self._base_url = base_url
+        self.is_over = threading.Event()
+        self.answers: set[tuple[str, int, str, bool]] = set()
+
+    def run(self) -> None:
+        """Ask until told to stop; a refused connection is no answer."""
+        with httpx2.Client(base_url=self._base_url, trust_env=False, timeout=5) as client:
+            while not self.is_over.wait(0.05):
+                for path in ("/v1/events/healthz", "/v1/incidents"):
+                    with suppress(httpx2.TransportError):
+                        answer = client.get(path)
+                        kind = answer.headers.get("content-type", "")
+                        self.answers.add((path, answer.status_code, kind, "server" in answer.headers))
+
+
 @pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """The whole product on a Ray node of its own."""
-    with open_product(tmp_path_factory.mktemp("closed")) as product:
-        yield product
+def watchers() -> list[Watcher]:
+    """The client that watched the start of the product; empty before it."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory, watchers: list[Watcher]) -> Iterator[Product]:
+    """The whole product on a Ray node of its own, watched while Serve starts."""
+    deploy = RayHead.deploy
+
+    def deploy_watched(head: RayHead) -> None:
+        watchers.append(Watcher(head.http_url))
+        watchers[0].start()
+        deploy(head)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RayHead, "deploy", deploy_watched)
+        with open_product(tmp_path_factory.mktemp("closed")) as product:
+            watchers[0].is_over.set()
+            watchers[0].join()
+            yield product
+
+
+def test_every_answer_during_a_start_is_ours(product: Product, watchers: list[Watcher]) -> None:
+    answers = watchers[0].answers
+    assert {(path, status, kind) for path, status, kind, _ in answers} <= {
+        ("/v1/events/healthz", 503, "application/problem+json"),
+        ("/v1/events/healthz", 200, "application/json"),
+        ("/v1/incidents", 503, "application/problem+json"),
+        ("/v1/incidents", 401, "application/problem+json"),
+    }
+    assert {status for _, status, _, _ in answers} == {503, 200, 401}
+    assert not any(names_server for *_, names_server in answers)
+
+
+def test_head_and_compression_pass_the_proxy(product: Product) -> None:
+    with httpx2.Client(base_url=product.head.http_url, trust_env=False) as client:
+        head = client.head("/healthz")
+        assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "15")
+        assert client.get("/openapi.json").headers["content-encoding"] == "gzip"
 
 
 def _processes(root_pid: int) -> list[psutil.Process]:

