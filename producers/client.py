@@ -70,7 +70,11 @@ class IngestClient:
         self._chance = Random()
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=request_timeout_s),
-            headers={"Authorization": f"Bearer {endpoint.api_key}", "Content-Type": "application/json"},
+            headers={
+                "Authorization": f"Bearer {endpoint.api_key}",
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",  # results are read once: to compress them costs both sides
+            },
             connector=aiohttp.TCPConnector(limit=0),  # the caller bounds the concurrency
         )
 

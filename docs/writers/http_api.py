@@ -4,12 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from fastapi import FastAPI
-
 from docs.writers.markdown import code, page, sentence, table
 from docs.writers.schema_tables import rows, type_of
-from serve_apps.core.routes import router
-from serve_apps.http.openapi import describe_both_apis
+from serve_apps.core.routes import document
 
 INTRODUCTION: Final = """\
 ingest-api answers below `/v1/events`, core-api everything else. Both listen on one port: `$INGEST_API_URL`
@@ -17,14 +14,6 @@ and `$CORE_API_URL`. A key goes into `Authorization: Bearer` or `X-API-Key`. Eve
 `application/problem+json` (RFC 9457) with a stable `code` and a `detail` that says what to do. The
 [OpenAPI document](openapi.json) is the one that core-api serves. [Send events](../how-to/send-events.md) and
 [Read incidents and events](../how-to/read-incidents.md) show calls to copy."""
-
-
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document of both APIs."""
-    app = FastAPI(title="Customer Signals Copilot")
-    app.include_router(router)
-    describe_both_apis(app)
-    return app.openapi()
 
 
 def openapi_file() -> str:

@@ -6,16 +6,14 @@ from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
-from fastapi import FastAPI
 from ray import serve
 from starlette.types import ASGIApp
 
 from actors.names import expected
 from serve_apps.core.requests import CoreResources
-from serve_apps.core.routes import router
-from serve_apps.core.short_reads import ShortReads
-from serve_apps.http.openapi import describe_both_apis
-from serve_apps.http.problems import CrashesEndHere, answer_with_problems
+from serve_apps.core.routes import ENDPOINTS, documentation
+from serve_apps.http.application import build_application
+from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
@@ -39,7 +37,7 @@ from signals.settings import (
     RuntimeSettings,
 )
 
-THREADS: Final = 40  # as many as AnyIO's: who finds no connection is refused after a while, not queued
+THREADS: Final = 40  # as many as AnyIO's; its own end with each request in a replica, these stay
 CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
 
 
@@ -49,19 +47,20 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         async with repeated_in_task(
             resources.authenticating.flush_last_used, every_s=LAST_USED_EVERY_S, what="last use of keys"
         ):
             yield
         threads.shutdown()
 
-    app = FastAPI(title="Customer Signals Copilot", redoc_url=None, redirect_slashes=False, lifespan=lifespan)
-    app.state.resources, app.state.threads = resources, threads
-    app.include_router(router)
-    answer_with_problems(app)
-    describe_both_apis(app)
-    return CrashesEndHere(ShortReads(app, resources, threads))
+    return build_application(
+        (*ENDPOINTS, *documentation()),
+        resources,
+        Authorizer(resources.authenticating, threads),
+        lifespan=lifespan,
+        threads=threads,
+    )
 
 
 def open_core_resources(stack: ExitStack) -> CoreResources:

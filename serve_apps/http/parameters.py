@@ -1,54 +1,76 @@
-"""Refuses query parameters that a route does not take: a misspelt filter must not answer with everything."""
+"""Reads query parameters into a frozen dataclass; a misspelt filter must not answer with everything."""
 
 import re
-from collections.abc import Collection
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
 
-from fastapi import FastAPI
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from serve_apps.http.problems import Problem
 
-_NAME: Final = re.compile(r"[\w.\-\[\]]{1,40}", re.ASCII)  # what may be repeated to the reader: no API key
+_NAME: Final = re.compile(r"[\w.\-\[\]]{1,40}", re.ASCII)  # may be repeated to the reader: no API key
+
+Query = TypeVar("Query")
 
 
-def check_documented(request: Request) -> None:
-    """Accept a request whose query parameters its operation in the OpenAPI document knows.
+@dataclass(frozen=True, slots=True)
+class NoParameters:
+    """The query of an endpoint that takes none."""
 
-    Raises:
-        Problem: as `check_parameters` does.
+
+def query_reader(kind: type[Query]) -> Callable[[Request], Query]:
+    """Return a function that reads a request's query as `kind`, a dataclass whose fields are the parameters.
+
+    It raises a `Problem` of 400 that names the parameter at fault. A list may be repeated, others not.
     """
-    kinds = _query_parameters(request.app, request.scope["route"].path, request.method.lower())
-    check_parameters(request, kinds, [name for name, kind in kinds.items() if kind == "array"])
+    adapter = TypeAdapter(kind)
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every query is a dataclass
+    properties: dict[str, dict[str, Any]] = adapter.json_schema().get("properties", {})
+    repeatable = frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
+    empty = kind()
+
+    def read(request: Request) -> Query:
+        text: bytes = request.scope["query_string"]
+        if not text:
+            return empty
+        given = _parse(text, names, repeatable)
+        try:
+            return adapter.validate_python(given)
+        except ValidationError as error:
+            raise _invalid(error) from error
+
+    return read
 
 
-@lru_cache(maxsize=64)
-def _query_parameters(app: FastAPI, path: str, method: str) -> dict[str, str | None]:
-    """Return the type of each query parameter of an operation, as the document has it."""
-    operation: dict[str, Any] = app.openapi()["paths"][path][method]
-    parameters = operation.get("parameters", [])
-    return {one["name"]: one["schema"].get("type") for one in parameters if one["in"] == "query"}
-
-
-def check_parameters(request: Request, allowed: Collection[str], repeatable: Collection[str] = ()) -> None:
-    """Accept a request whose query parameters are all `allowed`, each once unless `repeatable`.
-
-    Raises:
-        Problem: 400 naming the first parameter at fault.
-    """
-    if not request.scope["query_string"]:
-        return
-    seen: set[str] = set()
-    for name, _ in request.query_params.multi_items():
-        if name not in allowed:
-            known = ", ".join(sorted(allowed)) or "no parameters"
+def _parse(text: bytes, names: Collection[str], repeatable: Collection[str]) -> dict[str, str | list[str]]:
+    given: dict[str, str | list[str]] = {}
+    for name, value in parse_qsl(text.decode("latin-1"), keep_blank_values=True):
+        if name not in names:
+            known = ", ".join(sorted(names)) or "no parameters"
             raise _refused(name, f"it is not a parameter here; there are {known}")
-        if name in seen and name not in repeatable:
-            raise _refused(name, "give it once")
-        seen.add(name)
+        if name not in repeatable:
+            if name in given:
+                raise _refused(name, "give it once")
+            given[name] = value
+        else:
+            values = given.setdefault(name, [])
+            assert isinstance(values, list)
+            values.append(value)
+    return given
 
 
-def _refused(name: str, why: str) -> Problem:
+def _refused(name: str, reason: str) -> Problem:
     shown = name if _NAME.fullmatch(name) else "a parameter"
-    return Problem(400, "invalid_query", f"{shown}: {why}.", members={"parameter": shown})
+    return Problem(400, "invalid_query", f"{shown}: {reason}.", members={"parameter": shown})
+
+
+def _invalid(error: ValidationError) -> Problem:
+    faults = [
+        {"field": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]}
+        for fault in error.errors(include_url=False)
+    ]
+    detail = f"{faults[0]['field']}: {faults[0]['message']}."
+    return Problem(400, "invalid_request", detail, members={"errors": faults})

@@ -9,17 +9,16 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signals.domain.queries.parameters import InvalidQuery
 from signals.errors import DependencyUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
+NOT_STORED: Final = {"Cache-Control": "no-store"}
+"""The headers of every answer that no cache may keep: all of them are about one tenant."""
 RETRY_AFTER_S: Final = 2  # guess: a lost connection is usually back by then
 
 log = structlog.get_logger(__name__)
@@ -70,54 +69,9 @@ def problem_response(problem: Problem) -> Response:
     return Response(
         json.dumps(body, ensure_ascii=True).encode("ascii"),
         status_code=problem.status,
-        headers=problem.headers,
+        headers={**NOT_STORED, **problem.headers},
         media_type=MEDIA_TYPE,
     )
-
-
-def answer_with_problems(app: FastAPI) -> None:
-    """Make every error of `app` a problem: ours, the framework's, lost dependencies, and crashes."""
-    for kind, handler in _HANDLERS.items():
-        app.add_exception_handler(kind, handler)
-    app.add_middleware(CrashesEndHere)  # a handler of Exception would hand them on to the server's own log
-
-
-def answer_to(request: Request, error: Exception) -> Response:
-    """Return the answer to an error of a handler that no framework has called.
-
-    Raises:
-        Exception: the error itself when it is a crash, which is for `CrashesEndHere`.
-    """
-    handler = next((answer for kind, answer in _HANDLERS.items() if isinstance(error, kind)), None)
-    if handler is None:
-        raise error
-    return handler(request, error)
-
-
-class CrashesEndHere:
-    """Answers a crash and logs it in our way: its text may quote a request."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward, and answer 500 where the application fails to."""
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            crash = _crash(Request(scope), error)
-            if started:
-                raise RuntimeError("the answer broke off") from None  # the server closes the connection
-            await crash(scope, receive, send)
 
 
 def _problem(_: Request, error: Exception) -> Response:
@@ -133,17 +87,6 @@ def _http_error(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not possible here; see the Allow header.",
     }.get(error.status_code, str(error.detail))
     return problem_response(Problem(error.status_code, code, detail, headers=error.headers))
-
-
-def _invalid_request(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    faults = [
-        {"field": ".".join(str(part) for part in fault["loc"][1:]), "message": fault["msg"]}
-        for fault in error.errors()
-    ]
-    first = faults[0]
-    detail = f"{first['field'] or 'The body'}: {first['message']}."
-    return problem_response(Problem(400, "invalid_request", detail, members={"errors": faults}))
 
 
 def _invalid_query(_: Request, error: Exception) -> Response:
@@ -163,10 +106,18 @@ def _crash(request: Request, error: Exception) -> Response:
     return problem_response(Problem(500, "internal", "This is our fault; it has been logged."))
 
 
-_HANDLERS: Final[Mapping[type[Exception], Callable[[Request, Exception], Response]]] = {
+_ANSWERS: Final[Mapping[type, Callable[[Request, Exception], Response]]] = {
     Problem: _problem,
     HTTPException: _http_error,
-    RequestValidationError: _invalid_request,
     InvalidQuery: _invalid_query,
     DependencyUnavailable: _dependency_unavailable,
 }
+
+
+def answer_to(request: Request, error: Exception) -> Response:
+    """Return the problem that answers an exception of an endpoint; one of no known kind is a crash.
+
+    A crash is logged in our way, because its text may quote a request.
+    """
+    kind = next((kind for kind in type(error).__mro__ if kind in _ANSWERS), None)
+    return _ANSWERS[kind](request, error) if kind else _crash(request, error)

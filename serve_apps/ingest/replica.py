@@ -1,21 +1,19 @@
 """ingest-api: the application, and the replica that hosts it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
-from fastapi import FastAPI
 from ray import serve
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from serve_apps.http.problems import CrashesEndHere, answer_to, answer_with_problems
+from serve_apps.http.application import build_application
+from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
 from serve_apps.ingest.acknowledgements import Acknowledging
-from serve_apps.ingest.handlers import IngestResources, Taking
+from serve_apps.ingest.intake import IngestResources, Intake
+from serve_apps.ingest.routes import ENDPOINTS
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool, renew
@@ -35,19 +33,13 @@ ANSWER_WITHIN_S: Final = 0.8  # of publishing: a second (docs/concepts/events.md
 COUNTS_EVERY_S: Final = 1.0  # what a killed replica has not reported
 CONNECTIONS: Final = 3  # look-ups of keys, leases, counts
 
-Handler = Callable[[Request], Awaitable[Response]]
-
 
 def build_ingest_api(resources: IngestResources) -> ASGIApp:
-    """Build the application; its document is in /openapi.json."""
+    """Build the application; core-api's document describes it."""
     acknowledging = Acknowledging(resources.ingesting, answer_within_s=ANSWER_WITHIN_S)
-    taking = Taking(resources, acknowledging)
-
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         async with (
             repeated_in_task(
                 resources.authenticating.flush_last_used, every_s=LAST_USED_EVERY_S, what="last use of keys"
@@ -58,50 +50,12 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
             yield
         acknowledging.close()
 
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
-    app.router.routes += [
-        Route("/v1/events", taking.single, methods=["POST"]),
-        Route("/v1/events/batch", taking.batch, methods=["POST"]),
-        Route("/v1/events/healthz", healthz, methods=["GET"]),
-    ]
-    app.add_middleware(FullPaths)
-    answer_with_problems(app)
-    return CrashesEndHere(Shortcut(app, {"/v1/events": taking.single, "/v1/events/batch": taking.batch}))
-
-
-class Shortcut:
-    """Calls the handlers of what is posted itself: the framework between costs more than they do.
-
-    Everything else, other methods for one, is for the application.
-    """
-
-    def __init__(self, app: ASGIApp, handlers: Mapping[str, Handler]) -> None:
-        self._app = app
-        self._handlers = handlers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with a problem where the handler raises one."""
-        handler = self._handlers.get(scope["path"]) if scope.get("method") == "POST" else None
-        if handler is None:
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        try:
-            response = await handler(request)
-        except Exception as error:  # noqa: BLE001  # raised again when it is a crash
-            response = answer_to(request, error)
-        await response(scope, receive, send)
-
-
-class FullPaths:
-    """Lets routes name whole paths, although Serve announces the application's prefix as mounted."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward without `root_path`."""
-        await self._app({**scope, "root_path": ""}, receive, send)
+    return build_application(
+        ENDPOINTS,
+        Intake(resources.limiting, acknowledging),
+        Authorizer(resources.authenticating),
+        lifespan=lifespan,
+    )
 
 
 def open_ingest_resources(stack: ExitStack) -> IngestResources:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SERVER_LIBRARIES = {"ray", "fastapi", "confluent_kafka", "psycopg", "opensearchpy", "openai", "signals"}
+SERVER_LIBRARIES = {"ray", "starlette", "confluent_kafka", "psycopg", "opensearchpy", "openai", "signals"}
 
 
 def test_the_producers_load_nothing_of_the_cluster() -> None:

@@ -125,11 +125,11 @@ def test_a_status_goes_there_and_back(reader: TestClient, open_incident: OpenInc
     assert datetime.fromisoformat(incident["last_seen_at"]) > datetime.now(UTC) - MINUTE
 
 
-def test_another_status_is_a_conflict(reader: TestClient, open_incident: OpenIncident) -> None:
+def test_unknown_status_is_refused(reader: TestClient, open_incident: OpenIncident) -> None:
     path = f"/v1/incidents/{open_incident()}"
     for status in ("closed", "OPEN", "", "open\x00"):
         answer = reader.patch(path, json={"status": status})
-        assert (answer.status_code, answer.json()["code"]) == (409, "unknown_status")
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_status")
         assert answer.headers["content-type"] == "application/problem+json"
     assert reader.get(path).json()["incident"]["status"] == "open"
 

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
 from serve_apps.ingest import replica
-from serve_apps.ingest.handlers import IngestResources
+from serve_apps.ingest.intake import IngestResources
 from serve_apps.ingest.replica import build_ingest_api
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import Publisher, open_publisher

@@ -8,7 +8,7 @@ import pytest
 
 _REPOSITORY = Path(__file__).parents[3]
 _FIND = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if u.find_spec(n)])"
-_SERVER_LIBRARIES = ["ray", "fastapi", "confluent_kafka", "psycopg", "opensearchpy", "openai", "kopf"]
+_SERVER_LIBRARIES = ["ray", "starlette", "confluent_kafka", "psycopg", "opensearchpy", "openai", "kopf"]
 
 
 def _uv(*arguments: str) -> None:

@@ -8,11 +8,12 @@ import httpx2
 import psycopg
 import pytest
 import structlog
-from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
+from starlette.routing import Route, Router
 
-from serve_apps.http.problems import answer_with_problems
+from serve_apps.http.application import Application
 from shared_types.envelope import Envelope
 from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable
@@ -98,21 +99,18 @@ def test_causes_that_go_in_circles_end() -> None:
 def test_a_crash_in_a_request_is_answered_and_its_text_reaches_no_log(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = FastAPI()
-    answer_with_problems(app)
-
-    @app.get("/crash")
-    def crash() -> None:
+    async def crash(_: Request) -> StreamingResponse:
         raise RuntimeError(MARK)
 
-    @app.get("/broken-off")
-    async def broken_off() -> StreamingResponse:
+    async def broken_off(_: Request) -> StreamingResponse:
         def pieces() -> Iterator[str]:
             yield "a piece"
             raise RuntimeError(MARK)
 
         return StreamingResponse(pieces())
 
+    routes = [Route("/crash", crash), Route("/broken-off", broken_off)]
+    app = Application(Router(routes))
     with served(app) as base_url, httpx2.Client(base_url=base_url) as client:
         answer = client.get("/crash")
         assert (answer.status_code, answer.json()["code"]) == (500, "internal")

@@ -14,13 +14,11 @@ from typing import Any, Final
 import typer
 import typer.main
 import yaml
-from fastapi import FastAPI
 
 from k8s.operator.crds import scenario_crd, stack_crd
 from k8s.operator.settings import OperatorSettings
 from producers import loadgen, replay
-from serve_apps.core.routes import router
-from serve_apps.http.openapi import describe_both_apis
+from serve_apps.core.routes import document
 from signals import settings
 from signals.cli.lazy import complete_app
 from signals.clients.kafka import DLQ_TOPIC, ENGINE_GROUP, INDEXER_GROUP, JOBS_TOPIC, RAW_TOPIC
@@ -96,14 +94,11 @@ def _parts(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _operations() -> Names:
-    app = FastAPI()
-    app.include_router(router)
-    describe_both_apis(app)
     return {
         f"{method.upper()} {path}": sorted(
             f"{parameter['in']} {parameter['name']}" for parameter in operation.get("parameters", ())
         )
-        for path, operations in app.openapi()["paths"].items()
+        for path, operations in document()["paths"].items()
         for method, operation in operations.items()
     }
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from docs.writers.http_api import document
+from serve_apps.core.routes import document
 from tests.unit.docs.markdown import DOCS, pages, section, shell_blocks, table
 
 ABOUT = {("get", "/"), ("get", "/healthz")}

@@ -20,7 +20,7 @@ _HEAVY = {
     "psycopg",
     "opensearchpy",
     "openai",
-    "fastapi",
+    "starlette",
     "orjson",
     "signals",
     "aiohttp",

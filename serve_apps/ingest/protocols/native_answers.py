@@ -1,30 +1,29 @@
-"""What ingest-api answers: one result an event, and a problem when nothing was accepted."""
+"""Answers of our own protocol: one result an event, and a problem when nothing was accepted."""
 
-from math import ceil
 from typing import Any
 
-import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
+from serve_apps.http.answers import json_answer
 from serve_apps.http.problems import Problem, unavailable
-from signals.domain.access.limits import Exceeded
 from signals.services.events.ingestion import EventResult
 
 
-def single_answer(result: EventResult) -> Response:
+def single_answer(request: Request, result: EventResult) -> Response:
     """Answer for one event.
 
     Raises:
         Problem: 503 when Kafka did not acknowledge it, 422 when it is not acceptable.
     """
     if result.status == "accepted":
-        return _json(202, {"event_id": result.event_id, "status": "accepted"})
+        return json_answer(request, {"event_id": result.event_id, "status": "accepted"}, status=202)
     if result.status == "unavailable":
         raise unavailable(result.message or "")
     raise Problem(422, result.code or "invalid_event", result.message or "", members={"field": result.field})
 
 
-def batch_answer(results: list[EventResult]) -> Response:
+def batch_answer(request: Request, results: list[EventResult]) -> Response:
     """Answer for a batch, with a result an event.
 
     Raises:
@@ -43,7 +42,7 @@ def batch_answer(results: list[EventResult]) -> Response:
         raise Problem(
             422, "nothing_accepted", "No event of this batch is acceptable; see results.", members=body
         )
-    return _json(202 if accepted == len(results) else 207, body)
+    return json_answer(request, body, status=202 if accepted == len(results) else 207)
 
 
 def _shown(result: EventResult) -> dict[str, Any]:
@@ -51,21 +50,3 @@ def _shown(result: EventResult) -> dict[str, Any]:
         return {"index": result.position, "event_id": result.event_id, "status": result.status}
     shown = {name: value for name, value in result._asdict().items() if value is not None}
     return {"index": shown.pop("position"), **shown}
-
-
-def _json(status: int, body: object) -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
-
-
-def limit_exceeded(exceeded: Exceeded) -> Problem:
-    """Return the 429 that says which limit, and when the same request will be accepted."""
-    per = {"events_per_second": "second", "events_per_day": "UTC day"}[exceeded.limit]
-    wait_s = max(1, ceil(exceeded.retry_after_s))  # the header has whole seconds
-    return Problem(
-        429,
-        "limit_exceeded",
-        f"This key may send {exceeded.allowed} events a {per}; nothing of this request was taken. "
-        f"Send it again in {wait_s} s.",
-        headers={"Retry-After": str(wait_s)},
-        members={"limit": exceeded.limit, "allowed": exceeded.allowed},
-    )

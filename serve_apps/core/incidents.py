@@ -1,0 +1,180 @@
+"""The endpoints of incidents: list them, read one, set its status."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
+
+from serve_apps.core.requests import (
+    BLANK,
+    READ_ERRORS,
+    CoreResources,
+    Cursor,
+    Instant,
+    Limit,
+    ProjectId,
+    check_project,
+)
+from serve_apps.http.answers import json_answer, tagged_answer
+from serve_apps.http.bodies import read_body
+from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.parameters import NoParameters
+from serve_apps.http.problems import Problem
+from shared_types import Environment
+from signals.domain.access.api_keys import Scope
+from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, Outcome
+from signals.store.incidents.incident_views import Status
+
+MAX_PATCH_BYTES: Final = 4096
+
+
+class StatusChange(BaseModel):
+    """The body of a status change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[str, Field(max_length=64, description="open, investigating or resolved")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentQuery:
+    """The parameters of a list of incidents."""
+
+    project_id: ProjectId = None
+    env: Annotated[Environment | None, BLANK] = None
+    status: Annotated[Status | None, BLANK] = None
+    since: Instant = None
+    until: Instant = None
+    limit: Limit = 50
+    cursor: Cursor = None
+
+
+def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
+    """List the project's incidents, newest opening first; since and until select those active between."""
+    query = call.query
+    check_project(call.tenancy, query.project_id)
+    request = ListRequest(
+        environment=query.env and query.env.value,
+        status=query.status,
+        since=query.since,
+        until=query.until,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return tagged_answer(call.request, core.investigating.page(call.tenancy, request))
+
+
+def get_incident(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """Return one incident: why it fired, its chart, representative events, AI jobs, latest summary."""
+    return tagged_answer(call.request, _detail(core, call))
+
+
+async def change_status(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """Set an incident's status. There are two scopes only, so a read key may do this."""
+    incident_id = _incident_id(call)
+    try:
+        change = StatusChange.model_validate_json(await read_body(call.request, MAX_PATCH_BYTES))
+    except ValidationError as error:
+        detail = 'Send JSON like {"status": "investigating"}.'
+        raise Problem(400, "invalid_body", detail) from error
+    outcome = await call.in_thread(core.investigating.set_status, call.tenancy, incident_id, change.status)
+    if outcome != "changed":
+        raise _refused(outcome)
+    return json_answer(call.request, await call.in_thread(_detail, core, call))
+
+
+def no_such_incident() -> Problem:
+    """Return the answer for another project's incident as for none."""
+    return Problem(404, "no_such_incident", "Your project has no incident with this id.")
+
+
+def _detail(core: CoreResources, call: Call[NoParameters]) -> IncidentDetail:
+    detail = core.investigating.detail(call.tenancy, _incident_id(call))
+    if detail is None:
+        raise no_such_incident()
+    return detail
+
+
+def _incident_id(call: Call[NoParameters]) -> UUID:
+    try:
+        return UUID(call.request.path_params["incident_id"])
+    except ValueError as error:
+        raise no_such_incident() from error
+
+
+def _refused(outcome: Outcome) -> Problem:
+    if outcome == "unknown_incident":
+        return no_such_incident()
+    status, detail = {
+        "unknown_status": (422, "The status is one of open, investigating, resolved."),
+        "stale": (409, "Somebody changed the status meanwhile; read the incident again."),
+        "another_open": (
+            409,
+            "A newer incident of the same fingerprint is not resolved; work on that one.",
+        ),
+    }[outcome]
+    return Problem(status, outcome, detail)
+
+
+_TAG: Final = {"ETag": {"description": "of this version", "schema": {"type": "string"}}}
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "ETag of the version that the reader has; 304 when it is still the same",
+}
+_UNCHANGED: Final = Answer(description="The reader has this version.", headers=_TAG)
+_ONE: Final = "/v1/incidents/{incident_id}"
+_NO_SUCH: Final = {404: "The key's project has no such incident."}
+
+ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
+    Endpoint(
+        method="GET",
+        path="/v1/incidents",
+        handler=list_incidents,
+        tag="incidents",
+        scope=Scope.READ,
+        query=IncidentQuery,
+        headers=(_IF_NONE_MATCH,),
+        answers={
+            200: Answer(description="One page.", model=IncidentPage, headers=_TAG),
+            304: _UNCHANGED,
+        },
+        errors=READ_ERRORS,
+    ),
+    Endpoint(
+        method="GET",
+        path=_ONE,
+        handler=get_incident,
+        tag="incidents",
+        scope=Scope.READ,
+        query=NoParameters,
+        headers=(_IF_NONE_MATCH,),
+        answers={
+            200: Answer(description="The incident.", model=IncidentDetail, headers=_TAG),
+            304: _UNCHANGED,
+        },
+        errors=READ_ERRORS | _NO_SUCH,
+    ),
+    Endpoint(
+        method="PATCH",
+        path=_ONE,
+        handler=change_status,
+        tag="incidents",
+        scope=Scope.READ,
+        query=NoParameters,
+        body={"application/json": StatusChange},
+        answers={200: Answer(description="The incident as it is now.", model=IncidentDetail)},
+        errors=READ_ERRORS
+        | _NO_SUCH
+        | {
+            408: "The body did not arrive in time.",
+            409: "The incident cannot take this status.",
+            413: "The body is too large.",
+            415: "Content-Encoding is not supported.",
+            422: "There is no such status.",
+        },
+    ),
+)

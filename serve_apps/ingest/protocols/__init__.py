@@ -1,0 +1,1 @@
+"""One module a protocol: reads its requests into events, and writes its answers. None publishes by itself."""
