@@ -11,7 +11,7 @@ MAX_SILENT_ROUNDS: Final = 4  # without an answer (a stopped process): about 30 
 MAX_IDLE_S: Final = 150.0  # without a round of its loop: longer than any bounded wait inside a step
 MAX_LEAVING_ROUNDS: Final = 40  # about 2 minutes: a model's call under way may take its lease
 
-Answer = Health | Literal["silent", "restarting"]
+HealthAnswer = Health | Literal["silent", "restarting"]
 """What one round heard from an actor: `restarting` is Ray's word for it, `silent` is nobody's."""
 
 
@@ -22,20 +22,20 @@ class Keeping:
     _silent: Counter[str] = field(default_factory=Counter)
     _leaving: Counter[str] = field(default_factory=Counter)
 
-    def stuck(self, answers: Mapping[str, Answer]) -> list[str]:
+    def stuck(self, answers: Mapping[str, HealthAnswer]) -> list[str]:
         """Return whom to replace; an actor that Ray restarts is left to Ray."""
         return [name for name, answer in answers.items() if self._is_stuck(name, answer)]
 
-    def ended(self, leaving: Mapping[str, Answer]) -> list[str]:
+    def ended(self, leaving: Mapping[str, HealthAnswer]) -> list[str]:
         """Return which of those that were asked to stop may go: they have, or they had their time."""
         self._leaving = Counter({name: self._leaving[name] + 1 for name in leaving})
         return [name for name, answer in leaving.items() if self._may_go(name, answer)]
 
-    def _may_go(self, name: str, answer: Answer) -> bool:
+    def _may_go(self, name: str, answer: HealthAnswer) -> bool:
         has_stopped = isinstance(answer, Health) and answer.state == STOPPED
         return has_stopped or answer == "restarting" or self._leaving[name] > MAX_LEAVING_ROUNDS
 
-    def _is_stuck(self, name: str, answer: Answer) -> bool:
+    def _is_stuck(self, name: str, answer: HealthAnswer) -> bool:
         if answer == "restarting":
             return False
         if isinstance(answer, Health):
@@ -53,7 +53,7 @@ def surplus(existing: Iterable[str], expected: Container[str]) -> list[str]:
     return sorted(name for name in existing if name not in expected)
 
 
-def evicted(answers: Mapping[str, Answer], draining: Container[str]) -> list[str]:
+def evicted(answers: Mapping[str, HealthAnswer], draining: Container[str]) -> list[str]:
     """Return whom to ask to stop, because its node will soon be gone; once stopped it is replaced."""
     return [
         name

@@ -24,7 +24,7 @@ from signals.periodic import Interval
 from signals.rotation import CHECK_S, Rotation
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings, PostgresSettings
 from signals.store.operations import workers
-from signals.store.operations.workers import Heartbeat, State
+from signals.store.operations.workers import ConsumerState, Heartbeat
 
 POLL_S: Final = 0.5  # the longest wait for records; bounds how late a stop or a tick is noticed
 HEARTBEAT_S: Final = 3.0
@@ -57,10 +57,10 @@ OpenSession = Callable[[threading.Event], AbstractContextManager[Session]]
 
 
 @dataclass(slots=True)
-class Progress:
+class LoopProgress:
     """What the loop last did. Written by the loop thread, read by others."""
 
-    state: State = "starting"
+    state: ConsumerState = "starting"
     detail: str = ""
     partitions: tuple[int, ...] = ()
     lag: int | None = None
@@ -80,7 +80,7 @@ class ConsumerLoop:
         self._pool = pool
         self._open_session = open_session
         self._started_at = datetime.now(UTC)
-        self._progress = Progress()
+        self._progress = LoopProgress()
         self._stopping = threading.Event()
         self._lag_interval = Interval(LAG_S)
         self._rotation_interval = Interval(CHECK_S)
@@ -90,7 +90,7 @@ class ConsumerLoop:
         threading.Thread(target=self._beat, name=f"{name}-heartbeat", daemon=True).start()
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> LoopProgress:
         """What the loop last did."""
         return self._progress
 

@@ -13,7 +13,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
 from actors.consumers import Health
-from actors.keeping import Answer, Keeping, evicted, surplus
+from actors.keeping import HealthAnswer, Keeping, evicted, surplus
 from actors.names import NAMESPACE, expected
 from signals.clients.postgres import open_pool, transaction
 from signals.consumer_kinds import KINDS
@@ -78,13 +78,13 @@ def _actor(name: str, kind: str) -> ActorHandle[Any]:
     return actor
 
 
-def _ask(actors: Mapping[str, ActorHandle[Any]]) -> dict[str, Answer]:
+def _ask(actors: Mapping[str, ActorHandle[Any]]) -> dict[str, HealthAnswer]:
     asked: dict[str, ray.ObjectRef[Health]] = {name: actor.health.remote() for name, actor in actors.items()}
     answered, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)
     return {name: _heard(name, answer) if answer in answered else "silent" for name, answer in asked.items()}
 
 
-def _heard(name: str, answer: "ray.ObjectRef[Health]") -> Answer:
+def _heard(name: str, answer: "ray.ObjectRef[Health]") -> HealthAnswer:
     try:
         health: Health = ray.get(answer, timeout=ANSWER_S)
     except RayActorError as error:

@@ -17,7 +17,7 @@ import yaml
 from benchmarks.cpu import spent, tree_cpu_s
 from benchmarks.rounds import Round
 from benchmarks.timing import Running, ours, started
-from signals.local.folder import StackFolder, State
+from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
 from signals.ray_node.variables import HOST
@@ -96,7 +96,7 @@ def between_marks(running: Running, meters: Meters, own: str) -> Round:
 def on_serve(application: str, health: str, environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
     """Run one application as `make up` does: Ray, HAProxy, one replica; the others stay out."""
     ports = {name: free_port() for name in DEFAULT_PORTS}
-    head = RayHead(folder=StackFolder(root=folder), state=State(data="", password="", ports=ports))
+    head = RayHead(folder=StackFolder(root=folder), state=StackState(data="", password="", ports=ports))
     head.folder.root.mkdir()
     try:
         head.start(environment, tie_to_parent=True)

@@ -11,7 +11,7 @@ from signals.settings import EnvironmentSettings
 
 CHECK_S: Final = 5.0  # kubelet itself brings a changed Secret into a pod within about a minute
 
-Kind = type[EnvironmentSettings]
+SettingsKind = type[EnvironmentSettings]
 Reading = tuple[EnvironmentSettings, bytes]
 """The settings, and what is in the CA file that they name."""
 
@@ -24,20 +24,20 @@ class Rotation:
     Make it before the settings are read that connections are opened with: then no change is missed.
     """
 
-    def __init__(self, kinds: Iterable[Kind]) -> None:
+    def __init__(self, kinds: Iterable[SettingsKind]) -> None:
         self._taken = {kind: _read(kind) for kind in kinds}
 
-    def changed(self) -> dict[Kind, Reading]:
+    def changed(self) -> dict[SettingsKind, Reading]:
         """Return what reads otherwise; settings that cannot be read now are no reason to give old ones up."""
         readings = {kind: _read(kind) for kind in self._taken}
         return {kind: now for kind, now in readings.items() if now is not None and now != self._taken[kind]}
 
-    def take(self, kind: Kind, reading: Reading) -> None:
+    def take(self, kind: SettingsKind, reading: Reading) -> None:
         """Compare with this reading from now on."""
         self._taken[kind] = reading
 
 
-def _read(kind: Kind) -> Reading | None:
+def _read(kind: SettingsKind) -> Reading | None:
     try:
         settings = kind.from_env()
     except SettingsError as error:

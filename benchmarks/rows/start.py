@@ -21,7 +21,7 @@ from benchmarks.machine import ROOT
 from benchmarks.rounds import Contender, Plan, Round, Row, Target
 from signals.local.environment import read_env_file
 from signals.local.folder import StackFolder
-from signals.local.progress import Progress
+from signals.local.progress import DownloadProgress
 from signals.local.servers import kafka, opensearch
 from signals.local.servers.artifacts import ArtifactCache
 from signals.local.servers.assembly import processes
@@ -121,7 +121,7 @@ class Download:
         wheels = ("pip", "install", "--quiet", "--no-deps", "--target", str(place / "wheels"))
         lock = str(ROOT / "requirements" / "dev.lock")
         _run([str(UV), *wheels, "--cache-dir", str(place / "uv"), "--requirements", lock], cwd=self.folder)
-        with Progress(console=Console(stderr=True)) as progress:
+        with DownloadProgress(console=Console(stderr=True)) as progress:
             cache = ArtifactCache(
                 folder=place, mirror=os.environ.get("SIGNALS_MAVEN_MIRROR") or None, progress=progress
             )

@@ -9,7 +9,7 @@ from serve_apps.core.requests import CoreResources
 from serve_apps.http.answers import json_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.health import Liveness, alive
-from signals.services.operations.readiness import Readiness
+from signals.services.operations.readiness import ProductReadiness
 
 
 class Welcome(BaseModel):
@@ -61,8 +61,8 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         handler=readyz,
         tag="about",
         answers={
-            200: Answer(description="All are well.", model=Readiness),
-            503: Answer(description="At least one is not.", model=Readiness),
+            200: Answer(description="All are well.", model=ProductReadiness),
+            503: Answer(description="At least one is not.", model=ProductReadiness),
         },
     ),
 )

@@ -24,8 +24,8 @@ from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
 from signals.domain.access.api_keys import Scope
-from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, Outcome
-from signals.store.incidents.incident_views import Status
+from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, StatusOutcome
+from signals.store.incidents.incident_views import IncidentStatus
 
 MAX_PATCH_BYTES: Final = 4096
 
@@ -44,7 +44,7 @@ class IncidentQuery:
 
     project_id: ProjectId = None
     env: Annotated[Environment | None, BLANK] = None
-    status: Annotated[Status | None, BLANK] = None
+    status: Annotated[IncidentStatus | None, BLANK] = None
     since: Instant = None
     until: Instant = None
     limit: Limit = 50
@@ -104,7 +104,7 @@ def _incident_id(call: Call[NoParameters]) -> UUID:
         raise no_such_incident() from error
 
 
-def _refused(outcome: Outcome) -> Problem:
+def _refused(outcome: StatusOutcome) -> Problem:
     if outcome == "unknown_incident":
         return no_such_incident()
     status, detail = {

@@ -23,7 +23,7 @@ from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
-from signals.rotation import Kind, Rotation
+from signals.rotation import Rotation, SettingsKind
 from signals.services.access.authentication import LAST_USED_EVERY_S, Authenticating
 from signals.services.events.search import Searching
 from signals.services.incidents.views import Investigating
@@ -84,7 +84,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         auditing.audit,
     )
     stack.callback(readiness.close)
-    renewals: dict[Kind, Callable[[], None]] = {
+    renewals: dict[SettingsKind, Callable[[], None]] = {
         PostgresSettings: partial(postgres.renew, pool),
         OpenSearchSettings: lambda: opensearch.renew(
             client, OpenSearchSettings.from_env(), connections=CONNECTIONS

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from serve_apps.http.problems import Problem
 from signals.domain.access.api_keys import Scope
 from signals.domain.access.principal import Principal
-from signals.services.access.authentication import Authenticating, Refused, Verdict
+from signals.services.access.authentication import Authenticating, KeyRefused, KeyVerdict
 
 _REMEDIES: Final = {
     "missing": "Send your API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
@@ -68,13 +68,13 @@ def bearer_key(authorization: str | None) -> str | None:
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
-def principal(verdict: Verdict, scope: Scope) -> Principal:
+def principal(verdict: KeyVerdict, scope: Scope) -> Principal:
     """Return the principal of a verdict, if its key is valid and has `scope`.
 
     Raises:
         Problem: 401 for a missing, unknown or revoked key, 403 for the wrong scope.
     """
-    if isinstance(verdict, Refused):
+    if isinstance(verdict, KeyRefused):
         code = f"{verdict.reason}_key"
         raise Problem(401, code, _REMEDIES[verdict.reason], headers={"WWW-Authenticate": "Bearer"})
     if verdict.scope is not scope:

@@ -8,11 +8,11 @@ import structlog
 
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.periodic import repeated
-from signals.rotation import CHECK_S, Kind, Rotation
+from signals.rotation import CHECK_S, Rotation, SettingsKind
 
 log = structlog.get_logger(__name__)
 
-Renewals = Mapping[Kind, Callable[[], None]]
+Renewals = Mapping[SettingsKind, Callable[[], None]]
 
 
 def renewed(rotation: Rotation, renewals: Renewals) -> AbstractContextManager[None]:

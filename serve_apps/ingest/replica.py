@@ -22,7 +22,7 @@ from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
-from signals.rotation import Kind, Rotation
+from signals.rotation import Rotation, SettingsKind
 from signals.services.access.authentication import LAST_USED_EVERY_S, Authenticating
 from signals.services.access.quotas import Limiting
 from signals.services.events.ingestion import Ingesting
@@ -78,7 +78,7 @@ def open_ingest_resources(stack: ExitStack) -> IngestResources:
         accounting=accounting,
     )
     resources.ingesting.get_ready()
-    renewals: dict[Kind, Callable[[], None]] = {
+    renewals: dict[SettingsKind, Callable[[], None]] = {
         PostgresSettings: partial(renew, pool),
         KafkaSettings: lambda: publisher.renew(KafkaSettings.from_env(), RAW_TOPIC),
     }

@@ -17,7 +17,7 @@ from signals.local.environment import read_env_file
 ENV_FILE: Final = Path(".signals/env")
 TIMEOUT_S: Final = 30.0
 
-Parameters = Mapping[str, str | int | Sequence[str] | None]
+QueryParameters = Mapping[str, str | int | Sequence[str] | None]
 
 
 def load_environment(env_file: Path = ENV_FILE) -> None:
@@ -27,7 +27,7 @@ def load_environment(env_file: Path = ENV_FILE) -> None:
             os.environ[name] = value
 
 
-def get(path: str, parameters: Parameters) -> Any:
+def get(path: str, parameters: QueryParameters) -> Any:
     """Return the JSON that core-api answers; parameters that are None are left out.
 
     Raises:

@@ -24,7 +24,9 @@ from signals.settings import KafkaSettings, PostgresSettings
 
 SHOWN_BYTES: Final = 8 * 1024  # of a value; --raw has no limit
 
-Stage = Annotated[str | None, typer.Option(help="Only letters of this stage: incident-engine or indexer.")]
+StageOption = Annotated[
+    str | None, typer.Option(help="Only letters of this stage: incident-engine or indexer.")
+]
 Error = Annotated[str | None, typer.Option(help="Only letters with this error, as `list` shows it.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="As `list` shows them, like 0:17 or 17.")]
 All = Annotated[bool, typer.Option("--all", help="Every undecided letter, or those of --stage and --error.")]
@@ -41,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 @dlq.command("list")
 def list_letters(
-    stage: Stage = None,
+    stage: StageOption = None,
     error: Error = None,
     settled: Annotated[bool, typer.Option("--settled", help="Also those requeued or dropped.")] = False,
     oldest: Annotated[bool, typer.Option("--oldest", help="Oldest first instead of newest.")] = False,
@@ -81,7 +83,7 @@ def show_letter(
 
 @dlq.command("requeue")
 def requeue(
-    ids: Ids = None, everything: All = False, stage: Stage = None, error: Error = None, yes: Yes = False
+    ids: Ids = None, everything: All = False, stage: StageOption = None, error: Error = None, yes: Yes = False
 ) -> None:
     """Send records back to the stage that gave them up, with their bytes, key and headers."""
     with _dead_letters() as letters, open_publisher(KafkaSettings.from_env()) as publisher:
@@ -92,7 +94,7 @@ def requeue(
 
 @dlq.command("drop")
 def drop(
-    ids: Ids = None, everything: All = False, stage: Stage = None, error: Error = None, yes: Yes = False
+    ids: Ids = None, everything: All = False, stage: StageOption = None, error: Error = None, yes: Yes = False
 ) -> None:
     """Let dead letters go: they are listed no more, and end with the topic's retention."""
     with _dead_letters() as letters:

@@ -7,7 +7,7 @@ import typer
 
 from signals.cli.core_client import load_environment
 from signals.cli.readable import plain
-from signals.domain.operations.findings import REQUIRED, Check, failed, report
+from signals.domain.operations.findings import REQUIRED, PreflightCheck, failed, report
 from signals.services.operations.preflight import preflight as check_all
 
 
@@ -37,8 +37,8 @@ def preflight(
         raise typer.Exit(1)
 
 
-def _check(name: str) -> Check:
-    known: dict[str, Check] = {check: check for check in get_args(Check)}
+def _check(name: str) -> PreflightCheck:
+    known: dict[str, PreflightCheck] = {check: check for check in get_args(PreflightCheck)}
     if name not in known:
         raise typer.BadParameter(f"there is no check {plain(name)}; there are {', '.join(known)}")
     return known[name]

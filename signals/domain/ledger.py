@@ -16,11 +16,13 @@ from signals.domain.detection.buckets import BUCKET_S, instant_of, minute_of
 
 Stage = Literal["ingest-api", "incident-engine", "indexer"]
 ReadingStage = Literal["incident-engine", "indexer"]
-Outcome = Literal["accepted", "requeued", "counted", "uncounted", "indexed", "duplicate", "dead_lettered"]
+LedgerOutcome = Literal[
+    "accepted", "requeued", "counted", "uncounted", "indexed", "duplicate", "dead_lettered"
+]
 
 STAGES: Final[tuple[ReadingStage, ...]] = ("incident-engine", "indexer")
 INGEST: Final[Stage] = "ingest-api"
-ENTRIES: Final[tuple[tuple[Stage, Outcome], ...]] = (
+ENTRIES: Final[tuple[tuple[Stage, LedgerOutcome], ...]] = (
     ("ingest-api", "accepted"),
     ("incident-engine", "requeued"),
     ("incident-engine", "counted"),
@@ -42,13 +44,13 @@ _MAX_MS: Final = 253_370_764_800_000  # the year 9999; a record's timestamp is w
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Account:
+class LedgerAccount:
     """A row of the ledger. Orders like its primary key, so that writers never deadlock."""
 
     project_id: str
     minute: int
     stage: Stage
-    outcome: Outcome
+    outcome: LedgerOutcome
     partition: int = NO_PARTITION
 
 

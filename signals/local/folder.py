@@ -17,14 +17,14 @@ from typing import TextIO
 
 from signals.local.errors import LocalStackError
 from signals.local.files import make_public_folder, replace_file
-from signals.local.processes.account import Account, can_reach
+from signals.local.processes.account import ServerAccount, can_reach
 
 ELSEWHERE = Path("/var/lib/customer-signals-copilot")
 """For root whose repository lies in a private folder such as /root."""
 
 
 @dataclass(slots=True, kw_only=True)
-class State:
+class StackState:
     """What a later start must know: ports and the database's password stay, and which addresses are ours."""
 
     data: str
@@ -65,10 +65,10 @@ class StackFolder:
         """Whether a stack has ever been started here."""
         return self._state_path.exists()
 
-    def load(self) -> State | None:
+    def load(self) -> StackState | None:
         """What was remembered, or None before the first start."""
         try:
-            return State(**json.loads(self._state_path.read_text()))
+            return StackState(**json.loads(self._state_path.read_text()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
@@ -76,11 +76,11 @@ class StackFolder:
                 f"{self._state_path} is damaged: start over with `signals stack reset`"
             ) from error
 
-    def save(self, state: State) -> None:
+    def save(self, state: StackState) -> None:
         """Remember."""
         replace_file(self._state_path, json.dumps(asdict(state), indent=2) + "\n")
 
-    def choose_data(self, account: Account | None) -> Path:
+    def choose_data(self, account: ServerAccount | None) -> Path:
         """Where the servers' data goes: in here, or elsewhere when their account cannot come in."""
         inside = self.root / "data"
         make_public_folder(inside)

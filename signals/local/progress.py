@@ -26,7 +26,7 @@ class Download:
 
 
 @dataclass(slots=True, kw_only=True)
-class Progress:
+class DownloadProgress:
     """Shows downloads of several servers at once; safe to use from several threads."""
 
     console: Console

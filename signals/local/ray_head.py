@@ -12,7 +12,7 @@ import yaml
 
 from signals.local.errors import LocalStackError
 from signals.local.files import make_private_folder, replace_file
-from signals.local.folder import StackFolder, State
+from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import ChildProcess, Command
 from signals.local.ray_dashboard import Dashboard
@@ -51,7 +51,7 @@ def ray_process(folder: StackFolder) -> ChildProcess:
 class RayHead:
     """One Ray node with Serve on it; `state.ports` says where. `process` holds the node."""
 
-    def __init__(self, *, folder: StackFolder, state: State) -> None:
+    def __init__(self, *, folder: StackFolder, state: StackState) -> None:
         self.folder = folder
         self.state = state
         self.process = ray_process(folder)

@@ -25,11 +25,11 @@ from signals.local.environment import (
 )
 from signals.local.errors import GivenUpError, LocalStackError, os_errors_told
 from signals.local.files import require_space, shortage
-from signals.local.folder import StackFolder, State
-from signals.local.processes.account import Account, account_to_drop_to
+from signals.local.folder import StackFolder, StackState
+from signals.local.processes.account import ServerAccount, account_to_drop_to
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import ChildProcess
-from signals.local.progress import Progress
+from signals.local.progress import DownloadProgress
 from signals.local.servers.assembly import SERVERS, Site, assemble, choose_ports, processes, site_in
 from signals.local.servers.server import Server
 
@@ -91,7 +91,7 @@ def start(
     started = tuple(name for name in own if name not in running)
     if started:
         console.print(f"starting {', '.join(started)} …", highlight=False)
-    with Progress(console=console) as progress:
+    with DownloadProgress(console=console) as progress:
         servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
     environment = {name: environ.get(name, "") for name in MODEL_VARIABLES}
     environment |= _environment(servers, environ)
@@ -167,7 +167,7 @@ def ephemeral(
     """
     stack_folder = StackFolder(root=folder.resolve())
     account = account_to_drop_to()
-    with stack_folder.locked(), Progress(console=Console(stderr=True)) as progress:
+    with stack_folder.locked(), DownloadProgress(console=Console(stderr=True)) as progress:
         state = _fresh_state(stack_folder.choose_data(account))
         state.ports |= {name: free_port() for name in (*servers, "kafka_controller")} | dict(ports or {})
         stack_folder.save(state)
@@ -183,7 +183,7 @@ def ephemeral(
             stack_folder.wipe()
 
 
-def _remembered(folder: StackFolder, account: Account | None) -> State:
+def _remembered(folder: StackFolder, account: ServerAccount | None) -> StackState:
     state = folder.load() or _fresh_state(folder.choose_data(account))
     if not Path(state.data).exists():  # the clone was moved, and its data with it
         state.data = str(folder.choose_data(account))
@@ -191,11 +191,11 @@ def _remembered(folder: StackFolder, account: Account | None) -> State:
     return state
 
 
-def _fresh_state(data: Path) -> State:
-    return State(data=str(data), password=secrets.token_urlsafe(24))
+def _fresh_state(data: Path) -> StackState:
+    return StackState(data=str(data), password=secrets.token_urlsafe(24))
 
 
-def _is_ours(name: str, environ: Mapping[str, str], state: State) -> bool:
+def _is_ours(name: str, environ: Mapping[str, str], state: StackState) -> bool:
     """Whether the server is ours to start: no address is given, or ours came back from a sourced file."""
     address = environ.get(address_variable(name))
     return not address or address == state.addresses.get(name)

@@ -10,13 +10,13 @@ Left out: TrainHead, DataHead, EventHead, TaskEventsHead, MetricsHead (Grafana's
 """
 
 
-class Parameters(Protocol):
+class RayParameters(Protocol):
     """The one field of Ray's `RayParams` that matters here."""
 
     ray_client_server_port: int | None
 
 
-def leave_out(parameters: Parameters, head: bool) -> None:  # Ray's signature
+def leave_out(parameters: RayParameters, head: bool) -> None:  # Ray's signature
     """Start no Ray Client server, which costs 80 MB and a port, and of the dashboard only what is used."""
     parameters.ray_client_server_port = None
     if head:

@@ -19,7 +19,7 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.kafka.dead_letters import DeadLetter, bury, offsets_by_partition
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, transaction
-from signals.domain.ledger import Account
+from signals.domain.ledger import LedgerAccount
 from signals.domain.operations.dead_letter_limits import MAX_SHARE, DeadLetterLimits
 from signals.domain.operations.watermark import Barrier, Barriers
 from signals.periodic import Interval
@@ -98,7 +98,7 @@ class Consuming:
         next_offsets: Mapping[int, int],
         *,
         dead_letters: Sequence[DeadLetter] = (),
-        entries: Mapping[Account, int] | None = None,
+        entries: Mapping[LedgerAccount, int] | None = None,
     ) -> Iterator[Connection]:
         """Settle a batch; the block adds the consumer's own writes to the transaction.
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from signals.clients.postgres import Connection, open_pool
 from signals.domain.access.api_keys import Scope
 from signals.local.bring_up import DEMO_ORG, prepare, unready
-from signals.local.folder import StackFolder, State
+from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port
 from signals.local.ray_head import DEFAULT_PORTS, RayHead
 from signals.local.stack import SERVERS, RunningStack, ephemeral
@@ -148,7 +148,7 @@ def open_product(
         for name, value in variables.items():
             patch.setenv(name, value)
         keys = prepare({})
-        state = State(data="", password="", ports={name: free_port() for name in DEFAULT_PORTS})
+        state = StackState(data="", password="", ports={name: free_port() for name in DEFAULT_PORTS})
         head = RayHead(folder=StackFolder(root=root / "ray"), state=state)
         head.folder.root.mkdir()
         urls = {"INGEST_API_URL": head.http_url, "CORE_API_URL": head.http_url}

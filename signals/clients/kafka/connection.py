@@ -30,7 +30,7 @@ TOPICS: Final = (RAW_TOPIC, JOBS_TOPIC, DLQ_TOPIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
+class KafkaCluster:
     """How many brokers there are, and each topic's partitions."""
 
     brokers: int
@@ -147,7 +147,7 @@ def check_reachable(settings: KafkaSettings, timeout_s: float = 2.0) -> None:
     _topics(_admin(settings, faults), faults, timeout_s)
 
 
-def describe_cluster(settings: KafkaSettings) -> Cluster:
+def describe_cluster(settings: KafkaSettings) -> KafkaCluster:
     """Ask a broker who belongs to the cluster and which topics there are.
 
     Raises:
@@ -155,7 +155,7 @@ def describe_cluster(settings: KafkaSettings) -> Cluster:
     """
     faults = BrokerFaults(settings)
     found = _metadata(_admin(settings, faults), faults, ADMIN_TIMEOUT_S)
-    return Cluster(
+    return KafkaCluster(
         brokers=len(found.brokers),
         topics={name: len(topic.partitions) for name, topic in found.topics.items()},
     )

@@ -59,7 +59,7 @@ INDEX_AT_FAULT: Final = frozenset({"index_closed_exception", "validation_excepti
 """Error types that come with a 400 whatever the document is: closed, or as many shards as are allowed."""
 
 
-class Verdict(StrEnum):
+class BulkVerdict(StrEnum):
     """What became of one document."""
 
     CREATED = "created"
@@ -72,7 +72,7 @@ class Verdict(StrEnum):
 class ItemResult:
     """The verdict of one document; `error` names the server's error type and reason when not taken."""
 
-    verdict: Verdict
+    verdict: BulkVerdict
     error: str = ""
 
 
@@ -84,8 +84,8 @@ class Stored:
     origin: str | None
 
 
-_CREATED: Final = ItemResult(verdict=Verdict.CREATED)
-_EXISTS: Final = ItemResult(verdict=Verdict.EXISTS)
+_CREATED: Final = ItemResult(verdict=BulkVerdict.CREATED)
+_EXISTS: Final = ItemResult(verdict=BulkVerdict.EXISTS)
 
 
 def ensure_index(client: OpenSearch) -> bool:
@@ -174,4 +174,4 @@ def _result(item: dict[str, Any]) -> ItemResult:
     text = f"{status} {error.get('type', '')}: {error.get('reason', '')}"[:300]
     # Refused only when the document is at fault; a full disk answers 429 or 403, a closed index 400.
     is_refused = status == HTTPStatus.BAD_REQUEST and error.get("type") not in INDEX_AT_FAULT
-    return ItemResult(verdict=Verdict.REFUSED if is_refused else Verdict.OVERLOADED, error=text)
+    return ItemResult(verdict=BulkVerdict.REFUSED if is_refused else BulkVerdict.OVERLOADED, error=text)

@@ -12,21 +12,21 @@ from signals.errors import DependencyUnavailable
 
 FILTER: Final = "items.*.result,items.*.error.type"
 
-Position = list[int | str]
+RetentionPosition = list[int | str]
 """Milliseconds of receiving, and event id: what documents are sorted by here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class DeletedDocuments:
     """What one step found and removed; `last` is where the next begins, None when nothing is left."""
 
-    last: Position | None
+    last: RetentionPosition | None
     removed: int
 
 
 def remove_received_before(
-    client: Client, instant: datetime, *, after: Position | None, documents: int
-) -> Page:
+    client: Client, instant: datetime, *, after: RetentionPosition | None, documents: int
+) -> DeletedDocuments:
     """Delete at most `documents` documents received before `instant`, the oldest behind `after`.
 
     What is deleted stays findable until the next refresh: hence the position. Several may do it at once.
@@ -48,11 +48,11 @@ def remove_received_before(
     with unavailable_when_down():
         hits = client.search(index=EVENTS_INDEX, body=question)["hits"]["hits"]
         if not hits:
-            return Page(last=None, removed=0)
+            return DeletedDocuments(last=None, removed=0)
         lines = b"".join(b'{"delete":{"_id":%s}}\n' % orjson.dumps(hit["_id"]) for hit in hits)
         answer = client.bulk(body=lines, index=EVENTS_INDEX, params={"filter_path": FILTER})
     results = [item["delete"] for item in answer["items"]]
     if refused := next((result["error"] for result in results if "error" in result), None):
         raise DependencyUnavailable("OpenSearch", f"it removes no documents: {refused['type']}")
     removed = sum(result["result"] == "deleted" for result in results)  # else another one was faster
-    return Page(last=hits[-1]["sort"] if len(hits) == documents else None, removed=removed)
+    return DeletedDocuments(last=hits[-1]["sort"] if len(hits) == documents else None, removed=removed)

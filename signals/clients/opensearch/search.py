@@ -68,7 +68,7 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class SearchPosition:
     """Where a page ended; `snapshot` is a point in time, None when the server would not open one."""
 
     occurred_ms: int
@@ -85,7 +85,7 @@ class FoundEvents:
     total_is_exact: bool
     complete: bool
     overview: Overview | None
-    after: Position | None
+    after: SearchPosition | None
 
 
 class EventSearch:
@@ -106,7 +106,9 @@ class EventSearch:
         """
         return self._run(first_page(tenancy, query, limit), limit, None, opens=True)
 
-    def following(self, tenancy: Tenancy, query: EventQuery, *, limit: int, after: Position) -> FoundEvents:
+    def following(
+        self, tenancy: Tenancy, query: EventQuery, *, limit: int, after: SearchPosition
+    ) -> FoundEvents:
         """Return the next page, without an overview.
 
         When the point in time has expired the page goes on from the same position in the present.
@@ -130,7 +132,7 @@ class EventSearch:
         if len(hits) > limit:
             occurred_ms, event_id = hits[limit - 1]["sort"]
             kept = self._open_snapshot() if opens else answer.get("pit_id") or snapshot
-            after = Position(occurred_ms=occurred_ms, event_id=event_id, snapshot=kept)
+            after = SearchPosition(occurred_ms=occurred_ms, event_id=event_id, snapshot=kept)
         elif snapshot:
             self._close_snapshot(snapshot)
         total = answer["hits"]["total"]

@@ -34,7 +34,7 @@ class Bucket:
         self.kept: list[bytes] = []
 
 
-class Tally:
+class BatchTally:
     """Counts the events of one batch by bucket."""
 
     def __init__(self) -> None:

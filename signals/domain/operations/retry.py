@@ -14,7 +14,7 @@ RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: what comes later helps nob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class JobFailure:
     """Why one attempt failed. `permanent` failures cannot heal without a change of configuration."""
 
     reason: str
@@ -44,7 +44,7 @@ def jittered(longest: timedelta, chance: float) -> timedelta:
     return longest * (1 - chance)
 
 
-def decide(failure: Failure, *, attempt_count: int, max_attempts: int, chance: float) -> RetryDecision:
+def decide(failure: JobFailure, *, attempt_count: int, max_attempts: int, chance: float) -> RetryDecision:
     """Count the attempt that just failed and say whether and when the next one may run.
 
     `attempt_count` is the number of attempts that failed before. A server's Retry-After is a lower

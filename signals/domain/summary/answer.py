@@ -41,7 +41,7 @@ Title = Annotated[str, AfterValidator(lambda text: tidy(text, MAX_TITLE_CHARS))]
 Texts = Annotated[tuple[Text, ...], AfterValidator(lambda texts: texts[:MAX_ITEMS])]
 
 
-class Answer(BaseModel):
+class SummaryAnswer(BaseModel):
     """What the model, or the built-in summarizer, says. Source: docs/requirements.md, R31."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -54,7 +54,7 @@ class Answer(BaseModel):
     confidence: float = Field(ge=0, le=1, allow_inf_nan=False)
 
 
-def parse_answer(text: str) -> Answer:
+def parse_answer(text: str) -> SummaryAnswer:
     """Parse the model's text.
 
     Raises:
@@ -65,7 +65,7 @@ def parse_answer(text: str) -> Answer:
     if text.lstrip().startswith("```"):
         raise InvalidAnswer("it is wrapped in a code fence")
     try:
-        return Answer.model_validate_json(text)
+        return SummaryAnswer.model_validate_json(text)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in fault["loc"])

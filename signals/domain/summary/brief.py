@@ -37,7 +37,7 @@ class BriefIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class BriefEvaluation:
     """The numbers of one firing of a rule; `count` and `baseline` are of windows of the same length."""
 
     moment: Literal["opened", "latest"]
@@ -64,11 +64,11 @@ class Brief:
     """Everything a summary may rest on. `events` are newest first; `deploys` is None when unknown."""
 
     incident: BriefIncident
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[BriefEvaluation, ...]
     events: tuple[BriefEvent, ...]
     deploys: tuple[BriefEvent, ...] | None = None
 
     @property
-    def latest(self) -> Evaluation | None:
+    def latest(self) -> BriefEvaluation | None:
         """The newest evaluation, None when no rule's numbers were kept."""
         return max(self.evaluations, key=lambda evaluation: evaluation.minute_at, default=None)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from signals.domain.detection.rules import RULES
 from signals.domain.queries.search import search_filters
-from signals.domain.summary.answer import Answer
+from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.exhibits import (
     Exhibit,
@@ -29,10 +29,10 @@ CONFIDENCE: Final = 0.3  # guess: figures are exact, causes are rules of thumb
 CONFIDENCE_WITH_DEPLOY: Final = 0.5  # guess: a deploy just before is the strongest hint there is
 
 
-def answer_from(brief: Brief, shown: Mapping[str, Exhibit]) -> Answer:
+def answer_from(brief: Brief, shown: Mapping[str, Exhibit]) -> SummaryAnswer:
     """Summarize the brief deterministically: what, since when, how much, where, and what to do."""
     deploy = _suspect_release(brief)
-    return Answer(
+    return SummaryAnswer(
         title=_title(brief),
         impact=_impact(brief),
         likely_causes=tuple(_causes(brief)),

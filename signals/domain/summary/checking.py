@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from signals.domain.summary.answer import MAX_TEXT_CHARS, Answer, tidy
+from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
 from signals.domain.summary.exhibits import Exhibit
 from signals.domain.summary.secrets import PLACEHOLDER
 
@@ -47,7 +47,7 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class CheckedSummary:
     """A checked answer, ready to be stored: the six keys of requirement R31 and `verification`."""
 
     title: str
@@ -76,7 +76,9 @@ class _Findings:
         self.dropped.append(Dropped(text=tidy(text, MAX_TEXT_CHARS), reason=reason))
 
 
-def check(answer: Answer, shown: Mapping[str, Exhibit], *, fallback: Answer, note: str = "") -> Summary:
+def check(
+    answer: SummaryAnswer, shown: Mapping[str, Exhibit], *, fallback: SummaryAnswer, note: str = ""
+) -> CheckedSummary:
     """Check every statement; what does not hold is dropped, or replaced by the exhibit or by `fallback`.
 
     Confidence is capped by the verified share of the evidence; without evidence it is 0.
@@ -94,7 +96,7 @@ def check(answer: Answer, shown: Mapping[str, Exhibit], *, fallback: Answer, not
     title_holds = _leads_nowhere(answer.title, own, findings) and _holds(answer.title, known, findings)
     impact_holds = _leads_nowhere(answer.impact, own, findings) and _holds(answer.impact, known, findings)
     claimed = len(answer.evidence)
-    return Summary(
+    return CheckedSummary(
         title=answer.title if title_holds else fallback.title,
         impact=answer.impact if impact_holds else fallback.impact,
         likely_causes=causes,

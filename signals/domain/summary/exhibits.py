@@ -16,7 +16,7 @@ from uuid import UUID
 from shared_types import Attributes
 from signals.domain.detection.rules import RULES
 from signals.domain.summary.answer import tidy
-from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
+from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
 
 MAX_EVENTS: Final = 50  # requirement R32
 MAX_DEPLOYS: Final = 5  # guess: an older deploy is hardly the cause
@@ -91,7 +91,7 @@ def describe_event(event: BriefEvent) -> str:
     return text
 
 
-def describe_evaluation(evaluation: Evaluation) -> str:
+def describe_evaluation(evaluation: BriefEvaluation) -> str:
     """Render the numbers of one firing: counted, normal, threshold, ratio."""
     rule = RULES[evaluation.rule]
     minutes = rule.window_minutes

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Final
 
-Span = tuple[int, int]
-Spans = Callable[[re.Match[str]], Iterator[Span]]
+TextSpan = tuple[int, int]
+Spans = Callable[[re.Match[str]], Iterator[TextSpan]]
 """Says which spans of a match are secrets, in ascending order."""
 
 PLACEHOLDER: Final = re.compile(r"\[[a-z]+-\d+\]")
@@ -47,11 +47,11 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def _whole(match: re.Match[str]) -> Iterator[Span]:
+def _whole(match: re.Match[str]) -> Iterator[TextSpan]:
     yield match.span(match.lastgroup or 0)
 
 
-def _random(match: re.Match[str]) -> Iterator[Span]:
+def _random(match: re.Match[str]) -> Iterator[TextSpan]:
     run = match.group()
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in run]
     if run.isalnum():
@@ -64,7 +64,7 @@ def _random(match: re.Match[str]) -> Iterator[Span]:
         yield match.span()
 
 
-def _cards(match: re.Match[str]) -> Iterator[Span]:
+def _cards(match: re.Match[str]) -> Iterator[TextSpan]:
     """Find card numbers among groups of digits: a number may stand right beside one."""
     groups = [
         (match.start() + g.start(), match.start() + g.end()) for g in re.finditer(r"\d+", match.group())
@@ -90,7 +90,7 @@ def _luhn(digits: str) -> bool:
     return (sum(int(d) for d in digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-def _ibans(match: re.Match[str]) -> Iterator[Span]:
+def _ibans(match: re.Match[str]) -> Iterator[TextSpan]:
     """Find the longest IBAN that the match begins with: capital words may follow it."""
     text = match.group()
     ends = [len(text), *(gap.start() for gap in reversed(list(re.finditer("[ -]", text))))]

@@ -18,7 +18,7 @@ ACCOUNT_NAME = "nobody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class ServerAccount:
     """An account to drop to."""
 
     name: str
@@ -26,7 +26,7 @@ class Account:
     gid: int
 
 
-def account_to_drop_to() -> Account | None:
+def account_to_drop_to() -> ServerAccount | None:
     """The account for the servers, or None when we are not root and need not drop.
 
     Raises:
@@ -40,10 +40,10 @@ def account_to_drop_to() -> Account | None:
         raise LocalStackError(
             f"servers must not run as root and there is no account '{ACCOUNT_NAME}': run as an ordinary user"
         ) from error
-    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
+    return ServerAccount(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
 
 
-def can_reach(account: Account | None, path: Path) -> bool:
+def can_reach(account: ServerAccount | None, path: Path) -> bool:
     """Whether the account may read the path, every folder above it included.
 
     Raises:
@@ -67,7 +67,7 @@ def can_reach(account: Account | None, path: Path) -> bool:
     return asked.returncode == 0
 
 
-def hand_over(account: Account | None, folder: Path) -> None:
+def hand_over(account: ServerAccount | None, folder: Path) -> None:
     """Make the folder if need be (mode 0700) and give it to the account, with everything in it.
 
     Raises:

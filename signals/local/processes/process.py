@@ -19,7 +19,7 @@ import psutil
 
 from signals.local.errors import LocalStackError
 from signals.local.files import replace_file
-from signals.local.processes.account import Account
+from signals.local.processes.account import ServerAccount
 from signals.local.processes.process_mark import process_mark
 
 POLL_S = 0.05
@@ -40,7 +40,7 @@ class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
-    account: Account | None = None
+    account: ServerAccount | None = None
 
 
 def run_to_end(command: Command, *, duty: str, stdin: str = "") -> None:

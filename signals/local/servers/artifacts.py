@@ -20,7 +20,7 @@ import requests
 
 from signals.local.errors import LocalStackError
 from signals.local.files import make_public_folder, require_space
-from signals.local.progress import Download, Progress
+from signals.local.progress import Download, DownloadProgress
 from signals.local.servers.system_trust import SystemTrust
 
 if TYPE_CHECKING:  # jgo is not in the image, which downloads no servers
@@ -82,7 +82,7 @@ class ArtifactCache:
 
     folder: Path
     mirror: str | None
-    progress: Progress
+    progress: DownloadProgress
     trust: SystemTrust = field(default_factory=SystemTrust)
 
     def home_of(self, bundle: Bundle) -> Path:

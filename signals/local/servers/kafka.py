@@ -12,7 +12,7 @@ from signals.local.processes.account import hand_over
 from signals.local.processes.process import Command, run_to_end
 from signals.local.servers.artifacts import Bundle, read_lock
 from signals.local.servers.java import SMALL_JVM
-from signals.local.servers.server import Place
+from signals.local.servers.server import ServerPlace
 from signals.ray_node.variables import HOST
 
 BUNDLE = Bundle(name="kafka", title="Kafka", artifacts=read_lock("kafka"))
@@ -62,7 +62,7 @@ METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
 class Kafka:
     """The recipe for one broker."""
 
-    place: Place
+    place: ServerPlace
     home: Path
     java: Path
     port: int

@@ -10,7 +10,7 @@ from signals.local.processes.account import hand_over
 from signals.local.processes.process import Command
 from signals.local.servers.artifacts import ArtifactCache, Bundle, read_lock
 from signals.local.servers.java import SMALL_JVM
-from signals.local.servers.server import Place
+from signals.local.servers.server import ServerPlace
 from signals.ray_node.variables import HOST
 
 BUNDLE = Bundle(name="opensearch", title="OpenSearch", artifacts=read_lock("opensearch"))
@@ -54,7 +54,7 @@ def home_in(cache: ArtifactCache) -> Path:
 class OpenSearch:
     """The recipe for one node."""
 
-    place: Place
+    place: ServerPlace
     home: Path
     java: Path
     port: int

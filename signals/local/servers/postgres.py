@@ -9,7 +9,7 @@ from signals.local.files import replace_file
 from signals.local.processes.account import hand_over
 from signals.local.processes.process import Command, run_to_end
 from signals.local.servers.postgres_install import Installation
-from signals.local.servers.server import Place
+from signals.local.servers.server import ServerPlace
 from signals.ray_node.variables import HOST
 
 ROLE = DATABASE = "signals"
@@ -30,7 +30,7 @@ SSL_REQUEST = struct.pack(">ii", 8, 80877103)
 """The only question that needs no login (protocol-message-formats, SSLRequest): answered with S or N."""
 
 
-def data_major(place: Place) -> int | None:
+def data_major(place: ServerPlace) -> int | None:
     """The major version that made the data folder, or None while there is none."""
     try:
         return int((place.data / "cluster" / "PG_VERSION").read_text())
@@ -42,7 +42,7 @@ def data_major(place: Place) -> int | None:
 class Postgres:
     """The recipe for one PostgreSQL server."""
 
-    place: Place
+    place: ServerPlace
     installation: Installation
     port: int
     password: str

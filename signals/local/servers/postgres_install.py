@@ -13,7 +13,7 @@ from pathlib import Path
 
 from signals.local.errors import LocalStackError
 from signals.local.files import make_tree_public, move_into_place
-from signals.local.processes.account import Account, can_reach
+from signals.local.processes.account import ServerAccount, can_reach
 from signals.local.servers.artifacts import ArtifactCache, Bundle, read_lock
 
 OLDEST_MAJOR = 14
@@ -49,7 +49,7 @@ class PostgresSearch:
 
 
 def find_installation(
-    search: PostgresSearch, cache: ArtifactCache, account: Account | None, data_major: int | None
+    search: PostgresSearch, cache: ArtifactCache, account: ServerAccount | None, data_major: int | None
 ) -> Installation:
     """The first usable installation: `PG_BINDIR`, PATH, the system's folders, the download.
 
@@ -77,7 +77,7 @@ def find_installation(
 
 
 def _installations(
-    search: PostgresSearch, cache: ArtifactCache, account: Account | None
+    search: PostgresSearch, cache: ArtifactCache, account: ServerAccount | None
 ) -> Iterator[Installation]:
     on_path = shutil.which("postgres", path=search.path)
     folders = [Path(on_path).resolve().parent] if on_path else []
@@ -90,7 +90,7 @@ def _installations(
     yield _downloaded(cache, account)
 
 
-def _inspect(folder: Path, account: Account | None) -> Installation | None:
+def _inspect(folder: Path, account: ServerAccount | None) -> Installation | None:
     if not all(
         (folder / name).is_file() and can_reach(account, folder / name) for name in ("initdb", "postgres")
     ):
@@ -102,7 +102,7 @@ def _inspect(folder: Path, account: Account | None) -> Installation | None:
     return Installation(bin=folder, major=int(version[1])) if version else None
 
 
-def _downloaded(cache: ArtifactCache, account: Account | None) -> Installation:
+def _downloaded(cache: ArtifactCache, account: ServerAccount | None) -> Installation:
     kind = f"{sys.platform}-{ARCHITECTURES.get(platform.machine().lower(), '?')}"
     bundle = BUNDLES.get(kind)
     if bundle is None:

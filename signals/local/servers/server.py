@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from signals.local.processes.account import Account
+from signals.local.processes.account import ServerAccount
 from signals.local.processes.process import ChildProcess, Command
 
 READY_WITHIN_S = 120.0
@@ -12,11 +12,11 @@ READY_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ServerPlace:
     """Where one server keeps its data and whom it runs as."""
 
     data: Path
-    account: Account | None
+    account: ServerAccount | None
 
 
 class Recipe(Protocol):

@@ -41,18 +41,18 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class KeyRefused:
     """The key opens nothing, and why."""
 
     reason: Literal["missing", "unknown", "revoked"]
 
 
-Verdict = Granted | Refused
+KeyVerdict = Granted | KeyRefused
 
 
 @dataclass(slots=True)
 class _Entry:
-    verdict: Verdict
+    verdict: KeyVerdict
     asked_at: float  # monotonic seconds
     fresh_until: float
 
@@ -103,12 +103,12 @@ class Authenticating:
         self._asking: set[str] = set()
         self._used: set[UUID] = set()
 
-    def check_cached(self, key: str | None) -> Verdict | None:
+    def check_cached(self, key: str | None) -> KeyVerdict | None:
         """Return a verdict that needs no I/O, None when `check` must be asked; never blocks on I/O."""
         if not key:
-            return Refused("missing")
+            return KeyRefused("missing")
         if scope_of(key) is None:
-            return Refused("unknown")
+            return KeyRefused("unknown")
         digest = key_hash(key)
         with self._lock:
             entry = self._granted.get(digest) or self._refused.get(digest)
@@ -116,7 +116,7 @@ class Authenticating:
                 return None
             return self._used_now(entry.verdict)
 
-    def check(self, key: str | None) -> Verdict:
+    def check(self, key: str | None) -> KeyVerdict:
         """Return the verdict on `key`, from PostgreSQL when the cache has none.
 
         While PostgreSQL is away known keys keep their verdict for up to `MAX_STALE_S`.
@@ -126,7 +126,7 @@ class Authenticating:
         """
         verdict = self.check_cached(key)
         if verdict is not None or not key:
-            return verdict or Refused("missing")
+            return verdict or KeyRefused("missing")
         digest = key_hash(key)
         with self._lock:
             known = self._granted.get(digest)
@@ -161,7 +161,7 @@ class Authenticating:
                 self._used |= used
             raise
 
-    def _look_up(self, key: str, digest: str) -> Verdict:
+    def _look_up(self, key: str, digest: str) -> KeyVerdict:
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             owner = api_keys.find(connection, digest)
         verdict = _verdict(key, owner, self._default_limits)
@@ -176,7 +176,7 @@ class Authenticating:
                 self._granted.drop(digest)
             return self._used_now(verdict)
 
-    def _stale_verdict(self, digest: str, error: DependencyUnavailable) -> Verdict:
+    def _stale_verdict(self, digest: str, error: DependencyUnavailable) -> KeyVerdict:
         with self._lock:
             known = self._granted.get(digest)
             if known is None or not self._still_usable(known):
@@ -188,18 +188,18 @@ class Authenticating:
     def _still_usable(self, entry: _Entry) -> bool:
         return self._clock() - entry.asked_at < MAX_STALE_S
 
-    def _used_now(self, verdict: Verdict) -> Verdict:
+    def _used_now(self, verdict: KeyVerdict) -> KeyVerdict:
         if isinstance(verdict, Granted):
             self._used.add(verdict.key_id)
         return verdict
 
 
-def _verdict(key: str, owner: api_keys.KeyOwner | None, default: KeyLimits) -> Verdict:
+def _verdict(key: str, owner: api_keys.KeyOwner | None, default: KeyLimits) -> KeyVerdict:
     scope = scope_of(key)
     if owner is None or scope is None:
-        return Refused("unknown")
+        return KeyRefused("unknown")
     if owner.revoked:
-        return Refused("revoked")
+        return KeyRefused("revoked")
     return Granted(
         key_id=owner.key_id,
         tenancy=Tenancy(owner.org_id, owner.project_id),

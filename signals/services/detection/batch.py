@@ -11,9 +11,9 @@ from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeue
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.recent_ids import RecentIds
 from signals.domain.detection.rules import CLOCKED_METRICS
-from signals.domain.detection.tally import Tally
+from signals.domain.detection.tally import BatchTally
 from signals.domain.events.sightings import Sighting, SightingReader
-from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
+from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place
 
 STAGE: Final[Stage] = "incident-engine"
 
@@ -27,11 +27,11 @@ class _NewIds:
     newest_ms: int = 0
 
 
-class Batch:
+class CountedBatch:
     """A poll's outcome, of the partitions that `counted_until` names. It changes nothing of the session's."""
 
     def __init__(self, counted_until: Mapping[int, int], recent: RecentIds, reader: SightingReader) -> None:
-        self.tally = Tally()
+        self.tally = BatchTally()
         self.dead_letters: list[DeadLetter] = []
         self.newest_signups: dict[Series, tuple[int, int]] = {}
         self.duplicates = 0
@@ -39,7 +39,7 @@ class Batch:
         self._counted_until = counted_until
         self._recent = recent
         self._reader = reader
-        self._entries: defaultdict[tuple[str, int, Outcome, int], int] = defaultdict(int)
+        self._entries: defaultdict[tuple[str, int, LedgerOutcome, int], int] = defaultdict(int)
         self._new_ids: defaultdict[int, _NewIds] = defaultdict(_NewIds)
         self._new_keys: set[bytes] = set()
 
@@ -68,7 +68,7 @@ class Batch:
             if is_new:
                 entries[sighting.project_id, _minute(sighting, record), outcome, record.partition] += 1
 
-    def _take(self, sighting: Sighting, record: Record, *, is_new: bool) -> Outcome:
+    def _take(self, sighting: Sighting, record: Record, *, is_new: bool) -> LedgerOutcome:
         series, key = sighting.series, sighting.key
         if series is None:
             return "uncounted"
@@ -93,10 +93,10 @@ class Batch:
         project_id, minute = place(None, record.key, record.timestamp_ms)
         self._entries[project_id, minute, "dead_lettered", record.partition] += 1
 
-    def entries(self) -> dict[Account, int]:
+    def entries(self) -> dict[LedgerAccount, int]:
         """Return what the ledger is told."""
         return {
-            Account(project_id, minute, STAGE, outcome, partition): events
+            LedgerAccount(project_id, minute, STAGE, outcome, partition): events
             for (project_id, minute, outcome, partition), events in self._entries.items()
         }
 

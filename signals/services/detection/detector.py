@@ -18,7 +18,7 @@ from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.domain.operations.watermark import Barrier
 from signals.services.consuming import Consuming, Membership
-from signals.services.detection.batch import Batch
+from signals.services.detection.batch import CountedBatch
 from signals.services.detection.drops import judge_drops
 from signals.services.detection.incident_writes import write
 from signals.services.detection.refilling import Refilling, refill_starts
@@ -63,7 +63,7 @@ class Detecting(Consuming):
             TooManyDeadLetters: when most of a partition's newest records are broken; nothing was kept.
         """
         records = self._refilling.admit(self._consumer.poll(MAX_BATCH, timeout_s), self._next_offsets)
-        batch = Batch(self._next_offsets, self._recent, self._reader)
+        batch = CountedBatch(self._next_offsets, self._recent, self._reader)
         batch.add_all(records)
         if batch.next_offsets:
             self._count(batch)
@@ -74,7 +74,7 @@ class Detecting(Consuming):
             self.complete(reached)
         return len(records)
 
-    def _count(self, batch: Batch) -> None:
+    def _count(self, batch: CountedBatch) -> None:
         with self.settling(
             batch.next_offsets, dead_letters=batch.dead_letters, entries=batch.entries()
         ) as connection:
@@ -84,7 +84,7 @@ class Detecting(Consuming):
         if batch.dead_letters or batch.duplicates:
             log.warning("records set aside", dead=len(batch.dead_letters), duplicates=batch.duplicates)
 
-    def _count_and_judge(self, connection: Connection, batch: Batch) -> list[UUID]:
+    def _count_and_judge(self, connection: Connection, batch: CountedBatch) -> list[UUID]:
         if not batch.tally.buckets:
             return []
         buckets.increment(connection, batch.tally.counts())

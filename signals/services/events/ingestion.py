@@ -29,7 +29,7 @@ _UP_TO_MARK = rb'(?:[^",\[{]++|' + _STRING + rb")*+[,\[{]"
 
 log = structlog.get_logger(__name__)
 
-Status = Literal["accepted", "rejected", "unavailable"]
+EventStatus = Literal["accepted", "rejected", "unavailable"]
 
 
 class EventResult(NamedTuple):
@@ -37,14 +37,14 @@ class EventResult(NamedTuple):
 
     position: int
     event_id: str | None
-    status: Status
+    status: EventStatus
     code: str | None = None
     field: str | None = None
     message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class MalformedEvent:
     """An event whose bytes are no JSON; `reason` says where."""
 
     reason: str
@@ -97,7 +97,7 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
 
 
 def _canonical(event: object, tenancy: Tenancy, received_at: datetime, spare_id: UUID) -> PlainRecord:
-    if isinstance(event, Malformed):
+    if isinstance(event, MalformedEvent):
         raise InvalidEvent("malformed_json", None, event.reason)
     if not isinstance(event, dict):
         raise InvalidEvent("not_an_object", None, "An event is a JSON object.")
@@ -232,5 +232,5 @@ def _decode_lines(body: bytes) -> list[object]:
         try:
             events.append(orjson.loads(line.group()))
         except orjson.JSONDecodeError as error:
-            events.append(Malformed(f"This line is no JSON: {error}."))
+            events.append(MalformedEvent(f"This line is no JSON: {error}."))
     return events

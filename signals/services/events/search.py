@@ -17,7 +17,7 @@ from signals.clients.opensearch.search import (
     FacetValue,
     FoundEvents,
     HistogramBucket,
-    Position,
+    SearchPosition,
 )
 from signals.domain.queries import cursors
 from signals.domain.queries.search import event_query
@@ -92,15 +92,17 @@ class Searching:
         next_cursor = self._sealed(found.after, tied_to) if found.after else None
         return _page(found, next_cursor)
 
-    def _sealed(self, after: Position, tied_to: str) -> str:
+    def _sealed(self, after: SearchPosition, tied_to: str) -> str:
         snapshot = after.snapshot or ""
         parts = (after.occurred_ms, after.event_id, snapshot, self._seal(tied_to, snapshot))
         return cursors.encode(parts, tied_to=tied_to)
 
-    def _open(self, cursor: str, tied_to: str) -> Position:
+    def _open(self, cursor: str, tied_to: str) -> SearchPosition:
         occurred_ms, event_id, snapshot, seal = cursors.decode(cursor, (int, str, str, str), tied_to=tied_to)
         assert isinstance(occurred_ms, int)
-        after = Position(occurred_ms=occurred_ms, event_id=str(event_id), snapshot=str(snapshot) or None)
+        after = SearchPosition(
+            occurred_ms=occurred_ms, event_id=str(event_id), snapshot=str(snapshot) or None
+        )
         genuine = hmac.compare_digest(
             str(seal).encode("utf-8", "surrogatepass"), self._seal(tied_to, str(snapshot)).encode()
         )

@@ -19,13 +19,13 @@ from signals.domain.queries.parameters import InvalidQuery, instant
 from signals.domain.queries.search import search_filters
 from signals.store.detection import buckets
 from signals.store.incidents import incident_context, incident_views
-from signals.store.incidents.incident_context import AiJob, Reason, RepresentativeEvent, Summary
-from signals.store.incidents.incident_views import Incident, ListFilter, Status
+from signals.store.incidents.incident_context import AiJob, Reason, RepresentativeEvent, StoredSummary
+from signals.store.incidents.incident_views import Incident, IncidentStatus, ListFilter
 
 MAX_EVENTS: Final = 50  # as many as the summary reads
 MAX_JOBS: Final = 20  # guess: newest first; older ones have nothing to add
 
-STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+STATUSES: Final[tuple[IncidentStatus, ...]] = get_args(IncidentStatus)
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class ListRequest:
     """A list of incidents as the client asked for it."""
 
     environment: str | None = None
-    status: Status | None = None
+    status: IncidentStatus | None = None
     since: str | None = None
     until: str | None = None
     limit: int = 50
@@ -75,14 +75,14 @@ class IncidentDetail:
 
     incident: Incident
     why: Why | None
-    summary: Summary | None
+    summary: StoredSummary | None
     ai_jobs: list[AiJob]
     events: list[RepresentativeEvent]
     chart: Chart
     links: dict[str, str]
 
 
-Outcome = Literal["changed", "unknown_incident", "unknown_status", "stale", "another_open"]
+StatusOutcome = Literal["changed", "unknown_incident", "unknown_status", "stale", "another_open"]
 
 
 class Investigating:
@@ -138,7 +138,7 @@ class Investigating:
                 links=_links(incident, chart),
             )
 
-    def set_status(self, tenancy: Tenancy, incident_id: UUID, status: str) -> Outcome:
+    def set_status(self, tenancy: Tenancy, incident_id: UUID, status: str) -> StatusOutcome:
         """Set the status; setting what already is counts as changed.
 
         Raises:

@@ -9,13 +9,13 @@ from shared_types import InvalidEvent
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.events.sightings import SightingReader
-from signals.domain.ledger import Account, Outcome, Stage, minute_of_timestamp, place
-from signals.services.indexing.documents import Document, Place
+from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place
+from signals.services.indexing.documents import Document, RecordPlace
 
 STAGE: Final[Stage] = "indexer"
 
 
-class Batch:
+class DocumentBatch:
     """A poll's records: documents to settle, dead letters, ledger entries, and where to read next.
 
     Filled by one thread, settled by another, and read again by the first one after that.
@@ -27,7 +27,7 @@ class Batch:
         self.next_offsets: dict[int, int] = {}
         self._owned = owned
         self._reader = reader
-        self._outcomes: Counter[tuple[Place, Outcome]] = Counter()
+        self._outcomes: Counter[tuple[RecordPlace, LedgerOutcome]] = Counter()
 
     def add_all(self, records: Sequence[Record]) -> None:
         """Take records in; those of partitions lost meanwhile are ignored."""
@@ -49,7 +49,7 @@ class Batch:
             where = (event.project_id, minute, record.partition)
             self.documents.append(Document.of(str(event.event_id), record, where))
 
-    def settle(self, documents: Sequence[Document], outcome: Outcome) -> None:
+    def settle(self, documents: Sequence[Document], outcome: LedgerOutcome) -> None:
         """Note what became of documents."""
         for where, count in Counter(map(_PLACE, documents)).items():
             self._outcomes[where, outcome] += count
@@ -60,10 +60,10 @@ class Batch:
         self.dead_letters.append(letter)
         self.settle([document], "dead_lettered")
 
-    def entries(self) -> dict[Account, int]:
+    def entries(self) -> dict[LedgerAccount, int]:
         """Return how many events are to be entered under each account of the ledger."""
         return {
-            Account(project_id, minute, STAGE, outcome, partition): count
+            LedgerAccount(project_id, minute, STAGE, outcome, partition): count
             for ((project_id, minute, partition), outcome), count in self._outcomes.items()
         }
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import Verdict, bulk_create, stored
+from signals.clients.opensearch.index import BulkVerdict, bulk_create, stored
 from signals.errors import DependencyUnavailable
-from signals.services.indexing.batch import Batch
+from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.documents import Document, bulks, origin_of
 
 RETRIES: Final = 6  # of overloaded documents, 0.5 s to 8 s apart; then the session starts over
@@ -23,7 +23,7 @@ class Writer:
     client: Client
     stopping: threading.Event
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: DocumentBatch) -> None:
         """Settle every document of a batch.
 
         Raises:
@@ -32,7 +32,7 @@ class Writer:
         for bulk in bulks(batch.documents):
             self._create(bulk, batch)
 
-    def _create(self, documents: Sequence[Document], batch: Batch) -> None:
+    def _create(self, documents: Sequence[Document], batch: DocumentBatch) -> None:
         pause_s, retries = FIRST_PAUSE_S, 0
         while documents:
             overloaded, again = self._try(documents, batch)
@@ -46,7 +46,9 @@ class Writer:
                 )
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
-    def _try(self, documents: Sequence[Document], batch: Batch) -> tuple[list[Document], list[Document]]:
+    def _try(
+        self, documents: Sequence[Document], batch: DocumentBatch
+    ) -> tuple[list[Document], list[Document]]:
         """Send one bulk; return what met overload, and what is to be tried again reduced."""
         created: list[Document] = []
         overloaded: list[Document] = []
@@ -54,11 +56,11 @@ class Writer:
         existing: list[Document] = []
         results = bulk_create(self.client, [(d.document_id, d.source) for d in documents])
         for document, result in zip(documents, results, strict=True):
-            if result.verdict is Verdict.CREATED:
+            if result.verdict is BulkVerdict.CREATED:
                 created.append(document)
-            elif result.verdict is Verdict.EXISTS:
+            elif result.verdict is BulkVerdict.EXISTS:
                 existing.append(document)
-            elif result.verdict is Verdict.OVERLOADED:
+            elif result.verdict is BulkVerdict.OVERLOADED:
                 overloaded.append(document)
             elif document.whole:
                 again.append(document.reduced())
@@ -68,7 +70,7 @@ class Writer:
         again += self._tell_apart(existing, batch)
         return overloaded, again
 
-    def _tell_apart(self, documents: Sequence[Document], batch: Batch) -> list[Document]:
+    def _tell_apart(self, documents: Sequence[Document], batch: DocumentBatch) -> list[Document]:
         """Settle documents whose id exists: made of this very record before a crash, or a duplicate.
 
         An id may also be another project's; nobody must hide an event by sending its id first. Those are

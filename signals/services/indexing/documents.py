@@ -10,7 +10,7 @@ from signals.clients.opensearch.index import INDEXED_ATTRIBUTES
 
 MAX_BULK_BYTES: Final = 4 * 1024 * 1024  # guess: a few hundred typical events are far below
 
-Place = tuple[str, int, int]
+RecordPlace = tuple[str, int, int]
 """Where the ledger enters a record: project, minute, partition."""
 
 
@@ -24,11 +24,11 @@ class Document(NamedTuple):
     document_id: str
     source: bytes
     record: Record
-    place: Place
+    place: RecordPlace
     whole: bool = True
 
     @classmethod
-    def of(cls, event_id: str, record: Record, place: Place) -> Self:
+    def of(cls, event_id: str, record: Record, place: RecordPlace) -> Self:
         """Make the document of a record that holds this event."""
         # Added at the end of an object that has members: parsing it anew would cost ten times more.
         source = b'%s,"origin":"%d:%d"}' % (record.value.rstrip()[:-1], record.partition, record.offset)

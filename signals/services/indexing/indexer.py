@@ -19,7 +19,7 @@ from signals.clients.postgres import Connection
 from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.services.consuming import Consuming, Membership
-from signals.services.indexing.batch import Batch
+from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk import Writer
 from signals.settings import KafkaSettings
 from signals.store.operations.offsets import StoredOffset
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 class _Flight(NamedTuple):
     """A batch on its way, and the future that ends when every document of it is settled."""
 
-    batch: Batch
+    batch: DocumentBatch
     written: Future[None]
 
 
@@ -82,7 +82,7 @@ class Indexing(Consuming):
         """
         patience_s = min(GATHER_S, timeout_s) if self._in_flight else timeout_s
         records = self._consumer.poll(MAX_BATCH, patience_s, gather_s=GATHER_S)
-        batch = Batch(self._read_until.keys(), self._reader)
+        batch = DocumentBatch(self._read_until.keys(), self._reader)
         batch.add_all(records)
         if batch.next_offsets:
             self._read_until |= batch.next_offsets

@@ -9,7 +9,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
-from signals.domain.ledger import INGEST, Account
+from signals.domain.ledger import INGEST, LedgerAccount
 from signals.store.ledger import ledger
 
 
@@ -24,14 +24,16 @@ class Accounting:
         self._pool = pool
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._accepted: Counter[Account] = Counter()
-        self._entry: Counter[Account] = Counter()  # frozen while it is uncertain whether it was committed
+        self._accepted: Counter[LedgerAccount] = Counter()
+        self._entry: Counter[LedgerAccount] = (
+            Counter()
+        )  # frozen while it is uncertain whether it was committed
         self._entries = 0
         self._writer: UUID | None = None
 
     def accepted(self, project_id: str, received_at: datetime, events: int) -> None:
         """Count events that Kafka has acknowledged; only memory."""
-        account = Account(project_id, minute_of(received_at), INGEST, "accepted")
+        account = LedgerAccount(project_id, minute_of(received_at), INGEST, "accepted")
         with self._lock:
             self._accepted[account] += events
 

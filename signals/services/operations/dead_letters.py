@@ -19,9 +19,9 @@ from signals.clients.kafka.dead_letter_log import DeadLetterLog, Ranges
 from signals.clients.kafka.dead_letters import DeadLetter, opened, requeued
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, transaction
-from signals.domain.ledger import STAGES, Account, place
+from signals.domain.ledger import STAGES, LedgerAccount, place
 from signals.store.ledger import ledger
-from signals.store.ledger.dead_letters_settled import LetterPlace, Verdict, settle, verdicts
+from signals.store.ledger.dead_letters_settled import LetterPlace, LetterVerdict, settle, verdicts
 
 MAX_BYTES: Final = 8 * 1024 * 1024  # sent back in one transaction; far below the publisher's budget
 MAX_LETTERS: Final = 500
@@ -33,7 +33,7 @@ class BuriedLetter:
     """A dead letter, where it lies and what was decided; `letter` is None when it is not one of ours."""
 
     place: LetterPlace
-    verdict: Verdict | None
+    verdict: LetterVerdict | None
     buried: Record
     letter: DeadLetter | None
 
@@ -159,15 +159,15 @@ def _batches(letters: Iterable[BuriedLetter]) -> Iterator[list[BuriedLetter]]:
         yield batch
 
 
-def _accounts(letters: Sequence[DeadLetter], at: datetime) -> Mapping[Account, int]:
+def _accounts(letters: Sequence[DeadLetter], at: datetime) -> Mapping[LedgerAccount, int]:
     """Enter letters under the minute in which they came back, as the stage will that handles them."""
     return Counter(_account(letter, int(at.timestamp() * 1000)) for letter in letters)
 
 
-def _account(letter: DeadLetter, timestamp_ms: int) -> Account:
+def _account(letter: DeadLetter, timestamp_ms: int) -> LedgerAccount:
     project_id, minute = place(_event(letter), letter.record.key, timestamp_ms, requeued=True)
     stage = next(stage for stage in STAGES if stage == letter.stage)
-    return Account(project_id=project_id, minute=minute, stage=stage, outcome="requeued")
+    return LedgerAccount(project_id=project_id, minute=minute, stage=stage, outcome="requeued")
 
 
 def _event(letter: DeadLetter) -> Envelope | None:

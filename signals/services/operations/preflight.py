@@ -16,7 +16,7 @@ from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.index import field_at_fault
 from signals.clients.postgres import open_pool, transaction
 from signals.clients.postgres_faults import VARIABLES as POSTGRES_VARIABLES
-from signals.domain.operations.findings import Check, Finding, bad, good
+from signals.domain.operations.findings import PreflightCheck, PreflightFinding, bad, good
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import (
     KafkaSettings,
@@ -44,15 +44,15 @@ REASONS: Final = {
 }
 
 
-def preflight() -> list[Finding]:
+def preflight() -> list[PreflightFinding]:
     """Check everything, side by side; a server that cannot be asked is a finding, not an exception."""
     checks = (_postgres, _kafka, _opensearch, _model)
     with ThreadPoolExecutor(len(checks), thread_name_prefix="preflight") as threads:
         return [finding for found in threads.map(lambda check: check(), checks) for finding in found]
 
 
-def _postgres() -> list[Finding]:
-    def ask() -> list[Finding]:
+def _postgres() -> list[PreflightFinding]:
+    def ask() -> list[PreflightFinding]:
         with open_pool(PostgresSettings.from_env(), size=1) as pool, transaction(pool) as connection:
             facts = server_facts(connection)
             pending, unknown = schema.compare(connection)
@@ -64,7 +64,7 @@ def _postgres() -> list[Finding]:
     return _asked("postgres", "schema", ask, POSTGRES_VARIABLES)
 
 
-def _database(version: int, *, may_create: bool) -> Finding:
+def _database(version: int, *, may_create: bool) -> PreflightFinding:
     name = f"PostgreSQL {version // 10_000}.{version % 10_000}"
     at = "DATABASE_URL"
     if version < MIN_POSTGRES:
@@ -75,7 +75,7 @@ def _database(version: int, *, may_create: bool) -> Finding:
     return good("postgres", "Reachable", f"{name} lets us in")
 
 
-def _schema(pending: Sequence[str], unknown: Sequence[str]) -> Finding:
+def _schema(pending: Sequence[str], unknown: Sequence[str]) -> PreflightFinding:
     if unknown:
         text = f"the schema is newer than this release ({', '.join(unknown)}): use the release that made it"
         return bad("schema", "Newer", text)
@@ -84,8 +84,8 @@ def _schema(pending: Sequence[str], unknown: Sequence[str]) -> Finding:
     return good("schema", "UpToDate", "the schema is up to date")
 
 
-def _kafka() -> list[Finding]:
-    def ask() -> list[Finding]:
+def _kafka() -> list[PreflightFinding]:
+    def ask() -> list[PreflightFinding]:
         settings = KafkaSettings.from_env()
         cluster = describe_cluster(settings)
         brokers = _brokers(settings, cluster.brokers, api_versions.api_keys(settings))
@@ -94,7 +94,7 @@ def _kafka() -> list[Finding]:
     return _asked("kafka", "topics", ask, broker_faults.VARIABLES)
 
 
-def _brokers(settings: KafkaSettings, count: int, keys: frozenset[int] | None) -> Finding:
+def _brokers(settings: KafkaSettings, count: int, keys: frozenset[int] | None) -> PreflightFinding:
     if settings.signals_replication_factor > count:
         text = f"SIGNALS_REPLICATION_FACTOR is {settings.signals_replication_factor}, brokers are {count}"
         return bad("kafka", "TooFewBrokers", f"{text}: lower it", "SIGNALS_REPLICATION_FACTOR")
@@ -109,7 +109,7 @@ def _brokers(settings: KafkaSettings, count: int, keys: frozenset[int] | None) -
     return good("kafka", "Reachable", f"{count} Kafka broker{'' if count == 1 else 's'} let us in")
 
 
-def _topics(settings: KafkaSettings, topics: Mapping[str, int]) -> Finding:
+def _topics(settings: KafkaSettings, topics: Mapping[str, int]) -> PreflightFinding:
     missing = [name for name in TOPICS if name not in topics]
     if missing:
         return bad("topics", "Missing", f"there is no topic {' and no topic '.join(missing)}: {PREPARE}")
@@ -120,8 +120,8 @@ def _topics(settings: KafkaSettings, topics: Mapping[str, int]) -> Finding:
     return good("topics", "Ready", "all topics are there")
 
 
-def _opensearch() -> list[Finding]:
-    def ask() -> list[Finding]:
+def _opensearch() -> list[PreflightFinding]:
+    def ask() -> list[PreflightFinding]:
         with opensearch.open_client(OpenSearchSettings.from_env(), connections=1) as client:
             distribution, version = opensearch.server_version(client)
             return [_search(distribution, version), _index(client)]
@@ -129,7 +129,7 @@ def _opensearch() -> list[Finding]:
     return _asked("opensearch", "index", ask, opensearch.VARIABLES)
 
 
-def _search(distribution: str, version: tuple[int, int]) -> Finding:
+def _search(distribution: str, version: tuple[int, int]) -> PreflightFinding:
     at = "OPENSEARCH_URL"
     name = f"{distribution} {version[0]}.{version[1]}"
     if distribution != "opensearch":
@@ -139,7 +139,7 @@ def _search(distribution: str, version: tuple[int, int]) -> Finding:
     return good("opensearch", "Reachable", f"OpenSearch {version[0]}.{version[1]} lets us in")
 
 
-def _index(client: opensearch.Client) -> Finding:
+def _index(client: opensearch.Client) -> PreflightFinding:
     try:
         field = field_at_fault(client)
     except LookupError as error:
@@ -150,7 +150,7 @@ def _index(client: opensearch.Client) -> Finding:
     return good("index", "Ready", "the events index is there")
 
 
-def _model() -> list[Finding]:
+def _model() -> list[PreflightFinding]:
     try:
         settings = ModelSettings.from_env()
         there_are = list_models(settings)
@@ -173,7 +173,12 @@ def _model() -> list[Finding]:
     return [good("model", "Served", f"{', '.join(settings.models)} can be asked")]
 
 
-def _asked(server: Check, inside: Check, ask: Callable[[], list[Finding]], names: Variables) -> list[Finding]:
+def _asked(
+    server: PreflightCheck,
+    inside: PreflightCheck,
+    ask: Callable[[], list[PreflightFinding]],
+    names: Variables,
+) -> list[PreflightFinding]:
     """Ask a server for its two findings; when it cannot be asked, the second is that."""
     try:
         return ask()

@@ -28,7 +28,7 @@ STALE_S: Final = 15.0  # a consumer reports every few seconds
 
 log = structlog.get_logger(__name__)
 
-Check = Callable[[], None]
+DependencyCheck = Callable[[], None]
 ActorState = Literal["running", "starting", "backing-off", "stale", "missing", "unknown"]
 
 
@@ -57,7 +57,7 @@ UNKNOWN_LEDGER: Final = Audit(state="unknown", missing={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
+class ProductReadiness:
     """The whole pipeline at a glance; `ready` when every part is, and no event is missing."""
 
     ready: bool
@@ -75,26 +75,26 @@ class CheckingReadiness:
     def __init__(
         self,
         pool: ConnectionPool[Connection],
-        servers: Mapping[str, Check],
+        servers: Mapping[str, DependencyCheck],
         audit: Callable[[], Audit],
     ) -> None:
         self._pool = pool
         self._audit = audit
         self._ledger = UNKNOWN_LEDGER
         self._next_audit = 0.0
-        self._checks: dict[str, Check] = {POSTGRES: self._ask_postgres, **servers}
+        self._checks: dict[str, DependencyCheck] = {POSTGRES: self._ask_postgres, **servers}
         self._expected: tuple[str, ...] = ()
         self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="readiness")
         self._lock = threading.Lock()
         self._pending: dict[str, Future[DependencyState]] = {}
         self._reported: Mapping[str, Worker] = {}
-        self._answer: tuple[float, Readiness] | None = None
+        self._answer: tuple[float, ProductReadiness] | None = None
 
     def expect(self, names: Sequence[str]) -> None:
         """Name the consumers that must run from now on."""
         self._expected = tuple(names)
 
-    def check(self) -> Readiness:
+    def check(self) -> ProductReadiness:
         """Return the state of every part; a part that fails is a state, not an exception."""
         known = self._answer
         # While somebody asks, the answer before must do: a flood must not occupy every thread.
@@ -112,7 +112,7 @@ class CheckingReadiness:
         """Let go of the threads; one that hangs ends with its server's own time limit."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self) -> Readiness:
+    def _ask(self) -> ProductReadiness:
         for name, check in self._checks.items():
             if name not in self._pending or self._pending[name].done():  # late answers are old news
                 self._pending[name] = self._threads.submit(_timed, name, check)
@@ -124,7 +124,7 @@ class CheckingReadiness:
         actors = [_actor(reported, name) for name in self._expected]
         up = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
         ready = up and ledger.state != "unbalanced"
-        return Readiness(ready=ready, dependencies=dependencies, actors=actors, ledger=ledger)
+        return ProductReadiness(ready=ready, dependencies=dependencies, actors=actors, ledger=ledger)
 
     def _dependency(self, name: str) -> DependencyState:
         if not self._pending[name].done():
@@ -139,7 +139,7 @@ class CheckingReadiness:
             self._next_audit = time.monotonic() + LEDGER_S
 
 
-def _timed(name: str, check: Check) -> DependencyState:
+def _timed(name: str, check: DependencyCheck) -> DependencyState:
     started = time.monotonic()
     try:
         check()

@@ -9,7 +9,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 from signals.settings import RetentionSettings
 from signals.store.operations import retention
-from signals.store.operations.retention import Page
+from signals.store.operations.retention import DeletedRows
 
 PAGE_ROWS: Final = 2_000  # guess: read and deleted within some 20 ms
 PAGES: Final = 10  # a round; a round a minute removes up to 28 million rows a day
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Remove(Protocol):
-    def __call__(self, connection: Connection, *, after: int, days: int, rows: int) -> Page: ...
+    def __call__(self, connection: Connection, *, after: int, days: int, rows: int) -> DeletedRows: ...
 
 
 @dataclass(slots=True)

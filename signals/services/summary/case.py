@@ -8,10 +8,10 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
-from signals.domain.summary.answer import Answer
+from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident
 from signals.domain.summary.builtin import answer_from
-from signals.domain.summary.checking import Summary, check
+from signals.domain.summary.checking import CheckedSummary, check
 from signals.domain.summary.exhibits import MAX_EVENTS, Exhibit, exhibits
 from signals.domain.summary.redaction import redact
 from signals.errors import DependencyUnavailable
@@ -30,13 +30,13 @@ class Case:
     brief: Brief
     shown: Mapping[str, Exhibit]
     recorded: Mapping[str, Exhibit]
-    builtin: Answer
+    builtin: SummaryAnswer
 
-    def summary(self, answer: Answer) -> Summary:
+    def summary(self, answer: SummaryAnswer) -> CheckedSummary:
         """Check a model's answer against the exhibits that it was shown."""
         return check(answer, self.shown, fallback=self.builtin)
 
-    def builtin_summary(self, note: str) -> Summary:
+    def builtin_summary(self, note: str) -> CheckedSummary:
         """Return the built-in answer; `note` says why it answers."""
         return check(self.builtin, self.recorded, fallback=self.builtin, note=note)
 

@@ -17,10 +17,10 @@ from psycopg_pool import ConnectionPool
 from signals.clients.llm import Model, ModelRefused, ModelUnavailable
 from signals.clients.postgres import Connection, transaction
 from signals.domain.access.limits import RateLimit
-from signals.domain.operations.retry import Failure, decide
-from signals.domain.summary.answer import Answer, InvalidAnswer, correction_of, parse_answer
+from signals.domain.operations.retry import JobFailure, decide
+from signals.domain.summary.answer import InvalidAnswer, SummaryAnswer, correction_of, parse_answer
 from signals.domain.summary.builtin import BUILTIN_MODEL
-from signals.domain.summary.checking import Summary
+from signals.domain.summary.checking import CheckedSummary
 from signals.domain.summary.prompt import build_prompt
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
@@ -58,7 +58,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class JobOutcome:
     """How one run of a job ended. `fenced`: somebody else holds it now, the result was thrown away."""
 
     job_id: UUID
@@ -88,7 +88,7 @@ class Summarizing:
         self._chance = chance
         self._recent_deploys = recent_deploys
         self._changed = threading.Event()
-        self._running: set[Future[Outcome]] = set()
+        self._running: set[Future[JobOutcome]] = set()
         self._threads = ThreadPoolExecutor(policy.concurrency, thread_name_prefix="summary")
 
     def __enter__(self) -> Self:
@@ -128,7 +128,7 @@ class Summarizing:
         with transaction(self._pool) as connection:
             return leases.count_due(connection, QUEUE)
 
-    def run_one(self) -> Outcome | None:
+    def run_one(self) -> JobOutcome | None:
         """Run one due job here and now; None when none may run.
 
         Raises:
@@ -150,10 +150,10 @@ class Summarizing:
         log.info("job leased", job_id=str(held.job_id), attempts_failed=held.attempt_count)
         return held
 
-    def _run(self, held: Lease) -> Outcome:
+    def _run(self, held: Lease) -> JobOutcome:
         case = assemble(self._pool, held.incident_id, self._recent_deploys, redacted=self._policy.redacts)
         if held.is_exhausted:
-            lost = Failure(reason=held.last_error or "the worker was lost", permanent=True)
+            lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it
             outcome = self._fail(before, case, lost)
         elif self._model is None:
@@ -161,7 +161,7 @@ class Summarizing:
         else:
             with LeaseKeeper(self._pool, QUEUE, held, lease=self._policy.lease) as keeper:
                 answered = _ask(self._model, case, correction_of(held.last_error))
-            if isinstance(answered, Failure):
+            if isinstance(answered, JobFailure):
                 outcome = self._fail(keeper.held, case, answered)
             else:
                 answer, model = answered
@@ -175,7 +175,7 @@ class Summarizing:
         )
         return outcome
 
-    def _succeed(self, held: Lease, model: str, summary: Summary) -> Outcome:
+    def _succeed(self, held: Lease, model: str, summary: CheckedSummary) -> JobOutcome:
         try:
             with transaction(self._pool) as connection:
                 # The incident's row before the job's, as the engine does it: no deadlock.
@@ -183,10 +183,10 @@ class Summarizing:
                 _must_hit(leases.succeed(connection, QUEUE, held))
                 _store(connection, held, model, summary)
         except Fenced as fenced:
-            return Outcome(job_id=held.job_id, state="fenced", error=str(fenced))
-        return Outcome(job_id=held.job_id, state="succeeded", model=model)
+            return JobOutcome(job_id=held.job_id, state="fenced", error=str(fenced))
+        return JobOutcome(job_id=held.job_id, state="succeeded", model=model)
 
-    def _fail(self, held: Lease, case: Case, failure: Failure) -> Outcome:
+    def _fail(self, held: Lease, case: Case, failure: JobFailure) -> JobOutcome:
         """Queue the job again, or give it up with a built-in summary; the title stays as it is."""
         decision = decide(
             failure, attempt_count=held.attempt_count, max_attempts=held.max_attempts, chance=self._chance()
@@ -200,26 +200,26 @@ class Summarizing:
                             connection, QUEUE, held, attempt_count=count, delay=decision.delay, error=error
                         )
                     )
-                    return Outcome(job_id=held.job_id, state="retrying", error=error)
+                    return JobOutcome(job_id=held.job_id, state="retrying", error=error)
                 _must_hit(leases.fail(connection, QUEUE, held, attempt_count=count, error=error))
                 note = f"The model failed ({error}): the built-in summarizer answered."
                 _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note))
         except Fenced as fenced:
-            return Outcome(job_id=held.job_id, state="fenced", error=str(fenced))
-        return Outcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
+            return JobOutcome(job_id=held.job_id, state="fenced", error=str(fenced))
+        return JobOutcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
 
 
-def _ask(model: Model, case: Case, correction: str | None) -> tuple[Answer, str] | Failure:
+def _ask(model: Model, case: Case, correction: str | None) -> tuple[SummaryAnswer, str] | JobFailure:
     """Return the answer and the name of the model that gave it."""
     try:
         said = model.complete(build_prompt(case.brief, case.shown, correction))
         return parse_answer(said.text), said.model
     except InvalidAnswer as error:
-        return Failure(reason=str(error))
+        return JobFailure(reason=str(error))
     except ModelUnavailable as error:
-        return Failure(reason=str(error), retry_after=error.retry_after)
+        return JobFailure(reason=str(error), retry_after=error.retry_after)
     except ModelRefused as error:
-        return Failure(reason=str(error), permanent=True)
+        return JobFailure(reason=str(error), permanent=True)
 
 
 def _must_hit(rows: int) -> None:
@@ -227,7 +227,7 @@ def _must_hit(rows: int) -> None:
         raise Fenced("the lease passed to another worker")
 
 
-def _store(connection: Connection, held: Lease, model: str, summary: Summary) -> None:
+def _store(connection: Connection, held: Lease, model: str, summary: CheckedSummary) -> None:
     ai_outputs.insert(
         connection,
         output_id=uuid5(held.job_id, ai_outputs.OUTPUT_TYPE),  # the primary key allows one output a job

@@ -81,7 +81,7 @@ LIMIT %(jobs)s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class StoredSummary:
     """What the model, or the built-in summarizer, wrote."""
 
     model: str
@@ -105,7 +105,7 @@ class Context:
     reasons: Sequence[Reason]
     events: list[RepresentativeEvent]
     ai_jobs: list[AiJob]
-    summary: Summary | None
+    summary: StoredSummary | None
 
 
 def context_of(connection: Connection, incident_id: UUID, *, events: int, jobs: int) -> Context:
@@ -114,7 +114,7 @@ def context_of(connection: Connection, incident_id: UUID, *, events: int, jobs: 
     reasons = connection.cursor(row_factory=class_row(Reason)).execute(REASONS, parameters)
     newest = connection.cursor(row_factory=class_row(RepresentativeEvent)).execute(EVENTS, parameters)
     work = connection.cursor(row_factory=class_row(AiJob)).execute(JOBS, parameters)
-    summary = connection.cursor(row_factory=class_row(Summary)).execute(SUMMARY, parameters)
+    summary = connection.cursor(row_factory=class_row(StoredSummary)).execute(SUMMARY, parameters)
     return Context(
         reasons=reasons.fetchall(),
         events=newest.fetchall(),

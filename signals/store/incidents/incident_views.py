@@ -10,7 +10,7 @@ from psycopg.rows import args_row
 
 from signals.clients.postgres import Connection
 
-Status = Literal["open", "investigating", "resolved"]
+IncidentStatus = Literal["open", "investigating", "resolved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Incident:
     project_id: str
     environment: str
     fingerprint: str
-    status: Status
+    status: IncidentStatus
     severity: str
     title: str
     opened_at: datetime
@@ -41,7 +41,7 @@ class ListFilter:
 
     project_id: str
     environment: str | None = None
-    status: Status | None = None
+    status: IncidentStatus | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -116,7 +116,7 @@ WHERE id = %(incident_id)s AND project_id = %(project_id)s AND status = %(expect
 
 
 def set_status(
-    connection: Connection, incident: Incident, status: Status
+    connection: Connection, incident: Incident, status: IncidentStatus
 ) -> Literal["changed", "stale", "another_open"]:
     """Move the incident from the status it was read with to another.
 

@@ -9,7 +9,7 @@ import orjson
 
 from signals.clients.postgres import Connection
 
-Verdict = Literal["requeued", "dropped"]
+LetterVerdict = Literal["requeued", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ JOIN pipeline.dead_letters_settled s USING (partition, letter_offset, buried_at)
 """
 
 
-def verdicts(connection: Connection, places: Collection[LetterPlace]) -> Mapping[LetterPlace, Verdict]:
+def verdicts(connection: Connection, places: Collection[LetterPlace]) -> Mapping[LetterPlace, LetterVerdict]:
     """Return what was decided about these letters; those still open are missing."""
     rows = connection.execute(SETTLED, {"places": orjson.dumps(list(places)).decode()}).fetchall()
     return {
@@ -52,7 +52,7 @@ RETURNING s.partition, s.letter_offset, s.buried_at
 
 
 def settle(
-    connection: Connection, places: Collection[LetterPlace], verdict: Verdict
+    connection: Connection, places: Collection[LetterPlace], verdict: LetterVerdict
 ) -> Sequence[LetterPlace]:
     """Note a verdict on letters still open; return those it hit.
 

@@ -10,7 +10,7 @@ import orjson
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
-from signals.domain.ledger import Account, ReadingStage
+from signals.domain.ledger import LedgerAccount, ReadingStage
 
 # Rows arrive sorted by the whole conflict key: concurrent writers then lock in one order.
 ADD: LiteralString = """
@@ -23,7 +23,7 @@ DO UPDATE SET events = ledger.events + excluded.events
 """
 
 
-def add(connection: Connection, entries: Mapping[Account, int]) -> None:
+def add(connection: Connection, entries: Mapping[LedgerAccount, int]) -> None:
     """Add events to their accounts, in one statement; part of the caller's transaction."""
     if not entries:
         return

@@ -41,7 +41,7 @@ SELECT max(id) AS last, count(*) AS read, (SELECT count(*) FROM removed) AS remo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class DeletedRows:
     """What one step read and removed; `last` is where the next begins, None at the end of the table."""
 
     last: int | None
@@ -49,18 +49,18 @@ class Page:
     removed: int
 
 
-def remove_buckets(connection: Connection, *, after: int, days: int, rows: int) -> Page:
+def remove_buckets(connection: Connection, *, after: int, days: int, rows: int) -> DeletedRows:
     """Read at most `rows` minute buckets behind the id `after`; remove those unchanged for `days`."""
     return _step(connection, BUCKETS, after, days, rows)
 
 
-def remove_incident_events(connection: Connection, *, after: int, days: int, rows: int) -> Page:
+def remove_incident_events(connection: Connection, *, after: int, days: int, rows: int) -> DeletedRows:
     """Read at most `rows` events behind the id `after`; remove those of incidents resolved `days` ago."""
     return _step(connection, INCIDENT_EVENTS, after, days, rows)
 
 
-def _step(connection: Connection, statement: LiteralString, after: int, days: int, rows: int) -> Page:
-    with connection.cursor(row_factory=class_row(Page)) as cursor:
+def _step(connection: Connection, statement: LiteralString, after: int, days: int, rows: int) -> DeletedRows:
+    with connection.cursor(row_factory=class_row(DeletedRows)) as cursor:
         page = cursor.execute(statement, {"after": after, "days": days, "rows": rows}).fetchone()
     assert page is not None  # an aggregate always has a row
     return page

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
 
-State = Literal["starting", "running", "backing-off"]
+ConsumerState = Literal["starting", "running", "backing-off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Heartbeat:
 
     name: str
     kind: str
-    state: State
+    state: ConsumerState
     detail: str
     partitions: list[int]
     lag: int | None

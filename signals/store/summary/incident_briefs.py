@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
-from signals.domain.summary.brief import BriefEvent, BriefIncident, Evaluation
+from signals.domain.summary.brief import BriefEvaluation, BriefEvent, BriefIncident
 
 INCIDENT: LiteralString = """
 SELECT id AS incident_id, org_id, project_id, environment, fingerprint, status, severity,
@@ -33,9 +33,9 @@ ORDER BY minute_at
 """
 
 
-def evaluations(connection: Connection, incident_id: UUID) -> Sequence[Evaluation]:
+def evaluations(connection: Connection, incident_id: UUID) -> Sequence[BriefEvaluation]:
     """Return the rule's numbers at the opening and at the latest firing."""
-    with connection.cursor(row_factory=class_row(Evaluation)) as cursor:
+    with connection.cursor(row_factory=class_row(BriefEvaluation)) as cursor:
         return cursor.execute(EVALUATIONS, {"incident_id": incident_id}).fetchall()
 
 

@@ -9,7 +9,13 @@ from signals.clients.postgres import Connection, open_pool
 from signals.domain.access.api_keys import Scope
 from signals.errors import DependencyUnavailable
 from signals.local.processes.ports import free_port
-from signals.services.access.authentication import MAX_STALE_S, NEGATIVE_S, Authenticating, Granted, Refused
+from signals.services.access.authentication import (
+    MAX_STALE_S,
+    NEGATIVE_S,
+    Authenticating,
+    Granted,
+    KeyRefused,
+)
 from signals.services.access.provisioning import ProvisioningRefused, create_project, issue_key, revoke_keys
 from signals.settings import PostgresSettings
 from tests.integration.core.conftest import Keys
@@ -55,14 +61,14 @@ def test_a_key_is_known_only_after_it_was_looked_up(authenticating: Authenticati
 
 def test_the_scope_is_part_of_what_is_hashed(authenticating: Authenticating, keys: Keys) -> None:
     forged = keys.ingest.replace("sig_ingest_", "sig_read_")
-    assert authenticating.check(forged) == Refused("unknown")
+    assert authenticating.check(forged) == KeyRefused("unknown")
 
 
 @pytest.mark.parametrize("key", [None, "", "sig_read_short", "x" * 52, "sig_admin_" + "a" * 43, "\ud800\x00"])
 def test_what_cannot_be_a_key_is_refused_without_asking(
     dead_pool: ConnectionPool[Connection], key: str | None
 ) -> None:
-    assert isinstance(Authenticating(dead_pool).check(key), Refused)
+    assert isinstance(Authenticating(dead_pool).check(key), KeyRefused)
 
 
 def test_a_revoked_key_works_until_its_verdict_expires(
@@ -73,7 +79,7 @@ def test_a_revoked_key_works_until_its_verdict_expires(
     clock.now_s = 59.9
     assert isinstance(authenticating.check(keys.read), Granted)
     clock.now_s = 60.1
-    assert authenticating.check(keys.read) == Refused("revoked")
+    assert authenticating.check(keys.read) == KeyRefused("revoked")
 
 
 def test_a_new_key_works_soon_after_it_was_tried_too_early(
@@ -81,10 +87,10 @@ def test_a_new_key_works_soon_after_it_was_tried_too_early(
 ) -> None:
     with pool.connection() as connection:
         connection.execute("UPDATE project_api_keys SET key_hash = 'x' || key_hash")
-    assert authenticating.check(keys.read) == Refused("unknown")
+    assert authenticating.check(keys.read) == KeyRefused("unknown")
     with pool.connection() as connection:
         connection.execute("UPDATE project_api_keys SET key_hash = substr(key_hash, 2)")
-    assert authenticating.check(keys.read) == Refused("unknown")
+    assert authenticating.check(keys.read) == KeyRefused("unknown")
     clock.now_s = NEGATIVE_S + 0.1
     assert isinstance(authenticating.check(keys.read), Granted)
 
@@ -110,7 +116,7 @@ def test_a_flood_of_wrong_keys_keeps_the_right_one_known(
     authenticating = Authenticating(pool, max_verdicts=2)
     authenticating.check(keys.read)
     for number in range(10):
-        assert authenticating.check(f"sig_read_{number:043d}") == Refused("unknown")
+        assert authenticating.check(f"sig_read_{number:043d}") == KeyRefused("unknown")
     assert isinstance(authenticating.check_cached(keys.read), Granted)
 
 

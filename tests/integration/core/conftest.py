@@ -15,7 +15,7 @@ from serve_apps.core.requests import CoreResources
 from shared_types import Envelope, Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import Verdict, bulk_create
+from signals.clients.opensearch.index import BulkVerdict, bulk_create
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import Connection
 from signals.domain.access.api_keys import Scope
@@ -25,7 +25,7 @@ from signals.services.access.provisioning import create_org, create_project, iss
 from signals.services.events.search import Searching
 from signals.services.incidents.views import Investigating
 from signals.services.ledger.audit import Auditing
-from signals.services.operations.readiness import Check, CheckingReadiness
+from signals.services.operations.readiness import CheckingReadiness, DependencyCheck
 from tests.support.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
@@ -66,7 +66,7 @@ def core_client(
     pool: ConnectionPool[Connection],
     opensearch: Client,
     *,
-    servers: dict[str, Check] | None = None,
+    servers: dict[str, DependencyCheck] | None = None,
     expected: Iterable[str] = (),
 ) -> Iterator[TestClient]:
     """Serve core-api in this process; a crash becomes a 500, as it would be outside."""
@@ -134,5 +134,5 @@ def open_incident(pool: ConnectionPool[Connection]) -> OpenIncident:
 def index(opensearch: Client, events: Iterable[Envelope]) -> None:
     """Put events into the index as the indexer would, visible at once."""
     documents = [(str(event.event_id), event.to_json()) for event in events]
-    assert {item.verdict for item in bulk_create(opensearch, documents)} <= {Verdict.CREATED}
+    assert {item.verdict for item in bulk_create(opensearch, documents)} <= {BulkVerdict.CREATED}
     opensearch.indices.refresh(index=EVENTS_INDEX)

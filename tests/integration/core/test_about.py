@@ -17,12 +17,12 @@ from signals.services.access.authentication import Authenticating
 from signals.services.incidents import views
 from signals.services.ledger.audit import Auditing
 from signals.services.operations.readiness import CHECK_S, REUSE_S, CheckingReadiness
-from signals.store.operations.workers import Heartbeat, State, beat
+from signals.store.operations.workers import ConsumerState, Heartbeat, beat
 from tests.integration.core.conftest import Keys, core_client
 from tests.support.waiting import until
 
 
-def report(pool: ConnectionPool[Connection], name: str, kind: str, state: State = "running") -> None:
+def report(pool: ConnectionPool[Connection], name: str, kind: str, state: ConsumerState = "running") -> None:
     """Write the heartbeat that a consumer would."""
     now = datetime.now(UTC)
     heartbeat = Heartbeat(

@@ -14,7 +14,7 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
-from signals.domain.ledger import Account
+from signals.domain.ledger import LedgerAccount
 from signals.services.detection import Detecting
 from signals.services.indexing import Indexing
 from signals.settings import KafkaSettings
@@ -64,7 +64,7 @@ def received(events: list[Envelope], at: datetime) -> list[Envelope]:
 
 def accept(pool: ConnectionPool[Connection], count: int, at: datetime) -> None:
     """Enter events as ingest-api does."""
-    account = Account(TENANCY.project_id, minute_of(at), "ingest-api", "accepted")
+    account = LedgerAccount(TENANCY.project_id, minute_of(at), "ingest-api", "accepted")
     with transaction(pool) as connection:
         ledger.add(connection, {account: count})
 

@@ -13,7 +13,7 @@ from signals.cli import app
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
-from signals.domain.ledger import Account, ReadingStage, Stage
+from signals.domain.ledger import LedgerAccount, ReadingStage, Stage
 from signals.services.ledger.audit import Auditing
 from signals.services.operations.housekeeping import tell_audit, trim_ledger
 from signals.settings import PostgresSettings
@@ -27,7 +27,7 @@ __all__ = ["keys"]
 
 def handle(pool: ConnectionPool[Connection], stage: ReadingStage, count: int) -> None:
     """Enter handled events of ten minutes ago."""
-    outcome = Account("proj_1", minute_of(now() - TEN_MINUTES_AGO), stage, "counted", 0)
+    outcome = LedgerAccount("proj_1", minute_of(now() - TEN_MINUTES_AGO), stage, "counted", 0)
     with transaction(pool) as connection:
         ledger.add(connection, {outcome: count})
 
@@ -96,8 +96,8 @@ def test_one_partition_that_nobody_has_read_keeps_every_minute_unsettled(
 def test_requeued_events_are_expected_by_their_stage_only(pool: ConnectionPool[Connection]) -> None:
     at = minute_of(now() - TEN_MINUTES_AGO)
     entries = {
-        Account("proj_1", at, "indexer", "requeued"): 3,
-        Account("proj_1", at, "indexer", "indexed", 0): 2,
+        LedgerAccount("proj_1", at, "indexer", "requeued"): 3,
+        LedgerAccount("proj_1", at, "indexer", "indexed", 0): 2,
     }
     with transaction(pool) as connection:
         ledger.add(connection, entries)
@@ -125,7 +125,7 @@ def test_a_key_reads_its_own_ledger_only(
 
 def test_rows_older_than_a_week_are_trimmed(pool: ConnectionPool[Connection]) -> None:
     stages: tuple[Stage, ...] = ("ingest-api", "indexer")
-    old = {Account("proj_1", minute_of(now()) - 8 * 24 * 60, stage, "accepted"): 1 for stage in stages}
+    old = {LedgerAccount("proj_1", minute_of(now()) - 8 * 24 * 60, stage, "accepted"): 1 for stage in stages}
     with transaction(pool) as connection:
         ledger.add(connection, old)
     accept(pool, 1, now())

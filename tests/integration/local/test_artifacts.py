@@ -14,7 +14,7 @@ from rich.console import Console
 
 from signals.local.errors import LocalStackError
 from signals.local.processes.ports import free_port
-from signals.local.progress import Progress
+from signals.local.progress import DownloadProgress
 from signals.local.servers.artifacts import Artifact, ArtifactCache, Bundle, read_lock
 
 CONTENT = b"the jar's bytes" * 1000
@@ -66,7 +66,9 @@ def mirror() -> Iterator[Mirror]:
 
 def _cache(folder: Path, mirror_url: str) -> ArtifactCache:
     console = Console(file=(folder / "shown").open("w"), force_terminal=False)
-    return ArtifactCache(folder=folder / "cache", mirror=mirror_url, progress=Progress(console=console))
+    return ArtifactCache(
+        folder=folder / "cache", mirror=mirror_url, progress=DownloadProgress(console=console)
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from signals.local.errors import LocalStackError
 from signals.local.processes.account import account_to_drop_to
-from signals.local.progress import Progress
+from signals.local.progress import DownloadProgress
 from signals.local.servers import postgres_install
 from signals.local.servers.artifacts import ArtifactCache
 from signals.local.servers.postgres_install import PostgresSearch, find_installation
@@ -20,7 +20,7 @@ NOWHERE = PostgresSearch(pg_bindir=None, path="/nonexistent")
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ArtifactCache:
-    return ArtifactCache(folder=tmp_path, mirror=None, progress=Progress(console=Console(quiet=True)))
+    return ArtifactCache(folder=tmp_path, mirror=None, progress=DownloadProgress(console=Console(quiet=True)))
 
 
 def test_downloaded_server_runs_where_none_is_installed(

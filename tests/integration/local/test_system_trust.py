@@ -13,7 +13,7 @@ from rich.console import Console
 
 from requirements.system_trust import variables
 from signals.local.errors import LocalStackError
-from signals.local.progress import Progress
+from signals.local.progress import DownloadProgress
 from signals.local.servers.artifacts import Artifact, ArtifactCache, Bundle
 from tests.support.resigning_proxy import ResigningProxy, open_resigning_proxy
 
@@ -50,7 +50,7 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resigning
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[ArtifactCache]:
     with (tmp_path / "shown").open("w") as shown:
-        progress = Progress(console=Console(file=shown, force_terminal=False))
+        progress = DownloadProgress(console=Console(file=shown, force_terminal=False))
         yield ArtifactCache(folder=tmp_path / "cache", mirror=f"https://{MIRROR}", progress=progress)
 
 

@@ -11,7 +11,7 @@ from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection
-from signals.domain.ledger import Account
+from signals.domain.ledger import LedgerAccount
 from signals.errors import Fenced
 from signals.services.consuming import Consuming, Membership
 from signals.settings import KafkaSettings
@@ -42,7 +42,7 @@ class Copying(Consuming):
         records = self._consumer.poll(100, timeout_s)
         if records:
             good = [record for record in records if record.value]
-            entries = {Account("p", 1, "indexer", "indexed"): len(good)}
+            entries = {LedgerAccount("p", 1, "indexer", "indexed"): len(good)}
             next_offsets = {record.partition: record.offset + 1 for record in records}
             dead = [_letter(record) for record in records if not record.value]
             with self.settling(next_offsets, dead_letters=dead, entries=entries) as connection:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from signals.clients.llm import Model, ModelRefused, ModelUnavailable, open_model
 from signals.clients.llm.gradient import MAX_RESPONSE_BYTES, retry_after_of
-from signals.domain.operations.retry import RETRY_AFTER_CAP, Failure, decide
+from signals.domain.operations.retry import RETRY_AFTER_CAP, JobFailure, decide
 from signals.domain.summary.prompt import Prompt
 from signals.settings import ModelSettings
 from tests.support.model_server import ModelServer, Reply, completion, open_model_server
@@ -124,7 +124,7 @@ DATES = ["Wed, 04 Mar 2026 12:00:30 GMT", "Wed, 04 Mar 9999 12:00:30 GMT", "Wed,
 )
 def test_anyretry_after_of_becomes_a_bounded_wait(value: str, date: str) -> None:
     raw = [(b"retry-after", value.encode("latin-1", "replace")), (b"date", date.encode())]
-    failure = Failure(reason="it answered 429", retry_after=retry_after_of(httpx2.Headers(raw)))
+    failure = JobFailure(reason="it answered 429", retry_after=retry_after_of(httpx2.Headers(raw)))
     wait = decide(failure, attempt_count=0, max_attempts=3, chance=0.5).delay
     assert wait is not None
     assert timedelta(seconds=2.5) <= wait <= RETRY_AFTER_CAP

@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection
 from signals.domain.access.api_keys import MAX_VALID, Scope, key_hash
-from signals.services.access.authentication import Authenticating, Granted, Refused
+from signals.services.access.authentication import Authenticating, Granted, KeyRefused
 from signals.services.access.provisioning import (
     IssuedKey,
     ProvisioningRefused,
@@ -58,7 +58,7 @@ def test_a_rotation_ends_the_older_of_two(pool: Pool, project: str) -> None:
     authenticating = Authenticating(pool)
     assert isinstance(authenticating.check(old.text), Granted)  # both work until everybody has changed
     newest = issue_key(pool, project, Scope.READ, ending_oldest=True)
-    assert Authenticating(pool).check(old.text) == Refused("revoked")
+    assert Authenticating(pool).check(old.text) == KeyRefused("revoked")
     for key in (current, newest):
         assert isinstance(authenticating.check(key.text), Granted)
 
@@ -73,9 +73,9 @@ def test_a_revocation_reaches_every_process_within_its_cache_time(pool: Pool, pr
     now_s = 4.9
     assert all(isinstance(replica.check(key), Granted) for replica in replicas)
     now_s = 5.0
-    assert replicas[0].check(key) == Refused("revoked")
+    assert replicas[0].check(key) == KeyRefused("revoked")
     now_s = 60.0
-    assert replicas[1].check(key) == Refused("revoked")
+    assert replicas[1].check(key) == KeyRefused("revoked")
 
 
 def test_use_does_not_prolong_a_verdict(pool: Pool, project: str) -> None:
@@ -88,7 +88,7 @@ def test_use_does_not_prolong_a_verdict(pool: Pool, project: str) -> None:
         now_s = float(second)
         assert isinstance(replica.check(key), Granted)
     now_s = 60.0
-    assert replica.check(key) == Refused("revoked")
+    assert replica.check(key) == KeyRefused("revoked")
 
 
 def test_a_key_of_a_deleted_or_unknown_project_opens_nothing(pool: Pool, project: str) -> None:
@@ -102,8 +102,8 @@ def test_a_key_of_a_deleted_or_unknown_project_opens_nothing(pool: Pool, project
             [uuid4(), key_hash(orphan)],
         )
     authenticating = Authenticating(pool)
-    assert authenticating.check(deleted.text) == Refused("unknown")
-    assert authenticating.check(orphan) == Refused("unknown")
+    assert authenticating.check(deleted.text) == KeyRefused("unknown")
+    assert authenticating.check(orphan) == KeyRefused("unknown")
 
 
 def test_last_use_is_written_only_when_told_and_only_for_keys_that_were_used(

@@ -17,7 +17,7 @@ from confluent_kafka.admin._scram import (
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import ChildProcess
 from signals.local.servers.kafka import Kafka
-from signals.local.servers.server import Place, Server
+from signals.local.servers.server import Server, ServerPlace
 from signals.ray_node.variables import HOST
 from tests.support.waiting import until
 from tests.system.tls.certificates import NAME
@@ -90,7 +90,7 @@ def running(like: Kafka, folder: Path, *, valid: Path, expired: Path) -> Iterato
         "SHORT": Listener(port=free_port(), keystore=valid, login_ms=LOGIN_MS),
     }
     recipe = SecureKafka(
-        place=Place(data=folder / "data", account=like.place.account),
+        place=ServerPlace(data=folder / "data", account=like.place.account),
         home=like.home,
         java=like.java,
         port=free_port(),

@@ -9,7 +9,7 @@ from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC, connection
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer, Record
 from signals.clients.kafka.publisher import OutgoingRecord, open_publisher
 from signals.clients.opensearch.connection import check_reachable, open_client
-from signals.clients.opensearch.index import Verdict, bulk_create, ensure_index
+from signals.clients.opensearch.index import BulkVerdict, bulk_create, ensure_index
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import open_pool, transaction
 from signals.domain.queries.search import event_query
@@ -86,7 +86,7 @@ def test_documents_are_indexed_and_found_over_https(secure_search: SecureOpenSea
         assert not ensure_index(client)
         sent = event("error", NOON, tenancy=ELSEWHERE, route="/tls")
         [result] = bulk_create(client, [(str(sent.event_id), sent.to_json())])
-        assert result.verdict is Verdict.CREATED
+        assert result.verdict is BulkVerdict.CREATED
         client.indices.refresh(index="_all")
         query = event_query(text=None, filters=[f"event_id:{sent.event_id}"], since=None, until=None)
         found = EventSearch(client).first(ELSEWHERE, query, limit=1)

@@ -10,7 +10,7 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import field_at_fault
 from signals.clients.postgres import Connection
 from signals.domain.access.limits import KeyLimits
-from signals.services.access.authentication import Authenticating, Granted, Refused
+from signals.services.access.authentication import Authenticating, Granted, KeyRefused
 from signals.settings import KafkaSettings
 from tests.integration.core.conftest import core_client
 from tests.system.upgrade.conftest import Run
@@ -48,7 +48,7 @@ def test_keys_open_what_they_opened(old: Fixture, pool: ConnectionPool[Connectio
     for name, key in old.manifest["keys"].items():
         verdict = authenticating.check(key["text"])
         if key["state"] == "revoked":
-            assert verdict == Refused("revoked"), name
+            assert verdict == KeyRefused("revoked"), name
             continue
         assert isinstance(verdict, Granted), name
         assert (verdict.tenancy.project_id, verdict.scope) == (key["project"], old.key_scope(name))

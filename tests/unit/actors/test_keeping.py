@@ -5,14 +5,14 @@ from actors.keeping import (
     MAX_IDLE_S,
     MAX_LEAVING_ROUNDS,
     MAX_SILENT_ROUNDS,
-    Answer,
+    HealthAnswer,
     Keeping,
     evicted,
     surplus,
 )
 
 
-def _rounds(keeping: Keeping, *answers: Answer) -> list[list[str]]:
+def _rounds(keeping: Keeping, *answers: HealthAnswer) -> list[list[str]]:
     return [keeping.stuck({"a": answer}) for answer in answers]
 
 
@@ -30,17 +30,17 @@ def test_an_actor_whose_loop_stands_still_is_replaced_at_once() -> None:
 
 def test_a_silent_actor_is_replaced_after_some_rounds_and_its_successor_gets_as_many() -> None:
     one: list[list[str]] = [[]] * (MAX_SILENT_ROUNDS - 1) + [["a"]]
-    silence: list[Answer] = ["silent" for _ in range(2 * MAX_SILENT_ROUNDS)]
+    silence: list[HealthAnswer] = ["silent" for _ in range(2 * MAX_SILENT_ROUNDS)]
     assert _rounds(Keeping(), *silence) == one * 2
 
 
 def test_an_answer_between_silences_starts_the_count_again() -> None:
-    almost: list[Answer] = ["silent" for _ in range(MAX_SILENT_ROUNDS - 1)]
+    almost: list[HealthAnswer] = ["silent" for _ in range(MAX_SILENT_ROUNDS - 1)]
     assert not any(_rounds(Keeping(), *almost, _health(1.0), *almost))
 
 
 def test_an_actor_that_ray_restarts_is_left_to_ray() -> None:
-    restarts: list[Answer] = ["restarting"] * 100
+    restarts: list[HealthAnswer] = ["restarting"] * 100
     assert not any(_rounds(Keeping(), *restarts))
 
 
@@ -80,6 +80,6 @@ def test_who_is_on_a_draining_node_is_asked_to_stop_until_it_has() -> None:
     def on(node: str, state: str = "running") -> Health:
         return Health(state=state, detail="", idle_s=1.0, node_id=node)
 
-    answers: dict[str, Answer] = {"a": on("n1"), "b": on("n2"), "c": on("n1", STOPPED), "d": "silent"}
+    answers: dict[str, HealthAnswer] = {"a": on("n1"), "b": on("n2"), "c": on("n1", STOPPED), "d": "silent"}
     assert evicted(answers, {"n1": 0}) == ["a"]
     assert evicted(answers, {}) == []

@@ -12,7 +12,7 @@ import yaml
 
 from docs.writers.settings import documented
 from signals.local.environment import MODEL_VARIABLES, VARIABLES
-from signals.local.folder import StackFolder, State
+from signals.local.folder import StackFolder, StackState
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
 from signals.local.servers.artifacts import read_lock
 from signals.ray_node.variables import IMAGE_LAUNCHER, image_variables
@@ -100,7 +100,7 @@ def _local_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tup
         monkeypatch.delenv(name)
     monkeypatch.setattr("sys.platform", "linux")
     head = RayHead(
-        folder=StackFolder(root=tmp_path), state=State(data="", password="", ports=dict(DEFAULT_PORTS))
+        folder=StackFolder(root=tmp_path), state=StackState(data="", password="", ports=dict(DEFAULT_PORTS))
     )
     command = head._command({})
     places = (str(head.temp), str(tmp_path))

@@ -6,7 +6,7 @@ from k8s.operator.observed import JobState, RayState
 from k8s.operator.plan import Plan
 from k8s.operator.secrets import SecretsView
 from k8s.operator.verdicts import Facts, judge
-from signals.domain.operations.findings import Finding, bad, good, report
+from signals.domain.operations.findings import PreflightFinding, bad, good, report
 from tests.unit.k8s.specs import DOKS, parsed
 
 FINDINGS = [
@@ -20,7 +20,7 @@ FINDINGS = [
 ]
 
 
-def facts(findings: list[Finding], state: str) -> Facts:
+def facts(findings: list[PreflightFinding], state: str) -> Facts:
     ended = {"message": report(findings).decode(), "finished_at": datetime(2026, 11, 24, tzinfo=UTC)}
     return Facts(
         spec=parsed(DOKS),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared_types import Envelope
 from signals.domain.detection.buckets import Series, minute_of, ranges
 from signals.domain.detection.rules import HISTORY_MINUTES, IncidentSeverity
-from signals.domain.detection.tally import Tally
+from signals.domain.detection.tally import BatchTally
 from signals.domain.events.sightings import sighting_of
 from signals.domain.incidents.lifecycle import OpenIncident, decide
 from tests.support.events import NOON, event
@@ -30,7 +30,7 @@ class BatchDetection:
 
     def count(self, batch: Sequence[Envelope]) -> None:
         """Count one batch and judge it."""
-        tally = Tally()
+        tally = BatchTally()
         for envelope in batch:
             sighting = sighting_of(envelope)
             if sighting.series is not None:

@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from signals.domain.operations.findings import MAX_REPORT_BYTES, REQUIRED, Finding, bad, failed, good, report
+from signals.domain.operations.findings import (
+    MAX_REPORT_BYTES,
+    REQUIRED,
+    PreflightFinding,
+    bad,
+    failed,
+    good,
+    report,
+)
 
 FINDINGS = [
     good("postgres", "Reachable", "PostgreSQL 18.4 lets us in"),
@@ -31,7 +39,9 @@ def test_the_report_is_the_contract_with_the_operator() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "\u20ac", '"', "\x01"])
 def test_the_longest_report_fits_a_termination_message(letter: str) -> None:
-    checks: list[Finding] = [bad("index", "Foreign", letter * 10_000, "SIGNALS_REPLICATION_FACTOR")] * 7
+    checks: list[PreflightFinding] = [
+        bad("index", "Foreign", letter * 10_000, "SIGNALS_REPLICATION_FACTOR")
+    ] * 7
     text = report(checks)
     assert len(text) <= MAX_REPORT_BYTES
     assert [row["message"][:49] for row in json.loads(text)] == [letter * 49] * 7

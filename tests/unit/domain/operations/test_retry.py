@@ -6,9 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals.domain.operations.retry import BACKOFF_CAP, RETRY_AFTER_CAP, Failure, backoff, decide, jittered
+from signals.domain.operations.retry import (
+    BACKOFF_CAP,
+    RETRY_AFTER_CAP,
+    JobFailure,
+    backoff,
+    decide,
+    jittered,
+)
 
-FLAKY = Failure(reason="it answered 503")
+FLAKY = JobFailure(reason="it answered 503")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +38,7 @@ def test_third_failure_is_final() -> None:
 
 
 def test_permanent_failure_is_final_at_once() -> None:
-    refused = Failure(reason="set GRADIENT_API_KEY", permanent=True)
+    refused = JobFailure(reason="set GRADIENT_API_KEY", permanent=True)
     decision = decide(refused, attempt_count=0, max_attempts=3, chance=0.0)
     assert (decision.attempt_count, decision.delay) == (1, None)
 
@@ -41,6 +48,6 @@ def test_permanent_failure_is_final_at_once() -> None:
 )
 def test_retry_after_is_a_bounded_lower_bound(retry_after_s: int | None, expected_s: float) -> None:
     wait = None if retry_after_s is None else timedelta(seconds=retry_after_s)
-    busy = Failure(reason="it answered 429", retry_after=wait)
+    busy = JobFailure(reason="it answered 429", retry_after=wait)
     decision = decide(busy, attempt_count=0, max_attempts=3, chance=0.0)
     assert decision.delay == timedelta(seconds=expected_s)

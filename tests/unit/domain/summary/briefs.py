@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
-from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
+from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
 
 OPENED_AT = datetime(2026, 3, 4, 12, 5, 7, tzinfo=UTC)
 NAMESPACE = UUID("00000000-0000-4000-8000-000000000001")
@@ -46,10 +46,10 @@ SPIKE = Brief(
         last_seen_at=OPENED_AT + timedelta(minutes=12),
     ),
     evaluations=(
-        Evaluation(
+        BriefEvaluation(
             moment="opened", rule="error_spike", minute_at=OPENED_AT, count=31, baseline=2.0, threshold=30.0
         ),
-        Evaluation(
+        BriefEvaluation(
             moment="latest",
             rule="error_spike",
             minute_at=OPENED_AT + timedelta(minutes=12),
@@ -69,7 +69,7 @@ DROP = replace(
     SPIKE,
     incident=replace(SPIKE.incident, fingerprint="signup|prod"),
     evaluations=(
-        Evaluation(
+        BriefEvaluation(
             moment="opened", rule="signup_drop", minute_at=OPENED_AT, count=0, baseline=80.25, threshold=10.0
         ),
     ),

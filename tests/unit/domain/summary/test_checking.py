@@ -2,9 +2,9 @@
 
 import pytest
 
-from signals.domain.summary.answer import Answer
+from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.builtin import answer_from
-from signals.domain.summary.checking import Summary, check, numbers
+from signals.domain.summary.checking import CheckedSummary, check, numbers
 from signals.domain.summary.exhibits import exhibits
 from tests.unit.domain.summary.briefs import SPIKE
 
@@ -13,9 +13,9 @@ BUILTIN = answer_from(SPIKE, SHOWN)
 LATEST = next(x for x in SHOWN.values() if x.text.startswith("1240 errors"))
 
 
-def checked(*evidence: str, title: str = "Checkout fails", confidence: float = 0.9) -> Summary:
+def checked(*evidence: str, title: str = "Checkout fails", confidence: float = 0.9) -> CheckedSummary:
     """Check an answer with this evidence."""
-    answer = Answer(
+    answer = SummaryAnswer(
         title=title,
         impact="Buyers cannot pay.",
         likely_causes=("A dependency is slow.",),

@@ -7,7 +7,7 @@ import pytest
 
 from signals.domain.summary.answer import MAX_TITLE_CHARS, parse_answer
 from signals.domain.summary.builtin import answer_from
-from signals.domain.summary.checking import Summary, check
+from signals.domain.summary.checking import CheckedSummary, check
 from signals.domain.summary.exhibits import exhibits
 from signals.domain.summary.prompt import build_prompt
 from tests.unit.domain.summary.briefs import SPIKE, event
@@ -36,7 +36,7 @@ LURES = [
 ]
 
 
-def obeyed(**changes: object) -> Summary:
+def obeyed(**changes: object) -> CheckedSummary:
     """Check the answer of a model that did as it was told."""
     return check(parse_answer(json.dumps(OBEDIENT | changes)), SHOWN, fallback=BUILTIN)
 

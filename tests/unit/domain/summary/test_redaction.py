@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signals.domain.summary.answer import Answer
+from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.builtin import answer_from
 from signals.domain.summary.checking import check
 from signals.domain.summary.exhibits import exhibits
@@ -184,7 +184,7 @@ def test_one_value_keeps_one_placeholder_in_all_events() -> None:
 def test_claims_about_placeholders_are_checked_like_numbers() -> None:
     sent = redact(replace(SPIKE, events=(event(1, message="ann@example.com failed"),)))
     shown = exhibits(sent)
-    answer = Answer(
+    answer = SummaryAnswer(
         title="Checkout fails for [email-1]",
         impact="[email-2] cannot pay",
         likely_causes=(),
