@@ -13,7 +13,7 @@ NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygment
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick lint docs reference format crds lock pooler audit version release coverage hooks kind-up kind-demo kind-down clean
+.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick score lint docs reference format crds lock pooler audit version release coverage hooks kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -65,6 +65,9 @@ bench: $(READY) ## Measure every hop against its limit and its peers, write docs
 
 bench-quick: $(READY) ## Compare our hops with their limits alone; fails on a regression (5 minutes)
 	@$(BIN)/python -m benchmarks quick
+
+score: $(READY) ## Run the labelled detection corpus; fails when a figure fell (a minute)
+	@$(BIN)/python -m benchmarks.detection $(ARGS)
 
 lint: $(READY) ## Check format, lint, types, import contracts, spelling and locks
 	@$(BIN)/ruff format --check .

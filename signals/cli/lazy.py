@@ -13,6 +13,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "down": ("up", "Stop everything that `signals up` started; data stays."),
     "status": ("status", "Show servers, deployments, actors with their lag, and jobs."),
     "incidents": ("incidents", "Read incidents."),
+    "rules": ("rules", "Rules: what opens an incident, tried on your own history."),
     "search": ("search", "Search events."),
     "ledger": ("ledger", "Account for every accepted event; exit code 1 when one is missing."),
     "dlq": ("dlq", "Dead letters: records that no stage could handle."),

@@ -1,0 +1,44 @@
+"""Counts of one series by minute: the only evidence that a rule reads."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Final, Protocol
+
+MINUTES_READ: Final = 75  # minute buckets that one evaluation may read (as many as Rule B needs)
+
+
+class Counts(Protocol):
+    """Events a minute. Minutes are whole minutes since the epoch; an absent minute is zero."""
+
+    def between(self, start: int, end: int) -> int:
+        """Return the events of the minutes `start <= minute < end`."""
+
+
+class MinuteCounts:
+    """Counts from bucket rows, for one evaluation. The mapping is read, not copied."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._counts = counts
+
+    def between(self, start: int, end: int) -> int:
+        """Return the events of the minutes `start <= minute < end`."""
+        counts = self._counts
+        return sum(counts.get(minute, 0) for minute in range(start, end))
+
+
+class PrefixCounts:
+    """Counts of a whole range of minutes, for many evaluations: each answer costs two look-ups."""
+
+    __slots__ = ("_end", "_start", "_sums")
+
+    def __init__(self, start: int, counts: Sequence[int]) -> None:
+        self._start = start
+        self._end = start + len(counts)
+        self._sums = [0, *accumulate(counts)]
+
+    def between(self, start: int, end: int) -> int:
+        """Return the events of the minutes `start <= minute < end`."""
+        low, high = max(start, self._start), min(end, self._end)
+        return self._sums[high - self._start] - self._sums[low - self._start] if low < high else 0

@@ -1,0 +1,192 @@
+"""Rules as data: what a rule of each kind is made of, with the bounds of every field.
+
+Types only; `rule_text` reads them from a file or a request.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from signals.domain.detection.counts import MINUTES_READ
+
+Attribute = Literal["environment", "error_code", "route", "release", "method", "status_code"]
+EventKind = Literal["error", "http_request", "signup", "deploy", "feedback", "custom"]
+Direction = Literal["up", "down"]
+Against = Literal["recent", "usual", "both"]
+Severity = Literal["warn", "error", "critical"]
+
+FINGERPRINT: Final[tuple[Attribute, ...]] = ("error_code", "route", "environment")
+"""The attributes that make an error's fingerprint. Source: requirements.md, R14."""
+
+Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,62}$")]
+Minutes = Annotated[int, Meta(ge=1, le=60)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Ratio = Annotated[float, Meta(gt=0, le=1_000)]
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which events count: all conditions hold; a list means one of its values."""
+
+    event_type: EventKind
+    severity: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    error_code: tuple[str, ...] = ()
+    route: tuple[str, ...] = ()
+    release: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    status_code: tuple[str, ...] = ()
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Open only when the rule fires at `fires` of the last `of` minutes."""
+
+    fires: Annotated[int, Meta(ge=1, le=30)] = 1
+    of: Annotated[int, Meta(ge=1, le=30)] = 1
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The minutes before the window, averaged over as many minutes as the window has."""
+
+    length: Annotated[int, Meta(ge=5, le=70)] = 60
+    minimum: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
+
+
+class _Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What every rule has. `per` names the attributes whose values make one series."""
+
+    name: Name
+    on: Selection
+    per: Annotated[tuple[Attribute, ...], Meta(max_length=6)] = FINGERPRINT
+    severity: Severity | None = None
+    hold: Hold = Hold()
+    max_series: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    enabled: bool = True
+    locked: bool = False
+    version: Annotated[int, Meta(ge=1)] = 1
+
+
+class FloorRatio(_Rule, frozen=True, kw_only=True, tag="floor_ratio"):
+    """Fires when a window has at least `floor` events and at least `ratio` times its baseline."""
+
+    window: Minutes = 5
+    floor: Count = 30
+    ratio: Ratio = 3.0
+    baseline: Baseline = Baseline()
+
+    def __post_init__(self) -> None:
+        _check_reads(self.window, self.baseline)
+
+
+class Drop(_Rule, frozen=True, kw_only=True, tag="drop"):
+    """Fires when a window has at most `ceiling` events and its baseline is at least the minimum."""
+
+    window: Minutes = 15
+    ceiling: Count = 10
+    baseline: Baseline = Baseline(minimum=40.0)
+
+    def __post_init__(self) -> None:
+        _check_reads(self.window, self.baseline)
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A length in minutes over which counts are compared with the expectation: to 60, or whole hours.
+
+    Up: at least `floor` events and at least `ratio` times the expectation. Down: at least `floor` events
+    expected and at most `ratio` of them. `against` names the level: of the last hours, of the last days,
+    or the more careful of the two.
+    """
+
+    length: Annotated[int, Meta(ge=1, le=720)]
+    floor: Annotated[float, Meta(ge=1, le=1_000_000)]
+    ratio: Ratio
+    significance: Annotated[float, Meta(ge=2, le=50)] = 6.0
+    against: Against = "both"
+
+    def __post_init__(self) -> None:
+        if self.length > 60 and self.length % 60:
+            raise ValueError("length above 60 minutes must be whole hours")
+
+
+class Seasonal(_Rule, frozen=True, kw_only=True, tag="seasonal"):
+    """Fires when a window is unusual for the hour of the week. `opens: verdict` only confirms A and B."""
+
+    direction: Direction = "up"
+    windows: Annotated[tuple[Window, ...], Meta(min_length=1, max_length=8)]
+    guard: Annotated[float, Meta(ge=0, le=10)] = 1.2
+    opens: Literal["incident", "verdict"] = "incident"
+
+    def __post_init__(self) -> None:
+        if self.direction == "up" and any(window.length > 60 for window in self.windows):
+            raise ValueError("windows of direction up have at most 60 minutes")
+
+
+class Rate(_Rule, frozen=True, kw_only=True, tag="rate"):
+    """Fires when the share of `on` among `of` is surely at least `limit`.
+
+    "Surely": the lower end of Wilson's interval at 3 standard errors.
+    """
+
+    of: Selection
+    window: Minutes = 15
+    limit: Annotated[float, Meta(gt=0, le=1)] = 0.05
+    floor: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+
+
+class Absence(_Rule, frozen=True, kw_only=True, tag="absence"):
+    """Fires when no event came for `after` minutes, after at least one in the last 14 days."""
+
+    after: Annotated[int, Meta(ge=1, le=10_080)] = 20
+
+
+class NewSeries(_Rule, frozen=True, kw_only=True, tag="new_series"):
+    """Fires when a series is new, or silent for `silent_days`, and has `floor` events in the window."""
+
+    window: Minutes = 15
+    floor: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
+    silent_days: Annotated[int, Meta(ge=1, le=35)] = 14
+
+
+Rule = FloorRatio | Drop | Seasonal | Rate | Absence | NewSeries
+
+
+def _check_reads(window: int, baseline: Baseline) -> None:
+    if window + baseline.length > MINUTES_READ:
+        raise ValueError(f"window and baseline together must have at most {MINUTES_READ} minutes")
+
+
+ERROR_SPIKE: Final = FloorRatio(name="error-spike", on=Selection(event_type="error"), locked=True)
+SIGNUP_DROP: Final = Drop(
+    name="signup-drop", on=Selection(event_type="signup"), per=("environment",), locked=True
+)
+# Windows and ratios: design note, section 3, then changed on validation seeds (docs/concepts/detection.md).
+ERRORS_ABOVE_USUAL: Final = Seasonal(
+    name="errors-above-usual",
+    on=Selection(event_type="error"),
+    direction="up",
+    windows=(
+        Window(length=5, floor=18, ratio=2.5),
+        Window(length=15, floor=15, ratio=2),
+        Window(length=60, floor=15, ratio=2),
+        Window(length=60, floor=30, ratio=3, against="usual"),
+    ),
+)
+SIGNUPS_BELOW_USUAL: Final = Seasonal(
+    name="signups-below-usual",
+    on=Selection(event_type="signup"),
+    per=("environment",),
+    direction="down",
+    guard=1.0,
+    windows=(
+        Window(length=15, floor=8, ratio=0.5, significance=5),
+        Window(length=30, floor=60, ratio=0.75, significance=6),
+        Window(length=60, floor=8, ratio=0.5, significance=5),
+        Window(length=60, floor=60, ratio=0.78, significance=4.5),
+        Window(length=60, floor=8, ratio=0.35, significance=5, against="usual"),
+        Window(length=180, floor=10, ratio=0.4, significance=4.5, against="usual"),
+        Window(length=360, floor=10, ratio=0.4, significance=4.5, against="usual"),
+        Window(length=720, floor=10, ratio=0.4, significance=4.5, against="usual"),
+    ),
+)
+DEFAULT_RULES: Final[tuple[Rule, ...]] = (ERROR_SPIKE, SIGNUP_DROP, ERRORS_ABOVE_USUAL, SIGNUPS_BELOW_USUAL)
+"""The rules of a new project. The first two are Rule A and Rule B."""

@@ -1,0 +1,103 @@
+"""Reads rules that people wrote, and says what is wrong with them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+import msgspec
+
+from signals.domain.detection.rule import DEFAULT_RULES, FINGERPRINT, Rule
+
+MAX_RULES: Final = 1_000  # in one file or project (guess: people write tens)
+DURATIONS: Final = frozenset({"window", "length", "after"})
+MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
+LISTS: Final = ("severity", "environment", "error_code", "route", "release", "method", "status_code")
+
+
+class BadRule(Exception):  # noqa: N818  # reads as the state it names
+    """A rule cannot be used; the text names rule, field and bounds."""
+
+
+def parse_rules(given: object) -> tuple[Rule, ...]:
+    """Read a list of rules. A text in the list names a rule of a new project.
+
+    Durations may be written like `15m` or `1h`, shares like `5%`, `per: fingerprint` for its attributes.
+
+    Raises:
+        BadRule: when one of them is wrong, or two have one name.
+    """
+    if isinstance(given, Mapping) and set(given) == {"rules"}:
+        given = given["rules"]
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not 0 < len(given) <= MAX_RULES:
+        raise BadRule(f"rules must be a list of 1 to {MAX_RULES} rules")
+    rules = tuple(parse_rule(one, number) for number, one in enumerate(given, 1))
+    names = [rule.name for rule in rules]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadRule(f"name {twice!r} is given to two rules; each rule needs a name of its own")
+    return rules
+
+
+def parse_rule(given: object, number: int = 1) -> Rule:
+    """Read one rule, the `number`th of its list.
+
+    Raises:
+        BadRule: when it is wrong.
+    """
+    defaults = {rule.name: rule for rule in DEFAULT_RULES}
+    if isinstance(given, str):
+        if given not in defaults:
+            raise BadRule(f"rule {number}: {given!r} is no rule of a new project: {', '.join(defaults)}")
+        return defaults[given]
+    if not isinstance(given, Mapping):
+        raise BadRule(f"rule {number} must be an object with name, kind and on")
+    name = str(given.get("name", number))
+    try:
+        rule: Rule = msgspec.convert(_tidied(given), Rule)
+    except (msgspec.ValidationError, BadRule) as error:
+        raise BadRule(f"rule {name}: {_sentence(str(error))}") from error
+    default = defaults.get(rule.name)
+    if rule != default and (rule.locked or (default is not None and default.locked)):
+        raise BadRule(
+            f"rule {name}: a locked rule cannot be changed; copy it under another name, locked: false"
+        )
+    return rule
+
+
+def _tidied(given: Mapping[object, object]) -> dict[str, object]:
+    """Write durations as minutes, shares as numbers, single values as lists."""
+    out: dict[str, object] = {}
+    for key, value in given.items():
+        name = "on" if key is True else str(key)  # YAML 1.1 reads the word "on" as true
+        if name in DURATIONS and isinstance(value, str):
+            out[name] = _minutes(name, value)
+        elif name == "limit" and isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?%", value):
+            out[name] = float(value[:-1]) / 100
+        elif name == "per":
+            out[name] = (
+                FINGERPRINT if value == "fingerprint" else [value] if isinstance(value, str) else value
+            )
+        elif name in LISTS and isinstance(value, str | int):
+            out[name] = value if name == "severity" and "kind" in given else [str(value)]
+        elif isinstance(value, Mapping):
+            out[name] = _tidied(cast(Mapping[object, object], value))
+        elif name == "windows" and isinstance(value, Sequence):
+            out[name] = [_tidied(one) if isinstance(one, Mapping) else one for one in value]
+        else:
+            out[name] = value
+    return out
+
+
+def _minutes(name: str, text: str) -> int:
+    match = re.fullmatch(r"(\d{1,6})([mhd])", text.strip())
+    if match is None:
+        raise BadRule(f"{name} {text!r} is no duration; write minutes as a number, or 15m, 1h or 1d")
+    return int(match[1]) * MINUTES[match[2]]
+
+
+def _sentence(text: str) -> str:
+    """Turn msgspec's message into one that begins with the field."""
+    match = re.fullmatch(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", text, re.DOTALL)
+    assert match is not None
+    message = match[1].replace("`", "")
+    message = message[0].lower() + message[1:]
+    return f"{match[2]}: {message}" if match[2] else message

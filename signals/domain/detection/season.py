@@ -1,0 +1,132 @@
+"""The shape of a series over the hours of a week, and whole hours as they were.
+
+Rows are read and written by others; this module only computes them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Final
+
+HOUR: Final = 60  # minutes
+DAY: Final = 24  # hours
+WEEK: Final = 7 * DAY  # hours
+
+DAYS_READ: Final = 14  # same hour of that many days
+WEEKS_READ: Final = 4  # same hour of the week, that many weeks
+MIN_CLEAN: Final = 45  # minutes of an hour outside of any outage, below which the hour teaches nothing
+RATE_FLOOR: Final = 0.002  # events a minute, three a day: no rate is known to be zero
+BUSY_HOUR: Final = 20  # events: a median of fewer is too coarse, their clipped mean is used
+DAYS_WEIGHT_WEEKS: Final = 0.5  # the fortnight's weight, in weeks
+DAYS_WEIGHT_EVENTS: Final = 10.0  # or in events where that is more: few events say little about one hour
+SMOOTH_BELOW: Final = 30.0  # events an hour below which neighbouring hours are mixed in
+FLAT_HOURS: Final = 48  # of history, before which the hour of the day is unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourRow:
+    """One closed hour of a series.
+
+    `hour` counts hours since the epoch. `expected` is the shape's events for it at level 1, as known
+    then. `clean_minutes` of it lay outside of outages and held `clean_value` events.
+    """
+
+    hour: int
+    value: int
+    expected: float
+    clean_minutes: int
+    clean_value: int
+
+    @property
+    def clean_expected(self) -> float:
+        """The shape's events for the clean minutes."""
+        return self.expected * self.clean_minutes / HOUR
+
+
+Offset = Callable[[int], int]
+"""The project's offset from UTC, in hours, at an hour since the epoch."""
+
+
+def same_hours(hour: int, *, step: int, count: int, offset: Offset) -> Iterator[int]:
+    """Yield the hours that had the same local time `step` hours ago, twice that, and so on."""
+    here = offset(hour)
+    for number in range(1, count + 1):
+        past = hour - number * step
+        yield past + here - offset(past)
+
+
+def usual_rate(days: Iterable[HourRow | None], weeks: Iterable[HourRow | None]) -> float | None:
+    """Return the usual events a minute from the same hour of past days and of past weeks.
+
+    None stands for an hour before the series' history. Returns None when nothing is known.
+    """
+    daily = [
+        60 * row.clean_value / row.clean_minutes for row in days if row and row.clean_minutes >= MIN_CLEAN
+    ]
+    if not daily:
+        return None
+    by_day = max(_middle(daily), HOUR * RATE_FLOOR)
+    weekly = [
+        60 * row.clean_value / row.clean_minutes for row in weeks if row and row.clean_minutes >= MIN_CLEAN
+    ]
+    if not weekly:
+        return by_day / HOUR
+    weight = max(DAYS_WEIGHT_WEEKS, DAYS_WEIGHT_EVENTS / by_day)
+    mixed = (_middle(weekly) * len(weekly) + by_day * weight) / (len(weekly) + weight)
+    return max(mixed / HOUR, RATE_FLOOR)
+
+
+def flat_rate(rows: Iterable[HourRow]) -> float:
+    """Return the mean events a minute of all clean hours: the shape while the hour of the day is unknown."""
+    minutes = value = 0
+    for row in rows:
+        minutes += row.clean_minutes
+        value += row.clean_value
+    return max(value / minutes, RATE_FLOOR) if minutes else RATE_FLOOR
+
+
+def _middle(values: Sequence[float]) -> float:
+    """Return a typical value that single bursts cannot move: events an hour."""
+    middle = median(values)
+    if middle >= BUSY_HOUR:
+        return middle
+    limit = middle + 3 * (middle + 1) ** 0.5
+    return fmean(min(value, limit) for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Expected events around one hour at level 1: a line through the middles of four hours.
+
+    `start` is the hour's first minute; `rates` are events a minute of the hours two before to one after.
+    Covers 90 minutes to each side of `start`.
+    """
+
+    start: int
+    rates: tuple[float, float, float, float]
+
+    @classmethod
+    def of(cls, hour: int, rates: Sequence[float]) -> "Shape":
+        """Build it from six season rows, of the hours three before to two after `hour`."""
+        smooth = [
+            rates[i] if rates[i] * HOUR >= SMOOTH_BELOW else (rates[i - 1] + 2 * rates[i] + rates[i + 1]) / 4
+            for i in range(1, 5)
+        ]
+        return cls(hour * HOUR, (smooth[0], smooth[1], smooth[2], smooth[3]))
+
+    def until(self, minute: int) -> float:
+        """Return the events expected from 90 minutes before `start` until `minute`."""
+        at = minute - self.start + 90
+        a, b, c, d = self.rates
+        if at <= 60:
+            return at * (a + (b - a) * at / 120)
+        total = 30 * (a + b)
+        if at <= 120:
+            at -= 60
+            return total + at * (b + (c - b) * at / 120)
+        at -= 120
+        return total + 30 * (b + c) + at * (c + (d - c) * at / 120)
+
+    def between(self, start: int, end: int) -> float:
+        """Return the events expected in the minutes `start <= minute < end`."""
+        return self.until(end) - self.until(start)

@@ -1,0 +1,197 @@
+"""What a series carries between evaluations of the seasonal rule, and how an hour or a day changes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from statistics import median
+from typing import Final
+
+from signals.domain.detection.counts import Counts
+from signals.domain.detection.rule import Seasonal
+from signals.domain.detection.season import DAY, HOUR, HourRow, Shape
+
+PRIOR: Final = 6.0  # events: how strongly the usual level is believed before recent events speak
+LEVEL_HOURS: Final = 3  # whole hours of the recent level (180 minutes)
+LEVEL_MIN: Final = 0.25  # design
+LEVEL_MAX: Final = 4.0  # design
+LEVELS_KEPT: Final = 5  # days whose median is the usual level: a holiday or a launch cannot move it
+PEAKS_KEPT: Final = 14  # days of the noise guard
+PEAK_RANK: Final = 3  # the guard ignores the two noisiest days
+NOISE_DAYS: Final = 10  # days of the windows' own variance
+NOISE_FIRST: Final = 0.05  # relative variance before a day was seen (guess: 22 % of wobble)
+NOISE_MAX: Final = 1.0  # a window as noisy as that is judged by its floor and guard alone (guess)
+NOISE_OF_SEASON: Final = 0.04  # relative variance of a shape learned from a single day (guess)
+COLD_DAYS: Final = 2  # before, the hour of the day is unknown
+NEVER: Final = 1 << 40  # a minute that does not come
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeasonalState:
+    """State of one series and rule, below 1 KiB when stored.
+
+    `since` is the first minute of the history. `noise` holds, a day, the extra relative variance of each
+    window length; `noise_sums` are today's numerators and denominators. `peak` is today's before
+    `newest_minute`, `newest_peak` that minute's own. The minutes from `dirty_from` to
+    before `dirty_until` lay in the newest outage and teach nothing.
+    """
+
+    since: int
+    levels: tuple[float, ...] = ()
+    day_value: int = 0
+    day_expected: float = 0.0
+    peaks: tuple[float, ...] = ()
+    peak: float = 0.0
+    newest_minute: int = 0
+    newest_peak: float = 0.0
+    noise: tuple[tuple[float, ...], ...] = ()
+    noise_sums: tuple[float, ...] = ()
+    dirty_from: int = 0
+    dirty_until: int = 0
+
+    @property
+    def usual_level(self) -> float:
+        """The median level of the last days; 1 before there are any."""
+        return median(self.levels) if self.levels else 1.0
+
+    def noise_peak(self, minute: int) -> float:
+        """Return the third highest daily peak before `minute`, which the guard is a multiple of.
+
+        It is 0 in the first days. `minute` itself does not count, so that judging it again while its
+        events arrive gives the same answer.
+        """
+        highest = sorted((*self.peaks, self._peak_before(minute)), reverse=True)
+        return highest[PEAK_RANK - 1] if len(highest) >= PEAK_RANK else 0.0
+
+    def _peak_before(self, minute: int) -> float:
+        return max(self.peak, self.newest_peak) if minute > self.newest_minute else self.peak
+
+    def with_peak(self, minute: int, z: float) -> "SeasonalState":
+        """Remember how surprising `minute` was. Minutes come in order; one may come again."""
+        newest = max(self.newest_peak, abs(z)) if minute == self.newest_minute else abs(z)
+        return replace(self, peak=self._peak_before(minute), newest_minute=minute, newest_peak=newest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourContext:
+    """What the evaluations of one hour need beside the minutes and the state.
+
+    `recent` gives clean events and expected events of the three hours before this hour, and before the
+    previous one. `hours` are the closed hours, newest first, at most twelve; `hour_sums` gives events and
+    expected events of the newest none, one, two and so on. `noise` is the relative
+    variance by window length. `is_cold`: the hour of the day is not known yet.
+    """
+
+    shape: Shape
+    recent: tuple[tuple[int, float], tuple[int, float]]
+    hours: tuple[HourRow, ...]
+    hour_sums: tuple[tuple[int, float], ...]
+    noise: Mapping[int, float]
+    is_cold: bool
+
+
+def hour_context(
+    rule: Seasonal, hour: int, rates: Sequence[float], hours: Sequence[HourRow], state: SeasonalState
+) -> HourContext:
+    """Assemble the context of `hour` from six season rows, at most twelve closed hours and the state.
+
+    `rates` are events a minute of the hours three before to two after; `hours` are newest first.
+    """
+    days = max(1.0, (hour * HOUR - state.since) / (DAY * HOUR))
+    of_season = NOISE_OF_SEASON / days
+    noise = {
+        length: of_season + (median(day[i] for day in state.noise) if state.noise else NOISE_FIRST)
+        for i, length in enumerate(learned_lengths(rule))
+    }
+    return HourContext(
+        shape=Shape.of(hour, rates),
+        recent=(_clean(hours[:LEVEL_HOURS]), _clean(hours[1 : LEVEL_HOURS + 1])),
+        hours=tuple(hours),
+        hour_sums=tuple(accumulate(((row.value, row.expected) for row in hours), _plus, initial=(0, 0.0))),
+        noise=noise,
+        is_cold=days < COLD_DAYS,
+    )
+
+
+def _plus(first: tuple[int, float], second: tuple[int, float]) -> tuple[int, float]:
+    return first[0] + second[0], first[1] + second[1]
+
+
+def _clean(rows: Sequence[HourRow]) -> tuple[int, float]:
+    return sum(row.clean_value for row in rows), sum(row.clean_expected for row in rows)
+
+
+def learned_lengths(rule: Seasonal) -> tuple[int, ...]:
+    """Return the lengths whose noise is learned: the windows up to an hour, and the hour, ascending."""
+    return tuple(sorted({HOUR, *(window.length for window in rule.windows if window.length <= HOUR)}))
+
+
+def recent_level(value: int, expected: float, usual: float) -> float:
+    """Return the level of recent events, drawn to the usual one where they are few."""
+    return min(LEVEL_MAX, max(LEVEL_MIN, (value + PRIOR * usual) / (expected + PRIOR)))
+
+
+def close_hour(
+    rule: Seasonal, state: SeasonalState, context: HourContext, counts: Counts
+) -> tuple[SeasonalState, HourRow]:
+    """Close the context's hour: return the state with the day so far, and the hour's row."""
+    start = context.shape.start
+    end = start + HOUR
+    value = counts.between(start, end)
+    known = max(start, min(end, state.since))
+    clean_minutes, clean_value = end - known, counts.between(known, end)
+    dirty_low, dirty_high = max(known, state.dirty_from), min(end, state.dirty_until)
+    if dirty_low < dirty_high:
+        clean_minutes -= dirty_high - dirty_low
+        clean_value -= counts.between(dirty_low, dirty_high)
+    row = HourRow(
+        hour=start // HOUR,
+        value=value,
+        expected=context.shape.between(start, end),
+        clean_minutes=clean_minutes,
+        clean_value=clean_value,
+    )
+    sums = state.noise_sums or (0.0,) * (2 * len(learned_lengths(rule)))
+    state = replace(
+        state,
+        day_value=state.day_value + clean_value,
+        day_expected=state.day_expected + row.clean_expected,
+        noise_sums=_noise(rule, sums, context, counts, state.usual_level) if clean_minutes == HOUR else sums,
+    )
+    return (_close_day(state) if (row.hour + 1) % DAY == 0 else state), row
+
+
+def _noise(
+    rule: Seasonal, sums: Sequence[float], context: HourContext, counts: Counts, usual: float
+) -> tuple[float, ...]:
+    """Add the hour's squared errors beyond Poisson's, and its squared expectations, by window length."""
+    start = context.shape.start
+    level = recent_level(*context.recent[0], usual)
+    out = list(sums)
+    for i, length in enumerate(learned_lengths(rule)):
+        for at in range(start, start + HOUR - length + 1, length):
+            mean = context.shape.between(at, at + length) * level
+            out[2 * i] += (counts.between(at, at + length) - mean) ** 2 - mean
+            out[2 * i + 1] += mean * mean
+    return tuple(out)
+
+
+def _close_day(state: SeasonalState) -> SeasonalState:
+    levels = state.levels
+    if state.day_expected > 0:
+        levels = (*levels, recent_level(state.day_value, state.day_expected, 1.0))[-LEVELS_KEPT:]
+    sums = state.noise_sums
+    noise = tuple(
+        min(NOISE_MAX, max(0.0, sums[i] / sums[i + 1])) if sums[i + 1] > 0 else 0.0
+        for i in range(0, len(sums), 2)
+    )
+    return replace(
+        state,
+        levels=levels,
+        day_value=0,
+        day_expected=0.0,
+        peaks=(*state.peaks, max(state.peak, state.newest_peak))[-PEAKS_KEPT:],
+        peak=0.0,
+        newest_peak=0.0,
+        noise=(*state.noise, noise)[-NOISE_DAYS:],
+        noise_sums=(),
+    )

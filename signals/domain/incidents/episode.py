@@ -1,0 +1,96 @@
+"""The life of one incident: opened with frozen numbers, sustained, confirmed, resolved, reopened.
+
+Minutes are whole minutes since the epoch. Source of the lifecycle: requirements R26 and R27;
+of sustaining, reopening and verdicts: docs/concepts/detection.md.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from signals.domain.detection.seasonal import Frozen
+from signals.domain.detection.verdict import RuleVerdict
+
+IncidentVerdict = Literal["confirmed", "unconfirmed", "learning"]
+ResolveReason = Literal["quiet", "became_usual", "superseded", "gone"]
+
+IDLE_MINUTES: Final = 60  # resolved once not seen for more than 60 minutes (requirement R27)
+RESOLVE_EVERY: Final = 5  # minutes between two passes of the resolver (requirement R27)
+USUAL_AFTER: Final = 24 * 60  # minutes after the last firing: what still lasts is the new normal
+CONFIRM_WITHIN: Final = 15  # minutes after opening in which a confirmation belongs to this incident
+REOPEN_WITHIN: Final = 60  # minutes after resolving in which a return is the same incident
+GONE_AFTER: Final = 7 * 24 * 60  # minutes of silence after which a series has ended (guess: a week)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """One incident. `opened` holds the numbers at opening, which nothing later changes.
+
+    `confirmed_by` is the verdict that made it worth telling people, `frozen` the level at that moment.
+    `is_new`: the series had no history, so nothing is known to be usual.
+    """
+
+    rule: str
+    opened: RuleVerdict
+    opened_at: int
+    last_seen: int
+    last_fired: int
+    verdict: IncidentVerdict
+    is_new: bool = False
+    confirmed_at: int | None = None
+    confirmed_by: RuleVerdict | None = None
+    frozen: Frozen | None = None
+    reopened: int = 0
+    resolved_at: int | None = None
+    reason: ResolveReason | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether people are told of it."""
+        return self.verdict == "confirmed"
+
+
+def due_at(episode: Episode) -> int:
+    """Return the minute at which the resolver closes it, unless it is seen again."""
+    return -(-(episode.last_seen + IDLE_MINUTES + 1) // RESOLVE_EVERY) * RESOLVE_EVERY
+
+
+def seen(episode: Episode, minute: int, *, fires: bool) -> Episode:
+    """Keep it fresh."""
+    return replace(episode, last_seen=minute, last_fired=minute if fires else episode.last_fired)
+
+
+def resolved(episode: Episode, minute: int, reason: ResolveReason) -> Episode:
+    """Close it."""
+    return replace(episode, resolved_at=minute, reason=reason)
+
+
+def confirmed(episode: Episode, by: RuleVerdict, frozen: Frozen | None) -> Episode:
+    """Make it worth telling, with the numbers of the verdict that confirmed it."""
+    return replace(
+        episode, verdict="confirmed", confirmed_at=by.minute, confirmed_by=by, frozen=frozen or episode.frozen
+    )
+
+
+def may_reopen(last: Episode | None, minute: int, verdict: IncidentVerdict) -> bool:
+    """Say whether a firing at `minute` continues the series' last incident.
+
+    A confirmed outage must not hide in a former unconfirmed incident, so that one never continues it.
+    """
+    if last is None or last.resolved_at is None or last.reason != "quiet":
+        return False
+    if not last.is_confirmed and last.verdict != verdict:
+        return False
+    return minute - last.resolved_at <= REOPEN_WITHIN
+
+
+def reopened(last: Episode, minute: int, frozen: Frozen | None) -> Episode:
+    """Open it again, counting how often."""
+    return replace(
+        last,
+        last_seen=minute,
+        last_fired=minute,
+        frozen=frozen or last.frozen,
+        reopened=last.reopened + 1,
+        resolved_at=None,
+        reason=None,
+    )

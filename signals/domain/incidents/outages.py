@@ -1,0 +1,191 @@
+"""Groups incidents to outages: the fewest attribute values that explain which series fired.
+
+The first incident begins an outage. What opens within five minutes is gathered, then the cover decides;
+until minute ten it is decided again, and only merges. Later incidents of the same value join.
+Source: docs/concepts/detection.md.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Final
+
+GATHER_MINUTES: Final = 5  # decided: what opens with the first incident is one message
+REVISE_MINUTES: Final = 10  # decided: until then members move between outages, never later
+JOIN_MINUTES: Final = 30  # after the outage's newest member, latecomers of the same value join
+COVERED_SHARE: Final = 0.6  # of a value's active series must have fired for the value to explain them
+PROJECT_SERIES: Final = 4  # fired series from which "the whole project" may be the cause (guess)
+WIDE_ATTRIBUTES: Final = ("environment", "release")  # that nearly all series share: they explain only many
+MAX_EXACT: Final = 3  # values of an exact cover; more are chosen one by one
+
+EVERYTHING: Final = ("project", "*")
+
+Value = tuple[str, str]
+"""An attribute and its value; `EVERYTHING` for the whole project."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An incident as grouping sees it: a number, its series, the series' attributes, and when it opened."""
+
+    number: int
+    series: str
+    attributes: Mapping[str, str]
+    opened_at: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Outage:
+    """Incidents with one cause. `cause` is None for a series alone."""
+
+    cause: Value | None
+    members: list[Member] = field(default_factory=list)
+
+    @property
+    def opened_at(self) -> int:
+        """When its first member opened."""
+        return min(member.opened_at for member in self.members)
+
+    @property
+    def newest_at(self) -> int:
+        """When its last member opened."""
+        return max(member.opened_at for member in self.members)
+
+
+Active = Callable[[int], Mapping[str, Mapping[str, str]]]
+"""Returns the series that had an event in the day before a minute, with their attributes."""
+
+
+def group(members: Sequence[Member], active: Active) -> list[Outage]:
+    """Group the incidents of one project, given in order of opening."""
+    outages: list[Outage] = []
+    waiting: list[Member] = []
+    for member in members:
+        if waiting and member.opened_at > waiting[0].opened_at + REVISE_MINUTES:
+            outages += _settle(waiting, active)
+            waiting = []
+        if not waiting and (known := _joins(member, outages)) is not None:
+            known.members.append(member)
+        else:
+            waiting.append(member)
+    return outages + (_settle(waiting, active) if waiting else [])
+
+
+def _joins(member: Member, outages: Iterable[Outage]) -> Outage | None:
+    """Return the newest outage that the latecomer belongs to."""
+    for outage in reversed(list(outages)):
+        if member.opened_at - outage.newest_at > JOIN_MINUTES:
+            continue
+        if any(member.series == other.series for other in outage.members):
+            return outage
+        if outage.cause is not None and _has(member.attributes, outage.cause):
+            return outage
+    return None
+
+
+def _settle(waiting: Sequence[Member], active: Active) -> list[Outage]:
+    """Decide what began together: at minute five, and again with what came until minute ten."""
+    begun = waiting[0].opened_at
+    known = active(begun)
+    first = [member for member in waiting if member.opened_at <= begun + GATHER_MINUTES]
+    whole = _cover(waiting, known)
+    early = _cover(first, known)
+    # The later decision may only merge: values of the first one stay, unless fewer explain all.
+    if len(whole) <= len(early) or len(first) == len(waiting):
+        return _assign(waiting, whole)
+    late = [member for member in waiting if not any(_has(member.attributes, cause) for cause in early)]
+    return _assign(waiting, [*early, *_cover(late, known)] if late else early)
+
+
+def _assign(members: Sequence[Member], causes: Sequence[Value]) -> list[Outage]:
+    outages = {cause: Outage(cause=cause) for cause in causes}
+    alone: dict[str, Outage] = {}
+    for member in members:
+        cause = next((cause for cause in causes if _has(member.attributes, cause)), None)
+        if cause is None:
+            alone.setdefault(member.series, Outage(cause=None)).members.append(member)
+        else:
+            outages[cause].members.append(member)
+    found = [outage for outage in (*outages.values(), *alone.values()) if outage.members]
+    return sorted(found, key=lambda outage: outage.opened_at)
+
+
+def _cover(members: Sequence[Member], active: Mapping[str, Mapping[str, str]]) -> list[Value]:
+    """Return the fewest values that explain the members, best explained first; single series are left out."""
+    fired = {member.series: member.attributes for member in members}
+    everyone = {**active, **fired}
+    if len(fired) < 2:
+        return []
+    if len(fired) >= PROJECT_SERIES and len(fired) >= COVERED_SHARE * len(everyone) and not _one_value(fired):
+        return [EVERYTHING]
+    shares = _shares(fired, everyone)
+    strong = [value for value, share in shares.items() if share >= COVERED_SHARE]
+    chosen = _fewest(fired, strong, shares)
+    rest = {name: have for name, have in fired.items() if not any(_has(have, value) for value in chosen)}
+    narrow = [value for value in shares if value[0] not in WIDE_ATTRIBUTES]
+    return chosen + (_fewest(rest, narrow, shares) if len(rest) > 1 else [])
+
+
+def _one_value(fired: Mapping[str, Mapping[str, str]]) -> bool:
+    """Say whether all share one value, which is a better word than the whole project."""
+    pairs = [set(have.items()) for have in fired.values()]
+    return any(name not in WIDE_ATTRIBUTES for name, _ in set.intersection(*pairs))
+
+
+def _shares(
+    fired: Mapping[str, Mapping[str, str]], everyone: Mapping[str, Mapping[str, str]]
+) -> dict[Value, float]:
+    """Return the share of active series that fired, for each value that enough fired series have."""
+    have, of = defaultdict[Value, int](int), defaultdict[Value, int](int)
+    for name, attributes in everyone.items():
+        for value in attributes.items():
+            of[value] += 1
+            have[value] += name in fired
+    return {
+        value: count / of[value]
+        for value, count in have.items()
+        if count >= (PROJECT_SERIES if value[0] in WIDE_ATTRIBUTES else 2)
+    }
+
+
+def _fewest(
+    fired: Mapping[str, Mapping[str, str]], values: Sequence[Value], shares: Mapping[Value, float]
+) -> list[Value]:
+    """Cover as many of `fired` as `values` can with as few of them; among equals, with the best explained."""
+    covers = {value: frozenset(name for name, have in fired.items() if _has(have, value)) for value in values}
+    covers = {value: names for value, names in covers.items() if len(names) > 1}
+    if not covers:
+        return []
+    wanted = frozenset().union(*covers.values())
+    for size in range(1, MAX_EXACT + 1):
+        best: tuple[float, tuple[Value, ...]] | None = None
+        for chosen in combinations(sorted(covers), size):
+            if frozenset().union(*(covers[value] for value in chosen)) != wanted:
+                continue
+            quality = sum(shares[value] for value in chosen) / size
+            if best is None or quality > best[0]:
+                best = quality, chosen
+        if best is not None:
+            return _by_share(best[1], shares)
+    return _greedy(covers, wanted, shares)
+
+
+def _greedy(
+    covers: Mapping[Value, Collection[str]], wanted: frozenset[str], shares: Mapping[Value, float]
+) -> list[Value]:
+    chosen: list[Value] = []
+    left = set(wanted)
+    while left:
+        value = max(covers, key=lambda value: (len(left & set(covers[value])), shares[value], value))
+        left -= set(covers[value])
+        chosen.append(value)
+    return _by_share(chosen, shares)
+
+
+def _by_share(values: Iterable[Value], shares: Mapping[Value, float]) -> list[Value]:
+    return sorted(values, key=lambda value: (-shares[value], value))
+
+
+def _has(attributes: Mapping[str, str], value: Value) -> bool:
+    return value == EVERYTHING or attributes.get(value[0]) == value[1]

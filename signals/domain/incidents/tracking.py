@@ -1,0 +1,241 @@
+"""One minute of one series: what the rules say, and what that does to its incident.
+
+Live evaluation and replay call `step` with the same evidence and get the same incidents.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from signals.domain.detection import fixed_rules, seasonal
+from signals.domain.detection.counts import Counts
+from signals.domain.detection.rule import Absence, Drop, FloorRatio, NewSeries, Rate
+from signals.domain.detection.seasonal import Finding, Frozen
+from signals.domain.detection.seasonal_state import NEVER, HourContext, SeasonalState
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.episode import (
+    CONFIRM_WITHIN,
+    GONE_AFTER,
+    USUAL_AFTER,
+    Episode,
+    IncidentVerdict,
+    confirmed,
+    due_at,
+    may_reopen,
+    reopened,
+    resolved,
+    seen,
+)
+from signals.domain.incidents.watch import Watch
+
+KNOWN_AFTER: Final = 65  # minutes of history that Rule A needs; before, a normal is unknown
+NEW_MULTIPLE: Final = 2  # times the threshold from which a series without history is worth telling (guess)
+NOT_A_LEVEL: Final = 0.1  # share of the expectation below which a lasting drop never becomes usual
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one series' evaluations of an hour read. `whole` is the denominator of a rate rule.
+
+    `project_since` is the first minute of the project, `since` of the series.
+    """
+
+    counts: Counts
+    context: HourContext | None
+    project_since: int
+    since: int
+    whole: Counts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackState:
+    """A series' state between two minutes. `last` is its newest resolved incident."""
+
+    seasonal: SeasonalState
+    episode: Episode | None = None
+    last: Episode | None = None
+    fired: tuple[int, ...] = ()
+
+
+def step(
+    watch: Watch, evidence: Evidence, state: TrackState, minute: int, *, last_event: int
+) -> tuple[TrackState, tuple[Episode, ...]]:
+    """Judge `minute`, which is over or grows; return the state and the incidents resolved by it.
+
+    `last_event` is the newest minute with an event, at most `minute`.
+    """
+    closed: tuple[Episode, ...] = ()
+    if state.episode is not None and (ended := _ended(evidence, state.episode, minute, last_event)):
+        state, closed = _settled(state, ended), (ended,)
+        if ended.reason == "became_usual":
+            return state, closed  # the context still holds the former normal: judge from the next minute on
+    state = _sustained(watch, evidence, state, minute)
+    if watch.fixed is not None:
+        state, more = _judge_fixed(watch, evidence, state, minute, last_event)
+        closed += more
+    if watch.seasonal is not None and evidence.context is not None and minute >= evidence.since + KNOWN_AFTER:
+        state, more = _judge_seasonal(watch, evidence, state, minute)
+        closed += more
+    return state, closed
+
+
+def _ended(evidence: Evidence, episode: Episode, minute: int, last_event: int) -> Episode | None:
+    if minute >= due_at(episode):
+        return resolved(episode, minute, "quiet")
+    if minute - max(last_event, episode.opened_at) >= GONE_AFTER:
+        return resolved(episode, minute, "gone")
+    if minute - episode.last_fired >= USUAL_AFTER and _is_level(evidence):
+        return resolved(episode, minute, "became_usual")
+    return None
+
+
+def _is_level(evidence: Evidence) -> bool:
+    """Say whether anything comes at all: nothing is never the new normal."""
+    if evidence.context is None:
+        return True
+    rows = evidence.context.hours
+    return sum(row.value for row in rows) >= NOT_A_LEVEL * sum(row.expected for row in rows)
+
+
+def _settled(state: TrackState, ended: Episode) -> TrackState:
+    """Forget the outage's minutes; after `became_usual`, let the history begin at its opening."""
+    history = state.seasonal
+    if ended.is_confirmed and ended.reason == "became_usual":
+        history = SeasonalState(since=ended.opened_at, peaks=history.peaks, noise=history.noise)
+    elif ended.is_confirmed:
+        history = replace(history, dirty_until=ended.last_seen + 1)
+    return replace(state, seasonal=history, episode=None, last=ended)
+
+
+def _sustained(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> TrackState:
+    episode = state.episode
+    if episode is None:
+        return state
+    lasts = False
+    if isinstance(watch.fixed, FloorRatio) and episode.rule == watch.fixed.name:
+        has_event = evidence.counts.between(minute, minute + 1) > 0
+        lasts = has_event and fixed_rules.floor_ratio_sustains(
+            watch.fixed, evidence.counts, minute, episode.opened.normal
+        )
+    elif isinstance(watch.fixed, Drop) and episode.rule == watch.fixed.name:
+        lasts = fixed_rules.drop_sustains(watch.fixed, evidence.counts, minute, episode.opened.normal)
+    if not lasts and watch.seasonal and episode.frozen and evidence.context:
+        lasts = seasonal.sustains(watch.seasonal, evidence.context, evidence.counts, minute, episode.frozen)
+    return replace(state, episode=seen(episode, minute, fires=False)) if lasts else state
+
+
+def _judge_fixed(
+    watch: Watch, evidence: Evidence, state: TrackState, minute: int, last_event: int
+) -> tuple[TrackState, tuple[Episode, ...]]:
+    rule = watch.fixed
+    verdict = _fixed_verdict(watch, evidence, minute, last_event)
+    if rule is None or verdict is None or not verdict.fires:
+        return state, ()
+    fired = (*(at for at in state.fired if at > minute - rule.hold.of and at != minute), minute)
+    state = replace(state, fired=fired)
+    if len(fired) < rule.hold.fires:
+        return state, ()
+    says, is_new = _incident_verdict(watch, evidence, verdict)
+    episode = state.episode
+    if episode is not None:
+        state = replace(state, episode=seen(episode, minute, fires=True))
+        return _confirm(state, verdict, None) if says == "confirmed" else (state, ())
+    return _open(state, verdict, says, None, is_new=is_new), ()
+
+
+def _fixed_verdict(watch: Watch, evidence: Evidence, minute: int, last_event: int) -> RuleVerdict | None:
+    counts = evidence.counts
+    match watch.fixed:
+        case FloorRatio() as rule:
+            return fixed_rules.floor_ratio(rule, counts, minute) if last_event == minute else None
+        case Drop() as rule:
+            return fixed_rules.drop(rule, counts, minute)
+        case Rate() as rule:
+            return fixed_rules.rate(rule, counts, evidence.whole, minute) if evidence.whole else None
+        case Absence() as rule:
+            return fixed_rules.absence(rule, last_event, minute)
+        case NewSeries() as rule:
+            return fixed_rules.new_series(rule, counts, evidence.since, minute)
+    return None
+
+
+def _incident_verdict(watch: Watch, evidence: Evidence, verdict: RuleVerdict) -> tuple[IncidentVerdict, bool]:
+    """Return what a fixed rule's firing is worth, and whether the series is new.
+
+    A rule that people wrote is confirmed. Rules A and B are when beyond doubt; otherwise the seasonal
+    rule decides.
+    """
+    is_new = verdict.minute < evidence.since + KNOWN_AFTER
+    if verdict.minute < evidence.project_since + KNOWN_AFTER:
+        return "learning", is_new
+    if verdict.is_critical or not watch.rule.locked:
+        return "confirmed", is_new
+    if is_new and verdict.count >= NEW_MULTIPLE * verdict.threshold:
+        return "confirmed", is_new
+    return "unconfirmed", is_new
+
+
+def _judge_seasonal(
+    watch: Watch, evidence: Evidence, state: TrackState, minute: int
+) -> tuple[TrackState, tuple[Episode, ...]]:
+    if (state.episode is not None and state.episode.frozen) or not (watch.seasonal and evidence.context):
+        return state, ()  # the outage itself teaches no noise
+    finding = seasonal.evaluate(watch.seasonal, evidence.context, evidence.counts, minute, state.seasonal)
+    if finding is None:
+        return state, ()
+    if not finding.fires:
+        return replace(state, seasonal=state.seasonal.with_peak(minute, finding.z)), ()
+    # Outages must not raise the bar without limit: a firing teaches no more than the bar itself.
+    state = replace(state, seasonal=state.seasonal.with_peak(minute, finding.need_z))
+    verdict = seasonal.verdict_of(watch.seasonal, finding, minute)
+    frozen = Frozen(level=finding.level, need_z=finding.need_z)
+    if state.episode is not None:
+        return _confirm(state, verdict, frozen)
+    if watch.seasonal.opens == "verdict":
+        return state, ()
+    return _open(_dirty(state, finding, minute), verdict, "confirmed", frozen, is_new=False), ()
+
+
+def _dirty(state: TrackState, finding: Finding, minute: int) -> TrackState:
+    start = minute - finding.window.length + 1
+    return replace(state, seasonal=replace(state.seasonal, dirty_from=start, dirty_until=NEVER))
+
+
+def _open(
+    state: TrackState, verdict: RuleVerdict, says: IncidentVerdict, frozen: Frozen | None, *, is_new: bool
+) -> TrackState:
+    minute = verdict.minute
+    if says == "confirmed" and frozen is None:
+        start = minute - verdict.length + 1
+        state = replace(state, seasonal=replace(state.seasonal, dirty_from=start, dirty_until=NEVER))
+    if may_reopen(state.last, minute, says) and state.last is not None:
+        return replace(state, episode=reopened(state.last, minute, frozen), last=None)
+    episode = Episode(
+        rule=verdict.rule,
+        opened=verdict,
+        opened_at=minute,
+        last_seen=minute,
+        last_fired=minute,
+        verdict=says,
+        is_new=is_new,
+        frozen=frozen,
+    )
+    if says == "confirmed":
+        episode = confirmed(episode, verdict, frozen)
+    return replace(state, episode=episode)
+
+
+def _confirm(
+    state: TrackState, verdict: RuleVerdict, frozen: Frozen | None
+) -> tuple[TrackState, tuple[Episode, ...]]:
+    """Confirm the open incident when it has just begun, else let a new one take its place."""
+    episode, minute = state.episode, verdict.minute
+    assert episode is not None
+    if episode.is_confirmed:
+        return replace(state, episode=replace(episode, frozen=episode.frozen or frozen)), ()
+    start = minute - verdict.length + 1
+    state = replace(state, seasonal=replace(state.seasonal, dirty_from=start, dirty_until=NEVER))
+    if minute <= episode.opened_at + CONFIRM_WITHIN:
+        return replace(state, episode=confirmed(episode, verdict, frozen)), ()
+    ended = resolved(episode, minute, "superseded")
+    state = replace(state, episode=None, last=None)
+    return _open(state, verdict, "confirmed", frozen, is_new=False), (ended,)

@@ -1,0 +1,69 @@
+"""Which rules watch one series together, sharing its one open incident."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from signals.domain.detection.rule import (
+    ERROR_SPIKE,
+    ERRORS_ABOVE_USUAL,
+    SIGNUP_DROP,
+    SIGNUPS_BELOW_USUAL,
+    Absence,
+    Drop,
+    FloorRatio,
+    NewSeries,
+    Rate,
+    Rule,
+    Seasonal,
+)
+
+FixedRule = FloorRatio | Drop | Rate | Absence | NewSeries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """At most one fixed rule and at most one seasonal rule of the same series."""
+
+    fixed: FixedRule | None = None
+    seasonal: Seasonal | None = None
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that says which events count and what makes a series."""
+        rule = self.fixed or self.seasonal
+        assert rule is not None
+        return rule
+
+    @property
+    def watches_silence(self) -> bool:
+        """Whether every minute must be judged; otherwise those with enough events suffice."""
+        if isinstance(self.fixed, Drop | Absence):
+            return True
+        return self.seasonal is not None and self.seasonal.direction == "down"
+
+    @property
+    def fewest_events(self) -> float:
+        """Events in the last hour, below which no rule that counts upwards can fire."""
+        floors = [window.floor for window in self.seasonal.windows] if self.seasonal else []
+        if isinstance(self.fixed, FloorRatio | NewSeries):
+            floors.append(self.fixed.floor)
+        elif self.fixed is not None:
+            floors.append(1)
+        return min(floors)
+
+
+def watches(rules: Sequence[Rule]) -> list[Watch]:
+    """Group rules: a locked rule shares its incidents with its seasonal partner."""
+    by_name = {rule.name: rule for rule in rules if rule.enabled}
+    out = []
+    for locked, partner in ((ERROR_SPIKE, ERRORS_ABOVE_USUAL), (SIGNUP_DROP, SIGNUPS_BELOW_USUAL)):
+        fixed, seasonal = by_name.get(locked.name), by_name.get(partner.name)
+        if fixed == locked and isinstance(seasonal, Seasonal) and _same_series(locked, seasonal):
+            out.append(Watch(fixed=locked, seasonal=seasonal))
+            del by_name[locked.name], by_name[partner.name]
+    alone = by_name.values()
+    return out + [Watch(seasonal=rule) if isinstance(rule, Seasonal) else Watch(fixed=rule) for rule in alone]
+
+
+def _same_series(first: Rule, second: Rule) -> bool:
+    return (first.on, first.per) == (second.on, second.per)

@@ -1,0 +1,149 @@
+"""Reads counts from CSV lines: minute, series, count, in order of time."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from shared_types import EventType
+from signals.domain.detection.rule import FINGERPRINT
+
+COLUMNS: Final = ("minute", "series", "count")
+EVENT_TYPES: Final = tuple(kind.value for kind in EventType)
+ATTRIBUTES: Final = ("event_type", "error_code", "route", "environment", "release")
+# A bare name is of signups when it says so; of errors otherwise.
+WANTED_WORDS: Final = ("signup", "sign-up", "sign_up", "registration", "purchase", "booking", "trip", "taxi")
+FINGERPRINT_PARTS: Final = len(FINGERPRINT)
+MAX_COUNT: Final = 10**9  # events a minute; more is a mistake in the file
+
+
+class BadLine(Exception):  # noqa: N818  # reads as the state it names
+    """A line is not minute, series, count; the text names line and column, and says what to write."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(f"line {line}: {problem}")
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSeries:
+    """A series as the file names it: its text, and its attributes."""
+
+    text: str
+    attributes: tuple[tuple[str, str], ...]
+
+    def get(self, attribute: str) -> str | None:
+        """Return the value of an attribute."""
+        return next((value for name, value in self.attributes if name == attribute), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CountLine:
+    """Events of one series in one minute since the epoch."""
+
+    minute: int
+    series: CountedSeries
+    count: int
+
+
+def read_counts(lines: Iterable[str]) -> Iterator[CountLine]:
+    """Yield the counts of a CSV file with a header; blank lines and further columns are ignored.
+
+    Raises:
+        BadLine: at the first line that cannot be read, or lies before the one above it.
+    """
+    rows = csv.reader(lines, strict=True)
+    at: Mapping[str, int] | None = None
+    known: dict[str, CountedSeries] = {}
+    newest = 0
+    try:
+        for row in rows:
+            if not any(cell.strip() for cell in row):
+                continue
+            if at is None:
+                at = _header(row, rows.line_num)
+                continue
+            line = _line(row, at, known, rows.line_num)
+            if line.minute < newest:
+                raise BadLine(rows.line_num, "minute is before the line above; sort the file by time")
+            newest = line.minute
+            yield line
+    except csv.Error as error:
+        raise BadLine(
+            rows.line_num, f"is not CSV ({error}); quote JSON and double the quotes in it"
+        ) from error
+    if at is None:
+        raise BadLine(1, f"is missing; the first line names the columns: {','.join(COLUMNS)}")
+
+
+def _header(row: list[str], line: int) -> Mapping[str, int]:
+    names = [cell.strip().lstrip("\ufeff").lower() for cell in row]
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise BadLine(
+            line,
+            f"the header lacks {', '.join(missing)}; the first line names the columns: {','.join(COLUMNS)}",
+        )
+    return {name: names.index(name) for name in COLUMNS}
+
+
+def _line(row: list[str], at: Mapping[str, int], known: dict[str, CountedSeries], line: int) -> CountLine:
+    if len(row) <= max(at.values()):
+        raise BadLine(line, f"has {len(row)} columns; write minute, series and count")
+    text = row[at["series"]].strip()
+    series = known.get(text)
+    if series is None:
+        series = known[text] = _series(text, line)
+    return CountLine(_minute(row[at["minute"]].strip(), line), series, _count(row[at["count"]].strip(), line))
+
+
+def _minute(text: str, line: int) -> int:
+    try:
+        instant = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise BadLine(
+            line, f"minute {text[:40]!r} is no RFC 3339 time; write it like 2026-03-02T09:30:00Z"
+        ) from None
+    if instant.tzinfo is None:
+        raise BadLine(line, f"minute {text[:40]!r} has no offset; add Z for UTC, or an offset like +02:00")
+    return int(instant.timestamp()) // 60
+
+
+def _count(text: str, line: int) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > MAX_COUNT:
+        raise BadLine(line, f"count {text[:40]!r} is no whole number from 0 to {MAX_COUNT}")
+    return int(text)
+
+
+def _series(text: str, line: int) -> CountedSeries:
+    if not text:
+        raise BadLine(line, "series is empty; write a name, or JSON with event_type and attributes")
+    if not text.startswith("{"):
+        parts = text.split("|")
+        if len(parts) == FINGERPRINT_PARTS:
+            return CountedSeries(text, (("event_type", "error"), *zip(FINGERPRINT, parts, strict=True)))
+        lowered = text.lower()
+        wanted = "error" not in lowered and any(word in lowered for word in WANTED_WORDS)
+        kind = "signup" if wanted else "error"
+        own = ("environment", text) if wanted else ("error_code", text)
+        return CountedSeries(text, (("event_type", kind), own))
+    try:
+        given = msgspec.json.decode(text, type=dict[str, str | None])
+    except msgspec.DecodeError as error:
+        raise BadLine(line, f"series is no JSON object of texts ({error})") from error
+    unknown = sorted(given.keys() - set(ATTRIBUTES))
+    if unknown:
+        raise BadLine(line, f"series has the unknown key {unknown[0]!r}; known are {', '.join(ATTRIBUTES)}")
+    if given.get("event_type") not in EVENT_TYPES:
+        raise BadLine(line, f"series needs an event_type that is one of {', '.join(EVENT_TYPES)}")
+    return CountedSeries(
+        text, tuple((name, value) for name in ATTRIBUTES if (value := given.get(name)) is not None)
+    )
+
+
+def instant_text(minute: int) -> str:
+    """Write a minute since the epoch as RFC 3339."""
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

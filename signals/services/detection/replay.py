@@ -1,0 +1,180 @@
+"""Replays counts of a file through the rules: the incidents and outages that live evaluation would open."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from signals.domain.detection.rule import Rate, Rule, Selection
+from signals.domain.incidents.episode import Episode
+from signals.domain.incidents.outages import Member, Outage, group
+from signals.domain.incidents.series_replay import replay, stretches
+from signals.domain.incidents.watch import Watch, watches
+from signals.services.detection.count_lines import CountedSeries, CountLine
+
+OTHER: Final = "other"
+DAY: Final = 24 * 60  # minutes
+
+Counts = dict[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedIncident:
+    """One incident with its series. `outage` counts outages from 1, in order of opening."""
+
+    series: str
+    attributes: Mapping[str, str]
+    episode: Episode
+    outage: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedOutage:
+    """Incidents that people see as one; `told_at` is the minute of the first confirmed one, if any."""
+
+    number: int
+    outage: Outage
+    incidents: tuple[ReplayedIncident, ...]
+    told_at: int | None
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One series of one watch while the file is read."""
+
+    attributes: dict[str, str]
+    texts: set[str] = field(default_factory=set)
+    counts: Counts = field(default_factory=lambda: defaultdict(int))
+    whole: Counts = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def name(self) -> str:
+        """The file's own text where one series was counted, else the attributes."""
+        if len(self.texts) == 1:
+            return next(iter(self.texts))
+        return "|".join(f"{name}={value}" for name, value in self.attributes.items()) or OTHER
+
+
+def replay_counts(lines: Iterable[CountLine], rules: Sequence[Rule], zone: ZoneInfo) -> list[ReplayedOutage]:
+    """Return the outages of one project's counts, in order of opening. Reads the whole file first.
+
+    Raises:
+        BadLine: from `lines`.
+    """
+    watched: list[tuple[Watch, dict[tuple[str | None, ...], _Watched]]] = [
+        (watch, {}) for watch in watches(rules)
+    ]
+    routes: dict[CountedSeries, list[tuple[_Watched, bool]]] = {}
+    first: int | None = None
+    end = 0
+    for line in lines:
+        first = line.minute if first is None else first
+        end = line.minute + 1
+        if line.series not in routes:
+            routes[line.series] = list(_route(line.series, watched))
+        for series, is_whole in routes[line.series]:
+            counts = series.whole if is_whole else series.counts
+            counts[line.minute] += line.count
+    if first is None:
+        return []
+    offset = partial(_offset_hours, zone)
+    found = [
+        (series, episode)
+        for watch, all_series in watched
+        for series in all_series.values()
+        for episode in _episodes(watch, series, first, end, offset)
+    ]
+    return _outages(found, [series for _, all_series in watched for series in all_series.values()])
+
+
+def _episodes(
+    watch: Watch, series: _Watched, project_since: int, end: int, offset: Callable[[int], int]
+) -> list[Episode]:
+    whole = series.whole if isinstance(watch.fixed, Rate) else None
+    return [
+        episode
+        for stretch in stretches(series.counts, end, whole)
+        for episode in replay(watch, stretch, project_since=project_since, offset=offset)
+    ]
+
+
+def _route(
+    series: CountedSeries, watched: Sequence[tuple[Watch, dict[tuple[str | None, ...], _Watched]]]
+) -> Iterable[tuple[_Watched, bool]]:
+    """Yield the watched series that a file's series counts towards, and whether as a rate's denominator."""
+    for watch, all_series in watched:
+        rule = watch.rule
+        is_part = _matches(rule.on, series)
+        is_whole = isinstance(rule, Rate) and _matches(rule.of, series)
+        if not (is_part or is_whole):
+            continue
+        key = tuple(series.get(attribute) for attribute in rule.per)
+        if key not in all_series and len(all_series) >= rule.max_series:
+            key = (OTHER,)
+        if key not in all_series:
+            pairs = () if key == (OTHER,) else zip(rule.per, key, strict=True)
+            all_series[key] = _Watched({name: value for name, value in pairs if value is not None})
+        all_series[key].texts.add(series.text)
+        if is_part:
+            yield all_series[key], False
+        if is_whole:
+            yield all_series[key], True
+
+
+def _matches(selection: Selection, series: CountedSeries) -> bool:
+    """Say whether a file's series is selected; a condition on what the file does not hold never is."""
+    if series.get("event_type") != selection.event_type:
+        return False
+    for attribute in ("severity", "environment", "error_code", "route", "release", "method", "status_code"):
+        values: tuple[str, ...] = getattr(selection, attribute)
+        if values and series.get(attribute) not in values:
+            return False
+    return True
+
+
+def _outages(found: Sequence[tuple[_Watched, Episode]], series: Sequence[_Watched]) -> list[ReplayedOutage]:
+    ordered = sorted(found, key=lambda pair: (pair[1].opened_at, pair[0].name, pair[1].rule))
+    members = [
+        Member(number=number, series=watched.name, attributes=watched.attributes, opened_at=episode.opened_at)
+        for number, (watched, episode) in enumerate(ordered)
+    ]
+    told = []
+    for number, outage in enumerate(sorted(group(members, _active(series)), key=lambda o: o.opened_at), 1):
+        incidents = tuple(
+            ReplayedIncident(
+                series=member.series,
+                attributes=member.attributes,
+                episode=ordered[member.number][1],
+                outage=number,
+            )
+            for member in sorted(outage.members, key=lambda member: member.number)
+        )
+        confirmed = [at for incident in incidents if (at := incident.episode.confirmed_at) is not None]
+        told.append(
+            ReplayedOutage(
+                number=number, outage=outage, incidents=incidents, told_at=min(confirmed, default=None)
+            )
+        )
+    return told
+
+
+def _active(series: Sequence[_Watched]) -> Callable[[int], Mapping[str, Mapping[str, str]]]:
+    """Return a look-up of the series that had an event within a day before a minute."""
+    days = [
+        (one, frozenset(minute // DAY for minute, count in one.counts.items() if count)) for one in series
+    ]
+
+    def active(minute: int) -> Mapping[str, Mapping[str, str]]:
+        day = minute // DAY
+        return {one.name: one.attributes for one, known in days if day in known or day - 1 in known}
+
+    return active
+
+
+def _offset_hours(zone: ZoneInfo, hour: int) -> int:
+    """Return whole hours from UTC; a zone of half hours has its hours of the week shifted by the half."""
+    offset = datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).utcoffset() or timedelta()
+    return offset // timedelta(hours=1)

@@ -1,0 +1,114 @@
+"""The fixed kinds of rule; Rules A and B as rows agree with the functions that judge today."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from signals.domain.detection.counts import MinuteCounts, PrefixCounts
+from signals.domain.detection.fixed_rules import (
+    absence,
+    drop,
+    drop_sustains,
+    floor_ratio,
+    floor_ratio_sustains,
+    new_series,
+    rate,
+)
+from signals.domain.detection.rule import ERROR_SPIKE, SIGNUP_DROP, Absence, NewSeries, Rate, Selection
+from signals.domain.detection.rules import error_spike, signup_drop
+
+AT = 30_000_000  # the evaluated minute
+MINUTES = 1_000_000  # half of them for each rule
+STRETCH = 2_000  # minutes that share one random regime
+HISTORY = 75
+
+
+def _stretches(rng: random.Random, minutes: int) -> Iterator[list[int]]:
+    """Yield random counts: steady, bursty, dying and silent, around the rules' thresholds."""
+    for _ in range(minutes // STRETCH):
+        base = rng.choice((0.0, 0.5, 2.0, 3.0, 5.0, 6.0, 10.0))
+        burst = rng.choice((0, 6, 30, 200))
+        counts = [int(base + rng.random()) for _ in range(STRETCH + HISTORY)]
+        for _ in range(STRETCH // 50):
+            at = rng.randrange(len(counts))
+            length = rng.randrange(1, 20)
+            level = rng.choice((0, burst))
+            counts[at : at + length] = [level] * len(counts[at : at + length])
+        yield counts
+
+
+def test_locked_row_error_spike_agrees_with_rule_a_on_random_minutes() -> None:
+    rng, fired = random.Random(1), 0
+    for counts in _stretches(rng, MINUTES // 2):
+        by_minute, sums = dict(enumerate(counts)), PrefixCounts(0, counts)
+        for minute in range(HISTORY, len(counts)):
+            row, ours = error_spike(by_minute, minute), floor_ratio(ERROR_SPIKE, sums, minute)
+            assert (row.fires, row.count, row.baseline, row.threshold) == (
+                ours.fires,
+                ours.count,
+                ours.normal,
+                ours.threshold,
+            )
+            fired += row.fires
+    assert fired > 1_000
+
+
+def test_locked_row_signup_drop_agrees_with_rule_b_on_random_minutes() -> None:
+    rng, fired = random.Random(2), 0
+    for counts in _stretches(rng, MINUTES // 2):
+        by_minute, sums = dict(enumerate(counts)), PrefixCounts(0, counts)
+        for minute in range(HISTORY, len(counts)):
+            without = minute % 3
+            row = signup_drop(by_minute, minute, without=without)
+            ours = drop(SIGNUP_DROP, sums, minute, without=without)
+            assert (row.fires, row.count, row.baseline) == (ours.fires, ours.count, ours.normal)
+            fired += row.fires
+    assert fired > 1_000
+
+
+def test_critical_spike_has_ten_times_its_threshold() -> None:
+    assert not floor_ratio(ERROR_SPIKE, MinuteCounts({AT: 299}), AT).is_critical
+    assert floor_ratio(ERROR_SPIKE, MinuteCounts({AT: 300}), AT).is_critical
+
+
+@pytest.mark.parametrize(
+    ("frozen", "count", "lasts"), [(0.0, 29, False), (0.0, 30, True), (20.0, 59, False), (20.0, 60, True)]
+)
+def test_open_spike_lasts_above_three_times_its_frozen_normal(frozen: float, count: int, lasts: bool) -> None:
+    assert floor_ratio_sustains(ERROR_SPIKE, MinuteCounts({AT: count}), AT, frozen) is lasts
+
+
+@pytest.mark.parametrize(
+    ("frozen", "count", "lasts"), [(4.0, 10, True), (4.0, 11, False), (80.0, 40, True), (80.0, 41, False)]
+)
+def test_open_drop_lasts_below_half_of_its_frozen_normal(frozen: float, count: int, lasts: bool) -> None:
+    assert drop_sustains(SIGNUP_DROP, MinuteCounts({AT: count}), AT, frozen) is lasts
+
+
+def _verdict_of_rate(failed: int, all_: int) -> bool:
+    rule = Rate(
+        name="failures", on=Selection(event_type="error"), of=Selection(event_type="http_request"), limit=0.05
+    )
+    return rate(rule, MinuteCounts({AT: failed}), MinuteCounts({AT: all_}), AT).fires
+
+
+def test_rate_needs_its_floor_and_certainty() -> None:
+    assert not _verdict_of_rate(50, 99)
+    assert not _verdict_of_rate(6, 100)  # 6 % is not surely above 5 %
+    assert _verdict_of_rate(20, 100)
+    assert _verdict_of_rate(700, 10_000)
+
+
+def test_absence_fires_after_its_minutes_and_within_a_fortnight() -> None:
+    rule = Absence(name="heartbeat", on=Selection(event_type="custom"), after=20)
+    assert not absence(rule, AT - 19, AT).fires
+    assert absence(rule, AT - 20, AT).fires
+    assert not absence(rule, AT - 14 * 1440 - 1, AT).fires
+
+
+def test_new_series_fires_only_while_it_is_new() -> None:
+    rule = NewSeries(name="new-error", on=Selection(event_type="error"), window=15, floor=10)
+    assert new_series(rule, MinuteCounts({AT: 10}), AT - 15, AT).fires
+    assert not new_series(rule, MinuteCounts({AT: 9}), AT - 15, AT).fires
+    assert not new_series(rule, MinuteCounts({AT: 10}), AT - 16, AT).fires

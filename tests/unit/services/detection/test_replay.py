@@ -1,0 +1,91 @@
+"""A file's counts as incidents and outages of one project."""
+
+import random
+from collections.abc import Mapping, Sequence
+from zoneinfo import ZoneInfo
+
+from signals.domain.detection.rule import DEFAULT_RULES, FloorRatio, Rate, Rule, Selection
+from signals.services.detection.count_lines import CountedSeries, CountLine
+from signals.services.detection.replay import ReplayedOutage, replay_counts
+
+START = 29_540_160  # a Monday, 00:00 UTC
+UTC = ZoneInfo("UTC")
+
+
+def _series(code: str, route: str, event_type: str = "error") -> CountedSeries:
+    pairs = (("event_type", event_type), ("error_code", code), ("route", route), ("environment", "prod"))
+    return CountedSeries(f"{event_type}:{code} {route}", pairs)
+
+
+def _lines(counts: Mapping[CountedSeries, Sequence[int]]) -> list[CountLine]:
+    lines = [
+        CountLine(START + at, series, count)
+        for series, all_counts in counts.items()
+        for at, count in enumerate(all_counts)
+        if count
+    ]
+    return sorted(lines, key=lambda line: line.minute)
+
+
+def _told(outages: Sequence[ReplayedOutage]) -> list[ReplayedOutage]:
+    return [outage for outage in outages if outage.told_at is not None]
+
+
+def _quiet(minutes: int, seed: int) -> list[int]:
+    rng = random.Random(seed)
+    return [int(rng.random() < 0.3) for _ in range(minutes)]
+
+
+def test_one_outage_over_ten_routes_is_told_once() -> None:
+    counts = {}
+    for number in range(10):
+        counts[_series("DB_DOWN", f"/r{number}")] = _quiet(600, number) + [20] * 30 + _quiet(60, number)
+        counts[_series("TIMEOUT", f"/r{number}")] = _quiet(690, 50 + number)
+    (outage,) = _told(replay_counts(_lines(counts), DEFAULT_RULES, UTC))
+    assert outage.outage.cause == ("error_code", "DB_DOWN")
+    assert len(outage.incidents) == 10
+
+
+def test_lines_of_one_fingerprint_are_added_up() -> None:
+    half = [10] * 3
+    releases = {
+        CountedSeries(text, (*_series("A", "/a").attributes, ("release", text))): [1] * 200 + half
+        for text in ("r1", "r2")
+    }
+    rule = FloorRatio(name="mine", on=Selection(event_type="error"), floor=45)
+    (outage,) = replay_counts(_lines(releases), [rule], UTC)
+    assert outage.incidents[0].episode.opened.count >= 45
+    assert outage.incidents[0].series == "error_code=A|route=/a|environment=prod"
+
+
+def test_rule_of_ones_own_is_confirmed_and_filters_by_attribute() -> None:
+    rule = FloorRatio(name="pay", on=Selection(event_type="error", route=("/pay",)), per=("route",), floor=10)
+    counts = {_series("A", "/pay"): [0] * 99 + [1, 0, 12], _series("A", "/other"): [1] + [0] * 100 + [99]}
+    (outage,) = replay_counts(_lines(counts), [rule], UTC)
+    assert [(one.series, one.episode.verdict) for one in outage.incidents] == [("error:A /pay", "confirmed")]
+
+
+def test_rate_rule_compares_errors_with_requests() -> None:
+    rule: Rule = Rate(
+        name="failures",
+        on=Selection(event_type="error"),
+        of=Selection(event_type="http_request"),
+        per=("route",),
+    )
+    counts = {
+        _series("A", "/pay"): [1] * 100 + [10] * 20,
+        _series("A", "/pay", "http_request"): [50] * 120,
+    }
+    (outage,) = replay_counts(_lines(counts), [rule], UTC)
+    assert START + 100 <= outage.incidents[0].episode.opened_at <= START + 110
+
+
+def test_series_beyond_the_bound_are_counted_together() -> None:
+    rule = FloorRatio(name="mine", on=Selection(event_type="error"), max_series=2, floor=30)
+    counts = {_series("A", f"/{number}"): [1] * 70 + [4] * 5 for number in range(9)}
+    names = [one.series for outage in replay_counts(_lines(counts), [rule], UTC) for one in outage.incidents]
+    assert set(names) == {"other"}
+
+
+def test_no_line_is_no_incident() -> None:
+    assert replay_counts([], DEFAULT_RULES, UTC) == []
