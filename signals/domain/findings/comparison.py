@@ -1,0 +1,115 @@
+"""The input of the comparison: bounded counts of failing and working events, never the events themselves.
+
+One request to the index gives all of it: four filters, in each a terms aggregation over `labels`, in two of
+them a second level of the same, and one over `template`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from signals.domain.findings.labels import split
+from signals.domain.findings.onset import Onset
+
+MAX_TERMS: Final = 200  # labels counted a window; the terms aggregation's size
+MAX_PAIRED: Final = 60  # labels of a window that are counted in pairs; its square bounds the buckets
+MAX_TEMPLATES: Final = 50
+MAX_SAMPLES: Final = 5  # messages a template
+BEFORE_MINUTES: Final = 60
+MANY_VALUES: Final = 20  # a name with so many listed values has more that are not listed
+MIN_SERVED: Final = 3  # working events that carry a label; fewer do not prove an ordinary value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Counts of one set of events. A list that is cut holds the most frequent: absent is then not zero."""
+
+    total: int = 0
+    labels: Mapping[str, int] = field(default_factory=dict)
+    pairs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    templates: Mapping[str, int] = field(default_factory=dict)
+    is_cut: bool = False
+    names: Mapping[str, int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Add up carriers by name once: every group asks for them."""
+        sums: Counter[str] = Counter()
+        values: Counter[str] = Counter()
+        for label, count in self.labels.items():
+            name = split(label)[0]
+            sums[name] += count
+            values[name] += 1
+        names = {
+            name: self.total if self.is_cut and values[name] >= MANY_VALUES else min(self.total, count)
+            for name, count in sums.items()
+        }
+        object.__setattr__(self, "names", names)
+
+    def count(self, label: str) -> int:
+        """Return how many events carry the label; of one that was cut off, the most it can be."""
+        found = self.labels.get(label)
+        if found is not None:
+            return found
+        return min(self.labels.values(), default=0) if self.is_cut else 0
+
+    def both(self, one: str, other: str) -> int | None:
+        """Return how many events carry both labels, None when pairs of them were not counted."""
+        found = self.pairs.get((one, other) if one < other else (other, one))
+        if found is not None:
+            return found
+        return 0 if self._paired(one) and self._paired(other) else None
+
+    def _paired(self, label: str) -> bool:
+        return (label not in self.labels and not self.is_cut) or (label, label) in self.pairs
+
+    def carriers(self, name: str) -> int:
+        """Return about how many events carry any value of the name."""
+        return self.names.get(name, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A deploy or a custom event before the onset; `times` is how often its like has come."""
+
+    event_id: str
+    kind: Literal["deploy", "custom"]
+    at: datetime
+    text: str
+    labels: tuple[str, ...]
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What failed, what worked in the same minutes, and what was there in the hour before.
+
+    For a drop of signups `failing` is empty, `working` counts the signups that still came, `working_before`
+    those of the hour before, and `errors` all errors of the same minutes. `fixed` are names that the
+    fingerprint fixes, `words` its values.
+    """
+
+    is_drop: bool
+    onset: Onset
+    now: int  # minute since the epoch, the last that was counted
+    words: tuple[str, ...]
+    fixed: frozenset[str]
+    failing: Window
+    working: Window
+    working_before: Window
+    errors_before: Window
+    errors: Window = field(default_factory=Window)
+    samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    distinct: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def minutes(self) -> int:
+        """How long the compared minutes last."""
+        return self.now - self.onset.minute + 1
+
+    @property
+    def has_working(self) -> bool:
+        """Whether the project sends working requests at all."""
+        return self.working.total + self.working_before.total >= MANY_VALUES

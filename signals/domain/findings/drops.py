@@ -1,0 +1,128 @@
+"""Causes of a drop of signups: values that stay away, errors on the way to a signup, changes."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from signals.domain.findings.causes import Cause, Message
+from signals.domain.findings.comparison import BEFORE_MINUTES, Comparison
+from signals.domain.findings.labels import split
+from signals.domain.findings.quoting import is_specific, quotable, restored
+from signals.domain.findings.segments import Segment, nameable
+from signals.domain.findings.statistics import Cells
+from signals.domain.findings.suspects import (
+    CLOSE_MINUTES,
+    NEAR_MINUTES,
+    RARE_TIMES,
+    Cleared,
+    Suspect,
+    label_of,
+)
+from signals.domain.findings.templates import grouped
+
+MIN_LOST: Final = 0.5  # of the lost signups that a named value must have brought
+DOMINANT: Final = 0.75  # share before, from which a value is named when too few signups are left to compare
+CONSTANT: Final = 0.98  # share before, from which a value describes every signup
+FEW: Final = 3  # signups left
+MIN_ERRORS: Final = 10
+ERROR_FACTOR: Final = 3  # times the errors of the hour before
+MIN_SERVED: Final = 10  # signups with a release before the drop that clear it
+_SIGNUP: Final = re.compile(r"(?i)sign[-_/]?up|regist|join|onboard|enrol|account")
+
+
+def drop_causes(comparison: Comparison) -> tuple[list[Cause], list[Cleared], tuple[str, ...]]:
+    """Return the causes of a drop, what is cleared, and the names that were compared."""
+    labels = [label for label in comparison.working_before.labels if nameable(label, comparison)]
+    suspects, cleared = _changes(comparison)
+    close = next((suspect for suspect in suspects if suspect.minutes <= CLOSE_MINUTES), None)
+    lost = _lost(labels, comparison)
+    causes = []
+    message = _message(comparison)
+    if message is not None:
+        causes.append(Cause(confidence=0, message=message, change=close, lost=True))
+    if lost is not None:
+        causes.append(
+            Cause(
+                confidence=0,
+                segment=lost,
+                lost=True,
+                change=close if message is None and close and close.label in lost.labels else None,
+                coincidence=close if message is None and close and close.label not in lost.labels else None,
+            )
+        )
+    if not causes and close is not None:
+        causes.append(Cause(confidence=0, change=close, lost=True))
+    return causes, cleared, tuple(dict.fromkeys(split(label)[0] for label in labels))
+
+
+def _lost(labels: Sequence[str], comparison: Comparison) -> Segment | None:
+    """Find the value that stays away more than the others do."""
+    now, before = comparison.working, comparison.working_before
+    scale = comparison.minutes / BEFORE_MINUTES
+    missing = before.total * scale - now.total
+    found = []
+    for label in labels:
+        share = before.count(label) / before.total
+        lost = before.count(label) * scale - now.count(label)
+        if share >= CONSTANT or missing <= 0 or lost < MIN_LOST * missing:
+            continue
+        composition = Cells(
+            failing_in=before.count(label),
+            failing_out=before.total - before.count(label),
+            working_in=now.count(label),
+            working_out=now.total - now.count(label),
+        )
+        net = composition.gain - 0.5 * math.log(max(2, now.total)) - math.log(max(2, len(labels)))
+        if net > 0 or (now.total <= FEW and share >= DOMINANT and now.count(label) == 0):
+            rest = max(0.0, missing - lost)
+            cells = Cells(
+                failing_in=round(lost),
+                failing_out=round(rest),
+                working_in=now.count(label),
+                working_out=now.total - now.count(label),
+            )
+            found.append(Segment(form="value", labels=(label,), cells=cells, net=net, reference="before"))
+    return max(found, key=lambda segment: (segment.net, segment.cells.failing_in), default=None)
+
+
+def _message(comparison: Comparison) -> Message | None:
+    """Return what new errors say, above all those on the signup's route."""
+    now, before = comparison.errors, comparison.errors_before
+    routes = [
+        label
+        for label, count in now.labels.items()
+        if split(label)[0] == "route"
+        and count >= MIN_ERRORS
+        and count >= ERROR_FACTOR * before.count(label) * comparison.minutes / BEFORE_MINUTES
+    ]
+    if not routes:
+        return None
+    on_signup = any(_SIGNUP.search(route) for route in routes)
+    for template, count in grouped(now.templates).items():
+        said = sum(times for other, times in before.templates.items() if template in other)
+        expected = said * comparison.minutes / BEFORE_MINUTES
+        text = quotable(restored(template, comparison.samples.get(template, ())))
+        rose = count >= MIN_ERRORS and count >= ERROR_FACTOR * expected
+        if rose and text is not None and (is_specific(template) or on_signup):
+            share = count / max(1, now.total)
+            return Message(text=text, share=share, count=count, before=said, is_new=said == 0)
+    return None
+
+
+def _changes(comparison: Comparison) -> tuple[list[Suspect], list[Cleared]]:
+    suspects: list[Suspect] = []
+    cleared: list[Cleared] = []
+    for change in comparison.changes:
+        minutes = max(0, comparison.onset.minute - int(change.at.timestamp()) // 60)
+        label = label_of(change, comparison) if change.kind == "deploy" else None
+        served = comparison.working_before.count(label) if label is not None else 0
+        if change.kind == "custom" and (change.times > RARE_TIMES or minutes > NEAR_MINUTES):
+            continue
+        if served >= MIN_SERVED:
+            cleared.append(Cleared(change=change, minutes=minutes, why="served", label=label, served=served))
+        elif minutes > NEAR_MINUTES:
+            cleared.append(Cleared(change=change, minutes=minutes, why="old", label=label))
+        else:
+            suspects.append(Suspect(change=change, minutes=minutes, linked=False, label=label))
+    return sorted(suspects, key=lambda suspect: suspect.minutes), cleared
