@@ -1,0 +1,83 @@
+"""The built-in summary of an incident with findings: the same six keys, led by its causes.
+
+Findings become exhibits F..., so that every number in the answer can be checked as any other is.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from signals.domain.findings.causes import Findings
+from signals.domain.summary.answer import MAX_TEXT_CHARS, Answer, tidy
+from signals.domain.summary.brief import Brief
+from signals.domain.summary.builtin import answer_from
+from signals.domain.summary.causes import cleared_sentence, nothing_sentence, sentence_of
+from signals.domain.summary.exhibits import Exhibit
+from signals.domain.summary.steps import steps_of
+from signals.domain.summary.wording import clock, percent
+
+
+def with_findings(shown: Mapping[str, Exhibit], findings: Findings) -> dict[str, Exhibit]:
+    """Add one figure for each cause, each cleared change, and the reach, after the figures there are."""
+    first = 1 + sum(exhibit.event_id is None for exhibit in shown.values())
+    texts = [*causes_of(findings), *(f"Reach: {line}" for line in _reach(findings))]
+    added = [
+        Exhibit(ref=f"F{number}", text=tidy(text, MAX_TEXT_CHARS))
+        for number, text in enumerate(texts, start=first)
+    ]
+    figures = [exhibit for exhibit in shown.values() if exhibit.event_id is None]
+    events = [exhibit for exhibit in shown.values() if exhibit.event_id is not None]
+    return {exhibit.ref: exhibit for exhibit in [*figures, *added, *events]}
+
+
+def answer_from_findings(brief: Brief, shown: Mapping[str, Exhibit], findings: Findings) -> Answer:
+    """Summarize the brief, causes first; `shown` is the result of `with_findings`."""
+    base = answer_from(brief, shown)
+    return Answer(
+        title=base.title,
+        impact=" ".join([base.impact, *_reach(findings)]),
+        likely_causes=tuple(causes_of(findings)),
+        evidence=tuple(_evidence(shown, findings)),
+        next_steps=tuple(steps_of(findings)),
+        confidence=findings.confidence,
+    )
+
+
+def causes_of(findings: Findings) -> Iterator[str]:
+    """Say the causes, best first, or that none is visible; then what was cleared."""
+    for cause in findings.causes:
+        yield sentence_of(cause, findings.comparison)
+    if not findings.causes:
+        yield nothing_sentence(findings)
+    for item in findings.cleared:
+        yield cleared_sentence(item)
+
+
+def _reach(findings: Findings) -> Iterator[str]:
+    """Say how many requests and people are affected, with the denominator."""
+    comparison = findings.comparison
+    if comparison.is_drop:
+        return
+    failed, worked = comparison.failing.total, comparison.working.total
+    if worked:
+        yield (
+            f"Since {clock(comparison.onset.minute)}, {failed} of {failed + worked} requests failed "
+            f"({percent(failed / (failed + worked))})."
+        )
+    people = next(
+        (name for name in ("customer_id", "user_id", "account_id") if comparison.distinct.get(name)), None
+    )
+    if people is not None:
+        yield f"About {comparison.distinct[people]} different {people} are affected."
+
+
+def _evidence(shown: Mapping[str, Exhibit], findings: Findings) -> Iterator[str]:
+    """Cite the figures of the causes, then one event that carries the first cause's label."""
+    told = {tidy(text, MAX_TEXT_CHARS) for text in causes_of(findings)}
+    for exhibit in shown.values():
+        if exhibit.text in told:
+            yield f"[{exhibit.ref}] {exhibit.text}"
+    segment = findings.causes[0].segment if findings.causes else None
+    wanted = segment.labels[0] if segment else ""
+    events = [exhibit for exhibit in shown.values() if exhibit.event_id is not None]
+    example = next((event for event in events if wanted and wanted in event.text), next(iter(events), None))
+    if example is not None:
+        yield f"[{example.ref}] {example.text}"

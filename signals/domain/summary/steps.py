@@ -1,0 +1,35 @@
+"""What a person can do about the causes of an incident."""
+
+from collections.abc import Iterator
+
+from signals.domain.findings.causes import Cause, Findings
+from signals.domain.summary.wording import group_of, suspect_of
+
+
+def steps_of(findings: Findings) -> Iterator[str]:
+    """Propose what a person can do about the first causes."""
+    for cause in findings.causes[:2]:
+        yield from _steps(cause)
+    if not findings.causes:
+        yield "Open some failing requests and look for what they share that no attribute says yet."
+        yield "Send the attribute that you miss with every request: release, region, host, customer, flag."
+
+
+def _steps(cause: Cause) -> Iterator[str]:
+    if cause.change is not None:
+        what = suspect_of(cause.change)
+        yield f"Undo {what}, or turn it off, and see whether the failures end."
+    if cause.segment is not None:
+        group = group_of(cause.segment)
+        if cause.lost:
+            yield f"Check where signups with {group} come from: a campaign or a partner may have ended."
+        elif "release" in group:
+            yield f"Roll back {group}, or take it out of traffic."
+        else:
+            yield f"Compare one failing request with {group} with one that works, in logs and traces."
+    if cause.mechanism is not None:
+        yield f"Check {cause.mechanism.label}: its status, its limits, and the way to it."
+    elif cause.message is not None:
+        yield f"Look for the place in the code or configuration that says “{cause.message.text}”."
+    if cause.surge is not None:
+        yield "Add capacity or limit the additional requests."
