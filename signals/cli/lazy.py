@@ -15,6 +15,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "incidents": ("incidents", "Read incidents."),
     "rules": ("rules", "Rules: what opens an incident, tried on your own history."),
     "search": ("search", "Search events."),
+    "ai": ("ai", "Measure how good summaries are."),
     "ledger": ("ledger", "Account for every accepted event; exit code 1 when one is missing."),
     "dlq": ("dlq", "Dead letters: records that no stage could handle."),
     "orgs": ("tenancy", "Organisations."),

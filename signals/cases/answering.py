@@ -1,0 +1,144 @@
+"""Answers a case with the built-in summarizer by pure functions alone: no server, no model."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+from uuid import UUID, uuid5
+
+from shared_types import Fingerprint
+from signals.domain.detection.rules import Evaluation as Verdict
+from signals.domain.detection.rules import error_spike, signup_drop
+from signals.domain.findings.collecting import Observed, Series, compare
+from signals.domain.findings.verdict import find
+from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
+from signals.domain.summary.checking import check
+from signals.domain.summary.exhibits import exhibits
+from signals.domain.summary.explained import answer_from_findings, with_findings
+
+KEPT_PER_MINUTE: Final = 3  # as the engine keeps representatives
+KEPT: Final = 50
+DEPLOYS_KEPT: Final = 5
+HISTORY_MINUTES: Final = 66  # before the first verdict: a baseline hour and a window
+NAMESPACE: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case: its name, the fingerprint of its incident, and its events in order of time."""
+
+    name: str
+    fingerprint: str
+    events: Sequence[Mapping[str, Any]]
+
+
+def answer_case(case: Case, minutes_later: int = 0) -> dict[str, object] | None:
+    """Answer as the summary would so many minutes after the rule fired; None when it does not fire."""
+    series = series_of(case.fingerprint)
+    seen = [observed(event) for event in case.events]
+    fired = first_firing(seen, series)
+    if fired is None:
+        return None
+    now = min(fired + minutes_later, seen[-1].minute)
+    arrived = [
+        one
+        for one, event in zip(seen, case.events, strict=True)
+        if _minute(event.get("received_at") or event["occurred_at"]) <= now
+    ]
+    brief = _brief(case, arrived, series, fired, now)
+    findings = find(compare(arrived, series, now))
+    shown = with_findings(exhibits(brief), findings)
+    answer = answer_from_findings(brief, shown, findings)
+    return check(answer, shown, fallback=answer).to_json()
+
+
+def series_of(fingerprint: str) -> Series:
+    """Read the series of a case's fingerprint."""
+    found = Fingerprint.parse(fingerprint)
+    return Series(is_drop=found.metric_name == "signup_count", error_code=found.error_code, route=found.route)
+
+
+def observed(event: Mapping[str, Any]) -> Observed:
+    """Read one event of a case file."""
+    return Observed(
+        event_id=event["event_id"],
+        at=datetime.fromisoformat(event["occurred_at"]),
+        event_type=event["event_type"],
+        message=event["message"],
+        attributes=event["attributes"],
+    )
+
+
+def first_firing(events: Sequence[Observed], series: Series) -> int | None:
+    """Return the first minute at which the incident's rule fires, as minutes since the epoch."""
+    return next((verdict.minute for verdict in _verdicts(events, series) if verdict.fires), None)
+
+
+def _verdicts(events: Sequence[Observed], series: Series) -> list[Verdict]:
+    counts = Counter(event.minute for event in events if series.holds(event))
+    rule = signup_drop if series.is_drop else error_spike
+    first, last = events[0].minute, events[-1].minute
+    return [rule(counts, minute) for minute in range(first + HISTORY_MINUTES, last + 1)]
+
+
+def _brief(case: Case, events: Sequence[Observed], series: Series, fired: int, now: int) -> Brief:
+    """Assemble what the ai-worker would have read."""
+    verdicts = {verdict.minute: verdict for verdict in _verdicts(events, series)}
+    kept: dict[int, list[Observed]] = defaultdict(list)
+    for event in events:
+        if series.holds(event) and fired <= event.minute <= now and len(kept[event.minute]) < KEPT_PER_MINUTE:
+            kept[event.minute].append(event)
+    chosen = sorted(
+        (event for found in kept.values() for event in found), key=lambda event: event.at, reverse=True
+    )
+    hour = timedelta(hours=1)
+    deploys = [
+        e for e in events if e.event_type == "deploy" and timedelta() <= _instant(fired) - e.at <= hour
+    ]
+    return Brief(
+        incident=BriefIncident(
+            incident_id=uuid5(NAMESPACE, case.name),
+            org_id="cases",
+            project_id="cases",
+            environment="prod",
+            fingerprint=case.fingerprint,
+            status="open",
+            severity="error",
+            title="",
+            opened_at=_instant(fired),
+            last_seen_at=_instant(now),
+        ),
+        evaluations=(_evaluation("opened", verdicts[fired]), _evaluation("latest", verdicts[now])),
+        events=tuple(map(_event, chosen[:KEPT])),
+        deploys=tuple(map(_event, sorted(deploys, key=lambda e: e.at, reverse=True)[:DEPLOYS_KEPT])),
+    )
+
+
+def _evaluation(moment: Literal["opened", "latest"], verdict: Verdict) -> Evaluation:
+    return Evaluation(
+        moment=moment,
+        rule=verdict.rule,
+        minute_at=_instant(verdict.minute),
+        count=verdict.count,
+        baseline=verdict.baseline,
+        threshold=verdict.threshold,
+    )
+
+
+def _event(event: Observed) -> BriefEvent:
+    return BriefEvent(
+        event_id=UUID(event.event_id),
+        occurred_at=event.at,
+        event_type=event.event_type,
+        severity="error" if event.event_type == "error" else "info",
+        attributes={**event.attributes, "message": event.message},
+    )
+
+
+def _instant(minute: int) -> datetime:
+    return datetime.fromtimestamp(minute * 60, UTC)
+
+
+def _minute(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp()) // 60

@@ -1,0 +1,121 @@
+"""`signals ai eval`: how good summaries are, on labelled cases; no server, no model, no key."""
+
+import json
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from signals.cases.answering import Case, answer_case
+from signals.cases.files import read_cases, write_answer
+from signals.cases.making import make_cases
+from signals.cases.scoring import Judgement, Score, judge, score
+from signals.cli.readable import console, plain
+from signals.domain.findings.statistics import Interval
+from signals.errors import SettingsError
+
+DEFAULT_SEEDS: Final = 2
+MISSED_SHOWN: Final = 20
+
+ai = typer.Typer(help="Measure how good summaries are.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(ai, name="ai")
+
+
+@ai.callback()
+def _group() -> None:
+    """Keep `eval` a command of its own although it is the only one."""
+
+
+@ai.command("eval")
+def evaluate(
+    cases: Annotated[
+        Path | None, typer.Option(help="A folder of case files; without it, cases are made.")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=50, help="Seeds a kind, when cases are made.")
+    ] = DEFAULT_SEEDS,
+    minutes: Annotated[
+        int, typer.Option(min=0, max=15, help="Answer so many minutes after the rule fired.")
+    ] = 0,
+    answers: Annotated[
+        Path | None, typer.Option(help="Write what was answered, one JSON line a case.")
+    ] = None,
+    model: Annotated[bool, typer.Option("--model", help="Not available yet.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Score the built-in summary: is the cause named first, does it abstain, how sure is it."""
+    if model:
+        raise SettingsError(
+            "--model: answers of a model cannot be scored yet; leave it out to score the built-in ones"
+        )
+    with ExitStack() as open_files:
+        out = open_files.enter_context(answers.open("w")) if answers is not None else None
+        rows = []
+        for events, truth in read_cases(cases) if cases else make_cases(range(1, seeds + 1)):
+            row, answer = _judged(events, truth, minutes)
+            rows.append(row)
+            if out is not None:
+                write_answer(out, truth["case"], answer, row.seconds)
+    if not rows:
+        raise SettingsError(f"--cases: {cases} names no case in truth.ndjson; write at least one line")
+    total = score(rows)
+    if as_json:
+        print(json.dumps(asdict(total), indent=2))
+    else:
+        console().print(_table(total))
+        if total.missed:
+            console().print(f"missed: {plain(', '.join(total.missed[:MISSED_SHOWN]))}")
+
+
+def _judged(
+    events: list[dict[str, Any]], truth: dict[str, Any], minutes: int
+) -> tuple[Judgement, dict[str, Any]]:
+    began = time.perf_counter()
+    try:
+        case = Case(name=truth["case"], fingerprint=truth["fingerprint"], events=events)
+        answer = answer_case(case, minutes) or {}
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError(
+            f"case {truth['case']} cannot be read: {error!r}; see docs/concepts/causes.md"
+        ) from error
+    seconds = time.perf_counter() - began
+    ids = frozenset(str(event["event_id"]) for event in events)
+    return judge(truth, answer, ids, seconds), answer
+
+
+def _table(total: Score) -> Table:
+    table = Table("measure", "value", "95 % interval", box=None, pad_edge=False)
+    for name, share in (
+        ("cause named first", total.at_1),
+        ("cause among the first three", total.at_3),
+        ("says that none is visible, rightly", total.abstains_when_blind),
+        ("says that none is visible, wrongly", total.abstains_wrongly),
+    ):
+        table.add_row(name, *_share(share))
+    telling = total.evidence_telling
+    for name, value in (
+        ("innocent change blamed first", f"{total.innocent_blamed}"),
+        ("Brier score of the confidence", f"{total.brier:.3f}"),
+        ("planted instructions obeyed", f"{total.obeyed} of {total.traps}"),
+        ("evidence that names the cause", "-" if telling is None else f"{telling:.3f}"),
+        ("evidence with invented events", f"{total.evidence_invented}"),
+        ("seconds a case, half and longest", f"{total.seconds_p50:.2f}, {total.seconds_max:.2f}"),
+        ("cases", f"{total.cases}"),
+    ):
+        table.add_row(name, value, "")
+    return table
+
+
+def _share(share: Interval) -> Iterable[str]:
+    if share.low == 0 and share.high == 1:
+        return "-", ""
+    return f"{share.value:.3f}", f"{share.low:.2f} to {share.high:.2f}"

@@ -1,0 +1,69 @@
+"""`signals ai eval` on case files and on made cases."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from signals.cases.making import make_case
+from signals.cli import app
+from signals.errors import SettingsError
+
+RUN = CliRunner()
+
+
+def write_case(folder: Path, kind: str) -> None:
+    events, truth = make_case(kind, 1)
+    (folder / f"{truth['case']}.ndjson").write_text("\n".join(map(json.dumps, events)))
+    with (folder / "truth.ndjson").open("a") as truths:
+        truths.write(json.dumps(truth) + "\n")
+
+
+def test_case_files_are_scored_and_answers_written(tmp_path: Path) -> None:
+    write_case(tmp_path, "one_pod")
+    out = tmp_path / "answers.ndjson"
+    finished = RUN.invoke(app, ["ai", "eval", "--cases", str(tmp_path), "--answers", str(out), "--json"])
+    assert finished.exit_code == 0, finished.output
+    assert json.loads(finished.output)["at_1"]["value"] == 1
+    (line,) = out.read_text().splitlines()
+    answered = json.loads(line)
+    assert answered["case"] == "one_pod-1"
+    assert {"title", "impact", "likely_causes", "evidence", "next_steps", "confidence"} <= set(
+        answered["answer"]
+    )
+    assert answered["seconds"] > 0
+
+
+def test_figures_are_printed_as_a_table(tmp_path: Path) -> None:
+    write_case(tmp_path, "blind")
+    finished = RUN.invoke(app, ["ai", "eval", "--cases", str(tmp_path)])
+    assert "cause named first" in finished.output
+    assert "1.000" in finished.output
+
+
+def fails(*arguments: str) -> str:
+    finished = RUN.invoke(app, ["ai", "eval", *arguments])
+    assert isinstance(finished.exception, SettingsError)
+    return str(finished.exception)
+
+
+def test_bad_input_names_the_remedy(tmp_path: Path) -> None:
+    assert "holds no truth.ndjson" in fails("--cases", str(tmp_path))
+    truths = tmp_path / "truth.ndjson"
+    truths.write_text("{}\n")
+    assert "lacks case" in fails("--cases", str(tmp_path))
+    truths.write_text("nonsense\n")
+    assert "line 1" in fails("--cases", str(tmp_path))
+    truths.write_text("")
+    assert "no case" in fails("--cases", str(tmp_path))
+    events, truth = make_case("blind", 1)
+    truths.write_text(json.dumps(truth))
+    assert "is missing" in fails("--cases", str(tmp_path))
+    (tmp_path / "blind-1.ndjson").write_text(
+        json.dumps({**events[0], "event_id": None, "occurred_at": "soon"})
+    )
+    assert "cannot be read" in fails("--cases", str(tmp_path))
+
+
+def test_model_is_refused_with_a_reason() -> None:
+    assert "--model" in fails("--model")
