@@ -1,4 +1,4 @@
-"""How sure a cause is: fixed by the kind of evidence, fitted on generated cases that no rule was tuned on."""
+"""How sure a cause is: fixed by the kind of evidence, set by hand on generated cases that no rule was tuned on."""
 
 from typing import Final
 
