@@ -12,7 +12,7 @@ from signals.domain.detection.rules import Evaluation as Verdict
 from signals.domain.detection.rules import error_spike, signup_drop
 from signals.domain.findings.collecting import Observed, Series, compare
 from signals.domain.findings.verdict import find
-from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident, Evaluation
+from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
 from signals.domain.summary.checking import check
 from signals.domain.summary.exhibits import exhibits
 from signals.domain.summary.explained import answer_from_findings, with_findings
@@ -115,8 +115,8 @@ def _brief(case: Case, events: Sequence[Observed], series: Series, fired: int, n
     )
 
 
-def _evaluation(moment: Literal["opened", "latest"], verdict: Verdict) -> Evaluation:
-    return Evaluation(
+def _evaluation(moment: Literal["opened", "latest"], verdict: Verdict) -> BriefEvaluation:
+    return BriefEvaluation(
         moment=moment,
         rule=verdict.rule,
         minute_at=_instant(verdict.minute),

@@ -1,4 +1,4 @@
-"""How sure a cause is: fixed by the kind of evidence, set by hand on generated cases that no rule was tuned on."""
+"""The confidence in a cause: set by hand, by the kind of its evidence; not fitted to cases."""
 
 from typing import Final
 

@@ -6,7 +6,7 @@ Findings become exhibits F..., so that every number in the answer can be checked
 from collections.abc import Iterator, Mapping
 
 from signals.domain.findings.causes import Findings
-from signals.domain.summary.answer import MAX_TEXT_CHARS, Answer, tidy
+from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.builtin import answer_from
 from signals.domain.summary.causes import cleared_sentence, nothing_sentence, sentence_of
@@ -28,10 +28,10 @@ def with_findings(shown: Mapping[str, Exhibit], findings: Findings) -> dict[str,
     return {exhibit.ref: exhibit for exhibit in [*figures, *added, *events]}
 
 
-def answer_from_findings(brief: Brief, shown: Mapping[str, Exhibit], findings: Findings) -> Answer:
+def answer_from_findings(brief: Brief, shown: Mapping[str, Exhibit], findings: Findings) -> SummaryAnswer:
     """Summarize the brief, causes first; `shown` is the result of `with_findings`."""
     base = answer_from(brief, shown)
-    return Answer(
+    return SummaryAnswer(
         title=base.title,
         impact=" ".join([base.impact, *_reach(findings)]),
         likely_causes=tuple(causes_of(findings)),

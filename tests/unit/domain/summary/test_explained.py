@@ -4,14 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals.domain.findings.verdict import find
-from signals.domain.summary.checking import Summary, check
+from signals.domain.summary.checking import CheckedSummary, check
 from signals.domain.summary.exhibits import exhibits
 from signals.domain.summary.explained import answer_from_findings, with_findings
 from tests.unit.domain.findings.comparisons import ONSET_MINUTE, Row, comparison_of, hour
 from tests.unit.domain.summary.briefs import SPIKE
 
 
-def summary_of(*rows: Row) -> Summary:
+def summary_of(*rows: Row) -> CheckedSummary:
     findings = find(comparison_of(*rows))
     shown = with_findings(exhibits(SPIKE), findings)
     answer = answer_from_findings(SPIKE, shown, findings)
