@@ -41,10 +41,10 @@ def one_row(
     size: Annotated[
         Literal["full", "quick", "tiny"], typer.Option(help="How much work a round is.")
     ] = "full",
-    result: Annotated[Path | None, typer.Option(help="Where to keep the figures as JSON.")] = None,
+    result: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
     folder: Annotated[Path | None, typer.Option(help="An empty folder to work in.")] = None,
 ) -> None:
-    """Run one row here and print it; a SIGTERM ends it with all that it has started."""
+    """Run one row in this process and print it; a SIGTERM also ends its servers."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))
     row = _chosen([name])[0]
     with scratch_folder() as made:
@@ -57,7 +57,7 @@ def one_row(
 
 @app.command("all")
 def whole_table(names: Names = None, rounds: Rounds = 3, tiny: bool = False) -> None:
-    """Run every row, keep results and page after each; exit code 1 when a row failed."""
+    """Run every row, write results and page after each; exit code 1 when a row failed."""
     run = _run("tiny" if tiny else "full", rounds)
     folder = SCRATCH / "tiny" if tiny else RESULTS  # a dry run leaves the published table alone
     path = folder / f"{run.started_at:%Y-%m-%dT%H%M}.json"
@@ -69,7 +69,7 @@ def whole_table(names: Names = None, rounds: Rounds = 3, tiny: bool = False) -> 
 
     run = run_rows(_chosen(names), run, keep=keep, say=_say)
     if not tiny and names is None and not update_model(MODEL, run):
-        _say(f"{MODEL.name} stays as it was: a row that the model rests on has no figures")
+        _say(f"{MODEL.name} stays as it was: a row of the model has no figures")
     print(report(run))
     _say(f"figures are in {path}")
     sys.exit(any(row.error for row in run.rows))
@@ -77,7 +77,7 @@ def whole_table(names: Names = None, rounds: Rounds = 3, tiny: bool = False) -> 
 
 @app.command("quick")
 def quick_guard(names: Names = None, rounds: Rounds = 2) -> None:
-    """Run what guards compare, small and without peers; exit code 1 when one is not met."""
+    """Run the contenders of guards, small and without peers; exit code 1 when a guard is missed."""
     rows = [row for row in _chosen(names) if row.guards]
     run = run_rows(rows, _run("quick", rounds), keep=lambda _: None, say=_say)
     print("\n".join(verdict_lines(run.rows)))

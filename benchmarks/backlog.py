@@ -1,4 +1,4 @@
-"""A topic filled before anyone consumes it, and the past that decides which of its keys are calm."""
+"""A prefilled topic, and the history that makes its keys calm or firing."""
 
 import time
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from signals.store.detection import buckets
 LONGEST_MINUTES: Final = max(HISTORY_MINUTES.values())
 FLUSH_S: Final = 60.0
 GONE_WITHIN_S: Final = 20.0
-LOOK_S: Final = 0.05
+POLL_S: Final = 0.05
 
 
 def fill(kafka: KafkaSettings, chosen: list[EventKind], count: int) -> None:
@@ -42,21 +42,21 @@ def fill(kafka: KafkaSettings, chosen: list[EventKind], count: int) -> None:
 
 
 def empty(kafka: KafkaSettings) -> None:
-    """Make the raw topic anew, without records."""
+    """Create the raw topic again, without records."""
     admin = AdminClient({"bootstrap.servers": kafka.kafka_brokers})
     if RAW_TOPIC in admin.list_topics(timeout=10).topics:
         admin.delete_topics([RAW_TOPIC])[RAW_TOPIC].result(timeout=10)
     deadline = time.monotonic() + GONE_WITHIN_S
     while RAW_TOPIC in admin.list_topics(timeout=10).topics:
         assert time.monotonic() < deadline, "Kafka still has the topic"
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     ensure_topics(kafka)
 
 
 def remember(
     database: PostgresSettings, calm: Sequence[EventKind], kinds: int, *, start: datetime = START
 ) -> None:
-    """Write the hour before for each calm kind: as many events a minute as it is about to send."""
+    """Write the preceding hour of each calm kind, at the rate of the events to come."""
     minute, per_minute = minute_of(start), RATE_PER_S * 60 // kinds
     series = [one for kind in calm if (one := series_of(kind.envelope))]
     past = {(one, minute - back): per_minute for one in series for back in range(1, LONGEST_MINUTES + 1)}

@@ -7,7 +7,7 @@ import psutil
 
 
 def tree_cpu_s(pid: int) -> float:
-    """Return what a process and everything below it have used, what has ended there included."""
+    """Return the processor time of a process tree, ended children included."""
     try:
         root = psutil.Process(pid)
         family = [root, *root.children(recursive=True)]
@@ -23,9 +23,7 @@ def trees_cpu_s(pids: Iterable[int]) -> float:
 
 def _own_cpu_s(process: psutil.Process) -> float:
     try:
-        times = (
-            process.cpu_times()
-        )  # of children only those that were waited for: the living count themselves
+        times = process.cpu_times()  # only children that were waited for: living ones are counted themselves
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system + times.children_user + times.children_system)

@@ -55,7 +55,7 @@ def records(
 
 
 def as_sent(record: bytes) -> dict[str, Any]:
-    """Return what a client would send to become that record: the tenant is known from its key."""
+    """Return the event as a client sends it, without the tenant, which its key determines."""
     event: dict[str, Any] = orjson.loads(record)
     return {k: v for k, v in event.items() if k not in ("org_id", "project_id", "received_at")}
 

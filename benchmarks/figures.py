@@ -1,4 +1,4 @@
-"""From rounds to medians, and from medians to verdicts. Pure."""
+"""Medians of rounds, and verdicts on targets. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class Measured:
 
 
 def measured(contender: Contender, rounds: Sequence[Round]) -> Measured:
-    """Keep a contender's figures."""
+    """Return a contender's figures."""
     figures = tuple(one.figures() for one in rounds)
     return Measured(name=contender.name, role=contender.role, note=contender.note, rounds=figures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A target and what was measured; `against` says what the figure was divided by."""
+    """A target and its measured value; `against` names the divisor."""
 
     sentence: str
     figure: str
@@ -51,7 +51,7 @@ class Judgement:
 
 
 def judge(target: Target, contenders: Sequence[Measured]) -> Judgement:
-    """Compare our figure with the target, as the median over rounds of the paired ratio."""
+    """Compare the product's figure with the target, as the median over rounds of the paired ratio."""
     bound = target.at_least if target.at_least is not None else target.at_most
     assert bound is not None
     ours = _find(contenders, target.ours or "ours")

@@ -1,4 +1,4 @@
-"""What the figures were taken on: processors, memory, system, versions."""
+"""The machine of a run: processors, memory, system, versions."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Look at the machine."""
+    """Read the machine's properties."""
     return Machine(
         processor=_processor(),
         cores=os.cpu_count() or 0,

@@ -1,4 +1,4 @@
-"""What a run found, as kept in `results/<date>.json`: written again after every row."""
+"""Results of a run, as kept in `results/<date>.json`: written again after every row."""
 
 from datetime import datetime
 from pathlib import Path
@@ -45,7 +45,7 @@ _ROW: Final = TypeAdapter(RowResult)
 
 
 def write_run(path: Path, run: Run) -> None:
-    """Keep a run, in one step."""
+    """Write a run atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, _RUN.dump_json(run, indent=1).decode() + "\n", mode=0o644)
 
@@ -56,7 +56,7 @@ def read_run(path: Path) -> Run:
 
 
 def write_row(path: Path, row: RowResult) -> None:
-    """Hand a row over to the process that runs the table."""
+    """Write a row for the process that runs the table."""
     replace_file(path, _ROW.dump_json(row).decode())
 
 

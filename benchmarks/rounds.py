@@ -1,4 +1,4 @@
-"""What a row is: contenders that each do one round at a time, and what is expected of their figures.
+"""Rows of the benchmark: contenders that each do one round at a time, and targets for their figures.
 
     ROW = Row(name="engine", title="…", unit="event", open=open_contenders, targets=(…,), guards=(…,))
 
@@ -32,10 +32,10 @@ class Round:
     extra: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """A round without events or time has measured nothing.
+        """Refuse a round without events or time.
 
         Raises:
-            ValueError: then.
+            ValueError: when the round has no events or no time.
         """
         if self.events <= 0 or self.wall_s <= 0:
             raise ValueError(f"{self.events} events in {self.wall_s} s: nothing was measured")
@@ -50,7 +50,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One way to do the row's work; `note` says what it cannot do, or does less of."""
+    """One way to do the row's work; `note` lists its omissions."""
 
     name: str
     role: Role
@@ -60,7 +60,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What our figure must reach, alone or as a ratio to another contender's of the same round.
+    """A bound on the product's figure, absolute or as a ratio to another contender's in the same round.
 
     `of` is a contender's name, "limit" or "best peer". With `plus`, which goes with `at_most`, ours may be
     that ratio of theirs and so much more. `unless_below` names a figure of the limit under which the
@@ -77,7 +77,7 @@ class Target:
     unless_below: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
-        """A target has one bound, and an allowance widens an upper one.
+        """Check the bounds: exactly one, and `plus` only with an upper one.
 
         Raises:
             ValueError: when it has none or two, or `plus` without `at_most` and `of`.
@@ -96,7 +96,7 @@ def costs_at_most(times: float, ours: str | None = None, of: str = "limit") -> T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How one row is run; `folder` is an empty folder of its own."""
+    """Size and folder of one row's run; `folder` is empty at the start."""
 
     size: Size
     folder: Path

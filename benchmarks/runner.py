@@ -1,4 +1,4 @@
-"""Runs rows: rounds interleaved in one process a row, and a table whose rows cannot take each other down."""
+"""Runs rows, each in its own process with interleaved rounds, so that a failed row affects no other."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ def measure(row: Row, plan: Plan, *, rounds: int, say: Say) -> RowResult:
 
 
 def _guarded(row: Row, contenders: Sequence[Contender]) -> list[Contender]:
-    """Keep whom a guard names, by name or by role."""
+    """Keep the contenders that guards name, by name or by role."""
     named = {name for guard in row.guards for name in (guard.ours or "ours", guard.of)}
     return [one for one in contenders if {one.name, one.role} & named]
 
@@ -77,9 +77,9 @@ def _interleave(contenders: Sequence[Contender], rounds: int, say: Say) -> dict[
 def run_rows(
     rows: Sequence[Row], run: Run, *, keep: Callable[[Run], None], say: Say, within_s: float = WITHIN_S
 ) -> Run:
-    """Run each row in a process of its own; what it found, or why it failed, is kept at once.
+    """Run each row in a process of its own; write its result or its error at once.
 
-    No row outlives `within_s`: those that come too late fail as one that hangs does.
+    No row outlives `within_s`: late rows fail like rows that hang.
     """
     deadline = time.monotonic() + within_s
     for row in rows:
@@ -123,7 +123,7 @@ def _in_own_process(row: Row, size: Size, rounds: int) -> RowResult:
 
 
 def _wait(child: subprocess.Popen[bytes], within_s: float) -> bool:
-    """Wait for the row's end; then, or when it takes too long, end all that it started."""
+    """Wait for the row's end or the deadline, then end all its processes."""
     try:
         child.wait(within_s)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""What larger rates would need, worked out from measured costs. Pure: a model on paper, no measurement.
+"""Needs of larger rates, computed from measured costs. Pure: a model, not a measurement.
 
 Everything is linear in events but PostgreSQL, whose work is per fingerprint that a batch touches: fan-in
 decides, and is written out here.
@@ -35,7 +35,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What one rate needs; cores are planned `BUSY_SHARE` full."""
+    """Needs of one rate; cores are planned `BUSY_SHARE` full."""
 
     rate: int
     fingerprints: int
@@ -72,7 +72,7 @@ def costs_of(rows: Sequence[RowResult]) -> Costs | None:
 
 
 def needs(costs: Costs, *, rate: int, fingerprints: int) -> Needs:
-    """Work out what `rate` events a second of that many equally frequent fingerprints need."""
+    """Compute the needs of `rate` events a second over that many equally frequent fingerprints."""
     detectors = _cores(rate * costs.engine_us)  # one thread each
     batches_per_s = rate / BATCH
     buckets_per_s = batches_per_s * touched(BATCH, fingerprints / detectors)

@@ -1,4 +1,4 @@
-"""Writes a run, and the model that rests on it, as Markdown between the markers of two pages."""
+"""Writes a run, and the model computed from it, as Markdown between the markers of two pages."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -40,7 +40,7 @@ def update_page(path: Path, run: Run) -> None:
 
 
 def update_model(path: Path, run: Run) -> bool:
-    """Replace what stands between the markers by the model; False when a row that it rests on is missing.
+    """Replace what stands between the markers by the model; False when one of its rows is missing.
 
     Raises:
         ValueError: when the page has no markers.
@@ -75,7 +75,7 @@ def _replace_marked(path: Path, text: str, begin: str = BEGIN, end: str = END) -
 
 
 def report(run: Run) -> str:
-    """Return the whole report: where, verdicts, and each row's contenders."""
+    """Return the whole report: machine, verdicts, and each row's contenders."""
     parts = [_where(run), _verdicts(run.rows), *(_details(row) for row in run.rows)]
     return "\n\n".join(part for part in parts if part)
 

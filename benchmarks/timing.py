@@ -23,13 +23,13 @@ from benchmarks.machine import ROOT
 from benchmarks.rounds import Round
 
 FIRST_WITHIN_S: Final = 60.0  # joining took 4 s on a busy machine (measured)
-LOOK_S: Final = 0.025  # how late the end may be noticed; a look is one short query
+POLL_S: Final = 0.025  # how late the end may be noticed; a poll is one short query
 LOG_TAIL: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What a program printed through `benchmarks.peers.marks`."""
+    """A mark that a program printed through `benchmarks.peers.marks`."""
 
     name: str
     at: float
@@ -39,7 +39,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run; of our own environment only the variables given are added."""
+    """A command to run; only the given variables are added to its environment."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -59,7 +59,7 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """Of the program."""
+        """Process id of the program."""
         return self._process.pid
 
     def _read(self) -> None:
@@ -72,7 +72,7 @@ class Running:
         """Return the next mark of that name.
 
         Raises:
-            RuntimeError: when the program ended or was silent; quotes the end of its log.
+            RuntimeError: when the program ended or printed no mark in time; quotes the end of its log.
         """
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -86,7 +86,7 @@ class Running:
         raise RuntimeError(f"no mark {name!r} within {within_s} s: {self._words()}")
 
     def newest(self, name: str) -> int:
-        """Return what the newest unread mark of that name says, 0 when there is none."""
+        """Return the number of the newest unread mark of that name, 0 without one."""
         newest = 0
         while not self._marks.empty():
             found = self._marks.get()
@@ -94,7 +94,7 @@ class Running:
         return newest
 
     def check(self) -> None:
-        """Do nothing while the program runs.
+        """Check that the program runs.
 
         Raises:
             RuntimeError: when it has ended; quotes the end of its log.
@@ -136,7 +136,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
-    """What ends a round: `durable()` events have reached `wanted`, within `limit_s` of the first record."""
+    """The end of a round: `durable()` reaches `wanted` within `limit_s` of the first record."""
 
     wanted: int
     durable: Callable[[], int] | None
@@ -147,7 +147,7 @@ class Race:
 def timed(program: Program, race: Race, log: Path) -> Round:
     """Run a program and time it from its first record to the last durable event.
 
-    Without `durable` the program says itself when it is done. What was durable at the end is counted: a
+    Without `durable` the program marks its own end. What was durable at the end is counted: a
     consumer that commits in large steps may have gone past `wanted`. One whose windows close late is
     credited with all that it has processed by then.
     """
@@ -171,7 +171,7 @@ def _wait_durable(race: Race, durable: Callable[[], int], running: Running) -> t
         if events >= race.wanted:
             return events, time.monotonic()
         running.check()
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     raise RuntimeError(f"only {durable()} of {race.wanted} events within {race.limit_s} s")
 
 

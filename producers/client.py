@@ -1,6 +1,6 @@
-"""The asynchronous client of ingest-api: one request per batch, repeated until every event is settled.
+"""Asynchronous client of ingest-api: one request per batch, retried until every event is settled.
 
-Events carry their ids, so a repetition is idempotent. Source: ingest-api's OpenAPI document, RFC 9457.
+Events carry their ids, so a retry is idempotent. Source: ingest-api's OpenAPI document, RFC 9457.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import aiohttp
 import orjson
 
-from producers.retrying import RETRIED_STATUSES, backoff_s, retry_after_s
+from producers.retry import RETRIED_STATUSES, backoff_s, retry_after_s
 from producers.tally import Rejection, Tally
 
 REQUEST_TIMEOUT_S: Final = 15.0  # ingest-api itself gives up on Kafka sooner
@@ -25,12 +25,12 @@ _ACCEPTED: Final = frozenset({"accepted", "duplicate"})
 
 
 class Refused(Exception):  # noqa: N818 - reads as what happened
-    """ingest-api cannot be used like this: wrong key or wrong address. The text says what to set."""
+    """Wrong key or wrong address: no retry can help. The text names the variable to set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where the events go: ingest-api's base URL and a project's key with scope `ingest`."""
+    """The target of the events: ingest-api's base URL and a project's key with scope `ingest`."""
 
     url: str
     api_key: str
@@ -49,9 +49,9 @@ class _Answer:
 
 
 class IngestClient:
-    """Sends batches and counts what became of their events.
+    """Sends batches and counts the results of their events.
 
-    `stop` ends waiting for another attempt: what is then unsettled stays so.
+    `stop` ends waiting for another attempt: unsettled events then stay unsettled.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class IngestClient:
     async def deliver(self, bodies: Sequence[bytes]) -> bool:
         """Send events until each is accepted or rejected; return whether all were settled.
 
-        Raises Refused when no repetition could help any event.
+        Raises Refused when no retry could help any event.
         """
         self._tally.sent += len(bodies)
         deadline_s = time.monotonic() + self._give_up_after_s
@@ -143,7 +143,7 @@ class IngestClient:
         return []
 
     def _count(self, result: dict[str, Any]) -> bool:
-        """Count one event's verdict; False when it is to be sent again."""
+        """Count one event's verdict; False when the event must be sent again."""
         if result.get("status") in _ACCEPTED:
             self._tally.accepted += 1
         elif result.get("status") == "rejected":
@@ -162,7 +162,7 @@ class IngestClient:
 
 
 def _json_object(content: bytes) -> dict[str, Any]:
-    """Return a body as JSON, empty when it is none: the status then decides alone."""
+    """Return a body as a JSON object, empty when malformed: the status then decides alone."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:

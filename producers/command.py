@@ -1,4 +1,4 @@
-"""What both tools' command lines share: where the events go, durations, and how a run ends."""
+"""Options that both command lines share: target, durations, exit codes."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import typer
 from producers.client import Endpoint, Refused
 from producers.plan import Planned
 from producers.report import EXIT_USAGE, exit_code, present
-from producers.sending import Pace, send
+from producers.sender import Pace, send
 from producers.tally import Tally
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
@@ -38,12 +38,12 @@ def parse_duration(text: str) -> float:
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) <= 0:
-        raise typer.BadParameter(f"{text!r} is no duration; write 90, 90s, 10m or 1h.")
+        raise typer.BadParameter(f"{text!r} is not a duration; write 90, 90s, 10m or 1h.")
     return float(match[1]) * _UNIT_S[match[2] or "s"]
 
 
 def endpoint(url: str) -> Endpoint:
-    """Return where to send, or end with exit code 2 when the key is missing."""
+    """Return the target, or end with exit code 2 when the key is missing."""
     api_key = os.environ.get("PROJECT_API_KEY", "").strip()
     if not api_key:
         usage_error("PROJECT_API_KEY is not set: export a project's key with scope ingest.")
@@ -59,7 +59,7 @@ def carry_out(
     run: Mapping[str, object],
     report: Path | None,
 ) -> NoReturn:
-    """Send the plan, present the result, and end with its exit code."""
+    """Send the plan, print the report, and end with its exit code."""
     refusal: str | None = None
     was_finished = True
     try:

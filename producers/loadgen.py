@@ -9,7 +9,7 @@ import typer
 
 from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, parse_duration
 from producers.scenarios import Load, Mode, plan
-from producers.sending import Pace
+from producers.sender import Pace
 from producers.tally import Tally
 
 _app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -16,9 +16,9 @@ import orjson
 from producers.plan import Planned
 from producers.shop import rfc3339
 
-# The key says whose events they are, and ingest-api when they came.
+# ingest-api derives the tenant from the key and sets the time of receipt.
 _DROPPED: Final = ("received_at", "org_id", "project_id")
-_ID_NAMESPACE: Final = uuid.UUID("8b1f0a3e-5a0e-5d0b-9b1e-6f1f6a3a7c11")  # arbitrary, fixed for ever
+_ID_NAMESPACE: Final = uuid.UUID("8b1f0a3e-5a0e-5d0b-9b1e-6f1f6a3a7c11")  # arbitrary, never to change
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A line that is no event; `reason` says why, without repeating it."""
+    """A line that is not an event; `reason` says why, without quoting the line."""
 
     origin: str
     reason: str
@@ -40,7 +40,7 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What one file holds: instants of its first and last event, and the lines that are none."""
+    """Summary of one file: instants of its first and last event, and the malformed lines."""
 
     path: Path
     events: int
@@ -51,7 +51,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file and by how much its instants are moved; None leaves instants and ids as recorded."""
+    """A file and the shift of its instants; None leaves instants and ids as recorded."""
 
     path: Path
     shift: timedelta | None
@@ -129,11 +129,11 @@ def _parse(line: bytes, origin: str) -> Recorded | Malformed:
     except orjson.JSONDecodeError:
         return Malformed(origin, "no JSON")
     if not isinstance(event, dict):
-        return Malformed(origin, "no JSON object")
+        return Malformed(origin, "not a JSON object")
     try:
         occurred_at = datetime.fromisoformat(str(event.get("occurred_at")))
     except ValueError:
-        return Malformed(origin, "occurred_at is missing or no timestamp")
+        return Malformed(origin, "occurred_at is missing or not a timestamp")
     if occurred_at.tzinfo is None:
         return Malformed(origin, "occurred_at has no offset")
     try:

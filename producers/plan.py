@@ -1,11 +1,11 @@
-"""What is sent when: planned events and how they are grouped into requests. Pure."""
+"""Planned events, their times, and their grouping into requests. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024  # half of what ingest-api accepts
-LINGER_S: Final = 0.25  # guess: what a live view may lag behind
+LINGER_S: Final = 0.25  # guess: acceptable lag of a live view
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ _PLAIN_EVERY_S: Final = 5.0
 
 @asynccontextmanager
 async def shown_progress(tally: Tally) -> AsyncIterator[None]:
-    """Show the tally while the block runs."""
+    """Print the progress line while the block runs."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
         with Live(

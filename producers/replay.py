@@ -11,7 +11,7 @@ import typer
 from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, usage_error
 from producers.ndjson import Course, Malformed, Recording, Survey, replay, survey
 from producers.recordings import recording, recordings
-from producers.sending import Pace
+from producers.sender import Pace
 from producers.tally import Tally
 
 _MALFORMED_SHOWN: Final = 20
@@ -20,7 +20,7 @@ _app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_ma
 
 
 class Rebase(StrEnum):
-    """Whether recorded instants are moved to the present."""
+    """Whether recorded instants are shifted to the present."""
 
     NOW = "now"
     NONE = "none"
@@ -34,7 +34,7 @@ def parse_speed(text: str) -> float:
     try:
         speed = 0.0 if text == "max" else float(text.removesuffix("x"))
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no factor; write 60, 1.5 or max.") from error
+        raise typer.BadParameter(f"{text!r} is not a factor; write 60, 1.5 or max.") from error
     if not 0.0 <= speed < float("inf"):
         raise typer.BadParameter("The factor must be 0 (as fast as possible) or more.")
     return speed

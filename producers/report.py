@@ -1,4 +1,4 @@
-"""What a run ends with: a table for people, JSON for programs, and the exit code."""
+"""The report of a run: a table for people, JSON for programs, and the exit code."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 _REASONS_SHOWN: Final = 10
-_MAX_REPORT_BYTES: Final = 4096  # what Kubernetes keeps when the file is a pod's termination log
+_MAX_REPORT_BYTES: Final = 4096  # Kubernetes' limit of a pod's termination log
 _MAX_TEXT: Final = 300
 
 
@@ -27,7 +27,7 @@ def exit_code(tally: Tally, *, was_finished: bool) -> int:
 
 
 def as_json(tally: Tally, run: Mapping[str, object]) -> dict[str, Any]:
-    """Return the report: what was asked for (`run`), counts, rate, latencies, reasons."""
+    """Return the report: the requested load (`run`), counts, rate, latencies, reasons."""
     return {
         **run,
         "duration_s": round(tally.duration_s, 3),

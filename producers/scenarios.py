@@ -31,11 +31,11 @@ BUSY_SIGNUP_EVERY_S: Final = 7.5
 DROP_HISTORY_S: Final = 95 * 60.0
 DROP_SILENCE_S: Final = 15 * 60.0  # Rule B's window
 DEPLOY_HISTORY_S: Final = 60 * 60.0
-HISTORY_RATE: Final = 0.5  # events per second: some thousand events of history, whatever --rate is
+HISTORY_RATE: Final = 0.5  # events per second: some thousand events of history at any --rate
 
 
 class Mode(StrEnum):
-    """What the generated traffic shows."""
+    """Kind of the generated traffic."""
 
     NORMAL = "normal"
     SPIKE_ERRORS = "spike_errors"
@@ -45,7 +45,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What the user asked for: `rate` events per second for `duration_s`, from `start` on."""
+    """The requested load: `rate` events per second for `duration_s`, from `start` on."""
 
     start: datetime
     duration_s: float

@@ -1,4 +1,4 @@
-"""A synthetic web shop: what its events look like. Pure: chance and instants are passed in."""
+"""Events of a synthetic web shop. Pure: chance and instants are passed in."""
 
 import uuid
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class Shop:
     release: str
 
     def visit(self, at_s: float) -> Event:
-        """Return what most of the traffic is: a request; sometimes feedback or a finished job."""
+        """Return an everyday event: a request, sometimes feedback or a finished job."""
         kind = self.chance.random()
         if kind < 0.02:
             text = self.chance.choice(_FEEDBACK)
@@ -159,7 +159,7 @@ class Shop:
         )
 
     def deploy(self, at_s: float, release: str) -> Event:
-        """Bring `release` to prod: what follows carries it."""
+        """Deploy `release` to prod; later prod events carry it."""
         previous, self.release = self.release, release
         return self._event(
             at_s,

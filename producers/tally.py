@@ -1,4 +1,4 @@
-"""What became of the events of one run, as numbers."""
+"""Counts of one run: accepted, rejected and unsettled events, latencies."""
 
 import time
 from collections import Counter, deque
@@ -26,12 +26,12 @@ class Tally:
     rejected: int = 0
     """Events that ingest-api refused by name, with a reason."""
     malformed: int = 0
-    """Lines that were no event and were never sent."""
+    """Malformed lines, which were never sent."""
     retries: int = 0
     """Requests repeated."""
     rejections: Counter[Rejection] = field(default_factory=Counter)
     trouble: str | None = None
-    """What the latest failed attempt said, None while all is well."""
+    """Message of the latest failed attempt, None without one."""
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
     began_s: float = field(default_factory=time.monotonic)
     ended_s: float | None = None

@@ -1,6 +1,6 @@
 """Lays the shop's events on a time axis: a steady rate, recurring events, and one surge.
 
-Recurring events keep their absolute frequency whatever the rate is, so that only a surge, never a high
+Recurring events keep their absolute frequency at any rate, so that only a surge, never a high
 rate, opens an incident.
 """
 
@@ -39,7 +39,7 @@ class Recurring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surge:
-    """From `begin_s` on, this `share` of all events is what `make` makes."""
+    """From `begin_s` on, this `share` of all events comes from `make`."""
 
     begin_s: float
     make: MakeEvent
@@ -67,7 +67,7 @@ _BACKGROUND: Final[Sequence[tuple[Failure, Environment, float]]] = (
 
 
 def background_errors(shop: Shop) -> list[Recurring]:
-    """Return the failures that every day has."""
+    """Return the errors of everyday traffic."""
 
     def recur(failure: Failure, environment: Environment, every_s: float) -> Recurring:
         return Recurring(every_s=every_s, make=lambda at_s: shop.error(at_s, failure, environment))

@@ -1,1 +1,1 @@
-"""What a user would pick instead: each peer's program with its own pinned requirements."""
+"""Alternatives to the product: each peer's program with its own pinned requirements."""

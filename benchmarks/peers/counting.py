@@ -1,4 +1,4 @@
-"""What every peer that counts in memory shares: decode, name the bucket, add a batch to its row.
+"""Code shared by the peers that count in memory: decode, name the bucket, add a batch to its row.
 
 Each does less than the engine: no validation, no escaping, no recognition of repeated events, no rules.
 """
@@ -27,7 +27,7 @@ COLUMNS = ("org_id", "project_id", "environment", "metric_name", "fingerprint", 
 
 
 def bucket_of(value: bytes) -> Bucket:
-    """Name the bucket of one record; the benchmark's topic holds errors and signups only."""
+    """Return the bucket of one record; the benchmark's topic holds errors and signups only."""
     event = orjson.loads(value)
     environment = event["environment"]
     minute = event["occurred_at"][:16]

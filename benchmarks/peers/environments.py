@@ -22,7 +22,7 @@ def peer(name: str, environment: Mapping[str, str]) -> Program:
 def interpreter(name: str) -> Path:
     """Return the peer's Python, with exactly its requirements; make the environment when it is not there yet.
 
-    A peer without requirements needs nothing that we do not have.
+    A peer without requirements runs in the product's environment.
     """
     requirements = HERE / name / "requirements.txt"
     if not requirements.exists():

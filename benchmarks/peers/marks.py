@@ -1,4 +1,4 @@
-"""How a timed program tells the harness where it is. Standard library only: every environment imports it."""
+"""Marks that timed programs print for the harness. Standard library only: every environment imports it."""
 
 import json
 import os
@@ -12,19 +12,19 @@ def now() -> tuple[float, float]:
 
 
 def mark(name: str, *, events: int = 0, when: tuple[float, float] | None = None) -> None:
-    """Print that something has happened, now or at an instant noted before."""
+    """Print a mark with the current or a given instant."""
     at, cpu_s = when or now()
     print(json.dumps({"name": name, "at": at, "cpu_s": cpu_s, "events": events}), flush=True)
 
 
 class FirstRecord:
-    """Marks the first record that is handed over, and no other."""
+    """Marks only the first record that the library delivers."""
 
     def __init__(self) -> None:
         self._seen = False
 
     def __call__(self) -> None:
-        """Call with every record or batch, as early as the library lets one."""
+        """Call with every record or batch, as early as the library allows."""
         if not self._seen:
             self._seen = True
             mark("first")

@@ -1,1 +1,1 @@
-"""Processes that a row times from outside: each consumes a topic that was filled before."""
+"""Programs that a row times from outside."""

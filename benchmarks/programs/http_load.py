@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client: as many connections as asked for, each sends its next request when it is answered.
+"""A lean HTTP/1.1 client: each of its connections sends the next request after an answer.
 
 The bodies lie in a file, each behind its length in four bytes; of GET they are the addresses. Only what
 `Content-Length` frames is read.
@@ -29,7 +29,7 @@ def read_bodies(path: Path) -> list[bytes]:
 
 
 class Load:
-    """The requests, taken in turn by all connections, and how long each answer took."""
+    """The requests, taken in turn by all connections, and the time of each answer."""
 
     def __init__(self, requests: list[bytes], status: bytes) -> None:
         self._requests = requests
@@ -42,7 +42,7 @@ class Load:
         self.ended = asyncio.get_running_loop().create_future()
 
     def next_request(self) -> bytes:
-        """Return what to send next."""
+        """Return the next request."""
         self.sent += 1
         return self._requests[self.sent % len(self._requests)]
 
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end; before its time it is a refusal."""
+        """Count a connection that closes early as refused."""
         self._load.open -= 1
         if not self._load.is_over:
             self._load.refusals.append(f"connection lost: {exc}".encode())

@@ -13,7 +13,7 @@ from signals.garbage import collect_less_often
 from signals.services.indexing import Indexing
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings, RuntimeSettings
 
-JOINING_POLL_S = 0.01  # by as much at most is the first step timed too early
+JOINING_POLL_S = 0.01  # the first step is timed too early by at most this
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from benchmarks.programs.http_load import read_bodies
 
 
 def main() -> None:
-    """Go round the bodies for the given time, with as much in flight as the other contenders' clients."""
+    """Produce the bodies repeatedly for the given time, with as many in flight as the other clients."""
     in_flight = int(os.environ["BENCH_IN_FLIGHT"])
     producer = Producer(
         {

@@ -1,4 +1,4 @@
-"""core-api in a process of its own, on plain uvicorn: what it answers, without what stands before it."""
+"""core-api in a process of its own, on plain uvicorn, without Serve and HAProxy."""
 
 import os
 from contextlib import ExitStack

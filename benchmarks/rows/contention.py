@@ -1,4 +1,4 @@
-"""Scale-out: what two detectors on the same topic have in common is PostgreSQL, and how much that costs."""
+"""Scale-out: the cost of PostgreSQL as the shared resource of two detectors on one topic."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ PARTITIONS: Final = 6
 FIRING: Final = 0.57  # so that incidents are written as well
 JOIN_WITHIN_S: Final = 30.0
 END_WITHIN_S: Final = 60.0
-LOOK_S: Final = 0.002
+POLL_S: Final = 0.002
 OFFSETS: LiteralString = (
     "SELECT coalesce(sum(next_offset), 0) FROM pipeline.offsets WHERE consumer_group = %s"
 )
@@ -43,7 +43,7 @@ class Waits:
     busy: int = 0
     waiting: int = 0
 
-    def look(self, connection: Connection) -> None:
+    def sample(self, connection: Connection) -> None:
         """Take one sample."""
         row = connection.execute(WAITING).fetchone()
         assert row is not None
@@ -51,14 +51,14 @@ class Waits:
         self.busy += row[1]
 
     def percent(self) -> float:
-        """Return the waiting share."""
-        assert self.busy, "no backend was seen at work"
+        """Return the share of busy backends that waited, in percent."""
+        assert self.busy, "no busy backend was sampled"
         return 100 * self.waiting / self.busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Detectors that share a topic's partitions out before its events come."""
+    """Detectors that divide a topic's partitions before its events arrive."""
 
     plan: Plan
     servers: Servers
@@ -109,21 +109,21 @@ def _share_out(programs: list[Running]) -> None:
         for number, program in enumerate(programs):
             program.check()
             owned[number] = program.newest("owns") or owned[number]
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def _watch(connection: Connection, events: int, waits: Waits, programs: list[Running]) -> None:
     """Sample lock waits until everything is committed."""
     deadline = time.monotonic() + END_WITHIN_S
     while True:
-        waits.look(connection)
+        waits.sample(connection)
         row = connection.execute(OFFSETS, [ENGINE_GROUP]).fetchone()
         if row is not None and row[0] >= events:
             return
         for program in programs:
             program.check()
         assert time.monotonic() < deadline, f"only {row} of {events} committed"
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 @contextmanager

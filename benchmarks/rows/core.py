@@ -15,10 +15,10 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from benchmarks.reading import PROJECT, load_events, newest_incidents, write_incidents
+from benchmarks.core_load import Load, Server, on_serve, write_bodies
 from benchmarks.rounds import Contender, Plan, Round, Row, Target, costs_at_most
 from benchmarks.servers import Servers, open_servers
-from benchmarks.serving import Load, Server, on_serve, write_bodies
+from benchmarks.stored_data import PROJECT, load_events, newest_incidents, write_incidents
 from shared_types import Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.search import first_page
@@ -60,11 +60,11 @@ class Bench:
 
     @property
     def seconds(self) -> int:
-        """Of each round."""
+        """Seconds of a round."""
         return self.plan.pick(full=3, quick=1, tiny=1)
 
     def ask(self, name: str, addresses: list[str], connections: int = 1) -> Round:
-        """Ask core-api for these addresses in turn."""
+        """Measure GETs of these addresses in turn."""
         load = Load(
             bodies=self._written(name, [address.encode() for address in addresses]),
             connections=connections,
@@ -75,7 +75,7 @@ class Bench:
         return load.on(self.core, self.servers.meters(), self.plan.folder)
 
     def search_alone(self) -> Round:
-        """Post to OpenSearch what core-api would ask it for the same searches."""
+        """Post core-api's queries for the same searches directly to OpenSearch."""
         process = self.servers.stack.servers["opensearch"].process.pid
         assert process is not None, "OpenSearch has died"
         port = int(self.servers.opensearch().opensearch_url.rsplit(":", 1)[1])
@@ -88,7 +88,7 @@ class Bench:
         return load.on(Server(port=port, pid=process), {}, self.plan.folder)
 
     def query(self, ask: Callable[[], object]) -> Round:
-        """Ask PostgreSQL over one connection, again and again."""
+        """Run the queries repeatedly over one connection."""
         for _ in range(20):  # the statements are prepared, their pages in memory
             ask()
         taken_s, cpu_s, began = list[float](), time.process_time(), time.monotonic()
@@ -105,14 +105,14 @@ class Bench:
         )
 
     def list_rows(self) -> object:
-        """Ask for the rows of one page."""
+        """Query the rows of one page."""
         wanted = ListFilter(project_id=PROJECT)
         rows = incident_views.list_incidents(self.connection, wanted, before=None, limit=PAGE + 1)
         assert len(rows) == PAGE + 1
         return rows
 
     def detail_rows(self, turn: Iterator[UUID]) -> object:
-        """Ask for all that one incident's page shows."""
+        """Query the rows of one incident's page."""
         incident_id = next(turn)
         with self.connection.pipeline():
             incident = incident_views.get(self.connection, PROJECT, incident_id)

@@ -30,7 +30,7 @@ OFFSETS: LiteralString = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """How many keys, over how many partitions, and on which share of keys an incident is firing.
+    """Number of keys and partitions, and the share of keys with a firing incident.
 
     A key that is calm has sent as much in each of the 75 minutes before; one that fires comes from nothing.
     """
@@ -56,7 +56,7 @@ class Bench:
     events: int
 
     def consume(self) -> Round:
-        """Read and decode, keep nothing."""
+        """Read and decode records, without storing anything."""
         return self._time(ours("consume", self.environment()), self.events, None)
 
     def detect(self) -> Round:
@@ -73,7 +73,7 @@ class Bench:
     ) -> Round:
         """Run a peer on a database of its own until `wanted` events are in its rows."""
         with self._database() as (settings, connection):
-            if not reads_history:  # else our looking at its progress would scan what it never reads
+            if not reads_history:  # else the progress query would scan rows that the peer never reads
                 connection.execute("TRUNCATE metrics_buckets")
             durable = partial(_one, connection, query, START)
             return self._time(peer(name, self.environment(settings)), wanted, durable)
@@ -87,7 +87,7 @@ class Bench:
             yield settings, connection
 
     def environment(self, database: PostgresSettings | None = None) -> dict[str, str]:
-        """Return what a program is told: servers, topic, a group of its own, how many events."""
+        """Return the variables of a program: servers, topic, its own group, number of events."""
         told = {
             "KAFKA_BROKERS": self.kafka.kafka_brokers,
             "KAFKA_GROUP_PROTOCOL": self.kafka.kafka_group_protocol,

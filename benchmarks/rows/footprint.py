@@ -12,7 +12,7 @@ from signals.local.processes.footprint import NOTHING, Footprint, footprint_of
 from tests.support.product import Product, open_product
 
 RATE_PER_S: Final = 1_000
-CALM_S: Final = 5.0  # after what came before: consumers have caught up, OpenSearch has merged
+CALM_S: Final = 5.0  # after the previous round: consumers have caught up, OpenSearch has merged
 UNDER_WAY_S: Final = 5.0  # the load generator has started and its first events are everywhere
 MB: Final = 1e6
 DEFAULTS: Final = {  # a test's product ticks more often and leases more briefly
@@ -31,12 +31,12 @@ class Bench:
     seconds: int
 
     def idle(self) -> Round:
-        """Watch it without events."""
+        """Measure without events."""
         time.sleep(CALM_S)
         return self._watch()
 
     def loaded(self) -> Round:
-        """Watch it while the load generator, which is not counted, sends a shop's everyday traffic."""
+        """Measure under everyday traffic of the load generator, which is not counted."""
         duration_s = UNDER_WAY_S + self.seconds + 1
         options = (f"--rate={RATE_PER_S}", f"--duration={duration_s:.0f}s", "--seed=5")
         with ThreadPoolExecutor(1) as background:

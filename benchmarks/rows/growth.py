@@ -1,4 +1,4 @@
-"""Growth: what an event costs when there are more bucket rows, fingerprints or partitions."""
+"""Growth: the cost of an event with more bucket rows, fingerprints or partitions."""
 
 import threading
 from collections.abc import Iterator
@@ -122,7 +122,7 @@ def _many(count: int) -> list[EventKind]:
 
 
 def _crowd(settings: PostgresSettings, fingerprints: int, rows: int) -> PostgresSettings:
-    """Give a database a past: rows of the hours before the events that come."""
+    """Fill a database with history: rows of the hours before the events."""
     parameters = {"before": START, "fingerprints": fingerprints, "minutes": rows // fingerprints}
     with psycopg.connect(conninfo(settings), autocommit=True) as connection:
         connection.execute(FILL, parameters)

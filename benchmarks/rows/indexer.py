@@ -38,7 +38,7 @@ class Bench:
     events: int
 
     def post(self) -> Round:
-        """Post bodies that were made beforehand."""
+        """Measure posting prepared bodies."""
         return self._time(ours("post_bulks", self.environment()), None)
 
     def index(self) -> Round:
@@ -52,12 +52,12 @@ class Bench:
             return self._time(ours("index", environment), partial(_settled, connection))
 
     def help(self, helper: str) -> Round:
-        """Run one of opensearch-py's helpers."""
+        """Measure one of opensearch-py's helpers."""
         environment = self.environment() | {"BENCH_HELPER": helper, "BENCH_INDEX": EVENTS_INDEX}
         return self._time(peer("bulk_helpers", environment), None)
 
     def environment(self) -> dict[str, str]:
-        """Return what a program is told: servers, topic, a group of its own, how many events."""
+        """Return the variables of a program: servers, topic, its own group, number of events."""
         return {
             "KAFKA_BROKERS": self.kafka.kafka_brokers,
             "KAFKA_GROUP_PROTOCOL": self.kafka.kafka_group_protocol,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from benchmarks.ingesting import IngestBench, Shape
+from benchmarks.ingest_load import IngestBench, Shape
 from benchmarks.peers.environments import peer
 from benchmarks.rounds import Contender, Plan, Row, Target, costs_at_most
 from benchmarks.servers import open_servers

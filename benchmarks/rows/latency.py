@@ -32,8 +32,8 @@ from signals.store.detection import buckets, signup_series
 
 SPIKE: Final = 30  # the rule's least
 WITHIN_S: Final = 30.0
-WARM_UPS: Final = 5  # a consumer that has just joined starts its partitions one by one
-LOOK_S: Final = 0.001  # how late an incident may be noticed
+WARM_UPS: Final = 5  # a new consumer starts its partitions one by one
+POLL_S: Final = 0.001  # how late an incident may be noticed
 BACKGROUND_PER_S: Final = 1_000
 BACKGROUND_STEP_S: Final = 0.01
 TICK_S: Final = 1  # shorter than the default, so that the tick itself does not hide what comes after it
@@ -51,7 +51,7 @@ class Bench:
     spikes: int
 
     def round_trip(self) -> Round:
-        """Publish one record after the other and wait until a consumer has it."""
+        """Publish one record at a time and wait until a consumer has received it."""
         config = connection_config(self.kafka) | group_config(self.kafka, f"bench-{uuid4().hex[:8]}")
         consumer, taken = Consumer(dict(config)), []
         consumer.subscribe([RAW_TOPIC])
@@ -70,7 +70,7 @@ class Bench:
         return percentiles(taken, time.monotonic() - began, time.process_time() - cpu_s)
 
     def spike(self, background_per_s: int) -> Round:
-        """Publish spikes of new fingerprints, each after the incident of the one before."""
+        """Publish spikes of new fingerprints, each after the previous incident."""
         with ExitStack() as stack:
             connection, running = self._engine(stack)
             publisher = stack.enter_context(open_publisher(self.kafka))
@@ -90,7 +90,7 @@ class Bench:
         return time.monotonic() - answered_at
 
     def drop(self) -> Round:
-        """Let signups of some series fall away with the running minute, and wait for its end."""
+        """Let the signups of some series stop in the current minute, and wait for its end."""
         with ExitStack() as stack:
             connection, running = self._engine(stack)
             publisher = stack.enter_context(open_publisher(self.kafka))
@@ -104,12 +104,12 @@ class Bench:
                 late_s = (datetime.now(UTC) - over_at).total_seconds()
                 assert late_s < WITHIN_S, f"{len(taken)} of {SERIES} drops became incidents"
                 taken += [late_s] * (_count(connection, "signup|%") - len(taken))
-                time.sleep(LOOK_S)
-            assert min(taken) > 0, "an incident before its minute was over"
+                time.sleep(POLL_S)
+            assert min(taken) > 0, "an incident opened before its minute was over"
             return percentiles(taken, time.monotonic() - began, tree_cpu_s(running.pid) - cpu_s)
 
     def _engine(self, stack: ExitStack) -> tuple[Connection, Running]:
-        """Start the engine on a database of its own, behind everything that lies in the topic."""
+        """Start the engine on a new database, at the end of the topic."""
         settings = stack.enter_context(self.servers.fresh_database())
         connection = stack.enter_context(psycopg.connect(conninfo(settings), autocommit=True))
         environment = self._environment(settings)
@@ -189,11 +189,11 @@ def _is_next(consumer: Consumer, value: bytes) -> bool:
 
 
 def wait_for(is_so: Callable[[], object], within_s: float = WITHIN_S) -> None:
-    """Ask every millisecond until it is so."""
+    """Poll every millisecond until the condition holds."""
     deadline = time.monotonic() + within_s
     while not is_so():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(LOOK_S)
+        assert time.monotonic() < deadline, "the condition did not hold before the deadline"
+        time.sleep(POLL_S)
 
 
 def percentiles(taken_s: list[float], wall_s: float, cpu_s: float) -> Round:

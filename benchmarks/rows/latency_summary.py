@@ -31,7 +31,7 @@ from signals.settings import KafkaSettings, PostgresSettings
 from tests.support.model_server import open_model_server
 
 ORG, PROJECT = "org_bench", "proj_spike"
-WARM_UPS: Final = 10  # until the ai-worker's listener has joined its group it looks twice a second
+WARM_UPS: Final = 10  # until the ai-worker's listener has joined its group, the worker polls twice a second
 FOUND: LiteralString = "SELECT id FROM incidents WHERE fingerprint LIKE %s"
 
 
@@ -45,7 +45,7 @@ class Bench:
     incidents: int
 
     def summarize(self) -> Round:
-        """Open one incident after the other, and read each until it has its summary."""
+        """Open one incident at a time, and read it until its summary is there."""
         with ExitStack() as stack:
             settings = stack.enter_context(self.servers.fresh_database())
             key = _provision(settings)

@@ -1,4 +1,4 @@
-"""Time: from a clone to the first summarized incident, with nothing downloaded yet and with everything."""
+"""Time from a clone to the first summarized incident, with empty and with full caches."""
 
 import os
 import resource
@@ -81,7 +81,7 @@ class Clones:
         self.command(clone, "make", target, f"PYTHON={sys.executable}")
 
     def command(self, clone: Path, *command: str) -> None:
-        """Run a command in a clone as its owner would: no variable of ours leads to another stack."""
+        """Run a command in a clone without variables that lead to another stack."""
         ours = ("KAFKA_", "DATABASE_", "PG_", "OPENSEARCH_", "RAY_", "GRADIENT_", "VIRTUAL_ENV", "PYTHONPATH")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         _run(list(command), cwd=clone, environment={**environment, **self.cache})
@@ -108,7 +108,7 @@ def _first_summary_at(stack: StackFolder, since: datetime) -> datetime:
 
 @dataclass(slots=True, kw_only=True)
 class Download:
-    """Fetches what a first `make demo` fetches, and does nothing with it."""
+    """Downloads the files of a first `make demo`, without using them."""
 
     folder: Path
     done: int = 0

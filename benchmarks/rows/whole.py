@@ -32,8 +32,8 @@ from tests.support.product import Product, open_product
 
 SENDERS: Final = 4  # connections; ingest takes several times what the slowest hop does
 BATCH: Final = 500
-CALM: Final = 4  # times as many events an hour before as now, so that nothing but the spike is one
-LOOK_S: Final = 0.05
+CALM: Final = 4  # times as many events in the hour before, so that only the planned spike fires
+POLL_S: Final = 0.05
 WITHIN_S: Final = 120.0
 AHEAD: LiteralString = """
 SELECT coalesce(sum(next_offset) FILTER (WHERE consumer_group = %(engine)s), 0)::bigint,
@@ -85,9 +85,9 @@ class Bench:
                 counted_s = counted_s or took_s * (now[0] - engine >= sent)
                 indexed_s = indexed_s or took_s * (now[1] - indexed >= sent)
                 summarized_s = summarized_s or took_s * self._is_summarized(code)
-                time.sleep(LOOK_S)
+                time.sleep(POLL_S)
             wall_s = time.monotonic() - began
-        assert self._documents() - documents == sent, "events that are not to be found"
+        assert self._documents() - documents == sent, "events are missing from the index"
         extra = {
             **used,
             "answered_s": answered_s,

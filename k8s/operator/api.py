@@ -1,4 +1,4 @@
-"""The building blocks that both kinds share: names, references, durations, conditions."""
+"""Field types that both kinds share: names, references, durations, conditions."""
 
 import re
 from datetime import timedelta
@@ -36,19 +36,19 @@ def with_rules(*pairs: tuple[str, str] | tuple[str, str, str]) -> ConfigDict:
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read what Kubernetes calls a duration, like `90s` or `1h30m`.
+    """Read a duration in Kubernetes' notation, like `90s` or `1h30m`.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when the text is not a duration.
     """
     if not re.fullmatch(_DURATION, text):
-        raise ValueError(f"{text!r} is no duration; write it like 90s, 10m or 1h30m")
+        raise ValueError(f"{text!r} is not a duration; write it like 90s, 10m or 1h30m")
     parts = re.findall(r"([\d.]+)(h|ms|m|s)", text)
     return timedelta(seconds=sum(float(amount) * _UNIT_S[unit] for amount, unit in parts))
 
 
 def faults(error: ValidationError) -> str:
-    """Say what is wrong with a spec, field by field."""
+    """Describe the errors of a spec, field by field."""
     return "; ".join(
         f"spec.{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
         for fault in error.errors()
@@ -63,7 +63,7 @@ def _duration(text: str) -> str:
 Duration = Annotated[
     str,
     AfterValidator(_duration),
-    # the format lets CEL compare it, and takes days and microseconds, which nothing else of ours does
+    # the format lets CEL compare it, and accepts days and microseconds, which this package does not
     Field(max_length=16, json_schema_extra={"format": "duration", "pattern": _DURATION}),
 ]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]

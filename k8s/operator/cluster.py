@@ -1,4 +1,4 @@
-"""The one door to the API server: read, list, apply, create, delete, and write a status.
+"""Client of the API server: read, list, apply, create, delete, and write a status.
 
 Objects are plain manifests. It decides nothing and retries nothing.
 """
@@ -21,11 +21,11 @@ Manifest = dict[str, Any]
 
 
 class ClusterUnavailable(Exception):  # noqa: N818  # reads as what happened
-    """The API server did not answer, or not now: end this pass and come back later."""
+    """The API server did not answer, or asks for a later attempt: end this pass and retry later."""
 
 
 class ClusterRefused(Exception):  # noqa: N818  # reads as what happened
-    """The API server understood and said no; the text says why. Sending it again will not help."""
+    """The API server refused the request; the text gives the reason. Do not retry."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
@@ -88,7 +88,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Who we are to which API server, for another client of this process; files where there are some."""
+    """The client's identity and its API server, for another client of this process; files where available."""
 
     server: str
     insecure: bool
@@ -108,7 +108,7 @@ class Cluster:
         self._client = client
 
     def credentials(self) -> Credentials:
-        """Return what this client uses; a service account's token is read anew: it changes hourly."""
+        """Return this client's credentials; the token is read again, because it changes hourly."""
         config = self._client.config
         cluster, user = config.cluster, config.user
         assert user is not None  # the client would not have started
@@ -161,21 +161,21 @@ class Cluster:
             return [dict(item) | {"apiVersion": kind.api_version, "kind": kind.kind} for item in found]
 
     def apply(self, manifest: Manifest) -> Manifest:
-        """Make the object have these fields, whoever set them before; fields we no longer name go.
+        """Set these fields, taking them over from other managers; fields no longer named are removed.
 
         https://kubernetes.io/docs/reference/using-api/server-side-apply/
         """
         return self._apply(_resource(KINDS[manifest["kind"]]), manifest)
 
     def write_status(self, manifest: Manifest) -> Manifest:
-        """Make the object's status, and nothing else of it, that of the manifest."""
+        """Replace the object's status by that of the manifest; nothing else changes."""
         status = {name: manifest[name] for name in ("apiVersion", "kind", "status")}
         identity = {name: manifest["metadata"][name] for name in ("name", "namespace")}
         resource = _resource(KINDS[manifest["kind"]]).Status
         return self._apply(resource, status | {"metadata": identity})
 
     def create(self, manifest: Manifest) -> bool:
-        """Create the object; False when one of its name exists, which is left as it is."""
+        """Create the object; False when the name is taken, and the existing object stays unchanged."""
         with _sorted():
             try:
                 self._client.create(_object(manifest))
@@ -186,9 +186,9 @@ class Cluster:
         return True
 
     def replace_spec(self, manifest: Manifest, *, owners: Sequence[Manifest]) -> Manifest:
-        """Make the object's spec this one and nothing beside it, whoever set the rest.
+        """Replace the object's spec, including fields of other managers.
 
-        Only `owners` go on owning: a default that others spelt out stays, and would seem foreign for ever.
+        Only `owners` keep their fields: a default written by another manager would otherwise stay foreign.
         """
         metadata = manifest["metadata"]
         with _sorted():
@@ -209,7 +209,7 @@ class Cluster:
         return dict(replaced)
 
     def write_if_unchanged(self, manifest: Manifest) -> Manifest | None:
-        """Write the object if it still has the resourceVersion that was read; None when it has not."""
+        """Write the object unless its resourceVersion has changed since the read; None when it has."""
         with _sorted():
             try:
                 return dict(self._client.replace(_object(manifest)))
@@ -219,7 +219,7 @@ class Cluster:
                 raise
 
     def delete(self, kind: Kind, namespace: str, name: str) -> bool:
-        """Delete the object and, in the background, what it owns; False when there is none."""
+        """Delete the object and, in the background, its dependents; False when the object does not exist."""
         with _sorted():
             try:
                 self._client.delete(
@@ -248,7 +248,7 @@ class Cluster:
 
 @contextmanager
 def open_cluster() -> Iterator[Cluster]:
-    """Connect as the pod's service account or, outside a cluster, as the kubeconfig says."""
+    """Connect as the pod's service account or, outside a cluster, by the kubeconfig."""
     with Client() as client:
         yield Cluster(client)
 
@@ -277,7 +277,7 @@ def _sorted() -> Iterator[None]:
         code = error.response.status_code
         if code == 429 or code >= 500:
             raise ClusterUnavailable(f"the API server answered {code}") from error
-        if code == 404:  # of an object it would have been a Status in JSON
+        if code == 404:  # a missing object would be reported as a Status in JSON
             raise KindMissing(f"the API server does not know {error.request.url.path}", status=404) from error
         raise ClusterRefused(f"the API server answered {code}", status=code) from error
     except httpx2.HTTPError as error:

@@ -1,4 +1,4 @@
-"""Conditions after Kubernetes' conventions: verdicts of one pass, merged into what was said before."""
+"""Conditions after Kubernetes' conventions: verdicts of one pass, merged into the earlier conditions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ WHEN_TRUE: Final = (
     "CertificateExpiring",
     "ModelUnavailable",
 )
-MAX_MESSAGE: Final = 2048  # the CRD takes more; nobody reads more
+MAX_MESSAGE: Final = 2048  # the CRD allows more; longer messages are not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one pass says about one condition.
+    """The verdict of one pass on one condition.
 
-    A verdict that is `pending` is still being looked for: what was known before holds until then.
+    A `pending` verdict is not decided yet: the earlier condition stays until then.
     """
 
     type: str
@@ -56,19 +56,19 @@ def no(condition: str, reason: str, message: str) -> Verdict:
 
 
 def unknown(condition: str, reason: str, message: str, *, pending: bool = True) -> Verdict:
-    """Nobody can say, or not yet."""
+    """The condition cannot be decided, or not yet."""
     return Verdict(type=condition, status="Unknown", reason=reason, message=message, pending=pending)
 
 
 def held(verdict: Verdict, before: Written | None) -> Verdict:
-    """Return what was known before while a pending verdict is being looked for."""
+    """Return the earlier condition while the verdict is pending."""
     if not verdict.pending or before is None or before["status"] == "Unknown":
         return verdict
     return kept(before)
 
 
 def rejected(faults: str, before: Iterable[Written]) -> list[Verdict]:
-    """Judge a stack whose spec cannot be read: nothing was changed, so what was known before holds."""
+    """Judge a stack whose spec cannot be read: nothing was changed, so the earlier conditions stay."""
     known = {condition["type"]: condition for condition in before}
     unjudged = [
         held(unknown(name, "Invalid", "the spec cannot be read"), known.get(name)) for name in ALWAYS[1:-1]
@@ -80,7 +80,7 @@ def rejected(faults: str, before: Iterable[Written]) -> list[Verdict]:
 
 
 def kept(condition: Written) -> Verdict:
-    """Return what was said before as the verdict of this pass."""
+    """Return the earlier condition as the verdict of this pass."""
     return Verdict(**{name: condition[name] for name in ("type", "status", "reason", "message")})
 
 

@@ -1,6 +1,6 @@
 """Applies both CustomResourceDefinitions of this version: the chart's hook, before install and upgrade.
 
-Helm never touches what is in crds/ after its first installation in a cluster.
+Helm never updates the CRDs in crds/ after the first installation in a cluster.
 """
 
 from lightkube import Client
@@ -12,7 +12,7 @@ FIELD_MANAGER = "helm"  # Helm 4 applies crds/ under this name and would stumble
 
 
 def main() -> None:
-    """Apply them server-side, whoever wrote them before."""
+    """Apply both CRDs server-side, taking over fields of other managers."""
     definition = create_global_resource(
         "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions"
     )

@@ -15,7 +15,7 @@ HEADER: Final = "# Written by `make crds` from k8s/operator/*_types.py: change t
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes what is used twice twice, without anchors."""
+    """Repeats shared nodes instead of writing YAML anchors."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Whether an object is as it should be: pure comparison of what is wanted with what the API server has."""
+"""Compares wanted manifests with live objects. Pure."""
 
 from typing import Any
 
@@ -7,32 +7,32 @@ from k8s.operator.manifests.naming import HASH_ANNOTATION, short_hash
 
 
 def sealed(wanted: Manifest) -> Manifest:
-    """Return the manifest with its own hash, which tells later whether a field is no longer wanted."""
+    """Return the manifest with its own hash, which later reveals fields that are no longer wanted."""
     metadata = wanted["metadata"]
     annotations = metadata.get("annotations", {}) | {HASH_ANNOTATION: short_hash(wanted)}
     return wanted | {"metadata": metadata | {"annotations": annotations}}
 
 
 def differs(live: Manifest | None, wanted: Manifest) -> bool:
-    """Whether the sealed manifest must be applied: missing, once wanted otherwise, or changed since."""
+    """Whether the sealed manifest must be applied: the object is missing, outdated, or was changed."""
     return live is None or not _covers(live, wanted)
 
 
 def has_foreign_fields(live: Manifest) -> bool:
-    """Whether somebody else alone set a field of the spec, which applying ours would leave in place.
+    """Whether another manager alone owns a field of the spec, which applying would leave in place.
 
-    A field that is ours as well may be shared: whoever gives it another value is seen as drift.
+    Fields may be shared with the operator: a different value is then seen as drift.
     """
     return len(without_foreign(live)) < len(live["metadata"].get("managedFields", []))
 
 
 def without_foreign(live: Manifest) -> list[dict[str, Any]]:
-    """Return who owns which fields, but for those who alone own one of the spec."""
+    """Return the managedFields entries, except those that alone own a field of the spec."""
     entries = live["metadata"].get("managedFields", [])
     ours: dict[str, Any] = {}
     for entry in entries:
         if entry.get("manager") == FIELD_MANAGER:
-            ours = _united(ours, entry.get("fieldsV1", {}).get("f:spec", {}))
+            ours = _union(ours, entry.get("fieldsV1", {}).get("f:spec", {}))
     return [entry for entry in entries if not _is_foreign(entry, ours)]
 
 
@@ -43,8 +43,8 @@ def _is_foreign(entry: dict[str, Any], ours: dict[str, Any]) -> bool:
     return not theirs or _reaches_beyond(theirs, ours)
 
 
-def _united(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    return one | {name: _united(one.get(name, {}), fields) for name, fields in other.items()}
+def _union(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return one | {name: _union(one.get(name, {}), fields) for name, fields in other.items()}
 
 
 def _reaches_beyond(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
@@ -57,7 +57,7 @@ def _reaches_beyond(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
 
 
 def _covers(live: Any, wanted: Any) -> bool:
-    """Whether everything wanted is there; the API server adds defaults beside it, but not to lists."""
+    """Whether the live object has every wanted value; the API server adds defaults, but not to lists."""
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
             name in live and _covers(live[name], value) for name, value in wanted.items()

@@ -1,4 +1,4 @@
-"""kopf's part: watches objects and puts what changed into the queue; it writes nothing itself.
+"""Event handlers for kopf: put changed objects into the queue; they write nothing to the cluster.
 
 Only event handlers are registered: they need no finalizer and leave no annotation behind.
 """
@@ -23,13 +23,13 @@ from k8s.operator.cluster import (
     Cluster,
     Kind,
 )
-from k8s.operator.lease import HoldingLease
+from k8s.operator.lease import LeaseHolder
 from k8s.operator.manifests.naming import MANAGED_BY
 from k8s.operator.work_queue import Key, WorkQueue
 
 OURS: Final = (STACK, SCENARIO)
 MADE: Final = (RAY_SERVICE, JOB, SERVICE, DISRUPTION_BUDGET, NETWORK_POLICY)
-WATCH_SERVER_S: Final = 300  # a watch is begun anew this often, whatever became of its connection
+WATCH_SERVER_S: Final = 300  # a watch is restarted this often, even if its connection has silently died
 WATCH_CLIENT_S: Final = 330
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 class Loop:
     """The queue under the Lease, as one task of kopf's process; its end ends the process."""
 
-    def __init__(self, queue: WorkQueue, lease: HoldingLease, stop: asyncio.Event) -> None:
+    def __init__(self, queue: WorkQueue, lease: LeaseHolder, stop: asyncio.Event) -> None:
         self._queue = queue
         self._lease = lease
         self._stop = stop
@@ -51,7 +51,7 @@ class Loop:
         self._task.add_done_callback(self._ended)
 
     async def end(self) -> None:
-        """Stop working, then give the Lease back."""
+        """Stop working, then release the Lease."""
         if self._task:
             self._task.cancel()
             with suppress(asyncio.CancelledError, Exception):
@@ -59,10 +59,10 @@ class Loop:
             await asyncio.to_thread(self._lease.release)
 
     def check(self) -> str:
-        """Say that it runs.
+        """Check that the loop runs.
 
         Raises:
-            RuntimeError: it does not; kubelet should begin anew.
+            RuntimeError: the loop has ended; kubelet should restart the pod.
         """
         if self._task is None or self._task.done():
             raise RuntimeError("the operator's loop has ended")
@@ -82,14 +82,14 @@ class Loop:
 
 
 def _sentences(error: BaseException) -> str:
-    """Return what an error says, or those in a task group's."""
+    """Return the text of an error, or the texts of a task group's errors."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(map(_sentences, error.exceptions))
     return f"{type(error).__name__}: {error}"
 
 
 def owner_of(metadata: Mapping[str, Any]) -> Key | None:
-    """Return which object of ours this one was made for."""
+    """Return the stack or scenario that this object was made for."""
     kinds = {kind.kind for kind in OURS}
     namespace = str(metadata.get("namespace", ""))
     for owner in metadata.get("ownerReferences") or []:
@@ -102,7 +102,7 @@ def owner_of(metadata: Mapping[str, Any]) -> Key | None:
 
 
 def registry_for(loop: Loop, queue: WorkQueue, cluster: Cluster) -> kopf.OperatorRegistry:
-    """Register everything with a registry of its own: no module keeps state."""
+    """Register all handlers in a new registry: no module keeps state."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -111,7 +111,9 @@ def registry_for(loop: Loop, queue: WorkQueue, cluster: Cluster) -> kopf.Operato
 
     @kopf.on.startup(registry=registry)
     async def _startup(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False  # our own Events tell people, kopf's would tell its internals
+        settings.posting.enabled = (
+            False  # the operator writes Events for people; kopf's describe its internals
+        )
         settings.scanning.disabled = True  # namespaced rights only
         settings.watching.server_timeout = WATCH_SERVER_S
         settings.watching.client_timeout = WATCH_CLIENT_S

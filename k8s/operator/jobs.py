@@ -1,4 +1,4 @@
-"""Runs Jobs to their end: creates the one that is wanted, reads it, tries again, removes older ones."""
+"""Runs Jobs to completion: creates the wanted one, reads its state, retries it, removes older ones."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from k8s.operator.cluster import EVENT, JOB, POD, Cluster, Manifest
 from k8s.operator.manifests.naming import Stack
 from k8s.operator.observed import ABSENT, JobState, job_state
 
-RETRY: Final = timedelta(seconds=30)  # guess: a server that was away is asked again this soon
+RETRY: Final = timedelta(seconds=30)  # guess: an unavailable server is checked again after this time
 JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ class Jobs:
         self._settled = settled
 
     def run(self, component: str, wanted: Manifest) -> JobState:
-        """Return how far the wanted Job is, having started or repeated it where that was due."""
+        """Return the state of the wanted Job, after starting or repeating it where due."""
         name = wanted["metadata"]["name"]
         found = self._cluster.list(JOB, self._stack.namespace, self._stack.selector(component))
         job = next((job for job in found if job["metadata"]["name"] == name), None)
@@ -61,9 +61,9 @@ class Jobs:
 
 
 def superseded(found: Sequence[Manifest], wanted: str, *, settled: bool) -> list[str]:
-    """Return which Jobs of earlier specs can go; one that runs is left in peace.
+    """Return the Jobs of earlier specs that can be removed; running ones stay.
 
-    Until the wanted plan is `settled`, those that succeeded stay: with them a spec that is taken back needs
+    Until the wanted plan is `settled`, succeeded Jobs stay: with them, reverting to an earlier spec needs
     no new pods, for which the second Ray cluster may have left no room.
     """
     ended = {"failed", "succeeded"} if settled else {"failed"}

@@ -1,4 +1,4 @@
-"""Only one operator works at a time: a Lease that is taken, renewed and, when lost, ends the process.
+"""Leader election by a Lease: take it, renew it, and end the process when it is lost.
 
 https://kubernetes.io/docs/concepts/architecture/leases/
 """
@@ -24,32 +24,32 @@ class LeaseLost(Exception):  # noqa: N818  # reads as what happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A Lease as it was read, and since when it has read so, by our own clock."""
+class ObservedLease:
+    """A Lease as read, and since when it has been unchanged, by the local clock."""
 
     holder: str
     renewed: str
     since: datetime
 
 
-def seen(lease: Manifest, before: Seen | None, now: datetime) -> Seen:
-    """Return what the Lease says; an unchanged one keeps its time, so that clocks need not agree."""
+def observe(lease: Manifest, before: ObservedLease | None, now: datetime) -> ObservedLease:
+    """Return the Lease as read; an unchanged one keeps its time, so clocks need not agree."""
     spec = lease.get("spec") or {}
     holder, renewed = str(spec.get("holderIdentity") or ""), str(spec.get("renewTime") or "")
     if before and (before.holder, before.renewed) == (holder, renewed):
         return before
-    return Seen(holder=holder, renewed=renewed, since=now)
+    return ObservedLease(holder=holder, renewed=renewed, since=now)
 
 
-def decide(found: Seen | None, identity: str, now: datetime) -> Literal["create", "take", "wait"]:
-    """Say what to do about the Lease: it is free when absent, ours, given back, or not renewed for long."""
+def decide(found: ObservedLease | None, identity: str, now: datetime) -> Literal["create", "take", "wait"]:
+    """Decide the next step; a Lease is free when absent, our own, released, or not renewed in time."""
     if found is None:
         return "create"
     free = found.holder in ("", identity) or now - found.since > HELD_FOR
     return "take" if free else "wait"
 
 
-class HoldingLease:
+class LeaseHolder:
     """One Lease, held under `identity`."""
 
     def __init__(
@@ -60,43 +60,43 @@ class HoldingLease:
         self._name = name
         self._identity = identity
         self._now = now
-        self._seen: Seen | None = None
+        self._observed: ObservedLease | None = None
 
     async def acquire(self) -> None:
-        """Wait until the Lease is ours."""
+        """Wait until this process holds the Lease."""
         while not await asyncio.to_thread(self._try):  # noqa: ASYNC110  # the event is in another process
             await asyncio.sleep(RENEW_EVERY.total_seconds() / 2)
         log.info("holding the lease", lease=self._name, identity=self._identity)
 
     async def keep(self) -> None:
-        """Renew for ever.
+        """Renew the Lease until cancelled.
 
         Raises:
-            LeaseLost: it was taken, or not renewed in time.
+            LeaseLost: another operator took the Lease, or renewal was late.
         """
         renewed_at = self._now()
         while True:
             await asyncio.sleep(RENEW_EVERY.total_seconds())
             if await asyncio.to_thread(self._try):
                 renewed_at = self._now()
-            elif self._seen and self._seen.holder not in ("", self._identity):
-                raise LeaseLost(f"{self._seen.holder} holds the Lease {self._name}")
+            elif self._observed and self._observed.holder not in ("", self._identity):
+                raise LeaseLost(f"{self._observed.holder} holds the Lease {self._name}")
             elif self._now() - renewed_at > HELD_FOR:
                 raise LeaseLost(f"the Lease {self._name} could not be renewed")
 
     def release(self) -> None:
-        """Give the Lease back, so that the next operator need not wait."""
+        """Release the Lease, so that the next operator need not wait."""
         lease = self._cluster.read(LEASE, self._namespace, self._name)
         if lease and lease["spec"].get("holderIdentity") == self._identity:
             self._cluster.write_if_unchanged(lease | {"spec": lease["spec"] | {"holderIdentity": ""}})
 
     def _try(self) -> bool:
-        """Take or renew the Lease; False when it is not ours now."""
+        """Take or renew the Lease; False when another operator holds it."""
         try:
             lease = self._cluster.read(LEASE, self._namespace, self._name)
             now = self._now()
-            self._seen = seen(lease, self._seen, now) if lease else None
-            match decide(self._seen, self._identity, now):
+            self._observed = observe(lease, self._observed, now) if lease else None
+            match decide(self._observed, self._identity, now):
                 case "create":
                     return self._cluster.create(self._manifest())
                 case "take":

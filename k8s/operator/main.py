@@ -1,4 +1,4 @@
-"""`signals-operator`: the operator's process. Assembles the parts and runs them until told to end."""
+"""`signals-operator`: the operator's process. Assembles the parts and runs them until a signal."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ import structlog
 from k8s.operator import metrics, readiness
 from k8s.operator.cluster import SCENARIO, STACK, Cluster, open_cluster
 from k8s.operator.handlers import Loop, registry_for
-from k8s.operator.lease import HoldingLease
-from k8s.operator.reconciling import ReconcilingStacks
+from k8s.operator.lease import LeaseHolder
 from k8s.operator.scenario import core_api
-from k8s.operator.scenario.reconciling import ReconcilingScenarios
+from k8s.operator.scenario.reconciler import ScenarioReconciler
 from k8s.operator.settings import OperatorSettings
+from k8s.operator.stack_reconciler import StackReconciler
 from k8s.operator.work_queue import Key, WorkQueue
 
 END_S: Final = 10.0  # well below the pod's grace period
@@ -26,13 +26,13 @@ PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # guess: half a minute, then 
 STEADY_S: Final = 60.0  # a run of this length was a good start
 
 Reconcile = Callable[[str, str], timedelta | None]
-"""A pass over one object, by namespace and name; returns when to look again, None when it is gone."""
+"""A pass over one object, by namespace and name; returns the delay to the next pass, None when it is gone."""
 
 log = structlog.get_logger(__name__)
 
 
 def main() -> None:
-    """Run until the process is told to end; exit code 1 when the loop ended by itself."""
+    """Run until a signal; exit code 1 when the loop ended by itself."""
     settings = OperatorSettings()
     _configure_logs(settings.signals_log_level)
     with (
@@ -45,22 +45,22 @@ def main() -> None:
 
 
 def reconcilers(cluster: Cluster) -> Mapping[str, Reconcile]:
-    """What is done about each kind of ours."""
-    stacks = ReconcilingStacks(cluster, ask=readiness.ask, now=_now)
+    """Return the reconcile function of each kind."""
+    stacks = StackReconciler(cluster, ask=readiness.ask, now=_now)
 
     def stack(namespace: str, name: str) -> timedelta | None:
         outcome = stacks.reconcile(namespace, name)
         metrics.record_stack(namespace, name, outcome, time.time())
         return outcome.again_in
 
-    scenarios = ReconcilingScenarios(cluster, ask=core_api.ask, now=_now)
+    scenarios = ScenarioReconciler(cluster, ask=core_api.ask, now=_now)
     return {STACK.kind: stack, SCENARIO.kind: scenarios.reconcile}
 
 
 async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:
-    """Run kopf until told to end; return what ended our loop, None when it was told to.
+    """Run kopf until a signal; return the error that ended the loop, None after a signal.
 
-    kopf ends with its first question that the API server answers badly: it is started again, after
+    kopf ends when its first request fails: it is started again, after
     longer and longer pauses, as often as `PAUSES_S` says. Then kubelet must see that the process ended.
     """
     pauses = iter(PAUSES_S)
@@ -79,10 +79,10 @@ async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseExceptio
 
 
 async def _operate_once(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:
-    """Run kopf with the queue beside it; return what ended the loop, None when it was told to."""
+    """Run kopf and the queue; return the error that ended the loop, None after a signal."""
     by_kind, stop = reconcilers(cluster), asyncio.Event()
     queue = WorkQueue(lambda key: _measured(by_kind, key))
-    lease = HoldingLease(
+    lease = LeaseHolder(
         cluster,
         namespace=settings.pod_namespace,
         name=settings.signals_operator_lease,
@@ -101,14 +101,14 @@ async def _operate_once(settings: OperatorSettings, cluster: Cluster) -> BaseExc
             stop_flag=stop,
         )
     )
-    await _over(operator, stop)
+    await _wait_until_ended(operator, stop)
     return loop.failure
 
 
-async def _over(operator: asyncio.Task[None], stop: asyncio.Event) -> None:
-    """Wait until kopf has ended, by itself or within `END_S` of being told to.
+async def _wait_until_ended(operator: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Wait until kopf has ended, by itself or within `END_S` of the stop.
 
-    Told to while it starts, it may wait for credentials for ever: then the process ends without it.
+    A starting kopf may wait for credentials indefinitely: then the process ends without it.
     """
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({operator, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -138,7 +138,7 @@ def _now() -> datetime:
 
 
 def _configure_logs(level: str) -> None:
-    """One JSON line each, kopf's too."""
+    """Log one JSON line an entry, kopf's entries included."""
     number = getattr(logging, level.upper())
     structlog.configure(
         processors=[
@@ -151,7 +151,7 @@ def _configure_logs(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     kopf.configure(log_format=kopf.LogFormat.JSON)
-    logging.getLogger().setLevel(max(number, logging.WARNING))  # kopf tells each watched event at info
+    logging.getLogger().setLevel(max(number, logging.WARNING))  # kopf logs each watched event at info
 
 
 if __name__ == "__main__":

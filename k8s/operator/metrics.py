@@ -1,11 +1,11 @@
-"""What Prometheus learns about the operator and its stacks, on a port of its own."""
+"""Prometheus metrics of the operator and its stacks, on a separate port."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from k8s.operator.reconciling import Outcome
+from k8s.operator.stack_reconciler import Outcome
 
 REGISTRY = CollectorRegistry()
 STACK = ("stack_namespace", "stack")
@@ -55,7 +55,7 @@ OF_STACK = (LAST_SUCCESS, READY, PAUSED, STALLED, LAG, CERTIFICATE)
 
 
 def record_stack(namespace: str, name: str, outcome: Outcome, now_s: float) -> None:
-    """Show what a pass came to; a stack that is gone is no longer shown."""
+    """Export the outcome of a pass; a stack that is gone is removed."""
     if outcome.again_in is None:
         forget_stack(namespace, name)
         return
@@ -73,14 +73,14 @@ def record_stack(namespace: str, name: str, outcome: Outcome, now_s: float) -> N
 
 
 def forget_stack(namespace: str, name: str) -> None:
-    """Show the stack no longer."""
+    """Remove the stack's series."""
     for gauge in OF_STACK:
         gauge.remove_by_labels({"stack_namespace": namespace, "stack": name})
 
 
 @contextmanager
 def serving(address: str, port: int) -> Iterator[None]:
-    """Answer Prometheus while the block runs."""
+    """Serve the metrics while the block runs."""
     server, thread = start_http_server(port, address, REGISTRY)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a pass has seen, as frozen values; the manifests themselves stop here."""
+"""The state that a pass read from the cluster, as frozen values instead of manifests."""
 
 import json
 import re
@@ -25,16 +25,16 @@ class Finding(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """How far a Job is; `message` is what its container or its pod said last."""
+    """The state of a Job; `message` is the last text of its container or pod."""
 
     state: Literal["absent", "running", "succeeded", "failed"]
     message: str = ""
     finished_at: datetime | None = None
-    overdue: bool = False  # ended by its deadline, which removes the pods and what they said
+    overdue: bool = False  # ended by its deadline, which removes the pods with their messages
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The report in `message`; empty when it holds none."""
+        """The findings in `message`; empty when it holds no report."""
         try:
             return tuple(Finding.model_validate(row) for row in json.loads(self.message))
         except (ValueError, TypeError, ValidationError):
@@ -45,8 +45,8 @@ ABSENT = JobState(state="absent")
 
 
 def job_state(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest] = ()) -> JobState:
-    """Read a Job, its pods and, where there are none, the Events that say why."""
-    message = _said(pods)
+    """Read a Job, its pods and, without pods, the Events that give the reason."""
+    message = _last_words(pods)
     for condition in job.get("status", {}).get("conditions", []):
         if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
             done = condition["type"] == "Complete"
@@ -60,8 +60,8 @@ def job_state(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest
     return JobState(state="running", message=message or _no_pod(job, events))
 
 
-def _said(pods: Iterable[Manifest]) -> str:
-    """Return the newest pod's last words, else why it does not start."""
+def _last_words(pods: Iterable[Manifest]) -> str:
+    """Return the newest pod's termination message, else why it does not start."""
     newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
     status = (newest or {}).get("status", {})
     for condition in status.get("conditions", []):
@@ -78,7 +78,7 @@ def _said(pods: Iterable[Manifest]) -> str:
 
 
 def _no_pod(job: Manifest, events: Iterable[Manifest]) -> str:
-    """Return why the Job's controller could make no pod; each try has a pod's name of its own, left out."""
+    """Return why the Job's controller could make no pod, without the pod's name: it differs at each try."""
     failed = [
         event
         for event in events
@@ -93,7 +93,7 @@ def _no_pod(job: Manifest, events: Iterable[Manifest]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayState:
-    """What KubeRay says of the RayService."""
+    """The RayService's state as KubeRay reports it."""
 
     known_kind: bool = True  # false without KubeRay's CustomResourceDefinitions
     exists: bool = False
@@ -107,7 +107,7 @@ class RayState:
 
     @property
     def settled(self) -> bool:
-        """Whether what was applied last is what serves."""
+        """Whether the last applied version serves."""
         return self.ready and not self.upgrading
 
 
@@ -135,7 +135,7 @@ def ray_state(service: Manifest, plan: str | None) -> RayState:
 
 
 def _applications(status: Manifest) -> str:
-    """Say which applications do not run, those of a cluster that is being prepared first."""
+    """List the applications that do not run, those of a pending cluster first."""
     for part in ("pendingServiceStatus", "activeServiceStatus"):
         found = (status.get(part) or {}).get("applicationStatuses") or {}
         bad = [

@@ -1,4 +1,4 @@
-"""Whether new pods may be made: an upgrade's plan is the hash of the pods' template, approved by name."""
+"""Upgrade plans: new pods need approval of the hash of the pods' template."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ SIZES: Final = ("maxReplicas", "minReplicas", "replicas")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The wanted template, the one in place (None before the first), and whether a person must agree."""
+    """The wanted template, the applied one (None before the first), and whether a person must approve."""
 
     wanted: str
     applied: str | None
@@ -25,7 +25,7 @@ class Plan:
 
 
 def planned(live: Manifest | None, wanted: Manifest, upgrade: Upgrade, last: str | None = None) -> Plan:
-    """Compare the RayService with what is wanted; a first start needs nobody's approval.
+    """Compare the RayService with the wanted one; a first start needs no approval.
 
     `last` is the plan that was in place before the RayService was removed: removing it approves no other.
     """
@@ -47,14 +47,14 @@ def planned(live: Manifest | None, wanted: Manifest, upgrade: Upgrade, last: str
 
 
 def applied_plan(live: Manifest | None) -> str | None:
-    """Return the hash that was written when the RayService was applied last."""
+    """Return the hash stored at the last apply of the RayService."""
     annotations = (live or {}).get("metadata", {}).get("annotations") or {}
     found: str | None = annotations.get(PLAN_ANNOTATION)
     return found
 
 
 def with_plan(wanted: Manifest, plan: Plan, live: Manifest | None) -> Manifest:
-    """Return what to apply: all that is wanted or, while the plan is pending, all but new pods."""
+    """Return the manifest to apply: while the plan is pending, everything but new pods."""
     if plan.pending and live is not None:
         cluster = _resized(live["spec"]["rayClusterConfig"], wanted["spec"]["rayClusterConfig"])
         spec = wanted["spec"] | {"rayClusterConfig": cluster}

@@ -1,4 +1,4 @@
-"""Asks a stack's core-api whether its dependencies and consumers are well: `GET /readyz`."""
+"""Asks a stack's core-api for the health of its dependencies and consumers: `GET /readyz`."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from signals.consumer_kinds import KINDS
 
 TIMEOUT_S: Final = 5.0  # core-api itself waits 2 s for slow servers
-ATTEMPTS: Final = 2  # one lost answer is no news
+ATTEMPTS: Final = 2  # one lost answer is not reported
 ENGINE: Final = "incident-engine"
 READERS: Final = frozenset(kind.name for kind in KINDS if kind.waits_for == "events")
 
@@ -36,14 +36,14 @@ class _Answer(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What core-api says; `error` alone when it does not say."""
+    """The readiness that core-api reports; only `error` is set when it did not answer."""
 
     error: str = ""
     unavailable: tuple[str, ...] = ()  # "kafka is unavailable"
     not_running: tuple[str, ...] = ()  # "indexer-0 is missing"
     expected: int = 0
     engines: int = 0  # running incident-engines
-    idle_kinds: tuple[str, ...] = ()  # kinds of which nobody runs
+    idle_kinds: tuple[str, ...] = ()  # kinds without a running consumer
     lag: int | None = None
 
 
@@ -65,7 +65,7 @@ def ask(stack: str, namespace: str) -> Readiness:
 
 
 def read(answer: _Answer) -> Readiness:
-    """Sort the answer by what an operator has to know."""
+    """Sort the answer into dependencies, consumers and lag."""
     running = [actor for actor in answer.actors if actor.state == "running"]
     kinds = dict.fromkeys(actor.kind for actor in answer.actors)
     return Readiness(
@@ -79,6 +79,6 @@ def read(answer: _Answer) -> Readiness:
 
 
 def _lag(answer: _Answer, kind: str) -> int | None:
-    """Events that wait for one kind of consumer; jobs are no events."""
+    """Return the lag of one consumer kind in events; jobs do not count."""
     known = [actor.lag for actor in answer.actors if actor.kind == kind and actor.lag is not None]
     return sum(known) if known and kind in READERS else None

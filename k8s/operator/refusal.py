@@ -1,4 +1,4 @@
-"""What is said when the API server refuses what a pass needs. Pure."""
+"""Messages and verdicts when the API server refuses a request of a pass. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ RIGHTS: Final = "k8s/operator/README.md#rights"
 
 
 def explained(message: str) -> str:
-    """Return the API server's sentence or, where a right is missing, which one and how to give it."""
+    """Return the API server's message or, for a missing right, the right and how to grant it."""
     if lacks := FORBIDDEN.search(message):
         right = f"{lacks['verb']} {lacks['resource']}"
         return f"the operator's Role lacks {right}: run helm upgrade, or add it ({RIGHTS})"
     return message
 
 
-def blinded(before: Iterable[Written], message: str) -> list[Verdict]:
-    """Return the verdicts of a pass that was refused a read: what was known, but nothing of Ready."""
+def forbidden_read(before: Iterable[Written], message: str) -> list[Verdict]:
+    """Return the verdicts of a pass whose read was refused: earlier ones stay, Ready becomes Unknown."""
     known = {condition["type"]: condition for condition in before}
     sentence = explained(message)
     reason = "Refused" if sentence == message else "Forbidden"

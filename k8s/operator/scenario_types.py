@@ -1,4 +1,4 @@
-"""SignalsScenario: one run of a producer, and what the stack must conclude from it; source of its CRD."""
+"""SignalsScenario: one run of a producer and the incident it should open; source of the CRD."""
 
 from typing import Final, Literal
 
@@ -54,7 +54,7 @@ class Replay(ApiModel):
 
 
 class Expect(ApiModel):
-    """What makes the condition Verified true."""
+    """Expectations; the condition Verified is true when all are met."""
 
     min_accepted_percent: int = Field(default=99, ge=0, le=100, description="of the events sent")
     incident_within: Duration | None = Field(
@@ -122,7 +122,7 @@ class SignalsScenarioSpec(ApiModel):
 
 
 class SignalsScenarioStatus(ApiModel):
-    """What was sent, and what came of it."""
+    """Totals of the run and its incident."""
 
     observed_generation: int | None = Field(default=None, json_schema_extra={"format": "int64"})
     started_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
@@ -134,7 +134,7 @@ class SignalsScenarioStatus(ApiModel):
 
 
 class SignalsScenario(ApiModel):
-    """One run of loadgen or replay against a stack, and the verdict on what it led to."""
+    """One run of loadgen or replay against a stack, and the verdict on its incident."""
 
     model_config = with_rules(
         (

@@ -11,7 +11,7 @@ Schema = dict[str, Any]
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """Return the schema with references resolved and without what Kubernetes does not know."""
+    """Return the schema with references resolved and without keywords that Kubernetes rejects."""
     document = model.model_json_schema(by_alias=True, mode="validation")
     definitions = document.pop("$defs", {})
     return _structural(document, definitions)
@@ -40,7 +40,7 @@ def _structural(node: Schema, definitions: Schema) -> Schema:
 
 
 def _present(alternatives: list[Schema]) -> Schema:
-    """An optional field of ours is a value or absent; an explicit null means absent to the API server."""
+    """Drop null from an optional field: the API server reads an explicit null as absent."""
     [present] = [one for one in alternatives if one.get("type") != "null"]
     return present
 

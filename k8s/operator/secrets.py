@@ -1,4 +1,4 @@
-"""Judges the Secrets that a stack names: are all keys there, and until when are the CAs valid."""
+"""Judges the Secrets that a stack names: missing keys and expiry of CA certificates."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from k8s.operator.manifests.configuration import SecretKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """When the CA at a place ends; of several in one file the first to end."""
+    """Expiry of the CA at one place; the earliest of several in one file."""
 
     place: str
     ends_at: datetime
@@ -24,7 +24,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretsView:
-    """`reason` and `problems` are empty when every key is there; `digest` changes with the contents."""
+    """The Secrets as judged: `reason` and `problems` are empty when every key is present."""
 
     digest: str
     reason: str = ""
@@ -33,7 +33,7 @@ class SecretsView:
 
 
 def read_secrets(cluster: Cluster, namespace: str, keys: Sequence[SecretKey]) -> dict[str, Manifest | str]:
-    """Return each Secret by name; a missing one is left out, a forbidden one is the API server's sentence."""
+    """Return each Secret by name, without missing ones; a forbidden one is the API server's message."""
     found: dict[str, Manifest | str] = {}
     for name in dict.fromkeys(key.secret for key in keys):
         try:
@@ -49,7 +49,7 @@ def read_secrets(cluster: Cluster, namespace: str, keys: Sequence[SecretKey]) ->
 
 
 def judged(secrets: Mapping[str, Manifest | str], keys: Sequence[SecretKey], *, salt: str) -> SecretsView:
-    """Judge what was read; `salt` keeps the digest from telling what a short value was."""
+    """Judge the Secrets that were read; `salt` keeps short values from being guessed by their digest."""
     digest = hmac.new(salt.encode(), digestmod=hashlib.sha256)
     reasons, problems, certificates = [], [], []
     for key in keys:

@@ -1,4 +1,4 @@
-"""The operator's own variables. What the product reads is `signals.settings`' concern."""
+"""The operator's own variables. The product's variables are in `signals.settings`."""
 
 import socket
 from typing import Literal
@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class OperatorSettings(BaseSettings):
-    """Where the operator works and listens; named like the upper-cased field."""
+    """Namespaces, Lease and ports of the operator; each variable is the upper-cased field."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -32,6 +32,6 @@ class OperatorSettings(BaseSettings):
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """The namespaces whose stacks and scenarios are kept."""
+        """The namespaces whose stacks and scenarios are reconciled."""
         listed = (self.signals_operator_namespaces or self.pod_namespace).split(",")
         return tuple(name.strip() for name in listed if name.strip())

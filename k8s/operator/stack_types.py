@@ -109,7 +109,7 @@ class Ai(ApiModel):
         default=("llama3.3-70b-instruct",),
         min_length=1,
         max_length=5,
-        description="the first is asked; the next one when the server no longer has it",
+        description="in order of preference; the next one is used when the server no longer has the first",
     )
     secret_ref: SecretRef | None = Field(default=None, description="key GRADIENT_API_KEY")
     requests_per_minute: int = Field(default=60, ge=1, le=100_000, description="of all summarizers together")
@@ -157,14 +157,14 @@ class Pipeline(_Counts):
 
 
 class Resources(ApiModel):
-    """What one Ray pod asks for; memory is its limit too."""
+    """Requests of one Ray pod; memory is also its limit."""
 
     cpu: Quantity = Field(description="like 500m or 2")
     memory: Quantity = Field(description="like 2Gi; request and limit")
 
 
 class RedisStore(ApiModel):
-    """Where Ray's head keeps its state, so that its restart is no restart of the cluster."""
+    """The Redis that keeps the head's state, so that the cluster survives a restart of the head."""
 
     address: str = Field(
         max_length=260,
@@ -190,7 +190,7 @@ class RayPods(ApiModel):
 
 
 class Upgrade(ApiModel):
-    """How a change that needs new pods is brought about."""
+    """How a change that needs new pods is applied."""
 
     strategy: Literal["NewCluster", "None"] = Field(
         default="NewCluster", description="a second cluster takes over when it is Ready; None: never"
@@ -216,7 +216,7 @@ class Upgrade(ApiModel):
 
 
 class Disruption(ApiModel):
-    """What drains of nodes must leave."""
+    """Limits for node drains."""
 
     min_available: int = Field(default=1, ge=1, le=99, description="worker pods; from two workers on")
 
@@ -229,13 +229,13 @@ class Monitoring(ApiModel):
 
 
 class NetworkRules(ApiModel):
-    """Who may reach the Ray pods."""
+    """Network access to the Ray pods."""
 
     enabled: bool = Field(default=True, description="only port 8000 is open to other pods")
 
 
 class SignalsStackSpec(ApiModel):
-    """What should run."""
+    """The wanted state of a stack."""
 
     model_config = with_rules(
         (
@@ -278,7 +278,7 @@ class SignalsStackSpec(ApiModel):
     suspend: bool = Field(default=False, description="remove the Ray pods; Kafka keeps what was accepted")
     deletion_policy: Literal["Delete", "Retain"] = Field(
         default="Delete",
-        description="what becomes of the pods when this object is deleted; topics and data always stay",
+        description="whether the pods go with this object; topics and data always stay",
     )
     postgres: Postgres
     kafka: Kafka
@@ -302,14 +302,14 @@ class Endpoints(ApiModel):
 
 
 class Migrations(ApiModel):
-    """Which image's schema and topics are in place, and which are wanted."""
+    """The image whose schema and topics are in place, and the wanted one."""
 
     applied: str | None = None
     target: str | None = None
 
 
 class PipelineStatus(ApiModel):
-    """What runs of the consumers; `selector` is for `/scale`."""
+    """The running consumers; `selector` is for `/scale`."""
 
     workers: int
     lag: int | None = Field(default=None, json_schema_extra={"format": "int64"})
@@ -331,7 +331,7 @@ class Waiting(ApiModel):
 
 
 class SignalsStackStatus(ApiModel):
-    """What was observed."""
+    """The observed state of a stack."""
 
     observed_generation: int | None = Field(default=None, json_schema_extra={"format": "int64"})
     version: str | None = Field(default=None, description="tag or digest of the image that serves")

@@ -18,7 +18,7 @@ def version_of(image: str) -> str:
 
 
 def applied_at(before: Mapping[str, Any], plan: str | None, now: datetime) -> datetime | None:
-    """Return since when this plan is in place."""
+    """Return the time at which this plan was applied."""
     if plan is None:
         return None
     known = before.get("plan") or {}
@@ -26,7 +26,7 @@ def applied_at(before: Mapping[str, Any], plan: str | None, now: datetime) -> da
 
 
 def waiting_since(before: Mapping[str, Any], plan: str, now: datetime) -> datetime:
-    """Return since when this plan waits to be applied."""
+    """Return the time since which this plan waits to be applied."""
     known = before.get("waiting") or {}
     return instant(known["since"]) if known.get("plan") == plan else now
 
@@ -48,7 +48,7 @@ def composed(
         },
         "migrations": _present({"applied": applied, "target": target}),
         "pipeline": _pipeline(stack, facts, before.get("pipeline") or {}),
-        "plan": _plan(facts) or before.get("plan"),  # which one was approved outlasts a suspension
+        "plan": _plan(facts) or before.get("plan"),  # the approved plan outlasts a suspension
         "waiting": _waiting(facts),
         "conditions": list(conditions),
     }

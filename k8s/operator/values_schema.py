@@ -24,7 +24,7 @@ def rendered(current: str) -> str:
 
 
 def _strict(node: dict[str, Any]) -> dict[str, Any]:
-    """Drop what only the API server understands; refuse unknown fields, which it would silently prune."""
+    """Drop keywords of the API server; refuse unknown fields, which it would silently prune."""
     strict = {key: value for key, value in node.items() if not key.startswith("x-kubernetes-")}
     if "properties" in node:
         strict["properties"] = {name: _strict(field) for name, field in node["properties"].items()}

@@ -1,4 +1,4 @@
-"""Decides every condition of a stack from what a pass has seen. Pure."""
+"""Decides every condition of a stack from the facts of a pass. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from k8s.operator.readiness import Readiness
 from k8s.operator.secrets import SecretsView
 from k8s.operator.stack_types import SignalsStackSpec
 
-CERTIFICATE_WARNING: Final = timedelta(days=30)  # guess: a month is enough to find whom to ask
-SERVERS: Final = ("postgres", "kafka", "opensearch")  # without these preflight fails; the rest is prepared
+CERTIFICATE_WARNING: Final = timedelta(days=30)  # guess: a month is enough to find the person responsible
+SERVERS: Final = ("postgres", "kafka", "opensearch")  # without these preflight fails; prepare makes the rest
 SERVING: Final = ("ServeReady", "ConsumersReady")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that a stack's conditions are decided from."""
+    """The facts of one pass, from which a stack's conditions are decided."""
 
     spec: SignalsStackSpec
     now: datetime
@@ -31,9 +31,9 @@ class Facts:
     plan: Plan
     applied_at: datetime | None = None  # when the plan in place was applied
     waiting_since: datetime | None = None  # since when another plan waits to be applied
-    readiness: Readiness | None = None  # None when nobody could be asked yet
-    refused: str = ""  # what the API server did not take
-    complaints: tuple[str, ...] = ()  # what is missing, though the product runs without it
+    readiness: Readiness | None = None  # None while core-api cannot be asked yet
+    refused: str = ""  # the refusal of the API server
+    complaints: tuple[str, ...] = ()  # missing kinds that the product can run without
 
 
 def judge(facts: Facts, before: Sequence[Written]) -> list[Verdict]:
@@ -57,7 +57,7 @@ def _basics(facts: Facts, known: Mapping[str, Written]) -> list[Verdict]:
 
 
 def _outlasting(job: JobState, verdict: Verdict, known: Mapping[str, Written]) -> Verdict:
-    """Why a pod did not start outlasts the Job's deadline, which says less."""
+    """Keep the reason why a pod did not start: the Job's deadline says less."""
     before = known.get(verdict.type)
     if job.overdue and before and before["reason"] == "PodFailing":
         return no(verdict.type, before["reason"], before["message"])
@@ -80,7 +80,7 @@ def _dependencies(facts: Facts) -> Verdict:
     if unavailable:
         return no(condition, "DependencyUnavailable", f"core-api says: {'; '.join(unavailable)}")
     if preflight.state == "succeeded":
-        return yes(condition, "PreflightSucceeded", "every server answers and lets us in")
+        return yes(condition, "PreflightSucceeded", "every server answers and accepts the credentials")
     reason = "PreflightRunning" if preflight.state == "running" else "WaitingForSecrets"
     return unknown(condition, reason, "not checked yet")
 
@@ -137,13 +137,13 @@ def _consumers(facts: Facts) -> Verdict:
         return unknown(condition, "CoreApiUnreachable", readiness.error, pending=False)
     if readiness.not_running:
         bad = ", ".join(readiness.not_running)
-        sentence = f"{len(readiness.not_running)} of {readiness.expected} consumers are not well: {bad}"
+        sentence = f"{len(readiness.not_running)} of {readiness.expected} consumers are unhealthy: {bad}"
         return no(condition, "ConsumersNotRunning", sentence)
     return yes(condition, "AllRunning", f"{readiness.expected} consumers run")
 
 
 def _ready(facts: Facts, basics: Sequence[Verdict]) -> Verdict:
-    """Ready says what is served: one consumer too few is Degraded, a kind without any is not Ready."""
+    """Ready describes the serving version: one missing consumer is Degraded, a missing kind is not Ready."""
     by_type = {verdict.type: verdict for verdict in basics}
     serve, consumers = by_type["ServeReady"], by_type["ConsumersReady"]
     readiness = facts.readiness
@@ -190,7 +190,7 @@ def _plan_pending(facts: Facts) -> Verdict | None:
 
 
 def _stalled(facts: Facts, basics: Sequence[Verdict]) -> Verdict | None:
-    """The API server said no, or what is wanted has not come up within `spec.upgrade.timeout`."""
+    """Stalled: a refusal of the API server, or a start that exceeds `spec.upgrade.timeout`."""
     if facts.refused:
         return yes("Stalled", "ApplyRefused", facts.refused)
     ray, deadline = facts.ray, facts.spec.upgrade.deadline
@@ -204,7 +204,7 @@ def _stalled(facts: Facts, basics: Sequence[Verdict]) -> Verdict | None:
         return None
     reason = "UpgradeTimedOut" if ray.ready else "StartTimedOut"
     remedy = (
-        f"Going on: {_waits(facts, basics)}." if facts.waiting_since else "Correct the spec or take it back."
+        f"Going on: {_waits(facts, basics)}." if facts.waiting_since else "Correct the spec or revert it."
     )
     sentence = (
         f"plan {ray.plan} has not become Ready within {facts.spec.upgrade.timeout}{kept}."
@@ -214,7 +214,7 @@ def _stalled(facts: Facts, basics: Sequence[Verdict]) -> Verdict | None:
 
 
 def _waits(facts: Facts, basics: Sequence[Verdict]) -> str:
-    """Say for what the wanted plan waits before it is applied."""
+    """Return the step that the wanted plan waits for before it is applied."""
     cause = next((v for v in basics if v.status != "True" and v.type not in SERVING), None)
     what = f"{cause.type}: {cause.message}" if cause else "KubeRay"
     return f"plan {facts.plan.wanted} waits for {what}"
@@ -236,7 +236,7 @@ def _expiring(facts: Facts) -> Verdict | None:
 
 
 def _model(facts: Facts, before: Written | None) -> Verdict | None:
-    """What preflight found; until it has looked again, what it found before."""
+    """Return preflight's finding about the model; the earlier one while preflight runs again."""
     if not (facts.spec.ai and facts.spec.ai.enabled):
         return None
     found = [finding for finding in facts.preflight.findings if finding.check == "model"]

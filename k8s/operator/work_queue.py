@@ -1,6 +1,6 @@
-"""Which object is looked at when: one pass at a time for each, as soon as something changed, later again.
+"""Schedules passes over objects: one at a time for each, at once after a change, later again.
 
-Decides nothing about objects and knows no kopf. A pass that fails is repeated ever later.
+Decides nothing about objects and knows no kopf. A failed pass is repeated with growing delays.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import structlog
 from k8s.operator.cluster import ClusterRefused, ClusterUnavailable
 
 FIRST_RETRY_S: Final = 1.0
-LONGEST_RETRY_S: Final = 60.0  # as long as a pass without news waits
+LONGEST_RETRY_S: Final = 60.0  # the interval between passes without changes
 COALESCE_S: Final = 0.2  # guess: a change of one object mostly comes with changes of others
 WORKERS: Final = 4  # guess: passes wait for the API server, not for a processor
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One object of ours."""
+    """One stack or scenario."""
 
     kind: str
     namespace: str
@@ -37,7 +37,7 @@ def retry_delay_s(failures: int, jitter: float) -> float:
 
 
 class WorkQueue:
-    """Calls `work` in a thread for each due key; it returns when to look again, or None for never."""
+    """Calls `work` in a thread for each due key; it returns the delay to the next pass, or None."""
 
     def __init__(self, work: Callable[[Key], timedelta | None]) -> None:
         self._work = work
@@ -48,7 +48,7 @@ class WorkQueue:
         self._news = asyncio.Event()
 
     def add(self, key: Key) -> None:
-        """Look at this object soon."""
+        """Schedule a pass over this object."""
         if key in self._active:
             self._changed.add(key)
         else:
@@ -69,11 +69,11 @@ class WorkQueue:
                 task.cancel()
 
     def _start_what_is_due(self) -> float | None:
-        """Start passes; return how long nothing is due, None for until there is news."""
+        """Start due passes; return the delay until the next, None until a change."""
         now = asyncio.get_running_loop().time()
         for key in sorted(self._due, key=lambda key: self._due[key]):
             if len(self._active) >= WORKERS:
-                return None  # the end of a pass is news
+                return None  # the end of a pass counts as a change
             if self._due[key] > now:
                 return self._due[key] - now
             del self._due[key]
@@ -85,7 +85,7 @@ class WorkQueue:
             again_in = await asyncio.to_thread(self._work, key)
         except (ClusterUnavailable, ClusterRefused) as error:
             self._failed(key, str(error))
-        except Exception as error:  # a defect over one object must not stop the others
+        except Exception as error:  # a defect in one pass must not stop the others
             log.exception("pass crashed", kind=key.kind, name=key.name, namespace=key.namespace)
             self._failed(key, type(error).__name__)
         else:

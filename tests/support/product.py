@@ -29,10 +29,10 @@ from signals.services.access import provisioning
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from tests.support.model_server import ModelServer, open_model_server
 from tests.support.waiting import until
-from tests.system.faults.observing import Servers
 from tests.system.faults.processes import product_processes
 from tests.system.faults.proxy import TcpProxy, open_proxy
 from tests.system.faults.senders import HttpSender
+from tests.system.faults.server_contents import Servers
 
 LEASE_S: Final = 6.0
 MODEL_KEY: Final = "model-key-recognisable-4c1f"

@@ -52,7 +52,7 @@ class Factory(ProcessingStrategyFactory[KafkaPayload]):
 
 def main() -> None:
     """Count until a SIGTERM."""
-    # As ours: by default librdkafka rests for a second when its queue is full.
+    # As in the product: by default librdkafka pauses for a second when its queue is full.
     quick = {"fetch.queue.backoff.ms": 50}
     config = build_kafka_consumer_configuration(
         quick, group_id=os.environ["BENCH_GROUP"], bootstrap_servers=[os.environ["KAFKA_BROKERS"]]

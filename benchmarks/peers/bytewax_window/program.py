@@ -46,7 +46,7 @@ class Buckets(StatelessSinkPartition[Window]):
         self._connection = connect()
 
     def write_batch(self, items: list[Window]) -> None:
-        """Write whatever windows closed together."""
+        """Write the windows that closed together."""
         counts: dict[Bucket, int] = {}
         for key, (window_id, count) in items:
             minute = (ALIGN_TO + window_id * MINUTE).isoformat()[:16]

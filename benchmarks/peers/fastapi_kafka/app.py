@@ -1,6 +1,6 @@
-"""What one would write with FastAPI and confluent-kafka: validate, produce, answer after the acknowledgement.
+"""A minimal FastAPI service with confluent-kafka: validate, produce, answer after the acknowledgement.
 
-It knows no keys, tenants, limits, batches or bounds of bodies, does not normalize, and keeps no ledger.
+The service has no keys, tenants, limits, batches or size bounds, does not normalize, and keeps no ledger.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Event(BaseModel):
 
 
 def build_app(brokers: str, topic: str) -> FastAPI:
-    """Build the application with a producer as durable as ours."""
+    """Build the application with a producer as durable as the product's."""
     ended = threading.Event()
     config = {
         "bootstrap.servers": brokers,

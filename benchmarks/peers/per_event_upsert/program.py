@@ -1,4 +1,4 @@
-"""The requirements read literally: each event upserts its bucket and reads 65 minutes, then the next.
+"""The requirements read literally: each event upserts its bucket and reads 65 minutes.
 
 One transaction an event, so that a crash loses none; the offset is committed to Kafka after it, without
 waiting, which is the quickest way that still commits every event.
@@ -30,7 +30,7 @@ WHERE project_id = %(project)s AND environment = %(environment)s AND metric_name
 
 
 def fires(connection: psycopg.Connection, bucket: Bucket) -> bool:
-    """Count one event and judge Rule A; what would follow a firing rule is left out."""
+    """Count one event and evaluate Rule A; opening an incident is left out."""
     org, project, environment, metric, fingerprint, minute = bucket
     at = f"{minute}:00Z"
     connection.execute(UPSERT, [org, project, environment, metric, fingerprint, at])

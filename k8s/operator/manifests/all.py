@@ -1,4 +1,4 @@
-"""Everything that a spec asks for besides Jobs and the RayService, which wait for their turn."""
+"""All objects of a spec except the Jobs and the RayService, which have an order."""
 
 from dataclasses import dataclass
 
@@ -20,15 +20,15 @@ from k8s.operator.stack_types import SignalsStackSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One object that should be as `wanted`, or be absent."""
+    """One object that should match `wanted`, or be absent when None."""
 
     kind: Kind
     name: str
     wanted: Manifest | None
 
 
-def surroundings(stack: Stack, spec: SignalsStackSpec, ray_cluster: str | None) -> list[Slot]:
-    """Return all objects around the Ray pods; `ray_cluster` is the RayCluster that serves now."""
+def dependents(stack: Stack, spec: SignalsStackSpec, ray_cluster: str | None) -> list[Slot]:
+    """Return the objects around the Ray pods; `ray_cluster` is the RayCluster that serves now."""
     monitored = spec.monitoring.service_monitor
     slots = [
         Slot(kind=SERVICE, name=s["metadata"]["name"], wanted=s)

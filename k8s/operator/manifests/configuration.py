@@ -1,4 +1,4 @@
-"""What the product's processes are told: plain values as variables, secrets as files of one volume."""
+"""Configuration of the product's processes: plain values as variables, secrets as files of one volume."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CA_KEY: Final = "ca.crt"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretKey:
-    """Where the value of one variable is found."""
+    """The Secret and key that hold one variable's value."""
 
     variable: str
     secret: str
@@ -23,12 +23,12 @@ class SecretKey:
 
     @property
     def is_certificate(self) -> bool:
-        """Whether the value is a CA, which ends one day."""
+        """Whether the value is a CA certificate, which expires."""
         return self.variable.endswith("_CA_CERT")
 
 
 def secret_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
-    """Return every key that is read, in the order of the volume."""
+    """Return every key that pods read, in the order of the volume."""
     postgres, kafka, opensearch = spec.postgres, spec.kafka, spec.opensearch
     keys = [
         *_keys(postgres.secret_ref, "DATABASE_URL"),
@@ -51,7 +51,7 @@ def secret_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
 
 
 def checked_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
-    """Return every key that must be there, also the one that only Ray itself reads."""
+    """Return every required key, including the one that only Ray reads."""
     store = spec.ray.gcs_fault_tolerance
     return (*secret_keys(spec), *_keys(store.secret_ref if store else None, "REDIS_PASSWORD"))
 
@@ -79,7 +79,7 @@ def secrets_volume(keys: Sequence[SecretKey]) -> dict[str, Any]:
 
 
 def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
-    """What every process is told."""
+    """Return the variables of every process."""
     variables = {
         "KAFKA_BROKERS": ",".join(spec.kafka.brokers),
         "KAFKA_SECURITY_PROTOCOL": spec.kafka.security_protocol,
@@ -98,7 +98,7 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
 
 
 def creation_variables(spec: SignalsStackSpec) -> dict[str, str]:
-    """What only the Jobs are told, so that more partitions do not replace a pod."""
+    """Return the variables of the Jobs only, so that more partitions do not replace a pod."""
     return {
         "SIGNALS_PARTITIONS": str(spec.kafka.topics.partitions),
         "SIGNALS_REPLICATION_FACTOR": str(spec.kafka.topics.replication_factor),
@@ -120,7 +120,7 @@ FIELDS: Final = {
 
 
 def places(spec: SignalsStackSpec) -> dict[str, str]:
-    """Say for each variable where its value comes from, as a sentence can name it."""
+    """Return the source of each variable's value, for use in messages."""
     return FIELDS | {key.variable: f"key {key.key} of Secret {key.secret}" for key in secret_keys(spec)}
 
 

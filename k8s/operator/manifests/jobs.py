@@ -1,4 +1,4 @@
-"""The Jobs before Ray: preflight asks every dependency, prepare migrates the schema and creates topics.
+"""The Jobs before Ray: preflight checks every dependency, prepare migrates the schema and creates topics.
 
 A Job cannot be changed, so its name ends with the hash of what it depends on.
 """
@@ -14,13 +14,13 @@ from k8s.operator.stack_types import SignalsStackSpec
 
 PREFLIGHT: Final = "preflight"
 PREPARE: Final = "prepare"
-REPORT: Final = "/dev/termination-log"  # what is written there is the container's terminated message
+REPORT: Final = "/dev/termination-log"  # kubelet copies this file into the container's termination message
 PREFLIGHT_DEADLINE_S: Final = 600  # guess: a new node and pulling the image there, then seconds
 PREPARE_DEADLINE_S: Final = 1800  # guess: a migration that rewrites a large table
 
 
 def preflight_job(stack: Stack, spec: SignalsStackSpec, secrets_digest: str) -> Manifest:
-    """Build the Job that checks what is configured now; other secrets make another Job."""
+    """Build the Job that checks the current configuration; changed secrets make another Job."""
     command = ["signals", "preflight", "--report", REPORT]
     body = _body(stack, spec, PREFLIGHT, command, deadline_s=PREFLIGHT_DEADLINE_S, retries=0)
     return _named(stack, PREFLIGHT, body, secrets_digest)

@@ -1,4 +1,4 @@
-"""Objects of the Prometheus operator: where to scrape, and what to wake somebody for."""
+"""Objects of the Prometheus operator: scrape targets and alerts."""
 
 from typing import Any, Final
 
@@ -10,11 +10,11 @@ Alert = tuple[str, str, str, str, str]
 # name, expression over this stack, how long it must hold, severity, one sentence
 ALERTS: Final[tuple[Alert, ...]] = (
     (
-        "SignalsOperatorDown",  # all others compare series that a dead operator does not send
+        "SignalsOperatorDown",  # all other alerts compare series that a dead operator does not send
         "absent(signals_operator_stack_ready{%s})",
         "10m",
         "critical",
-        "Prometheus has heard nothing of the stack from its operator for ten minutes.",
+        "Prometheus has received no metrics of the stack from its operator for ten minutes.",
     ),
     (
         "SignalsNotReady",
@@ -35,14 +35,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "time() - signals_operator_last_success_timestamp_seconds{%s} > 600",
         "5m",
         "warning",
-        "The operator could not bring the stack's objects about for ten minutes; its log says why.",
+        "The operator could not reconcile the stack for ten minutes; its log says why.",
     ),
     (
         "SignalsCertificateExpiring",
         "signals_operator_certificate_expiry_timestamp_seconds{%s} - time() < 14 * 86400",
         "1h",
         "warning",
-        "A CA certificate ends within 14 days; put its successor into the Secret.",
+        "A CA certificate expires within 14 days; put its successor into the Secret.",
     ),
     (
         "SignalsLagging",

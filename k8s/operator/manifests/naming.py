@@ -1,4 +1,4 @@
-"""How everything that belongs to a stack is called, labelled and owned."""
+"""Names, labels and owner references of a stack's objects."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ HASH_ANNOTATION: Final = "signals.copilot.dev/applied-hash"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """Which object the manifests are built for; `retained` ones survive its deletion."""
+    """The SignalsStack that manifests are built for; `retained` objects survive its deletion."""
 
     name: str
     namespace: str
@@ -31,16 +31,16 @@ class Stack:
         return f"{self.name}-core"
 
     def labels(self, component: str) -> dict[str, str]:
-        """What all objects of the stack carry."""
+        """Return the labels of all objects of the stack."""
         return self.selector(component) | {"app.kubernetes.io/name": "signals"} | MANAGED_BY
 
     def selector(self, component: str) -> dict[str, str]:
-        """What tells one component's pods from all others."""
+        """Return the labels that select one component's pods."""
         return {"app.kubernetes.io/component": component, "app.kubernetes.io/instance": self.name}
 
 
 def manifest(kind: Kind, stack: Stack, name: str, component: str, **body: Any) -> Manifest:
-    """Return an object of the stack, owned by it unless it is to survive it."""
+    """Return an object of the stack, owned by the stack unless retained."""
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": stack.namespace,

@@ -1,4 +1,4 @@
-"""What all pods of a stack have in common: the restricted standard, one image, one secrets volume.
+"""Parts shared by all pods of a stack: the restricted standard, one image, one secrets volume.
 
 https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
@@ -27,7 +27,7 @@ def pod(spec: SignalsStackSpec, container: dict[str, Any], **more: Any) -> dict[
     body = {
         "automountServiceAccountToken": False,
         "containers": [container],
-        # Variables of neighbouring Services (KAFKA_PORT=tcp://…) would be read as our configuration.
+        # Variables of neighbouring Services (KAFKA_PORT=tcp://…) would be read as configuration.
         "enableServiceLinks": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [{"name": TMP_VOLUME, "emptyDir": {}}, secrets_volume(secret_keys(spec))],

@@ -1,4 +1,4 @@
-"""What protects the Ray pods: from drains of nodes, and from other pods."""
+"""Protection of the Ray pods from node drains and from other pods."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ KUBERAY: Final = {"app.kubernetes.io/name": "kuberay-operator"}  # its chart's l
 
 
 def disruption_budget(stack: Stack, spec: SignalsStackSpec, ray_cluster: str | None) -> Manifest | None:
-    """Build the budget of the serving workers; with one worker it would only block drains for ever.
+    """Build the budget of the serving workers; with one worker it would block drains indefinitely.
 
     During an upgrade the second cluster's workers must not stand in for those that serve.
     `minAvailable` is a number, because a RayCluster has no scale subresource to take a share of.
@@ -25,7 +25,7 @@ def disruption_budget(stack: Stack, spec: SignalsStackSpec, ray_cluster: str | N
 
 
 def network_policy(stack: Stack, spec: SignalsStackSpec) -> Manifest | None:
-    """Build the policy: everybody may call the APIs, only our pods and KubeRay reach anything else."""
+    """Build the policy: all pods may call the APIs; only the stack's pods and KubeRay reach other ports."""
     if not spec.network_policy.enabled:
         return None
     own = {"podSelector": {"matchLabels": stack.selector(COMPONENT)}}

@@ -13,7 +13,7 @@ from k8s.operator.manifests.pods import container, pod, resources
 from k8s.operator.manifests.serve_config import serve_config
 from k8s.operator.stack_types import RedisStore, Resources, SignalsStackSpec
 
-RAY_VERSION: Final = "2.60.0"  # of this operator's image; KubeRay chooses its probes by it
+RAY_VERSION: Final = "2.60.0"  # Ray's version in this operator's image; KubeRay chooses its probes by it
 COMPONENT: Final = "ray"
 OBJECT_STORE_BYTES: Final = "80000000"  # guess: events never go through it
 GRACE_S: Final = 90  # guess; the drain below it, and the pause before it, must fit in
@@ -51,7 +51,7 @@ def _ray_version(live: Manifest | None, image: str) -> str:
 
 
 def ray_cluster(stack: Stack, spec: SignalsStackSpec, ray_version: str) -> dict[str, Any]:
-    """Build what KubeRay makes pods from; token authentication is always on."""
+    """Build the RayCluster's spec; token authentication is always on."""
     workers = spec.ray.workers
     cluster: dict[str, Any] = {
         "authOptions": {"mode": "token"},
@@ -77,7 +77,7 @@ def ray_cluster(stack: Stack, spec: SignalsStackSpec, ray_version: str) -> dict[
 
 
 def plan_hash(spec: dict[str, Any]) -> str:
-    """Return the hash of what would replace pods in a RayService's `spec`; counts of workers do not."""
+    """Return the hash of those parts of a RayService's `spec` that replace pods; worker counts do not."""
     cluster = dict(spec["rayClusterConfig"])
     sizes = ("maxReplicas", "minReplicas", "replicas")
     cluster["workerGroupSpecs"] = [

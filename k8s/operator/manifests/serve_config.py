@@ -1,4 +1,4 @@
-"""What Serve runs: three applications, and how many of everything. Changing it replaces no pod."""
+"""Serve's configuration: three applications and their counts. Changing it replaces no pod."""
 
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ def _application(name: str, route_prefix: str | None, deployment: dict[str, Any]
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes what is used twice twice: Serve's reader would take anchors, people should not have to."""
+    """Repeats shared nodes instead of writing YAML anchors, for readability."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

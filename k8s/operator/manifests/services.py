@@ -1,4 +1,4 @@
-"""The Services in front of both APIs, and the one that Prometheus asks."""
+"""The Services in front of both APIs, and the one that Prometheus scrapes."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ from k8s.operator.manifests.naming import Stack, manifest
 from k8s.operator.manifests.ray_service import COMPONENT, PORTS
 from k8s.operator.stack_types import Exposure, SignalsStackSpec
 
-NO_CLUSTER: Final = "none"  # the name of no RayCluster: nobody answers before one is Ready
+NO_CLUSTER: Final = "none"  # the name of no RayCluster: no pod matches before one is Ready
 
 
 def serving_pods(ray_cluster: str | None) -> dict[str, str]:

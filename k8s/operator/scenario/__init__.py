@@ -1,1 +1,1 @@
-"""One run of a producer: its Job, what it sent, and whether the stack concluded from it what was expected."""
+"""One run of a producer: its Job, its totals, and the verdict on the incident that it should open."""

@@ -1,4 +1,4 @@
-"""Asks a stack's core-api, as a reader with a key, for the incident that a run should lead to."""
+"""Asks a stack's core-api, with a read key, for the incident that a run should open."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from k8s.operator.conditions import timestamp
-from k8s.operator.scenario.expecting import Sighting
+from k8s.operator.scenario.expectations import IncidentLookup
 
 TIMEOUT_S: Final = 10.0
 NEWEST: Final = 200  # the API's largest page
@@ -17,7 +17,7 @@ NEWEST: Final = 200  # the API's largest page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which incident is looked for, where, and with which read key."""
+    """The incident to look up, the core-api to ask, and its read key."""
 
     url: str
     key: str
@@ -35,11 +35,11 @@ class _Page(BaseModel):
     incidents: tuple[_Row, ...]
 
 
-Ask = Callable[[Question], Sighting]
+Ask = Callable[[Question], IncidentLookup]
 
 
-def ask(question: Question) -> Sighting:
-    """Return what there is; a failure is part of the answer, not an exception."""
+def ask(question: Question) -> IncidentLookup:
+    """Look the incident up; a failure is part of the result, not an exception."""
     try:
         answer = httpx2.get(
             f"{question.url}/v1/incidents",
@@ -48,13 +48,15 @@ def ask(question: Question) -> Sighting:
             timeout=TIMEOUT_S,
         )
     except httpx2.HTTPError as error:
-        return Sighting(error=f"core-api did not answer ({type(error).__name__})")
+        return IncidentLookup(error=f"core-api did not answer ({type(error).__name__})")
     if answer.status_code in (401, 403):
-        return Sighting(error="core-api refuses the key of expect.readKeyRef: it needs scope read")
+        return IncidentLookup(error="core-api refuses the key of expect.readKeyRef: it needs scope read")
     try:
         page = _Page.model_validate_json(answer.content)
     except ValidationError:
-        return Sighting(error=f"core-api answered {answer.status_code} without incidents")
+        return IncidentLookup(error=f"core-api answered {answer.status_code} without incidents")
     wanted = [row for row in page.incidents if question.fingerprint in (None, row.fingerprint)]
     found = next((row for row in wanted if row.summary_model), wanted[0] if wanted else None)
-    return Sighting(incident_id=found.id, summary_model=found.summary_model) if found else Sighting()
+    return (
+        IncidentLookup(incident_id=found.id, summary_model=found.summary_model) if found else IncidentLookup()
+    )

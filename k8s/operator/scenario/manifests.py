@@ -18,7 +18,7 @@ RECORDING_FILE: Final = "events.ndjson"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Which object the Job is built for."""
+    """The SignalsScenario that the Job is built for."""
 
     name: str
     namespace: str
@@ -36,9 +36,9 @@ class Target:
 
 
 def scenario_job(scenario: Scenario, spec: SignalsScenarioSpec, target: Target) -> Manifest:
-    """Return the Job: each index runs to its end whatever becomes of the others.
+    """Return the Job: each index runs to completion, even when others fail.
 
-    It has no `ttlSecondsAfterFinished` yet: its pods hold the totals until somebody has written them down.
+    It has no `ttlSecondsAfterFinished` yet: its pods hold the totals until the status has them.
     """
     labels = {
         "app.kubernetes.io/name": "signals",

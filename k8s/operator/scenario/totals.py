@@ -1,4 +1,4 @@
-"""What the pods of a run reported in their last words, and how far its Job is."""
+"""Totals of a run, from its Job and its pods' termination messages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Run:
     reported: int = 0
     """How many pods have reported."""
     silent: tuple[str, ...] = ()
-    """Of pods that ended without a report, or do not start: who, and what is known."""
+    """One sentence for each pod that ended without a report or does not start."""
     message: str = ""
     """What Kubernetes says of a Job that failed."""
 
@@ -41,8 +41,8 @@ class Run:
 
 
 def observed(job: Manifest, pods: Iterable[Manifest]) -> Run:
-    """Read a Job and its pods. Retried indexes count with every pod: all of them have sent."""
-    said = [_said(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))]
+    """Read a Job and its pods. A retried index counts with all its pods: each has sent events."""
+    said = [_last_words(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))]
     reports = [word for word in said if isinstance(word, Report)]
     status = job.get("status") or {}
     state, ended_at, message = _ending(job, status.get("conditions") or [])
@@ -75,7 +75,7 @@ def _ending(
     return ("suspended" if job["spec"].get("suspend") else "running"), None, ""
 
 
-def _said(pod: Manifest) -> Report | str | None:
+def _last_words(pod: Manifest) -> Report | str | None:
     """Return a pod's report, a sentence about one that has none, None while it runs."""
     name = pod["metadata"]["name"]
     for container in (pod.get("status") or {}).get("containerStatuses") or []:

@@ -32,14 +32,14 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_lint_has_no_complaint(cluster: ControlPlane, example: Path) -> None:
+def test_lint_reports_nothing(cluster: ControlPlane, example: Path) -> None:
     found = cluster.run("helm", "lint", "--strict", str(CHART), "-f", str(example), check=False)
 
     assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_the_api_server_takes_all_that_an_example_makes(
+def test_api_server_accepts_every_object_of_an_example(
     cluster: ControlPlane, api: Api, crds: None, namespace: str, example: Path
 ) -> None:
     manifests = rendered(cluster, namespace, example)
@@ -67,7 +67,7 @@ def test_pods_of_the_chart_keep_the_restricted_standard(
     assert "PodSecurity" in dry_run(cluster, namespace, list(yaml.safe_load_all(text)))
 
 
-def test_what_the_rules_refuse_fails_the_upgrade_with_their_sentence(
+def test_upgrade_fails_with_the_message_of_the_violated_rule(
     cluster: ControlPlane, nodes: FakeNodes, namespace: str
 ) -> None:
     release = ("demo", str(CHART), "-n", namespace, "-f", str(KIND))
@@ -89,7 +89,7 @@ def test_a_wrong_value_is_refused_by_name(cluster: ControlPlane, values: list[st
     assert named in found.stderr
 
 
-def test_uninstalling_leaves_the_secrets_and_nothing_else(
+def test_uninstalling_leaves_only_the_secrets(
     cluster: ControlPlane, api: Api, nodes: FakeNodes, namespace: str
 ) -> None:
     api.create("secrets", {"metadata": {"name": "signals-postgres"}}, namespace)
@@ -102,7 +102,7 @@ def test_uninstalling_leaves_the_secrets_and_nothing_else(
     assert api.find("customresourcedefinitions", "signalsstacks.signals.copilot.dev") is not None
 
 
-def test_the_hook_brings_the_definitions_up_to_date_with_its_own_rights(
+def test_hook_updates_the_definitions_with_its_own_rights(
     cluster: ControlPlane, api: Api, nodes: FakeNodes, crds: None, namespace: str
 ) -> None:
     """Helm would delete its objects when its pod has ended."""
@@ -136,14 +136,16 @@ def test_an_upgrade_with_its_hook_goes_through(
     cluster.run("helm", "uninstall", "demo", "-n", namespace, "--wait")
 
 
-def test_a_chart_with_other_definitions_installs_where_an_upgrade_has_been(
+def test_chart_with_other_definitions_installs_after_an_upgrade(
     cluster: ControlPlane, api: Api, nodes: FakeNodes, namespace: str, tmp_path: Path
 ) -> None:
     """Helm 4 applies crds/ server-side, and would meet a conflict if the hook owned their fields."""
     newer = tmp_path / "signals"
     shutil.copytree(CHART, newer)
     definition = newer / "crds" / "signalsstacks.yaml"
-    definition.write_text(definition.read_text().replace("What should run.", "What shall run.", 1))
+    definition.write_text(
+        definition.read_text().replace("The wanted state of a stack.", "What shall run.", 1)
+    )
     release = ("-n", namespace, "-f", str(KIND), "--wait")
     cluster.run("helm", "install", "demo", str(CHART), *release)
     cluster.run("helm", "upgrade", "demo", str(CHART), *release)

@@ -33,7 +33,7 @@ def _dockerfile(path: Path) -> Finished:
     return subprocess.run([program, path], capture_output=True, text=True, check=False)
 
 
-def test_compose_resolves_the_file_without_a_word() -> None:
+def test_compose_resolves_the_file_without_warnings() -> None:
     found = _compose(COMPOSE, "--format", "json")
     assert (found.returncode, found.stderr) == (0, "")
     services: dict[str, Any] = json.loads(found.stdout)["services"]
@@ -58,7 +58,7 @@ def test_compose_resolves_the_file_without_a_word() -> None:
         ),
     ],
 )
-def test_compose_refuses_a_file_with_a_slip(tmp_path: Path, right: str, wrong: str, named: str) -> None:
+def test_compose_refuses_a_file_with_a_mistake(tmp_path: Path, right: str, wrong: str, named: str) -> None:
     text = COMPOSE.read_text()
     assert right in text
     (tmp_path / "docker-compose.yml").write_text(text.replace(right, wrong, 1))
@@ -67,7 +67,7 @@ def test_compose_refuses_a_file_with_a_slip(tmp_path: Path, right: str, wrong: s
     assert named in refused.stderr
 
 
-def test_buildkit_has_no_warning_and_makes_the_configuration_that_pods_rely_on() -> None:
+def test_buildkit_builds_the_image_configuration_without_warnings() -> None:
     found = _dockerfile(DOCKERFILE)
     assert found.returncode == 0, found.stderr
     document = json.loads(found.stdout)
@@ -90,7 +90,7 @@ def test_buildkit_has_no_warning_and_makes_the_configuration_that_pods_rely_on()
         ("ENTRYPOINT [", "ENTRYPOINT /bin/sh [", "JSONArgsRecommended"),
     ],
 )
-def test_buildkit_names_a_slip(tmp_path: Path, right: str, wrong: str, named: str) -> None:
+def test_buildkit_names_a_mistake(tmp_path: Path, right: str, wrong: str, named: str) -> None:
     text = DOCKERFILE.read_text()
     assert right in text
     (tmp_path / "Dockerfile").write_text(text.replace(right, wrong, 1))

@@ -36,7 +36,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def test_any_valid_spec_is_brought_about_and_a_bad_one_can_be_taken_back(release: Installed) -> None:
+def test_any_valid_spec_converges_and_a_bad_one_can_be_reverted(release: Installed) -> None:
     release.helm("install", {})
     release.start()
     release.until_ready()

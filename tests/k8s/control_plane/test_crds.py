@@ -114,17 +114,17 @@ SCENARIO_CHANGES: dict[str, tuple[Change, str | None]] = {
 
 
 @pytest.mark.parametrize(("change", "refusal"), STACKS.values(), ids=STACKS)
-def test_a_stack_is_judged(api: Api, crds: None, change: Change, refusal: str | None) -> None:
+def test_stack_is_validated(api: Api, crds: None, change: Change, refusal: str | None) -> None:
     judged(api, "signalsstacks", changed(stack(), change), refusal)
 
 
 @pytest.mark.parametrize(("change", "refusal"), SCENARIOS.values(), ids=SCENARIOS)
-def test_a_scenario_is_judged(api: Api, crds: None, change: Change, refusal: str | None) -> None:
+def test_scenario_is_validated(api: Api, crds: None, change: Change, refusal: str | None) -> None:
     judged(api, "signalsscenarios", changed(scenario(), change), refusal)
 
 
 @pytest.mark.parametrize(("first", "change", "refusal"), STACK_CHANGES.values(), ids=STACK_CHANGES)
-def test_a_change_of_a_stack_is_judged(
+def test_change_of_a_stack_is_validated(
     api: Api, crds: None, namespace: str, first: Change, change: Change, refusal: str | None
 ) -> None:
     stored = api.create("signalsstacks", changed(stack(), first), namespace)
@@ -133,7 +133,7 @@ def test_a_change_of_a_stack_is_judged(
 
 
 @pytest.mark.parametrize(("change", "refusal"), SCENARIO_CHANGES.values(), ids=SCENARIO_CHANGES)
-def test_a_change_of_a_scenario_is_judged(
+def test_change_of_a_scenario_is_validated(
     api: Api, crds: None, namespace: str, change: Change, refusal: str | None
 ) -> None:
     stored = api.create("signalsscenarios", scenario(), namespace)

@@ -77,7 +77,7 @@ def test_servers_are_those_of_the_compose_file() -> None:
         assert workload["spec"]["template"]["spec"]["containers"][0]["image"] == compose[path.stem]["image"]
 
 
-def test_stack_scenario_and_script_speak_of_the_same_objects() -> None:
+def test_stack_scenario_and_script_use_the_same_objects() -> None:
     values = yaml.safe_load(VALUES.read_text())
     spec, script = values["stack"]["spec"], (KIND / "kind.sh").read_text()
     assert "DATABASE_URL" in _secrets()[spec["postgres"]["secretRef"]["name"]]
@@ -95,7 +95,7 @@ def test_stack_scenario_and_script_speak_of_the_same_objects() -> None:
     assert f"secret generic {keys} --from-literal=ingest=" in script
 
 
-def test_script_says_what_is_missing(tmp_path: Path) -> None:
+def test_script_names_the_missing_tool(tmp_path: Path) -> None:
     for tool in ("sh", "dirname", "sed"):
         (tmp_path / tool).symlink_to(Path("/usr/bin") / tool)
     done = subprocess.run(

@@ -11,7 +11,7 @@ import pytest
 from lightkube import Client, KubeConfig
 
 from k8s.operator.cluster import LEASE, Cluster
-from k8s.operator.lease import HoldingLease, LeaseLost
+from k8s.operator.lease import LeaseHolder, LeaseLost
 from signals.local.processes.ports import free_port
 from tests.k8s.control_plane.control_plane import CHART, ControlPlane
 from tests.k8s.control_plane.fake_node import FakeNodes
@@ -27,8 +27,8 @@ def door(cluster: ControlPlane) -> Iterator[Cluster]:
         yield Cluster(client)
 
 
-def _lease(door: Cluster, namespace: str, identity: str) -> HoldingLease:
-    return HoldingLease(
+def _lease(door: Cluster, namespace: str, identity: str) -> LeaseHolder:
+    return LeaseHolder(
         door, namespace=namespace, name="operator", identity=identity, now=lambda: datetime.now(UTC)
     )
 
@@ -55,7 +55,7 @@ def test_second_operator_waits_until_the_first_gives_back(door: Cluster, namespa
     assert _holder(door, namespace) == "second"
 
 
-def test_holder_learns_that_another_took_the_lease(door: Cluster, namespace: str) -> None:
+def test_holder_notices_a_lost_lease(door: Cluster, namespace: str) -> None:
     first = _lease(door, namespace, "first")
 
     async def lose() -> None:
@@ -80,7 +80,7 @@ def test_a_deleted_lease_is_made_again_with_the_charts_rights(
     account = KubeConfig.from_file(kubeconfig_of(cluster, namespace, "demo-operator"))
     with Client(config=account) as client:
         first, second = (
-            HoldingLease(
+            LeaseHolder(
                 Cluster(client),
                 namespace=namespace,
                 name="signals-operator",
@@ -100,7 +100,7 @@ def test_a_deleted_lease_is_made_again_with_the_charts_rights(
     assert cluster.api.find("leases", "signals-operator", namespace) is None
 
 
-def test_operator_that_may_not_have_the_lease_ends(cluster: ControlPlane, tmp_path: Path) -> None:
+def test_operator_without_the_right_to_the_lease_exits(cluster: ControlPlane, tmp_path: Path) -> None:
     """kopf, told to stop while it starts, may wait for credentials for ever."""
     variables = {
         "PATH": os.environ["PATH"],
@@ -118,7 +118,7 @@ def test_operator_that_may_not_have_the_lease_ends(cluster: ControlPlane, tmp_pa
     assert "nowhere" in ended.stdout
 
 
-def test_only_one_of_two_that_saw_the_same_lease_writes_it(door: Cluster, namespace: str) -> None:
+def test_only_one_of_two_operators_takes_a_free_lease(door: Cluster, namespace: str) -> None:
     asyncio.run(_lease(door, namespace, "first").acquire())
     lease = door.read(LEASE, namespace, "operator")
     assert lease

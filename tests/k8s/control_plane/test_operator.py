@@ -28,7 +28,7 @@ DRIFT_WITHIN_S = 80.0
 """The operator looks at everything once a minute."""
 
 
-def test_an_installed_stack_comes_up_with_all_that_belongs_to_it(release: Installed) -> None:
+def test_installed_stack_becomes_ready_with_all_its_objects(release: Installed) -> None:
     release.helm("install", {})
     release.start()
 
@@ -122,7 +122,7 @@ def test_a_second_pass_writes_nothing(release: Installed, shared: Object) -> Non
     assert versions(release) == before
 
 
-def test_a_default_that_somebody_else_wrote_out_is_taken_over_once(release: Installed) -> None:
+def test_default_written_by_another_manager_is_taken_over_once(release: Installed) -> None:
     release.helm("install", {})
     release.start()
     release.until_ready()
@@ -145,7 +145,7 @@ def pass_of_a_new_operator(release: Installed) -> list[Write]:
     return list(release.gate.writes)
 
 
-def test_an_operator_killed_after_every_write_still_brings_the_stack_up(release: Installed) -> None:
+def test_operator_killed_after_every_write_still_makes_the_stack_ready(release: Installed) -> None:
     """Each write is the last thing that an operator does: its answer never arrives."""
     release.helm("install", {})
     killed: list[Write] = []
@@ -202,7 +202,7 @@ def test_scaling_changes_counts_of_consumers_and_no_pod(release: Installed) -> N
     release.until_ready()
 
 
-def test_deleting_the_stack_and_the_release_leaves_the_secrets_and_nothing_else(release: Installed) -> None:
+def test_deleting_stack_and_release_leaves_only_the_secrets(release: Installed) -> None:
     release.helm("install", {})
     release.start()
     release.until_ready()

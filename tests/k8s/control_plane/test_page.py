@@ -8,9 +8,7 @@ from tests.unit.docs.markdown import ROOT, shell_blocks
 PAGE = (ROOT / "docs/how-to/kubernetes.md").read_text()
 
 
-def test_the_pod_that_grants_rights_keeps_the_restricted_standard(
-    cluster: ControlPlane, namespace: str
-) -> None:
+def test_granting_pod_keeps_the_restricted_standard(cluster: ControlPlane, namespace: str) -> None:
     [block] = [block for block in shell_blocks(PAGE) if "kubectl -n signals run grant" in block]
     [overrides] = re.findall(r"^restricted='.*?'$", block, re.MULTILINE | re.DOTALL)
     [run] = re.findall(r"kubectl -n signals run grant .*?(?= \\\n  -- sh)", block, re.DOTALL)

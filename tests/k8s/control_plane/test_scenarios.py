@@ -11,8 +11,8 @@ from lightkube import Client, KubeConfig
 
 from k8s.operator.cluster import Cluster, Manifest
 from k8s.operator.scenario.core_api import Question
-from k8s.operator.scenario.expecting import Sighting
-from k8s.operator.scenario.reconciling import ReconcilingScenarios
+from k8s.operator.scenario.expectations import IncidentLookup
+from k8s.operator.scenario.reconciler import ScenarioReconciler
 from tests.k8s.control_plane.api import Api, Object
 from tests.k8s.control_plane.conditions import condition, message, reason
 from tests.k8s.control_plane.control_plane import ControlPlane
@@ -68,20 +68,20 @@ class Stage:
     api: Api
     client: Client
     namespace: str
-    sighting: Sighting = field(default_factory=Sighting)
+    lookup: IncidentLookup = field(default_factory=IncidentLookup)
     now: datetime | None = None
     asked: list[Question] = field(default_factory=list)
 
-    def reconciler(self, cluster: Cluster | None = None) -> ReconcilingScenarios:
-        return ReconcilingScenarios(
+    def reconciler(self, cluster: Cluster | None = None) -> ScenarioReconciler:
+        return ScenarioReconciler(
             cluster or Cluster(self.client),
             ask=self.ask,
             now=lambda: self.now or datetime.now(UTC),
         )
 
-    def ask(self, question: Question) -> Sighting:
+    def ask(self, question: Question) -> IncidentLookup:
         self.asked.append(question)
-        return self.sighting
+        return self.lookup
 
     def start(self, change: dict[str, Any]) -> None:
         self.api.create("signalsscenarios", changed(scenario(), change), self.namespace)
@@ -127,7 +127,7 @@ def decide(nodes: FakeNodes, namespace: str) -> Callable[[Outcome], None]:
     return lambda outcome: nodes.decide(namespace, "spike", outcome)
 
 
-def test_a_run_is_sent_counted_and_verified(stage: Stage, decide: Callable[[Outcome], None]) -> None:
+def test_run_is_sent_counted_and_verified(stage: Stage, decide: Callable[[Outcome], None]) -> None:
     decide(Outcome(ends=False))
     stage.start({"spec.parallelism": 2, "spec.expect": EXPECT, "spec.ttlSecondsAfterFinished": 600})
     running = stage.until("Succeeded", "Unknown")
@@ -139,7 +139,7 @@ def test_a_run_is_sent_counted_and_verified(stage: Stage, decide: Callable[[Outc
     sent = stage.until("Succeeded", "True")
     assert (sent["status"]["sent"], sent["status"]["accepted"]) == (1000, 998)
     assert reason(sent, "Verified") == "LookingForIncident"
-    stage.sighting = Sighting(incident_id="i-1", summary_model="llama")
+    stage.lookup = IncidentLookup(incident_id="i-1", summary_model="llama")
     verified = stage.until("Verified", "True")
     assert verified["status"]["incidentId"] == "i-1"
     assert message(verified, "Verified").startswith("998 of 1000 events (99.8 %) were accepted")
@@ -149,7 +149,7 @@ def test_a_run_is_sent_counted_and_verified(stage: Stage, decide: Callable[[Outc
     assert job["spec"]["ttlSecondsAfterFinished"] == 600
 
 
-def test_a_second_pass_writes_nothing_and_a_removed_job_stays_away(
+def test_second_pass_writes_nothing_and_a_removed_job_is_not_recreated(
     stage: Stage, decide: Callable[[Outcome], None]
 ) -> None:
     decide(DONE)
@@ -164,21 +164,19 @@ def test_a_second_pass_writes_nothing_and_a_removed_job_stays_away(
     assert stage.scenario()["metadata"]["resourceVersion"] == done["metadata"]["resourceVersion"]
 
 
-def test_an_incident_that_does_not_come_in_time_is_said_and_stands(
-    stage: Stage, decide: Callable[[Outcome], None]
-) -> None:
+def test_late_incident_fails_the_verdict_for_good(stage: Stage, decide: Callable[[Outcome], None]) -> None:
     decide(DONE)
     stage.start({"spec.expect": EXPECT})
     stage.until("Succeeded", "True")
     stage.now = datetime.now(UTC) + timedelta(minutes=6)
     failed = stage.until("Verified", "False")
     assert reason(failed, "Verified") == "NoIncident"
-    stage.sighting = Sighting(incident_id="i-1", summary_model="llama")  # too late
+    stage.lookup = IncidentLookup(incident_id="i-1", summary_model="llama")  # too late
     stage.step()
     assert condition(stage.scenario(), "Verified") == "False"
 
 
-def test_pods_that_fail_are_told_and_the_others_finish(
+def test_failed_pods_are_reported_and_the_others_finish(
     stage: Stage, decide: Callable[[Outcome], None]
 ) -> None:
     decide(Outcome(exit_code=1, message=REPORT))
@@ -189,7 +187,7 @@ def test_pods_that_fail_are_told_and_the_others_finish(
     assert condition(failed, "Verified") == "False"
 
 
-def test_a_job_deleted_in_mid_run_is_not_sent_again(stage: Stage, decide: Callable[[Outcome], None]) -> None:
+def test_job_deleted_during_the_run_is_not_repeated(stage: Stage, decide: Callable[[Outcome], None]) -> None:
     decide(Outcome(ends=False))
     stage.start({})
     until(lambda: stage.step() and "startedAt" in stage.scenario()["status"])
@@ -227,7 +225,7 @@ def test_an_operator_killed_after_any_write_ends_with_the_same(
     stage: Stage, decide: Callable[[Outcome], None], writes: int
 ) -> None:
     decide(DONE)
-    stage.sighting = Sighting(incident_id="i-1", summary_model="llama")
+    stage.lookup = IncidentLookup(incident_id="i-1", summary_model="llama")
     stage.start({"spec.expect": EXPECT})
     dying = stage.reconciler(Dying(stage.client, writes))
 

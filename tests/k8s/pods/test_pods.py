@@ -24,8 +24,8 @@ from tests.k8s.control_plane.control_plane import CHART, ControlPlane
 from tests.k8s.pods.node import node
 from tests.k8s.pods.servers import servers_for_pods
 from tests.support.waiting import until
-from tests.system.faults.observing import Servers
 from tests.system.faults.senders import HttpSender
+from tests.system.faults.server_contents import Servers
 from tests.system.faults.table import FaultRow
 from tests.system.faults.trial import Stage, trial
 
@@ -163,7 +163,7 @@ def test_a_spike_becomes_an_incident_with_its_summary(deployed: Deployed) -> Non
     assert found["status"]["accepted"] == found["status"]["sent"] > 0
 
 
-def test_a_deleted_worker_pod_heals_by_itself(deployed: Deployed) -> None:
+def test_deleted_worker_pod_is_replaced(deployed: Deployed) -> None:
     row = FaultRow(fault="a worker pod deleted")
     stage = Stage(servers=deployed.servers, project=deployed.sender, summarizes=False)
     with trial(stage, row, seed=61, events_per_s=10.0) as running:

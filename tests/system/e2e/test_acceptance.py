@@ -48,7 +48,7 @@ def jobs_of(product: Product, incident_id: str) -> list[tuple[Any, ...]]:
     )
 
 
-def test_an_error_spike_becomes_documents_one_incident_and_a_summary(product: Product) -> None:
+def test_error_spike_becomes_documents_one_incident_and_a_summary(product: Product) -> None:
     started = datetime.now(UTC)
     report = product.loadgen("spike_errors", "--rate=100", "--duration=15s")
     since = started.isoformat().replace("+00:00", "Z")

@@ -59,7 +59,7 @@ def counted(product: Product, code: str) -> int:
     return int(count)
 
 
-def test_consumers_come_and_go_without_a_restart_and_without_a_loss(product: Product) -> None:
+def test_consumers_scale_without_restart_or_loss(product: Product) -> None:
     one = dict.fromkeys(KINDS, 1)
     more = {"detectors": 3, "indexers": 2, "summarizers": 2}
     until(lambda: runs_with(product, one), within_s=60)

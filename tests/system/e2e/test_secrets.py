@@ -150,7 +150,7 @@ def send_what_may_be_quoted(product: Product) -> None:
         publisher.publish_and_wait(RAW_TOPIC, records)
 
 
-def test_nothing_a_run_wrote_holds_a_secret_or_the_text_of_an_event(product: Product) -> None:
+def test_written_files_hold_no_secret_or_event_text(product: Product) -> None:
     secrets = secrets_of(product)
     quoting = json.dumps({"error": {"message": f"Incorrect API key: {MODEL_KEY} {MARKS['model']}"}})
     product.model.script += [Reply(status=500, body=quoting.encode()), Reply(content=MARKS["model"])]

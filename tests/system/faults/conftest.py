@@ -12,8 +12,8 @@ from signals.clients.kafka.publisher import Publisher
 from signals.local.stack import RunningStack
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from tests.support.product import Product, open_product
-from tests.system.faults.observing import Servers
 from tests.system.faults.senders import KafkaSender
+from tests.system.faults.server_contents import Servers
 from tests.system.faults.table import FaultRow, FaultTable
 from tests.system.faults.trial import Stage
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from actors.consumers import Consumer
 from signals.consumer_kinds import KINDS
-from tests.system.faults.observing import Servers
+from tests.system.faults.server_contents import Servers
 
 CLASSES: Final[Mapping[str, Callable[[str], Consumer]]] = {
     kind.name: resolve_name(kind.actor) for kind in KINDS

@@ -27,7 +27,7 @@ def finished(pipeline_stage: Stage) -> Iterator[Trial]:
         with trial(pipeline_stage, FaultRow(fault="none"), seed=1, events_per_s=200) as running:
             running.recovered()
             assert running.recorder.deliver(running.traffic.burst(40, ["SPIKE"]))  # opens an incident
-        assert running.look().is_clean
+        assert running.judge_now().is_clean
         assert running.row.acknowledged > 40
         yield running
 
@@ -44,33 +44,33 @@ def execute(running: Trial, statement: str, *parameters: object) -> None:
 
 def test_a_planted_loss_is_found(finished: Trial, opensearch: Client) -> None:
     opensearch.delete(index=EVENTS_INDEX, id=document_of(finished))
-    assert (finished.look().lost, finished.look().double) == (1, 0)
+    assert (finished.judge_now().lost, finished.look().double) == (1, 0)
     execute(
         finished,
         "UPDATE metrics_buckets SET value = value - 1 WHERE id = (SELECT min(id) FROM metrics_buckets)",
     )
-    assert (finished.look().lost, finished.look().double) == (2, 0)
+    assert (finished.judge_now().lost, finished.look().double) == (2, 0)
     finished.sent.note([never := trial_event("signup", uuid4(), datetime.now(UTC))])
     finished.sent.acknowledge([never.event_id])
-    verdict = finished.look()
+    verdict = finished.judge_now()
     assert (verdict.lost, verdict.double) == (5, 0)  # from log, index and bucket
     assert "acknowledged but not in the log" in "\n".join(verdict.sentences)
 
 
-def test_a_planted_double_is_found(finished: Trial, opensearch: Client) -> None:
+def test_planted_duplicate_is_found(finished: Trial, opensearch: Client) -> None:
     source = opensearch.get(index=EVENTS_INDEX, id=document_of(finished))["_source"]
     keyword = {"mappings": {"properties": {"project_id": {"type": "keyword"}}}}
     opensearch.indices.create(index="another", body=keyword)
     opensearch.index(index="another", id="another", body=source)
     try:
-        assert (finished.look().lost, finished.look().double) == (0, 1)
+        assert (finished.judge_now().lost, finished.look().double) == (0, 1)
     finally:
         opensearch.indices.delete(index="another")
     execute(
         finished,
         "UPDATE metrics_buckets SET value = value + 1 WHERE id = (SELECT min(id) FROM metrics_buckets)",
     )
-    assert (finished.look().lost, finished.look().double) == (0, 1)
+    assert (finished.judge_now().lost, finished.look().double) == (0, 1)
 
 
 def test_a_second_open_incident_and_a_second_output_are_found(finished: Trial) -> None:
@@ -83,7 +83,7 @@ def test_a_second_open_incident_and_a_second_output_are_found(finished: Trial) -
             " title, opened_at, last_seen_at FROM incidents WHERE id = %s",
             (uuid4(), incident_id),
         )
-    assert finished.look().double == 1
+    assert finished.judge_now().double == 1
     assert verdict_with_jobs(finished).unsettled > 0
     execute(finished, "UPDATE ai_jobs SET status = 'succeeded' WHERE id = %s", job_id)
     before = verdict_with_jobs(finished)
@@ -105,17 +105,17 @@ def one(connection: psycopg.Connection[Any], query: str, *parameters: object) ->
 
 def verdict_with_jobs(running: Trial) -> Verdict:
     running.stage = Stage(servers=running.stage.servers, project=running.stage.project, summarizes=True)
-    return running.look()
+    return running.judge_now()
 
 
 def test_a_refused_event_and_a_ledger_that_does_not_balance_are_found(finished: Trial) -> None:
     finished.sent.refuse("401: wrong key")
-    assert not finished.look().is_clean
+    assert not finished.judge_now().is_clean
     finished.sent.refusals.clear()
     execute(
         finished,
         "UPDATE pipeline.ledger SET events = events - 1 WHERE ctid ="
         " (SELECT min(ctid) FROM pipeline.ledger WHERE stage = 'indexer')",
     )
-    (sentence,) = finished.look().sentences
+    (sentence,) = finished.judge_now().sentences
     assert sentence.startswith("the ledger of indexer: ")

@@ -70,7 +70,7 @@ def disk(fault_row: Row) -> Iterator[Path]:
 
 
 @pytest.mark.faults
-def test_full_disk_is_told_and_nothing_acknowledged_is_lost(disk: Path, fault_row: Row) -> None:
+def test_full_disk_is_reported_and_nothing_acknowledged_is_lost(disk: Path, fault_row: Row) -> None:
     row, root = fault_row("full disk under the servers"), disk / ".signals"
     acknowledged: dict[str, list[int]] = {name: [] for name in stack.SERVERS}
     writers = Writers(dict(up(root).environment), fresh=True)
@@ -120,7 +120,7 @@ def test_full_disk_is_told_and_nothing_acknowledged_is_lost(disk: Path, fault_ro
 
 
 @pytest.mark.faults
-def test_read_only_disk_is_told_and_the_data_is_there_afterwards(disk: Path, fault_row: Row) -> None:
+def test_read_only_disk_is_reported_and_the_data_survives(disk: Path, fault_row: Row) -> None:
     row, root = fault_row("read-only data folder at start"), disk / ".signals"
     writers = Writers(dict(up(root).environment), fresh=True)
     acknowledged = {name: [n for n in range(BEFORE) if writers.write(name, n)] for name in stack.SERVERS}
@@ -156,7 +156,7 @@ def test_read_only_disk_is_told_and_the_data_is_there_afterwards(disk: Path, fau
 
 @pytest.mark.faults_quick
 @pytest.mark.parametrize("known", [False, True], ids=["first start", "known stack"])
-def test_folder_that_may_not_be_written_is_told_to_its_owner(known: bool) -> None:
+def test_read_only_folder_is_reported_to_its_owner(known: bool) -> None:
     """No mount needed: what an ordinary user meets; as root the test takes an ordinary user's rights."""
     with TemporaryDirectory() as name:
         root = Path(name) / ".signals"
@@ -181,7 +181,7 @@ def test_folder_that_may_not_be_written_is_told_to_its_owner(known: bool) -> Non
 
 
 @pytest.mark.faults_quick
-def test_too_little_room_is_told_before_anything_starts(
+def test_too_little_disk_space_is_reported_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stack, "FRESH_DATA_BYTES", 2**60)

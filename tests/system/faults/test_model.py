@@ -86,9 +86,7 @@ def test_each_job_survives_a_fault_of_the_model_with_one_output(
     assert "evil" not in "".join(str({**o.content_json, "verification": ""}) for o in finished)
 
 
-def test_a_model_that_never_answers_well_fails_each_job_after_three_attempts(
-    pool: Pool, fault_row: Rows
-) -> None:
+def test_failing_model_fails_each_job_after_three_attempts(pool: Pool, fault_row: Rows) -> None:
     row = fault_row("model: away for good")
     with open_model_server() as server, worker(pool, server) as summarizing:
         incident_with_job(pool, events=3)

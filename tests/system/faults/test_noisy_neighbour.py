@@ -28,8 +28,8 @@ from signals.services.access import provisioning
 from signals.services.detection import GROUP
 from tests.support.product import Product, open_product
 from tests.support.waiting import pause, until
-from tests.system.faults.observing import log_ends
 from tests.system.faults.senders import HttpSender
+from tests.system.faults.server_contents import log_ends
 from tests.system.faults.traffic import ENVIRONMENT, ROUTE, Traffic
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -61,8 +61,8 @@ class Flood:
         return self.answers[202] * FLOOD_BATCH / self.seconds
 
     def __str__(self) -> str:
-        told = ", ".join(f"{status} x {count}" for status, count in sorted(self.answers.items()))
-        return f"{self.events_per_s:,.0f} events/s ({told}); {self.lag_at_end} not counted at its end"
+        answers = ", ".join(f"{status} x {count}" for status, count in sorted(self.answers.items()))
+        return f"{self.events_per_s:,.0f} events/s ({answers}); {self.lag_at_end} not counted at its end"
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def time_spike(stage: Product, sender: HttpSender, traffic: Traffic, project_id:
     return Spike(answered_at - sent_at, time.monotonic() - answered_at)
 
 
-def told(times: Iterable[float]) -> str:
+def spike_figures(times: Iterable[float]) -> str:
     """Return the figures of a run."""
     ordered = sorted(times)
     return f"p50 {median(ordered):.2f} s, max {ordered[-1]:.2f} s"
@@ -204,8 +204,8 @@ def test_incidents_open_in_time_while_another_project_floods(
     with capsys.disabled():
         print(f"\nflood: {flood}\nlimited to {LIMIT_PER_S} events/s: {held}")
         for title, spikes in runs.items():
-            print(f"{title}: 202 {told(s.answered_s for s in spikes)}")
-            print(f"{title}: then incident {told(s.found_s for s in spikes)}")
+            print(f"{title}: 202 {spike_figures(s.answered_s for s in spikes)}")
+            print(f"{title}: then incident {spike_figures(s.found_s for s in spikes)}")
     assert flood.answers[202] > held.answers[202] > 0
     assert held.answers[429]
     for title in ("idle", "beside a limited flood"):

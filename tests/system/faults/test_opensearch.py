@@ -18,7 +18,7 @@ from tests.system.faults.consumer_set import consumer_set, environment_of
 from tests.system.faults.http_faults import Fault, OpenSearchProxy, opensearch_proxy
 from tests.system.faults.table import FaultRow
 from tests.system.faults.trial import Stage, Trial, trial
-from tests.system.faults.watching import resident_mb
+from tests.system.faults.watch import resident_mb
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -63,7 +63,7 @@ def hurt(running: Trial, proxy: OpenSearchProxy, fault: Fault, status: int = 429
     ("fault", "status"),
     [("request", 429), ("request", 503), ("items", 429), ("items", 503), ("items", 403)],
 )
-def test_overload_and_blocks_are_waited_out_and_nothing_is_set_aside(
+def test_overload_and_blocks_cause_no_dead_letters(
     pipeline_stage: Stage, fault_row: Rows, fault: Fault, status: int
 ) -> None:
     row = fault_row("OpenSearch 429, 503 and 403, whole bulks and single documents")
@@ -87,7 +87,7 @@ def test_a_bulk_whose_answer_is_lost_is_neither_lost_nor_doubled(
     assert dead_letters(pipeline_stage.servers.kafka) == 0
 
 
-def test_one_poisoned_document_in_each_bulk_is_set_aside_alone(
+def test_only_the_poisoned_document_of_a_bulk_is_dead_lettered(
     pipeline_stage: Stage, fault_row: Rows
 ) -> None:
     row = fault_row("one poisoned document in each bulk")
@@ -107,7 +107,7 @@ def test_one_poisoned_document_in_each_bulk_is_set_aside_alone(
 
 @pytest.mark.faults_quick
 @pytest.mark.parametrize("block", ["read_only_allow_delete", "write"])
-def test_a_full_disk_blocks_the_index_and_nothing_is_lost_or_set_aside(
+def test_full_disk_blocks_the_index_without_losses_or_dead_letters(
     pipeline_stage: Stage, fault_row: Rows, block: str
 ) -> None:
     """The block is what a real OpenSearch puts on indices above its flood-stage watermark (429), or 403."""

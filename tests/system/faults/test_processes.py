@@ -48,7 +48,7 @@ def test_each_actor_killed_once(
 
 @pytest.mark.faults
 @pytest.mark.parametrize("kind", list(TITLES))
-def test_killed_again_and_again(
+def test_each_actor_killed_repeatedly(
     product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow], kind: str
 ) -> None:
     random = Random(f"kill {kind}")
@@ -61,7 +61,7 @@ def test_killed_again_and_again(
 @pytest.mark.faults
 @pytest.mark.parametrize("frozen_s", [BEYOND_SESSIONS_S, BEYOND_SUPERVISOR_S])
 @pytest.mark.parametrize("kind", ACTORS)
-def test_frozen_beyond_every_timeout_and_thawed(
+def test_actor_frozen_beyond_every_timeout(
     product: Product,
     product_stage: Stage,
     fault_row: Callable[[str], FaultRow],
@@ -82,7 +82,7 @@ def test_frozen_beyond_every_timeout_and_thawed(
 
 
 @pytest.mark.faults
-def test_two_whole_consumer_sets_side_by_side(
+def test_two_consumer_sets_side_by_side(
     product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow]
 ) -> None:
     environment = dict(product.environment) | environment_of(product.servers)

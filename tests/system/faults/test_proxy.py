@@ -40,7 +40,7 @@ def connect(proxy: TcpProxy) -> socket.socket:
     return socket.create_connection((HOST, proxy.port), timeout=5)
 
 
-def test_it_forwards_and_delays(proxy: TcpProxy) -> None:
+def test_proxy_forwards_and_delays(proxy: TcpProxy) -> None:
     with connect(proxy) as client:
         client.sendall(b"now")
         assert client.recv(10) == b"now"
@@ -51,7 +51,7 @@ def test_it_forwards_and_delays(proxy: TcpProxy) -> None:
         assert time.monotonic() - began >= 0.4
 
 
-def test_it_resets_what_is_connected_and_serves_the_next(proxy: TcpProxy) -> None:
+def test_proxy_resets_open_connections_and_serves_the_next(proxy: TcpProxy) -> None:
     with connect(proxy) as client:
         client.sendall(b"hello")
         assert client.recv(10) == b"hello"
@@ -63,7 +63,7 @@ def test_it_resets_what_is_connected_and_serves_the_next(proxy: TcpProxy) -> Non
         assert client.recv(10) == b"again"
 
 
-def test_it_keeps_silent_and_then_passes_on_what_it_held_back(proxy: TcpProxy) -> None:
+def test_silent_proxy_forwards_held_bytes_after_restore(proxy: TcpProxy) -> None:
     with connect(proxy) as client:
         client.sendall(b"one")
         assert client.recv(10) == b"one"
@@ -77,7 +77,7 @@ def test_it_keeps_silent_and_then_passes_on_what_it_held_back(proxy: TcpProxy) -
         assert client.recv(10) == b"two"
 
 
-def test_it_refuses(proxy: TcpProxy) -> None:
+def test_proxy_refuses_connections(proxy: TcpProxy) -> None:
     proxy.refuse()
     with pytest.raises(ConnectionRefusedError):
         connect(proxy)

@@ -36,7 +36,7 @@ def test_every_connection_reset_once(
 
 @pytest.mark.faults
 @pytest.mark.parametrize("server", SERVERS)
-def test_connections_reset_again_and_again(
+def test_connections_reset_repeatedly(
     product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow], server: str
 ) -> None:
     random = Random(f"reset {server}")
@@ -51,7 +51,7 @@ def test_connections_reset_again_and_again(
 
 @pytest.mark.faults
 @pytest.mark.parametrize("server", SERVERS)
-def test_killed_and_restarted(
+def test_server_killed_and_restarted(
     product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow], server: str
 ) -> None:
     with trial(product_stage, fault_row(f"kill -9 and restart, {server}"), seed=22) as running:
@@ -65,7 +65,7 @@ def test_killed_and_restarted(
 
 @pytest.mark.faults
 @pytest.mark.parametrize("server", SERVERS)
-def test_stopped_for_half_a_minute(
+def test_server_stopped_for_half_a_minute(
     product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow], server: str
 ) -> None:
     with trial(product_stage, fault_row(f"stopped for 30 s, {server}"), seed=23) as running:
@@ -79,7 +79,7 @@ def test_stopped_for_half_a_minute(
 
 @pytest.mark.faults
 @pytest.mark.parametrize("server", SERVERS)
-def test_slow(
+def test_server_slow(
     product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow], server: str
 ) -> None:
     with trial(product_stage, fault_row(f"+200 ms each way, {server}"), seed=24) as running:

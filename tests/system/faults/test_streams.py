@@ -20,8 +20,8 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from tests.support.waiting import until
 from tests.system.faults.consumer_set import consumer_set, environment_of
-from tests.system.faults.observing import Servers, log_ends
 from tests.system.faults.senders import Answer, KafkaSender, Sender
+from tests.system.faults.server_contents import Servers, log_ends
 from tests.system.faults.table import FaultRow
 from tests.system.faults.traffic import TrialEvent, trial_event
 from tests.system.faults.trial import Stage, Trial, trial
@@ -89,7 +89,7 @@ def deliver(running: Trial, sender: Sender, events: Sequence[TrialEvent]) -> Non
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
-def test_partitions_that_appear_in_mid_run_are_read_and_nothing_counts_twice(
+def test_added_partitions_are_read_and_nothing_counts_twice(
     pipeline_stage: Stage, fault_row: Rows, protocol: str
 ) -> None:
     servers = replace(
@@ -121,9 +121,7 @@ def grow(servers: Servers) -> None:
 
 
 @pytest.mark.faults_quick
-def test_an_event_counts_once_however_often_and_whenever_its_client_repeats_it(
-    pipeline_stage: Stage, fault_row: Rows
-) -> None:
+def test_repeated_event_counts_once(pipeline_stage: Stage, fault_row: Rows) -> None:
     chance = Random(32)
     senders: list[Repeating] = []
 
@@ -149,7 +147,7 @@ def test_an_event_counts_once_however_often_and_whenever_its_client_repeats_it(
             running.recovered()
             running.recorder.stop()
             running.injected(sum(sender.repeated for sender in senders))
-            until(lambda: running.look().is_clean, within_s=150, every_s=1)
+            until(lambda: running.judge_now().is_clean, within_s=150, every_s=1)
     assert row.injected > 100
 
 
@@ -176,9 +174,7 @@ def _zones() -> list[Any]:
 
 
 @pytest.mark.faults_quick
-def test_late_early_and_shuffled_events_of_wrong_clocks_count_in_their_own_minutes(
-    pipeline_stage: Stage, fault_row: Rows
-) -> None:
+def test_events_of_wrong_clocks_count_in_their_own_minutes(pipeline_stage: Stage, fault_row: Rows) -> None:
     chance = Random(1033)  # not the traffic's own seed: ids would repeat
     row = fault_row("late, early, shuffled events; clocks off by hours; 2025")
     with consumers(pipeline_stage.servers), trial(pipeline_stage, row, seed=33) as running:

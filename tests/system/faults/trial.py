@@ -12,13 +12,13 @@ from opensearchpy.exceptions import ConnectionError as TransportConnectionError
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import open_client
 from tests.support.waiting import until
-from tests.system.faults.observing import Servers, log_ends, observe
 from tests.system.faults.recorder import Recorder
 from tests.system.faults.senders import Sender
+from tests.system.faults.server_contents import Servers, log_ends, observe
 from tests.system.faults.table import FaultRow
 from tests.system.faults.traffic import ENVIRONMENT, ROUTE, Sent, Traffic
 from tests.system.faults.verdict import Verdict, judge
-from tests.system.faults.watching import Processes, Watch, doubled_incidents
+from tests.system.faults.watch import Processes, Watch, doubled_incidents
 
 EVENTS_PER_S: Final = 40.0
 RECOVER_WITHIN_S: Final = 150.0  # about ten times what it takes on a quiet machine
@@ -89,7 +89,7 @@ class Trial:
         self.row.recoveries_s.append(seconds)
         return seconds
 
-    def look(self) -> Verdict:
+    def judge_now(self) -> Verdict:
         """Judge what is there now."""
         seen = observe(self.stage.servers, self.project_id, self.since, with_jobs=self.stage.summarizes)
         with self.stage.servers.database() as connection:
@@ -159,6 +159,6 @@ def trial(stage: Stage, row: FaultRow, *, seed: int, events_per_s: float = EVENT
 def _settled(running: Trial) -> Verdict:
     """Return the verdict once it is clean, or what it is at the deadline."""
     deadline = time.monotonic() + SETTLE_WITHIN_S
-    while not (verdict := running.look()).is_clean and time.monotonic() < deadline:
+    while not (verdict := running.judge_now()).is_clean and time.monotonic() < deadline:
         time.sleep(1.0)
     return verdict

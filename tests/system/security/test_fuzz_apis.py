@@ -54,7 +54,7 @@ def session(surface: Surface, pool: ConnectionPool[Connection]) -> Iterator[requ
 # Schemathesis 4.32 draws from `random` inside its own strategies; hypothesis seeds that as well.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_no_request_breaks_what_the_document_promises(
+def test_no_answer_violates_the_openapi_document(
     surface: Surface, session: requests.Session, mode: GenerationMode
 ) -> None:
     document = session.get(surface.base_url + "/openapi.json").json()

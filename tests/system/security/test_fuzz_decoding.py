@@ -93,7 +93,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
-def test_what_no_server_could_hold_is_refused(data: bytes) -> None:
+def test_value_that_no_server_can_store_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidEvent):
         canonicalize(
             decode_event(data),  # type: ignore[arg-type]  # a client may send anything
@@ -103,7 +103,7 @@ def test_what_no_server_could_hold_is_refused(data: bytes) -> None:
         )
 
 
-def test_a_refusal_repeats_nothing_of_an_events_text() -> None:
+def test_refusal_repeats_no_text_of_the_event() -> None:
     secret = "card 4111 1111 1111 1111"
     for fields in (
         {"message": secret + "\x00"},

@@ -166,7 +166,7 @@ def test_no_search_escapes_its_project(surface: Surface, parameters: dict[str, s
 
 
 @pytest.mark.parametrize("path", ["/v1/search/events", "/v1/incidents"])
-def test_a_cursor_of_another_tenant_opens_nothing(
+def test_cursor_of_another_tenant_shows_nothing(
     surface: Surface, pool: ConnectionPool[Connection], path: str
 ) -> None:
     with pool.connection() as connection:

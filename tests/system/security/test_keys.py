@@ -40,7 +40,7 @@ def test_a_third_key_of_a_scope_is_refused_and_names_the_two(pool: Pool, project
     issue_key(pool, project, Scope.INGEST)
 
 
-def test_requests_at_once_never_make_a_third_key(pool: Pool, project: str) -> None:
+def test_concurrent_requests_never_create_a_third_key(pool: Pool, project: str) -> None:
     def attempt(_: int) -> IssuedKey | ProvisioningRefused:
         try:
             return issue_key(pool, project, Scope.READ)
@@ -52,7 +52,7 @@ def test_requests_at_once_never_make_a_third_key(pool: Pool, project: str) -> No
     assert sum(isinstance(outcome, IssuedKey) for outcome in outcomes) == MAX_VALID
 
 
-def test_a_rotation_ends_the_older_of_two(pool: Pool, project: str) -> None:
+def test_rotation_ends_the_older_of_two_keys(pool: Pool, project: str) -> None:
     old = issue_key(pool, project, Scope.READ)
     current = issue_key(pool, project, Scope.READ, ending_oldest=True)
     authenticating = Authenticating(pool)
@@ -78,7 +78,7 @@ def test_a_revocation_reaches_every_process_within_its_cache_time(pool: Pool, pr
     assert replicas[1].check(key) == KeyRefused("revoked")
 
 
-def test_use_does_not_prolong_a_verdict(pool: Pool, project: str) -> None:
+def test_use_does_not_prolong_a_cached_verdict(pool: Pool, project: str) -> None:
     key = issue_key(pool, project, Scope.READ).text
     now_s = 0.0
     replica = Authenticating(pool, cache_s=60, clock=lambda: now_s)
@@ -91,7 +91,7 @@ def test_use_does_not_prolong_a_verdict(pool: Pool, project: str) -> None:
     assert replica.check(key) == KeyRefused("revoked")
 
 
-def test_a_key_of_a_deleted_or_unknown_project_opens_nothing(pool: Pool, project: str) -> None:
+def test_key_of_a_deleted_or_unknown_project_is_refused(pool: Pool, project: str) -> None:
     deleted = issue_key(pool, project, Scope.READ)
     orphan = "sig_read_" + "o" * 43
     with pool.connection() as connection:
@@ -106,9 +106,7 @@ def test_a_key_of_a_deleted_or_unknown_project_opens_nothing(pool: Pool, project
     assert authenticating.check(orphan) == KeyRefused("unknown")
 
 
-def test_last_use_is_written_only_when_told_and_only_for_keys_that_were_used(
-    pool: Pool, project: str
-) -> None:
+def test_last_use_is_written_on_flush_for_used_keys_only(pool: Pool, project: str) -> None:
     used, idle = (issue_key(pool, project, Scope.READ) for _ in range(2))
     authenticating = Authenticating(pool)
 

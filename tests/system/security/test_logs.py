@@ -86,11 +86,11 @@ def test_a_row_that_postgresql_quotes_is_not_logged(
         (ConnectionRefusedError(111, "Connection refused"), "[Errno 111] Connection refused"),
     ],
 )
-def test_what_we_and_the_operating_system_say_is_kept(error: Exception, text: str) -> None:
+def test_own_and_operating_system_messages_are_kept(error: Exception, text: str) -> None:
     assert without_data((type(error), error, None)).endswith(text)
 
 
-def test_causes_that_go_in_circles_end() -> None:
+def test_circular_causes_end() -> None:
     first, second = RuntimeError("a"), RuntimeError("b")
     first.__cause__, second.__cause__ = second, first
     assert without_data((RuntimeError, first, None)).count("RuntimeError") == 2

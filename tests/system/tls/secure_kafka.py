@@ -123,9 +123,9 @@ def remove_user(brokers: str, user: str) -> None:
     _alter(brokers, UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_256))
 
 
-def _alter(brokers: str, wish: UserScramCredentialAlteration) -> None:
-    admin = AdminClient({"bootstrap.servers": brokers})  # its end would cancel the wish
-    for future in admin.alter_user_scram_credentials([wish]).values():
+def _alter(brokers: str, change: UserScramCredentialAlteration) -> None:
+    admin = AdminClient({"bootstrap.servers": brokers})  # its end would cancel the change
+    for future in admin.alter_user_scram_credentials([change]).values():
         future.result(timeout=20)
 
 

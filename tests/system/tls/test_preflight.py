@@ -96,7 +96,7 @@ def verdicts(findings: Findings) -> dict[str, tuple[bool, str]]:
     return {check: (row["ok"], row["reason"]) for check, row in findings.items()}
 
 
-def test_prepared_servers_are_right_and_so_is_no_key(run: Run) -> None:
+def test_prepared_servers_pass_without_a_model_key(run: Run) -> None:
     code, findings = run({})
     assert code == 0
     assert verdicts(findings) == {
@@ -110,7 +110,7 @@ def test_prepared_servers_are_right_and_so_is_no_key(run: Run) -> None:
     }
 
 
-def test_servers_behind_tls_are_right(run: Run, secure: dict[str, str]) -> None:
+def test_servers_behind_tls_pass(run: Run, secure: dict[str, str]) -> None:
     code, findings = run(secure)
     assert code == 0, findings
     assert all(findings[server]["ok"] for server in ("postgres", "kafka", "opensearch"))
@@ -124,7 +124,7 @@ def test_servers_behind_tls_are_right(run: Run, secure: dict[str, str]) -> None:
         ("opensearch", "index", "OPENSEARCH_PASS", "OPENSEARCH_PASS", "OPENSEARCH_CA_CERT"),
     ],
 )
-def test_a_wrong_password_and_a_wrong_ca_are_told_by_their_variable(
+def test_wrong_password_and_wrong_ca_are_reported_by_variable(
     run: Run,
     secure: dict[str, str],
     secure_database: SecurePostgres,
@@ -149,9 +149,7 @@ def test_a_wrong_password_and_a_wrong_ca_are_told_by_their_variable(
         assert all(findings[other]["ok"] for other in others), findings
 
 
-def test_a_missing_topic_is_named_and_stands_in_the_way_only_where_it_must_be_there(
-    run: Run, kafka: KafkaSettings
-) -> None:
+def test_missing_topic_is_named_and_fails_only_where_required(run: Run, kafka: KafkaSettings) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.kafka_brokers})
     for deletion in admin.delete_topics([RAW_TOPIC]).values():
         deletion.result(timeout=10)
@@ -162,7 +160,7 @@ def test_a_missing_topic_is_named_and_stands_in_the_way_only_where_it_must_be_th
     assert run({}, "--require", "topics")[0] == 1
 
 
-def test_what_one_broker_cannot_do_is_told_before_topics_are_made(run: Run) -> None:
+def test_too_few_brokers_are_reported_before_topics_are_created(run: Run) -> None:
     code, findings = run({"SIGNALS_REPLICATION_FACTOR": "3"})
     assert (code, findings["kafka"]["reason"]) == (1, "TooFewBrokers")
     assert findings["kafka"]["variable"] == "SIGNALS_REPLICATION_FACTOR"
@@ -187,9 +185,7 @@ def test_the_schema_is_compared_with_this_release(run: Run, database: PostgresSe
     assert (code, findings["schema"]["reason"]) == (0, "Pending")
 
 
-def test_a_user_who_may_not_create_is_told_so_while_there_is_something_to_create(
-    run: Run, database: PostgresSettings
-) -> None:
+def test_missing_right_to_create_is_reported_while_needed(run: Run, database: PostgresSettings) -> None:
     address = database.database_url.get_secret_value()
     name = sql.Identifier("preflight_reader")
     with psycopg.connect(conninfo(database), autocommit=True) as connection:
@@ -203,7 +199,7 @@ def test_a_user_who_may_not_create_is_told_so_while_there_is_something_to_create
     assert (code, findings["postgres"]["reason"]) == (1, "NotAllowed")
 
 
-def test_an_index_that_somebody_else_made_is_told(run: Run, opensearch: Client) -> None:
+def test_index_of_another_owner_is_reported(run: Run, opensearch: Client) -> None:
     opensearch.indices.delete(index=EVENTS_INDEX)
     assert verdicts(run({})[1])["index"] == (False, "Missing")
     opensearch.indices.create(
@@ -214,7 +210,7 @@ def test_an_index_that_somebody_else_made_is_told(run: Run, opensearch: Client) 
     opensearch.indices.delete(index=EVENTS_INDEX)
 
 
-def test_a_model_that_is_not_served_is_named_with_what_there_is(run: Run, model: ModelServer) -> None:
+def test_unserved_model_is_named_with_the_served_ones(run: Run, model: ModelServer) -> None:
     settings = {"GRADIENT_BASE_URL": model.base_url, "GRADIENT_API_KEY": "k"}
     code, findings = run(settings | {"GRADIENT_MODEL": "llama-b,llama-a"})
     assert (code, findings["model"]["reason"]) == (0, "Served")

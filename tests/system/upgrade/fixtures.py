@@ -22,7 +22,7 @@ from confluent_kafka.cimpl import NewPartitions
 from signals.clients.opensearch.connection import Client
 from signals.domain.access.api_keys import Scope
 from tests.support.waiting import until
-from tests.system.upgrade.capturing import PLACE
+from tests.system.upgrade.capture import PLACE
 
 FOLDERS: Final = sorted(Path(__file__).parent.glob("fixture-*"))
 PASSED_ON_WITHIN_S: Final = 30.0

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import psycopg
 
-from tests.system.upgrade.capturing import http_json
+from tests.system.upgrade.capture import http_json
 
 BIN: Final = Path(sys.executable).parent
 INHERITED: Final = (

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from confluent_kafka import Producer
 
 from tests.support.waiting import until
-from tests.system.upgrade.capturing import capture, http_json, log_ranges, log_reader
+from tests.system.upgrade.capture import capture, http_json, log_ranges, log_reader
 from tests.system.upgrade.local_stack import LocalStack, new_stack
 
 ROOT: Final = Path(__file__).resolve().parents[3]

@@ -43,7 +43,7 @@ def test_readers_get_the_answers_they_got_before(
             assert list(_lost(asked["answer"], answer.json(), asked["path"])) == []
 
 
-def test_keys_open_what_they_opened(old: Fixture, pool: ConnectionPool[Connection]) -> None:
+def test_keys_keep_their_access(old: Fixture, pool: ConnectionPool[Connection]) -> None:
     authenticating = Authenticating(pool)
     for name, key in old.manifest["keys"].items():
         verdict = authenticating.check(key["text"])

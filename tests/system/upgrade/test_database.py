@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from signals.local.stack import RunningStack
-from tests.system.upgrade.capturing import digest
+from tests.system.upgrade.capture import digest
 from tests.system.upgrade.conftest import Run
 from tests.system.upgrade.fixtures import Fixture
 

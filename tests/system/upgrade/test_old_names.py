@@ -38,7 +38,7 @@ def _gone(before: Any, now: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", COMPARED)
-def test_no_public_name_is_gone(old: Fixture, present: Any, kind: str) -> None:
+def test_every_public_name_still_exists(old: Fixture, present: Any, kind: str) -> None:
     assert list(_gone(old.names[kind], present[kind])) == []
 
 
@@ -67,7 +67,7 @@ def test_documented_modules_can_be_run(old: Fixture) -> None:
     assert [name for name in old.names["modules"] if importlib.util.find_spec(name) is None] == []
 
 
-def test_import_paths_in_configuration_lead_somewhere(old: Fixture) -> None:
+def test_import_paths_in_configuration_resolve(old: Fixture) -> None:
     for path in old.names["import_paths"]:
         module, _, attribute = path.replace(":", ".").rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), path

@@ -20,5 +20,5 @@ def test_the_same_seed_makes_the_same_events() -> None:
     assert list(records(kinds(), 50)) == list(records(kinds(), 50))
 
 
-def test_a_hot_stream_has_one_key() -> None:
+def test_hot_stream_has_one_key() -> None:
     assert len(Counter(key for key, _ in records(kinds(1), 100))) == 1

@@ -42,19 +42,19 @@ def test_an_absolute_target_compares_the_median() -> None:
     assert judge(Target(sentence="90", figure="rate", at_least=90), ALL).verdict == "met"
 
 
-def test_an_allowance_widens_what_theirs_allows() -> None:
+def test_allowance_widens_the_bound() -> None:
     target = Target(sentence="limit + 5 ms", figure="p99_ms", at_most=1.0, of="limit", plus=5.0)
     found = judge(target, ALL)  # 5 ms both
     assert (found.value, found.bound, found.against) == (0.5, 1.0, "what limit allows")
 
 
-def test_a_target_says_nothing_where_the_limit_is_too_low() -> None:
+def test_target_is_out_of_scope_below_the_minimum_limit() -> None:
     target = Target(sentence="quick machines only", figure="rate", at_least=1e9, unless_below=("rate", 1000))
     assert judge(target, ALL).verdict == "not applicable"
 
 
 @pytest.mark.parametrize("of", ["limit", "best peer", None])
-def test_a_missing_figure_is_no_pass(of: str | None) -> None:
+def test_missing_figure_does_not_pass(of: str | None) -> None:
     target = Target(sentence="x", figure="rate" if of else "absent", at_least=0.0, of=of)
     assert judge(target, [OURS]).verdict == "no figure"
 

@@ -50,7 +50,7 @@ def test_the_quick_run_leaves_peers_out_and_judges_guards(tmp_path: Path) -> Non
     assert [one.verdict for one in found.judgements] == ["missed"]
 
 
-def test_the_quick_run_spares_what_no_guard_names(tmp_path: Path) -> None:
+def test_quick_run_skips_contenders_without_a_guard(tmp_path: Path) -> None:
     contenders = [contender("limit", "limit", [9]), contender("b", "ours", []), contender("c", "ours", [9])]
     guard = Target(sentence="c", figure="rate", at_least=0.5, of="limit", ours="c")
     example = row(contenders, guards=(guard,))
@@ -58,7 +58,7 @@ def test_the_quick_run_spares_what_no_guard_names(tmp_path: Path) -> None:
     assert [one.name for one in found.contenders] == ["limit", "c"]
 
 
-def test_a_row_that_fails_or_hangs_leaves_the_others_their_figures(
+def test_failed_or_hanging_row_does_not_affect_other_rows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     script = tmp_path / "child.py"
@@ -100,12 +100,12 @@ def test_a_row_that_fails_or_hangs_leaves_the_others_their_figures(
     assert (good.name, good.error) == ("good", "")
 
 
-def test_a_row_that_comes_too_late_fails_instead_of_going_on_for_ever() -> None:
+def test_late_row_fails_at_the_deadline() -> None:
     run = run_rows([row([])], _run(), keep=lambda _: None, say=_silent, within_s=0.0)
     assert "not done within 0 s" in run.rows[0].error
 
 
-def test_results_survive_being_written_and_read(tmp_path: Path) -> None:
+def test_results_survive_a_round_trip(tmp_path: Path) -> None:
     contenders = [contender("limit", "limit", [100]), contender("ours", "ours", [50])]
     found = measure(
         row(contenders, targets=(GUARD,)), Plan(size="full", folder=tmp_path), rounds=1, say=_silent

@@ -15,19 +15,19 @@ from tests.unit.docs.markdown import ROOT
 COSTS = Costs(ingest_us=20, engine_us=15, bucket_us=50, indexer_us=15, opensearch_us=60)
 
 
-def test_cores_grow_with_the_rate_and_are_planned_with_room() -> None:
+def test_cores_grow_with_the_rate_and_leave_headroom() -> None:
     one, ten = (needs(COSTS, rate=rate, fingerprints=3_000) for rate in (100_000, 1_000_000))
     assert (one.detectors, ten.detectors) == (3, 25)  # 1.5 and 15 busy threads, 60 % full
     assert one.kafka_mb_per_s * 10 == pytest.approx(ten.kafka_mb_per_s)
 
 
-def test_few_fingerprints_are_all_touched_and_many_hardly_twice() -> None:
+def test_batch_touches_each_of_few_fingerprints_and_many_once() -> None:
     assert touched(BATCH, 100) == pytest.approx(100, abs=0.1)
     assert touched(BATCH, 1e7) == pytest.approx(BATCH, rel=0.01)
     assert touched(BATCH, 1) == 1
 
 
-def test_postgres_is_asked_for_rows_not_for_events() -> None:
+def test_postgres_cost_follows_rows_not_events() -> None:
     calm, busy = (needs(COSTS, rate=100_000, fingerprints=keys) for keys in (300, 1_000_000))
     assert busy.buckets_per_s == pytest.approx(100_000, rel=0.02)
     assert calm.buckets_per_s < busy.buckets_per_s / 9
@@ -59,7 +59,7 @@ def test_costs_come_from_the_rows_of_a_run() -> None:
     assert found.bucket_us == pytest.approx(50, rel=0.01)
 
 
-def test_the_page_stays_when_a_row_is_missing(tmp_path: Path) -> None:
+def test_page_is_unchanged_when_a_row_is_missing(tmp_path: Path) -> None:
     page = tmp_path / "scaling.md"
     page.write_text(f"{BEGIN}\nold\n{END}\n")
     assert not update_model(page, _run(*ROWS[:2]))

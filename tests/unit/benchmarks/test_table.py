@@ -57,7 +57,7 @@ def _run(*rows: RowResult) -> Run:
     )
 
 
-def test_medians_stand_with_their_extremes_and_absent_figures_are_left_out(result: RowResult) -> None:
+def test_medians_show_extremes_and_absent_figures_are_omitted(result: RowResult) -> None:
     page = report(_run(result))
     assert "| product (ours) | 60,000 (50,000-70,000) | 10 (10-10) | 5 (5-5) |" in page
     assert "absent" not in page
@@ -76,7 +76,7 @@ def test_a_failed_row_shows_its_error(result: RowResult) -> None:
     assert verdict_lines([failed]) == ["example: FAILED - exit code 1"]
 
 
-def test_only_what_stands_between_the_markers_changes(tmp_path: Path, result: RowResult) -> None:
+def test_only_text_between_the_markers_changes(tmp_path: Path, result: RowResult) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"top\n{ANSWERS_BEGIN}\nold\n{ANSWERS_END}\nmiddle\n{BEGIN}\nold\n{END}\nbelow\n")
     update_page(page, _run(result))
@@ -112,5 +112,5 @@ def test_question_without_its_figures_is_left_out(result: RowResult) -> None:
     assert verdict_sentence([result]) == "1 of 2 targets are met; the table below names the other 1."
 
 
-def test_every_row_loads_and_has_a_name_of_its_own() -> None:
+def test_every_row_loads_and_has_a_unique_name() -> None:
     assert all(name == row.name and row.targets for name, row in all_rows().items())

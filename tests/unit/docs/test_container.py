@@ -144,7 +144,7 @@ def test_start_script_is_executable_shell() -> None:
     subprocess.run(["sh", "-n", START_NODE], check=True)
 
 
-def test_image_turns_the_one_host_of_the_serve_configuration_outwards() -> None:
+def test_image_opens_the_host_of_the_serve_configuration() -> None:
     pattern, replacement = re.findall(r"sed 's/(.+)/(.+)/' serve_apps", DOCKERFILE)[0]
     changed, count = re.subn(pattern, replacement, SERVE_CONFIG.read_text())
     assert count == 1

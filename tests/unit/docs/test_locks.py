@@ -29,7 +29,7 @@ def test_lock_holds_what_pyproject_asks_for(lock: str) -> None:
     assert differences(lock) == []
 
 
-def test_the_list_of_licences_names_exactly_what_is_locked() -> None:
+def test_list_of_licences_names_exactly_the_locked_packages() -> None:
     locked = {pair for name in ("app.lock", "dev.lock") for pair in _pinned(name)}
     rows = table((ROOT / "docs" / "operations" / "licences.md").read_text(), "package")
     assert {(row[0], row[1]) for row in rows} == locked

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from k8s.operator.cluster import Manifest
-from k8s.operator.manifests.all import surroundings
+from k8s.operator.manifests.all import dependents
 from k8s.operator.manifests.jobs import preflight_job, prepare_job
 from k8s.operator.manifests.ray_service import ray_service
 from k8s.operator.scenario.manifests import scenario_job
@@ -30,7 +30,7 @@ def rendered(case: str) -> str:
     """Return every object of a case, as YAML."""
     spec = parsed(CASES[case])
     stack = replace(STACK, retained=spec.deletion_policy == "Retain")
-    slots = surroundings(stack, spec, "demo-x7k2p")
+    slots = dependents(stack, spec, "demo-x7k2p")
     objects = [
         preflight_job(stack, spec, "digest"),
         prepare_job(stack, spec),

@@ -9,11 +9,11 @@ from k8s.operator.api import parse_duration
 
 
 @pytest.mark.parametrize("name", sorted(crds.rendered()))
-def test_shipped_crd_is_what_the_types_say(name: str) -> None:
+def test_shipped_crd_matches_the_types(name: str) -> None:
     assert (crds.FOLDER / name).read_text() == crds.rendered()[name], "run `make crds`"
 
 
-def test_nothing_else_lies_beside_the_crds() -> None:
+def test_crd_folder_holds_only_the_crds() -> None:
     assert {path.name for path in crds.FOLDER.iterdir()} == set(crds.rendered())
 
 
@@ -42,6 +42,6 @@ def test_duration_is_read_as_kubernetes_writes_it(text: str, expected: timedelta
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "-1s", "1d", "5 m"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_malformed_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write it like"):
         parse_duration(text)

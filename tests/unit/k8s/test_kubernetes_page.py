@@ -56,7 +56,7 @@ def _versions(text: str) -> dict[str, set[str]]:
     }
 
 
-def test_one_oldest_version_of_each_server_everywhere() -> None:
+def test_oldest_server_versions_agree_everywhere() -> None:
     [needed] = re.findall(r"^Needed: .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
     wanted = _versions(needed)
     assert [len(found) for found in wanted.values()] == [1, 1, 1, 1]
@@ -76,7 +76,7 @@ def test_one_oldest_version_of_each_server_everywhere() -> None:
         }
 
 
-def test_the_page_makes_what_the_example_of_digitalocean_names() -> None:
+def test_page_creates_every_object_of_the_digitalocean_example() -> None:
     text = section(PAGE, "DigitalOcean, from nothing")
     example = (EXAMPLES / "digitalocean.yaml").read_text()
     [certificate] = re.findall(r"certificate-name: (\S+)", example)

@@ -11,14 +11,14 @@ from structlog.testing import capture_logs
 
 from k8s.operator.cluster import Cluster
 from k8s.operator.handlers import Loop
-from k8s.operator.lease import HoldingLease, LeaseLost
+from k8s.operator.lease import LeaseHolder, LeaseLost
 from k8s.operator.work_queue import Key, WorkQueue
 from tests.unit.k8s.facts import NOW
 
 DEADLINE_S = 10.0
 
 
-class _Lost(HoldingLease):
+class _Lost(LeaseHolder):
     """Is taken by another as soon as it is ours."""
 
     async def acquire(self) -> None:
@@ -33,7 +33,7 @@ def _nothing(_: Key) -> timedelta | None:
     return None
 
 
-def test_a_lost_lease_stops_the_process_with_its_own_sentence() -> None:
+def test_lost_lease_stops_the_process_with_its_message() -> None:
     config = KubeConfig.from_one(cluster=ServerOf(server="http://api.example"), user=User(token="t"))
     transport = httpx2.MockTransport(lambda _: httpx2.Response(500))
 

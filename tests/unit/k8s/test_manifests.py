@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from k8s.operator.cluster import Manifest
-from k8s.operator.manifests.all import surroundings
+from k8s.operator.manifests.all import dependents
 from k8s.operator.manifests.configuration import connection_variables, creation_variables, places, secret_keys
 from k8s.operator.manifests.jobs import preflight_job, prepare_job
 from k8s.operator.manifests.monitoring import prometheus_rule
@@ -21,7 +21,7 @@ from tests.unit.k8s.specs import CASES, DOKS, EVERYTHING, MINIMAL, STACK, parsed
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_objects_are_as_written_down(case: str) -> None:
+def test_objects_match_the_golden_files(case: str) -> None:
     written = (golden.FOLDER / f"{case}.yaml").read_text()
     assert golden.rendered(case) == written, "on purpose? python -m tests.unit.k8s.golden"
 
@@ -70,7 +70,7 @@ def test_no_secret_value_is_a_variable(case: str) -> None:
         {"paused": True},
     ],
 )
-def test_what_needs_no_new_pods_leaves_the_plan_as_it_was(change: dict[str, Any]) -> None:
+def test_change_without_new_pods_keeps_the_plan(change: dict[str, Any]) -> None:
     before, after = (ray_service(STACK, parsed(spec))["spec"] for spec in (DOKS, DOKS | change))
     assert plan_hash(before) == plan_hash(after)
 
@@ -113,7 +113,7 @@ def test_same_counts_give_the_same_text() -> None:
     assert serve_config(parsed(spec)) == serve_config(parsed(other_order))
 
 
-def test_serve_runs_here_what_it_runs_on_a_laptop() -> None:
+def test_serve_configuration_matches_the_local_stack() -> None:
     laptop = yaml.safe_load((ROOT / "serve_apps/config.yaml").read_text())
     cluster = yaml.safe_load(serve_config(parsed(MINIMAL)))
     assert laptop["http_options"] | {"host": "0.0.0.0"} == HTTP_OPTIONS
@@ -140,7 +140,7 @@ def test_jobs_are_named_by_what_they_depend_on() -> None:
 
 def test_budget_exists_from_two_workers_on() -> None:
     def budgets(workers: int) -> list[Manifest | None]:
-        slots = surroundings(STACK, parsed(MINIMAL | {"ray": {"workers": workers}}), None)
+        slots = dependents(STACK, parsed(MINIMAL | {"ray": {"workers": workers}}), None)
         return [slot.wanted for slot in slots if slot.name == "demo-workers"]
 
     assert budgets(1) == [None]
@@ -152,7 +152,7 @@ def test_budget_exists_from_two_workers_on() -> None:
 @pytest.mark.parametrize("serving", ["demo-x7k2p", None])
 def test_budget_counts_the_workers_that_the_services_lead_to(serving: str | None) -> None:
     """Those of a second cluster, which an upgrade is preparing, must not stand in for them."""
-    slots = surroundings(STACK, parsed(DOKS), serving)
+    slots = dependents(STACK, parsed(DOKS), serving)
     [budget] = [slot.wanted for slot in slots if slot.kind.kind == "PodDisruptionBudget"]
     [ingest] = [slot.wanted for slot in slots if slot.name == "demo-ingest"]
     assert budget
@@ -161,7 +161,7 @@ def test_budget_counts_the_workers_that_the_services_lead_to(serving: str | None
     assert counted == ingest["spec"]["selector"]["ray.io/cluster"] == (serving or "none")
 
 
-def test_an_operator_that_says_nothing_is_told() -> None:
+def test_alert_fires_for_a_silent_operator() -> None:
     [group] = prometheus_rule(STACK)["spec"]["groups"]
     [down] = [rule for rule in group["rules"] if rule["expr"].startswith("absent(")]
     assert f'stack_namespace="{STACK.namespace}",stack="{STACK.name}"' in down["expr"]
@@ -185,14 +185,14 @@ def test_retained_objects_have_no_owner_but_jobs_go() -> None:
     assert "ownerReferences" in prepare_job(retained, parsed(DOKS))["metadata"]
 
 
-def test_a_sentence_can_name_where_each_secret_lies() -> None:
+def test_messages_can_name_the_source_of_each_secret() -> None:
     assert places(parsed(DOKS))["KAFKA_CA_CERT"] == "key kafka.pem of Secret signals-kafka-ca"
     assert places(parsed(DOKS))["GRADIENT_API_KEY"] == "key token of Secret signals-model"
     assert places(parsed(MINIMAL))["KAFKA_BROKERS"] == "spec.kafka.brokers"
     assert "PG_CA_CERT" not in places(parsed(MINIMAL))
 
 
-def test_every_variable_that_pods_are_told_has_a_place() -> None:
+def test_every_variable_of_the_pods_has_a_source() -> None:
     spec = parsed(EVERYTHING)
     told = connection_variables(spec).keys() | creation_variables(spec).keys()
     assert told - {"SIGNALS_SECRETS_DIR"} <= places(spec).keys()

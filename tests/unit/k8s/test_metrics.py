@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from k8s.operator import metrics
-from k8s.operator.reconciling import GONE, Outcome
 from k8s.operator.secrets import Certificate, SecretsView
+from k8s.operator.stack_reconciler import GONE, Outcome
 from tests.unit.k8s.facts import NOW, WELL
 
 LABELS = {"stack_namespace": "n", "stack": "demo"}

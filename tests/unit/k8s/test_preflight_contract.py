@@ -33,7 +33,7 @@ def facts(findings: list[PreflightFinding], state: str) -> Facts:
     )
 
 
-def test_a_failed_server_is_told_with_the_secret_key_to_correct_and_nothing_else() -> None:
+def test_failed_server_is_reported_with_the_secret_key_to_correct() -> None:
     [verdict] = [v for v in judge(facts(FINDINGS, "failed"), []) if v.type == "DependenciesReachable"]
     assert (verdict.status, verdict.reason) == ("False", "LoginRefused")
     assert verdict.message == (
@@ -42,7 +42,7 @@ def test_a_failed_server_is_told_with_the_secret_key_to_correct_and_nothing_else
     )
 
 
-def test_what_prepare_makes_is_no_failure() -> None:
+def test_objects_that_prepare_creates_do_not_fail_preflight() -> None:
     findings = [good("postgres", "Reachable", "in"), *FINDINGS[1:]]
     [verdict] = [v for v in judge(facts(findings, "succeeded"), []) if v.type == "DependenciesReachable"]
     assert verdict.status == "True"

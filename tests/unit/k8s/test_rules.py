@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from k8s.operator import announcing, lease, status
+from k8s.operator import announcements, lease, status
 from k8s.operator.cluster import Manifest
 from k8s.operator.conditions import merged
 from k8s.operator.drift import differs, has_foreign_fields, sealed
@@ -71,7 +71,7 @@ def test_missing_object_differs() -> None:
         ({"manager": "signals-operator", "fieldsV1": {"f:spec": {}}}, False),
     ],
 )
-def test_fields_that_others_set_in_the_spec_are_foreign(entry: dict[str, Any], foreign: bool) -> None:
+def test_spec_fields_of_other_managers_are_foreign(entry: dict[str, Any], foreign: bool) -> None:
     assert has_foreign_fields({"metadata": {"managedFields": [entry]}}) is foreign
 
 
@@ -87,7 +87,7 @@ OUR_PORT: dict[str, Any] = {'k:{"port":8000}': {".": {}, "f:port": {}}}
         ({"f:type": {}, "f:externalName": {}}, True),
     ],
 )
-def test_field_that_is_ours_as_well_is_not_foreign(theirs: dict[str, Any], foreign: bool) -> None:
+def test_shared_field_is_not_foreign(theirs: dict[str, Any], foreign: bool) -> None:
     """Else two requests that change nothing would follow at each pass, for ever."""
     entries = [
         {"manager": "signals-operator", "operation": "Apply", "fieldsV1": {"f:spec": {"f:type": {}}}},
@@ -150,7 +150,7 @@ def test_without_upgrades_every_new_template_waits() -> None:
     assert planned(_applied(DOKS), wanted, upgrade).pending
 
 
-def test_taking_a_spec_back_needs_no_approval() -> None:
+def test_reverting_a_spec_needs_no_approval() -> None:
     wanted = ray_service(STACK, parsed(DOKS))
     assert not planned(_applied(DOKS), wanted, Upgrade(approval="Manual")).pending
 
@@ -166,9 +166,7 @@ def _pod(state: dict[str, Any], at: str = AT) -> Manifest:
     ("applied", "pending", "may"),
     [("p", False, True), ("q", True, True), ("q", False, False), (None, False, False)],
 )
-def test_drift_and_sizes_wait_for_no_job_and_new_pods_do(
-    applied: str | None, pending: bool, may: bool
-) -> None:
+def test_only_new_pods_wait_for_the_jobs(applied: str | None, pending: bool, may: bool) -> None:
     plan = Plan(wanted="p", applied=applied, pending=pending)
     assert plan.may_apply(prepared=False) is may
     assert plan.may_apply(prepared=True)
@@ -179,7 +177,7 @@ def _job(kind: str | None) -> Manifest:
     return {"status": {"conditions": conditions if kind else []}}
 
 
-def test_job_says_what_its_newest_pod_said() -> None:
+def test_job_reports_the_last_words_of_its_newest_pod() -> None:
     pods = [
         _pod({"terminated": {"message": "first"}}, "2026-01-01T10:00:00Z"),
         _pod({"terminated": {"message": "second\n"}}),
@@ -189,7 +187,7 @@ def test_job_says_what_its_newest_pod_said() -> None:
     assert state.finished_at == NOW - timedelta(hours=1)
 
 
-def test_job_without_pods_says_its_own_reason() -> None:
+def test_job_without_pods_reports_its_own_reason() -> None:
     assert job_state(_job("Failed"), []).message == "backoff"
     assert job_state(_job("Complete"), []).state == "succeeded"
 
@@ -201,7 +199,7 @@ def test_job_without_pods_says_its_own_reason() -> None:
         ({"reason": "ImagePullBackOff", "message": "not found"}, "ImagePullBackOff: not found"),
     ],
 )
-def test_running_job_tells_what_it_waits_for(waiting: dict[str, str], message: str) -> None:
+def test_running_job_reports_the_reason_for_waiting(waiting: dict[str, str], message: str) -> None:
     state = job_state(_job(None), [_pod({"waiting": waiting})])
     assert (state.state, state.message) == ("running", message)
 
@@ -241,7 +239,7 @@ def test_application_that_cannot_deploy_is_named() -> None:
     assert ray_state(service, None).message == "core is DEPLOY_FAILED: no module named x"
 
 
-def test_readiness_is_sorted_by_what_matters() -> None:
+def test_readiness_answer_is_sorted_by_part() -> None:
     answer = _Answer.model_validate(
         {
             "ready": False,
@@ -268,13 +266,13 @@ def _conditions(facts: Any, before: list[dict[str, Any]]) -> list[dict[str, Any]
     return merged(before, judge(facts, before), generation=1, now=facts.now)
 
 
-def test_events_tell_news_once() -> None:
+def test_each_change_is_announced_once() -> None:
     first = _conditions(WELL, [])
-    assert ("Normal", "Ready") in [item[:2] for item in announcing.news([], first)]
+    assert ("Normal", "Ready") in [item[:2] for item in announcements.changes([], first)]
     later = well(now=NOW + timedelta(minutes=1))
-    assert announcing.news(first, _conditions(later, first)) == []
+    assert announcements.changes(first, _conditions(later, first)) == []
     refused = _conditions(well(refused="no"), first)
-    assert [item[:2] for item in announcing.news(first, refused)] == [("Warning", "Stalled")]
+    assert [item[:2] for item in announcements.changes(first, refused)] == [("Warning", "Stalled")]
 
 
 def test_event_has_one_name_a_second() -> None:
@@ -283,7 +281,7 @@ def test_event_has_one_name_a_second() -> None:
         "kind": "SignalsStack",
         "metadata": {"name": "demo", "namespace": "n", "uid": "u"},
     }
-    one, same = (announcing.event(about, "Normal", "Ready", "m", NOW) for _ in range(2))
+    one, same = (announcements.event(about, "Normal", "Ready", "m", NOW) for _ in range(2))
     assert one == same
     assert one["involvedObject"]["uid"] == "u"
 
@@ -320,20 +318,20 @@ def test_status_of_a_new_version_shows_when_it_serves() -> None:
     [("me", 0, "take"), ("", 0, "take"), ("other", 14, "wait"), ("other", 16, "take")],
 )
 def test_lease_is_taken_when_it_is_free_or_was_not_renewed(holder: str, age_s: int, decision: str) -> None:
-    found = lease.Seen(holder=holder, renewed="t", since=NOW - timedelta(seconds=age_s))
+    found = lease.ObservedLease(holder=holder, renewed="t", since=NOW - timedelta(seconds=age_s))
     assert lease.decide(found, "me", NOW) == decision
 
 
-def test_lease_that_is_renewed_is_young_whatever_its_clock_says() -> None:
+def test_renewed_lease_is_young_despite_clock_skew() -> None:
     old = {"spec": {"holderIdentity": "other", "renewTime": "1999"}}
-    first = lease.seen(old, None, NOW)
+    first = lease.observe(old, None, NOW)
     later = NOW + timedelta(seconds=20)
-    assert lease.seen(old, first, later) == first
+    assert lease.observe(old, first, later) == first
     renewed = {"spec": {"holderIdentity": "other", "renewTime": "2000"}}
-    assert lease.seen(renewed, first, later).since == later
+    assert lease.observe(renewed, first, later).since == later
 
 
-def test_patience_doubles_up_to_a_minute_and_half_of_it_is_chance() -> None:
+def test_retry_delay_doubles_up_to_a_minute_with_half_jitter() -> None:
     assert [retry_delay_s(n, 1.0) for n in (1, 2, 3)] == [1.0, 2.0, 4.0]
     assert retry_delay_s(1000, 1.0) == LONGEST_RETRY_S
     assert retry_delay_s(3, 0.0) == 2.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8s.operator.scenario.expecting import FINGERPRINTS
+from k8s.operator.scenario.expectations import FINGERPRINTS
 from producers.scenarios import Mode
 from tests.unit.docs.markdown import ROOT
 from tests.unit.k8s import golden
@@ -11,13 +11,13 @@ from tests.unit.k8s.scenario_specs import CASES, LOADGEN
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_job_is_as_written_down(case: str) -> None:
+def test_job_matches_the_golden_file(case: str) -> None:
     written = (golden.FOLDER / f"{case}.yaml").read_text()
     assert golden.rendered_scenario(case) == written, "on purpose? python -m tests.unit.k8s.golden"
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_its_pods_keep_the_restricted_standard_and_see_no_secret_of_the_stack(case: str) -> None:
+def test_pods_keep_the_restricted_standard_and_get_no_secret_of_the_stack(case: str) -> None:
     pod = scenario_of(CASES[case])["spec"]["template"]["spec"]
     [container] = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -28,13 +28,13 @@ def test_its_pods_keep_the_restricted_standard_and_see_no_secret_of_the_stack(ca
 
 
 @pytest.mark.parametrize("duration", ["500ms", "90s", "24h"])
-def test_kubernetes_durations_are_written_as_loadgen_reads_them(duration: str) -> None:
+def test_durations_are_converted_for_loadgen(duration: str) -> None:
     command = scenario_of(LOADGEN | {"loadgen": {"mode": "normal", "duration": duration}})["spec"]["template"]
     seconds = {"500ms": "0.5s", "90s": "90s", "24h": "86400s"}[duration]
     assert f"--duration={seconds}" in command["spec"]["containers"][0]["command"]
 
 
-def test_every_scenario_that_leads_to_an_incident_is_known_by_it() -> None:
+def test_every_scenario_with_an_incident_has_a_fingerprint() -> None:
     assert set(FINGERPRINTS) == {mode.value for mode in Mode} - {"normal"}
     page = (ROOT / "docs/how-to/send-events.md").read_text().replace("\\|", "|")
     for mode, fingerprint in FINGERPRINTS.items():

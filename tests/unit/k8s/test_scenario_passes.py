@@ -13,8 +13,8 @@ from lightkube.config.models import User
 
 from k8s.operator.cluster import Cluster
 from k8s.operator.scenario.core_api import Question
-from k8s.operator.scenario.expecting import Sighting
-from k8s.operator.scenario.reconciling import ReconcilingScenarios
+from k8s.operator.scenario.expectations import IncidentLookup
+from k8s.operator.scenario.reconciler import ScenarioReconciler
 from tests.unit.k8s.facts import NOW
 from tests.unit.k8s.scenario_specs import LOADGEN, REPLAY
 
@@ -46,12 +46,12 @@ def _conditions(
             return answer(request)
         return httpx2.Response(200, json=raw)
 
-    def ask(_: Question) -> Sighting:
+    def ask(_: Question) -> IncidentLookup:
         raise AssertionError("core-api must not be asked")
 
     config = KubeConfig.from_one(cluster=ServerOf(server="http://api.example"), user=User(token="t"))
     with Client(config=config, transport=httpx2.MockTransport(serve)) as client:
-        ReconcilingScenarios(Cluster(client), ask=ask, now=lambda: NOW).reconcile("shop", "spike")
+        ScenarioReconciler(Cluster(client), ask=ask, now=lambda: NOW).reconcile("shop", "spike")
     return {c["type"]: (c["status"], c["reason"], c["message"]) for c in written["conditions"]}
 
 
@@ -59,14 +59,14 @@ def _status(code: int, reason: str, message: str = "") -> httpx2.Response:
     return httpx2.Response(code, json={"kind": "Status", "code": code, "reason": reason, "message": message})
 
 
-def test_a_spec_that_cannot_be_read_is_told_field_by_field() -> None:
+def test_invalid_spec_is_reported_by_field() -> None:
     spec = LOADGEN | {"loadgen": LOADGEN["loadgen"] | {"duration": "1d"}}
     said = _conditions(spec, lambda _: _status(404, "NotFound"))
-    sentence = "spec.loadgen.duration: '1d' is no duration; write it like 90s, 10m or 1h30m"
+    sentence = "spec.loadgen.duration: '1d' is not a duration; write it like 90s, 10m or 1h30m"
     assert said["Succeeded"] == said["Verified"] == ("Unknown", "Invalid", sentence)
 
 
-def test_a_refused_job_is_told_with_the_servers_sentence() -> None:
+def test_refused_job_is_reported_with_the_message_of_the_api_server() -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         return _status(404, "NotFound") if request.method == "GET" else _status(422, "Invalid", REFUSAL)
 
@@ -75,7 +75,7 @@ def test_a_refused_job_is_told_with_the_servers_sentence() -> None:
 
 
 @pytest.mark.parametrize("key", ["sig_read_ü".encode(), b"\xff\xfe"], ids=["not ASCII", "not UTF-8"])
-def test_a_read_key_that_is_no_text_is_told(key: bytes) -> None:
+def test_non_ascii_read_key_is_reported(key: bytes) -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         if "/secrets/" in request.url.path:
             return httpx2.Response(200, json={"data": {"read": base64.b64encode(key).decode()}})

@@ -38,7 +38,7 @@ STARTING = RayState(exists=True, reason="Initializing", message="core is DEPLOYI
 BROKEN_SECRETS = SecretsView(digest="", reason="SecretMissing", problems=("Secret a is missing",))
 
 
-def test_a_stack_that_is_well_says_only_what_is_always_said() -> None:
+def test_healthy_stack_has_only_the_permanent_conditions() -> None:
     verdicts = judge(WELL, [])
     assert tuple(verdict.type for verdict in verdicts) == ALWAYS
     assert {verdict.status for verdict in verdicts} == {"True"}
@@ -55,7 +55,7 @@ STATES: list[tuple[str, Facts]] = [
 
 
 @pytest.mark.parametrize(("_", "facts"), STATES)
-def test_every_state_has_all_conditions_with_a_reason_and_a_sentence(_: str, facts: Facts) -> None:
+def test_every_state_has_all_conditions_with_reason_and_message(_: str, facts: Facts) -> None:
     verdicts = judge(facts, [])
     types = [verdict.type for verdict in verdicts]
     assert tuple(types[: len(ALWAYS)]) == ALWAYS
@@ -71,7 +71,7 @@ def test_failed_preflight_names_the_secret_and_key_to_correct() -> None:
     assert "llama" not in message
 
 
-def test_a_model_that_is_not_served_stops_nothing() -> None:
+def test_unserved_model_does_not_block_readiness() -> None:
     report = [REPORT[0], REPORT[2]]
     conditions = judged(well(preflight=JobState(state="succeeded", message=json.dumps(report))))
     assert conditions["Ready"][0] == "True"
@@ -80,7 +80,7 @@ def test_a_model_that_is_not_served_stops_nothing() -> None:
     assert "key token of Secret signals-model" in message
 
 
-def test_a_report_that_is_none_is_shown_as_it_is() -> None:
+def test_malformed_report_is_shown_verbatim() -> None:
     traceback = JobState(state="failed", message="SettingsError: KAFKA_BROKERS: missing", finished_at=NOW)
     assert judged(well(preflight=traceback))["DependenciesReachable"] == (
         "False",
@@ -95,21 +95,21 @@ def _written(type_: str, status: str, reason: str = "Before") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", ["True", "False"])
-def test_what_was_known_holds_while_preflight_runs_again(status: str) -> None:
+def test_last_result_holds_while_preflight_runs_again(status: str) -> None:
     before = [_written("DependenciesReachable", status)]
     again = well(preflight=JobState(state="running"))
     assert judged(again, before)["DependenciesReachable"] == (status, "Before", "m")
     assert judged(again)["DependenciesReachable"][:2] == ("Unknown", "PreflightRunning")
 
 
-def test_ready_says_what_is_served_not_what_was_asked_for() -> None:
+def test_ready_describes_the_serving_version() -> None:
     failing = well(preflight=FAILED, prepare=ABSENT)
     conditions = judged(failing)
     assert conditions["Ready"][0] == "True"
     assert conditions["Degraded"][:2] == ("True", "CertificateUntrusted")
 
 
-def test_one_consumer_too_few_is_degraded_and_a_kind_without_any_is_not_ready() -> None:
+def test_one_missing_consumer_degrades_and_a_missing_kind_unreadies() -> None:
     some = Readiness(expected=7, engines=2, not_running=("incident-engine-2 is missing",))
     conditions = judged(well(readiness=some))
     assert conditions["ConsumersReady"][0] == "False"
@@ -120,7 +120,7 @@ def test_one_consumer_too_few_is_degraded_and_a_kind_without_any_is_not_ready() 
     assert judged(well(readiness=none))["Ready"][:2] == ("False", "ConsumersNotRunning")
 
 
-def test_a_dependency_that_went_away_later_is_told_by_core_api() -> None:
+def test_core_api_reports_a_dependency_that_fails_later() -> None:
     conditions = judged(well(readiness=Readiness(unavailable=("kafka is timeout",), expected=7, engines=3)))
     assert conditions["DependenciesReachable"][:2] == ("False", "DependencyUnavailable")
     assert conditions["Ready"][:2] == ("False", "DependencyUnavailable")
@@ -135,7 +135,7 @@ def test_a_dependency_that_went_away_later_is_told_by_core_api() -> None:
         ({}, "NotCreated"),
     ],
 )
-def test_ready_names_the_first_thing_in_the_way_of_a_start(change: dict[str, Any], reason: str) -> None:
+def test_ready_names_the_first_obstacle_of_a_start(change: dict[str, Any], reason: str) -> None:
     facts = well(ray=RayState(), readiness=None, applied_at=None, **change)
     assert judged(facts)["Ready"][:2] == ("False", reason)
 
@@ -167,7 +167,7 @@ def test_settled_ray_is_never_stalled() -> None:
     assert "Stalled" not in judged(well(now=LATE))
 
 
-def test_refusal_of_the_api_server_is_stalled_with_its_words() -> None:
+def test_refusal_of_the_api_server_stalls_with_its_message() -> None:
     assert judged(well(refused="RayService is invalid: …"))["Stalled"] == (
         "True",
         "ApplyRefused",
@@ -175,7 +175,7 @@ def test_refusal_of_the_api_server_is_stalled_with_its_words() -> None:
     )
 
 
-def test_pending_plan_says_what_to_write() -> None:
+def test_pending_plan_names_the_hash_to_approve() -> None:
     plan = Plan(wanted="abc", applied="p", pending=True)
     sentence = judged(well(plan=plan, prepare=ABSENT))["PlanPending"][2]
     assert sentence.endswith("spec.upgrade.approvedPlan: abc")
@@ -184,7 +184,7 @@ def test_pending_plan_says_what_to_write() -> None:
 
 
 @pytest.mark.parametrize(("days", "reason"), [(-1, "Expired"), (29, "ExpiresSoon"), (31, None)])
-def test_certificate_is_told_a_month_before_its_end(days: int, reason: str | None) -> None:
+def test_certificate_is_reported_a_month_before_expiry(days: int, reason: str | None) -> None:
     certificate = Certificate(place="key ca.crt of Secret pg", ends_at=NOW + timedelta(days=days))
     conditions = judged(well(secrets=SecretsView(digest="", certificates=(certificate,))))
     assert conditions.get("CertificateExpiring", (None, None))[1] == reason
@@ -192,14 +192,14 @@ def test_certificate_is_told_a_month_before_its_end(days: int, reason: str | Non
         assert "key ca.crt of Secret pg" in conditions["CertificateExpiring"][2]
 
 
-def test_paused_and_suspended_say_so() -> None:
+def test_paused_and_suspended_stacks_have_their_conditions() -> None:
     assert judged(well(spec=parsed(DOKS | {"paused": True})))["Paused"][0] == "True"
     suspended = well(spec=parsed(DOKS | {"suspend": True}), ray=RayState(), readiness=None)
     assert judged(suspended)["Ready"][:2] == ("False", "Suspended")
     assert judged(suspended)["Suspended"][0] == "True"
 
 
-def test_running_jobs_tell_why_their_pod_does_not_start() -> None:
+def test_running_job_reports_why_its_pod_does_not_start() -> None:
     waiting = JobState(state="running", message="ImagePullBackOff: no such image")
     facts = well(preflight=SUCCEEDED, prepare=waiting, ray=RayState(), readiness=None)
     assert judged(facts)["Migrated"] == ("False", "PodFailing", "ImagePullBackOff: no such image")
@@ -215,6 +215,6 @@ def test_transition_time_moves_only_with_the_status() -> None:
     assert [condition["observedGeneration"] for condition in after] == [2, 2, 2]
 
 
-def test_a_condition_that_is_no_longer_true_is_no_longer_there() -> None:
+def test_transient_condition_disappears_when_false() -> None:
     before = [_written("Stalled", "True")]
     assert [c["type"] for c in merged(before, judge(WELL, before), generation=1, now=NOW)] == list(ALWAYS)

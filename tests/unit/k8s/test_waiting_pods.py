@@ -29,13 +29,13 @@ def _overrun() -> Manifest:
     return _job(condition | {"lastTransitionTime": ENDED})
 
 
-def test_a_pod_without_a_node_says_what_the_scheduler_says() -> None:
+def test_unscheduled_pod_reports_the_message_of_the_scheduler() -> None:
     scheduled = {"type": "PodScheduled", "status": "False", "message": "0/2 nodes: 2 Insufficient cpu."}
     pod = {"metadata": {"creationTimestamp": ENDED}, "status": {"conditions": [scheduled]}}
     assert job_state(_job(), [pod]).message == "no node takes the pod: 0/2 nodes: 2 Insufficient cpu."
 
 
-def test_a_job_without_a_pod_says_why_none_could_be_made_whatever_the_pod_was_called() -> None:
+def test_job_without_a_pod_reports_why_creation_failed() -> None:
     events = [
         _event(
             'Error creating: pods "demo-preflight-1-aaaaa" is forbidden: no account', "2026-01-01T11:00:00Z"
@@ -55,7 +55,7 @@ def _before(reason: str) -> list[dict[str, Any]]:
     return [written | {"lastTransitionTime": ENDED}]
 
 
-def test_the_sentence_about_a_pod_outlasts_the_deadline_of_its_job() -> None:
+def test_message_about_a_pod_outlasts_the_deadline_of_its_job() -> None:
     facts = well(preflight=job_state(_overrun(), []), prepare=ABSENT)
     assert judged(facts, _before("PodFailing"))["DependenciesReachable"] == ("False", "PodFailing", "no node")
     other = judged(facts, _before("PasswordRefused"))["DependenciesReachable"]
@@ -82,7 +82,7 @@ def test_a_first_start_that_is_never_applied_stalls_with_the_cause() -> None:
     assert message.startswith("plan p waits for DependenciesReachable: no node takes the pod")
 
 
-def test_a_stuck_upgrade_that_is_taken_back_says_for_what_going_back_waits() -> None:
+def test_reverted_upgrade_names_the_step_it_waits_for() -> None:
     facts = well(
         preflight=JobState(state="running", message="no pod could be made: quota q"),
         prepare=ABSENT,
@@ -94,7 +94,7 @@ def test_a_stuck_upgrade_that_is_taken_back_says_for_what_going_back_waits() -> 
     _, reason, message = judged(facts)["Stalled"]
     assert reason == "UpgradeTimedOut"
     assert "Going on: plan p waits for DependenciesReachable: no pod could be made: quota q." in message
-    assert "take it back" not in message
+    assert "revert it" not in message
 
 
 def test_waiting_begins_once_for_each_plan() -> None:

@@ -42,7 +42,7 @@ async def _until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-def test_news_that_come_together_are_one_pass() -> None:
+def test_simultaneous_changes_cause_one_pass() -> None:
     passes: list[Key] = []
 
     async def use(queue: WorkQueue) -> None:
@@ -55,7 +55,7 @@ def test_news_that_come_together_are_one_pass() -> None:
     assert sorted(passes, key=str) == [ONE, TWO]
 
 
-def test_change_during_a_pass_leads_to_another_one_and_never_to_two_at_once() -> None:
+def test_change_during_a_pass_causes_one_more_pass_afterwards() -> None:
     started, go_on = threading.Event(), threading.Event()
     at_once, most, passes = 0, 0, 0
 
@@ -98,7 +98,7 @@ def test_failing_pass_is_repeated_and_stops_no_other(error: Exception) -> None:
     _run(work, use)
 
 
-def test_object_is_looked_at_again_until_it_is_gone() -> None:
+def test_object_is_reconciled_until_it_is_gone() -> None:
     passes = 0
 
     def work(_: Key) -> timedelta | None:

@@ -21,10 +21,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class IngestServer:
-    """Takes batches; each request first uses up one of `misdeeds`, if any is left."""
+    """Takes batches; each request first uses up one of `faults`, if any is left."""
 
     url: str = ""
-    misdeeds: list[Handler] = field(default_factory=list)
+    faults: list[Handler] = field(default_factory=list)
     requests: int = 0
     envelopes: list[Envelope] = field(default_factory=list)
 
@@ -33,8 +33,8 @@ class IngestServer:
         self.requests += 1
         if request.headers["Authorization"] != f"Bearer {API_KEY}":
             return problem(401, detail="Unknown key.")
-        if self.misdeeds:
-            return await self.misdeeds.pop(0)(request)
+        if self.faults:
+            return await self.faults.pop(0)(request)
         results = [self._settle(event, index) for index, event in enumerate(await request.json())]
         rejected = sum(result["status"] == "rejected" for result in results)
         body = {"accepted": len(results) - rejected, "rejected": rejected, "results": results}

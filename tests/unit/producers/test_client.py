@@ -75,7 +75,7 @@ def test_all_events_of_a_batch_are_accepted(server: IngestServer) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_passing_fault_is_retried_with_the_same_ids(server: IngestServer, status: int) -> None:
-    server.misdeeds = [_answering(status), _answering(status)]
+    server.faults = [_answering(status), _answering(status)]
     settled, tally = _deliver(server, [_event(1), _event(2)])
     assert settled
     assert (tally.accepted, tally.retries) == (2, 2)
@@ -83,28 +83,28 @@ def test_a_passing_fault_is_retried_with_the_same_ids(server: IngestServer, stat
 
 
 def test_the_wait_is_as_long_as_the_server_asks(server: IngestServer) -> None:
-    server.misdeeds = [_answering(429, {"Retry-After": "1"})]
+    server.faults = [_answering(429, {"Retry-After": "1"})]
     began_s = time.monotonic()
     assert _deliver(server, [_event(1)])[0]
     assert time.monotonic() - began_s >= 1.0
 
 
-def test_a_wait_beyond_the_deadline_is_not_begun(server: IngestServer) -> None:
-    server.misdeeds = [_answering(503, {"Retry-After": "3600"})]
+def test_wait_beyond_the_deadline_is_not_started(server: IngestServer) -> None:
+    server.faults = [_answering(503, {"Retry-After": "3600"})]
     settled, tally = _deliver(server, [_event(1)])
     assert not settled
     assert (tally.unsettled, tally.trouble) == (1, "HTTP 503")
 
 
-@pytest.mark.parametrize("misdeed", [_reset, _hang])
-def test_a_request_without_an_answer_is_retried(server: IngestServer, misdeed: Handler) -> None:
-    server.misdeeds = [misdeed]
+@pytest.mark.parametrize("fault", [_reset, _hang])
+def test_a_request_without_an_answer_is_retried(server: IngestServer, fault: Handler) -> None:
+    server.faults = [fault]
     settled, tally = _deliver(server, [_event(1)], request_timeout_s=0.5)
     assert settled
     assert (tally.accepted, tally.retries, server.requests) == (1, 1, 2)
 
 
-def test_events_are_lost_when_nobody_listens() -> None:
+def test_events_are_lost_without_a_listener() -> None:
     settled, tally = _deliver(IngestServer(url="http://127.0.0.1:9"), [_event(1)], give_up_after_s=0.5)
     assert not settled
     assert tally.unsettled == 1
@@ -127,7 +127,7 @@ def test_a_batch_without_any_acceptable_event_is_not_retried(server: IngestServe
 
 def test_only_unacknowledged_events_are_sent_again(server: IngestServer) -> None:
     results = [{"index": 0, "status": "accepted"}, {"index": 1, "status": "unavailable"}]
-    server.misdeeds = [_answering(503, accepted=1, rejected=1, results=results)]
+    server.faults = [_answering(503, accepted=1, rejected=1, results=results)]
     settled, tally = _deliver(server, [_event(1), _event(2)])
     assert settled
     assert tally.accepted == 2
@@ -136,7 +136,7 @@ def test_only_unacknowledged_events_are_sent_again(server: IngestServer) -> None
 
 @pytest.mark.parametrize("status", [400, 413, 415])
 def test_a_refused_request_rejects_all_its_events(server: IngestServer, status: int) -> None:
-    server.misdeeds = [_answering(status, detail="Too much.")]
+    server.faults = [_answering(status, detail="Too much.")]
     settled, tally = _deliver(server, [_event(1), _event(2)])
     assert settled
     assert tally.rejections == {Rejection(f"http_{status}", None, "Too much."): 2}
@@ -151,9 +151,9 @@ async def _web_page(_: web.Request) -> web.StreamResponse:
     return web.Response(text="<h1>Welcome</h1>", content_type="text/html")
 
 
-@pytest.mark.parametrize("misdeed", [_web_page, _answering(404), _answering(405)])
-def test_another_server_is_recognized_and_the_variable_named(server: IngestServer, misdeed: Handler) -> None:
-    server.misdeeds = [misdeed]
+@pytest.mark.parametrize("fault", [_web_page, _answering(404), _answering(405)])
+def test_wrong_server_is_recognized_and_its_variable_named(server: IngestServer, fault: Handler) -> None:
+    server.faults = [fault]
     with pytest.raises(Refused, match="INGEST_API_URL"):
         _deliver(server, [_event(1)])
 

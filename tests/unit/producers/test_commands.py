@@ -119,7 +119,7 @@ def test_a_wrong_key_ends_the_run_at_once(server: IngestServer) -> None:
 @pytest.mark.parametrize(
     "arguments", [["loadgen", "--duration=soon"], ["loadgen", "nonsense"], ["replay", "missing.ndjson"]]
 )
-def test_wrong_usage_ends_with_two(server: IngestServer, arguments: list[str]) -> None:
+def test_wrong_usage_exits_with_code_two(server: IngestServer, arguments: list[str]) -> None:
     finished = _run(server, *arguments)
     assert finished.returncode == 2
     assert "Traceback" not in finished.stderr
@@ -145,11 +145,11 @@ def test_an_interrupt_ends_the_run_with_its_summary(server: IngestServer, tmp_pa
     assert 0 < content["accepted"] == content["sent"] == len(server.envelopes)
 
 
-def test_an_interrupt_does_not_wait_for_a_server_that_is_away(server: IngestServer) -> None:
+def test_interrupt_does_not_wait_for_an_unavailable_server(server: IngestServer) -> None:
     async def away(_: web.Request) -> web.StreamResponse:
         return problem(503, {"Retry-After": "60"})
 
-    server.misdeeds = [away] * 1000
+    server.faults = [away] * 1000
     process = subprocess.Popen(
         _command("loadgen", "--duration=10m", "--rate=20"),
         env=_environment(server),

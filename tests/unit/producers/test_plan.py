@@ -21,19 +21,19 @@ def test_a_batch_holds_at_most_so_many_bytes() -> None:
     ]
 
 
-def test_a_slow_plan_is_not_held_back_to_fill_a_batch() -> None:
+def test_slow_plan_is_sent_in_partial_batches() -> None:
     batches = list(batched([Planned(float(second), b"{}") for second in range(4)], 100))
     assert [len(batch.bodies) for batch in batches] == [1, 1, 1, 1]
     assert [batch.due_s for batch in batches] == [0.0, 1.0, 2.0, 3.0]
 
 
-def test_a_quick_plan_lingers_a_moment() -> None:
+def test_fast_plan_waits_to_fill_a_batch() -> None:
     batches = list(batched([Planned(number / 100, b"{}") for number in range(100)], 1000))
     assert 3 <= len(batches) <= 5
     assert batches[0].due_s <= LINGER_S
 
 
-def test_history_fills_batches_and_is_kept_apart_from_the_present() -> None:
+def test_history_and_live_events_are_batched_separately() -> None:
     plan = [Planned(float(second), b"{}") for second in range(-250, 2)]
     batches = list(batched(plan, 100))
     assert [len(batch.bodies) for batch in batches] == [100, 100, 50, 1, 1]

@@ -42,14 +42,14 @@ def _sent(*paths: Path, rebase: Rebase = Rebase.NOW, now: datetime = _NOW) -> li
     return [json.loads(planned.body) for planned in _plan(*paths, rebase=rebase, now=now)]
 
 
-def test_rebased_the_last_event_occurs_now_and_distances_are_kept(tmp_path: Path) -> None:
+def test_rebase_moves_the_last_event_to_now_and_keeps_intervals(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.ndjson", _event(0), _event(7), _event(30))
     instants = [datetime.fromisoformat(event["occurred_at"]) for event in _sent(path)]
     now = _NOW.replace(microsecond=123_000)
     assert instants == [now - timedelta(minutes=minutes) for minutes in (30, 23, 0)]
 
 
-def test_at_a_factor_the_last_event_occurs_when_it_is_sent(tmp_path: Path) -> None:
+def test_speed_factor_makes_the_last_event_occur_when_sent(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.ndjson", _event(0), _event(30))
     first, last = _plan(path, speed=60)
     assert (first.due_s, last.due_s) == (0.0, 30.0)
@@ -57,14 +57,14 @@ def test_at_a_factor_the_last_event_occurs_when_it_is_sent(tmp_path: Path) -> No
     assert datetime.fromisoformat(json.loads(last.body)["occurred_at"]) == sent_at
 
 
-def test_in_slow_motion_no_event_lies_ahead(tmp_path: Path) -> None:
+def test_slow_replay_sends_no_event_of_the_future(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.ndjson", _event(0), _event(30))
     last = _plan(path, speed=0.5)[-1]
     assert last.due_s == 3600.0
     assert datetime.fromisoformat(json.loads(last.body)["occurred_at"]) <= _NOW
 
 
-def test_several_files_are_replayed_side_by_side_whatever_their_days(tmp_path: Path) -> None:
+def test_files_of_different_days_are_replayed_side_by_side(tmp_path: Path) -> None:
     one = _write(tmp_path / "one.ndjson", _event(0, message="1"), _event(20, message="3"))
     other = _write(
         tmp_path / "other.ndjson",
@@ -74,7 +74,7 @@ def test_several_files_are_replayed_side_by_side_whatever_their_days(tmp_path: P
     assert [event["message"] for event in _sent(one, other)] == ["1", "2", "3", "4"]
 
 
-def test_a_second_replay_makes_new_ids_and_a_repeated_request_does_not(tmp_path: Path) -> None:
+def test_second_replay_makes_new_ids_and_repeated_request_keeps_them(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.ndjson", _event(0, event_id=_ID), _event(1))
     again = _NOW + timedelta(seconds=1)
     ids = [[event["event_id"] for event in _sent(path, now=now)] for now in (_NOW, _NOW, again)]

@@ -16,13 +16,13 @@ def _report(reasons: int, message: str) -> dict[str, object]:
     return read
 
 
-def test_a_short_report_is_whole() -> None:
+def test_short_report_is_complete() -> None:
     report = _report(3, "no such type")
     assert [row["count"] for row in report["rejections"]] == [3, 2, 1]  # type: ignore[attr-defined]  # JSON
     assert "rejections_left_out" not in report
 
 
-def test_many_long_reasons_are_left_out_rarest_first_and_numbers_stay() -> None:
+def test_rarest_reasons_are_dropped_first_and_counts_stay() -> None:
     report = _report(500, "\N{EURO SIGN}" * 5_000)
     kept = [row["code"] for row in report["rejections"]]  # type: ignore[attr-defined]  # JSON
     assert kept == [f"code_{number}" for number in range(len(kept))]

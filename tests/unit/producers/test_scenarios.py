@@ -100,7 +100,7 @@ def test_the_rate_is_exact_and_instants_ascend(mode: Mode) -> None:
     assert sorted(planned, key=lambda event: event.due_s) == planned
 
 
-def test_a_spike_is_reached_within_seconds_of_a_short_run() -> None:
+def test_short_run_reaches_its_spike_within_seconds() -> None:
     errors = [
         envelope.occurred_at
         for envelope in _envelopes(Mode.SPIKE_ERRORS, _load(rate=50, duration_s=20))

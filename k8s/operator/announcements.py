@@ -1,4 +1,4 @@
-"""Which changes a person should notice: Kubernetes Events, decided from conditions before and after."""
+"""Kubernetes Events about the changes that matter to people, decided from conditions before and after."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,8 +15,8 @@ NOTES: Final = frozenset({"Paused", "Suspended", "PlanPending"})
 MAX_MESSAGE: Final = 1024  # the API server's own limit
 
 
-def news(before: Iterable[Written], after: Iterable[Written]) -> list[tuple[str, str, str]]:
-    """Return (type, reason, message) of what changed and matters."""
+def changes(before: Iterable[Written], after: Iterable[Written]) -> list[tuple[str, str, str]]:
+    """Return (type, reason, message) of each condition that changed and matters to people."""
     known = {condition["type"]: condition for condition in before}
     changed = [c for c in after if _key(c) != _key(known.get(c["type"]))]
     found = []
@@ -46,7 +46,7 @@ def _sentence(condition: Written) -> str:
 
 
 def event(about: Manifest, kind: str, reason: str, message: str, now: datetime) -> Manifest:
-    """Build the Event; the same news at the same second has the same name, so it is told once."""
+    """Build the Event; a change repeated within one second gets the same name and so appears once."""
     metadata: Mapping[str, Any] = about["metadata"]
     at = timestamp(now)
     return {

@@ -40,7 +40,7 @@ NEW_PASSWORD = "postgres-s3cret-2"
 AFTER_LOGINS_S: Final = 2.5 * secure_kafka.LOGIN_MS / 1000
 
 
-class Mounted:
+class MountedSecrets:
     """The secret files of a pod, changed as kubelet would; hears what the replicas tell of it."""
 
     def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
@@ -55,7 +55,7 @@ class Mounted:
         self.files |= files
         mount(self.folder, self.files)
 
-    def heard(self, event: str, settings: str) -> bool:
+    def has_logged(self, event: str, settings: str) -> bool:
         """Whether a replica has told this since the last change."""
         return (event, settings) in self.told
 
@@ -78,7 +78,7 @@ def mounted(
     secure_search: SecureOpenSearch,
     certificates: Certificates,
     opensearch: Client,  # opened before the variables are set
-) -> Iterator[Mounted]:
+) -> Iterator[MountedSecrets]:
     """All three servers by secret files; Kafka at the listener where logins end after seconds."""
     monkeypatch.setattr("serve_apps.http.rotating.CHECK_S", 0.2)
     monkeypatch.setattr("actors.loop.CHECK_S", 0.2)
@@ -101,7 +101,7 @@ def mounted(
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("PG_SSLMODE", "verify-full")
     monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(tmp_path / "secrets"))
-    mounted = Mounted(tmp_path / "secrets", files)
+    mounted = MountedSecrets(tmp_path / "secrets", files)
     monkeypatch.setattr("serve_apps.http.rotating.log", mounted)
     migrate(PostgresSettings.from_env())
     ensure_topics(KafkaSettings.from_env())
@@ -205,11 +205,11 @@ def indexed(client: Client, ids: Sequence[str]) -> bool:
     return all(document["found"] for document in found)
 
 
-def test_a_kafka_user_is_replaced_while_events_come(mounted: Mounted, brokers: Brokers) -> None:
+def test_a_kafka_user_is_replaced_while_events_come(mounted: MountedSecrets, brokers: Brokers) -> None:
     with ingest_traffic() as traffic:
         mounted.change(KAFKA_SASL_USERNAME=SECOND_USER, KAFKA_SASL_PASSWORD=SECOND_PASSWORD)
         traffic.more(60)
-        until(lambda: mounted.heard("connections renewed", "KafkaSettings"), within_s=30)
+        until(lambda: mounted.has_logged("connections renewed", "KafkaSettings"), within_s=30)
         secure_kafka.remove_user(f"127.0.0.1:{brokers.plain}", secure_kafka.USER)
         pause(AFTER_LOGINS_S)  # the old user's logins run out
         traffic.more()
@@ -217,10 +217,10 @@ def test_a_kafka_user_is_replaced_while_events_come(mounted: Mounted, brokers: B
     assert set(traffic.accepted) <= set(stored_ids(brokers))
 
 
-def test_a_wrong_kafka_password_leaves_the_old_connections_in_use(mounted: Mounted) -> None:
+def test_a_wrong_kafka_password_leaves_the_old_connections_in_use(mounted: MountedSecrets) -> None:
     with ingest_traffic() as traffic:
         mounted.change(KAFKA_SASL_PASSWORD="wr0ng")
-        until(lambda: mounted.heard("rotation waits", "KafkaSettings"), within_s=30)
+        until(lambda: mounted.has_logged("rotation waits", "KafkaSettings"), within_s=30)
         traffic.more(60)
         mounted.change(KAFKA_SASL_PASSWORD=secure_kafka.PASSWORD)
         traffic.more()
@@ -228,36 +228,36 @@ def test_a_wrong_kafka_password_leaves_the_old_connections_in_use(mounted: Mount
 
 
 def test_a_postgresql_password_is_changed_while_keys_are_looked_up(
-    mounted: Mounted, secure_database: SecurePostgres
+    mounted: MountedSecrets, secure_database: SecurePostgres
 ) -> None:
     with ingest_traffic() as traffic:
         secure_database.set_password(NEW_PASSWORD)
         traffic.more()  # what is connected stays connected
         mounted.change(DATABASE_URL=secure_database.url(password=NEW_PASSWORD))
-        until(lambda: mounted.heard("connections renewed", "PostgresSettings"), within_s=30)
+        until(lambda: mounted.has_logged("connections renewed", "PostgresSettings"), within_s=30)
         secure_database.end_connections()
         traffic.more(60)
     assert traffic.failed == []
 
 
-def test_the_ca_of_postgresql_is_changed_by_way_of_both(
-    mounted: Mounted, secure_database: SecurePostgres, certificates: Certificates
+def test_ca_of_postgresql_is_rotated_through_a_bundle_of_both(
+    mounted: MountedSecrets, secure_database: SecurePostgres, certificates: Certificates
 ) -> None:
     with ingest_traffic() as traffic:
         mounted.change(PG_CA_CERT=certificates.ca + certificates.other_ca)
-        until(lambda: mounted.heard("connections renewed", "PostgresSettings"), within_s=30)
+        until(lambda: mounted.has_logged("connections renewed", "PostgresSettings"), within_s=30)
         secure_database.show(certificates.other_valid)
         secure_database.end_connections()
         traffic.more(60)
         mounted.change(PG_CA_CERT=certificates.other_ca)
-        until(lambda: mounted.heard("connections renewed", "PostgresSettings"), within_s=30)
+        until(lambda: mounted.has_logged("connections renewed", "PostgresSettings"), within_s=30)
         secure_database.end_connections()
         traffic.more()
     assert traffic.failed == []
 
 
 def test_core_api_moves_to_another_opensearch_with_another_ca(
-    mounted: Mounted,
+    mounted: MountedSecrets,
     certificates: Certificates,
     servers: RunningStack,
     opensearch: Client,
@@ -274,19 +274,19 @@ def test_core_api_moves_to_another_opensearch_with_another_ca(
         assert client.get("/v1/search/events").status_code == 200
         with proxy(upstream, folder, tmp_path / "b", "other-valid.pem") as after:
             mounted.change(OPENSEARCH_URL=after.url(), OPENSEARCH_CA_CERT=certificates.other_ca)
-            until(lambda: mounted.heard("connections renewed", "OpenSearchSettings"), within_s=30)
+            until(lambda: mounted.has_logged("connections renewed", "OpenSearchSettings"), within_s=30)
             assert client.get("/v1/search/events").status_code == 200
         assert client.get("/v1/search/events").status_code == 503  # it did go over the second one
 
 
-def test_a_consumer_goes_on_with_new_secrets_without_being_restarted(
-    mounted: Mounted, brokers: Brokers, opensearch: Client
+def test_consumer_continues_with_new_secrets_without_restart(
+    mounted: MountedSecrets, brokers: Brokers, opensearch: Client
 ) -> None:
     with ingest_traffic() as traffic:
         indexer = Indexer("indexer-rotating")
         until(lambda: indexed(opensearch, traffic.accepted[:1]), within_s=60)
         mounted.change(KAFKA_SASL_USERNAME=SECOND_USER, KAFKA_SASL_PASSWORD=SECOND_PASSWORD)
-        until(lambda: mounted.heard("connections renewed", "KafkaSettings"), within_s=30)
+        until(lambda: mounted.has_logged("connections renewed", "KafkaSettings"), within_s=30)
         secure_kafka.remove_user(f"127.0.0.1:{brokers.plain}", secure_kafka.USER)
         pause(AFTER_LOGINS_S)
         traffic.more()

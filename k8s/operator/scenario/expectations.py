@@ -1,4 +1,4 @@
-"""Judges a run: has it succeeded, and did the stack conclude from it what was expected. Pure."""
+"""Judges a run: its success, and the expected incident and summary. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ FINGERPRINTS: Final = {
     "drop_signups": "signup|prod",
     "deploy_then_spike": "PRICE_MISSING|/cart|prod",
 }
-"""Which incident each scenario leads to; others may lead to any."""
+"""The fingerprint of the incident that each scenario opens; other scenarios may open any."""
 EVENT_TIME_SLACK: Final = {"Loadgen": timedelta(minutes=5), "Replay": timedelta(hours=2)}
 """How much older than the run's start an incident's newest event may be: minutes are judged when they are
 whole, and a recording is moved so that it ends now."""
@@ -23,8 +23,8 @@ VERIFIED: Final = "Verified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What core-api said: the incident that was looked for, and who summarized it; `error` when nothing."""
+class IncidentLookup:
+    """The incident that core-api found and the model that summarized it; `error` when the lookup failed."""
 
     incident_id: str | None = None
     summary_model: str | None = None
@@ -32,7 +32,7 @@ class Sighting:
 
 
 def fingerprint(spec: SignalsScenarioSpec) -> str | None:
-    """Return whose incident the run should lead to, None for any."""
+    """Return the fingerprint of the incident that the run should open, None for any."""
     if spec.loadgen:
         return FINGERPRINTS.get(spec.loadgen.mode)
     fixture = spec.replay.fixture if spec.replay else None
@@ -45,7 +45,7 @@ def active_since(spec: SignalsScenarioSpec, started_at: datetime) -> datetime:
 
 
 def succeeded(run: Run) -> Verdict:
-    """Say how the run went."""
+    """Return the verdict on the run itself."""
     totals = f"{run.sent} events sent, {run.accepted} accepted"
     if run.state == "succeeded":
         return yes(SUCCEEDED, "Sent", totals)
@@ -57,8 +57,8 @@ def succeeded(run: Run) -> Verdict:
     return unknown(SUCCEEDED, "Running", "; ".join(run.silent) or "the pods are sending")
 
 
-def verified(spec: SignalsScenarioSpec, run: Run, sighting: Sighting, now: datetime) -> Verdict:
-    """Say whether what was expected has come true; what can no longer come true is said at once."""
+def verified(spec: SignalsScenarioSpec, run: Run, lookup: IncidentLookup, now: datetime) -> Verdict:
+    """Return the verdict on the expectations; a missed one fails at once."""
     expect = spec.expect
     if run.state in ("absent", "suspended") or run.started_at is None:
         return unknown(VERIFIED, "NotStarted", "the run has not started")
@@ -67,8 +67,8 @@ def verified(spec: SignalsScenarioSpec, run: Run, sighting: Sighting, now: datet
         return Verdict(type=VERIFIED, status=outcome.status, reason=outcome.reason, message=outcome.message)
     verdicts = [
         _accepted(expect, run),
-        _incident(spec, expect, sighting, now - run.started_at),
-        _summary(expect, sighting, now - run.started_at),
+        _incident(spec, expect, lookup, now - run.started_at),
+        _summary(expect, lookup, now - run.started_at),
     ]
     for status in ("False", "Unknown"):
         found = [verdict for verdict in verdicts if verdict.status == status]
@@ -92,29 +92,31 @@ def _accepted(expect: Expect, run: Run) -> Verdict:
     return yes(VERIFIED, "Accepted", said)
 
 
-def _incident(spec: SignalsScenarioSpec, expect: Expect, sighting: Sighting, elapsed: timedelta) -> Verdict:
+def _incident(
+    spec: SignalsScenarioSpec, expect: Expect, lookup: IncidentLookup, elapsed: timedelta
+) -> Verdict:
     if expect.incident_within is None and expect.summary_within is None:
         return yes(VERIFIED, "NotExpected", "")
-    if sighting.incident_id:
-        return yes(VERIFIED, "IncidentOpened", f"incident {sighting.incident_id} was opened")
+    if lookup.incident_id:
+        return yes(VERIFIED, "IncidentOpened", f"incident {lookup.incident_id} was opened")
     within = expect.incident_within or expect.summary_within or ""
     what = fingerprint(spec) or "any"
     missing = f"no incident ({what}) within {within} of the start"
-    return _not_yet("Incident", missing, sighting, late=elapsed > parse_duration(within))
+    return _not_yet("Incident", missing, lookup, late=elapsed > parse_duration(within))
 
 
-def _summary(expect: Expect, sighting: Sighting, elapsed: timedelta) -> Verdict:
+def _summary(expect: Expect, lookup: IncidentLookup, elapsed: timedelta) -> Verdict:
     if expect.summary_within is None:
         return yes(VERIFIED, "NotExpected", "")
-    if sighting.summary_model:
-        return yes(VERIFIED, "Summarized", f"{sighting.summary_model} summarized it")
+    if lookup.summary_model:
+        return yes(VERIFIED, "Summarized", f"{lookup.summary_model} summarized it")
     within = expect.summary_within
     missing = f"no summary within {within} of the start"
-    return _not_yet("Summary", missing, sighting, late=elapsed > parse_duration(within))
+    return _not_yet("Summary", missing, lookup, late=elapsed > parse_duration(within))
 
 
-def _not_yet(what: str, missing: str, sighting: Sighting, *, late: bool) -> Verdict:
-    said = f"{missing}; {sighting.error}" if sighting.error else missing
+def _not_yet(what: str, missing: str, lookup: IncidentLookup, *, late: bool) -> Verdict:
+    said = f"{missing}; {lookup.error}" if lookup.error else missing
     if late:
         return no(VERIFIED, f"No{what}", said)
     return unknown(VERIFIED, f"LookingFor{what}", f"so far {said}")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from k8s.operator.scenario.expecting import Sighting, active_since, fingerprint, succeeded, verified
+from k8s.operator.scenario.expectations import IncidentLookup, active_since, fingerprint, succeeded, verified
 from k8s.operator.scenario.totals import Run, observed
 from k8s.operator.scenario_types import SignalsScenarioSpec
 from tests.unit.k8s.scenario_specs import LOADGEN, REPLAY
@@ -18,8 +18,8 @@ FAILED: Final = Run(state="failed", started_at=START, finished_at=START, sent=10
 SILENT: Final = Run(
     state="failed", started_at=START, finished_at=START, silent=("pod spike-0 ended with exit code 2",)
 )
-SEEN: Final = Sighting(incident_id="i-1")
-SUMMARIZED: Final = Sighting(incident_id="i-1", summary_model="llama")
+SEEN: Final = IncidentLookup(incident_id="i-1")
+SUMMARIZED: Final = IncidentLookup(incident_id="i-1", summary_model="llama")
 BOTH: Final = {"incidentWithin": "2m", "summaryWithin": "5m", "readKeyRef": {"name": "keys", "key": "read"}}
 
 
@@ -28,39 +28,39 @@ def _spec(expect: dict[str, Any] | None) -> SignalsScenarioSpec:
 
 
 @pytest.mark.parametrize(
-    ("expect", "run", "sighting", "after_s", "status", "reason"),
+    ("expect", "run", "lookup", "after_s", "status", "reason"),
     [
-        (None, Run(), Sighting(), 0, "Unknown", "NotStarted"),
-        (None, RUNNING, Sighting(), 9, "Unknown", "Running"),
-        (None, SENT, Sighting(), 9, "True", "Sent"),
-        (None, FAILED, Sighting(), 9, "False", "NotAllAccepted"),
-        ({}, SENT, Sighting(), 9, "True", "AsExpected"),
-        ({}, FAILED, Sighting(), 9, "False", "TooFewAccepted"),
-        ({"minAcceptedPercent": 90}, FAILED, Sighting(), 9, "True", "AsExpected"),
-        ({"minAcceptedPercent": 91}, FAILED, Sighting(), 9, "False", "TooFewAccepted"),
-        ({"minAcceptedPercent": 0}, SILENT, Sighting(), 9, "False", "ReportMissing"),
-        ({}, Run(state="succeeded", started_at=START), Sighting(), 9, "False", "NothingSent"),
+        (None, Run(), IncidentLookup(), 0, "Unknown", "NotStarted"),
+        (None, RUNNING, IncidentLookup(), 9, "Unknown", "Running"),
+        (None, SENT, IncidentLookup(), 9, "True", "Sent"),
+        (None, FAILED, IncidentLookup(), 9, "False", "NotAllAccepted"),
+        ({}, SENT, IncidentLookup(), 9, "True", "AsExpected"),
+        ({}, FAILED, IncidentLookup(), 9, "False", "TooFewAccepted"),
+        ({"minAcceptedPercent": 90}, FAILED, IncidentLookup(), 9, "True", "AsExpected"),
+        ({"minAcceptedPercent": 91}, FAILED, IncidentLookup(), 9, "False", "TooFewAccepted"),
+        ({"minAcceptedPercent": 0}, SILENT, IncidentLookup(), 9, "False", "ReportMissing"),
+        ({}, Run(state="succeeded", started_at=START), IncidentLookup(), 9, "False", "NothingSent"),
         (BOTH, RUNNING, SUMMARIZED, 60, "Unknown", "Running"),
-        (BOTH, RUNNING, Sighting(), 121, "False", "NoIncident"),
-        (BOTH, SENT, Sighting(), 120, "Unknown", "LookingForIncident"),
-        (BOTH, SENT, Sighting(), 121, "False", "NoIncident"),
+        (BOTH, RUNNING, IncidentLookup(), 121, "False", "NoIncident"),
+        (BOTH, SENT, IncidentLookup(), 120, "Unknown", "LookingForIncident"),
+        (BOTH, SENT, IncidentLookup(), 121, "False", "NoIncident"),
         (BOTH, SENT, SEEN, 299, "Unknown", "LookingForSummary"),
         (BOTH, SENT, SEEN, 301, "False", "NoSummary"),
         (BOTH, SENT, SUMMARIZED, 9, "True", "AsExpected"),
         (BOTH, FAILED, SUMMARIZED, 9, "False", "TooFewAccepted"),
     ],
 )
-def test_what_was_expected_is_judged(
-    expect: dict[str, Any] | None, run: Run, sighting: Sighting, after_s: int, status: str, reason: str
+def test_expectations_are_judged(
+    expect: dict[str, Any] | None, run: Run, lookup: IncidentLookup, after_s: int, status: str, reason: str
 ) -> None:
-    verdict = verified(_spec(expect), run, sighting, START + timedelta(seconds=after_s))
+    verdict = verified(_spec(expect), run, lookup, START + timedelta(seconds=after_s))
     assert (verdict.status, verdict.reason) == (status, reason)
     assert verdict.message
 
 
-def test_a_verdict_says_what_was_looked_for_and_why_nobody_could_look() -> None:
-    sighting = Sighting(error="core-api did not answer (ConnectError)")
-    verdict = verified(_spec(BOTH), SENT, sighting, START + timedelta(seconds=121))
+def test_verdict_names_the_incident_and_why_the_lookup_failed() -> None:
+    lookup = IncidentLookup(error="core-api did not answer (ConnectError)")
+    verdict = verified(_spec(BOTH), SENT, lookup, START + timedelta(seconds=121))
     assert verdict.message == (
         "no incident (UPSTREAM_TIMEOUT|/checkout|prod) within 2m of the start; "
         "core-api did not answer (ConnectError)"
@@ -70,13 +70,13 @@ def test_a_verdict_says_what_was_looked_for_and_why_nobody_could_look() -> None:
     )
 
 
-def test_a_run_says_how_it_went() -> None:
+def test_run_reports_its_result() -> None:
     assert succeeded(SENT).message == "1000 events sent, 995 accepted"
     assert succeeded(SILENT).reason == "ReportMissing"
     assert succeeded(Run(state="suspended")).reason == "Suspended"
 
 
-def test_a_recording_is_older_than_its_replay() -> None:
+def test_incident_of_a_recording_may_predate_the_replay() -> None:
     loadgen, replay = _spec(None), SignalsScenarioSpec.model_validate(REPLAY)
     assert (fingerprint(loadgen), fingerprint(replay)) == ("UPSTREAM_TIMEOUT|/checkout|prod", None)
     assert active_since(replay, START) < active_since(loadgen, START) < START
@@ -121,11 +121,11 @@ def test_totals_are_summed_over_all_pods_retried_ones_too() -> None:
         ),
     ],
 )
-def test_a_pod_without_a_report_is_told_with_its_own_words(state: dict[str, Any], said: str) -> None:
+def test_pod_without_a_report_is_reported_with_its_last_words(state: dict[str, Any], said: str) -> None:
     assert observed({"spec": {}}, [_pod("a", state)]).silent == (said,)
 
 
-def test_a_pod_that_is_being_started_is_no_news() -> None:
+def test_starting_pod_is_not_reported() -> None:
     pods = [
         _pod("a", {"waiting": {"reason": "ContainerCreating"}}),
         {"metadata": {"name": "b"}, "status": {}},
@@ -133,10 +133,10 @@ def test_a_pod_that_is_being_started_is_no_news() -> None:
     assert observed({"spec": {}}, pods) == Run(state="running")
 
 
-def test_a_pod_that_was_removed_before_its_report_was_read_is_missed() -> None:
+def test_removed_pod_counts_as_unreported() -> None:
     ended = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-24T12:01:00Z"}
     status = {"startTime": "2026-11-24T12:00:00Z", "conditions": [ended]}
     job = {"spec": {"completions": 2}, "status": status}
     run = observed(job, [_ended("a", 0, json.dumps({"sent": 10, "accepted": 10}))])
     assert run.silent == ("only 1 of 2 reports were read: the other pods are gone",)
-    assert verified(_spec({}), run, Sighting(), START).reason == "ReportMissing"
+    assert verified(_spec({}), run, IncidentLookup(), START).reason == "ReportMissing"

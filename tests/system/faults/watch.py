@@ -8,7 +8,7 @@ import psutil
 import psycopg
 
 from signals.clients.postgres import Connection
-from tests.system.faults.observing import Servers
+from tests.system.faults.server_contents import Servers
 
 LOOK_S: Final = 0.25
 MEMORY_EVERY: Final = 4  # looks
@@ -49,12 +49,12 @@ class Watch:
     def _run(self) -> None:
         looks = 0
         while not self._stopping.wait(LOOK_S):
-            self._look()
+            self._check()
             if looks % MEMORY_EVERY == 0:
-                self._weigh()
+                self._measure_memory()
             looks += 1
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         try:
             if self._connection is None:
                 self._connection = self._servers.database()
@@ -62,7 +62,7 @@ class Watch:
         except psycopg.OperationalError:
             self._disconnect()
 
-    def _weigh(self) -> None:
+    def _measure_memory(self) -> None:
         total = 0.0
         for pid, name in self._processes().items():
             mb = resident_mb(pid)

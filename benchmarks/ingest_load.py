@@ -1,4 +1,4 @@
-"""Servers that take events over HTTP, ours and others', and rounds of load on them."""
+"""Ingest servers of the product and of peers, and rounds of load on them."""
 
 import gzip
 from collections.abc import Callable, Iterator, Mapping
@@ -11,20 +11,20 @@ from uuid import uuid4
 
 import orjson
 
+from benchmarks.core_load import Load, Server, between_marks, on_serve, wait_until_up, write_bodies
 from benchmarks.events import as_sent, kinds, records
 from benchmarks.rounds import Plan, Round
 from benchmarks.servers import Servers
-from benchmarks.serving import Load, Server, between_marks, on_serve, wait_until_up, write_bodies
 from benchmarks.timing import Program, ours, started
 from signals.local.processes.ports import free_port
 
-EVENTS: Final = 10_000  # different ones; they are sent again and again, which ingest does not mind
+EVENTS: Final = 10_000  # distinct bodies; they are sent repeatedly, which ingest accepts
 HEALTH: Final = "/v1/events/healthz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What clients send: `connections` at once, each with one request of `events` under way."""
+    """The clients' load: `connections`, each with one request of `events` in flight."""
 
     connections: int
     events: int
@@ -32,11 +32,11 @@ class Shape:
 
     @property
     def path(self) -> str:
-        """Where it goes."""
+        """Path of the request."""
         return "/v1/events" if self.events == 1 else "/v1/events/batch"
 
     def write(self, folder: Path) -> Path:
-        """Write the bodies as the load generator reads them, once."""
+        """Write the bodies in the load generator's format, once."""
         path = folder / f"bodies-{self.events}{'-gzip' if self.gzipped else ''}"
         return path if path.exists() else write_bodies(path, self._bodies())
 
@@ -50,7 +50,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestBench:
-    """The servers below, a key, and how long a round is."""
+    """Servers and key of the row, and the length of a round."""
 
     plan: Plan
     servers: Servers
@@ -59,11 +59,11 @@ class IngestBench:
 
     @property
     def seconds(self) -> int:
-        """Of load that is measured."""
+        """Seconds of measured load in a round."""
         return self.plan.pick(full=8, quick=3, tiny=1)
 
     def load(self, shape: Shape, server: Server) -> Round:
-        """Send for some seconds."""
+        """Measure one round of load on a server."""
         load = Load(
             bodies=shape.write(self.plan.folder),
             connections=shape.connections,
@@ -102,7 +102,7 @@ class IngestBench:
 
     @contextmanager
     def serving(self, program: Callable[[Mapping[str, str]], Program]) -> Iterator[Server]:
-        """Run a server until the end of the block."""
+        """Run a server while the block runs."""
         port = free_port()
         log = self.plan.folder / f"server-{port}.log"
         with started(program({**self.environment, "BENCH_PORT": str(port)}), log) as running:

@@ -1,4 +1,4 @@
-"""Brings single objects about: writes only what differs, and takes back what others changed."""
+"""Applies single objects: writes only differences, and reverts changes by other field managers."""
 
 import structlog
 
@@ -10,16 +10,16 @@ from k8s.operator.manifests.naming import HASH_ANNOTATION, MANAGED_BY
 log = structlog.get_logger(__name__)
 
 
-def bring_about(cluster: Cluster, live: Manifest | None, wanted: Manifest) -> bool:
+def apply_if_changed(cluster: Cluster, live: Manifest | None, wanted: Manifest) -> bool:
     """Apply the manifest if the live object differs; True when something was written.
 
     Raises:
         ClusterUnavailable, ClusterRefused: nothing was written.
     """
-    if live is not None and not is_ours(live):
+    if live is not None and not is_managed(live):
         kind, name = wanted["kind"], wanted["metadata"]["name"]
         label = ": ".join(*MANAGED_BY.items())
-        remedy = f"remove it, rename the stack or, if it was ours, restore its label {label}"
+        remedy = f"remove it, rename the stack or, if the operator made it, restore its label {label}"
         sentence = f"{kind} {name} exists and was not made by the operator; {remedy}"
         raise ClusterRefused(sentence, status=409)
     target = sealed(wanted)
@@ -37,12 +37,12 @@ def bring_about(cluster: Cluster, live: Manifest | None, wanted: Manifest) -> bo
     return written
 
 
-def fill(cluster: Cluster, namespace: str, slot: Slot) -> bool:
-    """Bring one object about, or remove it when it is no longer wanted; True when something was written.
+def apply_slot(cluster: Cluster, namespace: str, slot: Slot) -> bool:
+    """Apply one object, or remove it when it is no longer wanted; True when something was written.
 
     Raises:
-        KindMissing: it is wanted, and its CustomResourceDefinition is not installed.
-        ClusterUnavailable, ClusterRefused: likewise, for another reason.
+        KindMissing: the object is wanted, and its CustomResourceDefinition is not installed.
+        ClusterUnavailable, ClusterRefused: nothing was written, for another reason.
     """
     try:
         live = cluster.read(slot.kind, namespace, slot.name)
@@ -51,12 +51,12 @@ def fill(cluster: Cluster, namespace: str, slot: Slot) -> bool:
             return False
         raise
     if slot.wanted is not None:
-        return bring_about(cluster, live, slot.wanted)
-    return live is not None and is_ours(live) and _remove(cluster, slot.kind, live)
+        return apply_if_changed(cluster, live, slot.wanted)
+    return live is not None and is_managed(live) and _remove(cluster, slot.kind, live)
 
 
-def is_ours(live: Manifest) -> bool:
-    """Whether the operator made it, though its labels be gone; nothing else is ever changed or deleted."""
+def is_managed(live: Manifest) -> bool:
+    """Whether the operator made the object, even without its labels; others are never changed or deleted."""
     metadata = live["metadata"]
     labelled = MANAGED_BY.items() <= (metadata.get("labels") or {}).items()
     return labelled or HASH_ANNOTATION in (metadata.get("annotations") or {})

@@ -1,11 +1,11 @@
-"""When a failed request is repeated, and how long to wait. Pure: chance and the present are passed in."""
+"""Retry rules: retried statuses and delays. Pure: chance and the present are passed in."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Final
 
-# Overload and passing faults; anything else says the same on the next attempt.
+# Overload and temporary faults; any other status would repeat on the next attempt.
 RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 
 BASE_S: Final = 0.2
@@ -18,7 +18,7 @@ def backoff_s(attempt: int, chance: Random) -> float:
 
 
 def retry_after_s(header: str | None, now: datetime) -> float:
-    """Return the wait that a server asked for, 0 when it asked for none or in no known notation.
+    """Return the wait that a server requested, 0 when absent or malformed.
 
     Seconds or an HTTP date. Source: RFC 9110, section 10.2.3.
     """

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from producers.retrying import BASE_S, CAP_S, backoff_s, retry_after_s
+from producers.retry import BASE_S, CAP_S, backoff_s, retry_after_s
 
 _NOW = datetime(2025, 12, 27, 10, 0, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def test_the_bound_doubles_and_is_capped() -> None:
     assert bounds == [BASE_S, 2 * BASE_S, 4 * BASE_S, CAP_S, CAP_S]
 
 
-def test_waits_are_spread_between_nothing_and_the_bound() -> None:
+def test_waits_are_spread_between_zero_and_the_bound() -> None:
     waits = [backoff_s(4, Random(seed)) for seed in range(200)]
     assert 0 <= min(waits) < 0.1 * 8 * BASE_S
     assert 0.9 * 8 * BASE_S < max(waits) <= 8 * BASE_S

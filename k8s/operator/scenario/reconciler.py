@@ -1,6 +1,6 @@
-"""The one verb for scenarios: start the run once, write down what it sent, judge what it led to.
+"""Reconciles a SignalsScenario: start the run once, record its totals, judge its incident.
 
-Level-based like that of stacks. A run is never started twice: sending again would count again.
+Level-based like the reconciler of stacks. A run never starts twice: its events would count again.
 """
 
 import base64
@@ -17,10 +17,10 @@ from k8s.operator.cluster import JOB, POD, SCENARIO, SECRET, STACK, Cluster, Clu
 from k8s.operator.conditions import Verdict, Written, instant, kept, merged, timestamp, unknown
 from k8s.operator.manifests.naming import Stack
 from k8s.operator.scenario.core_api import Ask, Question
-from k8s.operator.scenario.expecting import (
+from k8s.operator.scenario.expectations import (
     SUCCEEDED,
     VERIFIED,
-    Sighting,
+    IncidentLookup,
     active_since,
     fingerprint,
     succeeded,
@@ -43,7 +43,7 @@ WAITING: Final = timedelta(seconds=10)
 log = structlog.get_logger(__name__)
 
 
-class _Waiting(Exception):  # noqa: N818  # reads as what it says
+class _CannotStart(Exception):  # noqa: N818  # reads as what it says
     """The run cannot start, or not yet; says why."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -51,7 +51,7 @@ class _Waiting(Exception):  # noqa: N818  # reads as what it says
         self.reason = reason
 
 
-class ReconcilingScenarios:
+class ScenarioReconciler:
     """Reconciles any scenario; keeps nothing between passes."""
 
     def __init__(self, cluster: Cluster, *, ask: Ask, now: Callable[[], datetime]) -> None:
@@ -60,10 +60,10 @@ class ReconcilingScenarios:
         self._now = now
 
     def reconcile(self, namespace: str, name: str) -> timedelta | None:
-        """Do one pass and return when to look again; None when there is nothing more to do.
+        """Do one pass and return the delay to the next; None when the scenario is finished.
 
         Raises:
-            ClusterUnavailable, ClusterRefused: the pass ended there; come back later.
+            ClusterUnavailable, ClusterRefused: the pass ended there; retry later.
         """
         raw = self._cluster.read(SCENARIO, namespace, name)
         if raw is None or "deletionTimestamp" in raw["metadata"]:
@@ -74,37 +74,42 @@ class ReconcilingScenarios:
             run = self._run(_scenario(raw), spec, before)
         except ValidationError as error:
             return self._wait(raw, "Invalid", faults(error))
-        except _Waiting as why:
+        except _CannotStart as why:
             return self._wait(raw, why.reason, str(why))
         except ClusterRefused as error:
             return self._wait(raw, "Refused", str(error))
-        said = {condition["type"]: condition for condition in before.get("conditions") or []}
-        sighting = Sighting() if _is_given(said, VERIFIED) else self._sighting(spec, run, namespace)
+        known = {condition["type"]: condition for condition in before.get("conditions") or []}
+        lookup = IncidentLookup() if _is_final(known, VERIFIED) else self._lookup(spec, run, namespace)
         verdicts = [
-            kept(said[SUCCEEDED]) if _is_given(said, SUCCEEDED) else succeeded(run),
-            kept(said[VERIFIED])  # its time has passed
-            if _is_given(said, VERIFIED)
-            else verified(spec, run, sighting, self._now()),
+            kept(known[SUCCEEDED]) if _is_final(known, SUCCEEDED) else succeeded(run),
+            kept(known[VERIFIED])  # the deadline has passed
+            if _is_final(known, VERIFIED)
+            else verified(spec, run, lookup, self._now()),
         ]
-        self._tell(raw, _fields(run, sighting), verdicts)
+        self._report(raw, _fields(run, lookup), verdicts)
         if not run.has_ended:
             return SOON
-        self._let_go(namespace, name, spec.ttl_seconds_after_finished)
+        self._set_ttl(namespace, name, spec.ttl_seconds_after_finished)
         return SOON if any(verdict.status == "Unknown" for verdict in verdicts) else None
 
     def _run(self, scenario: Scenario, spec: SignalsScenarioSpec, before: Manifest) -> Run:
-        """Return how far the run is, having started it if it never was."""
+        """Return the state of the run, after starting it if it never was."""
         if "finishedAt" in before:
-            return _remembered(before)
+            return _run_of_status(before)
         job = self._cluster.read(JOB, scenario.namespace, scenario.name)
         if job is None:
             if "startedAt" in before:
-                return replace(_remembered(before), state="failed", finished_at=self._now(), silent=(GONE,))
+                return replace(
+                    _run_of_status(before), state="failed", finished_at=self._now(), silent=(GONE,)
+                )
             self._cluster.create(scenario_job(scenario, spec, self._target(scenario.namespace, spec)))
             log.info("scenario started", name=scenario.name, namespace=scenario.namespace)
             return Run(state="suspended" if spec.suspend else "running")
         if not _belongs(job, scenario):
-            raise _Waiting("NameTaken", f"Job {scenario.name} is somebody else's: delete it, or rename this")
+            raise _CannotStart(
+                "NameTaken",
+                f"Job {scenario.name} belongs to another owner: delete it, or rename this scenario",
+            )
         if bool(job["spec"].get("suspend")) != spec.suspend:
             self._cluster.apply(_changed(job, suspend=spec.suspend))
         pods = self._cluster.list(POD, scenario.namespace, {JOB_LABEL: scenario.name})
@@ -113,19 +118,19 @@ class ReconcilingScenarios:
     def _target(self, namespace: str, spec: SignalsScenarioSpec) -> Target:
         if spec.stack_ref is None:
             if spec.image is None:
-                raise _Waiting("ImageMissing", "with url, spec.image must name the image that sends")
+                raise _CannotStart("ImageMissing", "with spec.url, set spec.image to the image that sends")
             return Target(ingest_url=spec.url or "", image=spec.image)
         name = spec.stack_ref.name
         raw = self._cluster.read(STACK, namespace, name)
         if raw is None:
-            raise _Waiting("StackNotFound", f"there is no SignalsStack {name} in this namespace")
+            raise _CannotStart("StackNotFound", f"there is no SignalsStack {name} in this namespace")
         conditions = (raw.get("status") or {}).get("conditions") or []
         if not any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
-            raise _Waiting("StackNotReady", f"SignalsStack {name} is not Ready yet")
+            raise _CannotStart("StackNotReady", f"SignalsStack {name} is not Ready yet")
         try:
             stack = SignalsStackSpec.model_validate(raw["spec"])
         except ValidationError as error:
-            raise _Waiting("StackInvalid", f"SignalsStack {name}: {faults(error)}") from error
+            raise _CannotStart("StackInvalid", f"SignalsStack {name}: {faults(error)}") from error
         service = Stack(name=name, namespace=namespace, uid="").ingest
         return Target(
             ingest_url=f"http://{service}.{namespace}.svc:8000",
@@ -134,15 +139,15 @@ class ReconcilingScenarios:
             pull_secrets=stack.image_pull_secrets,
         )
 
-    def _sighting(self, spec: SignalsScenarioSpec, run: Run, namespace: str) -> Sighting:
-        """Ask core-api, when something is expected of it and the run has begun."""
+    def _lookup(self, spec: SignalsScenarioSpec, run: Run, namespace: str) -> IncidentLookup:
+        """Ask core-api when the spec expects an incident and the run has started."""
         expect, stack = spec.expect, spec.stack_ref
         if expect is None or not (expect.incident_within or expect.summary_within):
-            return Sighting()
+            return IncidentLookup()
         if run.started_at is None or expect.read_key_ref is None or stack is None:
-            return Sighting()
+            return IncidentLookup()
         key = self._key(namespace, expect.read_key_ref)
-        if isinstance(key, Sighting):
+        if isinstance(key, IncidentLookup):
             return key
         core = Stack(name=stack.name, namespace=namespace, uid="").core
         return self._ask(
@@ -154,35 +159,35 @@ class ReconcilingScenarios:
             )
         )
 
-    def _key(self, namespace: str, ref: KeyRef) -> str | Sighting:
+    def _key(self, namespace: str, ref: KeyRef) -> str | IncidentLookup:
         try:
             secret = self._cluster.read(SECRET, namespace, ref.name)
         except ClusterRefused:
             advice = "name it in operator.secretNames of the chart"
-            return Sighting(error=f"the operator may not read Secret {ref.name}: {advice}")
+            return IncidentLookup(error=f"the operator may not read Secret {ref.name}: {advice}")
         encoded = ((secret or {}).get("data") or {}).get(ref.key)
         if encoded is None:
-            return Sighting(error=f"there is no key {ref.key} in a Secret {ref.name}")
+            return IncidentLookup(error=f"there is no key {ref.key} in a Secret {ref.name}")
         try:
             return base64.b64decode(encoded).decode("ascii").strip()
         except UnicodeDecodeError:
-            return Sighting(error=f"key {ref.key} of Secret {ref.name} is not ASCII, as read keys are")
+            return IncidentLookup(error=f"key {ref.key} of Secret {ref.name} is not ASCII, as read keys are")
 
-    def _let_go(self, namespace: str, name: str, ttl_s: int) -> None:
-        """Let Kubernetes remove the Job some time after its totals were written down."""
+    def _set_ttl(self, namespace: str, name: str, ttl_s: int) -> None:
+        """Let Kubernetes remove the Job `ttl_s` seconds after its totals were recorded."""
         job = self._cluster.read(JOB, namespace, name)
         if job is not None and job["spec"].get("ttlSecondsAfterFinished") != ttl_s:
             self._cluster.apply(_changed(job, ttlSecondsAfterFinished=ttl_s))
 
     def _wait(self, raw: Manifest, reason: str, message: str) -> timedelta:
-        self._tell(raw, {}, [unknown(name, reason, message) for name in (SUCCEEDED, VERIFIED)])
+        self._report(raw, {}, [unknown(name, reason, message) for name in (SUCCEEDED, VERIFIED)])
         return WAITING
 
-    def _tell(self, raw: Manifest, fields: dict[str, Any], verdicts: Sequence[Verdict]) -> None:
+    def _report(self, raw: Manifest, fields: dict[str, Any], verdicts: Sequence[Verdict]) -> None:
         """Write the status if it changed."""
         before, generation = raw.get("status") or {}, raw["metadata"]["generation"]
-        said = before.get("conditions") or []
-        conditions = merged(said, verdicts, generation=generation, now=self._now())
+        known = before.get("conditions") or []
+        conditions = merged(known, verdicts, generation=generation, now=self._now())
         wanted = before | fields | {"observedGeneration": generation, "conditions": conditions}
         if wanted != before:
             self._cluster.write_status(raw | {"status": wanted})
@@ -199,7 +204,7 @@ def _belongs(job: Manifest, scenario: Scenario) -> bool:
 
 
 def _changed(job: Manifest, **changes: object) -> Manifest:
-    """Return the Job as we own it, with other values for what may change; its template must not."""
+    """Return the operator's fields of the Job with changed values; its template is immutable."""
     metadata = {name: job["metadata"][name] for name in ("name", "namespace", "labels", "ownerReferences")}
     spec = {name: job["spec"][name] for name in OWNED if name in job["spec"]}
     return {
@@ -210,8 +215,8 @@ def _changed(job: Manifest, **changes: object) -> Manifest:
     }
 
 
-def _remembered(before: Manifest) -> Run:
-    """Return a run whose Job may be gone, as the status tells of it."""
+def _run_of_status(before: Manifest) -> Run:
+    """Return the run as the status describes it; its Job may be gone."""
     finished = before.get("finishedAt")
     return Run(
         state="succeeded",
@@ -222,7 +227,7 @@ def _remembered(before: Manifest) -> Run:
     )
 
 
-def _fields(run: Run, sighting: Sighting) -> dict[str, Any]:
+def _fields(run: Run, lookup: IncidentLookup) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if run.started_at:
         fields["startedAt"] = timestamp(run.started_at)
@@ -230,11 +235,11 @@ def _fields(run: Run, sighting: Sighting) -> dict[str, Any]:
         fields["finishedAt"] = timestamp(run.finished_at)
     if run.reported:
         fields |= {"sent": run.sent, "accepted": run.accepted}
-    if sighting.incident_id:
-        fields["incidentId"] = sighting.incident_id
+    if lookup.incident_id:
+        fields["incidentId"] = lookup.incident_id
     return fields
 
 
-def _is_given(said: Mapping[str, Written], condition: str) -> bool:
+def _is_final(known: Mapping[str, Written], condition: str) -> bool:
     """Whether the verdict is final: a run happens once."""
-    return condition in said and said[condition]["status"] != "Unknown"
+    return condition in known and known[condition]["status"] != "Unknown"

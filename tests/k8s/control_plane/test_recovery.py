@@ -35,7 +35,7 @@ def running(release: Installed) -> Installed:
     return release
 
 
-def test_a_missing_secret_is_named_and_nothing_is_started(release: Installed) -> None:
+def test_missing_secret_is_named_and_nothing_starts(release: Installed) -> None:
     release.api.delete("secrets", "postgres", release.namespace)
     release.helm("install", {})
     release.start()
@@ -78,7 +78,7 @@ def test_a_wrong_password_names_the_secret_and_key_to_correct(release: Installed
     release.until_condition("Ready", "True", within_s=RETRY_WITHIN_S)
 
 
-def test_a_failed_migration_is_told_and_tried_again(release: Installed) -> None:
+def test_failed_migration_is_reported_and_retried(release: Installed) -> None:
     failed = Outcome(exit_code=1, message="migration 0007 failed: column exists")
     release.nodes.decide(release.namespace, "prepare", failed)
     release.helm("install", {})
@@ -106,7 +106,7 @@ def test_a_quota_that_leaves_no_room_for_pods_is_named(release: Installed) -> No
     assert release.until_condition("Ready", "False", reason="PodFailing") == sentence
 
 
-def test_missing_kuberay_is_one_sentence_and_its_arrival_is_noticed(
+def test_missing_kuberay_is_reported_and_its_installation_noticed(
     release: Installed, cluster: ControlPlane, ray: FakeRay
 ) -> None:
     with without_kuberay(cluster):
@@ -118,7 +118,7 @@ def test_missing_kuberay_is_one_sentence_and_its_arrival_is_noticed(
     release.until_condition("Ready", "True", within_s=RETRY_WITHIN_S + 60)
 
 
-def test_a_stuck_upgrade_is_stalled_while_the_old_pods_serve_and_taken_back(running: Installed) -> None:
+def test_stuck_upgrade_stalls_while_old_pods_serve_and_can_be_reverted(running: Installed) -> None:
     before = active(running)
     running.ray.broken.add(BROKEN)
     running.change({"spec.image": BROKEN, "spec.upgrade": {"timeout": "1m"}})
@@ -135,7 +135,7 @@ def test_a_stuck_upgrade_is_stalled_while_the_old_pods_serve_and_taken_back(runn
     assert serving_image(running) == GOOD  # KubeRay may move to a third cluster like the first
 
 
-def test_an_upgrade_is_taken_back_where_no_room_is_left_for_a_job(running: Installed) -> None:
+def test_upgrade_can_be_reverted_without_room_for_a_job(running: Installed) -> None:
     first, before = image(running), active(running)
     running.ray.broken.add(BROKEN)
     running.change({"spec.image": BROKEN})
@@ -242,7 +242,7 @@ def test_suspending_approves_no_plan(running: Installed) -> None:
     assert image(running) == SECOND
 
 
-def test_a_right_that_is_missing_is_named(running: Installed) -> None:
+def test_missing_right_is_named(running: Installed) -> None:
     role = running.api.get("roles", f"{RELEASE}-operator", running.namespace)
     rules = [rule for rule in role["rules"] if rule["resources"] != ["rayservices"]]
     running.api.merge("roles", f"{RELEASE}-operator", {"rules": rules}, running.namespace)

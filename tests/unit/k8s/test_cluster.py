@@ -11,12 +11,12 @@ from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster as ServerOf
 from lightkube.config.models import User
 
-from k8s.operator.applying import fill
+from k8s.operator.apply import apply_slot
 from k8s.operator.cluster import SECRET, SERVICE, Cluster, ClusterRefused, ClusterUnavailable, KindMissing
 from k8s.operator.conditions import ALWAYS, rejected
-from k8s.operator.manifests.all import Slot, surroundings
+from k8s.operator.manifests.all import Slot, dependents
 from k8s.operator.readiness import Readiness
-from k8s.operator.reconciling import ReconcilingStacks
+from k8s.operator.stack_reconciler import StackReconciler
 from tests.unit.k8s.facts import NOW
 from tests.unit.k8s.specs import DOKS, STACK, parsed
 
@@ -36,13 +36,13 @@ def _status(code: int, reason: str = "", message: str = "because") -> httpx2.Res
 
 
 @pytest.mark.parametrize("code", [429, 500, 503, 504, 401, 409])
-def test_what_may_be_otherwise_later_is_unavailable(code: int) -> None:
+def test_temporary_status_raises_unavailable(code: int) -> None:
     with pytest.raises(ClusterUnavailable, match="because"):
         _cluster(lambda _: _status(code)).read(SECRET, "n", "s")
 
 
 @pytest.mark.parametrize("code", [400, 403, 422])
-def test_what_stays_as_it_is_was_refused_and_says_why(code: int) -> None:
+def test_permanent_status_raises_refused_with_the_reason(code: int) -> None:
     with pytest.raises(ClusterRefused, match="because") as refused:
         _cluster(lambda _: _status(code)).read(SECRET, "n", "s")
     assert refused.value.status == code
@@ -54,12 +54,12 @@ def test_absent_object_is_none_and_absent_kind_is_an_error() -> None:
         _cluster(lambda _: httpx2.Response(404, text="404 page not found")).read(SECRET, "n", "s")
 
 
-def test_proxy_that_answers_for_the_server_is_no_answer() -> None:
+def test_answer_of_a_proxy_raises_unavailable() -> None:
     with pytest.raises(ClusterUnavailable):
         _cluster(lambda _: httpx2.Response(502, text="bad gateway")).read(SECRET, "n", "s")
 
 
-def test_silence_is_unavailable() -> None:
+def test_timeout_raises_unavailable() -> None:
     def silent(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused", request=request)
 
@@ -82,11 +82,11 @@ def test_applying_is_server_side_with_our_name_and_force() -> None:
     assert dict(request.url.params) == {"fieldManager": "signals-operator", "force": "true"}
 
 
-def test_deleting_what_is_gone_is_no_error() -> None:
+def test_deleting_an_absent_object_succeeds() -> None:
     assert _cluster(lambda _: _status(404, "NotFound")).delete(SERVICE, "n", "s") is False
 
 
-def test_creating_what_exists_leaves_it() -> None:
+def test_creating_an_existing_object_leaves_it_unchanged() -> None:
     manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": "n"}}
     assert _cluster(lambda _: _status(409, "AlreadyExists")).create(manifest) is False
 
@@ -100,7 +100,7 @@ RAW: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("failing", ["/secrets/", "/rayservices/"])
-def test_a_read_that_fails_ends_the_pass_before_any_write(failing: str) -> None:
+def test_failed_read_ends_the_pass_before_any_write(failing: str) -> None:
     """A failed read of a Secret once rolled a public operator's database."""
     written: list[str] = []
 
@@ -113,7 +113,7 @@ def test_a_read_that_fails_ends_the_pass_before_any_write(failing: str) -> None:
             return httpx2.Response(200, json=RAW)
         return _status(404, "NotFound")
 
-    stacks = ReconcilingStacks(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW)
+    stacks = StackReconciler(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW)
     with pytest.raises(ClusterUnavailable):
         stacks.reconcile("n", "demo")
     assert written == []
@@ -128,7 +128,7 @@ def test_a_read_that_fails_ends_the_pass_before_any_write(failing: str) -> None:
         ({}, False),
     ],
 )
-def test_what_somebody_else_made_is_neither_changed_nor_deleted(metadata: dict[str, Any], ours: bool) -> None:
+def test_object_of_another_owner_is_neither_changed_nor_deleted(metadata: dict[str, Any], ours: bool) -> None:
     written: list[str] = []
     live: dict[str, Any] = {
         "kind": "Service",
@@ -143,8 +143,8 @@ def test_what_somebody_else_made_is_neither_changed_nor_deleted(metadata: dict[s
         return httpx2.Response(200, json=live | {"metadata": applied})
 
     cluster = _cluster(answer)
-    [wanted, *_] = [slot for slot in surroundings(STACK, parsed(DOKS), None) if slot.name == "demo-ingest"]
-    fill(cluster, "n", Slot(kind=SERVICE, name="demo-ingest", wanted=None))
+    [wanted, *_] = [slot for slot in dependents(STACK, parsed(DOKS), None) if slot.name == "demo-ingest"]
+    apply_slot(cluster, "n", Slot(kind=SERVICE, name="demo-ingest", wanted=None))
     assert written == (["DELETE"] if ours else [])
     with (
         nullcontext()
@@ -154,11 +154,11 @@ def test_what_somebody_else_made_is_neither_changed_nor_deleted(metadata: dict[s
             match=r"not made by the operator.* label app\.kubernetes\.io/managed-by: signals-op",
         )
     ):
-        fill(cluster, "n", wanted)
+        apply_slot(cluster, "n", wanted)
     assert written == (["DELETE", "PATCH"] if ours else [])
 
 
-def test_a_spec_that_cannot_be_read_is_told_and_nothing_else_is_written() -> None:
+def test_invalid_spec_is_reported_and_nothing_else_is_written() -> None:
     written: list[httpx2.Request] = []
     broken = RAW | {"spec": DOKS | {"upgrade": {"timeout": "soon"}}}
 
@@ -167,18 +167,18 @@ def test_a_spec_that_cannot_be_read_is_told_and_nothing_else_is_written() -> Non
             written.append(request)
         return httpx2.Response(200, json=broken)
 
-    ReconcilingStacks(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW).reconcile("n", "demo")
+    StackReconciler(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW).reconcile("n", "demo")
     status, *events = written
     assert status.url.path.endswith("/signalsstacks/demo/status")
     said = json.loads(status.content)["status"]["conditions"]
     assert tuple(condition["type"] for condition in said) == ALWAYS
-    sentence = "spec.upgrade.timeout: 'soon' is no duration; write it like 90s, 10m or 1h30m"
+    sentence = "spec.upgrade.timeout: 'soon' is not a duration; write it like 90s, 10m or 1h30m"
     assert [said[0][name] for name in ("status", "reason", "message")] == ["False", "Invalid", sentence]
     assert [said[-1][name] for name in ("type", "status", "reason")] == ["Ready", "False", "Invalid"]
     assert any(b"AcceptedFalse" in event.content for event in events)
 
 
-def test_a_stack_that_serves_goes_on_being_ready_when_its_new_spec_cannot_be_read() -> None:
+def test_serving_stack_stays_ready_when_its_new_spec_is_invalid() -> None:
     before = {"type": "Ready", "status": "True", "reason": "Serving", "message": "-"}
     known = [before, before | {"type": "Degraded"}]
     verdicts = {v.type: v.status for v in rejected("spec.image: no", known)}

@@ -24,7 +24,7 @@ def test_the_operator_finds_an_incident_and_its_summary(product: Product) -> Non
     assert ask(later).incident_id is None
 
 
-def test_the_operator_says_why_it_was_told_nothing(product: Product) -> None:
+def test_operator_reports_why_core_api_refused(product: Product) -> None:
     url, since = product.environment["CORE_API_URL"], datetime.now(UTC)
     wrong = product.environment["PROJECT_API_KEY"]
     refused = ask(Question(url=url, key=wrong, fingerprint=None, active_since=since))

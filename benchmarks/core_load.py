@@ -1,4 +1,4 @@
-"""A server that is asked over HTTP, and rounds of load on it."""
+"""A server and rounds of HTTP load on it."""
 
 import json
 import time
@@ -24,14 +24,14 @@ from signals.ray_node.variables import HOST
 
 WARM_S: Final = 2.0  # connections, the key's verdict, first metadata
 UP_WITHIN_S: Final = 120.0
-LOOK_S: Final = 0.1
+POLL_S: Final = 0.1
 
 Meters = Mapping[str, Callable[[], float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Who is asked, and the process whose tree is charged for it."""
+    """The server's port, and the root of the process tree that is measured."""
 
     port: int
     pid: int
@@ -39,9 +39,9 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What the clients do: `connections` at once, each with one request under way.
+    """The clients' load: `connections`, each with one request in flight.
 
-    `bodies` is a file of them, each behind its length; of GET the body is the address.
+    `bodies` is a file of bodies, each after its length; for GET a body is the address.
     """
 
     bodies: Path
@@ -54,7 +54,7 @@ class Load:
     status: int = HTTPStatus.OK
 
     def on(self, server: Server, meters: Meters, folder: Path) -> Round:
-        """Send for some seconds; the generator's own processor time stands beside the server's."""
+        """Measure one round; the generator's processor time is reported beside the server's."""
         report = folder / f"report-{uuid4().hex[:8]}.json"
         variables = {
             "BENCH_PORT": str(server.port),
@@ -113,7 +113,7 @@ def on_serve(application: str, health: str, environment: Mapping[str, str], fold
 
 
 def wait_until_up(port: int, health: str, check: Callable[[], None]) -> None:
-    """Wait until the health check of the application itself says 200; a proxy before it says 404."""
+    """Wait until the application's health check answers 200; a proxy in front answers 404."""
     deadline = time.monotonic() + UP_WITHIN_S
     while time.monotonic() < deadline:
         check()
@@ -121,5 +121,5 @@ def wait_until_up(port: int, health: str, check: Callable[[], None]) -> None:
             connection.request("GET", health)
             if connection.getresponse().status == HTTPStatus.OK:
                 return
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     raise RuntimeError(f"nobody answers on port {port} within {UP_WITHIN_S:g} s")

@@ -19,7 +19,7 @@ STAYED_S: Final = 0.5
 AT_ONCE_S: Final = 1.0  # 0.05 measured; 2.5 when each search was carried on for nobody
 
 
-def test_abandoned_searches_do_not_make_others_wait(product: Product) -> None:
+def test_abandoned_searches_do_not_delay_other_searches(product: Product) -> None:
     address = urlsplit(product.environment["CORE_API_URL"])
     request = (
         f"GET /v1/search/events HTTP/1.1\r\nHost: {address.netloc}\r\n"

@@ -1,4 +1,4 @@
-"""Carries out a plan: each batch at its time, a bounded number at once, a live line meanwhile."""
+"""Sends a plan: each batch at its time, a bounded number at once, with a progress line."""
 
 import asyncio
 import signal
@@ -23,8 +23,8 @@ class Pace:
 async def send(plan: Iterable[Planned], endpoint: Endpoint, pace: Pace, tally: Tally) -> bool:
     """Send every event of `plan` and fill `tally`; return False when a signal cut the run short.
 
-    When ingest-api stays away, or on the first SIGINT or SIGTERM, no further event is begun.
-    Raises an ExceptionGroup of Refused when ingest-api cannot be used like this.
+    When ingest-api stays unavailable, or on the first SIGINT or SIGTERM, no further batch is started.
+    Raises an ExceptionGroup of Refused when key or address are wrong.
     """
     stop, interrupted = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,7 +65,7 @@ async def _run(batches: Iterable[Batch], client: IngestClient, concurrency: int,
                 break
             delivery = deliveries.create_task(deliver(batch))
             if batch.is_history:
-                # The past is told in order, so that no rule sees a gap that never was.
+                # History is sent in order, so that no rule sees a false gap.
                 await delivery
 
 

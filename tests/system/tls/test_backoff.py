@@ -72,7 +72,7 @@ def test_a_consumer_whose_password_was_changed_names_it(
     )
 
 
-def test_a_consumer_that_distrusts_the_brokers_names_the_ca(
+def test_consumer_that_distrusts_the_brokers_names_the_ca(
     brokers: Brokers, certificates: Certificates, backing_off: Callable[[KafkaSettings], str]
 ) -> None:
     said = backing_off(_settings(brokers, certificates, kafka_ca_cert=certificates.other_ca))
@@ -81,7 +81,7 @@ def test_a_consumer_that_distrusts_the_brokers_names_the_ca(
     )
 
 
-def test_a_pool_that_cannot_connect_says_why_instead_of_a_timeout(
+def test_unconnected_pool_reports_the_cause_instead_of_a_timeout(
     secure_database: SecurePostgres, certificates: Certificates
 ) -> None:
     settings = PostgresSettings(
@@ -97,7 +97,7 @@ def test_a_pool_that_cannot_connect_says_why_instead_of_a_timeout(
         raise AssertionError("nobody may get in")
 
 
-def test_a_refused_bulk_is_retried_later_and_says_why(
+def test_refused_bulk_is_retried_later_and_reports_the_cause(
     secure_search: SecureOpenSearch, certificates: Certificates
 ) -> None:
     settings = OpenSearchSettings(

@@ -105,7 +105,7 @@ def _ca_cases(variable: str, certificates: Certificates) -> list[Case]:
     ]
 
 
-def test_each_fault_of_postgresql_is_one_sentence(
+def test_each_postgresql_fault_is_one_sentence(
     secure_database: SecurePostgres,
     certificates: Certificates,
     environment: Callable[[Mapping[str, str]], None],

@@ -1,4 +1,4 @@
-"""What readers find: incidents with everything around them, and a large index, written in bulk."""
+"""Data for readers: incidents with their details and a large index, written in bulk."""
 
 import time
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ SELECT gen_random_uuid(), 'org_bench', %(project)s, 'prod', 'UPSTREAM_TIMEOUT_' 
        CASE WHEN n %% 10 <> 0 THEN now() END
 FROM generate_series(1, %(incidents)s) AS n
 """
-# What stands around each: two evaluations, a finished job, its summary, 20 events, the minutes of the chart.
+# The details of each: two evaluations, a finished job, its summary, 20 events, the minutes of the chart.
 AROUND: tuple[LiteralString, ...] = (
     """
 INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold)
@@ -80,7 +80,7 @@ NEWEST: LiteralString = "SELECT id FROM incidents ORDER BY opened_at DESC LIMIT 
 
 
 def write_incidents(database: PostgresSettings, incidents: int) -> None:
-    """Write as many incidents, with what their pages show."""
+    """Write `incidents` incidents with the details of their pages."""
     with psycopg.connect(conninfo(database), autocommit=True) as connection:
         connection.execute(INCIDENTS, {"project": PROJECT, "incidents": incidents})
         for statement in AROUND:
@@ -95,7 +95,7 @@ def newest_incidents(database: PostgresSettings, count: int) -> list[UUID]:
 
 
 def load_events(settings: OpenSearchSettings, count: int) -> None:
-    """Index `count` events in bulk, then make them searchable, as an index that has come to rest."""
+    """Index `count` events in bulk, then refresh and wait until merges have ended."""
     with open_client(settings) as client:
         ensure_index(client)
         client.indices.put_settings(
@@ -121,9 +121,9 @@ def load_events(settings: OpenSearchSettings, count: int) -> None:
 def _wait_until_merged(client: OpenSearch) -> None:
     deadline = time.monotonic() + LOAD_TIMEOUT_S
     while client.indices.stats(index=EVENTS_INDEX, metric="merge")["_all"]["primaries"]["merges"]["current"]:
-        assert time.monotonic() < deadline, "segments are merged without an end"
+        assert time.monotonic() < deadline, "segments are still being merged after the deadline"
         time.sleep(LOAD_PAUSE_S)
-    client.indices.refresh(index=EVENTS_INDEX)  # what was merged is searched from now on
+    client.indices.refresh(index=EVENTS_INDEX)  # makes the merged segments visible to searches
 
 
 def _documents(count: int) -> Iterator[bytes]:
@@ -133,7 +133,7 @@ def _documents(count: int) -> Iterator[bytes]:
 
 
 def _post(url: str, body: bytes) -> None:
-    """Post a bulk, again while the server has no memory for it: its heap is a laptop's."""
+    """Post a bulk, with retries while the server's small heap is full."""
     address, deadline = urlsplit(url), time.monotonic() + LOAD_TIMEOUT_S
     with closing(HTTPConnection(address.hostname or "", address.port, timeout=LOAD_TIMEOUT_S)) as connection:
         headers = {"Content-Type": "application/x-ndjson"}
@@ -144,5 +144,5 @@ def _post(url: str, body: bytes) -> None:
             if response.status != HTTPStatus.TOO_MANY_REQUESTS:
                 assert orjson.loads(answer) == {"errors": False}, answer
                 return
-            assert time.monotonic() < deadline, "no memory for a bulk in all that time"
+            assert time.monotonic() < deadline, "OpenSearch had no memory for a bulk until the deadline"
             time.sleep(LOAD_PAUSE_S)
