@@ -122,4 +122,4 @@ def wait_until_up(port: int, health: str, check: Callable[[], None]) -> None:
             if connection.getresponse().status == HTTPStatus.OK:
                 return
         time.sleep(POLL_S)
-    raise RuntimeError(f"nobody answers on port {port} within {UP_WITHIN_S:g} s")
+    raise RuntimeError(f"no answer on port {port} within {UP_WITHIN_S:g} s")

@@ -140,7 +140,10 @@ def _open(plan: Plan) -> Iterator[list[Contender]]:
         )
         yield [
             Contender(
-                name="one detector", role="limit", run=lambda: bench.detect(1), note="nobody to wait for"
+                name="one detector",
+                role="limit",
+                run=lambda: bench.detect(1),
+                note="no other transaction to wait for",
             ),
             Contender(name="two detectors", role="ours", run=lambda: bench.detect(2)),
         ]

@@ -88,7 +88,7 @@ class Bench:
 
     def environment(self, database: PostgresSettings | None = None) -> dict[str, str]:
         """Return the variables of a program: servers, topic, its own group, number of events."""
-        told = {
+        variables = {
             "KAFKA_BROKERS": self.kafka.kafka_brokers,
             "KAFKA_GROUP_PROTOCOL": self.kafka.kafka_group_protocol,
             "BENCH_TOPIC": RAW_TOPIC,
@@ -97,8 +97,8 @@ class Bench:
             "BENCH_FOLDER": str(self.plan.folder),
         }
         if database is not None:
-            told |= {"DATABASE_URL": database.database_url.get_secret_value(), "PG_SSLMODE": "disable"}
-        return told
+            variables |= {"DATABASE_URL": database.database_url.get_secret_value(), "PG_SSLMODE": "disable"}
+        return variables
 
     def _time(self, program: Program, wanted: int, durable: Callable[[], int] | None) -> Round:
         race = Race(wanted=wanted, durable=durable, meters=self.servers.meters())

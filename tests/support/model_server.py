@@ -1,6 +1,6 @@
-"""A real HTTP server that speaks `/v1/chat/completions` and lists models, and does what the test says.
+"""A real HTTP server for `/v1/chat/completions` and the list of models, with scripted replies.
 
-It answers well unless told otherwise: from the exhibits it was shown, as JSON.
+By default the server answers well: JSON built from the exhibits of the prompt.
 """
 
 import json
@@ -17,11 +17,11 @@ DRIP_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What to do with one call. `changes` overrides keys of the good answer, `content` all of it.
+    """A scripted reply to one call. `changes` overrides keys of the good answer, `content` all of it.
 
-    `body` stands for the whole response body, whatever the status. `hangs` never answers, `drips` sends
-    headers and then blanks for ever, `drips_headers` never ends them, `floods` sends without end as fast as
-    it can: all end with the server. `cuts` closes the connection in the middle of the body.
+    `body` stands for the whole response body, with any status. `hangs` never answers, `drips` sends
+    headers and then endless blanks, `drips_headers` never ends them, `floods` sends without end as fast as
+    possible: all end with the server. `cuts` closes the connection in the middle of the body.
     """
 
     status: int = 200
@@ -131,7 +131,7 @@ class _Answers(BaseHTTPRequestHandler):
         try:
             super().handle()
         except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the caller gave up or was killed: what these tests are about
+            self.close_connection = True  # the caller gave up or was killed, as tests intend
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output quiet; `calls` has it all."""
@@ -142,7 +142,7 @@ def open_model_server(port: int = 0) -> Iterator[ModelServer]:
     """Serve on loopback, on a free port unless one is given, until the block ends."""
 
     class Handler(_Answers):
-        """Of this server alone."""
+        """The handler of this server only."""
 
     http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     http.daemon_threads = True

@@ -1,4 +1,4 @@
-"""Secret files laid out and changed the way kubelet does it."""
+"""Mounts and changes secret files as kubelet does."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole product on real servers and real Ray, for tests that hurt it or watch it whole."""
+"""The whole product on real servers and real Ray, for system tests."""
 
 import json
 import os
@@ -44,7 +44,7 @@ ADDRESSES: Final = {"postgres": "DATABASE_URL", "kafka": "KAFKA_BROKERS", "opens
 class Product:
     """The running product, as its users and its operators reach it.
 
-    `proxies` stand between the product and each server, when it was opened so; `servers` is the way
+    With `proxied`, `proxies` stand between the product and each server; `servers` is the way
     around them.
     """
 
@@ -79,7 +79,7 @@ class Product:
         return {part["name"]: part["state"] for part in (*body["dependencies"], *body["actors"])}
 
     def loadgen(self, mode: str, *options: str) -> dict[str, Any]:
-        """Run the producer as the separate tool that it is; return its report."""
+        """Run the load generator as a separate process; return its report."""
         report = self.head.folder.root / f"{mode}.json"
         tool = Path(sys.executable).parent / "signals-loadgen"
         command = [str(tool), mode, *options, f"--report={report}"]
@@ -99,7 +99,7 @@ class Product:
             return connection.execute(query, parameters).fetchall()
 
     def actor_pid(self, kind: str) -> int:
-        """Return the process that the first actor of a kind last reported from."""
+        """Return the process id that the first actor of a kind last reported."""
         ((pid,),) = self.rows("SELECT pid FROM pipeline.workers WHERE name = %s", f"{kind}-0")
         return int(pid)
 

@@ -1,4 +1,4 @@
-"""Strategies for what clients send: events that are acceptable, in every notation."""
+"""Hypothesis strategies for valid events as clients send them, in every notation."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -11,7 +11,7 @@ MOST_PATIENCE: Final = 4.0  # measured: a full run beside seven others, load 30 
 
 
 def patience() -> float:
-    """Return by how much a deadline grows now: the processes that want each core, between 1 and 4."""
+    """Return the factor for deadlines: runnable processes per core, between 1 and 4."""
     return min(MOST_PATIENCE, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
@@ -32,5 +32,5 @@ def until(condition: Callable[[], Found], *, within_s: float = 20.0, every_s: fl
 
 
 def pause(seconds: float) -> None:
-    """Let time pass where its length is the experiment (a fault that lasts), never to wait for something."""
+    """Sleep where the duration is the experiment (a fault that lasts), never to wait for a condition."""
     time.sleep(seconds)

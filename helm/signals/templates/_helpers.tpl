@@ -1,9 +1,9 @@
-{{/* What the operator's objects are called. */}}
+{{/* Name of the operator's objects. */}}
 {{- define "signals.operator" -}}
 {{ printf "%s-operator" (trunc 50 .Release.Name | trimSuffix "-") }}
 {{- end }}
 
-{{/* What the CRD hook's objects are called; cluster-wide ones carry the namespace. */}}
+{{/* Name of the CRD hook's objects; cluster-wide names include the namespace. */}}
 {{- define "signals.crds" -}}
 {{ printf "%s-crds" (trunc 50 .Release.Name | trimSuffix "-") }}
 {{- end }}
@@ -60,7 +60,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Both security contexts are what Pod Security's restricted standard asks for, and a little more. */}}
+{{/* Both security contexts meet Pod Security's restricted standard and are a little stricter. */}}
 {{- define "signals.podSecurity" -}}
 securityContext:
   runAsNonRoot: true

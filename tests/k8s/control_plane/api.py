@@ -1,6 +1,6 @@
-"""The tests' door to an API server: plain REST with the administrator's certificate.
+"""The tests' client of an API server: plain REST with the administrator's certificate.
 
-Tests look at what the server stores and at its answers word for word, so nothing is modelled here.
+Tests compare stored objects and answers verbatim, so nothing is modelled here.
 """
 
 import base64
@@ -38,7 +38,7 @@ GROUPS = {
 
 
 class RefusedError(Exception):
-    """The API server said no; `code` is HTTP's, `message` its own sentence."""
+    """The API server refused a request, with HTTP's `code` and the server's `message`."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -48,7 +48,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """What one client can do; every method is one request."""
+    """A client of the API server; every method is one request."""
 
     client: httpx2.Client
 

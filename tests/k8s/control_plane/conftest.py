@@ -75,7 +75,7 @@ def ray(cluster: ControlPlane, nodes: FakeNodes) -> Iterator[FakeRay]:
 
 @pytest.fixture
 def gate(cluster: ControlPlane) -> Iterator[Gateway]:
-    """What stands between the test's operator and the API server."""
+    """The gateway between the test's operator and the API server."""
     with gateway(cluster) as gate:
         yield gate
 

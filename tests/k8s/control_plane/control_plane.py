@@ -59,7 +59,7 @@ def rig_folder() -> Path:
 
 
 def rig_environment(cluster: str, port: int) -> dict[str, str]:
-    """What the rig's scripts read, and the PATH and kubeconfig of kubectl and helm."""
+    """Variables of the rig's scripts, with PATH and kubeconfig for kubectl and helm."""
     rig = rig_folder()
     found = {
         "RIG": str(rig),
@@ -75,7 +75,7 @@ def rig_environment(cluster: str, port: int) -> dict[str, str]:
 
 @contextmanager
 def control_plane() -> Iterator[ControlPlane]:
-    """Build what is missing (minutes, once a machine), start everything, and leave nothing behind."""
+    """Build the missing parts (minutes, once a machine), start everything, and remove it at the end."""
     _stop_orphans()
     cluster = f"test-{os.getpid()}"
     folder = rig_folder() / cluster

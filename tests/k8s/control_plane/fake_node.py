@@ -1,6 +1,6 @@
 """Two nodes without containers: scheduled pods become Running, Jobs' pods end as a test decides.
 
-Kubelet's part of the API only: what the scheduler and the controllers do with it is theirs.
+Only kubelet's part is faked; scheduler and controllers are real.
 """
 
 import itertools
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class FakeNodes:
-    """What tests decide about pods, and what they may ask."""
+    """Outcomes of pods as tests decide them, and the pods seen so far."""
 
     api: Api
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class FakeNodes:
     """The last pod seen at each address."""
 
     def outcome(self, namespace: str, job: str) -> Outcome:
-        """What was decided for a Job of this name."""
+        """The outcome that the test decided for a Job of this name."""
         for word in job.split("-"):
             if found := self.outcomes.get((namespace, word)) or self.defaults.get(word):
                 return found

@@ -1,6 +1,6 @@
 """Answers for Ray in pods without containers, so that KubeRay sees a RayService become ready.
 
-The API server sends what is for pods to this socket (its "cluster" egress, HTTP CONNECT), and KubeRay reaches
+The API server sends requests for pods to this socket (its "cluster" egress, HTTP CONNECT). KubeRay reaches
 pods through the API server: each request names its pod's address. Other processes use it as an HTTP proxy.
 """
 
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(slots=True, kw_only=True)
 class FakeRay:
-    """What tests decide about Ray, and what Ray was told."""
+    """Ray's answers as tests decide them, and the configurations that Ray received."""
 
     image_at: Callable[[str], str]
     """The image of the pod at an address."""
@@ -62,7 +62,7 @@ class FakeRay:
         return Answer(body={"applications": found})
 
     def answer(self, host: str, port: int, path: str) -> Answer:
-        """What a GET of this address is answered."""
+        """The answer to a GET of this address."""
         if page := self.pages.get((host, path)):
             return page
         if port == DASHBOARD_PORT:
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
     tunnelled: str = ""
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: the base class formats the client's address, which a Unix socket has not."""
+        """Log nothing: the base class formats the client's address, and a Unix socket has none."""
 
     def do_CONNECT(self) -> None:
         self.tunnelled = self.path

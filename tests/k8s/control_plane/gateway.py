@@ -1,6 +1,6 @@
-"""Stands between the operator and the API server: remembers every write, and can end the operator after one.
+"""A proxy between operator and API server that records writes and can kill the operator after one.
 
-Plain HTTP on loopback towards the operator, so that requests can be told apart; the operator's token passes
+Plain HTTP on loopback towards the operator, so that requests are readable; the operator's token passes
 through, and with it its rights.
 """
 
@@ -31,7 +31,7 @@ class Write:
 
 @dataclass(slots=True, kw_only=True)
 class Gateway:
-    """What passed through, and what happens after the next write."""
+    """The writes that passed through, and the action after the next one."""
 
     url: str
     writes: list[Write] = field(default_factory=list)
@@ -65,7 +65,7 @@ def gateway(cluster: ControlPlane) -> Iterator[Gateway]:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_arguments: object) -> None:
-        """Say nothing: connections break off whenever an operator is killed."""
+        """Log nothing: connections break whenever an operator is killed."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     upstream: httpx2.Client
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: the gateway remembers what matters."""
+        """Log nothing: the gateway records the writes."""
 
     def _pass_on(self) -> None:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_PASSED_ON}

@@ -33,7 +33,7 @@ READY_WITHIN_S: Final = 90.0
 
 
 def report(**failed: tuple[str, str, str]) -> str:
-    """What `signals preflight` writes: every check is well but those given as (reason, message, variable)."""
+    """A report of `signals preflight`: all checks pass except those given as (reason, message, variable)."""
     rows = []
     for check in CHECKS:
         reason, message, variable = failed.get(check, ("Ok", f"{check} is well", None))
@@ -109,7 +109,7 @@ class Installed:
         return fields[source] if source else str(entry["value"])
 
     def kill(self) -> None:
-        """End the operator as a node that fails does."""
+        """Kill the operator, as a failing node does."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -131,7 +131,7 @@ class Installed:
     def until_condition(
         self, kind: str, status: str | None, *, reason: str | None = None, within_s: float = READY_WITHIN_S
     ) -> str:
-        """Wait until the stack says this about what is wanted now; return the sentence it says it with."""
+        """Wait until the condition has this value for the present spec; return its message."""
 
         def holds() -> bool:
             found = self.stack()
@@ -149,11 +149,11 @@ class Installed:
         return conditions.message(self.stack(), kind)
 
     def until_ready(self) -> None:
-        """Wait until the stack serves what is wanted now."""
+        """Wait until the stack serves the present spec."""
         self.until_condition("Ready", "True")
 
     def consumers(self, **states: str) -> None:
-        """Let core-api say that every consumer runs but those given, and how many there are."""
+        """Set core-api's readiness: every consumer runs except the given ones."""
         actors = {"incident-engine-0": "running", "indexer-0": "running", "ai-worker-0": "running"}
         actors |= {name.replace("_", "-"): state for name, state in states.items()}
         body = {
@@ -168,7 +168,7 @@ class Installed:
 def installed(
     cluster: ControlPlane, nodes: FakeNodes, ray: FakeRay, gate: Gateway, namespace: str
 ) -> Iterator[Installed]:
-    """A namespace with Secrets, where everything will be well; nothing is installed in it yet."""
+    """A namespace with Secrets in which all checks will pass; nothing is installed yet."""
     for name, data in SECRETS.items():
         cluster.api.create("secrets", {"metadata": {"name": name}, "stringData": data}, namespace)
     nodes.decide(namespace, "preflight", WELL)

@@ -1,4 +1,4 @@
-"""The chart under the real helm, on a real API server: what it makes, refuses, may and leaves."""
+"""The chart under the real helm, on a real API server: objects, refusals, rights and leftovers."""
 
 import os
 import shutil
@@ -81,7 +81,7 @@ def test_upgrade_fails_with_the_message_of_the_violated_rule(
 
 
 @pytest.mark.parametrize(("values", "named"), REFUSED.values(), ids=REFUSED)
-def test_a_wrong_value_is_refused_by_name(cluster: ControlPlane, values: list[str], named: str) -> None:
+def test_wrong_value_is_refused_by_name(cluster: ControlPlane, values: list[str], named: str) -> None:
     given = [word for value in values for word in ("--set", value)]
     found = cluster.run("helm", "template", "demo", str(CHART), "-f", str(KIND), *given, check=False)
 
@@ -123,7 +123,7 @@ def test_hook_updates_the_definitions_with_its_own_rights(
     api.delete("clusterroles", f"{namespace}-demo-crds")
 
 
-def test_an_upgrade_with_its_hook_goes_through(
+def test_upgrade_with_its_hook_goes_through(
     cluster: ControlPlane, api: Api, nodes: FakeNodes, namespace: str
 ) -> None:
     release = ("demo", str(CHART), "-n", namespace, "-f", str(KIND), "--wait")
@@ -160,7 +160,7 @@ def test_chart_with_other_definitions_installs_after_an_upgrade(
     cluster.run("helm", "uninstall", "demo", "-n", namespace, "--wait")
 
 
-def test_the_operator_reads_the_secrets_that_are_named_and_no_others(
+def test_operator_reads_only_the_named_secrets(
     cluster: ControlPlane, nodes: FakeNodes, namespace: str
 ) -> None:
     cluster.run("helm", "install", "demo", str(CHART), "-n", namespace, "-f", str(KIND), "--wait")
@@ -184,7 +184,7 @@ def apply_definitions(kubeconfig: Path) -> None:
 
 
 def rendered(cluster: ControlPlane, namespace: str, values: Path, *more: str) -> list[Object]:
-    """What the chart makes of these values."""
+    """The manifests that the chart renders from these values."""
     capabilities = ("--api-versions", "ray.io/v1/RayService", "--is-upgrade")
     command = (
         "helm",
@@ -202,7 +202,7 @@ def rendered(cluster: ControlPlane, namespace: str, values: Path, *more: str) ->
 
 
 def dry_run(cluster: ControlPlane, namespace: str, manifests: list[Object]) -> str:
-    """What the API server warns of or refuses; nothing when it is content."""
+    """Warnings and refusals of the API server; empty when every manifest is accepted."""
     done = subprocess.run(
         ["kubectl", "apply", "--server-side", "--dry-run=server", "-n", namespace, "-f", "-"],
         input=yaml.safe_dump_all(manifests),
@@ -216,7 +216,7 @@ def dry_run(cluster: ControlPlane, namespace: str, manifests: list[Object]) -> s
 
 
 def present(cluster: ControlPlane, namespace: str) -> set[str]:
-    """What there is of every kind that we or the chart make, but for what a namespace always has."""
+    """The objects of every kind that operator or chart create, without a namespace's default ones."""
     found = cluster.run("kubectl", "get", EVERYTHING, "-n", namespace, "-o", "name").stdout
     return set(found.split()) - OF_THE_NAMESPACE
 

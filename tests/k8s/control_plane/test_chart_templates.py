@@ -1,4 +1,4 @@
-"""What the chart renders from values, and which values it refuses, by the real helm and without a cluster."""
+"""Rendered manifests and refused values of the chart, by the real helm without a cluster."""
 
 import re
 import subprocess
@@ -167,7 +167,7 @@ def test_stack_has_the_image_of_the_operator_unless_it_names_its_own(helm: Helm)
 
 
 class _Stack(BaseHTTPRequestHandler):
-    """Both APIs of a stack; `ready` is what core-api says."""
+    """Both APIs of a stack; `ready` is core-api's readiness."""
 
     ready = HTTPStatus.OK
 

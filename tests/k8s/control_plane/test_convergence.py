@@ -1,4 +1,4 @@
-"""Any valid spec is brought about from any other, and taking back a bad one recovers."""
+"""The operator converges from any valid spec to any other, and a reverted bad spec recovers."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_any_valid_spec_converges_and_a_bad_one_can_be_reverted(release: Install
 
 
 def differences(release: Installed, spec: dict[str, Any]) -> list[str]:
-    """Say what is not yet as the spec asks; worked out here, apart from the operator's builders."""
+    """Return the differences from the spec, computed without the operator's builders."""
     service = release.child("rayservices")
     cluster = service["spec"]["rayClusterConfig"]
     (group,) = cluster["workerGroupSpecs"]

@@ -94,7 +94,7 @@ SCENARIOS: dict[str, tuple[Change, str | None]] = {
     ),
     "an unknown mode": ({"spec.loadgen.mode": "chaos"}, "spec.loadgen.mode"),
     "a day and more": ({"spec.loadgen.duration": "25h"}, "24h"),
-    "a wish in weeks": ({"spec.expect": EXPECTED | {"incidentWithin": "2 weeks"}}, "incidentWithin"),
+    "a period in weeks": ({"spec.expect": EXPECTED | {"incidentWithin": "2 weeks"}}, "incidentWithin"),
     "an image with a space": ({"spec.image": "a b:1"}, "spec.image"),
     "a name with a dot": ({"metadata.name": "a.b"}, "hold no dot"),
     "a name that leaves no room": ({"metadata.name": "a" * 53}, "52 characters"),
@@ -149,7 +149,7 @@ def test_defaults_are_written_out(api: Api, crds: None) -> None:
     assert spec["upgrade"] == {"strategy": "NewCluster", "approval": "Automatic", "timeout": "20m"}
 
 
-def test_the_scale_subresource_moves_the_consumers(api: Api, crds: None, namespace: str) -> None:
+def test_scale_subresource_moves_the_consumers(api: Api, crds: None, namespace: str) -> None:
     api.create("signalsstacks", stack(), namespace)
 
     api.merge("signalsstacks", "demo", {"spec": {"replicas": 5}}, namespace, part="scale")
@@ -157,7 +157,7 @@ def test_the_scale_subresource_moves_the_consumers(api: Api, crds: None, namespa
     assert api.get("signalsstacks", "demo", namespace)["spec"]["pipeline"]["workers"] == 5
 
 
-def test_a_writer_of_the_spec_cannot_write_the_status(api: Api, crds: None, namespace: str) -> None:
+def test_spec_writer_cannot_write_the_status(api: Api, crds: None, namespace: str) -> None:
     manifest = changed(stack(), {"status.version": "9.9.9"})
 
     assert "status" not in api.create("signalsstacks", manifest, namespace)

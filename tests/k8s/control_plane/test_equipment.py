@@ -27,7 +27,7 @@ JOB = {
 }
 
 
-def test_a_jobs_pod_ends_as_the_test_decides(api: Api, nodes: FakeNodes, namespace: str) -> None:
+def test_pod_of_a_job_ends_as_the_test_decides(api: Api, nodes: FakeNodes, namespace: str) -> None:
     nodes.decide(namespace, "preflight", Outcome(exit_code=1, message='[{"ok": false}]'))
 
     api.create("jobs", JOB, namespace)
@@ -38,9 +38,7 @@ def test_a_jobs_pod_ends_as_the_test_decides(api: Api, nodes: FakeNodes, namespa
     assert (ended["exitCode"], ended["message"]) == (1, '[{"ok": false}]')
 
 
-def test_a_rayservice_becomes_ready_and_moves_to_a_new_cluster(
-    api: Api, ray: FakeRay, namespace: str
-) -> None:
+def test_rayservice_becomes_ready_and_moves_to_a_new_cluster(api: Api, ray: FakeRay, namespace: str) -> None:
     service = next(item for item in yaml.safe_load_all(EXAMPLE.read_text()) if item["kind"] == "RayService")
 
     api.apply("rayservices", service, namespace)

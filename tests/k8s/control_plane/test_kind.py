@@ -1,4 +1,4 @@
-"""What `make kind-up` applies, as far as a real API server can tell without Docker."""
+"""Manifests and script of `make kind-up`, checked by a real API server without Docker."""
 
 import subprocess
 from pathlib import Path
@@ -31,7 +31,7 @@ esac
 
 
 def _calls(folder: Path, clusters: str) -> list[str]:
-    """What `kind.sh up` calls, in order, with these clusters there already."""
+    """The calls of `kind.sh up`, in order, with these existing clusters."""
     for tool in ("docker", "kind", "kubectl", "helm"):
         (folder / tool).write_text(STAND_IN)
         (folder / tool).chmod(0o755)

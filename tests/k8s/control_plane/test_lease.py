@@ -22,7 +22,7 @@ DEADLINE_S = 30.0
 
 @pytest.fixture
 def door(cluster: ControlPlane) -> Iterator[Cluster]:
-    """The operator's own door."""
+    """The operator's client of the API server."""
     with Client(config=KubeConfig.from_file(cluster.kubeconfig)) as client:
         yield Cluster(client)
 
@@ -72,7 +72,7 @@ def test_holder_notices_a_lost_lease(door: Cluster, namespace: str) -> None:
     assert _holder(door, namespace) == "thief"
 
 
-def test_a_deleted_lease_is_made_again_with_the_charts_rights(
+def test_deleted_lease_is_made_again_with_the_charts_rights(
     cluster: ControlPlane, nodes: FakeNodes, namespace: str
 ) -> None:
     values = ("-f", str(CHART / "examples" / "kind.yaml"))
@@ -101,7 +101,7 @@ def test_a_deleted_lease_is_made_again_with_the_charts_rights(
 
 
 def test_operator_without_the_right_to_the_lease_exits(cluster: ControlPlane, tmp_path: Path) -> None:
-    """kopf, told to stop while it starts, may wait for credentials for ever."""
+    """kopf, stopped while it starts, may wait for credentials indefinitely."""
     variables = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),

@@ -1,4 +1,4 @@
-"""The operator with the chart's rights: what it makes, that it then rests, and that no crash stops it."""
+"""The operator with the chart's rights: it creates all objects, comes to rest, and survives crashes."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +25,7 @@ CHILDREN = (
     ("networkpolicies", "demo-ray"),
 )
 DRIFT_WITHIN_S = 80.0
-"""The operator looks at everything once a minute."""
+"""The operator reconciles every object once a minute."""
 
 
 def test_installed_stack_becomes_ready_with_all_its_objects(release: Installed) -> None:
@@ -94,7 +94,7 @@ def test_ray_pods_are_guarded_and_end_slowly(release: Installed) -> None:
     assert open_to_all == [8000]
 
 
-def test_services_lead_to_the_pods_that_serve(release: Installed) -> None:
+def test_services_select_the_serving_pods(release: Installed) -> None:
     release.helm("install", {})
     release.start()
     release.until_ready()
@@ -108,8 +108,8 @@ def test_services_lead_to_the_pods_that_serve(release: Installed) -> None:
 
 
 @pytest.mark.parametrize("shared", [{}, {"type": "ClusterIP"}])
-def test_a_second_pass_writes_nothing(release: Installed, shared: Object) -> None:
-    """Not even where somebody else owns a field besides us."""
+def test_second_pass_writes_nothing(release: Installed, shared: Object) -> None:
+    """Not even where another manager shares a field."""
     release.helm("install", {})
     release.start()
     release.until_ready()
@@ -135,7 +135,7 @@ def test_default_written_by_another_manager_is_taken_over_once(release: Installe
 
 
 def pass_of_a_new_operator(release: Installed) -> list[Write]:
-    """What an operator that is started now writes until its second look."""
+    """The writes of a new operator until its second pass."""
     release.gate.writes.clear()
     release.gate.reads.clear()
     release.start()
@@ -220,7 +220,7 @@ def settled(found: Callable[[], set[str]], wanted: set[str], *, within_s: float)
 
 
 def survives(release: Installed) -> bool:
-    """Run one more operator until it is killed; true when it has nothing left to write."""
+    """Run one more operator until it is killed; True when it has nothing left to write."""
     release.start()
     assert release.process is not None
     process = release.process
@@ -234,7 +234,7 @@ def survives(release: Installed) -> bool:
 
 
 def is_resting(release: Installed) -> bool:
-    """Whether the operator has looked at everything twice since the last write."""
+    """Whether the operator has made two passes over everything since the last write."""
     path = f"/apis/ray.io/v1/namespaces/{release.namespace}/rayservices/{RELEASE}"
     return release.gate.reads[path] >= 2
 

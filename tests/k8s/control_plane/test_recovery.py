@@ -1,4 +1,4 @@
-"""What goes wrong shows as the right condition, whose sentence names the remedy; mended, it recovers."""
+"""Each fault sets its condition with a message that names the remedy; once fixed, the stack recovers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from tests.k8s.control_plane.installed import RELEASE, WELL, Installed, report
 from tests.support.waiting import until
 
 RETRY_WITHIN_S = 90.0
-"""A failed Job is repeated after half a minute, a wrong Secret looked at again within one."""
+"""A failed Job is repeated after half a minute, a wrong Secret checked again within one."""
 SECOND = "registry.example.com/signals:2.0.0"
 GOOD = "registry.example.com/signals:1.0.0"
 BROKEN = "registry.example.com/signals:2.0.1"
@@ -50,7 +50,7 @@ def test_missing_secret_is_named_and_nothing_starts(release: Installed) -> None:
     release.until_ready()
 
 
-def test_a_missing_key_is_named(release: Installed) -> None:
+def test_missing_key_is_named(release: Installed) -> None:
     release.helm("install", {"spec.opensearch.secretRef": {"name": "opensearch", "key": "URL"}})
     release.start()
 
@@ -61,7 +61,7 @@ def test_a_missing_key_is_named(release: Installed) -> None:
     release.until_ready()
 
 
-def test_a_wrong_password_names_the_secret_and_key_to_correct(release: Installed) -> None:
+def test_wrong_password_names_the_secret_and_key_to_correct(release: Installed) -> None:
     refused = report(postgres=("PasswordRefused", "PostgreSQL refused the password", "DATABASE_URL"))
     release.nodes.decide(release.namespace, "preflight", Outcome(exit_code=1, message=refused))
     release.helm("install", {})
@@ -92,7 +92,7 @@ def test_failed_migration_is_reported_and_retried(release: Installed) -> None:
     release.until_condition("Ready", "True", within_s=RETRY_WITHIN_S)
 
 
-def test_a_quota_that_leaves_no_room_for_pods_is_named(release: Installed) -> None:
+def test_quota_without_room_for_pods_is_named(release: Installed) -> None:
     release.helm("install", {})
     full = {"metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
     release.api.create("resourcequotas", full, release.namespace)
@@ -174,7 +174,7 @@ def test_drift_is_restored_and_scaling_done_while_preflight_fails(running: Insta
     running.until_condition("DependenciesReachable", "False", reason="PasswordRefused", within_s=5)
 
 
-def test_an_upgrade_moves_to_the_new_pods(running: Installed) -> None:
+def test_upgrade_moves_to_the_new_pods(running: Installed) -> None:
     before = active(running)
 
     running.change({"spec.image": SECOND})
@@ -184,7 +184,7 @@ def test_an_upgrade_moves_to_the_new_pods(running: Installed) -> None:
     running.until_ready()
 
 
-def test_an_upgrade_waits_for_the_approval_of_its_plan(running: Installed) -> None:
+def test_upgrade_waits_for_the_approval_of_its_plan(running: Installed) -> None:
     before = running.child("rayservices")["spec"]
     running.change({"spec.image": SECOND, "spec.upgrade": {"approval": "Manual"}})
 
@@ -200,7 +200,7 @@ def test_an_upgrade_waits_for_the_approval_of_its_plan(running: Installed) -> No
     running.until_ready()
 
 
-def test_a_paused_stack_is_watched_and_not_changed(running: Installed) -> None:
+def test_paused_stack_is_watched_and_not_changed(running: Installed) -> None:
     running.change({"spec.paused": True})
     running.until_condition("Paused", "True")
 
@@ -216,7 +216,7 @@ def test_a_paused_stack_is_watched_and_not_changed(running: Installed) -> None:
     running.until_ready()
 
 
-def test_a_suspended_stack_has_no_pods_and_comes_back(running: Installed) -> None:
+def test_suspended_stack_has_no_pods_and_comes_back(running: Installed) -> None:
     running.change({"spec.suspend": True})
 
     running.until_condition("Suspended", "True")
@@ -256,7 +256,7 @@ def test_missing_right_is_named(running: Installed) -> None:
     running.until_condition("Ready", "True", within_s=RETRY_WITHIN_S)
 
 
-def test_a_changed_ca_is_checked_and_replaces_no_pod(release: Installed, certificates: list[str]) -> None:
+def test_changed_ca_is_checked_and_replaces_no_pod(release: Installed, certificates: list[str]) -> None:
     data = {"metadata": {"name": "postgres-ca"}, "stringData": {"ca.crt": certificates[0]}}
     release.api.create("secrets", data, release.namespace)
     release.helm(
@@ -277,7 +277,7 @@ def test_a_changed_ca_is_checked_and_replaces_no_pod(release: Installed, certifi
     assert len(release.api.list("rayclusters", release.namespace)) == 1
 
 
-def test_the_next_version_of_the_operator_replaces_no_pod(running: Installed) -> None:
+def test_next_version_of_the_operator_replaces_no_pod(running: Installed) -> None:
     before = running.child("rayservices")
     running.kill()
 
@@ -315,7 +315,7 @@ def active(release: Installed) -> str | None:
 
 
 def serving_image(release: Installed) -> str:
-    """What the head of the Ray cluster that serves runs."""
+    """The image of the serving Ray cluster's head."""
     name = active(release)
     clusters = {one["metadata"]["name"]: one for one in release.api.list("rayclusters", release.namespace)}
     found: str = clusters[name]["spec"]["headGroupSpec"]["template"]["spec"]["containers"][0]["image"]
@@ -323,12 +323,12 @@ def serving_image(release: Installed) -> str:
 
 
 def image(release: Installed) -> str:
-    """What the head runs when the RayService is as it is."""
+    """The image of the head in the present RayService."""
     head = release.child("rayservices")["spec"]["rayClusterConfig"]["headGroupSpec"]
     found: str = head["template"]["spec"]["containers"][0]["image"]
     return found
 
 
 def names(objects: list[Object]) -> set[str]:
-    """What the objects are called."""
+    """The names of the objects."""
     return {item["metadata"]["name"] for item in objects}

@@ -1,4 +1,4 @@
-"""Scenarios on a real API server and its Job controller; the pods' last words are the test's."""
+"""Scenarios on a real API server and its Job controller; tests write the pods' termination messages."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -35,11 +35,11 @@ Done = TypeVar("Done")
 
 
 class KilledError(Exception):
-    """The operator dies right after a write."""
+    """The operator was killed right after a write."""
 
 
 class Dying(Cluster):
-    """Dies after so many writes."""
+    """A client that raises after a number of writes."""
 
     def __init__(self, client: Client, writes: int) -> None:
         super().__init__(client)
@@ -123,7 +123,7 @@ def stage(cluster: ControlPlane, api: Api, crds: None, nodes: FakeNodes, namespa
 
 @pytest.fixture
 def decide(nodes: FakeNodes, namespace: str) -> Callable[[Outcome], None]:
-    """Say how the run's pods end."""
+    """Decide how the run's pods end."""
     return lambda outcome: nodes.decide(namespace, "spike", outcome)
 
 
@@ -198,7 +198,7 @@ def test_job_deleted_during_the_run_is_not_repeated(stage: Stage, decide: Callab
     assert not stage.has_job()
 
 
-def test_a_suspended_run_begins_when_it_is_resumed(stage: Stage, decide: Callable[[Outcome], None]) -> None:
+def test_suspended_run_begins_when_it_is_resumed(stage: Stage, decide: Callable[[Outcome], None]) -> None:
     decide(DONE)
     stage.start({"spec.suspend": True})
     waiting = stage.until("Succeeded", "Unknown")
@@ -208,7 +208,7 @@ def test_a_suspended_run_begins_when_it_is_resumed(stage: Stage, decide: Callabl
     stage.until("Verified", "True")
 
 
-def test_a_run_waits_for_its_stack(stage: Stage, decide: Callable[[Outcome], None]) -> None:
+def test_run_waits_for_its_stack(stage: Stage, decide: Callable[[Outcome], None]) -> None:
     decide(DONE)
     stage.api.delete("signalsstacks", "demo", stage.namespace)
     stage.start({})
@@ -221,7 +221,7 @@ def test_a_run_waits_for_its_stack(stage: Stage, decide: Callable[[Outcome], Non
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3, 4])
-def test_an_operator_killed_after_any_write_ends_with_the_same(
+def test_operator_killed_after_any_write_reaches_the_same_result(
     stage: Stage, decide: Callable[[Outcome], None], writes: int
 ) -> None:
     decide(DONE)
@@ -244,7 +244,7 @@ def test_an_operator_killed_after_any_write_ends_with_the_same(
     assert job["spec"]["ttlSecondsAfterFinished"] == 3600
 
 
-def test_the_installed_operator_verifies_a_scenario_with_the_charts_rights(release: Installed) -> None:
+def test_installed_operator_verifies_a_scenario_with_the_charts_rights(release: Installed) -> None:
     keys = {"metadata": {"name": "keys"}, "stringData": {"ingest": "sig_ingest_x", "read": "sig_read_x"}}
     release.api.create("secrets", keys, release.namespace)
     release.nodes.decide(release.namespace, "spike", DONE)

@@ -18,10 +18,10 @@ UPLINK: Final = "10.89.0.1"
 
 @contextmanager
 def servers_for_pods(folder: Path) -> Iterator[Mapping[str, str]]:
-    """PostgreSQL, Kafka and OpenSearch as the variables that pods are told.
+    """PostgreSQL, Kafka and OpenSearch as the variables of pods.
 
-    Kafka listens and advertises itself at the uplink; the others stay on loopback behind a plain TCP proxy,
-    since PostgreSQL lets nobody else in.
+    Kafka listens and advertises itself at the uplink; the others stay on loopback behind a TCP proxy,
+    since PostgreSQL accepts only loopback clients.
     """
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())

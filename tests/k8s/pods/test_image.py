@@ -1,4 +1,4 @@
-"""The image, as its Dockerfile's own steps make it on Debian's Python: what it holds, for whom it runs."""
+"""The image, built by the Dockerfile's steps on Debian's Python: its content and its user."""
 
 import os
 import re
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.pods, pytest.mark.timeout(1200)]
 
 @pytest.fixture(scope="module")
 def built() -> str:
-    """What carrying out the Dockerfile printed."""
+    """The output of the image build."""
     assert os.getuid() == 0, "carrying out a Dockerfile mounts and changes the root folder: run as root"
     script = [RIG / "dockerfile.sh", ROOT]
     done = subprocess.run(

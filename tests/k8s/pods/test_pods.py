@@ -1,4 +1,4 @@
-"""The product on a real node: installed by helm, upgraded under traffic, hurt, and none of it loses an event.
+"""The product on a real node: installation, upgrade under traffic and faults lose no event.
 
 Ray, KubeRay, kubelet, containers, Services and the servers are real; times are printed (pytest -s).
 """
@@ -133,7 +133,7 @@ def test_both_apis_answer_through_their_services(deployed: Deployed) -> None:
     until(lambda: answers(f"{deployed.url('ingest')}/v1/events/healthz", 200), within_s=60)
 
 
-def test_a_spike_becomes_an_incident_with_its_summary(deployed: Deployed) -> None:
+def test_spike_becomes_an_incident_with_its_summary(deployed: Deployed) -> None:
     keys = {scope.value: deployed.key(PROJECT, scope) for scope in (Scope.INGEST, Scope.READ)}
     api = deployed.cluster.api
     api.create("secrets", {"metadata": {"name": "keys"}, "stringData": keys}, NAMESPACE)
@@ -177,7 +177,7 @@ def test_deleted_worker_pod_is_replaced(deployed: Deployed) -> None:
     print(f"worker pod deleted: a new one counts and indexes {seconds:.0f} s later")
 
 
-def test_an_upgrade_under_traffic_loses_and_doubles_nothing(deployed: Deployed) -> None:
+def test_upgrade_under_traffic_loses_and_doubles_nothing(deployed: Deployed) -> None:
     row = FaultRow(fault="an upgrade to a second image")
     stage = Stage(servers=deployed.servers, project=deployed.sender, summarizes=False)
     with trial(stage, row, seed=62, events_per_s=10.0) as running:

@@ -25,7 +25,7 @@ links() { # kube-proxy and the CNI plugins look for iptables by its plain names;
   local tool; for tool in ip{,6}tables{,-save,-restore}; do ln -sf "$D/usr/sbin/xtables-nft-multi" "$RIG/ipt/$tool"; done
 }
 
-check() { # a missing shared library shows here, not later as a kube-proxy that retries for ever
+check() { # a missing shared library shows here, not later as a kube-proxy that retries endlessly
   local missing; missing=$(LD_LIBRARY_PATH=$D/usr/lib/x86_64-linux-gnu ldd "$D/usr/sbin/xtables-nft-multi" "$D/usr/sbin/runc" "$D/usr/bin/containerd" | grep "not found" || true)
   [ -z "$missing" ] || die "shared libraries are missing: $missing"
 }

@@ -37,7 +37,7 @@ for path in /etc/resolv.conf /etc/ssl/certs; do
 done
 exec chroot "$root" "$@"
 """
-"""In a mount namespace of its own: nothing stays mounted, whatever happens."""
+"""In a mount namespace of its own: nothing stays mounted afterwards."""
 
 
 def main() -> None:

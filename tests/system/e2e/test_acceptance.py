@@ -21,7 +21,7 @@ SPIKE = "UPSTREAM_TIMEOUT|/checkout|prod"
 
 
 def spike(product: Product, code: str, count: int = 40) -> Any:
-    """Let errors of one new fingerprint arrive, and return their incident once it is open."""
+    """Send errors of one new fingerprint, and return their incident once open."""
     now = datetime.now(UTC)
     events = [
         json.loads(event("error", now - timedelta(seconds=n), error_code=code, route="/e2e").to_json())
@@ -68,7 +68,7 @@ def summarized(product: Product, incident_id: str) -> Any:
     return detail if detail["summary"] else None
 
 
-def test_a_killed_ai_worker_leaves_exactly_one_output_and_one_completion(product: Product) -> None:
+def test_killed_ai_worker_leaves_exactly_one_output_and_one_completion(product: Product) -> None:
     product.model.script.append(Reply(hangs=True))
     incident = spike(product, "KILLED")
     until(lambda: jobs_of(product, incident["id"])[0][0] == "running")
@@ -113,7 +113,7 @@ def test_missing_signups_open_exactly_one_incident_by_the_tick(product: Product)
     assert [row["fingerprint"] for row in after if row["id"] not in before] == ["signup|prod"]
 
 
-def test_a_normal_run_opens_nothing(product: Product) -> None:
+def test_normal_run_opens_nothing(product: Product) -> None:
     before = len(product.get("/v1/incidents?limit=100")["incidents"])
     product.loadgen("normal", "--rate=200", "--duration=10s")
     until(lambda: lag(product) == 0)
@@ -127,9 +127,7 @@ def lag(product: Product) -> int | None:
 
 
 @pytest.mark.parametrize("kind", ["incident-engine", "indexer"])
-def test_a_killed_consumer_comes_back_and_nothing_is_lost_or_counted_twice(
-    product: Product, kind: str
-) -> None:
+def test_killed_consumer_restarts_and_nothing_is_lost_or_counted_twice(product: Product, kind: str) -> None:
     killed = product.actor_pid(kind)
     os.kill(killed, signal.SIGKILL)
     incident = spike(product, f"AFTER_{kind.upper()}", count=50)

@@ -70,7 +70,7 @@ def consumers(product: Product) -> list[tuple[Any, ...]]:
     return product.rows("SELECT name, pid, started_at FROM pipeline.workers ORDER BY name")
 
 
-def test_a_password_is_rotated_while_events_come(rotated: Rotated) -> None:
+def test_password_is_rotated_while_events_come(rotated: Rotated) -> None:
     product = rotated.product
     before = replicas(product), consumers(product)
     with ThreadPoolExecutor(1) as threads:

@@ -1,4 +1,4 @@
-"""What the Kubernetes operator asks core-api to verify a scenario is answered by the real one."""
+"""The operator's lookup of a scenario's incident works against the real core-api."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from tests.support.waiting import until
 from tests.system.e2e.test_acceptance import spike
 
 
-def test_the_operator_finds_an_incident_and_its_summary(product: Product) -> None:
+def test_operator_finds_an_incident_and_its_summary(product: Product) -> None:
     since = datetime.now(UTC) - timedelta(minutes=5)
     incident = spike(product, "SCENARIO")
     url, key = product.environment["CORE_API_URL"], product.environment["READ_API_KEY"]

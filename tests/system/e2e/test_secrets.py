@@ -1,4 +1,4 @@
-"""What a run wrote holds no secret and no text of an event: every file and every process is searched."""
+"""No file or process of a run holds a secret or the text of an event."""
 
 import http.client
 import json
@@ -45,7 +45,7 @@ STORES: Final = ("postgres/cluster/base", "postgres/cluster/pg_wal", "kafka/", "
 
 
 def places_to_search(product: Product) -> list[Path]:
-    """Every file that the run wrote, but for what the servers are there to store."""
+    """Every file that the run wrote, except the servers' stores."""
     ray, servers = product.head.folder, StackFolder(root=product.head.folder.root.parent / "servers")
     state = servers.load()
     assert state is not None
@@ -63,7 +63,7 @@ def is_store(path: Path, data: Path) -> bool:
 
 
 def holders(paths: list[Path], secrets: Mapping[str, str]) -> list[str]:
-    """Say which file holds what; of text that was quoted on its way as well."""
+    """Return the files that hold a secret, also in quoted form."""
     return [f"{name} in {path}" for path in paths for name in found_in(path, secrets)]
 
 

@@ -30,7 +30,7 @@ class OpenSearchProxy:
     url: str
     target: str
     poison: bytes
-    """Documents that hold this are refused for ever, whatever the fault."""
+    """Documents with this text are always refused, under every fault."""
     fault: Fault = "none"
     status: int = 429
     hurt: int = 0

@@ -1,4 +1,4 @@
-"""Finds the processes of a running product by what Ray calls them, and hurts them."""
+"""Finds the processes of a running product by Ray's titles, and kills or freezes them."""
 
 import os
 import signal
@@ -58,11 +58,11 @@ def kill(pid: int) -> None:
 
 
 def freeze(pid: int) -> None:
-    """SIGSTOP: it stands still and notices nothing."""
+    """SIGSTOP: the process stops without noticing."""
     os.kill(pid, signal.SIGSTOP)
 
 
 def thaw(pid: int) -> None:
-    """SIGCONT, unless somebody has ended it meanwhile."""
+    """SIGCONT, unless the process has ended meanwhile."""
     if psutil.pid_exists(pid):
         os.kill(pid, signal.SIGCONT)

@@ -52,7 +52,7 @@ class TcpProxy:
         self._call(self._enter("silent"))
 
     def refuse(self) -> None:
-        """Reset what is connected and let nobody connect, until `restore`."""
+        """Reset all connections and refuse new ones, until `restore`."""
         self._call(self._enter("refuse"))
 
     def restore(self) -> None:

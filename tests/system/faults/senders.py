@@ -1,4 +1,4 @@
-"""Two ways to hand events over and learn which were acknowledged: ingest-api, and Kafka itself."""
+"""Two ways to send events and learn which were acknowledged: ingest-api and Kafka."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ MAX_RETRY_AFTER_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of one attempt. `refused` says why repeating it would be pointless, empty otherwise."""
+    """The result of one attempt. `refused` gives the reason against a retry, empty otherwise."""
 
     acknowledged: frozenset[UUID] = field(default_factory=frozenset)
     refused: str = ""
@@ -49,7 +49,7 @@ class HttpSender:
         try:
             status, retry_after_s, body = self._post(events)
         except (OSError, http.client.HTTPException):
-            return Answer()  # nobody knows: the same ids go again
+            return Answer()  # unknown outcome: the same ids are sent again
         ids = [event.event_id for event in events]
         results = body.get("results")
         if status in (202, 207, 503) and isinstance(results, list) and len(results) == len(ids):

@@ -24,7 +24,7 @@ FINISHED: Final = ("succeeded", "failed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
-    """Where the checker looks; past the proxies wherever that is possible."""
+    """Addresses for the checker, around the proxies where possible."""
 
     kafka: KafkaSettings
     postgres: PostgresSettings
@@ -38,7 +38,7 @@ class Servers:
 def observe(
     servers: Servers, project_id: str, since: Mapping[int, int], *, with_jobs: bool = True
 ) -> Observation:
-    """Look once. `since` says where in the log the project begins: see `log_ends`."""
+    """Read everything once. `since` gives the project's first offsets in the log: see `log_ends`."""
     ends = log_ends(servers.kafka)
     with servers.database() as connection:
         return Observation(
@@ -104,7 +104,7 @@ def _event_ids(value: bytes, project_id: str) -> Iterator[UUID]:
     try:
         event: Any = json.loads(value)
     except ValueError:
-        return  # a poisoned record of some test: no event of anybody's
+        return  # a poisoned record of another test
     if isinstance(event, dict) and event.get("project_id") == project_id:
         yield UUID(event["event_id"])
 
@@ -155,7 +155,7 @@ def _uncounted(connection: Connection, ends: Mapping[int, int]) -> int:
 
 
 def _indexed(settings: OpenSearchSettings, project_id: str) -> Iterator[UUID]:
-    """Page through every document of the project, whatever its index and `_id`."""
+    """Page through every document of the project, with any index and `_id`."""
     query = {"size": PAGE, "_source": ["event_id"], "query": {"term": {"project_id": project_id}}}
     with open_client(settings) as client:
         client.indices.refresh(index="_all")

@@ -21,7 +21,7 @@ COLUMNS: Final = (
 
 @dataclass(slots=True, kw_only=True)
 class FaultRow:
-    """What came of one fault. `lost` and `double` are None until a verdict was reached."""
+    """The result of one fault. `lost` and `double` are None until there is a verdict."""
 
     fault: str
     injected: int = 0
@@ -87,7 +87,7 @@ class FaultTable:
         return _markdown([COLUMNS, *(row.cells() for row in self.rows), total.cells()])
 
     def write(self, path: Path) -> None:
-        """Keep the figures for whoever compares runs."""
+        """Write the figures as JSON, for comparisons between runs."""
         rows = [
             {
                 "fault": row.fault,

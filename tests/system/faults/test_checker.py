@@ -1,4 +1,4 @@
-"""The checker itself: content with a faultless run, and not with a planted loss or double."""
+"""The checker itself: it passes a faultless run and finds planted losses and duplicates."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ def execute(running: Trial, statement: str, *parameters: object) -> None:
         assert done.rowcount == 1
 
 
-def test_a_planted_loss_is_found(finished: Trial, opensearch: Client) -> None:
+def test_planted_loss_is_found(finished: Trial, opensearch: Client) -> None:
     opensearch.delete(index=EVENTS_INDEX, id=document_of(finished))
     assert (finished.judge_now().lost, finished.look().double) == (1, 0)
     execute(
@@ -73,7 +73,7 @@ def test_planted_duplicate_is_found(finished: Trial, opensearch: Client) -> None
     assert (finished.judge_now().lost, finished.look().double) == (0, 1)
 
 
-def test_a_second_open_incident_and_a_second_output_are_found(finished: Trial) -> None:
+def test_second_open_incident_and_a_second_output_are_found(finished: Trial) -> None:
     with finished.stage.servers.database() as connection:
         (incident_id,) = one(connection, "SELECT id FROM incidents ORDER BY opened_at LIMIT 1")
         (job_id,) = one(connection, "SELECT id FROM ai_jobs WHERE incident_id = %s", incident_id)
@@ -108,7 +108,7 @@ def verdict_with_jobs(running: Trial) -> Verdict:
     return running.judge_now()
 
 
-def test_a_refused_event_and_a_ledger_that_does_not_balance_are_found(finished: Trial) -> None:
+def test_refused_event_and_a_ledger_that_does_not_balance_are_found(finished: Trial) -> None:
     finished.sent.refuse("401: wrong key")
     assert not finished.judge_now().is_clean
     finished.sent.refusals.clear()

@@ -1,4 +1,4 @@
-"""Readers that leave while their searches wait for a slow OpenSearch."""
+"""Readers disconnect while their searches wait for a slow OpenSearch."""
 
 import socket
 import time
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.faults_quick
 LEAVERS: Final = 280  # below what core-api holds: 100 under way and 200 that wait
 SLOW_S: Final = 0.2  # each way
 STAYED_S: Final = 0.5
-AT_ONCE_S: Final = 1.0  # 0.05 measured; 2.5 when each search was carried on for nobody
+AT_ONCE_S: Final = 1.0  # 0.05 measured; 2.5 when abandoned searches were carried on
 
 
 def test_abandoned_searches_do_not_delay_other_searches(product: Product) -> None:

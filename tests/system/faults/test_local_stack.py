@@ -96,8 +96,8 @@ def test_full_disk_is_reported_and_nothing_acknowledged_is_lost(disk: Path, faul
 
     with pytest.raises(LocalStackError, match=rf"^{root}.*make room"):
         up(root)
-    told = CliRunner().invoke(app, ["status", "--folder", str(root)]).output
-    assert "MB are needed: make room, then start what has stopped with `signals up`" in told
+    output = CliRunner().invoke(app, ["status", "--folder", str(root)]).output
+    assert "MB are needed: make room, then start what has stopped with `signals up`" in output
     assert {server.name: server.state for server in stack.status(root)} == states
 
     (disk / "filler").unlink()

@@ -1,4 +1,4 @@
-"""The model in trouble or in an attacker's hands: each job ends once, as specified, with one output."""
+"""A failing or hostile model: each job ends once, as specified, with one output."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -42,7 +42,7 @@ FAULTS: dict[str, tuple[Reply, bool]] = {  # the reply, and whether a job surviv
 
 @contextmanager
 def worker(pool: Pool, server: ModelServer) -> Iterator[Summarizing]:
-    """Open a worker that is soon out of patience and always waits longest."""
+    """Open a worker with short timeouts and maximal backoff."""
     settings = ModelSettings.model_validate(
         {
             "gradient_base_url": server.base_url,
@@ -57,7 +57,7 @@ def worker(pool: Pool, server: ModelServer) -> Iterator[Summarizing]:
 
 
 def run_until(worker: Summarizing, pool: Pool, done: Callable[[list[JobRow]], bool]) -> None:
-    """Let the worker work until its jobs are as wished."""
+    """Run the worker until its jobs meet the condition."""
     until(lambda: (worker.step(0.2), done(jobs(pool)))[1], within_s=120)
 
 

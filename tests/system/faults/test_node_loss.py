@@ -1,7 +1,7 @@
-"""A second Ray node dies with everything on it; the consumers come back on the first without a hand.
+"""A second Ray node is lost; its consumers restart on the first one without intervention.
 
 The loss of the head node is not covered: it ends the cluster, and `signals up` (or the container's
-restart) starts all anew from Kafka and PostgreSQL.
+restart) starts everything again from Kafka and PostgreSQL.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""One project floods ingest-api as fast as it can; another one's incidents must open in time all the same.
+"""One project floods ingest-api; the incidents of another project must still open in time.
 
 Timed from the 202 that answers a spike of errors to its open incident in PostgreSQL, on a product of its own:
 a proxy in this process would measure itself.
@@ -49,7 +49,7 @@ OPEN_WITHIN_S: Final = 15.0  # median; ten times what it takes on a quiet machin
 
 @dataclass(slots=True)
 class Flood:
-    """What became of a flood: the answers to its batches by status, over `seconds`."""
+    """The result of a flood: the answers to its batches by status, over `seconds`."""
 
     answers: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -57,7 +57,7 @@ class Flood:
 
     @property
     def events_per_s(self) -> float:
-        """What was accepted."""
+        """Accepted events per second."""
         return self.answers[202] * FLOOD_BATCH / self.seconds
 
     def __str__(self) -> str:
@@ -147,7 +147,7 @@ def uncounted(stage: Product) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """How long one took: to its 202, and from there to its incident."""
+    """Latency of one spike: to its 202, and from there to its incident."""
 
     answered_s: float
     found_s: float

@@ -1,6 +1,6 @@
-"""OpenSearch in trouble: refusals, a poisoned document in each bulk, a full disk, answers that break off.
+"""OpenSearch faults: refusals, a poisoned document in each bulk, a full disk, truncated answers.
 
-Consumers are a plain process; the indexer meets OpenSearch through a proxy of ours.
+Consumers are a plain process; the indexer reaches OpenSearch through a test proxy.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ GROWTH_MB = 120  # a queue without end would grow by far more
 
 @contextmanager
 def hurt_index(stage: Stage) -> Iterator[tuple[OpenSearchProxy, int]]:
-    """Run an engine and an indexer whose OpenSearch is the proxy; also give their process."""
+    """Run an engine and an indexer behind the proxy; also yield their process."""
     target = stage.servers.opensearch.opensearch_url
     with opensearch_proxy(target, poison=f'"project_id":"{POISON}"'.encode()) as proxy:
         environment = environment_of(stage.servers) | {"OPENSEARCH_URL": proxy.url}
@@ -39,7 +39,7 @@ def hurt_index(stage: Stage) -> Iterator[tuple[OpenSearchProxy, int]]:
 
 
 def dead_letters(kafka: KafkaSettings) -> int:
-    """Return how many records were ever set aside."""
+    """Return the number of dead-lettered records."""
     consumer = Consumer({"bootstrap.servers": kafka.kafka_brokers, "group.id": "letters", "log_level": 0})
     try:
         return int(consumer.get_watermark_offsets(TopicPartition(DLQ_TOPIC, 0), timeout=20)[1])
@@ -48,7 +48,7 @@ def dead_letters(kafka: KafkaSettings) -> int:
 
 
 def hurt(running: Trial, proxy: OpenSearchProxy, fault: Fault, status: int = 429) -> None:
-    """Let some bulks meet the fault, then none."""
+    """Apply the fault to some bulks, then remove it."""
     proxy.hurt = 0
     proxy.set_fault(fault, status)
     try:
@@ -77,7 +77,7 @@ def test_overload_and_blocks_cause_no_dead_letters(
 
 
 @pytest.mark.parametrize("fault", ["cut", "garbage"])
-def test_a_bulk_whose_answer_is_lost_is_neither_lost_nor_doubled(
+def test_bulk_with_a_lost_answer_is_neither_lost_nor_doubled(
     pipeline_stage: Stage, fault_row: Rows, fault: Fault
 ) -> None:
     row = fault_row("OpenSearch applies a bulk, its answer is cut off or garbage")

@@ -1,4 +1,4 @@
-"""The TCP proxy does what the fault tests believe of it."""
+"""The TCP proxy behaves as the fault tests expect."""
 
 import socket
 import socketserver
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.faults_quick
 
 
 class Echo(socketserver.BaseRequestHandler):
-    """Says back what it hears."""
+    """Echoes received bytes."""
 
     def handle(self) -> None:
         while data := self.request.recv(1024):

@@ -1,4 +1,4 @@
-"""PostgreSQL, Kafka and OpenSearch crash, stand still, get slow, or lose connections while traffic flows."""
+"""PostgreSQL, Kafka and OpenSearch crash, stop, slow down or lose connections under traffic."""
 
 from collections.abc import Callable
 from random import Random

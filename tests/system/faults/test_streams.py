@@ -1,4 +1,4 @@
-"""Odd streams: more partitions in mid-run, repeated ids, events out of time. Counts stay exact.
+"""Unusual streams: added partitions, repeated ids, wrong clocks. Counts stay exact.
 
 Events go to Kafka as ingest-api would write them; consumers are plain processes.
 """
@@ -43,7 +43,7 @@ class Repeating:
     repeated: int = 0
 
     def send(self, events: Sequence[TrialEvent]) -> Answer:
-        """Send a batch as a nervous client would."""
+        """Send a batch, then repeat most of it."""
         answer = self.inner.send(events)
         match self.chance.choice(("once", "batch", "singles", "concurrently")):
             case "batch":
@@ -81,7 +81,7 @@ def own_sender(servers: Servers, running: Trial) -> Iterator[KafkaSender]:
 
 
 def deliver(running: Trial, sender: Sender, events: Sequence[TrialEvent]) -> None:
-    """Send events of the trial by another way, and enter them."""
+    """Send events of the trial through another sender, and record them."""
     running.sent.note(events)
     answer = sender.send(events)
     assert len(answer.acknowledged) == len({event.event_id for event in events})
@@ -140,7 +140,7 @@ def test_repeated_event_counts_once(pipeline_stage: Stage, fault_row: Rows) -> N
             deliver(running, pipeline_stage.project(running.project_id), early)
             running.injected(len(early))
             running.recovered()
-        deliver(running, pipeline_stage.project(running.project_id), early)  # nobody reads
+        deliver(running, pipeline_stage.project(running.project_id), early)  # no consumer reads meanwhile
         with consumers(stage.servers, "second"):
             deliver(running, pipeline_stage.project(running.project_id), early)
             running.injected(2 * len(early))
@@ -152,7 +152,7 @@ def test_repeated_event_counts_once(pipeline_stage: Stage, fault_row: Rows) -> N
 
 
 def strange_times(chance: Random) -> list[TrialEvent]:
-    """Make events of clocks that are off by hours, of last year, of the last minutes, all shuffled."""
+    """Make shuffled events of wrong clocks: hours off, last year, the last minutes."""
     now = datetime.now(UTC)
     last_year = datetime(2025, 12, 27, 10, 0, tzinfo=UTC)
     starts = [now - timedelta(hours=7), now - timedelta(hours=2), last_year, now - timedelta(minutes=4)]

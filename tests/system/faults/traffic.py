@@ -1,4 +1,4 @@
-"""What a trial sends, and what it knows about it: every id ever sent, and which were acknowledged."""
+"""The traffic of a trial: every id ever sent, and the acknowledged ones."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialEvent:
-    """An event as a client sends it. `series` is worked out here, apart from the product's own code."""
+    """An event as a client sends it. `series` is computed here, without the product's code."""
 
     event_id: UUID
     body: dict[str, Any]
@@ -78,7 +78,7 @@ class Sent:
             self.acknowledged |= set(event_ids)
 
     def refuse(self, reason: str) -> None:
-        """Remember an answer that tells a client to give valid events up: always a fault of the product."""
+        """Record an answer that makes a client drop valid events: always a fault of the product."""
         with self._lock:
             self.refusals.append(reason)
 

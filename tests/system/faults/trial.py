@@ -1,4 +1,4 @@
-"""One trial: a project of its own, traffic, whatever the test does to the product, and the verdict."""
+"""One trial: a new project, traffic, the test's faults, and the verdict."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -56,7 +56,7 @@ class Trial:
 
     @property
     def sent(self) -> Sent:
-        """What was sent so far."""
+        """The traffic sent so far."""
         return self.recorder.sent
 
     def injected(self, times: int = 1) -> None:
@@ -65,7 +65,7 @@ class Trial:
         self._hurt_at = time.monotonic()
 
     def healed(self) -> None:
-        """Say that the fault is over, when it lasts: recovery is timed from here."""
+        """Mark the end of a lasting fault: recovery is timed from here."""
         self._hurt_at = time.monotonic()
 
     def recovered(self, goal: Goal = "counted", *, within_s: float = RECOVER_WITHIN_S) -> float:
@@ -90,7 +90,7 @@ class Trial:
         return seconds
 
     def judge_now(self) -> Verdict:
-        """Judge what is there now."""
+        """Return the verdict on the present state."""
         seen = observe(self.stage.servers, self.project_id, self.since, with_jobs=self.stage.summarizes)
         with self.stage.servers.database() as connection:
             doubled = self.watch.doubled | doubled_incidents(connection, self.project_id)
@@ -122,7 +122,7 @@ class Trial:
 
 @contextmanager
 def trial(stage: Stage, row: FaultRow, *, seed: int, events_per_s: float = EVENTS_PER_S) -> Iterator[Trial]:
-    """Let traffic flow through a new project while the block runs, then wait for quiet and judge.
+    """Send traffic to a new project while the block runs, then wait until it settles and judge.
 
     Raises:
         AssertionError: with every finding, when something was lost or doubled, or does not settle.

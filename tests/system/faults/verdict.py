@@ -23,7 +23,7 @@ class Jobs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What the servers hold of one project. Ids repeat as often as they were found."""
+    """The data of one project in all servers. Ids repeat as often as they were found."""
 
     logged: Sequence[UUID]
     indexed: Sequence[UUID]
@@ -74,7 +74,7 @@ def judge(sent: Sent, seen: Observation, *, doubled_incidents: Sequence[str] = (
             f"under way: {seen.uncounted_records} records, {len(seen.jobs.live)} AI jobs"
         )
     logged = set(seen.logged)
-    verdict.add_double(len(logged - sent.known.keys()), "records of this project that nobody sent")
+    verdict.add_double(len(logged - sent.known.keys()), "records of this project that the trial did not send")
     _judge_index(verdict, sent, logged, Counter(seen.indexed))
     _judge_buckets(verdict, sent, logged, seen.buckets)
     outputs = Counter(seen.jobs.outputs)
@@ -86,8 +86,10 @@ def judge(sent: Sent, seen: Observation, *, doubled_incidents: Sequence[str] = (
     verdict.sentences += [f"refused a valid event: {reason}" for reason in sent.refusals[:3]]
     for stage, outcomes in seen.accounted.items():
         if sum(outcomes.values()) != len(seen.logged) or "dead_lettered" in outcomes:
-            told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-            verdict.sentences.append(f"the ledger of {stage}: {told}; {len(seen.logged)} records in the log")
+            counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+            verdict.sentences.append(
+                f"the ledger of {stage}: {counts}; {len(seen.logged)} records in the log"
+            )
     return verdict
 
 

@@ -1,4 +1,4 @@
-"""Looks on while a trial runs: whether an incident is ever open twice, and how much memory is used."""
+"""Watches a running trial: incidents open twice, and memory."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ WHERE project_id = %s AND status <> 'resolved'
 GROUP BY environment, fingerprint HAVING count(*) > 1
 """
 Processes = Callable[[], Mapping[int, str]]
-"""The pids of the product's own processes now, and what each is."""
+"""The pids of the product's processes now, with their kinds."""
 
 
 class Watch:
-    """A thread that looks four times a second; while PostgreSQL is away nothing can be opened."""
+    """A thread that checks four times a second; while PostgreSQL is away no incident can open."""
 
     def __init__(self, servers: Servers, project_id: str, processes: Processes) -> None:
         self.doubled: set[str] = set()
@@ -41,7 +41,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._stopping.set()
         self._thread.join()
         self._disconnect()

@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document: whatever comes, both APIs keep what the document promises."""
+"""Requests generated from the OpenAPI document: every answer of both APIs matches the document."""
 
 from collections.abc import Iterator
 from typing import Any

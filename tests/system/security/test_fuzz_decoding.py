@@ -1,4 +1,4 @@
-"""Bytes made up by hypothesis, and the known traps: only InvalidEvent ever leaves the decoders."""
+"""Random bytes and known traps: the decoders raise nothing but InvalidEvent."""
 
 import json
 from contextlib import suppress
@@ -34,7 +34,7 @@ BODIES = st.dictionaries(st.sampled_from([*Envelope.model_fields, "unknown"]), V
 
 
 def canonical(body: object) -> Envelope | None:
-    """The envelope that ingest-api would publish, None for a refusal; anything else must not happen."""
+    """The envelope that ingest-api would publish, None for a refusal; other outcomes fail the test."""
     try:
         envelope = canonicalize(
             body,  # type: ignore[arg-type]  # a client may send anything
@@ -44,7 +44,7 @@ def canonical(body: object) -> Envelope | None:
         )
     except InvalidEvent:
         return None
-    assert parse_envelope(envelope.to_json()) == envelope  # what is accepted can be read by everybody
+    assert parse_envelope(envelope.to_json()) == envelope  # every consumer can read accepted events
     assert (envelope.org_id, envelope.project_id) == (TENANCY.org_id, TENANCY.project_id)
     return envelope
 

@@ -1,4 +1,4 @@
-"""Nobody reads or writes outside their project: every route, tried with every wrong key."""
+"""No key reads or writes outside its project: every route is tried with every wrong key."""
 
 import base64
 import json
@@ -80,7 +80,7 @@ def their_status(pool: ConnectionPool[Connection]) -> object:
         return connection.execute("SELECT status FROM incidents WHERE id = %s", [THEIRS]).fetchone()
 
 
-def test_the_tables_name_every_route(surface: Surface) -> None:
+def test_tables_name_every_route(surface: Surface) -> None:
     document = requests.get(surface.base_url + "/openapi.json", timeout=30).json()
     documented = {(m.upper(), path) for path, operations in document["paths"].items() for m in operations}
     assert documented == OPEN_ROUTES | READ_ROUTES | INGEST_ROUTES
@@ -102,7 +102,7 @@ def test_no_route_answers_without_the_right_key(
     assert stored() == []
 
 
-def test_a_guessed_incident_is_neither_read_nor_changed(
+def test_guessed_incident_is_neither_read_nor_changed(
     surface: Surface, pool: ConnectionPool[Connection]
 ) -> None:
     for method in ("GET", "PATCH"):
@@ -191,7 +191,7 @@ def test_cursor_of_another_tenant_shows_nothing(
     assert OTHER.project_id not in answer.text
 
 
-def test_an_event_that_names_another_tenant_is_stored_nowhere(surface: Surface, stored: Stored) -> None:
+def test_event_of_another_tenant_is_stored_nowhere(surface: Surface, stored: Stored) -> None:
     for claim in ({"project_id": OTHER.project_id}, {"org_id": OTHER.org_id}):
         event_of_theirs: Any = body(**claim)
         answer = requests.post(

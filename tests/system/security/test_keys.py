@@ -29,7 +29,7 @@ def project(pool: Pool) -> str:
     return "web"
 
 
-def test_a_third_key_of_a_scope_is_refused_and_names_the_two(pool: Pool, project: str) -> None:
+def test_third_key_of_a_scope_is_refused_and_names_the_two(pool: Pool, project: str) -> None:
     first, second = (issue_key(pool, project, Scope.INGEST) for _ in range(MAX_VALID))
     with pytest.raises(ProvisioningRefused) as refusal:
         issue_key(pool, project, Scope.INGEST)
@@ -56,14 +56,14 @@ def test_rotation_ends_the_older_of_two_keys(pool: Pool, project: str) -> None:
     old = issue_key(pool, project, Scope.READ)
     current = issue_key(pool, project, Scope.READ, ending_oldest=True)
     authenticating = Authenticating(pool)
-    assert isinstance(authenticating.check(old.text), Granted)  # both work until everybody has changed
+    assert isinstance(authenticating.check(old.text), Granted)  # both work until every client has changed
     newest = issue_key(pool, project, Scope.READ, ending_oldest=True)
     assert Authenticating(pool).check(old.text) == KeyRefused("revoked")
     for key in (current, newest):
         assert isinstance(authenticating.check(key.text), Granted)
 
 
-def test_a_revocation_reaches_every_process_within_its_cache_time(pool: Pool, project: str) -> None:
+def test_revocation_reaches_every_process_within_its_cache_time(pool: Pool, project: str) -> None:
     key = issue_key(pool, project, Scope.READ).text
     now_s = 0.0
     replicas = [Authenticating(pool, cache_s=cache_s, clock=lambda: now_s) for cache_s in (5, 60)]

@@ -69,7 +69,7 @@ class Attack:
     length: int | None = None
 
     def head(self, key: str) -> bytes:
-        """What goes before the body."""
+        """The head of the request."""
         size = {"Transfer-Encoding": "chunked"} if self.length is None else {"Content-Length": self.length}
         headers = {"Host": "x", "X-API-Key": key, "Connection": "close", **self.headers, **size}
         lines = [f"POST {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
@@ -79,7 +79,7 @@ class Attack:
 def serve(
     pipe: Pipe, database: PostgresSettings, kafka: KafkaSettings, opensearch: OpenSearchSettings
 ) -> None:
-    """Run in the other process until told to end."""
+    """Serve in the other process until the pipe says stop."""
     with (
         open_pool(database, size=4) as pool,
         open_publisher(kafka) as publisher,
@@ -150,7 +150,7 @@ def zstd_bomb() -> bytes:
 
 
 def attacks() -> dict[str, Attack]:
-    """What is sent, by name."""
+    """The hostile requests, by name."""
     single, batch = "/v1/events", "/v1/events/batch"
     fields = ",".join(f'"f{number}": {number}' for number in range(10_000))
     event = '{"event_type": "error", "occurred_at": "2026-01-01T12:00:00Z", "attributes": %s}'

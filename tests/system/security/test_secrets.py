@@ -44,7 +44,7 @@ def test_settings_show_no_secret(kind: type[settings.EnvironmentSettings]) -> No
 
 
 @pytest.mark.parametrize(("kind", "variable"), FAULTS)
-def test_a_faulty_setting_is_named_without_its_neighbours(
+def test_faulty_setting_is_named_without_its_neighbours(
     kind: type[settings.EnvironmentSettings], variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, SECRET)
@@ -53,7 +53,7 @@ def test_a_faulty_setting_is_named_without_its_neighbours(
     assert SECRET not in "".join(traceback.format_exception(refusal.value))
 
 
-def test_a_missing_setting_is_named_without_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_setting_is_named_without_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAFKA_BROKERS")
     with pytest.raises(SettingsError, match="KAFKA_BROKERS") as refusal:
         settings.KafkaSettings.from_env()

@@ -45,7 +45,7 @@ class SecureKafka(Kafka):
         Kafka.prepare(self)
         plain = f"PLAINTEXT://{HOST}:{self.port}"
         bound = [f"{name}://{HOST}:{listener.port}" for name, listener in self.secure.items()]
-        told = [f"{name}://{NAME}:{listener.port}" for name, listener in self.secure.items()]
+        advertised = [f"{name}://{NAME}:{listener.port}" for name, listener in self.secure.items()]
         protocols = [
             "CONTROLLER:PLAINTEXT",
             "PLAINTEXT:PLAINTEXT",
@@ -53,7 +53,7 @@ class SecureKafka(Kafka):
         ]
         settings = {
             "listeners": ",".join((plain, f"CONTROLLER://{HOST}:{self.controller_port}", *bound)),
-            "advertised.listeners": ",".join((plain, *told)),
+            "advertised.listeners": ",".join((plain, *advertised)),
             "listener.security.protocol.map": ",".join(protocols),
             "sasl.enabled.mechanisms": "SCRAM-SHA-256",
         }
@@ -119,12 +119,12 @@ def add_user(brokers: str, user: str, password: str) -> None:
 
 
 def remove_user(brokers: str, user: str) -> None:
-    """Let nobody log in as this user any more; connections stay until they must log in again."""
+    """Remove the user; connections stay until they must log in again."""
     _alter(brokers, UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_256))
 
 
 def _alter(brokers: str, change: UserScramCredentialAlteration) -> None:
-    admin = AdminClient({"bootstrap.servers": brokers})  # its end would cancel the change
+    admin = AdminClient({"bootstrap.servers": brokers})  # closing the client would cancel the change
     for future in admin.alter_user_scram_credentials([change]).values():
         future.result(timeout=20)
 

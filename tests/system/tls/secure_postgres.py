@@ -57,7 +57,7 @@ class SecurePostgres:
             connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(USER)))
 
     def end_connections(self) -> None:
-        """End whatever the role has open."""
+        """End all connections of the role."""
         with psycopg.connect(self.administration, autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [USER]

@@ -1,4 +1,4 @@
-"""A running consumer that is not let in says why where its state is shown, and goes on once it is."""
+"""A consumer without access reports the cause in its state, and continues once access is back."""
 
 import threading
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def _reported(pool: ConnectionPool[Connection]) -> str:
         return "".join(w.detail for w in workers.list_all(connection) if w.state == "backing-off")
 
 
-def test_a_consumer_whose_password_was_changed_names_it(
+def test_consumer_with_an_outdated_password_names_its_variable(
     brokers: Brokers, certificates: Certificates, backing_off: Callable[[KafkaSettings], str]
 ) -> None:
     said = backing_off(_settings(brokers, certificates, kafka_sasl_password=WRONG))
@@ -94,7 +94,7 @@ def test_unconnected_pool_reports_the_cause_instead_of_a_timeout(
         pytest.raises(DependencyUnavailable, match=said),
         transaction(pool),
     ):
-        raise AssertionError("nobody may get in")
+        raise AssertionError("the login must fail")
 
 
 def test_refused_bulk_is_retried_later_and_reports_the_cause(

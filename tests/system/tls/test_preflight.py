@@ -1,4 +1,4 @@
-"""`signals preflight` on real servers: what is right, and one sentence and one variable for what is not."""
+"""`signals preflight` on real servers: each failure is one sentence and one variable."""
 
 import json
 import sys
@@ -170,7 +170,7 @@ def test_too_few_brokers_are_reported_before_topics_are_created(run: Run) -> Non
     assert (findings["topics"]["ok"], findings["topics"]["reason"]) == (True, "FewerPartitions")
 
 
-def test_the_schema_is_compared_with_this_release(run: Run, database: PostgresSettings) -> None:
+def test_schema_is_compared_with_this_release(run: Run, database: PostgresSettings) -> None:
     with psycopg.connect(conninfo(database), autocommit=True) as connection:
         connection.execute(
             "INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '9999.later')"

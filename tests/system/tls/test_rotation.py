@@ -1,4 +1,4 @@
-"""Secrets and CAs are changed under traffic: nothing acknowledged is lost, nobody is restarted."""
+"""Secrets and CAs are rotated under traffic: no acknowledged event is lost, no process restarts."""
 
 import json
 import threading
@@ -41,32 +41,32 @@ AFTER_LOGINS_S: Final = 2.5 * secure_kafka.LOGIN_MS / 1000
 
 
 class MountedSecrets:
-    """The secret files of a pod, changed as kubelet would; hears what the replicas tell of it."""
+    """The secret files of a pod, changed as kubelet does; records the replicas' log entries about them."""
 
     def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
         self.folder = folder
         self.files = dict(files)
-        self.told: list[tuple[str, str]] = []
+        self.entries: list[tuple[str, str]] = []
         self.change()
 
     def change(self, **files: str) -> None:
         """Change some files, in one step."""
-        self.told.clear()
+        self.entries.clear()
         self.files |= files
         mount(self.folder, self.files)
 
     def has_logged(self, event: str, settings: str) -> bool:
-        """Whether a replica has told this since the last change."""
-        return (event, settings) in self.told
+        """Whether a replica has logged this event since the last change."""
+        return (event, settings) in self.entries
 
     def info(self, event: str, *, settings: str) -> None:
         """Stand in for the logger."""
-        self.told.append((event, settings))
+        self.entries.append((event, settings))
 
     def warning(self, event: str, *, settings: str, reason: str) -> None:
-        """Likewise; reasons are told by others' tests."""
+        """Stand in for the logger; other tests cover the reasons."""
         assert reason
-        self.told.append((event, settings))
+        self.entries.append((event, settings))
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def ingest_traffic(key_cache_s: float = 0.01) -> Iterator[Traffic]:
 
 
 def stored_ids(brokers: Brokers) -> list[str]:
-    """Read the whole topic, over the listener that asks nobody."""
+    """Read the whole topic over the listener without authentication."""
     settings = KafkaSettings(
         kafka_brokers=f"127.0.0.1:{brokers.plain}",
         kafka_security_protocol="PLAINTEXT",
@@ -192,7 +192,7 @@ def _read(consumer: PartitionConsumer, ids: list[str]) -> bool:
 
 @contextmanager
 def proxy(upstream: str, folder: Path, configuration: Path, shown: str) -> Iterator[SecureOpenSearch]:
-    """Another HTTPS door to the session's OpenSearch, with one of the folder's certificates."""
+    """Another HTTPS proxy of the session's OpenSearch, with one of the folder's certificates."""
     configuration.mkdir()
     valid, expired = folder / shown, folder / "expired.pem"
     with secure_opensearch.running(upstream, configuration, valid=valid, expired=expired) as opened:
@@ -205,7 +205,7 @@ def indexed(client: Client, ids: Sequence[str]) -> bool:
     return all(document["found"] for document in found)
 
 
-def test_a_kafka_user_is_replaced_while_events_come(mounted: MountedSecrets, brokers: Brokers) -> None:
+def test_kafka_user_is_replaced_while_events_come(mounted: MountedSecrets, brokers: Brokers) -> None:
     with ingest_traffic() as traffic:
         mounted.change(KAFKA_SASL_USERNAME=SECOND_USER, KAFKA_SASL_PASSWORD=SECOND_PASSWORD)
         traffic.more(60)
@@ -217,7 +217,7 @@ def test_a_kafka_user_is_replaced_while_events_come(mounted: MountedSecrets, bro
     assert set(traffic.accepted) <= set(stored_ids(brokers))
 
 
-def test_a_wrong_kafka_password_leaves_the_old_connections_in_use(mounted: MountedSecrets) -> None:
+def test_wrong_kafka_password_leaves_the_old_connections_in_use(mounted: MountedSecrets) -> None:
     with ingest_traffic() as traffic:
         mounted.change(KAFKA_SASL_PASSWORD="wr0ng")
         until(lambda: mounted.has_logged("rotation waits", "KafkaSettings"), within_s=30)
@@ -227,7 +227,7 @@ def test_a_wrong_kafka_password_leaves_the_old_connections_in_use(mounted: Mount
     assert traffic.failed == []
 
 
-def test_a_postgresql_password_is_changed_while_keys_are_looked_up(
+def test_postgresql_password_is_changed_while_keys_are_looked_up(
     mounted: MountedSecrets, secure_database: SecurePostgres
 ) -> None:
     with ingest_traffic() as traffic:

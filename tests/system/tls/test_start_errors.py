@@ -1,4 +1,4 @@
-"""What is wrong at start is one sentence that names the variable: no stack trace, no secret, exit code 1."""
+"""A fault at start is one sentence that names the variable: no stack trace, no secret, exit code 1."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ UNREACHABLE = "nothing answers there: check host and port in {address}, and that
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One thing that is wrong: variables over the right ones, and what is said of it."""
+    """One fault: wrong variables, and the expected message."""
 
     name: str
     change: Mapping[str, str]
@@ -62,7 +62,7 @@ def _check(said: str, *expected: str) -> None:
 def environment(
     servers: RunningStack, database: object, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Mapping[str, str]], None]:
-    """Set what `signals prepare` reads: the session's plain servers, but for what is given."""
+    """Set the variables of `signals prepare`: the session's plain servers, with the given changes."""
 
     def set_variables(changes: Mapping[str, str]) -> None:
         for name, value in {**servers.environment, **changes}.items():
@@ -74,7 +74,7 @@ def environment(
 
 @pytest.fixture
 def dead_port() -> int:
-    """A port where nobody listens."""
+    """A port without a listener."""
     return free_port()
 
 

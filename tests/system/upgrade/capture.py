@@ -1,4 +1,4 @@
-"""Writes what a stopped stack has left: database, index, topics, state folder, and what its readers saw."""
+"""Captures a stopped stack: database, index, topics, state folder, and core-api's answers."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ INDEX: Final = "signals-events-v1"
 TOPICS: Final = ("signals.raw.v1", "signals.ai.jobs.v1", "signals.dlq.v1")
 TIMEOUT_S: Final = 30.0
 MADE_BY_THE_SERVER: Final = ("uuid", "creation_date", "provided_name", "version")
-"""Settings of an index that nobody can give it."""
+"""Read-only settings of an index."""
 PLACE: Final = "@STACK@"
 """Stands in the state folder's files for the folder itself."""
 PASSWORD, TOKEN = "fixture-password", "fixture-ray-token"
@@ -78,7 +78,7 @@ def http_json(url: str, key: str | None = None, *, body: object = None, method: 
 
 @contextmanager
 def log_reader(brokers: str) -> Iterator[Consumer]:
-    """A consumer that belongs to no group that anybody looks at, and moves nothing."""
+    """A consumer in a group of its own that commits nothing."""
     reader = Consumer(
         {
             "bootstrap.servers": brokers,

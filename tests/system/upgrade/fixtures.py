@@ -56,7 +56,7 @@ class Fixture:
 
     @cached_property
     def answers(self) -> Any:
-        """What core-api answered: key, path, answer."""
+        """Answers of core-api: key, path, answer."""
         return self._json("answers.json")
 
     @cached_property

@@ -24,7 +24,7 @@ INHERITED: Final = (
     "PG_BINDIR",
     "SIGNALS_MAVEN_MIRROR",
 )
-"""What the commands get of this process's environment: the stack itself is that of a newcomer."""
+"""Variables that the commands inherit from this process; the stack itself is a newcomer's."""
 
 
 class LocalStack:

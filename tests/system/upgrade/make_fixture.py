@@ -151,7 +151,7 @@ def _last_hour() -> dict[str, str]:
 
 
 def _decide(stack: LocalStack, keys: Mapping[str, Mapping[str, str]]) -> None:
-    """Do what people do: take an incident on, resolve another, drop a dead letter, send one back."""
+    """Act as people do: acknowledge an incident, resolve another, drop a dead letter, requeue one."""
     key = keys["web-read"]["text"]
     for incident in stack.get("/v1/incidents", key)["incidents"]:
         status = "resolved" if incident["fingerprint"].startswith("signup") else "investigating"
@@ -163,7 +163,7 @@ def _decide(stack: LocalStack, keys: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def _answers(stack: LocalStack, keys: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Ask core-api as readers do; the paths, and what it answered."""
+    """Ask core-api as readers do; return paths and answers."""
     asked: list[dict[str, Any]] = []
     for name in ("shop-read", "web-read"):
         key = keys[name]["text"]

@@ -135,7 +135,7 @@ def _fields(node: Mapping[str, Any], before: str = "") -> Iterator[str]:
 
 
 def _modules() -> set[str]:
-    """What the documentation and the image run as `python -m`."""
+    """Modules that the documentation and the image run by `python -m`."""
     places = [ROOT / name for name in SHOWN_IN]
     files = [path for place in places for path in (place.rglob("*") if place.is_dir() else [place])]
     texts = [path.read_text() for path in files if path.suffix in ("", ".md", ".yml") and path.is_file()]
@@ -143,7 +143,7 @@ def _modules() -> set[str]:
 
 
 def _import_paths() -> set[str]:
-    """What configuration of users' own may name: applications of Serve, and Ray's start hook."""
+    """Import paths in users' configuration: Serve's applications and Ray's start hook."""
     config = yaml.safe_load((ROOT / "serve_apps/config.yaml").read_text())
     paths = {application["import_path"] for application in config["applications"]}
     return paths | {image_variables()["RAY_START_HOOK"]}

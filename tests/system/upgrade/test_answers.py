@@ -1,4 +1,4 @@
-"""After an upgrade readers and operators find what they found before."""
+"""After an upgrade readers and operators get the same answers as before."""
 
 import json
 from collections.abc import Iterator

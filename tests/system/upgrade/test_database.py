@@ -63,7 +63,7 @@ def test_migrations_keep_every_row(old: Fixture, database_url: str, run: Run) ->
     assert _rows(database_url, before) == before
 
 
-def test_upgraded_schema_is_that_of_a_new_database(
+def test_upgraded_schema_equals_that_of_a_new_database(
     servers: RunningStack, database_url: str, template_database: str, run: Run
 ) -> None:
     assert run("migrate").exit_code == 0
@@ -71,6 +71,6 @@ def test_upgraded_schema_is_that_of_a_new_database(
     assert _objects(database_url) == _objects(f"{base}/{template_database}")
 
 
-def test_a_second_migration_changes_nothing(run: Run) -> None:
+def test_second_migration_changes_nothing(run: Run) -> None:
     run("migrate")
     assert run("migrate").stdout == "The schema is up to date.\n"

@@ -38,7 +38,7 @@ def test_commands_find_the_stack_stopped(folder: Path, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("kafka", "opensearch")
-def test_up_keeps_the_keys_that_users_hold(folder: Path, run: Run) -> None:
+def test_up_keeps_issued_keys(folder: Path, run: Run) -> None:
     known = read_env_file(folder / "env")
     assert run("migrate").exit_code == 0
     kept = prepare(known)

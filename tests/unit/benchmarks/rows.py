@@ -1,4 +1,4 @@
-"""Rows for tests of the runner: nothing is measured, figures are given."""
+"""Rows with given figures, for tests of the runner."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

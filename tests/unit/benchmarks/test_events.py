@@ -1,4 +1,4 @@
-"""The benchmark's events are what ingest-api would have published."""
+"""The benchmark's events match those that ingest-api publishes."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ def test_events_are_canonical_and_spread_over_300_fingerprints() -> None:
     assert len({(event.project_id, fingerprint(event)) for event in events}) == len(chosen) == 300
 
 
-def test_the_same_seed_makes_the_same_events() -> None:
+def test_same_seed_makes_the_same_events() -> None:
     assert list(records(kinds(), 50)) == list(records(kinds(), 50))
 
 

@@ -1,4 +1,4 @@
-"""Verdicts: paired ratios, medians, and targets that say nothing."""
+"""Verdicts: paired ratios, medians, and targets out of scope."""
 
 import pytest
 
@@ -19,25 +19,25 @@ QUICK = _taken("quick peer", "peer", [30.0, 20.0, 30.0])
 ALL = [LIMIT, OURS, SLOW, QUICK]
 
 
-def test_a_ratio_is_taken_in_each_round_before_the_median() -> None:
+def test_ratio_is_taken_in_each_round_before_the_median() -> None:
     found = judge(Target(sentence="half", figure="rate", at_least=0.5, of="limit"), ALL)
     assert found.value == pytest.approx(0.5)  # of 0.6, 0.5 and 0.45; medians alone would give 0.45
     assert found.verdict == "met"
     assert found.against == "limit"
 
 
-def test_the_best_peer_is_the_fastest_one_where_more_is_better() -> None:
+def test_best_peer_is_the_highest_where_more_is_better() -> None:
     found = judge(Target(sentence="twice", figure="rate", at_least=2, of="best peer"), ALL)
     assert found.against == "quick peer"
     assert found.value == pytest.approx(3.0)
 
 
-def test_the_best_peer_is_the_lowest_one_where_less_is_better() -> None:
+def test_best_peer_is_the_lowest_where_less_is_better() -> None:
     found = judge(Target(sentence="less", figure="wall_s", at_most=1, of="best peer"), ALL)
     assert found.against == "quick peer"
 
 
-def test_an_absolute_target_compares_the_median() -> None:
+def test_absolute_target_compares_the_median() -> None:
     assert judge(Target(sentence="91", figure="rate", at_least=91), ALL).verdict == "missed"
     assert judge(Target(sentence="90", figure="rate", at_least=90), ALL).verdict == "met"
 
@@ -59,11 +59,11 @@ def test_missing_figure_does_not_pass(of: str | None) -> None:
     assert judge(target, [OURS]).verdict == "no figure"
 
 
-def test_an_allowance_needs_an_upper_bound() -> None:
+def test_allowance_needs_an_upper_bound() -> None:
     with pytest.raises(ValueError, match="plus goes with"):
         Target(sentence="x", figure="rate", at_least=1.0, of="limit", plus=1.0)
 
 
-def test_a_target_needs_one_bound() -> None:
+def test_target_needs_one_bound() -> None:
     with pytest.raises(ValueError, match="at_least or at_most"):
         Target(sentence="x", figure="rate")

@@ -1,4 +1,4 @@
-"""Rounds take turns, and no row takes the others down."""
+"""Contenders take turns, and a failed row does not affect the others."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -38,7 +38,7 @@ def test_contenders_take_turns(tmp_path: Path) -> None:
     assert "".join(order) == "ABABAB"
 
 
-def test_the_quick_run_leaves_peers_out_and_judges_guards(tmp_path: Path) -> None:
+def test_quick_run_leaves_peers_out_and_judges_guards(tmp_path: Path) -> None:
     contenders = [
         contender("limit", "limit", [100]),
         contender("ours", "ours", [9]),

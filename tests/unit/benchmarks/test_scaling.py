@@ -1,4 +1,4 @@
-"""The model on paper: linear in events, and fan-in decides what PostgreSQL gets."""
+"""The scaling model: linear in events, except PostgreSQL, whose work follows fan-in."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def test_page_is_unchanged_when_a_row_is_missing(tmp_path: Path) -> None:
     assert "| detectors | 1 | 3 | 3 | 25 | 25 |" in page.read_text()
 
 
-def test_the_page_of_the_repository_has_its_markers() -> None:
+def test_page_of_the_repository_has_its_markers() -> None:
     text = (ROOT / "docs" / "operations" / "scaling.md").read_text()
     assert text.index(BEGIN) < text.index(END)
     assert "events/s" in model(COSTS)

@@ -1,4 +1,4 @@
-"""The page: what stands between the markers, and only that, is written by a run."""
+"""The page: a run replaces only the text between the markers."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -68,7 +68,7 @@ def test_every_target_has_a_verdict(result: RowResult) -> None:
     assert [(cells[1], cells[3]) for cells in rows] == [("half \\| of it", "met"), ("9 ms", "**missed**")]
 
 
-def test_a_failed_row_shows_its_error(result: RowResult) -> None:
+def test_failed_row_shows_its_error(result: RowResult) -> None:
     failed = replace(result, contenders=(), judgements=(), error="traceback\nexit code 1")
     page = report(_run(failed, result))
     assert "| `example` | - | exit code 1 | **failed** |" in page
@@ -87,14 +87,14 @@ def test_only_text_between_the_markers_changes(tmp_path: Path, result: RowResult
     assert "old" not in text
 
 
-def test_a_page_without_markers_is_refused(tmp_path: Path, result: RowResult) -> None:
+def test_page_without_markers_is_refused(tmp_path: Path, result: RowResult) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing\n")
     with pytest.raises(ValueError, match="no markers"):
         update_page(page, _run(result))
 
 
-def test_the_page_of_the_repository_has_its_markers() -> None:
+def test_page_of_the_repository_has_its_markers() -> None:
     text = (ROOT / "docs" / "operations" / "performance.md").read_text()
     places = [text.index(marker) for marker in (ANSWERS_BEGIN, ANSWERS_END, BEGIN, END)]
     assert places == sorted(places)

@@ -1,4 +1,4 @@
-"""What is locked has hashes, comes from no address of ours, and is listed with its licence."""
+"""Locked packages have hashes, no private addresses, and a listed licence."""
 
 import re
 from pathlib import Path

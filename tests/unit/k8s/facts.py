@@ -1,4 +1,4 @@
-"""Facts of a stack that is well, to be changed by one thing at a time."""
+"""Facts of a healthy stack, for tests that change one of them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ WELL: Final = Facts(
 
 
 def well(**change: Any) -> Facts:
-    """Return the facts of a stack that is well but for this."""
+    """Return the facts of a healthy stack with these changes."""
     return replace(WELL, **change)
 
 

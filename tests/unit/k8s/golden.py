@@ -1,4 +1,4 @@
-"""Writes what the builders make of each case: `python -m tests.unit.k8s.golden` after a change on purpose.
+"""Writes the builders' manifests for each case: `python -m tests.unit.k8s.golden` after a change on purpose.
 
 A change below rayClusterConfig replaces every user's pods when the operator is upgraded: say so in CHANGELOG.
 """

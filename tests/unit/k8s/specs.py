@@ -1,4 +1,4 @@
-"""Specs that the builders are tried with, from the smallest to the one that sets everything."""
+"""Specs for the builders' tests, from the smallest to the one that sets everything."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What the chart's values say of a stack is what the types say."""
+"""The chart's values and their schema match the types of a stack."""
 
 import re
 from collections.abc import Iterator

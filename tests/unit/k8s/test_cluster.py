@@ -1,4 +1,4 @@
-"""The door to the API server sorts failures by duty, and a failed read ends a pass before any write."""
+"""The API client sorts failures by the caller's duty; a failed read ends a pass before any write."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The shipped CRDs are what the types say."""
+"""The shipped CRDs match the types."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The pages about Kubernetes say what the operator and the chart do."""
+"""The pages about Kubernetes match the operator and the chart."""
 
 import re
 
@@ -66,8 +66,8 @@ def test_oldest_server_versions_agree_everywhere() -> None:
     for text in (own.partition("rights")[0], types):
         assert _versions(text) == wanted | {"KubeRay": set()}
     preflight = (ROOT / "signals/services/operations/preflight.py").read_text()
-    told = re.findall(r"point \S+ to (?:Kafka )?([\d.]+) or newer", preflight)
-    assert told == [version for found in wanted.values() for version in found]
+    stated = re.findall(r"point \S+ to (?:Kafka )?([\d.]+) or newer", preflight)
+    assert stated == [version for found in wanted.values() for version in found]
     [serve] = [v for v in judge(well(ray=RayState(known_kind=False)), []) if v.type == "ServeReady"]
     assert f"{kuberay} or newer" in serve.message
     for installs in (PAGE, *((ROOT / path).read_text() for path in INSTALLING_KUBERAY)):

@@ -19,7 +19,7 @@ DEADLINE_S = 10.0
 
 
 class _Lost(LeaseHolder):
-    """Is taken by another as soon as it is ours."""
+    """A Lease that another operator takes at once."""
 
     async def acquire(self) -> None:
         """Have it."""

@@ -98,9 +98,7 @@ def test_this_operator_leaves_the_pods_of_the_first_release_alone(spec: dict[str
 
 
 @pytest.mark.parametrize(("image", "version"), [(DOKS["image"], "2.9.0"), ("registry/x:2", RAY_VERSION)])
-def test_an_operator_with_another_ray_keeps_the_version_of_an_image_that_stays(
-    image: str, version: str
-) -> None:
+def test_newer_operator_keeps_the_ray_version_of_an_unchanged_image(image: str, version: str) -> None:
     live = ray_service(STACK, parsed(DOKS))
     live["spec"]["rayClusterConfig"]["rayVersion"] = "2.9.0"
     wanted = ray_service(STACK, parsed(DOKS | {"image": image}), live)
@@ -125,7 +123,7 @@ def test_serve_configuration_matches_the_local_stack() -> None:
     assert applications == laptop["applications"]
 
 
-def test_jobs_are_named_by_what_they_depend_on() -> None:
+def test_jobs_are_named_by_a_hash_of_their_inputs() -> None:
     spec = parsed(DOKS)
 
     def name(job: Manifest) -> str:
@@ -150,8 +148,8 @@ def test_budget_exists_from_two_workers_on() -> None:
 
 
 @pytest.mark.parametrize("serving", ["demo-x7k2p", None])
-def test_budget_counts_the_workers_that_the_services_lead_to(serving: str | None) -> None:
-    """Those of a second cluster, which an upgrade is preparing, must not stand in for them."""
+def test_budget_counts_the_serving_workers(serving: str | None) -> None:
+    """Workers of a second cluster, which an upgrade is preparing, must not count."""
     slots = dependents(STACK, parsed(DOKS), serving)
     [budget] = [slot.wanted for slot in slots if slot.kind.kind == "PodDisruptionBudget"]
     [ingest] = [slot.wanted for slot in slots if slot.name == "demo-ingest"]
@@ -194,5 +192,5 @@ def test_messages_can_name_the_source_of_each_secret() -> None:
 
 def test_every_variable_of_the_pods_has_a_source() -> None:
     spec = parsed(EVERYTHING)
-    told = connection_variables(spec).keys() | creation_variables(spec).keys()
-    assert told - {"SIGNALS_SECRETS_DIR"} <= places(spec).keys()
+    variables = connection_variables(spec).keys() | creation_variables(spec).keys()
+    assert variables - {"SIGNALS_SECRETS_DIR"} <= places(spec).keys()

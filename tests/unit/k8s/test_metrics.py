@@ -1,4 +1,4 @@
-"""What Prometheus is told of a stack, and that a stack which is gone is told no longer."""
+"""Metrics of a stack are exported until the stack is gone."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -31,4 +31,4 @@ def test_stack_is_shown_until_it_is_gone() -> None:
     assert _value("certificate_expiry_timestamp_seconds") == ends.timestamp()
     metrics.record_stack(*WHERE, GONE, 8.0)
     assert _value("stack_ready") is None
-    metrics.record_stack(*WHERE, GONE, 9.0)  # it may be told so twice
+    metrics.record_stack(*WHERE, GONE, 9.0)  # removing twice is harmless

@@ -1,4 +1,4 @@
-"""What `signals preflight` writes is what the operator reads."""
+"""The operator reads the reports of `signals preflight`."""
 
 from datetime import UTC, datetime
 

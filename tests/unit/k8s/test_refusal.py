@@ -1,4 +1,4 @@
-"""A right that is missing is named, with the remedy; nothing stale is said about Ready."""
+"""A missing right is named with its remedy, and Ready shows no stale status."""
 
 from k8s.operator.conditions import ALWAYS, merged
 from k8s.operator.refusal import explained, forbidden_read

@@ -12,7 +12,7 @@ Right = tuple[str, str, str, bool]
 
 
 def _rendered() -> set[Right]:
-    """What the chart's golden manifest holds."""
+    """The objects of the chart's golden manifest."""
     documents = yaml.safe_load_all((ROOT / "tests/k8s/control_plane/golden/digitalocean.yaml").read_text())
     [role] = [
         d for d in documents if d and d["kind"] == "Role" and d["metadata"]["name"].endswith("-operator")

@@ -1,4 +1,4 @@
-"""Small decisions: drift, plans, Jobs, readiness, events, the Lease and the queue's patience."""
+"""Small decisions: drift, plans, Jobs, readiness, events, the Lease and retry delays."""
 
 from copy import deepcopy
 from datetime import timedelta
@@ -88,7 +88,7 @@ OUR_PORT: dict[str, Any] = {'k:{"port":8000}': {".": {}, "f:port": {}}}
     ],
 )
 def test_shared_field_is_not_foreign(theirs: dict[str, Any], foreign: bool) -> None:
-    """Else two requests that change nothing would follow at each pass, for ever."""
+    """Otherwise each pass would send two requests that change nothing."""
     entries = [
         {"manager": "signals-operator", "operation": "Apply", "fieldsV1": {"f:spec": {"f:type": {}}}},
         {"manager": "signals-operator", "operation": "Update", "fieldsV1": {"f:spec": {"f:ports": OUR_PORT}}},
@@ -122,7 +122,7 @@ def test_status_keeps_the_plan_of_a_suspended_stack() -> None:
     assert status.composed(STACK, suspended, [], before, 1)["plan"] == before["plan"]
 
 
-def test_a_start_after_a_suspension_has_a_deadline_of_its_own() -> None:
+def test_start_after_a_suspension_has_its_own_deadline() -> None:
     made = {"metadata": {"creationTimestamp": "2026-01-01T12:00:00Z"}}
     again = well(ray=ray_state(made, "p"), readiness=None, applied_at=NOW - timedelta(days=9))
     assert "Stalled" not in {verdict.type for verdict in judge(again, [])}
@@ -224,7 +224,7 @@ def _service(ready: str, upgrade: str, *, generation: int = 1) -> Manifest:
         ({"metadata": {"generation": 1}}, False),
     ],
 )
-def test_ray_is_settled_when_it_serves_what_was_applied_last(service: Manifest, settled: bool) -> None:
+def test_ray_is_settled_when_it_serves_the_last_applied_version(service: Manifest, settled: bool) -> None:
     assert ray_state(service, "p").settled is settled
 
 

@@ -1,4 +1,4 @@
-"""What is said of a run and of what it led to."""
+"""Verdicts on a run and on its incident."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""One pass over a scenario: what stands in its way becomes a sentence of its conditions."""
+"""One pass over a scenario: each obstacle becomes a message of its conditions."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ REFUSAL: Final = "Job.batch is invalid: spec.completionMode"
 def _conditions(
     spec: dict[str, Any], answer: Callable[[httpx2.Request], httpx2.Response]
 ) -> dict[str, tuple[str, str, str]]:
-    """Return what one pass writes, when the API server answers so about all but the scenario."""
+    """Return the conditions that one pass writes, with these answers about all objects but the scenario."""
     raw: dict[str, Any] = {
         "apiVersion": "signals.copilot.dev/v1alpha1",
         "kind": "SignalsScenario",

@@ -1,4 +1,4 @@
-"""What is said of Secrets: what is missing or broken in them, their certificates, their digest."""
+"""Judging Secrets: missing and broken keys, certificates, digest."""
 
 import base64
 from copy import deepcopy

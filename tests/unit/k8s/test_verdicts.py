@@ -1,4 +1,4 @@
-"""Conditions: always there, one sentence that says what to do, held while something is looked for again."""
+"""Conditions: always present, with a remedy, and held while a check runs again."""
 
 import json
 from dataclasses import replace
@@ -158,7 +158,7 @@ def test_start_and_upgrade_stall_after_their_deadline_and_not_before() -> None:
     assert judged(well(ray=upgrading, now=LATE))["Stalled"][1] == "UpgradeTimedOut"
 
 
-def test_an_outage_long_after_a_start_has_a_deadline_of_its_own() -> None:
+def test_outage_long_after_a_start_has_its_own_deadline() -> None:
     out = replace(STARTING, flipped_at=LATE - timedelta(minutes=1))
     assert "Stalled" not in judged(well(ray=out, readiness=None, now=LATE))
 

@@ -1,4 +1,4 @@
-"""Why a Job's pod does not run is said, outlasts the Job's deadline and in the end stalls the stack."""
+"""The reason why a Job's pod does not run is reported, outlasts the Job's deadline and stalls the stack."""
 
 from datetime import timedelta
 from typing import Any
@@ -62,7 +62,7 @@ def test_message_about_a_pod_outlasts_the_deadline_of_its_job() -> None:
     assert other == ("False", "PreflightFailed", DEADLINE)
 
 
-def test_a_first_start_that_is_never_applied_stalls_with_the_cause() -> None:
+def test_unapplied_first_start_stalls_with_the_cause() -> None:
     waiting = JobState(state="running", message="no node takes the pod: 2 Insufficient cpu")
     start = well(
         preflight=waiting, prepare=ABSENT, ray=RayState(), plan=FIRST, readiness=None, applied_at=None

@@ -1,4 +1,4 @@
-"""The queue: one pass at a time for each object, none lost, a failing one repeated, a gone one forgotten."""
+"""The queue: one pass at a time for each object; no change is lost, failed passes are repeated."""
 
 import asyncio
 import threading
@@ -109,7 +109,7 @@ def test_object_is_reconciled_until_it_is_gone() -> None:
     async def use(queue: WorkQueue) -> None:
         queue.add(ONE)
         await _until(lambda: passes == 3)
-        queue.add(TWO)  # had the first come back meanwhile, it would be counted
+        queue.add(TWO)  # a further pass over the first object would have been counted
         await _until(lambda: passes == 4)
 
     _run(work, use)

@@ -1,4 +1,4 @@
-"""A small real HTTP server that speaks ingest-api's contract, and misbehaves on request."""
+"""A small real HTTP server with ingest-api's contract and scripted faults."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class IngestServer:
-    """Takes batches; each request first uses up one of `faults`, if any is left."""
+    """Accepts batches; each request first consumes one of `faults`, if any is left."""
 
     url: str = ""
     faults: list[Handler] = field(default_factory=list)

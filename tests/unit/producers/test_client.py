@@ -74,7 +74,7 @@ def test_all_events_of_a_batch_are_accepted(server: IngestServer) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_passing_fault_is_retried_with_the_same_ids(server: IngestServer, status: int) -> None:
+def test_passing_fault_is_retried_with_the_same_ids(server: IngestServer, status: int) -> None:
     server.faults = [_answering(status), _answering(status)]
     settled, tally = _deliver(server, [_event(1), _event(2)])
     assert settled
@@ -82,7 +82,7 @@ def test_a_passing_fault_is_retried_with_the_same_ids(server: IngestServer, stat
     assert [envelope.event_id.int & 0xF for envelope in server.envelopes] == [1, 2]
 
 
-def test_the_wait_is_as_long_as_the_server_asks(server: IngestServer) -> None:
+def test_wait_is_as_long_as_the_server_asks(server: IngestServer) -> None:
     server.faults = [_answering(429, {"Retry-After": "1"})]
     began_s = time.monotonic()
     assert _deliver(server, [_event(1)])[0]
@@ -97,7 +97,7 @@ def test_wait_beyond_the_deadline_is_not_started(server: IngestServer) -> None:
 
 
 @pytest.mark.parametrize("fault", [_reset, _hang])
-def test_a_request_without_an_answer_is_retried(server: IngestServer, fault: Handler) -> None:
+def test_request_without_an_answer_is_retried(server: IngestServer, fault: Handler) -> None:
     server.faults = [fault]
     settled, tally = _deliver(server, [_event(1)], request_timeout_s=0.5)
     assert settled
@@ -119,7 +119,7 @@ def test_rejected_events_of_a_batch_are_counted_by_reason(server: IngestServer) 
     assert tally.rejections[Rejection("missing", "message", "message must not be blank.")] == 2
 
 
-def test_a_batch_without_any_acceptable_event_is_not_retried(server: IngestServer) -> None:
+def test_batch_without_any_acceptable_event_is_not_retried(server: IngestServer) -> None:
     settled, tally = _deliver(server, [_event(1, message="")])
     assert settled
     assert (tally.accepted, tally.rejected, server.requests) == (0, 1, 1)
@@ -135,14 +135,14 @@ def test_only_unacknowledged_events_are_sent_again(server: IngestServer) -> None
 
 
 @pytest.mark.parametrize("status", [400, 413, 415])
-def test_a_refused_request_rejects_all_its_events(server: IngestServer, status: int) -> None:
+def test_refused_request_rejects_all_its_events(server: IngestServer, status: int) -> None:
     server.faults = [_answering(status, detail="Too much.")]
     settled, tally = _deliver(server, [_event(1), _event(2)])
     assert settled
     assert tally.rejections == {Rejection(f"http_{status}", None, "Too much."): 2}
 
 
-def test_a_wrong_key_ends_the_run_and_names_the_variable(server: IngestServer) -> None:
+def test_wrong_key_ends_the_run_and_names_the_variable(server: IngestServer) -> None:
     with pytest.raises(Refused, match="PROJECT_API_KEY"):
         _deliver(server, [_event(1)], api_key="wrong")
 
@@ -158,5 +158,5 @@ def test_wrong_server_is_recognized_and_its_variable_named(server: IngestServer,
         _deliver(server, [_event(1)])
 
 
-def test_the_key_is_hidden_in_the_endpoint() -> None:
+def test_key_is_hidden_in_the_endpoint() -> None:
     assert "s3cret" not in repr(Endpoint(url="http://127.0.0.1", api_key="s3cret"))

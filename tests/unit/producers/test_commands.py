@@ -102,7 +102,7 @@ def test_rejected_events_fail_the_run_and_their_reason_is_shown(server: IngestSe
 
 
 @pytest.mark.parametrize("tool", ["loadgen", "replay"])
-def test_a_missing_key_is_named_in_one_sentence(server: IngestServer, tool: str) -> None:
+def test_missing_key_is_named_in_one_sentence(server: IngestServer, tool: str) -> None:
     arguments = [str(_FIXTURE)] if tool == "replay" else []
     finished = _run(server, tool, *arguments, api_key=None)
     assert finished.returncode == 2
@@ -110,7 +110,7 @@ def test_a_missing_key_is_named_in_one_sentence(server: IngestServer, tool: str)
     assert "PROJECT_API_KEY" in finished.stderr
 
 
-def test_a_wrong_key_ends_the_run_at_once(server: IngestServer) -> None:
+def test_wrong_key_ends_the_run_at_once(server: IngestServer) -> None:
     finished = _run(server, "loadgen", "--duration=10m", api_key="wrong")
     assert finished.returncode == 2
     assert finished.stderr.startswith("ingest-api refused the key (HTTP 401: Unknown key.)")
@@ -125,7 +125,7 @@ def test_wrong_usage_exits_with_code_two(server: IngestServer, arguments: list[s
     assert "Traceback" not in finished.stderr
 
 
-def test_an_interrupt_ends_the_run_with_its_summary(server: IngestServer, tmp_path: Path) -> None:
+def test_interrupt_ends_the_run_with_its_summary(server: IngestServer, tmp_path: Path) -> None:
     report = tmp_path / "run.json"
     process = subprocess.Popen(
         _command("loadgen", "--duration=10m", "--rate=20", f"--report={report}"),

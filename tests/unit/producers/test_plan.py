@@ -7,11 +7,11 @@ def _sizes(plan: list[Planned], max_events: int) -> list[int]:
     return [len(batch.bodies) for batch in batched(plan, max_events)]
 
 
-def test_a_batch_holds_at_most_so_many_events() -> None:
+def test_batch_respects_the_event_limit() -> None:
     assert _sizes([Planned(0.0, b"{}")] * 5, 2) == [2, 2, 1]
 
 
-def test_a_batch_holds_at_most_so_many_bytes() -> None:
+def test_batch_respects_the_byte_limit() -> None:
     large = b"x" * (MAX_BATCH_BYTES // 2 - 10)
     assert _sizes([Planned(0.0, large)] * 3 + [Planned(0.0, b"x" * (2 * MAX_BATCH_BYTES))] * 2, 100) == [
         2,

@@ -1,4 +1,4 @@
-"""Reading recordings: what is moved in time, which ids are kept, and which lines are left out."""
+"""Reading recordings: shifted instants, kept ids, omitted lines."""
 
 import json
 import uuid
@@ -118,7 +118,7 @@ def test_malformed_lines_are_named_and_left_out(tmp_path: Path) -> None:
     assert found.events == len(_plan(path)) == 2
 
 
-def test_an_empty_file_plans_nothing(tmp_path: Path) -> None:
+def test_empty_file_plans_nothing(tmp_path: Path) -> None:
     assert _plan(_write(tmp_path / "empty.ndjson")) == []
 
 

@@ -1,4 +1,4 @@
-"""The report of a run fits where Kubernetes keeps a pod's last words."""
+"""The report of a run fits into a pod's termination message."""
 
 import json
 

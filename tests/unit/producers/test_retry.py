@@ -1,4 +1,4 @@
-"""Waits before a repetition: the exact bound and the jitter, each apart."""
+"""Delays before a retry: the exact bound and the jitter, tested separately."""
 
 from datetime import UTC, datetime
 from random import Random
@@ -17,7 +17,7 @@ class _Always(Random):
         return b
 
 
-def test_the_bound_doubles_and_is_capped() -> None:
+def test_bound_doubles_and_is_capped() -> None:
     bounds = [backoff_s(attempt, _Always()) for attempt in (1, 2, 3, 7, 1000)]
     assert bounds == [BASE_S, 2 * BASE_S, 4 * BASE_S, CAP_S, CAP_S]
 

@@ -1,4 +1,4 @@
-"""Each mode opens exactly the incidents it is for, whatever the rate; same seed, same events."""
+"""Each mode opens exactly its incidents at every rate; the same seed makes the same events."""
 
 import uuid
 from collections import Counter
@@ -51,7 +51,7 @@ def _incidents(mode: Mode, load: Load) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(("rate", "duration_s"), [(2, 600), (50, 20), (200, 60)])
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_mode_opens_exactly_its_incidents(mode: Mode, rate: float, duration_s: float, seed: int) -> None:
+def test_mode_opens_exactly_its_incidents(mode: Mode, rate: float, duration_s: float, seed: int) -> None:
     assert _incidents(mode, _load(rate=rate, duration_s=duration_s, seed=seed)) == _EXPECTED[mode]
 
 
@@ -75,13 +75,13 @@ def test_two_normal_runs_at_once_open_nothing() -> None:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_the_same_seed_and_start_make_the_same_events(mode: Mode) -> None:
+def test_same_seed_and_start_make_the_same_events(mode: Mode) -> None:
     load = _load(rate=50, duration_s=10)
     assert list(plan(mode, load)) == list(plan(mode, load))
     assert list(plan(mode, load)) != list(plan(mode, _load(rate=50, duration_s=10, seed=8)))
 
 
-def test_the_same_seed_at_another_start_makes_the_same_contents_with_other_ids() -> None:
+def test_same_seed_at_another_start_makes_the_same_contents_with_other_ids() -> None:
     def contents(load: Load) -> list[dict[str, object]]:
         volatile = {"event_id", "occurred_at"}
         events = [orjson.loads(planned.body) for planned in plan(Mode.SPIKE_ERRORS, load)]
@@ -94,7 +94,7 @@ def test_the_same_seed_at_another_start_makes_the_same_contents_with_other_ids()
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_the_rate_is_exact_and_instants_ascend(mode: Mode) -> None:
+def test_rate_is_exact_and_instants_ascend(mode: Mode) -> None:
     planned = list(plan(mode, _load(rate=40, duration_s=30)))
     assert sum(event.due_s >= 0 for event in planned) == 1200
     assert sorted(planned, key=lambda event: event.due_s) == planned
@@ -109,7 +109,7 @@ def test_short_run_reaches_its_spike_within_seconds() -> None:
     assert errors[29] - _START < timedelta(seconds=6)
 
 
-def test_the_spike_after_a_deploy_carries_the_new_release() -> None:
+def test_spike_after_a_deploy_carries_the_new_release() -> None:
     envelopes = _envelopes(Mode.DEPLOY_THEN_SPIKE, _load(rate=50, duration_s=60))
     deploys = [envelope for envelope in envelopes if envelope.event_type == "deploy"]
     assert [deploy.attributes.release for deploy in deploys] == ["2025.12.27.1"]
