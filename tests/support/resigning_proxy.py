@@ -23,7 +23,7 @@ class ResigningProxy:
 
 @contextmanager
 def open_resigning_proxy(folder: Path) -> Iterator[ResigningProxy]:
-    """Start one on loopback. It answers for every host from `pages` and reaches nobody itself."""
+    """Start one on loopback. It answers for every host from `pages` and opens no connection itself."""
     ca = trustme.CA()
     ca_path = folder / "proxy-ca.pem"
     ca.cert_pem.write_to_path(str(ca_path))
