@@ -138,7 +138,9 @@ class IngestClient:
         if answer.status in {401, 403}:
             raise Refused(f"ingest-api refused the key ({answer.trouble}: {reason}); set PROJECT_API_KEY.")
         if answer.status < 400 or answer.status in {404, 405}:
-            raise Refused(f"{self._endpoint.url} is no ingest-api ({answer.trouble}); set INGEST_API_URL.")
+            raise Refused(
+                f"{self._endpoint.url} is not an ingest-api ({answer.trouble}); set INGEST_API_URL."
+            )
         self._tally.reject(Rejection(f"http_{answer.status}", None, reason), len(pending))
         return []
 

@@ -224,9 +224,9 @@ ROW: Final = Row(
     open=_open,
     shown=("rate", "cpu_us", "p50_ms", "p95_ms", "p99_ms"),
     guards=(
-        costs_at_most(6.5, "list", of="list: SQL"),  # 4.8 when this was written
-        costs_at_most(4.0, "detail", of="detail: SQL"),  # 2.8 likewise
-        costs_at_most(0.7, "search", of="search: OpenSearch"),  # 0.45 likewise
+        costs_at_most(6.5, "list", of="list: SQL"),  # 4.8 measured
+        costs_at_most(4.0, "detail", of="detail: SQL"),  # 2.8 measured
+        costs_at_most(0.7, "search", of="search: OpenSearch"),  # 0.45 measured
     ),
     targets=(
         *BESIDE,

@@ -132,7 +132,7 @@ def _open(case: Case, plan: Plan) -> Iterator[list[Contender]]:
 
 
 def _peers(bench: Bench) -> list[Contender]:
-    """Bound each round to about ten seconds by what the peer did when this was written."""
+    """Bound each round to about ten seconds by the peer's measured rate."""
     pick = bench.plan.pick
     some = pick(full=100_000, quick=0, tiny=5_000)
     # Whole minutes of the events' clock: three of 30,000, or one; a late key or two is not waited for.
@@ -193,7 +193,7 @@ ROWS: Final = (
                 unless_below=("rate", 100_000),
             ),
         ),
-        guards=(costs_at_most(5.0),),  # 3.7 when this was written
+        guards=(costs_at_most(5.0),),  # 3.7 measured
     ),
     Row(
         name="engine-hot",
@@ -203,7 +203,7 @@ ROWS: Final = (
         open=partial(_open, Case(keys=1, partitions=1)),
         shown=SHOWN,
         targets=(Target(sentence="≥ 40 % of the limit", figure="rate", at_least=0.4, of="limit"),),
-        guards=(costs_at_most(4.0),),  # 2.8 likewise
+        guards=(costs_at_most(4.0),),  # 2.8 measured
     ),
     Row(
         name="engine-firing",
@@ -217,6 +217,6 @@ ROWS: Final = (
                 sentence="not below half of ≥ 50 % of the limit", figure="rate", at_least=0.25, of="limit"
             ),
         ),
-        guards=(costs_at_most(5.5),),  # 4.0 likewise
+        guards=(costs_at_most(5.5),),  # 4.0 measured
     ),
 )

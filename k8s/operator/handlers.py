@@ -46,7 +46,7 @@ class Loop:
         self.failure: BaseException | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task of the loop."""
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._ended)
 

@@ -78,7 +78,7 @@ def _dependencies(facts: Facts) -> Verdict:
         return no(condition, "PodFailing", preflight.message)
     unavailable = facts.readiness.unavailable if facts.readiness else ()
     if unavailable:
-        return no(condition, "DependencyUnavailable", f"core-api says: {'; '.join(unavailable)}")
+        return no(condition, "DependencyUnavailable", f"core-api reports: {'; '.join(unavailable)}")
     if preflight.state == "succeeded":
         return yes(condition, "PreflightSucceeded", "every server answers and accepts the credentials")
     reason = "PreflightRunning" if preflight.state == "running" else "WaitingForSecrets"
@@ -208,7 +208,7 @@ def _stalled(facts: Facts, basics: Sequence[Verdict]) -> Verdict | None:
     )
     sentence = (
         f"plan {ray.plan} has not become Ready within {facts.spec.upgrade.timeout}{kept}."
-        f" {remedy} KubeRay says: {ray.message or ray.reason or 'nothing'}"
+        f" {remedy} KubeRay reports: {ray.message or ray.reason or 'nothing'}"
     )
     return yes("Stalled", reason, sentence)
 

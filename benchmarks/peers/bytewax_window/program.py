@@ -59,7 +59,7 @@ class Postgres(DynamicSink[Window]):
     """One connection a worker."""
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Buckets:
-        """Open it."""
+        """Open the sink of one worker."""
         return Buckets()
 
 

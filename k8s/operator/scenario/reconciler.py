@@ -123,7 +123,10 @@ class ScenarioReconciler:
         name = spec.stack_ref.name
         raw = self._cluster.read(STACK, namespace, name)
         if raw is None:
-            raise _CannotStart("StackNotFound", f"there is no SignalsStack {name} in this namespace")
+            raise _CannotStart(
+                "StackNotFound",
+                f"SignalsStack {name} does not exist in this namespace; create it or correct spec.stackRef",
+            )
         conditions = (raw.get("status") or {}).get("conditions") or []
         if not any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
             raise _CannotStart("StackNotReady", f"SignalsStack {name} is not Ready yet")
@@ -167,7 +170,9 @@ class ScenarioReconciler:
             return IncidentLookup(error=f"the operator may not read Secret {ref.name}: {advice}")
         encoded = ((secret or {}).get("data") or {}).get(ref.key)
         if encoded is None:
-            return IncidentLookup(error=f"there is no key {ref.key} in a Secret {ref.name}")
+            return IncidentLookup(
+                error=f"Secret {ref.name} has no key {ref.key}; create both or correct expect.readKeyRef"
+            )
         try:
             return base64.b64decode(encoded).decode("ascii").strip()
         except UnicodeDecodeError:

@@ -180,7 +180,7 @@ class _Stack(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.UNAUTHORIZED if self.path == "/v1/events" else HTTPStatus.NOT_FOUND)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _answer(self, status: HTTPStatus) -> None:
         self.send_response(status)

@@ -61,7 +61,7 @@ class TcpProxy:
         self._call(self._enter("forward"))
 
     def close(self) -> None:
-        """End."""
+        """Close all connections and stop the thread."""
         self._call(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

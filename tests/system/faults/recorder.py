@@ -29,7 +29,7 @@ class Recorder:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start sending."""
         for thread in self._threads:
             thread.start()
 

@@ -44,12 +44,12 @@ def execute(running: Trial, statement: str, *parameters: object) -> None:
 
 def test_planted_loss_is_found(finished: Trial, opensearch: Client) -> None:
     opensearch.delete(index=EVENTS_INDEX, id=document_of(finished))
-    assert (finished.judge_now().lost, finished.look().double) == (1, 0)
+    assert (finished.judge_now().lost, finished.judge_now().double) == (1, 0)
     execute(
         finished,
         "UPDATE metrics_buckets SET value = value - 1 WHERE id = (SELECT min(id) FROM metrics_buckets)",
     )
-    assert (finished.judge_now().lost, finished.look().double) == (2, 0)
+    assert (finished.judge_now().lost, finished.judge_now().double) == (2, 0)
     finished.sent.note([never := trial_event("signup", uuid4(), datetime.now(UTC))])
     finished.sent.acknowledge([never.event_id])
     verdict = finished.judge_now()
@@ -63,14 +63,14 @@ def test_planted_duplicate_is_found(finished: Trial, opensearch: Client) -> None
     opensearch.indices.create(index="another", body=keyword)
     opensearch.index(index="another", id="another", body=source)
     try:
-        assert (finished.judge_now().lost, finished.look().double) == (0, 1)
+        assert (finished.judge_now().lost, finished.judge_now().double) == (0, 1)
     finally:
         opensearch.indices.delete(index="another")
     execute(
         finished,
         "UPDATE metrics_buckets SET value = value + 1 WHERE id = (SELECT min(id) FROM metrics_buckets)",
     )
-    assert (finished.judge_now().lost, finished.look().double) == (0, 1)
+    assert (finished.judge_now().lost, finished.judge_now().double) == (0, 1)
 
 
 def test_second_open_incident_and_a_second_output_are_found(finished: Trial) -> None:

@@ -22,10 +22,10 @@ class _Lost(LeaseHolder):
     """A Lease that another operator takes at once."""
 
     async def acquire(self) -> None:
-        """Have it."""
+        """Take the Lease at once."""
 
     async def keep(self) -> None:
-        """Lose it."""
+        """Lose the Lease."""
         raise LeaseLost("other holds the Lease operator")
 
 
