@@ -41,7 +41,7 @@ def confirmed_of_all(series: Sequence[LabelledSeries], corpus: Path = GIVEN) -> 
 def shown_of(
     project: str, series: Sequence[LabelledSeries], counts: Mapping[str, Mapping[int, int]]
 ) -> list[Shown]:
-    """Return the outages of one project of fingerprints as people are told of them."""
+    """Return the outages of one project of fingerprints as people are notified about them."""
     lines = []
     for one in series:
         code, route, environment = (one.fingerprint or "").split("|")

@@ -27,7 +27,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one label: incidents in it, minutes to the first, minutes that the last outlived it."""
+    """The result of one label: incidents in it, minutes to the first, minutes that the last outlived it."""
 
     series: str
     kind: str
