@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 
 from producers.retry import RETRIED_STATUSES, backoff_s, retry_after_s
-from producers.tally import Rejection, Tally
+from producers.tally import Rejection, SendTally
 
 REQUEST_TIMEOUT_S: Final = 15.0  # ingest-api itself gives up on Kafka sooner
 GIVE_UP_AFTER_S: Final = 120.0  # longer than a rolling upgrade of ingest-api takes
@@ -24,7 +24,7 @@ GIVE_UP_AFTER_S: Final = 120.0  # longer than a rolling upgrade of ingest-api ta
 _ACCEPTED: Final = frozenset({"accepted", "duplicate"})
 
 
-class Refused(Exception):  # noqa: N818 - reads as what happened
+class SendRefused(Exception):  # noqa: N818 - reads as what happened
     """Wrong key or wrong address: no retry can help. The text names the variable to set."""
 
 
@@ -57,7 +57,7 @@ class IngestClient:
     def __init__(
         self,
         endpoint: Endpoint,
-        tally: Tally,
+        tally: SendTally,
         stop: asyncio.Event,
         *,
         request_timeout_s: float = REQUEST_TIMEOUT_S,
@@ -120,7 +120,7 @@ class IngestClient:
         except TimeoutError:
             return _Answer(None, {}, 0.0, f"no answer within {self._session.timeout.total:g} s")
         except aiohttp.InvalidURL as error:
-            raise Refused(f"{self._endpoint.url} is not a URL; set INGEST_API_URL.") from error
+            raise SendRefused(f"{self._endpoint.url} is not a URL; set INGEST_API_URL.") from error
         except (aiohttp.ClientError, OSError) as error:
             return _Answer(None, {}, 0.0, f"{type(error).__name__}: {error}")
         self._tally.latencies_s.append(time.monotonic() - began_s)
@@ -136,9 +136,11 @@ class IngestClient:
             return pending
         reason = str(answer.body.get("detail") or answer.body.get("title") or answer.trouble)
         if answer.status in {401, 403}:
-            raise Refused(f"ingest-api refused the key ({answer.trouble}: {reason}); set PROJECT_API_KEY.")
+            raise SendRefused(
+                f"ingest-api refused the key ({answer.trouble}: {reason}); set PROJECT_API_KEY."
+            )
         if answer.status < 400 or answer.status in {404, 405}:
-            raise Refused(
+            raise SendRefused(
                 f"{self._endpoint.url} is not an ingest-api ({answer.trouble}); set INGEST_API_URL."
             )
         self._tally.reject(Rejection(f"http_{answer.status}", None, reason), len(pending))

@@ -9,11 +9,11 @@ from typing import Final, NoReturn
 
 import typer
 
-from producers.client import Endpoint, Refused
+from producers.client import Endpoint, SendRefused
 from producers.plan import Planned
 from producers.report import EXIT_USAGE, exit_code, present
 from producers.sender import Pace, send
-from producers.tally import Tally
+from producers.tally import SendTally
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 KEY_HELP: Final = (
@@ -55,7 +55,7 @@ def carry_out(
     target: Endpoint,
     pace: Pace,
     *,
-    tally: Tally,
+    tally: SendTally,
     run: Mapping[str, object],
     report: Path | None,
 ) -> NoReturn:
@@ -64,7 +64,7 @@ def carry_out(
     was_finished = True
     try:
         was_finished = asyncio.run(send(plan, target, pace, tally))
-    except* Refused as group:
+    except* SendRefused as group:
         refusal = str(group.exceptions[0])
     if refusal is not None:
         usage_error(refusal)

@@ -10,7 +10,7 @@ import typer
 from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, parse_duration
 from producers.scenarios import Load, Mode, plan
 from producers.sender import Pace
-from producers.tally import Tally
+from producers.tally import SendTally
 
 _app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -48,7 +48,7 @@ def loadgen(
     run: dict[str, object] = {"mode": mode.value, "rate": rate, "seed": seed}
     run["started_at"] = start.isoformat(timespec="seconds")
     pace = Pace(concurrency=concurrency, batch_size=batch_size)
-    carry_out(plan(mode, load), target, pace, tally=Tally(), run=run, report=report)
+    carry_out(plan(mode, load), target, pace, tally=SendTally(), run=run, report=report)
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class MalformedLine:
     """A line that is not an event; `reason` says why, without quoting the line."""
 
     origin: str
@@ -46,7 +46,7 @@ class Survey:
     events: int
     first_at: datetime | None
     last_at: datetime | None
-    malformed: list[Malformed]
+    malformed: list[MalformedLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def survey(path: Path) -> Survey:
     first_at: datetime | None = None
     last_at: datetime | None = None
     for line in _read(path):
-        if isinstance(line, Malformed):
+        if isinstance(line, MalformedLine):
             malformed.append(line)
             continue
         events += 1
@@ -116,27 +116,27 @@ def _moved_lines(recording: Recording) -> Iterator[tuple[datetime, dict[str, Any
             yield line.occurred_at + (recording.shift or timedelta()), moved(line, recording.shift)
 
 
-def _read(path: Path) -> Iterator[Recorded | Malformed]:
+def _read(path: Path) -> Iterator[Recorded | MalformedLine]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield _parse(line, f"{path.name}:{number}")
 
 
-def _parse(line: bytes, origin: str) -> Recorded | Malformed:
+def _parse(line: bytes, origin: str) -> Recorded | MalformedLine:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return Malformed(origin, "no JSON")
+        return MalformedLine(origin, "no JSON")
     if not isinstance(event, dict):
-        return Malformed(origin, "not a JSON object")
+        return MalformedLine(origin, "not a JSON object")
     try:
         occurred_at = datetime.fromisoformat(str(event.get("occurred_at")))
     except ValueError:
-        return Malformed(origin, "occurred_at is missing or not a timestamp")
+        return MalformedLine(origin, "occurred_at is missing or not a timestamp")
     if occurred_at.tzinfo is None:
-        return Malformed(origin, "occurred_at has no offset")
+        return MalformedLine(origin, "occurred_at has no offset")
     try:
         return Recorded(occurred_at.astimezone(UTC), origin, event)
     except OverflowError:
-        return Malformed(origin, "occurred_at is out of range")
+        return MalformedLine(origin, "occurred_at is out of range")

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from producers.tally import Tally
+from producers.tally import SendTally
 
 _REDRAWS_PER_SECOND: Final = 4
 _PLAIN_EVERY_S: Final = 5.0
 
 
 @asynccontextmanager
-async def shown_progress(tally: Tally) -> AsyncIterator[None]:
+async def shown_progress(tally: SendTally) -> AsyncIterator[None]:
     """Print the progress line while the block runs."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
@@ -35,13 +35,13 @@ async def shown_progress(tally: Tally) -> AsyncIterator[None]:
         lines.cancel()
 
 
-async def _print_lines(console: Console, tally: Tally) -> None:
+async def _print_lines(console: Console, tally: SendTally) -> None:
     while True:
         await asyncio.sleep(_PLAIN_EVERY_S)
         console.print(progress_line(tally), soft_wrap=True)
 
 
-def progress_line(tally: Tally) -> str:
+def progress_line(tally: SendTally) -> str:
     """Return one line: counts, rate, latencies, and the trouble if there is one."""
     p50, p99 = tally.latency_ms(0.50), tally.latency_ms(0.99)
     parts = [

@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from producers.command import DEFAULT_URL, KEY_HELP, carry_out, endpoint, usage_error
-from producers.ndjson import Course, Malformed, Recording, Survey, replay, survey
+from producers.ndjson import Course, MalformedLine, Recording, Survey, replay, survey
 from producers.recordings import recording, recordings
 from producers.sender import Pace
-from producers.tally import Tally
+from producers.tally import SendTally
 
 _MALFORMED_SHOWN: Final = 20
 
@@ -105,11 +105,11 @@ def replay_files(
     run = {"files": " ".join(path.name for path in files), "rebase": rebase.value}
     run["started_at"] = now.isoformat(timespec="seconds")
     pace = Pace(concurrency=concurrency, batch_size=batch_size)
-    tally = Tally(malformed=len(malformed))
+    tally = SendTally(malformed=len(malformed))
     carry_out(replay(course), target, pace, tally=tally, run=run, report=report)
 
 
-def _name(malformed: Sequence[Malformed]) -> None:
+def _name(malformed: Sequence[MalformedLine]) -> None:
     for line in malformed[:_MALFORMED_SHOWN]:
         typer.echo(f"{line.origin}: {line.reason}", err=True)
     if len(malformed) > _MALFORMED_SHOWN:

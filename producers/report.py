@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from producers.tally import Tally
+from producers.tally import SendTally
 
 EXIT_INCOMPLETE: Final = 1
 EXIT_USAGE: Final = 2
@@ -19,14 +19,14 @@ _MAX_REPORT_BYTES: Final = 4096  # Kubernetes' limit of a pod's termination log
 _MAX_TEXT: Final = 300
 
 
-def exit_code(tally: Tally, *, was_finished: bool) -> int:
+def exit_code(tally: SendTally, *, was_finished: bool) -> int:
     """Return 0 when every event was accepted, 1 when some were not, 130 when a signal cut the run short."""
     if not was_finished:
         return EXIT_INTERRUPTED
     return 0 if tally.is_complete else EXIT_INCOMPLETE
 
 
-def as_json(tally: Tally, run: Mapping[str, object]) -> dict[str, Any]:
+def as_json(tally: SendTally, run: Mapping[str, object]) -> dict[str, Any]:
     """Return the report: the requested load (`run`), counts, rate, latencies, reasons."""
     return {
         **run,
@@ -58,7 +58,7 @@ def as_text(report: Mapping[str, Any]) -> str:
     return text
 
 
-def present(tally: Tally, run: Mapping[str, object], path: Path | None) -> None:
+def present(tally: SendTally, run: Mapping[str, object], path: Path | None) -> None:
     """Print the summary on standard output and, with `path`, write the JSON report there."""
     report = as_json(tally, run)
     if path is not None:

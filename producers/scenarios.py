@@ -15,8 +15,8 @@ from producers.plan import Planned
 from producers.shop import PRICE_MISSING, UPSTREAM_TIMEOUT, Shop
 from producers.traffic import (
     Recurring,
-    Span,
     Surge,
+    TrafficSpan,
     background_errors,
     once,
     signups,
@@ -71,8 +71,8 @@ def plan(mode: Mode, load: Load) -> Iterator[Planned]:
     return _MODES[mode](open_shop(load.start, load.seed), load)
 
 
-def _live(load: Load) -> Span:
-    return Span(begin_s=0.0, end_s=load.duration_s, rate=load.rate)
+def _live(load: Load) -> TrafficSpan:
+    return TrafficSpan(begin_s=0.0, end_s=load.duration_s, rate=load.rate)
 
 
 def _everyday(shop: Shop) -> list[Recurring]:
@@ -97,7 +97,7 @@ def _spike_errors(shop: Shop, load: Load) -> Iterator[Planned]:
 
 def _drop_signups(shop: Shop, load: Load) -> Iterator[Planned]:
     busy = signups(shop, BUSY_SIGNUP_EVERY_S, end_s=-DROP_SILENCE_S)
-    past = Span(begin_s=-DROP_HISTORY_S, end_s=0.0, rate=HISTORY_RATE)
+    past = TrafficSpan(begin_s=-DROP_HISTORY_S, end_s=0.0, rate=HISTORY_RATE)
     return chain(
         traffic(shop, past, [*background_errors(shop), busy]),
         traffic(shop, _live(load), background_errors(shop)),
@@ -105,7 +105,7 @@ def _drop_signups(shop: Shop, load: Load) -> Iterator[Planned]:
 
 
 def _deploy_then_spike(shop: Shop, load: Load) -> Iterator[Planned]:
-    past = Span(begin_s=-DEPLOY_HISTORY_S, end_s=0.0, rate=HISTORY_RATE)
+    past = TrafficSpan(begin_s=-DEPLOY_HISTORY_S, end_s=0.0, rate=HISTORY_RATE)
     deploy = once(
         min(10.0, 0.15 * load.duration_s), lambda at_s: shop.deploy(at_s, f"{load.start:%Y.%m.%d}.1")
     )

@@ -12,7 +12,7 @@ Event = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class ShopFailure:
     """One way in which the shop fails; with an environment it is one fingerprint."""
 
     error_code: str
@@ -23,7 +23,7 @@ class Failure:
     message: str
 
 
-UPSTREAM_TIMEOUT: Final = Failure(
+UPSTREAM_TIMEOUT: Final = ShopFailure(
     error_code="UPSTREAM_TIMEOUT",
     method="POST",
     route="/checkout",
@@ -31,7 +31,7 @@ UPSTREAM_TIMEOUT: Final = Failure(
     severity=Severity.CRITICAL,
     message="payments-api did not answer within 3000 ms",
 )
-PRICE_MISSING: Final = Failure(
+PRICE_MISSING: Final = ShopFailure(
     error_code="PRICE_MISSING",
     method="POST",
     route="/cart",
@@ -39,7 +39,7 @@ PRICE_MISSING: Final = Failure(
     severity=Severity.ERROR,
     message="TypeError: unsupported operand: price of line item is None",
 )
-CARD_DECLINED: Final = Failure(
+CARD_DECLINED: Final = ShopFailure(
     error_code="CARD_DECLINED",
     method="POST",
     route="/checkout",
@@ -47,7 +47,7 @@ CARD_DECLINED: Final = Failure(
     severity=Severity.WARN,
     message="The issuing bank declined the card",
 )
-SEARCH_TIMEOUT: Final = Failure(
+SEARCH_TIMEOUT: Final = ShopFailure(
     error_code="SEARCH_TIMEOUT",
     method="GET",
     route="/search",
@@ -55,7 +55,7 @@ SEARCH_TIMEOUT: Final = Failure(
     severity=Severity.ERROR,
     message="Search backend exceeded 800 ms",
 )
-SESSION_EXPIRED: Final = Failure(
+SESSION_EXPIRED: Final = ShopFailure(
     error_code="SESSION_EXPIRED",
     method="GET",
     route="/account",
@@ -128,7 +128,7 @@ class Shop:
             payload={"duration_ms": duration_ms},
         )
 
-    def error(self, at_s: float, failure: Failure, environment: Environment) -> Event:
+    def error(self, at_s: float, failure: ShopFailure, environment: Environment) -> Event:
         """Return one occurrence of `failure`."""
         return self._event(
             at_s,

@@ -17,7 +17,7 @@ class Rejection(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class SendTally:
     """Counts of events and latencies of requests; grows while the run goes on."""
 
     sent: int = 0

@@ -19,8 +19,8 @@ from producers.shop import (
     SESSION_EXPIRED,
     UPSTREAM_TIMEOUT,
     Event,
-    Failure,
     Shop,
+    ShopFailure,
 )
 from shared_types import Environment
 
@@ -47,7 +47,7 @@ class Surge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class TrafficSpan:
     """`rate` events per second from `begin_s` to `end_s`, seconds after the shop's start."""
 
     begin_s: float
@@ -56,7 +56,7 @@ class Span:
 
 
 # At most 10 in 5 minutes for each fingerprint: far below the 30 of Rule A even if two runs overlap.
-_BACKGROUND: Final[Sequence[tuple[Failure, Environment, float]]] = (
+_BACKGROUND: Final[Sequence[tuple[ShopFailure, Environment, float]]] = (
     (CARD_DECLINED, Environment.PROD, 75),
     (SESSION_EXPIRED, Environment.PROD, 110),
     (SEARCH_TIMEOUT, Environment.PROD, 140),
@@ -69,7 +69,7 @@ _BACKGROUND: Final[Sequence[tuple[Failure, Environment, float]]] = (
 def background_errors(shop: Shop) -> list[Recurring]:
     """Return the errors of everyday traffic."""
 
-    def recur(failure: Failure, environment: Environment, every_s: float) -> Recurring:
+    def recur(failure: ShopFailure, environment: Environment, every_s: float) -> Recurring:
         return Recurring(every_s=every_s, make=lambda at_s: shop.error(at_s, failure, environment))
 
     return [recur(*entry) for entry in _BACKGROUND]
@@ -88,7 +88,7 @@ def once(at_s: float, make: MakeEvent) -> Recurring:
 
 
 def traffic(
-    shop: Shop, span: Span, recurring: Sequence[Recurring], surge: Surge | None = None
+    shop: Shop, span: TrafficSpan, recurring: Sequence[Recurring], surge: Surge | None = None
 ) -> Iterator[Planned]:
     """Yield the events of `span` in order; recurring events and the surge take places of visits."""
     due = [(_first(source, span, shop.chance), order) for order, source in enumerate(recurring)]
@@ -106,7 +106,7 @@ def traffic(
         yield Planned(at_s, orjson.dumps(event))
 
 
-def _first(source: Recurring, span: Span, chance: Random) -> float:
+def _first(source: Recurring, span: TrafficSpan, chance: Random) -> float:
     begin_s = max(source.begin_s, span.begin_s)
     return begin_s if source.every_s == float("inf") else begin_s + source.every_s * chance.random()
 

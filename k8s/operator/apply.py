@@ -2,7 +2,7 @@
 
 import structlog
 
-from k8s.operator.cluster import Cluster, ClusterRefused, Kind, KindMissing, Manifest
+from k8s.operator.cluster import Cluster, ClusterRefused, KindMissing, Manifest, ResourceKind
 from k8s.operator.drift import differs, has_foreign_fields, sealed, without_foreign
 from k8s.operator.manifests.all import Slot
 from k8s.operator.manifests.naming import HASH_ANNOTATION, MANAGED_BY
@@ -62,7 +62,7 @@ def is_managed(live: Manifest) -> bool:
     return labelled or HASH_ANNOTATION in (metadata.get("annotations") or {})
 
 
-def _remove(cluster: Cluster, kind: Kind, live: Manifest) -> bool:
+def _remove(cluster: Cluster, kind: ResourceKind, live: Manifest) -> bool:
     metadata = live["metadata"]
     log.info("removed", kind=kind.kind, name=metadata["name"], namespace=metadata["namespace"])
     return cluster.delete(kind, metadata["namespace"], metadata["name"])

@@ -37,7 +37,7 @@ class KindMissing(ClusterRefused):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class ResourceKind:
     """A namespaced kind, as the API server names it; `group` is empty for the core."""
 
     group: str
@@ -51,33 +51,33 @@ class Kind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-STACK: Final = Kind(
+STACK: Final = ResourceKind(
     group="signals.copilot.dev", version="v1alpha1", kind="SignalsStack", plural="signalsstacks"
 )
-SCENARIO: Final = Kind(
+SCENARIO: Final = ResourceKind(
     group="signals.copilot.dev", version="v1alpha1", kind="SignalsScenario", plural="signalsscenarios"
 )
-RAY_SERVICE: Final = Kind(group="ray.io", version="v1", kind="RayService", plural="rayservices")
-JOB: Final = Kind(group="batch", version="v1", kind="Job", plural="jobs")
-POD: Final = Kind(group="", version="v1", kind="Pod", plural="pods")
-SECRET: Final = Kind(group="", version="v1", kind="Secret", plural="secrets")
-SERVICE: Final = Kind(group="", version="v1", kind="Service", plural="services")
-EVENT: Final = Kind(group="", version="v1", kind="Event", plural="events")
-DISRUPTION_BUDGET: Final = Kind(
+RAY_SERVICE: Final = ResourceKind(group="ray.io", version="v1", kind="RayService", plural="rayservices")
+JOB: Final = ResourceKind(group="batch", version="v1", kind="Job", plural="jobs")
+POD: Final = ResourceKind(group="", version="v1", kind="Pod", plural="pods")
+SECRET: Final = ResourceKind(group="", version="v1", kind="Secret", plural="secrets")
+SERVICE: Final = ResourceKind(group="", version="v1", kind="Service", plural="services")
+EVENT: Final = ResourceKind(group="", version="v1", kind="Event", plural="events")
+DISRUPTION_BUDGET: Final = ResourceKind(
     group="policy", version="v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets"
 )
-NETWORK_POLICY: Final = Kind(
+NETWORK_POLICY: Final = ResourceKind(
     group="networking.k8s.io", version="v1", kind="NetworkPolicy", plural="networkpolicies"
 )
-SERVICE_MONITOR: Final = Kind(
+SERVICE_MONITOR: Final = ResourceKind(
     group="monitoring.coreos.com", version="v1", kind="ServiceMonitor", plural="servicemonitors"
 )
-PROMETHEUS_RULE: Final = Kind(
+PROMETHEUS_RULE: Final = ResourceKind(
     group="monitoring.coreos.com", version="v1", kind="PrometheusRule", plural="prometheusrules"
 )
-LEASE: Final = Kind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")
+LEASE: Final = ResourceKind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")
 
-KINDS: Final[Mapping[str, Kind]] = {
+KINDS: Final[Mapping[str, ResourceKind]] = {
     kind.kind: kind
     for kind in (
         *(STACK, SCENARIO, RAY_SERVICE, JOB, POD, SECRET, SERVICE, EVENT, DISRUPTION_BUDGET),
@@ -128,7 +128,7 @@ class Cluster:
             private_key_data=user.client_key_data,
         )
 
-    def read(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+    def read(self, kind: ResourceKind, namespace: str, name: str) -> Manifest | None:
         """Return the object; None when it does not exist.
 
         Raises:
@@ -144,7 +144,7 @@ class Cluster:
 
     def list(
         self,
-        kind: Kind,
+        kind: ResourceKind,
         namespace: str,
         labels: Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
@@ -218,7 +218,7 @@ class Cluster:
                     return None
                 raise
 
-    def delete(self, kind: Kind, namespace: str, name: str) -> bool:
+    def delete(self, kind: ResourceKind, namespace: str, name: str) -> bool:
         """Delete the object and, in the background, its dependents; False when the object does not exist."""
         with _sorted():
             try:
@@ -254,7 +254,7 @@ def open_cluster() -> Iterator[Cluster]:
 
 
 @cache
-def _resource(kind: Kind) -> type[GenericNamespacedResource]:
+def _resource(kind: ResourceKind) -> type[GenericNamespacedResource]:
     return create_namespaced_resource(kind.group, kind.version, kind.kind, kind.plural)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-Status = Literal["True", "False", "Unknown"]
+ConditionStatus = Literal["True", "False", "Unknown"]
 Written = Mapping[str, Any]
 """A condition as the API server keeps it."""
 
@@ -32,42 +32,42 @@ MAX_MESSAGE: Final = 2048  # the CRD allows more; longer messages are not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ConditionVerdict:
     """The verdict of one pass on one condition.
 
     A `pending` verdict is not decided yet: the earlier condition stays until then.
     """
 
     type: str
-    status: Status
+    status: ConditionStatus
     reason: str
     message: str
     pending: bool = False
 
 
-def yes(condition: str, reason: str, message: str) -> Verdict:
+def yes(condition: str, reason: str, message: str) -> ConditionVerdict:
     """The condition is true."""
-    return Verdict(type=condition, status="True", reason=reason, message=message)
+    return ConditionVerdict(type=condition, status="True", reason=reason, message=message)
 
 
-def no(condition: str, reason: str, message: str) -> Verdict:
+def no(condition: str, reason: str, message: str) -> ConditionVerdict:
     """The condition is false."""
-    return Verdict(type=condition, status="False", reason=reason, message=message)
+    return ConditionVerdict(type=condition, status="False", reason=reason, message=message)
 
 
-def unknown(condition: str, reason: str, message: str, *, pending: bool = True) -> Verdict:
+def unknown(condition: str, reason: str, message: str, *, pending: bool = True) -> ConditionVerdict:
     """The condition cannot be decided, or not yet."""
-    return Verdict(type=condition, status="Unknown", reason=reason, message=message, pending=pending)
+    return ConditionVerdict(type=condition, status="Unknown", reason=reason, message=message, pending=pending)
 
 
-def held(verdict: Verdict, before: Written | None) -> Verdict:
+def held(verdict: ConditionVerdict, before: Written | None) -> ConditionVerdict:
     """Return the earlier condition while the verdict is pending."""
     if not verdict.pending or before is None or before["status"] == "Unknown":
         return verdict
     return kept(before)
 
 
-def rejected(faults: str, before: Iterable[Written]) -> list[Verdict]:
+def rejected(faults: str, before: Iterable[Written]) -> list[ConditionVerdict]:
     """Judge a stack whose spec cannot be read: nothing was changed, so the earlier conditions stay."""
     known = {condition["type"]: condition for condition in before}
     unjudged = [
@@ -79,20 +79,22 @@ def rejected(faults: str, before: Iterable[Written]) -> list[Verdict]:
     return [no("Accepted", "Invalid", faults), *unjudged, ready, *special]
 
 
-def kept(condition: Written) -> Verdict:
+def kept(condition: Written) -> ConditionVerdict:
     """Return the earlier condition as the verdict of this pass."""
-    return Verdict(**{name: condition[name] for name in ("type", "status", "reason", "message")})
+    return ConditionVerdict(**{name: condition[name] for name in ("type", "status", "reason", "message")})
 
 
 def merged(
-    before: Iterable[Written], verdicts: Iterable[Verdict], *, generation: int, now: datetime
+    before: Iterable[Written], verdicts: Iterable[ConditionVerdict], *, generation: int, now: datetime
 ) -> list[dict[str, Any]]:
     """Return the conditions to write; `lastTransitionTime` moves only where the status does."""
     known = {condition["type"]: condition for condition in before}
     return [_written(verdict, known.get(verdict.type), generation, now) for verdict in verdicts]
 
 
-def _written(verdict: Verdict, before: Written | None, generation: int, now: datetime) -> dict[str, Any]:
+def _written(
+    verdict: ConditionVerdict, before: Written | None, generation: int, now: datetime
+) -> dict[str, Any]:
     flipped = before is None or before["status"] != verdict.status
     return {
         "type": verdict.type,

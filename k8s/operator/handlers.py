@@ -21,7 +21,7 @@ from k8s.operator.cluster import (
     SERVICE,
     STACK,
     Cluster,
-    Kind,
+    ResourceKind,
 )
 from k8s.operator.lease import LeaseHolder
 from k8s.operator.manifests.naming import MANAGED_BY
@@ -134,13 +134,13 @@ def registry_for(loop: Loop, queue: WorkQueue, cluster: Cluster) -> kopf.Operato
     return registry
 
 
-def _watch_own(registry: kopf.OperatorRegistry, kind: Kind, queue: WorkQueue) -> None:
+def _watch_own(registry: kopf.OperatorRegistry, kind: ResourceKind, queue: WorkQueue) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"own-{kind.plural}")
     async def _changed(name: str | None, namespace: str | None, **_: Any) -> None:
         queue.add(Key(kind=kind.kind, namespace=namespace or "", name=name or ""))
 
 
-def _watch_made(registry: kopf.OperatorRegistry, kind: Kind, queue: WorkQueue) -> None:
+def _watch_made(registry: kopf.OperatorRegistry, kind: ResourceKind, queue: WorkQueue) -> None:
     @kopf.on.event(
         kind.group, kind.version, kind.plural, registry=registry, labels=MANAGED_BY, id=f"made-{kind.plural}"
     )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from k8s.operator.stack_reconciler import Outcome
+from k8s.operator.stack_reconciler import PassOutcome
 
 REGISTRY = CollectorRegistry()
 STACK = ("stack_namespace", "stack")
@@ -54,7 +54,7 @@ CERTIFICATE = Gauge(
 OF_STACK = (LAST_SUCCESS, READY, PAUSED, STALLED, LAG, CERTIFICATE)
 
 
-def record_stack(namespace: str, name: str, outcome: Outcome, now_s: float) -> None:
+def record_stack(namespace: str, name: str, outcome: PassOutcome, now_s: float) -> None:
     """Export the outcome of a pass; a stack that is gone is removed."""
     if outcome.again_in is None:
         forget_stack(namespace, name)

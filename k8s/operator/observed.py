@@ -13,7 +13,7 @@ from k8s.operator.cluster import Manifest
 from k8s.operator.conditions import instant
 
 
-class Finding(BaseModel):
+class ObservedFinding(BaseModel):
     """One line of preflight's report."""
 
     check: str
@@ -33,10 +33,10 @@ class JobState:
     overdue: bool = False  # ended by its deadline, which removes the pods with their messages
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[ObservedFinding, ...]:
         """The findings in `message`; empty when it holds no report."""
         try:
-            return tuple(Finding.model_validate(row) for row in json.loads(self.message))
+            return tuple(ObservedFinding.model_validate(row) for row in json.loads(self.message))
         except (ValueError, TypeError, ValidationError):
             return ()
 

@@ -35,7 +35,7 @@ class _Answer(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
+class ConsumersReadiness:
     """The readiness that core-api reports; only `error` is set when it did not answer."""
 
     error: str = ""
@@ -47,7 +47,7 @@ class Readiness:
     lag: int | None = None
 
 
-def ask(stack: str, namespace: str) -> Readiness:
+def ask(stack: str, namespace: str) -> ConsumersReadiness:
     """Ask through the stack's Service; a failure is an answer, not an exception."""
     url = f"http://{stack}-core.{namespace}.svc:8000/readyz"
     error = ""
@@ -61,14 +61,14 @@ def ask(stack: str, namespace: str) -> Readiness:
             return read(_Answer.model_validate_json(answer.content))
         except ValidationError:
             error = f"{url} answered {answer.status_code} without saying what runs"
-    return Readiness(error=error)
+    return ConsumersReadiness(error=error)
 
 
-def read(answer: _Answer) -> Readiness:
+def read(answer: _Answer) -> ConsumersReadiness:
     """Sort the answer into dependencies, consumers and lag."""
     running = [actor for actor in answer.actors if actor.state == "running"]
     kinds = dict.fromkeys(actor.kind for actor in answer.actors)
-    return Readiness(
+    return ConsumersReadiness(
         unavailable=tuple(f"{d.name} is {d.state}" for d in answer.dependencies if d.state != "ok"),
         not_running=tuple(f"{a.name} is {a.state}" for a in answer.actors if a.state != "running"),
         expected=len(answer.actors),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from k8s.operator.conditions import ALWAYS, Verdict, Written, held, unknown, yes
+from k8s.operator.conditions import ALWAYS, ConditionVerdict, Written, held, unknown, yes
 
 FORBIDDEN: Final = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[\w/]+)"')
 RIGHTS: Final = "k8s/operator/README.md#rights"
@@ -18,7 +18,7 @@ def explained(message: str) -> str:
     return message
 
 
-def forbidden_read(before: Iterable[Written], message: str) -> list[Verdict]:
+def forbidden_read(before: Iterable[Written], message: str) -> list[ConditionVerdict]:
     """Return the verdicts of a pass whose read was refused: earlier ones stay, Ready becomes Unknown."""
     known = {condition["type"]: condition for condition in before}
     sentence = explained(message)

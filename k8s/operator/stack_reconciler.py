@@ -25,7 +25,7 @@ from k8s.operator.manifests.naming import Stack
 from k8s.operator.manifests.ray_service import ray_service
 from k8s.operator.observed import ABSENT, JobState, RayState, ray_state
 from k8s.operator.plan import Plan, applied_plan, planned, with_plan
-from k8s.operator.readiness import Readiness
+from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.refusal import explained, forbidden_read
 from k8s.operator.secrets import SecretsView, judged, read_secrets
 from k8s.operator.stack_types import SignalsStackSpec
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class PassOutcome:
     """The outcome of a pass over one stack; `again_in` is None when the stack is gone."""
 
     again_in: timedelta | None
@@ -46,7 +46,7 @@ class Outcome:
     true: frozenset[str] = frozenset()  # types of conditions
 
 
-GONE: Final = Outcome(again_in=None)
+GONE: Final = PassOutcome(again_in=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +65,13 @@ class StackReconciler:
     """Reconciles any stack; keeps nothing between passes."""
 
     def __init__(
-        self, cluster: Cluster, *, ask: Callable[[str, str], Readiness], now: Callable[[], datetime]
+        self, cluster: Cluster, *, ask: Callable[[str, str], ConsumersReadiness], now: Callable[[], datetime]
     ) -> None:
         self._cluster = cluster
         self._ask = ask
         self._now = now
 
-    def reconcile(self, namespace: str, name: str) -> Outcome:
+    def reconcile(self, namespace: str, name: str) -> PassOutcome:
         """Do one pass.
 
         Raises:
@@ -85,7 +85,7 @@ class StackReconciler:
             spec = SignalsStackSpec.model_validate(raw["spec"])
         except ValidationError as error:
             self._report_invalid(raw, error)
-            return Outcome(again_in=SETTLED)
+            return PassOutcome(again_in=SETTLED)
         stack = Stack(
             name=name,
             namespace=namespace,
@@ -99,7 +99,7 @@ class StackReconciler:
             raise
         conditions = self._report(raw, stack, facts)
         true = frozenset(c["type"] for c in conditions if c["status"] == "True")
-        return Outcome(again_in=_again_in(facts, ready="Ready" in true), facts=facts, true=true)
+        return PassOutcome(again_in=_again_in(facts, ready="Ready" in true), facts=facts, true=true)
 
     def _pass(self, stack: Stack, spec: SignalsStackSpec, before: Manifest) -> Facts:
         keys = checked_keys(spec)

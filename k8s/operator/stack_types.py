@@ -28,7 +28,7 @@ _ABOVE_ZERO: Final = r"([0-9]*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
 Quantity = Annotated[str, Field(max_length=32, pattern=rf"^{_ABOVE_ZERO}(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 
 
-class Postgres(ApiModel):
+class PostgresSpec(ApiModel):
     """PostgreSQL 14 or newer."""
 
     model_config = with_rules(
@@ -56,7 +56,7 @@ class Topics(ApiModel):
     replication_factor: int = Field(default=3, ge=1, le=15, description="copies of each topic")
 
 
-class Kafka(ApiModel):
+class KafkaSpec(ApiModel):
     """Kafka 2.4 or newer."""
 
     model_config = with_rules(
@@ -83,7 +83,7 @@ class Kafka(ApiModel):
     topics: Topics = Topics()
 
 
-class OpenSearch(ApiModel):
+class OpenSearchSpec(ApiModel):
     """OpenSearch 2.7 or newer."""
 
     secret_ref: SecretRef = Field(
@@ -280,9 +280,9 @@ class SignalsStackSpec(ApiModel):
         default="Delete",
         description="whether the pods go with this object; topics and data always stay",
     )
-    postgres: Postgres
-    kafka: Kafka
-    opensearch: OpenSearch
+    postgres: PostgresSpec
+    kafka: KafkaSpec
+    opensearch: OpenSearchSpec
     ai: Ai | None = None
     ingest: Api = Api()
     core_api: Api = Api()
@@ -316,7 +316,7 @@ class PipelineStatus(ApiModel):
     selector: str
 
 
-class Plan(ApiModel):
+class UpgradePlan(ApiModel):
     """The Ray pods' template that was applied last, and when."""
 
     hash: str
@@ -338,7 +338,7 @@ class SignalsStackStatus(ApiModel):
     endpoints: Endpoints | None = None
     migrations: Migrations | None = None
     pipeline: PipelineStatus | None = None
-    plan: Plan | None = None
+    plan: UpgradePlan | None = None
     waiting: Waiting | None = None
     conditions: Conditions = ()
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from k8s.operator.conditions import Verdict, Written, held, no, unknown, yes
+from k8s.operator.conditions import ConditionVerdict, Written, held, no, unknown, yes
 from k8s.operator.manifests.configuration import places
-from k8s.operator.observed import Finding, JobState, RayState
+from k8s.operator.observed import JobState, ObservedFinding, RayState
 from k8s.operator.plan import Plan
-from k8s.operator.readiness import Readiness
+from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.secrets import SecretsView
 from k8s.operator.stack_types import SignalsStackSpec
 
@@ -31,12 +31,12 @@ class Facts:
     plan: Plan
     applied_at: datetime | None = None  # when the plan in place was applied
     waiting_since: datetime | None = None  # since when another plan waits to be applied
-    readiness: Readiness | None = None  # None while core-api cannot be asked yet
+    readiness: ConsumersReadiness | None = None  # None while core-api cannot be asked yet
     refused: str = ""  # the refusal of the API server
     complaints: tuple[str, ...] = ()  # missing kinds that the product can run without
 
 
-def judge(facts: Facts, before: Sequence[Written]) -> list[Verdict]:
+def judge(facts: Facts, before: Sequence[Written]) -> list[ConditionVerdict]:
     """Return all verdicts, in the order in which they are shown."""
     known = {condition["type"]: condition for condition in before}
     basics = [held(verdict, known.get(verdict.type)) for verdict in _basics(facts, known)]
@@ -44,7 +44,7 @@ def judge(facts: Facts, before: Sequence[Written]) -> list[Verdict]:
     return [*basics, ready, *_special(facts, basics, ready, known)]
 
 
-def _basics(facts: Facts, known: Mapping[str, Written]) -> list[Verdict]:
+def _basics(facts: Facts, known: Mapping[str, Written]) -> list[ConditionVerdict]:
     return [
         yes("Accepted", "Valid", "the spec is valid"),
         _resolved_refs(facts),
@@ -56,7 +56,7 @@ def _basics(facts: Facts, known: Mapping[str, Written]) -> list[Verdict]:
     ]
 
 
-def _outlasting(job: JobState, verdict: Verdict, known: Mapping[str, Written]) -> Verdict:
+def _outlasting(job: JobState, verdict: ConditionVerdict, known: Mapping[str, Written]) -> ConditionVerdict:
     """Keep the reason why a pod did not start: the Job's deadline says less."""
     before = known.get(verdict.type)
     if job.overdue and before and before["reason"] == "PodFailing":
@@ -64,13 +64,13 @@ def _outlasting(job: JobState, verdict: Verdict, known: Mapping[str, Written]) -
     return verdict
 
 
-def _resolved_refs(facts: Facts) -> Verdict:
+def _resolved_refs(facts: Facts) -> ConditionVerdict:
     if facts.secrets.problems:
         return no("ResolvedRefs", facts.secrets.reason, "; ".join(facts.secrets.problems))
     return yes("ResolvedRefs", "AllFound", "every Secret and key that the spec names exists")
 
 
-def _dependencies(facts: Facts) -> Verdict:
+def _dependencies(facts: Facts) -> ConditionVerdict:
     condition, preflight = "DependenciesReachable", facts.preflight
     if preflight.state == "failed":
         return _failed_preflight(facts)
@@ -85,7 +85,7 @@ def _dependencies(facts: Facts) -> Verdict:
     return unknown(condition, reason, "not checked yet")
 
 
-def _failed_preflight(facts: Facts) -> Verdict:
+def _failed_preflight(facts: Facts) -> ConditionVerdict:
     failed = [f for f in facts.preflight.findings if not f.ok and f.check in SERVERS]
     if not failed:
         message = facts.preflight.message or "preflight ended without a report; its pod's log says why"
@@ -95,12 +95,12 @@ def _failed_preflight(facts: Facts) -> Verdict:
     return no("DependenciesReachable", failed[0].reason, "; ".join(sentences))
 
 
-def _with_place(finding: Finding, where: Mapping[str, str]) -> str:
+def _with_place(finding: ObservedFinding, where: Mapping[str, str]) -> str:
     place = where.get(finding.variable or "")
     return f"{finding.message.rstrip('.')} (correct {place})" if place else finding.message
 
 
-def _prepared(facts: Facts, condition: str, sentence: str) -> Verdict:
+def _prepared(facts: Facts, condition: str, sentence: str) -> ConditionVerdict:
     prepare = facts.prepare
     if prepare.state == "succeeded":
         return yes(condition, "Prepared", sentence)
@@ -115,7 +115,7 @@ def _prepared(facts: Facts, condition: str, sentence: str) -> Verdict:
     return unknown(condition, reason, "`signals prepare` has not run for this spec yet")
 
 
-def _serve(facts: Facts) -> Verdict:
+def _serve(facts: Facts) -> ConditionVerdict:
     condition, ray = "ServeReady", facts.ray
     if not ray.known_kind:
         sentence = "the cluster does not know rayservices.ray.io: install the KubeRay operator, 1.6 or newer"
@@ -129,7 +129,7 @@ def _serve(facts: Facts) -> Verdict:
     return no(condition, ray.reason or "Starting", ray.message or "Ray is starting")
 
 
-def _consumers(facts: Facts) -> Verdict:
+def _consumers(facts: Facts) -> ConditionVerdict:
     condition, readiness = "ConsumersReady", facts.readiness
     if readiness is None:
         return unknown(condition, "NotServing", "core-api is not up yet", pending=False)
@@ -142,7 +142,7 @@ def _consumers(facts: Facts) -> Verdict:
     return yes(condition, "AllRunning", f"{readiness.expected} consumers run")
 
 
-def _ready(facts: Facts, basics: Sequence[Verdict]) -> Verdict:
+def _ready(facts: Facts, basics: Sequence[ConditionVerdict]) -> ConditionVerdict:
     """Ready describes the serving version: one missing consumer is Degraded, a missing kind is not Ready."""
     by_type = {verdict.type: verdict for verdict in basics}
     serve, consumers = by_type["ServeReady"], by_type["ConsumersReady"]
@@ -162,8 +162,8 @@ def _ready(facts: Facts, basics: Sequence[Verdict]) -> Verdict:
 
 
 def _special(
-    facts: Facts, basics: Sequence[Verdict], ready: Verdict, known: Mapping[str, Written]
-) -> list[Verdict]:
+    facts: Facts, basics: Sequence[ConditionVerdict], ready: ConditionVerdict, known: Mapping[str, Written]
+) -> list[ConditionVerdict]:
     found = [
         _when(facts.spec.paused, "Paused", "SpecPaused", "spec.paused is set: nothing is changed"),
         _when(facts.spec.suspend, "Suspended", "SpecSuspend", "spec.suspend is set: no Ray pod runs"),
@@ -176,11 +176,11 @@ def _special(
     return [verdict for verdict in found if verdict]
 
 
-def _when(holds: bool, condition: str, reason: str, message: str) -> Verdict | None:
+def _when(holds: bool, condition: str, reason: str, message: str) -> ConditionVerdict | None:
     return yes(condition, reason, message) if holds else None
 
 
-def _plan_pending(facts: Facts) -> Verdict | None:
+def _plan_pending(facts: Facts) -> ConditionVerdict | None:
     plan = facts.plan
     needs = f"plan {plan.wanted} needs new Ray pods ({facts.spec.image})"
     if facts.spec.upgrade.strategy == "None":
@@ -189,7 +189,7 @@ def _plan_pending(facts: Facts) -> Verdict | None:
     return _when(plan.pending, "PlanPending", "ApprovalNeeded", sentence)
 
 
-def _stalled(facts: Facts, basics: Sequence[Verdict]) -> Verdict | None:
+def _stalled(facts: Facts, basics: Sequence[ConditionVerdict]) -> ConditionVerdict | None:
     """Stalled: a refusal of the API server, or a start that exceeds `spec.upgrade.timeout`."""
     if facts.refused:
         return yes("Stalled", "ApplyRefused", facts.refused)
@@ -213,14 +213,16 @@ def _stalled(facts: Facts, basics: Sequence[Verdict]) -> Verdict | None:
     return yes("Stalled", reason, sentence)
 
 
-def _waits(facts: Facts, basics: Sequence[Verdict]) -> str:
+def _waits(facts: Facts, basics: Sequence[ConditionVerdict]) -> str:
     """Return the step that the wanted plan waits for before it is applied."""
     cause = next((v for v in basics if v.status != "True" and v.type not in SERVING), None)
     what = f"{cause.type}: {cause.message}" if cause else "KubeRay"
     return f"plan {facts.plan.wanted} waits for {what}"
 
 
-def _degraded(facts: Facts, basics: Sequence[Verdict], ready: Verdict) -> Verdict | None:
+def _degraded(
+    facts: Facts, basics: Sequence[ConditionVerdict], ready: ConditionVerdict
+) -> ConditionVerdict | None:
     bad = [verdict for verdict in basics if verdict.status == "False"]
     if ready.status != "True" or not (bad or facts.complaints):
         return None
@@ -228,14 +230,14 @@ def _degraded(facts: Facts, basics: Sequence[Verdict], ready: Verdict) -> Verdic
     return yes("Degraded", reason, "; ".join([*(verdict.message for verdict in bad), *facts.complaints]))
 
 
-def _expiring(facts: Facts) -> Verdict | None:
+def _expiring(facts: Facts) -> ConditionVerdict | None:
     soon = [c for c in facts.secrets.certificates if c.ends_at - facts.now < CERTIFICATE_WARNING]
     ended = any(certificate.ends_at <= facts.now for certificate in soon)
     sentence = "; ".join(f"the CA in {c.place} is valid until {c.ends_at:%Y-%m-%d %H:%M} UTC" for c in soon)
     return _when(bool(soon), "CertificateExpiring", "Expired" if ended else "ExpiresSoon", sentence)
 
 
-def _model(facts: Facts, before: Written | None) -> Verdict | None:
+def _model(facts: Facts, before: Written | None) -> ConditionVerdict | None:
     """Return preflight's finding about the model; the earlier one while preflight runs again."""
     if not (facts.spec.ai and facts.spec.ai.enabled):
         return None

@@ -8,8 +8,8 @@ from k8s.operator.cluster import (
     PROMETHEUS_RULE,
     SERVICE,
     SERVICE_MONITOR,
-    Kind,
     Manifest,
+    ResourceKind,
 )
 from k8s.operator.manifests.monitoring import prometheus_rule, service_monitor
 from k8s.operator.manifests.naming import Stack
@@ -22,7 +22,7 @@ from k8s.operator.stack_types import SignalsStackSpec
 class Slot:
     """One object that should match `wanted`, or be absent when None."""
 
-    kind: Kind
+    kind: ResourceKind
     name: str
     wanted: Manifest | None
 

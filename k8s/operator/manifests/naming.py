@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from k8s.operator.cluster import STACK, Kind, Manifest
+from k8s.operator.cluster import STACK, Manifest, ResourceKind
 
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "signals-operator"}
 HASH_ANNOTATION: Final = "signals.copilot.dev/applied-hash"
@@ -39,7 +39,7 @@ class Stack:
         return {"app.kubernetes.io/component": component, "app.kubernetes.io/instance": self.name}
 
 
-def manifest(kind: Kind, stack: Stack, name: str, component: str, **body: Any) -> Manifest:
+def manifest(kind: ResourceKind, stack: Stack, name: str, component: str, **body: Any) -> Manifest:
     """Return an object of the stack, owned by the stack unless retained."""
     metadata: dict[str, Any] = {
         "name": name,

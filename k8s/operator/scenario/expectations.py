@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from k8s.operator.api import parse_duration
-from k8s.operator.conditions import Verdict, no, unknown, yes
+from k8s.operator.conditions import ConditionVerdict, no, unknown, yes
 from k8s.operator.scenario.totals import Run
 from k8s.operator.scenario_types import Expect, SignalsScenarioSpec
 
@@ -44,7 +44,7 @@ def active_since(spec: SignalsScenarioSpec, started_at: datetime) -> datetime:
     return started_at - EVENT_TIME_SLACK[spec.type]
 
 
-def succeeded(run: Run) -> Verdict:
+def succeeded(run: Run) -> ConditionVerdict:
     """Return the verdict on the run itself."""
     totals = f"{run.sent} events sent, {run.accepted} accepted"
     if run.state == "succeeded":
@@ -57,14 +57,16 @@ def succeeded(run: Run) -> Verdict:
     return unknown(SUCCEEDED, "Running", "; ".join(run.silent) or "the pods are sending")
 
 
-def verified(spec: SignalsScenarioSpec, run: Run, lookup: IncidentLookup, now: datetime) -> Verdict:
+def verified(spec: SignalsScenarioSpec, run: Run, lookup: IncidentLookup, now: datetime) -> ConditionVerdict:
     """Return the verdict on the expectations; a missed one fails at once."""
     expect = spec.expect
     if run.state in ("absent", "suspended") or run.started_at is None:
         return unknown(VERIFIED, "NotStarted", "the run has not started")
     if expect is None:
         outcome = succeeded(run)
-        return Verdict(type=VERIFIED, status=outcome.status, reason=outcome.reason, message=outcome.message)
+        return ConditionVerdict(
+            type=VERIFIED, status=outcome.status, reason=outcome.reason, message=outcome.message
+        )
     verdicts = [
         _accepted(expect, run),
         _incident(spec, expect, lookup, now - run.started_at),
@@ -74,11 +76,11 @@ def verified(spec: SignalsScenarioSpec, run: Run, lookup: IncidentLookup, now: d
         found = [verdict for verdict in verdicts if verdict.status == status]
         if found:
             message = "; ".join(verdict.message for verdict in found)
-            return Verdict(type=VERIFIED, status=status, reason=found[0].reason, message=message)
+            return ConditionVerdict(type=VERIFIED, status=status, reason=found[0].reason, message=message)
     return yes(VERIFIED, "AsExpected", "; ".join(verdict.message for verdict in verdicts if verdict.message))
 
 
-def _accepted(expect: Expect, run: Run) -> Verdict:
+def _accepted(expect: Expect, run: Run) -> ConditionVerdict:
     if not run.has_ended:
         return unknown(VERIFIED, "Running", "the pods are sending")
     if run.silent:
@@ -94,7 +96,7 @@ def _accepted(expect: Expect, run: Run) -> Verdict:
 
 def _incident(
     spec: SignalsScenarioSpec, expect: Expect, lookup: IncidentLookup, elapsed: timedelta
-) -> Verdict:
+) -> ConditionVerdict:
     if expect.incident_within is None and expect.summary_within is None:
         return yes(VERIFIED, "NotExpected", "")
     if lookup.incident_id:
@@ -105,7 +107,7 @@ def _incident(
     return _not_yet("Incident", missing, lookup, late=elapsed > parse_duration(within))
 
 
-def _summary(expect: Expect, lookup: IncidentLookup, elapsed: timedelta) -> Verdict:
+def _summary(expect: Expect, lookup: IncidentLookup, elapsed: timedelta) -> ConditionVerdict:
     if expect.summary_within is None:
         return yes(VERIFIED, "NotExpected", "")
     if lookup.summary_model:
@@ -115,7 +117,7 @@ def _summary(expect: Expect, lookup: IncidentLookup, elapsed: timedelta) -> Verd
     return _not_yet("Summary", missing, lookup, late=elapsed > parse_duration(within))
 
 
-def _not_yet(what: str, missing: str, lookup: IncidentLookup, *, late: bool) -> Verdict:
+def _not_yet(what: str, missing: str, lookup: IncidentLookup, *, late: bool) -> ConditionVerdict:
     said = f"{missing}; {lookup.error}" if lookup.error else missing
     if late:
         return no(VERIFIED, f"No{what}", said)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from k8s.operator.api import KeyRef, faults
 from k8s.operator.cluster import JOB, POD, SCENARIO, SECRET, STACK, Cluster, ClusterRefused, Manifest
-from k8s.operator.conditions import Verdict, Written, instant, kept, merged, timestamp, unknown
+from k8s.operator.conditions import ConditionVerdict, Written, instant, kept, merged, timestamp, unknown
 from k8s.operator.manifests.naming import Stack
 from k8s.operator.scenario.core_api import Ask, Question
 from k8s.operator.scenario.expectations import (
@@ -188,7 +188,7 @@ class ScenarioReconciler:
         self._report(raw, {}, [unknown(name, reason, message) for name in (SUCCEEDED, VERIFIED)])
         return WAITING
 
-    def _report(self, raw: Manifest, fields: dict[str, Any], verdicts: Sequence[Verdict]) -> None:
+    def _report(self, raw: Manifest, fields: dict[str, Any], verdicts: Sequence[ConditionVerdict]) -> None:
         """Write the status if it changed."""
         before, generation = raw.get("status") or {}, raw["metadata"]["generation"]
         known = before.get("conditions") or []

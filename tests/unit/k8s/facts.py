@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from k8s.operator.observed import JobState, RayState
 from k8s.operator.plan import Plan
-from k8s.operator.readiness import Readiness
+from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.secrets import SecretsView
 from k8s.operator.verdicts import Facts, judge
 from tests.unit.k8s.specs import DOKS, parsed
@@ -23,7 +23,7 @@ WELL: Final = Facts(
     ray=SERVING,
     plan=Plan(wanted="p", applied="p", pending=False),
     applied_at=NOW,
-    readiness=Readiness(expected=7, engines=3, lag=0),
+    readiness=ConsumersReadiness(expected=7, engines=3, lag=0),
 )
 
 

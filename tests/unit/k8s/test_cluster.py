@@ -15,7 +15,7 @@ from k8s.operator.apply import apply_slot
 from k8s.operator.cluster import SECRET, SERVICE, Cluster, ClusterRefused, ClusterUnavailable, KindMissing
 from k8s.operator.conditions import ALWAYS, rejected
 from k8s.operator.manifests.all import Slot, dependents
-from k8s.operator.readiness import Readiness
+from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.stack_reconciler import StackReconciler
 from tests.unit.k8s.facts import NOW
 from tests.unit.k8s.specs import DOKS, STACK, parsed
@@ -113,7 +113,7 @@ def test_failed_read_ends_the_pass_before_any_write(failing: str) -> None:
             return httpx2.Response(200, json=RAW)
         return _status(404, "NotFound")
 
-    stacks = StackReconciler(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW)
+    stacks = StackReconciler(_cluster(answer), ask=lambda *_: ConsumersReadiness(), now=lambda: NOW)
     with pytest.raises(ClusterUnavailable):
         stacks.reconcile("n", "demo")
     assert written == []
@@ -167,7 +167,9 @@ def test_invalid_spec_is_reported_and_nothing_else_is_written() -> None:
             written.append(request)
         return httpx2.Response(200, json=broken)
 
-    StackReconciler(_cluster(answer), ask=lambda *_: Readiness(), now=lambda: NOW).reconcile("n", "demo")
+    StackReconciler(_cluster(answer), ask=lambda *_: ConsumersReadiness(), now=lambda: NOW).reconcile(
+        "n", "demo"
+    )
     status, *events = written
     assert status.url.path.endswith("/signalsstacks/demo/status")
     said = json.loads(status.content)["status"]["conditions"]

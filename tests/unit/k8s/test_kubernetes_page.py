@@ -9,7 +9,7 @@ from k8s.operator.conditions import ALWAYS, WHEN_TRUE
 from k8s.operator.manifests.configuration import secret_keys
 from k8s.operator.manifests.monitoring import ALERTS
 from k8s.operator.observed import RayState
-from k8s.operator.stack_types import Kafka, OpenSearch, Postgres, SignalsStackSpec
+from k8s.operator.stack_types import KafkaSpec, OpenSearchSpec, PostgresSpec, SignalsStackSpec
 from k8s.operator.verdicts import judge
 from tests.unit.docs.markdown import ROOT, section, table
 from tests.unit.k8s.facts import well
@@ -52,7 +52,7 @@ def test_digitalocean_section_makes_every_secret_of_the_example() -> None:
 def _versions(text: str) -> dict[str, set[str]]:
     return {
         name: set(re.findall(rf"{name}(?: operator)?,? (\d+(?:\.\d+)?)", text))
-        for name in ("PostgreSQL", "Kafka", "OpenSearch", "KubeRay")
+        for name in ("PostgreSQL", "KafkaSpec", "OpenSearchSpec", "KubeRay")
     }
 
 
@@ -62,7 +62,7 @@ def test_oldest_server_versions_agree_everywhere() -> None:
     assert [len(found) for found in wanted.values()] == [1, 1, 1, 1]
     [kuberay] = wanted.pop("KubeRay")
     own = (ROOT / "docs/how-to/connect-your-servers.md").read_text().partition("preflight` asks")[2]
-    types = " ".join(str(kind.__doc__) for kind in (Postgres, Kafka, OpenSearch))
+    types = " ".join(str(kind.__doc__) for kind in (PostgresSpec, KafkaSpec, OpenSearchSpec))
     for text in (own.partition("rights")[0], types):
         assert _versions(text) == wanted | {"KubeRay": set()}
     preflight = (ROOT / "signals/services/operations/preflight.py").read_text()

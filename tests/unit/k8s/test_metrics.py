@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from k8s.operator import metrics
 from k8s.operator.secrets import Certificate, SecretsView
-from k8s.operator.stack_reconciler import GONE, Outcome
+from k8s.operator.stack_reconciler import GONE, PassOutcome
 from tests.unit.k8s.facts import NOW, WELL
 
 LABELS = {"stack_namespace": "n", "stack": "demo"}
@@ -19,7 +19,7 @@ def _value(name: str) -> float | None:
 def test_stack_is_shown_until_it_is_gone() -> None:
     ends = NOW + timedelta(days=3)
     secrets = SecretsView(digest="", certificates=(Certificate(place="here", ends_at=ends),))
-    outcome = Outcome(
+    outcome = PassOutcome(
         again_in=timedelta(60), facts=replace(WELL, secrets=secrets), true=frozenset({"Ready", "Paused"})
     )
     metrics.record_stack(*WHERE, outcome, 7.0)

@@ -14,7 +14,7 @@ from k8s.operator.handlers import owner_of
 from k8s.operator.manifests.ray_service import ray_service
 from k8s.operator.observed import RayState, job_state, ray_state
 from k8s.operator.plan import Plan, applied_plan, planned, with_plan
-from k8s.operator.readiness import Readiness, _Answer, read
+from k8s.operator.readiness import ConsumersReadiness, _Answer, read
 from k8s.operator.stack_types import Upgrade
 from k8s.operator.verdicts import judge
 from k8s.operator.work_queue import LONGEST_RETRY_S, Key, retry_delay_s
@@ -252,7 +252,7 @@ def test_readiness_answer_is_sorted_by_part() -> None:
             ],
         }
     )
-    assert read(answer) == Readiness(
+    assert read(answer) == ConsumersReadiness(
         unavailable=("kafka is timeout",),
         not_running=("indexer-0 is missing",),
         expected=4,

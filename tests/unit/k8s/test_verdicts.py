@@ -10,7 +10,7 @@ import pytest
 from k8s.operator.conditions import ALWAYS, WHEN_TRUE, merged, no, timestamp, unknown, yes
 from k8s.operator.observed import ABSENT, JobState, RayState
 from k8s.operator.plan import Plan
-from k8s.operator.readiness import Readiness
+from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.secrets import Certificate, SecretsView
 from k8s.operator.verdicts import Facts, judge
 from tests.unit.k8s.facts import NOW, SERVING, SUCCEEDED, WELL, judged, well
@@ -50,7 +50,7 @@ STATES: list[tuple[str, Facts]] = [
     ("preflight failed", well(preflight=FAILED)),
     ("starting", well(ray=STARTING, readiness=None)),
     ("no KubeRay", well(ray=RayState(known_kind=False), readiness=None)),
-    ("core-api silent", well(readiness=Readiness(error="it did not answer"))),
+    ("core-api silent", well(readiness=ConsumersReadiness(error="it did not answer"))),
 ]
 
 
@@ -110,7 +110,7 @@ def test_ready_describes_the_serving_version() -> None:
 
 
 def test_one_missing_consumer_degrades_and_a_missing_kind_unreadies() -> None:
-    some = Readiness(expected=7, engines=2, not_running=("incident-engine-2 is missing",))
+    some = ConsumersReadiness(expected=7, engines=2, not_running=("incident-engine-2 is missing",))
     conditions = judged(well(readiness=some))
     assert conditions["ConsumersReady"][0] == "False"
     assert "incident-engine-2 is missing" in conditions["ConsumersReady"][2]
@@ -121,7 +121,9 @@ def test_one_missing_consumer_degrades_and_a_missing_kind_unreadies() -> None:
 
 
 def test_core_api_reports_a_dependency_that_fails_later() -> None:
-    conditions = judged(well(readiness=Readiness(unavailable=("kafka is timeout",), expected=7, engines=3)))
+    conditions = judged(
+        well(readiness=ConsumersReadiness(unavailable=("kafka is timeout",), expected=7, engines=3))
+    )
     assert conditions["DependenciesReachable"][:2] == ("False", "DependencyUnavailable")
     assert conditions["Ready"][:2] == ("False", "DependencyUnavailable")
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 from aiohttp import web
 
-from producers.client import Endpoint, IngestClient, Refused
-from producers.tally import Rejection, Tally
+from producers.client import Endpoint, IngestClient, SendRefused
+from producers.tally import Rejection, SendTally
 from tests.unit.producers.ingest_server import API_KEY, Handler, IngestServer, problem
 
 
@@ -30,8 +30,8 @@ def _deliver(
     api_key: str = API_KEY,
     request_timeout_s: float = 5.0,
     give_up_after_s: float = 20.0,
-) -> tuple[bool, Tally]:
-    tally = Tally()
+) -> tuple[bool, SendTally]:
+    tally = SendTally()
 
     async def deliver() -> bool:
         client = IngestClient(
@@ -143,7 +143,7 @@ def test_refused_request_rejects_all_its_events(server: IngestServer, status: in
 
 
 def test_wrong_key_ends_the_run_and_names_the_variable(server: IngestServer) -> None:
-    with pytest.raises(Refused, match="PROJECT_API_KEY"):
+    with pytest.raises(SendRefused, match="PROJECT_API_KEY"):
         _deliver(server, [_event(1)], api_key="wrong")
 
 
@@ -154,7 +154,7 @@ async def _web_page(_: web.Request) -> web.StreamResponse:
 @pytest.mark.parametrize("fault", [_web_page, _answering(404), _answering(405)])
 def test_wrong_server_is_recognized_and_its_variable_named(server: IngestServer, fault: Handler) -> None:
     server.faults = [fault]
-    with pytest.raises(Refused, match="INGEST_API_URL"):
+    with pytest.raises(SendRefused, match="INGEST_API_URL"):
         _deliver(server, [_event(1)])
 
 

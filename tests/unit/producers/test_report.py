@@ -3,11 +3,11 @@
 import json
 
 from producers.report import as_json, as_text
-from producers.tally import Rejection, Tally
+from producers.tally import Rejection, SendTally
 
 
 def _report(reasons: int, message: str) -> dict[str, object]:
-    tally = Tally(sent=10 * reasons, accepted=1, trouble=message)
+    tally = SendTally(sent=10 * reasons, accepted=1, trouble=message)
     for number in range(reasons):
         tally.reject(Rejection(f"code_{number}", "field", message), reasons - number)
     text = as_text(as_json(tally, {"mode": "normal"}))
