@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
+from signals.domain.events.secrets import PLACEHOLDER
 from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
 from signals.domain.summary.exhibits import Exhibit
-from signals.domain.summary.secrets import PLACEHOLDER
 
 CITATION: Final = re.compile(r"\[\s*([EF]\d{1,6}(?:\s*[,;]\s*[EF]\d{1,6})*)\s*\]")
 NUMBER: Final = re.compile(rf"{PLACEHOLDER.pattern}|\d+(?:[.,]\d+)*")

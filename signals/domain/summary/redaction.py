@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Final
 
 from shared_types import Fingerprint
+from signals.domain.events.secrets import PLACEHOLDER, RULES, is_secret_name
 from signals.domain.summary.brief import Brief, BriefEvent
 from signals.domain.summary.exhibits import MAX_EVENTS, in_order
-from signals.domain.summary.secrets import PLACEHOLDER, RULES, is_secret_name
 
 MAX_PASSES: Final = 4  # what stood right beside a secret may be recognised only after it is gone
 GIT_HASH_CHARS: Final = 40

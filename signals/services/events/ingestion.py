@@ -14,6 +14,7 @@ import structlog
 from shared_types import InvalidEvent, Tenancy, canonicalize, partition_key
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
+from signals.domain.events.loose_json import holds_more_values
 from signals.domain.events.plain_events import PlainEvents, PlainRecord
 from signals.errors import DependencyUnavailable
 
@@ -22,10 +23,6 @@ MAX_VALUES: Final = 250_000  # guess: 250 an event of a full batch; parsed they 
 SILENT_S: Final = 0.4  # guess: a broker that is only slow acknowledges something within it
 UNUSED_ID: Final = UUID(int=0)  # making one costs as much as half of an event
 LINE: Final = re.compile(rb"\S[^\r\n]*")  # blank lines are none
-# What stands outside strings, up to and with one comma or opening bracket. A string that is not closed ends
-# with its line: no parser reads on there. Possessive throughout: flat memory, time linear in the text.
-_STRING = rb'"(?:[^"\\\r\n]++|\\[^\r\n])*+(?:"|\\?+(?=[\r\n]|\Z))'
-_UP_TO_MARK = rb'(?:[^",\[{]++|' + _STRING + rb")*+[,\[{]"
 
 log = structlog.get_logger(__name__)
 
@@ -193,16 +190,6 @@ def decode_events(body: bytes, *, lines: bool) -> list[object]:
     if len(events) > MAX_BATCH_EVENTS:
         raise InvalidEvent("too_many_events", "events", f"Send at most {MAX_BATCH_EVENTS} events a batch.")
     return events
-
-
-def holds_more_values(text: bytes, limit: int) -> bool:
-    """Whether more than `limit` commas and opening brackets stand outside the strings of a JSON text.
-
-    That many values it holds at least: the cost of its parsed form is known before it is parsed.
-    """
-    if text.count(b",") + text.count(b"[") + text.count(b"{") <= limit:
-        return False
-    return re.match(rb"(?:" + _UP_TO_MARK + rb"){%d}+" % (limit + 1), text) is not None
 
 
 def decode_event(body: bytes) -> object:

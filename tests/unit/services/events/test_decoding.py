@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals.services.events.ingestion import holds_more_values
+from signals.domain.events.loose_json import holds_more_values
 
 JSON = st.recursive(
     st.none() | st.integers() | st.text(alphabet='ab,[{"\\\n', max_size=8),

@@ -1,0 +1,138 @@
+"""What readers of other products' payloads return, and the facts that all of them share.
+
+A reader is pure: bytes and a receipt go in, events in our envelope's input form come out, with a count of
+all that is no event. It never raises anything but InvalidEvent.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Final
+from uuid import UUID, uuid5
+
+from shared_types import MAX_AHEAD, Tenancy
+from shared_types.envelope import MAX_YEAR, MIN_YEAR
+
+RawEvent = dict[str, object]
+
+GROUPING: Final = 1  # version of the rules for code and route; a change must not split incidents unseen
+MAX_COUNTED_NAMES: Final = 32  # guess: distinct reasons that one request may add to the ledger
+MAX_SKEW: Final = timedelta(
+    seconds=60
+)  # design, "Mapping": a sender's clock that is off by more is corrected
+MAX_QUANTITY: Final = 1_000_000  # guess: of one line of a client's own report of losses
+MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138: such a number is milliseconds
+_NAMESPACE: Final = UUID("6f0c8e0e-3f0b-5c63-9b62-0d6a2a3c7d41")  # of ids that readers derive
+_COUNTED: Final = re.compile(r"[A-Za-z0-9_.:/ +-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Whose payload it is, when it arrived, and the environment of what names none."""
+
+    tenancy: Tenancy
+    received_at: datetime
+    environment: str = "prod"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The events of one payload, and how much of it is no event, by reason.
+
+    `ignored` is no signal here, `refused` could not be read, `lost` the client says it lost before us.
+    """
+
+    events: list[RawEvent] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+
+def count(counts: Counter[str], name: object, quantity: int = 1) -> None:
+    """Add to the count of `name`; names that clients choose freely are bounded in form and number."""
+    text = name if isinstance(name, str) and _COUNTED.fullmatch(name) else "other"
+    if text not in counts and len(counts) >= MAX_COUNTED_NAMES:
+        text = "other"
+    counts[text] += min(quantity, MAX_QUANTITY)
+
+
+def derived_id(receipt: Receipt, *parts: str | bytes) -> str:
+    """Return the id of something without one: the same parts of the same project give the same id."""
+    digest = blake2b(digest_size=16)
+    for part in (receipt.tenancy.org_id, receipt.tenancy.project_id, *parts):
+        data = part.encode("utf-8", "replace") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return str(uuid5(_NAMESPACE, digest.hexdigest()))
+
+
+def person_hash(receipt: Receipt, identifier: object) -> str | None:
+    """Return a short hash of a person's id, keyed by project: it tells people apart and names none."""
+    if isinstance(identifier, bool) or not isinstance(identifier, (str, int)) or identifier == "":
+        return None
+    key = blake2b(f"{receipt.tenancy.org_id}|{receipt.tenancy.project_id}".encode()).digest()
+    return blake2b(str(identifier).encode("utf-8", "replace"), key=key, digest_size=8).hexdigest()
+
+
+def instant_of(value: object) -> datetime | None:
+    """Read an instant as clients write it: ISO 8601 (UTC when it names no offset), seconds, milliseconds."""
+    try:
+        if isinstance(value, str):
+            instant = datetime.fromisoformat(value.strip())
+            if instant.tzinfo is None:
+                instant = instant.replace(tzinfo=UTC)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            seconds = value / 1000 if value >= MILLISECONDS_FROM else value
+            instant = datetime.fromtimestamp(seconds, UTC)
+        else:
+            return None
+        instant = instant.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return instant if MIN_YEAR <= instant.year <= MAX_YEAR else None
+
+
+def skew_of(sent_at: object, receipt: Receipt) -> timedelta:
+    """Return what to add to a sender's instants: zero unless its clock is off by more than a minute."""
+    sent = instant_of(sent_at)
+    skew = timedelta() if sent is None else receipt.received_at - sent
+    return skew if abs(skew) > MAX_SKEW else timedelta()
+
+
+def occurred_at(instant: datetime | None, skew: timedelta, receipt: Receipt) -> str:
+    """Write when something happened, as our envelope has it; without a usable instant, the receipt's."""
+    try:
+        moved = receipt.received_at if instant is None else instant + skew
+    except OverflowError:
+        moved = receipt.received_at
+    if moved - receipt.received_at > MAX_AHEAD or not MIN_YEAR <= moved.year <= MAX_YEAR:
+        moved = receipt.received_at  # a clock that nobody can correct must not lose the event
+    return moved.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+_PROD: Final = frozenset({"production", "prod", "live"})
+_STAGING: Final = frozenset({"staging", "stage", "preprod", "qa", "uat", "test", "preview"})
+_DEV: Final = frozenset({"development", "dev", "local"})
+
+
+def environment_of(name: object, default: str) -> tuple[str, bool]:
+    """Map a free name to one of our environments; False when the mapping is a guess that users should see."""
+    if not isinstance(name, str) or not name.strip():
+        return default, True
+    word = name.strip().lower()
+    for environment, words in (("prod", _PROD), ("staging", _STAGING), ("dev", _DEV)):
+        if word in words:
+            return environment, True
+    return ("prod" if "prod" in word or "live" in word else "staging"), False
+
+
+def member(container: object, *names: str) -> object:
+    """Return a member of nested objects, None where one is missing or no object."""
+    for name in names:
+        if not isinstance(container, Mapping):
+            return None
+        container = container.get(name)
+    return container

@@ -1,0 +1,234 @@
+"""Reads deploy hooks: our own generic one, GitHub, GitLab and Vercel, and checks their signatures.
+
+Sources: GitHub "Webhook events and payloads" (deployment_status, release), GitLab "Webhook events"
+(deployment, release), Vercel "Webhooks API"; the vendors' published examples, not recordings.
+"""
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha1, sha256
+from typing import Final
+
+from shared_types import InvalidEvent
+from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
+from signals.domain.events.foreign import (
+    RawEvent,
+    Reading,
+    Receipt,
+    count,
+    derived_id,
+    environment_of,
+    instant_of,
+    member,
+    occurred_at,
+    skew_of,
+)
+from signals.domain.events.loose_json import read_object
+from signals.domain.events.masking import label, masked, text_of
+
+Payload = Mapping[str, object]
+
+_SUCCEEDED: Final = frozenset({"success", "succeeded", "ok", "done", "ready", ""})
+_FAILED: Final = frozenset({"failure", "failed", "error"})
+_TARGETS: Final = {"production": "production", "staging": "staging"}
+_SHORT_SHA_CHARS: Final = 40
+
+
+def is_signed_by_github(body: bytes, signature: str, secret: str) -> bool:
+    """Whether `X-Hub-Signature-256` is that of the raw body."""
+    expected = hmac.new(secret.encode(), body, sha256).hexdigest()
+    return hmac.compare_digest(f"sha256={expected}".encode(), signature.strip().encode("utf-8", "replace"))
+
+
+def is_signed_by_vercel(body: bytes, signature: str, secret: str) -> bool:
+    """Whether `x-vercel-signature` is that of the raw body."""
+    expected = hmac.new(secret.encode(), body, sha1).hexdigest()
+    return hmac.compare_digest(expected.encode(), signature.strip().encode("utf-8", "replace"))
+
+
+def read_deploy(body: bytes, receipt: Receipt) -> Reading:
+    """Read our own hook.
+
+    Members: `release`, and optionally `environment`, `status`, `url`, `occurred_at` and `id`.
+
+    Without an `id`, the same release to the same environment within an hour of the clock is one deploy.
+
+    Raises InvalidEvent when the body is no JSON object, names no release, or its status is unknown.
+    """
+    payload = read_object(body)
+    release = text_of(payload.get("release")).strip()
+    if not release:
+        raise InvalidEvent("missing", "release", "release is required: a version, a tag or a commit.")
+    status = text_of(payload.get("status")).strip().lower()
+    if status not in _SUCCEEDED | _FAILED:
+        raise InvalidEvent("unknown_value", "status", "status must be success or failure.")
+    instant = instant_of(payload.get("occurred_at"))
+    hour = occurred_at(instant, skew_of(None, receipt), receipt)[:13]
+    environment = text_of(payload.get("environment"))
+    own_id = text_of(payload.get("id")).strip()
+    name = ("id", own_id) if own_id else ("hour", release, environment, status, hour)
+    return _deploy(
+        receipt,
+        identity=derived_id(receipt, "deploy", *name),
+        release=release,
+        environment=environment,
+        is_failed=status in _FAILED,
+        instant=payload.get("occurred_at"),
+        url=payload.get("url"),
+        source="hook",
+    )
+
+
+def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> Reading:
+    """Read a webhook of GitHub; `event` and `delivery` are its headers.
+
+    Raises InvalidEvent when the body is no JSON object.
+    """
+    payload = read_object(body)
+    identity = derived_id(receipt, "github", delivery or body)
+    if event == "deployment_status":
+        return _github_status(payload, identity, receipt)
+    if event == "release" and payload.get("action") in ("published", "released"):
+        return _deploy(
+            receipt,
+            # Both actions come for one release.
+            identity=derived_id(receipt, "github release", text_of(member(payload, "release", "id"))),
+            release=text_of(member(payload, "release", "tag_name")),
+            environment="production",
+            is_failed=False,
+            instant=member(payload, "release", "published_at"),
+            url=member(payload, "release", "html_url"),
+            source="github",
+        )
+    return _ignored(f"github {event}")
+
+
+def _github_status(payload: Payload, identity: str, receipt: Receipt) -> Reading:
+    state = text_of(member(payload, "deployment_status", "state")).lower()
+    if state not in _SUCCEEDED | _FAILED or not state:
+        return _ignored(f"github deployment {state}")
+    return _deploy(
+        receipt,
+        identity=identity,
+        release=text_of(member(payload, "deployment", "sha"))[:_SHORT_SHA_CHARS],
+        environment=text_of(member(payload, "deployment_status", "environment"))
+        or text_of(member(payload, "deployment", "environment")),
+        is_failed=state in _FAILED,
+        instant=member(payload, "deployment_status", "created_at"),
+        url=member(payload, "deployment_status", "target_url"),
+        source="github",
+    )
+
+
+def read_gitlab(body: bytes, receipt: Receipt) -> Reading:
+    """Read a webhook of GitLab. Raises InvalidEvent when the body is no JSON object."""
+    payload = read_object(body)
+    kind = text_of(payload.get("object_kind"))
+    if kind == "release" and payload.get("action") == "create":
+        return _deploy(
+            receipt,
+            identity=derived_id(
+                receipt,
+                "gitlab release",
+                text_of(member(payload, "project", "id")),
+                text_of(payload.get("tag")),
+            ),
+            release=text_of(payload.get("tag")),
+            environment="production",
+            is_failed=False,
+            instant=_gitlab_instant(payload.get("released_at")),
+            url=payload.get("url"),
+            source="gitlab",
+        )
+    status = text_of(payload.get("status")).lower()
+    if kind != "deployment" or status not in _SUCCEEDED | _FAILED or not status:
+        return _ignored(f"gitlab {kind} {status}".strip())
+    commit = text_of(payload.get("commit_url")).rpartition("/")[2]
+    return _deploy(
+        receipt,
+        identity=derived_id(
+            receipt,
+            "gitlab",
+            text_of(member(payload, "project", "id")),
+            text_of(payload.get("deployment_id")),
+            status,
+        ),
+        release=commit or text_of(payload.get("short_sha")) or text_of(payload.get("ref")),
+        environment=text_of(payload.get("environment_tier")) or text_of(payload.get("environment")),
+        is_failed=status in _FAILED,
+        instant=_gitlab_instant(payload.get("status_changed_at")),
+        url=payload.get("deployable_url"),
+        source="gitlab",
+    )
+
+
+def _gitlab_instant(value: object) -> object:
+    """Rewrite `2021-04-28 21:50:00 +0200` or `… UTC` as ISO 8601 has it."""
+    return text_of(value).replace(" UTC", "+00:00").replace(" +", "+").replace(" -", "-")
+
+
+def read_vercel(body: bytes, receipt: Receipt) -> Reading:
+    """Read a webhook of Vercel. Raises InvalidEvent when the body is no JSON object."""
+    payload = read_object(body)
+    kind = text_of(payload.get("type"))
+    if kind not in ("deployment.succeeded", "deployment.error"):
+        return _ignored(f"vercel {kind}")
+    inner = payload.get("payload")
+    meta = member(inner, "deployment", "meta")
+    shas = (member(meta, name) for name in ("githubCommitSha", "gitlabCommitSha", "bitbucketCommitSha"))
+    release = next((text_of(sha) for sha in shas if sha), "") or text_of(member(inner, "deployment", "id"))
+    url = text_of(member(inner, "deployment", "url")) or text_of(member(inner, "url"))
+    return _deploy(
+        receipt,
+        identity=derived_id(receipt, "vercel", text_of(payload.get("id")) or body),
+        release=release,
+        environment=_TARGETS.get(text_of(member(inner, "target")), "preview"),
+        is_failed=kind == "deployment.error",
+        instant=payload.get("createdAt"),
+        url=f"https://{url}" if url and "://" not in url else url,
+        source="vercel",
+    )
+
+
+def _deploy(
+    receipt: Receipt,
+    *,
+    identity: str,
+    release: str,
+    environment: str,
+    is_failed: bool,
+    instant: object,
+    url: object,
+    source: str,
+) -> Reading:
+    mapped, is_known = environment_of(environment, receipt.environment)
+    name = label(release, LABEL_CHARS)
+    if name is None:
+        return Reading(refused=_ignored(f"{source} deploy without a release").ignored)
+    verb = "Deploy failed" if is_failed else "Deployed"
+    payload: dict[str, object] = {
+        "door": "deploys",
+        "source": source,
+        "status": "failure" if is_failed else "success",
+    }
+    if link := masked(text_of(url)):
+        payload["url"] = link
+    if not is_known:
+        payload["environment_name"] = masked(environment)
+    event: RawEvent = {
+        "event_id": identity,
+        "occurred_at": occurred_at(instant_of(instant), skew_of(None, receipt), receipt),
+        "environment": mapped,
+        "event_type": "deploy",
+        "severity": "error" if is_failed else "info",
+        "message": masked(f"{verb}: {name} ({mapped})", MESSAGE_CHARS),
+        "attributes": {"release": name},
+        "payload": payload,
+    }
+    return Reading(events=[event])
+
+
+def _ignored(reason: str) -> Reading:
+    reading = Reading()
+    count(reading.ignored, reason)
+    return reading

@@ -1,0 +1,165 @@
+"""Reads what Sentry SDKs send: envelopes, and the single events of the older store endpoint.
+
+Source: https://develop.sentry.dev/sdk/data-model/envelopes/ and design, "Doors", section 1.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from shared_types import InvalidEvent
+from signals.domain.events.foreign import (
+    RawEvent,
+    Reading,
+    Receipt,
+    count,
+    derived_id,
+    member,
+    skew_of,
+)
+from signals.domain.events.log_records import LogRecord, event_of_record
+from signals.domain.events.loose_json import read_object
+from signals.domain.events.sentry_envelopes import Envelope, Item
+from signals.domain.events.sentry_events import Origin, event_of, feedback_of, severity_of, uuid_of
+
+REPORTED: Final = frozenset({"error", "default", "security", "feedback"})
+"""Categories of losses that would have been events here."""
+
+MAX_LOGS: Final = 1_000  # of one envelope; SDKs send up to 100
+_DSN_KEY: Final = re.compile(r"[a-z][a-z0-9+.-]*://([^/@:\s]+)(?::[^/@\s]*)?@", re.IGNORECASE)
+_LEVEL_NUMBERS: Final = {"critical": 21, "error": 17, "warn": 13, "info": 9, "debug": 5}
+
+
+def key_of_dsn(dsn: object) -> str | None:
+    """Return the key of a DSN, None when there is none."""
+    match = _DSN_KEY.match(dsn) if isinstance(dsn, str) else None
+    return match[1] if match else None
+
+
+def read_envelope(envelope: Envelope, receipt: Receipt) -> Reading:
+    """Read the items of an envelope, each by itself.
+
+    Raises InvalidEvent when nothing of it can be read.
+    """
+    skew = skew_of(envelope.header.get("sent_at"), receipt)
+    reading = Reading(refused=envelope.refused)
+    for item in envelope.items:
+        reader = _READERS.get(item.type)
+        if reader is None:
+            count(reading.ignored, item.type)
+            continue
+        try:
+            reader(item, envelope, skew, receipt, reading)
+        except InvalidEvent as error:
+            count(reading.refused, f"{item.type}: {error.code}")
+    if reading.refused and not (reading.events or reading.ignored or reading.lost):
+        reasons = ", ".join(sorted(reading.refused))
+        raise InvalidEvent("malformed_envelope", None, f"No item of the envelope can be read ({reasons}).")
+    return reading
+
+
+def read_store(body: bytes, receipt: Receipt) -> Reading:
+    """Read the one event of the store endpoint. Raises InvalidEvent when it is no JSON object."""
+    envelope = Envelope(items=[Item("event", memoryview(body))])
+    reading = Reading()
+    _event(envelope.items[0], envelope, timedelta(), receipt, reading)
+    return reading
+
+
+def _event(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+    event = read_object(bytes(item.payload))
+    kind = event.get("type", "event")
+    if kind == "feedback":
+        reading.events.append(_feedback_event(event, item, envelope, skew, receipt))
+    elif kind in ("transaction", "check_in", "profile"):  # the older endpoint takes them as events
+        count(reading.ignored, kind)
+    else:
+        reading.events.append(event_of(event, _origin(item, envelope, skew, receipt), receipt))
+
+
+def _feedback(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+    event = read_object(bytes(item.payload))
+    reading.events.append(_feedback_event(event, item, envelope, skew, receipt))
+
+
+def _feedback_event(
+    event: Mapping[str, object], item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt
+) -> RawEvent:
+    own_id = uuid_of(event.get("event_id"))
+    origin = Origin(
+        event_id=own_id or _origin(item, envelope, skew, receipt).event_id,
+        size_bytes=len(item.payload),
+        skew=skew,
+    )
+    return feedback_of(event, member(event, "contexts", "feedback", "message"), origin, receipt)
+
+
+def _user_report(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+    report = read_object(bytes(item.payload))
+    about = report.get("event_id")
+    # Its event_id is that of the error it is about, which keeps it.
+    own_id = derived_id(receipt, "user_report", bytes(item.payload))
+    feedback = {"contexts": {"feedback": {"associated_event_id": about}}}
+    origin = Origin(event_id=own_id, size_bytes=len(item.payload), skew=skew)
+    reading.events.append(feedback_of(feedback, report.get("comments"), origin, receipt))
+
+
+def _client_report(item: Item, _: Envelope, __: timedelta, ___: Receipt, reading: Reading) -> None:
+    report = read_object(bytes(item.payload))
+    discarded = report.get("discarded_events")
+    for loss in discarded if isinstance(discarded, list) else ():
+        category, quantity = member(loss, "category"), member(loss, "quantity")
+        if category in REPORTED and isinstance(quantity, int) and quantity > 0:
+            count(reading.lost, f"{member(loss, 'reason')}/{category}", quantity)
+
+
+def _logs(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+    logs = read_object(bytes(item.payload)).get("items")
+    if not isinstance(logs, list):
+        raise InvalidEvent("malformed_log", "items", "A log item holds a list of items.")
+    for position, log in enumerate(logs):
+        if not isinstance(log, Mapping) or position >= MAX_LOGS:
+            count(reading.refused, "log")
+            continue
+        record = _record(log, skew)
+        identity = derived_id(receipt, "log", bytes(item.payload), str(position))
+        event = event_of_record(record, {}, identity, receipt)
+        if event is None:
+            count(reading.ignored, "log below error")
+        else:
+            reading.events.append(event)
+
+
+def _record(log: Mapping[str, object], skew: timedelta) -> LogRecord:
+    raw = log.get("attributes")
+    pairs = raw.items() if isinstance(raw, Mapping) else ()
+    attributes = {name: member(value, "value") for name, value in pairs if isinstance(name, str)}
+    number = log.get("severity_number", attributes.get("sentry.severity_number"))
+    if not isinstance(number, int) or isinstance(number, bool):
+        number = _LEVEL_NUMBERS[severity_of(log.get("level"))]
+    trace_id = log.get("trace_id")
+    return LogRecord(
+        door="sentry",
+        timestamp=log.get("timestamp"),
+        skew=skew,
+        severity_number=number,
+        body=log.get("body"),
+        attributes=attributes,
+        template=attributes.get("sentry.message.template"),
+        trace_id=trace_id if isinstance(trace_id, str) else "",
+    )
+
+
+def _origin(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt) -> Origin:
+    spare = uuid_of(envelope.header.get("event_id")) or derived_id(receipt, "sentry", bytes(item.payload))
+    return Origin(event_id=spare, size_bytes=len(item.payload), skew=skew)
+
+
+_READERS: Final[Mapping[str, Callable[[Item, Envelope, timedelta, Receipt, Reading], None]]] = {
+    "event": _event,
+    "feedback": _feedback,
+    "user_report": _user_report,
+    "client_report": _client_report,
+    "log": _logs,
+}

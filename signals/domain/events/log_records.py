@@ -1,0 +1,198 @@
+"""Decides which log records are events, and maps them onto our envelope's input form.
+
+Both OTLP and Sentry's log items come here. Source: design, "Doors", section 3, and the semantic conventions
+of OpenTelemetry for names of attributes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS, ROUTE_CHARS
+from signals.domain.events.foreign import (
+    GROUPING,
+    RawEvent,
+    Receipt,
+    environment_of,
+    instant_of,
+    occurred_at,
+)
+from signals.domain.events.grouping import path_of, templated, varying_masked
+from signals.domain.events.masking import clean, is_storable_name, label, masked, masked_members, text_of
+from signals.domain.events.signup_names import is_signup
+
+ERROR_FROM: Final = 17  # OTLP: ERROR; 13 to 16 are WARN
+CRITICAL_FROM: Final = 21  # OTLP: FATAL
+WARN_FROM: Final = 13
+INFO_FROM: Final = 9
+MAX_ATTRIBUTES: Final = 16  # guess: kept beside those that have a place of their own
+EXCEPTION: Final = frozenset({"exception.type", "exception.message"})
+
+_USED: Final = frozenset(
+    {
+        *("exception.type", "exception.message", "exception.stacktrace", "error.type", "http.route"),
+        *("http.request.method", "http.method", "http.response.status_code", "http.status_code"),
+        *("url.path", "code.function.name", "service.name", "service.version", "event.name"),
+        *("deployment.environment.name", "deployment.environment", "sentry.release", "sentry.environment"),
+    }
+)
+# People, requests' contents and texts of queries: never kept, whatever they look like.
+_NEVER_KEPT: Final = (
+    *("user.", "enduser.", "client.", "http.request.", "http.response.", "http.url", "http.target"),
+    *("url.", "db.statement", "db.query", "net.", "network.", "source.", "session.", "sentry.", "process."),
+    *("thread.", "telemetry.", "server.", "http.client_ip", "http.user_agent", "user_agent.", "code."),
+    *("messaging.message.body", "rpc.", "gen_ai.", "host.", "os."),
+)
+_MESSAGE_MEMBERS: Final = ("msg", "message", "event")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord:
+    """A log record of any door; `timestamp` is in seconds, a severity number of 0 means unknown."""
+
+    door: str
+    timestamp: object
+    severity_number: int
+    body: object
+    attributes: Mapping[str, object]
+    event_name: str = ""
+    template: object = None
+    trace_id: str = ""
+    scope: str = ""
+    skew: timedelta = field(default_factory=timedelta)
+
+
+def is_error_record(record: LogRecord) -> bool:
+    """Whether severity or an exception make an error of the record."""
+    return record.severity_number >= ERROR_FROM or not EXCEPTION.isdisjoint(record.attributes)
+
+
+def event_of_record(
+    record: LogRecord, resource: Mapping[str, object], event_id: str, receipt: Receipt
+) -> RawEvent | None:
+    """Map a record, None when it is below error and names no event."""
+    is_error = is_error_record(record)
+    name = record.event_name or text_of(record.attributes.get("event.name"), 256)
+    if not is_error and not name:
+        return None
+    message = text_of(record.body) or text_of(record.attributes.get("exception.message")) or name
+    attributes = _attributes(record, resource)
+    if is_error and (code := _code(record)):
+        attributes["error_code"] = code
+    event_type = "error" if is_error else "signup" if is_signup(name) else "custom"
+    environment = _first(
+        (record.attributes, "sentry.environment"),
+        (resource, "deployment.environment.name"),
+        (resource, "deployment.environment"),
+    )
+    return {
+        "event_id": event_id,
+        "occurred_at": occurred_at(instant_of(record.timestamp), record.skew, receipt),
+        "environment": environment_of(environment, receipt.environment)[0],
+        "event_type": event_type,
+        "severity": _severity(record.severity_number, is_error=is_error),
+        "message": masked(message, MESSAGE_CHARS) or "(no message)",
+        "attributes": attributes,
+        "payload": _payload(record, resource, name, environment, receipt),
+    }
+
+
+def _severity(number: int, *, is_error: bool) -> str:
+    if number >= CRITICAL_FROM:
+        return "critical"
+    if is_error:
+        return "error"
+    if number >= WARN_FROM:
+        return "warn"
+    return "info" if number >= INFO_FROM or number <= 0 else "debug"
+
+
+def _code(record: LogRecord) -> str | None:
+    for name in ("exception.type", "error.type"):
+        if found := label(text_of(record.attributes.get(name)), LABEL_CHARS):
+            return found
+    if isinstance(record.template, str) and (found := label(masked(record.template), LABEL_CHARS)):
+        return found
+    body = record.body
+    if isinstance(body, Mapping):
+        text = next((body[name] for name in _MESSAGE_MEMBERS if isinstance(body.get(name), str)), None)
+        if not isinstance(text, str):
+            names = ", ".join(sorted(str(name) for name in body)[:8])
+            return varying_masked(f"{{{names}}}")
+        return varying_masked(text)
+    return varying_masked(text_of(body)) or varying_masked(
+        text_of(record.attributes.get("exception.message"))
+    )
+
+
+def _attributes(record: LogRecord, resource: Mapping[str, object]) -> dict[str, object]:
+    own = record.attributes
+    attributes: dict[str, object] = {}
+    if route := _route(own, resource):
+        attributes["route"] = route
+    if method := label(text_of(_first((own, "http.request.method"), (own, "http.method"))), LABEL_CHARS):
+        attributes["method"] = method.upper()
+    status_code = _first((own, "http.response.status_code"), (own, "http.status_code"))
+    if isinstance(status_code, str) and status_code.isascii() and status_code.isdigit():
+        status_code = int(status_code[:4])
+    if isinstance(status_code, int) and not isinstance(status_code, bool) and 0 <= status_code <= 999:
+        attributes["status_code"] = status_code
+    release = _first((own, "sentry.release"), (resource, "service.version"))
+    if found := label(text_of(release), LABEL_CHARS):
+        attributes["release"] = found
+    return attributes
+
+
+def _route(own: Mapping[str, object], resource: Mapping[str, object]) -> str | None:
+    if (declared := own.get("http.route")) and isinstance(declared, str):
+        return templated(declared, is_declared=True)
+    for name in ("url.path", "http.target", "url.full", "http.url"):
+        value = own.get(name)
+        if isinstance(value, str) and (path := path_of(value)):
+            return templated(path)
+    if function := own.get("code.function.name", own.get("code.function")):
+        return label(text_of(function), ROUTE_CHARS)
+    service = text_of(resource.get("service.name"))
+    return None if service.startswith("unknown_service") else label(service, ROUTE_CHARS)
+
+
+def _payload(
+    record: LogRecord,
+    resource: Mapping[str, object],
+    name: str,
+    environment: object,
+    receipt: Receipt,
+) -> dict[str, object]:
+    payload: dict[str, object] = {"door": record.door, "grouping": GROUPING}
+    texts = {
+        "service": text_of(resource.get("service.name")),
+        "scope": record.scope,
+        "event_name": name,
+        "exception_message": text_of(record.attributes.get("exception.message")),
+        "stack": text_of(record.attributes.get("exception.stacktrace"))[-1000:],
+        "logger": text_of(record.attributes.get("logger.name")),
+    }
+    if not environment_of(environment, receipt.environment)[1]:
+        texts["environment_name"] = text_of(environment)
+    payload |= {key: found for key, text in texts.items() if (found := masked(text))}
+    if record.trace_id:
+        payload["trace_id"] = clean(record.trace_id)[:64]
+    if record.skew:
+        payload["clock_shift_s"] = round(record.skew.total_seconds())
+    further = {
+        key: value
+        for key, value in record.attributes.items()
+        if key not in _USED
+        and not key.startswith(_NEVER_KEPT)
+        and key != "logger.name"
+        and key not in payload
+        and is_storable_name(key)
+    }
+    kept = masked_members(dict(list(further.items())[:MAX_ATTRIBUTES]))
+    return payload | kept
+
+
+def _first(*places: tuple[Mapping[str, object], str]) -> object:
+    """Return the first value that is there."""
+    return next((found for members, name in places if (found := members.get(name)) is not None), None)

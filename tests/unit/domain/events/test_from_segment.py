@@ -1,0 +1,84 @@
+"""Calls of Segment's libraries: tracks become events, the rest is counted."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from shared_types import InvalidEvent
+from signals.domain.events.foreign import Reading
+from signals.domain.events.from_segment import parse_calls, read_calls
+from tests.support.recordings import RECEIPT
+
+
+def _read(*calls: object, **members: object) -> Reading:
+    return read_calls(parse_calls(orjson.dumps({"batch": calls, **members}), None), RECEIPT)
+
+
+def _track(**members: object) -> dict[str, Any]:
+    return _read({"type": "track", "event": "Order Completed", "messageId": "m-1", **members}).events[0]
+
+
+@pytest.mark.parametrize("name", ["Signed Up", "signed_up", "SIGN UP", "User Signed Up", "account-created"])
+def test_names_in_the_signup_list_are_signups(name: str) -> None:
+    assert _track(event=name)["event_type"] == "signup"
+
+
+@pytest.mark.parametrize("name", ["Order Completed", "Error", "Signed Up For Newsletter"])
+def test_other_names_are_custom(name: str) -> None:
+    event = _track(event=name)
+    assert (event["event_type"], event["message"]) == ("custom", name)
+
+
+def test_calls_that_are_no_track_are_ignored_and_counted() -> None:
+    reading = _read({"type": "page"}, {"type": "identify"}, {"type": "identify"}, {"event": "x"}, 7)
+    assert reading.ignored == {"page": 1, "identify": 2}
+    assert reading.refused == {"call without a type": 2}
+
+
+def test_repeated_call_keeps_its_id_though_sent_at_differs() -> None:
+    call = {"type": "track", "event": "x", "messageId": "node-next-1-2"}
+    first, second = _read(call, sentAt="2026-11-29T06:00:00Z"), _read(call, sentAt="2026-11-29T06:00:09Z")
+    assert first.events[0]["event_id"] == second.events[0]["event_id"]
+    other = {"type": "track", "event": "x", "userId": "u"}
+    assert _read(other).events[0]["event_id"] == _read({**other, "sentAt": "1"}).events[0]["event_id"]
+
+
+def test_clock_is_corrected_by_sent_at() -> None:
+    call = {"type": "track", "event": "x", "timestamp": "2026-11-29T03:59:50Z"}
+    event = _read(call, sentAt="2026-11-29T04:00:00Z").events[0]
+    assert event["occurred_at"] == "2026-11-29T05:59:50.000Z"
+
+
+def test_original_timestamp_stands_in_and_the_past_is_kept() -> None:
+    event = _track(originalTimestamp="2026-11-01T00:00:00.000Z")
+    assert event["occurred_at"] == "2026-11-01T00:00:00.000Z"
+
+
+def test_release_and_route_come_from_the_context() -> None:
+    event = _track(context={"app": {"version": "2.4.1"}, "page": {"path": "/orders/17"}})
+    assert event["attributes"] == {"release": "2.4.1", "route": "/orders/{id}"}
+
+
+def test_people_and_secrets_are_not_kept() -> None:
+    event = _track(
+        userId="u-77",
+        properties={"plan": "pro", "email": "jane@example.org", "card": "4111111111111111", "password": "x"},
+        context={"traits": {"email": "joe@example.org"}, "ip": "203.0.113.9"},
+    )
+    text = orjson.dumps(event).decode()
+    assert not [word for word in ("u-77", "jane", "joe", "4111", "203.0") if word in text]
+    assert event["payload"]["properties"]["plan"] == "pro"
+
+
+def test_single_call_takes_its_kind_from_the_path() -> None:
+    body = orjson.dumps({"event": "Signed Up", "messageId": "m", "writeKey": "k"})
+    calls = parse_calls(body, "track")
+    assert calls.write_key == "k"
+    assert read_calls(calls, RECEIPT).events[0]["event_type"] == "signup"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"batch":{}}', b'{"batch":[' + b"1," * 1000 + b"1]}"])
+def test_body_that_is_no_batch_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidEvent):
+        parse_calls(body, None)
