@@ -27,15 +27,28 @@ def build_application(
     *,
     lifespan: Lifespan,
     threads: Executor | None = None,
+    further_routes: Iterable[Route] = (),
 ) -> "Application":
     """Build the application; the first paths of the table are found soonest. Every GET answers HEAD too."""
+    routes = [*routes_of(endpoints, resources, authorizer, threads=threads), *further_routes]
+    return Application(Router(routes, redirect_slashes=False, lifespan=lifespan))
+
+
+def routes_of(
+    endpoints: Iterable[Endpoint[Resources]],
+    resources: Resources,
+    authorizer: Authorizer,
+    *,
+    threads: Executor | None = None,
+) -> list[Route]:
+    """Return one route a path; rows of one path stand together in the table."""
     routes = []
     for path, group in groupby(endpoints, attrgetter("path")):
         methods: dict[str, Answering] = {
             one.method: one.bind(resources, authorizer, threads) for one in group
         }
         routes.append(Route(path, _by_method(methods), methods=list(methods)))
-    return Application(Router(routes, redirect_slashes=False, lifespan=lifespan))
+    return routes
 
 
 def _by_method(methods: Mapping[str, Answering]) -> Answering:

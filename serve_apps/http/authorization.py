@@ -1,7 +1,9 @@
 """Turns a request into its principal. Every credential is read here: API keys now, sessions later."""
 
 import asyncio
-from collections.abc import Mapping
+import base64
+import re
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from typing import Final
 
@@ -12,6 +14,7 @@ from signals.domain.access.api_keys import Scope
 from signals.domain.access.principal import Principal
 from signals.services.access.authentication import Authenticating, KeyRefused, KeyVerdict
 
+_SENTRY_KEY: Final = re.compile(r"Sentry\s(?:.*?[\s,])?sentry_key=([^,\s]+)", re.IGNORECASE)
 _REMEDIES: Final = {
     "missing": "Send your API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
     "unknown": "This API key does not exist; check it for typing errors.",
@@ -34,7 +37,10 @@ class Authorizer:
             Problem: 400 for two different keys, 401 for no valid key, 403 for the wrong scope.
             DependencyUnavailable: when the key is not cached and PostgreSQL does not answer.
         """
-        key = api_key(request.headers)
+        return await self.admit_key(api_key(request.headers), scope)
+
+    async def admit_key(self, key: str | None, scope: Scope) -> Principal:
+        """Return whose key it is, wherever in a request it stood; raises as `admit` does."""
         verdict = self._authenticating.check_cached(key)
         if verdict is None:
             loop = asyncio.get_running_loop()
@@ -57,6 +63,52 @@ def api_key(headers: Mapping[str, str]) -> str | None:
             "Authorization and X-API-Key carry different keys; send only one of them.",
         )
     return bearer or plain
+
+
+def foreign_keys(request: Request) -> set[str]:
+    """Return the keys in all places where clients of other products put one, the body excepted.
+
+    Sources: RFC 7617 (Basic), https://develop.sentry.dev/sdk/overview/#authentication.
+    """
+    headers, query = request.headers, request.query_params
+    authorization = headers.get("authorization")
+    found = {
+        bearer_key(authorization),
+        headers.get("x-api-key", "").strip(),
+        _basic_user(authorization),
+        _sentry_key(authorization),
+        _sentry_key(headers.get("x-sentry-auth")),
+        query.get("sentry_key"),
+        query.get("key"),
+    }
+    return {key for key in found if key}
+
+
+def only_key(keys: Collection[str]) -> str | None:
+    """Return the key of a request, None when it has none.
+
+    Raises:
+        Problem: 403 when it has two different ones.
+    """
+    if len(keys) > 1:
+        raise Problem(403, "conflicting_keys", "The request carries different keys; send only one of them.")
+    return next(iter(keys), None)
+
+
+def _basic_user(authorization: str | None) -> str | None:
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")[0]
+    except ValueError:
+        return None
+
+
+def _sentry_key(header: str | None) -> str | None:
+    """Return the key of `Sentry sentry_key=…, sentry_version=7`."""
+    match = _SENTRY_KEY.match(header or "")
+    return match[1] if match else None
 
 
 def bearer_key(authorization: str | None) -> str | None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import zlib
+from collections.abc import Callable, Mapping
 from typing import Final
 
+import brotli
 import zstandard
 from starlette.requests import ClientDisconnect, Request
 
@@ -14,18 +16,24 @@ MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to sup
 ZSTD_STEP_BYTES: Final = 256  # holds at most 64 blocks, which inflate to 8 MiB at most (RFC 8878)
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
+async def read_body(
+    request: Request, limit_bytes: int, decompressors: "Mapping[str, Decompress] | None" = None
+) -> bytes:
     """Return the decompressed body, at most `limit_bytes` long both on the wire and decompressed.
+
+    `decompressors` are `DECOMPRESSORS` unless the protocol knows more encodings.
 
     Raises:
         Problem: 413 beyond the limit, 415 for an unknown encoding, 400 for a broken body,
             408 for one that takes longer than `BODY_WITHIN_S`.
     """
+    known = DECOMPRESSORS if decompressors is None else decompressors
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", *DECOMPRESSORS):
-        raise Problem(415, "unsupported_encoding", "Send the body as identity, gzip or zstd.")
+    if encoding not in ("identity", "", *known):
+        names = ", ".join(["identity", *known])
+        raise Problem(415, "unsupported_encoding", f"Send the body in one of these encodings: {names}.")
     body = await _read(request, limit_bytes)
-    decompress = DECOMPRESSORS.get(encoding)
+    decompress = known.get(encoding)
     return decompress(body, limit_bytes) if decompress else body
 
 
@@ -82,9 +90,54 @@ def _unzstd(body: bytes, limit_bytes: int) -> bytes:
     return bytes(plain)
 
 
+def inflate(body: bytes, limit_bytes: int) -> bytes:
+    """Decompress `deflate`: zlib's format, or raw as some clients send it.
+
+    Raises:
+        Problem: 413 beyond the limit, 400 for a broken body.
+    """
+    for wbits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        inflater = zlib.decompressobj(wbits)
+        try:
+            plain = inflater.decompress(body, limit_bytes + 1)
+        except zlib.error:
+            continue
+        if len(plain) > limit_bytes:
+            raise too_large(limit_bytes)
+        if inflater.eof and not inflater.unused_data:
+            return plain
+    raise Problem(400, "malformed_deflate", "The body is no valid deflate, or it is cut off.")
+
+
+def _unbrotli(body: bytes, limit_bytes: int) -> bytes:
+    inflater = brotli.Decompressor()
+    try:
+        plain = inflater.process(body, output_buffer_limit=limit_bytes + 1)
+        while not inflater.is_finished() and len(plain) <= limit_bytes:
+            more = inflater.process(b"", output_buffer_limit=limit_bytes + 1 - len(plain))
+            if not more:
+                break
+            plain += more
+    except brotli.error as error:
+        raise Problem(400, "malformed_br", "The body is no valid br.") from error
+    if len(plain) > limit_bytes:
+        raise too_large(limit_bytes)
+    if not inflater.is_finished():
+        raise Problem(400, "malformed_br", "The br body is cut off.")
+    return bytes(plain)
+
+
 def too_large(limit_bytes: int) -> Problem:
     """Return the 413 that names the limit."""
     return Problem(413, "too_large", f"Send at most {limit_bytes} bytes, also counted decompressed.")
 
 
-DECOMPRESSORS: Final = {"gzip": _gunzip, "zstd": _unzstd}
+Decompress = Callable[[bytes, int], bytes]
+DECOMPRESSORS: Final[Mapping[str, Decompress]] = {"gzip": _gunzip, "zstd": _unzstd}
+ALL_DECOMPRESSORS: Final[Mapping[str, Decompress]] = {
+    **DECOMPRESSORS,
+    "x-gzip": _gunzip,
+    "deflate": inflate,
+    "br": _unbrotli,
+}
+"""With those that clients of other products choose by themselves."""

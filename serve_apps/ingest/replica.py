@@ -8,12 +8,13 @@ from typing import Final
 from ray import serve
 from starlette.types import ASGIApp
 
-from serve_apps.http.application import build_application
+from serve_apps.http.application import build_application, routes_of
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
 from serve_apps.ingest.acknowledgements import Acknowledging
 from serve_apps.ingest.intake import IngestResources, Intake
-from serve_apps.ingest.routes import ENDPOINTS
+from serve_apps.ingest.protocols.doors import PATIENCE_S, Doors
+from serve_apps.ingest.routes import DOORS, ENDPOINTS
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool, renew
@@ -37,6 +38,7 @@ CONNECTIONS: Final = 3  # look-ups of keys, leases, counts
 def build_ingest_api(resources: IngestResources) -> ASGIApp:
     """Build the application; core-api's document describes it."""
     acknowledging = Acknowledging(resources.ingesting, answer_within_s=ANSWER_WITHIN_S)
+    patient = Acknowledging(resources.ingesting, answer_within_s=PATIENCE_S)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -49,12 +51,16 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
         ):
             yield
         acknowledging.close()
+        patient.close()
 
+    authorizer = Authorizer(resources.authenticating)
+    doors = Doors(Intake(resources.limiting, patient), authorizer, resources.accounting)
     return build_application(
         ENDPOINTS,
         Intake(resources.limiting, acknowledging),
-        Authorizer(resources.authenticating),
+        authorizer,
         lifespan=lifespan,
+        further_routes=routes_of(DOORS, doors, authorizer),
     )
 
 

@@ -7,7 +7,8 @@ from starlette.responses import Response
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.health import Liveness, alive
 from serve_apps.ingest.intake import Intake
-from serve_apps.ingest.protocols import native
+from serve_apps.ingest.protocols import deploys, native, otlp, segment, sentry
+from serve_apps.ingest.protocols.doors import Doors
 
 
 async def ingest_healthz(_: Intake, call: Call[None]) -> Response:
@@ -25,3 +26,11 @@ ENDPOINTS: Final[tuple[Endpoint[Intake], ...]] = (
         answers={200: Answer(description="It answers.", model=Liveness)},
     ),
 )
+
+DOORS: Final[tuple[Endpoint[Doors], ...]] = (
+    *sentry.ENDPOINTS,
+    *otlp.ENDPOINTS,
+    *deploys.ENDPOINTS,
+    *segment.ENDPOINTS,
+)
+"""Endpoints for clients of other products. Their own protocols describe them, so the document does not."""

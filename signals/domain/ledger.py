@@ -45,13 +45,24 @@ _MAX_MS: Final = 253_370_764_800_000  # the year 9999; a record's timestamp is w
 
 @dataclass(frozen=True, slots=True, order=True)
 class LedgerAccount:
-    """A row of the ledger. Orders like its primary key, so that writers never deadlock."""
+    """A row of the ledger. Orders like its primary key, so that writers never deadlock.
+
+    `outcome` is an `LedgerOutcome`, or what `foreign_outcome` returns.
+    """
 
     project_id: str
     minute: int
     stage: Stage
-    outcome: LedgerOutcome
+    outcome: str
     partition: int = NO_PARTITION
+
+
+ForeignKind = Literal["ignored", "refused", "lost_before"]
+
+
+def foreign_outcome(kind: ForeignKind, door: str, reason: str) -> str:
+    """Name what became no event at a door for other products' clients; it stands beside the balance."""
+    return f"{kind}:{door}:{reason}"
 
 
 def place(

@@ -21,9 +21,7 @@ RawEvent = dict[str, object]
 
 GROUPING: Final = 1  # version of the rules for code and route; a change must not split incidents unseen
 MAX_COUNTED_NAMES: Final = 32  # guess: distinct reasons that one request may add to the ledger
-MAX_SKEW: Final = timedelta(
-    seconds=60
-)  # design, "Mapping": a sender's clock that is off by more is corrected
+MAX_SKEW: Final = timedelta(seconds=60)  # a sender's clock that is off by more is corrected
 MAX_QUANTITY: Final = 1_000_000  # guess: of one line of a client's own report of losses
 MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138: such a number is milliseconds
 _NAMESPACE: Final = UUID("6f0c8e0e-3f0b-5c63-9b62-0d6a2a3c7d41")  # of ids that readers derive

@@ -1,4 +1,4 @@
-"""Reads deploy hooks: our own generic one, GitHub, GitLab and Vercel, and checks their signatures.
+"""Reads deploy hooks: our own generic one, GitHub, GitLab and Vercel.
 
 Sources: GitHub "Webhook events and payloads" (deployment_status, release), GitLab "Webhook events"
 (deployment, release), Vercel "Webhooks API"; the vendors' published examples, not recordings.
@@ -6,7 +6,7 @@ Sources: GitHub "Webhook events and payloads" (deployment_status, release), GitL
 
 import hmac
 from collections.abc import Mapping
-from hashlib import sha1, sha256
+from hashlib import sha256
 from typing import Final
 
 from shared_types import InvalidEvent
@@ -38,12 +38,6 @@ def is_signed_by_github(body: bytes, signature: str, secret: str) -> bool:
     """Whether `X-Hub-Signature-256` is that of the raw body."""
     expected = hmac.new(secret.encode(), body, sha256).hexdigest()
     return hmac.compare_digest(f"sha256={expected}".encode(), signature.strip().encode("utf-8", "replace"))
-
-
-def is_signed_by_vercel(body: bytes, signature: str, secret: str) -> bool:
-    """Whether `x-vercel-signature` is that of the raw body."""
-    expected = hmac.new(secret.encode(), body, sha1).hexdigest()
-    return hmac.compare_digest(expected.encode(), signature.strip().encode("utf-8", "replace"))
 
 
 def read_deploy(body: bytes, receipt: Receipt) -> Reading:

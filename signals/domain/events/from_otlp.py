@@ -1,7 +1,7 @@
 """Reads OTLP over HTTP: log records, and exceptions in spans, as protobuf or as JSON.
 
 Unknown fields are ignored, as the protocol asks; metrics have no place here.
-Source: https://opentelemetry.io/docs/specs/otlp/ and design, "Doors", section 3.
+Source: https://opentelemetry.io/docs/specs/otlp/ and docs/concepts/foreign-events.md.
 """
 
 from collections import Counter

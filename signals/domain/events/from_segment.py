@@ -1,7 +1,7 @@
 """Reads what Segment's libraries send: batches and single calls.
 
-Source: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/ and design, "Doors",
-section 2.
+Source: https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/ and
+docs/concepts/foreign-events.md.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Reads what Sentry SDKs send: envelopes, and the single events of the older store endpoint.
 
-Source: https://develop.sentry.dev/sdk/data-model/envelopes/ and design, "Doors", section 1.
+Source: https://develop.sentry.dev/sdk/data-model/envelopes/ and docs/concepts/foreign-events.md.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Finds the error code and the route of a foreign fault, so that one outage is one incident at every door.
 
-Version `foreign.GROUPING` of the rules. Source: design, "Doors", "Fingerprint".
+Version `foreign.GROUPING` of the rules. Described in docs/concepts/foreign-events.md.
 """
 
 import re

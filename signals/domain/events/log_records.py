@@ -1,7 +1,7 @@
 """Decides which log records are events, and maps them onto our envelope's input form.
 
-Both OTLP and Sentry's log items come here. Source: design, "Doors", section 3, and the semantic conventions
-of OpenTelemetry for names of attributes.
+Both OTLP and Sentry's log items come here. Source: the semantic conventions of
+OpenTelemetry for names of attributes, and docs/concepts/foreign-events.md.
 """
 
 from collections.abc import Mapping

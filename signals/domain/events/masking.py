@@ -13,9 +13,9 @@ from shared_types.json_bounds import INT64_MAX, INT64_MIN, MAX_NAME_CHARS
 from signals.domain.events.secrets import RULES, is_secret_name
 
 MAX_KEPT_CHARS: Final = 1_000  # of one text in payload: within what the quick readers take
-MAX_MEMBERS: Final = 32  # design, "Mapping": tags
+MAX_MEMBERS: Final = 32  # guess: of tags, properties and lists
 MAX_DEPTH: Final = 3  # guess: of properties that are kept
-MARK_CHARS: Final = 9  # design, "Fingerprint": a cut text ends with `~` and a hash
+MARK_CHARS: Final = 9  # a cut text ends with `~` and a hash
 MAX_READ_CHARS: Final = 32_768  # guess: read of one text, so that time is bounded
 _MARGIN_CHARS: Final = 512  # guess: longer than most tokens
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")

@@ -14,7 +14,7 @@ from shared_types import InvalidEvent
 from signals.domain.events.foreign import count
 from signals.domain.events.loose_json import read_object
 
-MAX_ITEMS: Final = 100  # design, "Limits and patience"
+MAX_ITEMS: Final = 100  # guess: SDKs send up to 3 (recorded)
 _BLANKS: Final = re.compile(rb"\s*+")
 MAX_HEADER_BYTES: Final = 64 * 1024  # guess: a header line holds trace and SDK, some 500 bytes
 

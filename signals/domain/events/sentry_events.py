@@ -1,7 +1,7 @@
 """Maps one event of a Sentry SDK onto our envelope's input form.
 
 What is kept is an allow-list: locals, request bodies, headers, cookies, breadcrumbs and source lines never
-are. Source: design, "Doors", "Mapping onto our envelope" and "Fingerprint".
+are. Described in docs/concepts/foreign-events.md.
 """
 
 from collections.abc import Mapping

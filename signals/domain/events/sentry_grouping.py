@@ -1,4 +1,4 @@
-"""Finds message, error code and route of a Sentry event. Source: design, "Doors", "Fingerprint"."""
+"""Finds message, error code and route of a Sentry event."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ def code_of(main: Fault | None, texts: Texts) -> str | None:
 def route_of(
     event: Mapping[str, object], faults: list[Fault], main: Fault | None
 ) -> tuple[str | None, str, object]:
-    """Return route, the rule that found it, and method. Source: design, "Route rule"."""
+    """Return route, the rule that found it, and method."""
     transaction = event.get("transaction")
     transaction = transaction if isinstance(transaction, str) and transaction.strip() else None
     source = member(event, "transaction_info", "source")

@@ -7,7 +7,7 @@ from typing import Final
 from signals.domain.events.foreign import member
 from signals.domain.events.masking import clean, text_of
 
-MAX_KEPT_FRAMES: Final = 8  # design, "Mapping"
+MAX_KEPT_FRAMES: Final = 8  # guess: the innermost of the own code, in one text of payload
 MAX_FAULTS: Final = 50  # guess: of one chain
 MAX_FRAMES: Final = 500  # guess: looked at per fault, from the crash outwards
 MAX_PART_CHARS: Final = 120  # guess: of a file, module or function in the kept stack

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 SIGNUP_NAMES: Final = ("Signed Up", "Sign Up", "User Signed Up", "Account Created", "Registered")
-"""Segment's names for it. Source: Segment's B2B SaaS events, and design, "Doors", section 2."""
+"""Segment's names for it. Source: Segment's B2B SaaS events."""
 
 _SEPARATORS: Final = re.compile(r"[\s_-]+")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from signals.domain.summary.secrets import RULES, is_secret_name
+from signals.domain.events.secrets import RULES, is_secret_name
 
 MAX_LABELS: Final = 24  # an event: bounds the cost of the index (guess)
 MAX_NAME_CHARS: Final = 48  # guess: longer names are no names

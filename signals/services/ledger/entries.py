@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
-from signals.domain.ledger import INGEST, LedgerAccount
+from signals.domain.ledger import INGEST, ForeignKind, LedgerAccount, foreign_outcome
 from signals.store.ledger import ledger
 
 
@@ -36,6 +37,22 @@ class Accounting:
         account = LedgerAccount(project_id, minute_of(received_at), INGEST, "accepted")
         with self._lock:
             self._accepted[account] += events
+
+    def noted(
+        self,
+        project_id: str,
+        received_at: datetime,
+        door: str,
+        counts: Mapping[ForeignKind, Mapping[str, int]],
+    ) -> None:
+        """Count what became no event at a door, by kind and reason; only memory."""
+        minute = minute_of(received_at)
+        with self._lock:
+            for kind, reasons in counts.items():
+                for reason, events in reasons.items():
+                    self._accepted[
+                        LedgerAccount(project_id, minute, INGEST, foreign_outcome(kind, door, reason))
+                    ] += events
 
     def flush(self) -> int:
         """Write what was counted since the last call and return how many events; idle, no statement.

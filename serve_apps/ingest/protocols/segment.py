@@ -1,0 +1,75 @@
+"""The door for Segment's libraries: batches and single calls.
+
+Libraries repeat 429 and 503, and drop 400.
+"""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serve_apps.http.answers import json_answer
+from serve_apps.http.authorization import foreign_keys, only_key
+from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.problems import Problem, answer_to
+from serve_apps.ingest.protocols.doors import Doors, cors, foreign_body, preflight, receipt_of, unreadable
+from shared_types import InvalidEvent
+from signals.domain.events.foreign import environment_of
+from signals.domain.events.from_segment import CALLS, parse_calls, read_calls
+from signals.errors import DependencyUnavailable
+
+DOOR: Final = "segment"
+BASE: Final = "/v1/events/segment"
+BATCHES: Final = ("batch", "import")
+
+
+async def segment_calls(doors: Doors, call: Call[None]) -> Response:
+    """Accept a batch, or the single call that the path names."""
+    request = call.request
+    try:
+        response = await _accepted(doors, request)
+    except InvalidEvent as error:
+        response = answer_to(request, unreadable(error))
+    except (Problem, DependencyUnavailable) as error:
+        response = answer_to(request, error)
+    response.headers.update(cors(request))
+    return response
+
+
+async def segment_preflight(_: Doors, call: Call[None]) -> Response:
+    """Answer a browser that asks first; Segment's library does so on every path."""
+    return preflight(call.request)
+
+
+async def _accepted(doors: Doors, request: Request) -> Response:
+    name = request.path_params["call"]
+    kind = CALLS.get(name)
+    if kind is None and name not in BATCHES:
+        known = ", ".join([*BATCHES, *CALLS])
+        raise Problem(404, "not_found", f"There is no such call; there are {known}.")
+    # With a key outside the body, a refusal need not wait for the body.
+    sender = await doors.early_sender(request)
+    calls = parse_calls(await foreign_body(request), kind)
+    if sender is None:
+        sender = await doors.sender(request, calls.write_key)
+    elif calls.write_key:
+        only_key(foreign_keys(request) | {calls.write_key})
+    environment = environment_of(request.path_params.get("environment"), "prod")[0]
+    receipt = receipt_of(sender, environment)
+    await doors.publish(DOOR, sender, read_calls(calls, receipt), receipt)
+    return json_answer(request, {"success": True})
+
+
+def _rows(path: str) -> tuple[Endpoint[Doors], ...]:
+    answers = {200: Answer(description="Kafka has acknowledged the events in it.")}
+    return (
+        Endpoint(method="POST", path=path, handler=segment_calls, tag=DOOR, answers=answers),
+        Endpoint(method="OPTIONS", path=path, handler=segment_preflight, tag=DOOR, answers=answers),
+    )
+
+
+ENDPOINTS: Final[tuple[Endpoint[Doors], ...]] = (
+    *_rows(f"{BASE}/v1/{{call}}"),
+    *_rows(f"{BASE}/{{environment}}/v1/{{call}}"),
+    *_rows(f"{BASE}/{{call}}"),
+)

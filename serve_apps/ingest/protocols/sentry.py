@@ -1,0 +1,143 @@
+"""The door for Sentry SDKs: envelopes, the older store endpoint, and the tunnel.
+
+SDKs send an event once: whatever is not answered with 200 is lost. Never a `Retry-After` on a 503: Node
+takes it for a rate limit and throws the next events away too. Recorded with real SDKs.
+"""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serve_apps.http.answers import json_answer
+from serve_apps.http.authorization import foreign_keys, only_key
+from serve_apps.http.bodies import inflate
+from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.problems import Problem, answer_to
+from serve_apps.ingest.protocols.doors import (
+    MAX_BODY_BYTES,
+    Doors,
+    cors,
+    foreign_body,
+    preflight,
+    receipt_of,
+    unreadable,
+)
+from shared_types import InvalidEvent
+from signals.domain.access.principal import Principal
+from signals.domain.events.foreign import Reading, Receipt
+from signals.domain.events.from_sentry import key_of_dsn, read_envelope, read_store
+from signals.domain.events.sentry_envelopes import split_envelope
+from signals.errors import DependencyUnavailable
+
+DOOR: Final = "sentry"
+BASE: Final = "/v1/events/sentry"
+UNWANTED_S: Final = 3600
+UNWANTED: Final = (
+    "transaction;span;session;profile;profile_chunk;replay;metric_bucket;trace_metric;attachment"
+)
+"""Categories that SDKs need not send: nothing is lighter than a request that is not sent."""
+BASE64_ZLIB: Final = (b"eJ", b"eN", b"eA", b"eF")  # a zlib header of any level, in base64 (raven-node)
+
+Read = tuple[Principal, Reading, Receipt]
+
+
+async def sentry_envelope(doors: Doors, call: Call[None]) -> Response:
+    """Accept an envelope; the key may stand in its header."""
+    return await _answered(doors, call.request, _envelope)
+
+
+async def sentry_store(doors: Doors, call: Call[None]) -> Response:
+    """Accept one event of the older endpoint."""
+    return await _answered(doors, call.request, _store)
+
+
+async def sentry_preflight(_: Doors, call: Call[None]) -> Response:
+    """Answer a browser that asks first."""
+    return preflight(call.request)
+
+
+async def _envelope(doors: Doors, request: Request) -> Read:
+    # With a key outside the body, a refusal need not wait for the body.
+    sender = await doors.early_sender(request)
+    envelope = split_envelope(await foreign_body(request))
+    key = key_of_dsn(envelope.header.get("dsn"))
+    if sender is None:
+        sender = await doors.sender(request, key)
+    elif key:
+        only_key(foreign_keys(request) | {key})
+    receipt = receipt_of(sender)
+    return sender, read_envelope(envelope, receipt), receipt
+
+
+async def _store(doors: Doors, request: Request) -> Read:
+    sender = await doors.sender(request)
+    body = await foreign_body(request)
+    if body.startswith(BASE64_ZLIB):
+        try:
+            packed = base64.b64decode(body, validate=True)
+        except binascii.Error as error:
+            raise InvalidEvent("malformed_base64", None, "The body is no valid base64.") from error
+        body = inflate(packed, MAX_BODY_BYTES)
+    receipt = receipt_of(sender)
+    return sender, read_store(body, receipt), receipt
+
+
+async def _answered(
+    doors: Doors, request: Request, read: Callable[[Doors, Request], Awaitable[Read]]
+) -> Response:
+    try:
+        sender, reading, receipt = await read(doors, request)
+        results = await doors.publish(DOOR, sender, reading, receipt)
+    except InvalidEvent as error:
+        response = _refusal(request, unreadable(error))
+    except (Problem, DependencyUnavailable) as error:
+        response = _refusal(request, error)
+    else:
+        ids = [result.event_id for result in results if result.event_id]
+        if results and not ids:
+            first = results[0]
+            response = _refusal(request, Problem(400, first.code or "invalid", first.message or ""))
+        else:
+            response = json_answer(request, {"id": ids[0].replace("-", "")} if ids else {})
+        if reading.ignored:
+            response.headers["X-Sentry-Rate-Limits"] = f"{UNWANTED_S}:{UNWANTED}:key:not_taken"
+    response.headers.update(cors(request))
+    return response
+
+
+def _refusal(request: Request, error: Problem | DependencyUnavailable) -> Response:
+    """Answer an error with the statuses and headers that SDKs understand."""
+    if isinstance(error, Problem) and error.status == 401 and error.code != "missing_key":
+        error = Problem(403, error.code, error.detail)
+    response = answer_to(request, error)
+    if response.status_code == 503:
+        del response.headers["Retry-After"]
+    elif response.status_code == 429:
+        response.headers["X-Sentry-Rate-Limits"] = f"{response.headers['Retry-After']}::key:limit_exceeded"
+    response.headers["X-Sentry-Error"] = error.code if isinstance(error, Problem) else "unavailable"
+    return response
+
+
+def _rows(
+    path: str, handler: Callable[[Doors, Call[None]], Awaitable[Response]]
+) -> tuple[Endpoint[Doors], ...]:
+    answers = {200: Answer(description="Kafka has acknowledged the events in it.")}
+    return (
+        Endpoint(method="POST", path=path, handler=handler, tag=DOOR, answers=answers),
+        Endpoint(method="OPTIONS", path=path, handler=sentry_preflight, tag=DOOR, answers=answers),
+    )
+
+
+ENDPOINTS: Final[tuple[Endpoint[Doors], ...]] = (
+    *_rows(f"{BASE}/api/{{project}}/envelope/", sentry_envelope),
+    *_rows(f"{BASE}/api/{{project}}/envelope", sentry_envelope),
+    *_rows(f"{BASE}/api/{{project}}/store/", sentry_store),
+    *_rows(f"{BASE}/api/{{project}}/store", sentry_store),
+    *_rows(f"{BASE}/api/store/", sentry_store),
+    *_rows(f"{BASE}/tunnel", sentry_envelope),
+    *_rows(f"{BASE}/tunnel/", sentry_envelope),
+)
