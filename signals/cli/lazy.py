@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "rules": ("rules", "Rules: what opens an incident, tried on your own history."),
     "search": ("search", "Search events."),
     "ai": ("ai", "Measure how good summaries are."),
+    "doors": ("doors", "Print what to paste into Sentry, OpenTelemetry, Segment and CI to send here."),
     "ledger": ("ledger", "Account for every accepted event; exit code 1 when one is missing."),
     "dlq": ("dlq", "Dead letters: records that no stage could handle."),
     "orgs": ("tenancy", "Organisations."),

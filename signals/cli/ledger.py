@@ -1,6 +1,7 @@
 """`signals ledger`: where the events of the newest hour went, by minute, project and stage."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,6 +16,7 @@ from signals.clients.postgres import open_pool
 from signals.domain.ledger import StageLine
 from signals.services.ledger.audit import Auditing, LedgerReport
 from signals.settings import PostgresSettings
+from signals.store.ledger.ledger import MinuteEvents
 
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 NUMBERS: Final = (
@@ -49,10 +51,13 @@ def ledger(
     load_environment(folder / "env")
     with open_pool(PostgresSettings.from_env(), size=1) as pool:
         report = Auditing(pool).report(project, start, now)
+        not_events = Auditing(pool).not_events(project, start, now)
     if as_json:
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:
         console().print(_table(report))
+        if not_events:
+            console().print(_beside(not_events))
     if any(line.missing for line in report.totals):
         raise typer.Exit(1)
 
@@ -76,6 +81,18 @@ def _table(report: LedgerReport) -> Table:
             table.add_row(at, plain(minute.project_id) or "(none)", line.stage, *_numbers(line))
     for line in report.totals:
         table.add_row("together", "", line.stage, *_numbers(line))
+    return table
+
+
+def _beside(rows: Sequence[MinuteEvents]) -> Table:
+    """Show what became no event, beside the balance."""
+    table = Table(box=None, pad_edge=False, title="no events: ignored, refused, or lost before us")
+    for heading in ("minute (UTC)", "project", "what", "door", "reason", "items"):
+        table.add_column(heading)
+    for row in rows:
+        what, door, reason = row.outcome.split(":", 2)
+        at = f"{row.minute_at:%m-%d %H:%M}"
+        table.add_row(at, plain(row.project_id), what.replace("_", " "), door, plain(reason), str(row.events))
     return table
 
 

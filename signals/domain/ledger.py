@@ -58,11 +58,17 @@ class LedgerAccount:
 
 
 ForeignKind = Literal["ignored", "refused", "lost_before"]
+FOREIGN_KINDS: Final[tuple[ForeignKind, ...]] = ("ignored", "refused", "lost_before")
 
 
 def foreign_outcome(kind: ForeignKind, door: str, reason: str) -> str:
     """Name what became no event at a door for other products' clients; it stands beside the balance."""
     return f"{kind}:{door}:{reason}"
+
+
+def is_foreign(outcome: str) -> bool:
+    """Whether an outcome stands beside the balance, as `foreign_outcome` names it."""
+    return outcome.partition(":")[0] in FOREIGN_KINDS and ":" in outcome
 
 
 def place(

@@ -38,7 +38,12 @@ _DIRECT: Final = (
     "http-request del-header x-request-disconnect-disabled",
     "http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }",
 )
-_RULES: Final = r"\n    ".join((*_DIRECT, _SERVE_TEXTS, "http-response del-header server"))
+# Sentry's SDKs take a Retry-After on a 503 for a rate limit, and drop the next events too.
+_ONCE: Final = (
+    "http-request set-var(txn.sends_once) bool(true) if { path_beg /v1/events/sentry/ }",
+    "http-after-response del-header retry-after if { status 503 } { var(txn.sends_once) -m bool }",
+)
+_RULES: Final = r"\n    ".join((*_DIRECT, *_ONCE, _SERVE_TEXTS, "http-response del-header server"))
 FRONTEND: Final = rf"s|^frontend http_frontend$|&\n    {_RULES}|"
 """The rules for every request and answer."""
 _MALFORMED: Final = _problem(400, "malformed_request", "Bad Request", "This is not a request of HTTP/1.1.")

@@ -7,7 +7,7 @@ all that is no event. It never raises anything but InvalidEvent.
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -51,11 +51,16 @@ class Reading:
 
 
 def count(counts: Counter[str], name: object, quantity: int = 1) -> None:
-    """Add to the count of `name`; names that clients choose freely are bounded in form and number."""
+    """Add to the count of `name`; what clients choose freely passes `known_word` first."""
     text = name if isinstance(name, str) and _COUNTED.fullmatch(name) else "other"
     if text not in counts and len(counts) >= MAX_COUNTED_NAMES:
         text = "other"
     counts[text] += min(quantity, MAX_QUANTITY)
+
+
+def known_word(word: object, known: Collection[str]) -> str:
+    """Return a word that a client chose if it is known: the ledger's reasons must stay few."""
+    return word if isinstance(word, str) and word in known else "other"
 
 
 def derived_id(receipt: Receipt, *parts: str | bytes) -> str:

@@ -19,6 +19,7 @@ from signals.domain.events.foreign import (
     derived_id,
     environment_of,
     instant_of,
+    known_word,
     member,
     occurred_at,
     skew_of,
@@ -30,6 +31,22 @@ Payload = Mapping[str, object]
 
 _SUCCEEDED: Final = frozenset({"success", "succeeded", "ok", "done", "ready", ""})
 _FAILED: Final = frozenset({"failure", "failed", "error"})
+_UNFINISHED: Final = frozenset(
+    {
+        "pending",
+        "in_progress",
+        "queued",
+        "waiting",
+        "inactive",
+        "created",
+        "running",
+        "canceled",
+        "blocked",
+        "skipped",
+    }
+)
+_GITHUB: Final = frozenset({"ping", "push", "deployment", "release", "workflow_run"})
+_GITLAB: Final = frozenset({"deployment", "release", "push", "pipeline"})
 _TARGETS: Final = {"production": "production", "staging": "staging"}
 _SHORT_SHA_CHARS: Final = 40
 
@@ -94,13 +111,13 @@ def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> Rea
             url=member(payload, "release", "html_url"),
             source="github",
         )
-    return _ignored(f"github {event}")
+    return _ignored(f"github {known_word(event, _GITHUB)}")
 
 
 def _github_status(payload: Payload, identity: str, receipt: Receipt) -> Reading:
     state = text_of(member(payload, "deployment_status", "state")).lower()
     if state not in _SUCCEEDED | _FAILED or not state:
-        return _ignored(f"github deployment {state}")
+        return _ignored(f"github deployment {known_word(state, _UNFINISHED)}")
     return _deploy(
         receipt,
         identity=identity,
@@ -136,7 +153,7 @@ def read_gitlab(body: bytes, receipt: Receipt) -> Reading:
         )
     status = text_of(payload.get("status")).lower()
     if kind != "deployment" or status not in _SUCCEEDED | _FAILED or not status:
-        return _ignored(f"gitlab {kind} {status}".strip())
+        return _ignored(f"gitlab {known_word(kind, _GITLAB)} {known_word(status, _UNFINISHED)}")
     commit = text_of(payload.get("commit_url")).rpartition("/")[2]
     return _deploy(
         receipt,
@@ -166,7 +183,7 @@ def read_vercel(body: bytes, receipt: Receipt) -> Reading:
     payload = read_object(body)
     kind = text_of(payload.get("type"))
     if kind not in ("deployment.succeeded", "deployment.error"):
-        return _ignored(f"vercel {kind}")
+        return _ignored("vercel other")
     inner = payload.get("payload")
     meta = member(inner, "deployment", "meta")
     shas = (member(meta, name) for name in ("githubCommitSha", "gitlabCommitSha", "bitbucketCommitSha"))

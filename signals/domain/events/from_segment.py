@@ -20,6 +20,7 @@ from signals.domain.events.foreign import (
     count,
     derived_id,
     instant_of,
+    known_word,
     member,
     occurred_at,
     person_hash,
@@ -79,7 +80,7 @@ def read_calls(calls: Calls, receipt: Receipt) -> Reading:
         if not isinstance(call, Mapping) or not isinstance(kind, str):
             count(reading.refused, "call without a type")
         elif kind != "track":
-            count(reading.ignored, kind)
+            count(reading.ignored, known_word(kind, CALLS))
         elif not isinstance(call.get("event"), str) or not str(call["event"]).strip():
             count(reading.refused, "track without an event")
         else:

@@ -15,6 +15,7 @@ from signals.domain.events.foreign import (
     Receipt,
     count,
     derived_id,
+    known_word,
     member,
     skew_of,
 )
@@ -25,6 +26,31 @@ from signals.domain.events.sentry_events import Origin, event_of, feedback_of, s
 
 REPORTED: Final = frozenset({"error", "default", "security", "feedback"})
 """Categories of losses that would have been events here."""
+
+REASONS: Final = frozenset(
+    {
+        *(
+            "queue_overflow",
+            "buffer_overflow",
+            "cache_overflow",
+            "backpressure",
+            "too_big",
+            "insufficient_data",
+        ),
+        *("ratelimit_backoff", "network_error", "send_error", "internal_sdk_error", "invalid"),
+        *("sample_rate", "before_send", "event_processor", "no_parent_span", "ignored"),
+    }
+)
+"""Why SDKs lose events. Source: https://develop.sentry.dev/sdk/telemetry/client-reports/."""
+
+IGNORED: Final = frozenset(
+    {
+        *("transaction", "span", "session", "sessions", "attachment", "check_in", "statsd", "metric_buckets"),
+        *("trace_metric", "metric_meta", "profile", "profile_chunk", "replay_event", "replay_recording"),
+        *("replay_video", "security", "raw_security", "unreal_report", "form_data", "nel", "otel_log"),
+    }
+)
+"""Types of items that are no events here, by name in the ledger; every other is `other`."""
 
 MAX_LOGS: Final = 1_000  # of one envelope; SDKs send up to 100
 _DSN_KEY: Final = re.compile(r"[a-z][a-z0-9+.-]*://([^/@:\s]+)(?::[^/@\s]*)?@", re.IGNORECASE)
@@ -47,7 +73,7 @@ def read_envelope(envelope: Envelope, receipt: Receipt) -> Reading:
     for item in envelope.items:
         reader = _READERS.get(item.type)
         if reader is None:
-            count(reading.ignored, item.type)
+            count(reading.ignored, known_word(item.type, IGNORED))
             continue
         try:
             reader(item, envelope, skew, receipt, reading)
@@ -111,7 +137,8 @@ def _client_report(item: Item, _: Envelope, __: timedelta, ___: Receipt, reading
     for loss in discarded if isinstance(discarded, list) else ():
         category, quantity = member(loss, "category"), member(loss, "quantity")
         if category in REPORTED and isinstance(quantity, int) and quantity > 0:
-            count(reading.lost, f"{member(loss, 'reason')}/{category}", quantity)
+            reason = known_word(member(loss, "reason"), REASONS)
+            count(reading.lost, f"{reason}/{category}", quantity)
 
 
 def _logs(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:

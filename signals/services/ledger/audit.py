@@ -11,7 +11,16 @@ from psycopg_pool import ConnectionPool
 from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP, RAW_TOPIC
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import BUCKET_S
-from signals.domain.ledger import INGEST, STAGES, Audit, ReadingStage, StageLine, line_of, settled_before
+from signals.domain.ledger import (
+    INGEST,
+    STAGES,
+    Audit,
+    ReadingStage,
+    StageLine,
+    is_foreign,
+    line_of,
+    settled_before,
+)
 from signals.domain.queries.parameters import InvalidQuery, instant
 from signals.store.ledger import ledger
 from signals.store.ledger.ledger import MinuteEvents
@@ -85,6 +94,7 @@ class Auditing:
             # The watermarks first: what they call settled must be in what is read after them.
             settled = _settled(connection)
             rows = ledger.read(connection, project_id=project_id, since=since, until=until)
+        rows = [row for row in rows if not is_foreign(row.outcome)]
         minutes = [
             _minute(key[0], key[1], {(r.stage, r.outcome): r.events for r in group}, settled)
             for key, group in groupby(rows, key=_project_and_minute)
@@ -101,6 +111,16 @@ class Auditing:
             totals=list(totals.values()),
             minutes=minutes,
         )
+
+    def not_events(self, project_id: str | None, since: datetime, until: datetime) -> list[MinuteEvents]:
+        """Return what clients of other products sent that became no event, by minute, project and reason.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL is away.
+        """
+        with transaction(self._pool) as connection:
+            rows = ledger.read(connection, project_id=project_id, since=since, until=until)
+        return [row for row in rows if is_foreign(row.outcome)]
 
 
 def span(since: str | None, until: str | None) -> tuple[datetime, datetime]:

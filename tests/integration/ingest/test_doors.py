@@ -8,6 +8,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import brotli
 import orjson
@@ -21,8 +22,10 @@ from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
 from signals.services.access.provisioning import IssuedKey
+from signals.services.ledger.audit import Auditing
 from tests.integration.ingest.conftest import Stored
 from tests.support.recordings import Recording, recording, recordings
+from tests.support.waiting import until
 
 SENTRY = "/v1/events/sentry/api/1/envelope/"
 ENVELOPE = (
@@ -173,16 +176,15 @@ def test_losses_and_ignored_items_stand_in_the_ledger(
     report = {"discarded_events": [{"reason": "network_error", "category": "error", "quantity": 3}]}
     body = b'{}\n{"type":"client_report"}\n' + orjson.dumps(report) + b'\n{"type":"session"}\n{}'
     assert client.post(SENTRY, content=body).status_code == 200
-    deadline = time.monotonic() + 30
-    found: dict[str, int] = {}
-    while len(found) < 2 and time.monotonic() < deadline:
-        with pool.connection() as connection:
-            rows = connection.execute(
-                "SELECT outcome, events FROM pipeline.ledger WHERE outcome LIKE '%:sentry:%'"
-            )
-            found = dict(rows.fetchall())
-        time.sleep(0.1)
-    assert found == {"lost_before:sentry:network_error/error": 3, "ignored:sentry:session": 1}
+    now = datetime.now(UTC)
+    since, until_at = now - timedelta(minutes=2), now + timedelta(minutes=2)
+    auditing = Auditing(pool)
+    found = until(lambda: auditing.not_events("proj_1", since, until_at))
+    assert {row.outcome: row.events for row in found} == {
+        "lost_before:sentry:network_error/error": 3,
+        "ignored:sentry:session": 1,
+    }
+    assert auditing.report("proj_1", since, until_at).minutes == []
 
 
 def test_otlp_answers_in_the_type_of_the_request(client: TestClient) -> None:

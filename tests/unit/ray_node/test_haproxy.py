@@ -33,8 +33,8 @@ defaults
     errorfile 504 nowhere
 frontend http_frontend
     bind :{port}
-    use_backend away if {{ path /away }}
-    use_backend busy if {{ path /busy }}
+    use_backend away if {{ path_end /away }}
+    use_backend busy if {{ path_end /busy }}
     default_backend default_backend
 backend default_backend
     http-request return status 404 content-type text/plain lf-string "Path not found."
@@ -78,7 +78,10 @@ def test_body_is_the_problem_that_the_apis_write() -> None:
     assert bytes(ours.body).decode() == haproxy.UNAVAILABLE
 
 
-@pytest.mark.parametrize("path", ["/v1/events", "/away", "/busy"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/events", "/away", "/busy", *(f"/v1/events/sentry/{name}" for name in ("api", "away", "busy"))],
+)
 def test_own_errors_are_problems(tmp_path: Path, path: str) -> None:
     ports: dict[str, Any] = {name: free_port() for name in ("port", "closed", "serve")}
     launcher, _ = edited(tmp_path / "a", CONFIG.format(**ports), edits=(*EDITS, CLOSED))
@@ -91,7 +94,10 @@ def test_own_errors_are_problems(tmp_path: Path, path: str) -> None:
     assert (answer.status_code, answer.json()) == (503, PROBLEM)
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert answer.headers["cache-control"] == "no-store"
-    assert int(answer.headers["retry-after"]) > 0
+    if "sentry" in path:
+        assert "retry-after" not in answer.headers
+    else:
+        assert int(answer.headers["retry-after"]) > 0
     assert "server" not in answer.headers
 
 

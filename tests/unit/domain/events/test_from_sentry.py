@@ -264,3 +264,13 @@ def test_key_of_a_dsn() -> None:
     assert key_of_dsn("https://abc123@host/v1/events/sentry/7") == "abc123"
     assert key_of_dsn("http://abc:secret@host:1/7") == "abc"
     assert key_of_dsn("http://host/7") is None
+
+
+def test_names_that_clients_choose_stay_few_in_the_counts() -> None:
+    lines: list[object] = [{}]
+    for number in range(40):
+        lines += [{"type": f"own{number}"}, {}]
+    discarded = [{"reason": f"r{n}", "category": "error", "quantity": 1} for n in range(40)]
+    lines += [{"type": "client_report"}, {"discarded_events": discarded}]
+    reading = _read(*lines)
+    assert (reading.ignored, reading.lost) == ({"other": 40}, {"other/error": 40})

@@ -1,0 +1,30 @@
+"""The lines that `signals doors` prints hold the key and the address where clients look for them."""
+
+import pytest
+
+from signals.cli.doors import lines
+from signals.domain.access.api_keys import Scope, key_text
+from signals.domain.events.from_sentry import key_of_dsn
+from signals.errors import SettingsError
+
+KEY = key_text(Scope.INGEST, b"\x00" * 32)
+DASHED = key_text(Scope.INGEST, b"\xfb" * 32)
+
+
+def test_dsn_holds_key_host_and_path() -> None:
+    dsn = lines(KEY, "https://signals.example/").splitlines()[1].split(": ", 1)[1]
+    assert dsn == f"https://{KEY}@signals.example/v1/events/sentry/1"
+    assert key_of_dsn(dsn) == KEY
+
+
+def test_key_that_javascript_refuses_is_pointed_out() -> None:
+    assert "signals keys create" in lines(DASHED, "http://localhost:8000")
+    assert "signals keys create" not in lines(KEY, "http://localhost:8000")
+
+
+@pytest.mark.parametrize(
+    ("key", "url"), [(key_text(Scope.READ, b"\x00" * 32), "http://h"), ("x", "http://h"), (KEY, "h:8000")]
+)
+def test_wrong_key_or_address_is_refused(key: str, url: str) -> None:
+    with pytest.raises(SettingsError):
+        lines(key, url)
