@@ -127,9 +127,9 @@ clean: ## Remove the virtual environment and caches; the stack's data stays
 $(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 …"; exit 1; }
+	@echo "installing the locked dependencies into .venv (half a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 	  || { echo "Python's venv module does not work here; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "installing the locked dependencies into .venv"
 	@$(TRUSTING) $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 	@$(TRUSTING) $(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python requirements/dev.lock
 	@$(BIN)/python -m compileall -qq -j 0 -x '$(NOT_COMPILED)' .venv/lib || true # what cannot be compiled is not run

@@ -1,10 +1,9 @@
 """Builds an application out of its table of endpoints: the one road that every request takes."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
-from itertools import groupby
-from operator import attrgetter
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -41,14 +40,11 @@ def routes_of(
     *,
     threads: Executor | None = None,
 ) -> list[Route]:
-    """Return one route a path; rows of one path stand together in the table."""
-    routes = []
-    for path, group in groupby(endpoints, attrgetter("path")):
-        methods: dict[str, Answering] = {
-            one.method: one.bind(resources, authorizer, threads) for one in group
-        }
-        routes.append(Route(path, _by_method(methods), methods=list(methods)))
-    return routes
+    """Return one route a path, whatever the order of its rows in the table."""
+    by_path: defaultdict[str, dict[str, Answering]] = defaultdict(dict)
+    for one in endpoints:
+        by_path[one.path][one.method] = one.bind(resources, authorizer, threads)
+    return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
 
 
 def _by_method(methods: Mapping[str, Answering]) -> Answering:

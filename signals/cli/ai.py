@@ -49,14 +49,9 @@ def evaluate(
     answers: Annotated[
         Path | None, typer.Option(help="Write what was answered, one JSON line a case.")
     ] = None,
-    model: Annotated[bool, typer.Option("--model", help="Not available yet.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
     """Score the built-in summary: is the cause named first, does it abstain, how sure is it."""
-    if model:
-        raise SettingsError(
-            "--model: answers of a model cannot be scored yet; leave it out to score the built-in ones"
-        )
     with ExitStack() as open_files:
         out = open_files.enter_context(answers.open("w")) if answers is not None else None
         rows = []

@@ -10,7 +10,10 @@ SLOW: Final = {
     "docs/test_http_calls.py",
     "docs/test_reference.py",
     "docs/test_site.py",
+    "cases/test_floor.py",
+    "cli/test_ai.py",
     "domain/detection/test_batches.py",
+    "domain/detection/test_fixed_rules.py",
     "domain/events/test_json_values.py",
     "domain/events/test_plain_events.py",
     "domain/events/test_sightings.py",
@@ -22,6 +25,7 @@ SLOW: Final = {
     "producers/test_scenarios.py",
     "shared_types/test_properties.py",
     "test_architecture.py",
+    "test_consumer_kinds.py",
 }
 """Files that take more than a second on a quiet machine: property tests and whole simulated days."""
 

@@ -15,14 +15,15 @@ MAX_VALID: Final = (
     2  # of a project and scope: the one in use, and the one to change to (docs/concepts/access.md)
 )
 
-_FORM: Final = re.compile(r"sig_(ingest|read)_[A-Za-z0-9_-]{43}", re.ASCII)
-
 
 class Scope(StrEnum):
     """What a key may be used for; it is part of the key's text, so the hash covers it."""
 
     INGEST = "ingest"
     READ = "read"
+
+
+_FORM: Final = re.compile(rf"sig_({'|'.join(Scope)})_[A-Za-z0-9_-]{{43}}", re.ASCII)
 
 
 def key_text(scope: Scope, secret: bytes) -> str:

@@ -34,7 +34,7 @@ _STOP: Final = r"\s,;&\"'<>\\"
 _WORD: Final = rf"{_MARK}|(?:(?:bearer|basic|digest|token)\s+)?[^{_STOP}]*[^{_STOP})\]}}.]"
 _PEM: Final = "-----{} [A-Z ]{{0,32}}PRIVATE KEY-----"
 _VENDORS: Final = (
-    r"sig_(?:ingest|read)_[\w-]{16,}|(?:sk|rk|pk|whsec)[_-](?:live|test|proj|ant|or|svcacct)[_-][\w-]{8,}"
+    r"sig_[a-z]+_[\w-]{16,}|(?:sk|rk|pk|whsec)[_-](?:live|test|proj|ant|or|svcacct)[_-][\w-]{8,}"
     r"|sk-[\w-]{20,}|whsec_[\w+/=]{16,}|gh[oprsu]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
     r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{12,}|AIza[\w-]{24,}|ya29\.[\w-]{8,}"
     r"|SG\.[\w-]{12,}(?:\.[\w-]+)?|npm_\w{20,}|pypi-[\w-]{20,}|do[opr]_v1_\w{16,}|hf_\w{16,}"

@@ -63,7 +63,3 @@ def test_bad_input_names_the_remedy(tmp_path: Path) -> None:
         json.dumps({**events[0], "event_id": None, "occurred_at": "soon"})
     )
     assert "cannot be read" in fails("--cases", str(tmp_path))
-
-
-def test_model_is_refused_with_a_reason() -> None:
-    assert "--model" in fails("--model")
