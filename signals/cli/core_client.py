@@ -53,7 +53,9 @@ def get(path: str, parameters: QueryParameters) -> Any:
         raise typer.Exit(1) from error
     except (URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
-        raise DependencyUnavailable("core-api", f"{reason} ({urlsplit(url).netloc})") from error
+        where = urlsplit(url).netloc
+        remedy = "start it with `signals up`, or correct CORE_API_URL"
+        raise DependencyUnavailable("core-api", f"{reason} ({where}); {remedy}") from error
 
 
 def _variable(name: str) -> str:

@@ -1,6 +1,7 @@
 """`signals incidents list|show`: what core-api knows, readable in a terminal."""
 
 import json
+from collections import Counter
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -106,10 +107,14 @@ def _print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict
             out.print(name.replace("_", " "))
             for line in content.get(name) or ():
                 out.print(f"  - {plain(line)}")
-    for job in jobs:
-        error = f": {plain(job['last_error'])}" if job["last_error"] else ""
-        failed = f"{job['attempt_count']} of {job['max_attempts']} attempts failed"
-        out.print(f"AI job {job['status']}, {failed}{error}")
+    for line, times in Counter(map(_job_line, jobs)).items():
+        out.print(line if times == 1 else f"{line} ({times} times)")
+
+
+def _job_line(job: dict[str, Any]) -> str:
+    error = f": {plain(job['last_error'])}" if job["last_error"] else ""
+    failed = f", {job['attempt_count']} of {job['max_attempts']} attempts failed"
+    return f"summary job {job['status']}{failed if job['attempt_count'] else ''}{error}"
 
 
 def _print_events(out: Console, events: list[dict[str, Any]]) -> None:

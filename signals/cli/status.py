@@ -46,6 +46,9 @@ def status(folder: Folder = ROOT) -> None:
         servers = stack.status(folder)
         pids = {server.name: server.pid for server in servers} | {RAY: head.process.pid}
         out.print(_processes(servers, head), end="\n\n")
+        if all(server.state == "stopped" for server in servers) and not head.process.is_running():
+            out.print("Nothing runs here: start it with `signals up`.")
+            return
         if told := stack.full(folder):
             out.print(f"Disk: {told}, then start what has stopped with `signals up`.", end="\n\n")
         out.print(_deployments(head), end="\n\n")
