@@ -1,4 +1,4 @@
-"""What the consumer actors have in common: a loop started at construction, and short control methods."""
+"""Base of the consumer actors: a loop started at construction, and short control methods."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ CONNECTIONS: Final = 5  # at once: the loop, the heartbeat, and three duties
 class Detector(Consumer):
     """Counts the events of its partitions and keeps their incidents.
 
-    Beside its loop it does what is due every few minutes, whatever the events.
+    Beside its loop it runs periodic duties every few minutes, with or without events.
     """
 
     def __init__(self, name: str) -> None:

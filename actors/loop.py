@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class Session(Protocol):
-    """What a consumer does while its dependencies are there."""
+    """A consumer's work while its dependencies are available."""
 
     def step(self, timeout_s: float) -> int:
         """Handle what is there, waiting up to `timeout_s`; return how many records or jobs."""
@@ -58,7 +58,7 @@ OpenSession = Callable[[threading.Event], AbstractContextManager[Session]]
 
 @dataclass(slots=True)
 class LoopProgress:
-    """What the loop last did. Written by the loop thread, read by others."""
+    """The loop's last steps. Written by the loop thread, read by others."""
 
     state: ConsumerState = "starting"
     detail: str = ""
@@ -91,7 +91,7 @@ class ConsumerLoop:
 
     @property
     def progress(self) -> LoopProgress:
-        """What the loop last did."""
+        """The loop's last steps."""
         return self._progress
 
     @property

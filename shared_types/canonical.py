@@ -53,7 +53,7 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """Whose event it is, as the API key says."""
+    """The owner of an event, as the API key says."""
 
     org_id: str
     project_id: str

@@ -1,4 +1,4 @@
-"""What a client may write loosely and how it is made canonical, before the envelope is validated.
+"""Loose spellings of clients, made canonical before the envelope is validated.
 
 Values of the wrong kind pass through untouched: refusing them, by name, is the model's duty.
 """

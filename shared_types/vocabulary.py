@@ -22,7 +22,7 @@ class Environment(_Word):
 
 
 class EventType(_Word):
-    """What kind of signal the event is; `error` and `signup` are counted."""
+    """The kind of signal; `error` and `signup` are counted."""
 
     ERROR = "error"
     HTTP_REQUEST = "http_request"

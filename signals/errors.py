@@ -14,7 +14,7 @@ class DependencyUnavailable(Exception):  # noqa: N818  # reads as the state it n
 
 
 class Fenced(Exception):  # noqa: N818
-    """Somebody else moved the offset or took the lease: drop the result and start from what is stored."""
+    """Another process moved the offset or took the lease: drop the result and start from the stored state."""
 
 
 class SettingsError(Exception):
@@ -22,7 +22,7 @@ class SettingsError(Exception):
 
 
 class TooManyDeadLetters(Exception):  # noqa: N818  # reads as the state it names
-    """Most of a partition's newest records are broken: stop, keep the offset, let somebody look."""
+    """Most of a partition's newest records are broken: stop and keep the offset until a person decides."""
 
     def __init__(self, partition: int, *, dead: int, newest: int, max_share: float) -> None:
         super().__init__(

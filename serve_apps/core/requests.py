@@ -1,4 +1,4 @@
-"""What the endpoints of core-api have in common: resources, kinds of parameters, documented errors."""
+"""Parts common to core-api's endpoints: resources, kinds of parameters, documented errors."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -28,7 +28,7 @@ READ_ERRORS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreResources:
-    """What the endpoints need; opened by whoever hosts the app."""
+    """Resources of the endpoints; the app's host opens them."""
 
     auditing: Auditing
     authenticating: Authenticating

@@ -1,4 +1,4 @@
-"""Brings the events of a request into Kafka, within the limits of its key, whatever protocol carried them."""
+"""Brings the events of a request into Kafka, within the limits of its key, for every protocol."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ MAX_LEASES: Final = 50  # guess: so often a request may lose the race for leased
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestResources:
-    """What the endpoints need; opened by whoever hosts the app."""
+    """Resources of the endpoints; the app's host opens them."""
 
     authenticating: Authenticating
     limiting: Limiting

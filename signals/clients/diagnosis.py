@@ -1,4 +1,4 @@
-"""Says in one sentence what to mend when a server cannot be spoken to, naming the variable.
+"""Names, in one sentence, the variable to fix when a server cannot be reached.
 
 Client libraries tell the same fault in many words, and some keep the reason of a refused certificate to
 themselves: `handshake_fault` then asks for it with a handshake of its own.
@@ -17,7 +17,7 @@ VERIFY_CODES_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, 
 
 
 class Fault(StrEnum):
-    """What is wrong between us and a server; the text is a template for `Variables`."""
+    """A fault between us and a server; the text is a template for `Variables`."""
 
     UNTRUSTED = "no trusted CA has signed its certificate: set {ca} to the CA that did"
     WRONG_NAME = "its certificate is for another host name: write that name into {address}"
@@ -46,7 +46,7 @@ class Variables:
         )
 
     def fault_in(self, sentence: str) -> Fault | None:
-        """Return which fault a sentence of ours tells, None when it is somebody else's."""
+        """Return the fault that a sentence of ours states, None for any other sentence."""
         return next((fault for fault in Fault if self.sentence(fault) == sentence), None)
 
 
@@ -83,7 +83,7 @@ def handshake_fault(
 
 
 def speaks_tls(host: str, port: int) -> bool:
-    """Whether a server that hangs up on plain text would talk to us in TLS, whatever its certificate."""
+    """Whether a server that hangs up on plain text speaks TLS; its certificate is not checked."""
     return handshake_fault(host, port, ca_pem=None) not in (Fault.NOT_TLS, Fault.UNREACHABLE)
 
 

@@ -133,7 +133,7 @@ def transaction(
 
     Raises:
         DependencyUnavailable: when the server cannot be reached or breaks off. The commit may then have
-            happened or not; whoever cares repeats its work under a compare-and-set.
+            happened or not; a careful caller repeats its work under a compare-and-set.
     """
     with _unavailable_when_down(pool), pool.connection() as connection:
         connection.execute(LIMIT_STATEMENTS, [str(timeout_ms)])
@@ -179,7 +179,7 @@ def reading(
     """Run what only reads: the time limit and the first query are one round trip.
 
     Queries that are sent before an answer is fetched share one as well. All of them up to the end are one
-    transaction, as whatever is sent before a Sync is; so neither BEGIN nor COMMIT is sent.
+    transaction, as all messages before a Sync are; so neither BEGIN nor COMMIT is sent.
 
     Raises:
         DependencyUnavailable: as `transaction` does.

@@ -98,7 +98,7 @@ def settled_before(complete_until: datetime | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageLine:
-    """What one stage did with the events of a project and minute, or of several.
+    """One stage's outcomes for the events of a project and minute, or of several.
 
     `expected` counts what was accepted and requeued for it, `outcomes` what it handled. Of the
     difference, `in_flight` waits to be read, `missing` is lost, and `unconfirmed` was handled without

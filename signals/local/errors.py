@@ -1,4 +1,4 @@
-"""What can go wrong with the local servers, told in one sentence a person can act on."""
+"""Errors of the local servers, each in one sentence with its remedy."""
 
 import errno
 from collections.abc import Iterator

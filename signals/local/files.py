@@ -24,7 +24,7 @@ def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def make_public_folder(path: Path) -> None:
-    """Make the folder and its missing parents readable by every account, whatever the umask."""
+    """Make the folder and its missing parents readable by every account, under any umask."""
     if not path.exists():
         make_public_folder(path.parent)
         path.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ def make_private_folder(path: Path) -> None:
 
 
 def make_tree_public(folder: Path) -> None:
-    """Let every account enter the folder and those below it, whatever the umask was when they were made."""
+    """Let every account enter the folder and those below it, under any umask."""
     for parent, _, _ in os.walk(folder):
         Path(parent).chmod(0o755)
 
@@ -71,7 +71,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
 
 
 def shortage(folder: Path, needed_bytes: int) -> str | None:
-    """What to tell when a file system has too little room, else None."""
+    """The error's text when a file system has too little room, else None."""
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes >= needed_bytes:
         return None
@@ -79,7 +79,7 @@ def shortage(folder: Path, needed_bytes: int) -> str | None:
 
 
 def move_into_place(folder: Path, place: Path) -> None:
-    """Rename a finished folder; when somebody else was first, theirs stays."""
+    """Rename a finished folder; when another process was first, its folder stays."""
     try:
         folder.rename(place)
     except OSError:

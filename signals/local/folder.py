@@ -1,6 +1,6 @@
 """The data folder of one stack (`.signals/`): what lies where, what is remembered between starts.
 
-`lock`, `state.json` and `env` belong to whoever runs the commands; the servers' own data belongs to their
+`lock`, `state.json` and `env` belong to the commands' account; the servers' own data belongs to their
 account and may lie elsewhere when that account cannot reach this folder.
 """
 
@@ -25,7 +25,7 @@ ELSEWHERE = Path("/var/lib/customer-signals-copilot")
 
 @dataclass(slots=True, kw_only=True)
 class StackState:
-    """What a later start must know: ports and the database's password stay, and which addresses are ours."""
+    """Facts for a later start: ports, the database's password, and our own addresses."""
 
     data: str
     password: str
@@ -46,7 +46,7 @@ class StackFolder:
 
     @property
     def ray_token_path(self) -> Path:
-        """What Ray's dashboard, job interface and nodes ask for."""
+        """The file of the token for Ray's dashboard, job interface and nodes."""
         return self.root / "ray-token"
 
     def log_path(self, server: str) -> Path:
@@ -58,7 +58,7 @@ class StackFolder:
         return self.root / "run" / f"{server}.json"
 
     def names_with_pid(self) -> list[str]:
-        """Who left a pid file."""
+        """The names of the processes that left a pid file."""
         return sorted(path.stem for path in (self.root / "run").glob("*.json"))
 
     def is_stack(self) -> bool:
@@ -66,7 +66,7 @@ class StackFolder:
         return self._state_path.exists()
 
     def load(self) -> StackState | None:
-        """What was remembered, or None before the first start."""
+        """The stored state, None before the first start."""
         try:
             return StackState(**json.loads(self._state_path.read_text()))
         except FileNotFoundError:

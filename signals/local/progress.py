@@ -1,4 +1,4 @@
-"""What a person sees while servers are downloaded: bars on a terminal, one line a server elsewhere."""
+"""Shows the progress of downloads: bars on a terminal, one line a server elsewhere."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -49,7 +49,7 @@ class Dashboard:
             time.sleep(ASKED_AGAIN_S)
 
     def applications(self) -> dict[str, Any]:
-        """What Serve runs, by application.
+        """The state of Serve's applications, by name.
 
         Raises:
             LocalStackError: it does not answer, or not with applications.

@@ -44,7 +44,7 @@ def ray_folder(folder: StackFolder) -> Path:
 
 
 def ray_process(folder: StackFolder) -> ChildProcess:
-    """What holds the stack's Ray node, running or not."""
+    """The process that holds the stack's Ray node, running or not."""
     return ChildProcess(name=NAME, pid_path=folder.pid_path(NAME), log_path=folder.log_path(NAME))
 
 
@@ -73,7 +73,7 @@ class RayHead:
 
     @property
     def client_variables(self) -> dict[str, str]:
-        """What people, tools and drivers need to reach this node and to be let in."""
+        """Variables that people, tools and drivers need to reach this node and to authenticate."""
         return ON_LOOPBACK | {
             "RAY_ADDRESS": self.address,
             "RAY_AUTH_TOKEN_PATH": str(self.folder.ray_token_path),
@@ -138,7 +138,7 @@ class RayHead:
         self.dashboard.deploy(config)
 
     def applications(self) -> dict[str, Any]:
-        """What Serve runs, by application.
+        """The state of Serve's applications, by name.
 
         Raises:
             LocalStackError: when the dashboard does not say.

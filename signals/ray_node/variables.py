@@ -55,7 +55,7 @@ def ray_variables(ports: Mapping[str, int], *, token_path: Path, haproxy: Path) 
 
 
 def image_variables() -> dict[str, str]:
-    """What the image sets for Ray, so that pods add only what is of their cluster; a test compares.
+    """Ray's variables in the image; pods add only those of their cluster. A test compares.
 
     Its ports stay open to the cluster: the network's policy closes them there.
     """

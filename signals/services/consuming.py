@@ -139,10 +139,10 @@ class Consuming:
             offsets.complete(connection, group=self._group, topic=self._topic, reached=reached)
 
     def _fence(self, connection: Connection, partition: int) -> None:
-        """Check in the caller's transaction that nobody else moved this partition's offset.
+        """Check in the caller's transaction that no other consumer moved this partition's offset.
 
         Raises:
-            Fenced: when somebody did; the transaction must not be committed.
+            Fenced: when one did; the transaction must not be committed.
         """
         self._advance(connection, {partition: self._next_offsets[partition]})
 

@@ -82,7 +82,7 @@ RETURNING job.id AS job_id, job.attempt_count, job.max_attempts, job.leased_unti
 
 
 def lease(connection: Connection, queue: Queue[L], *, lease: timedelta) -> L | None:
-    """Take the longest due job, None when there is none that nobody else is taking.
+    """Take the job that is due longest and that no other transaction is taking, else None.
 
     A running job whose lease has expired is due too: its worker is taken for dead, which counts as an
     attempt. Source: docs/requirements.md, R28.

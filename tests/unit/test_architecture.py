@@ -1,4 +1,4 @@
-"""What import contracts cannot see: libraries that libraries load, and copies of a grammar."""
+"""Rules that import contracts cannot see: libraries that libraries load, and copies of a grammar."""
 
 import ast
 import subprocess

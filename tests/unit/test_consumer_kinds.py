@@ -1,4 +1,4 @@
-"""One row makes a kind of consumer: whatever names or counts kinds follows from the table."""
+"""One row makes a kind of consumer: all names and counts of kinds follow from the table."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def grown() -> dict[str, Any]:
-    """What a process says whose table has one row more."""
+    """The output of a process whose table has one row more."""
     program = [sys.executable, "-c", WITH_ONE_ROW_MORE]
     finished = subprocess.run(program, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])

@@ -83,7 +83,7 @@ class AcceptedEvent(BaseModel):
 
 
 class BatchResult(BaseModel):
-    """What became of the event at `index`; the last three only when it was not accepted."""
+    """The outcome of the event at `index`; the last three only when it was not accepted."""
 
     index: int
     event_id: UUID | None = None

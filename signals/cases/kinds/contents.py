@@ -1,4 +1,4 @@
-"""What is sent, and what the service needs: data, dependencies, settings, jobs, load."""
+"""Faults by content and need: data, dependencies, settings, jobs, load."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""What a kind returns, and the words to plant a fault with."""
+"""The result of a case kind, and functions that plant a fault."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Facts = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What one answer must name: every group of `facts` in one cause, or one cause for each of `causes`.
+    """Facts that an answer must name: every group of `facts` in one cause, or one cause for each `causes`.
 
     `is_drop`: the incident is one of signups although errors are planted.
     """

@@ -28,7 +28,7 @@ def release_canary(chance: Random) -> Made:
 
 
 def release_unmarked(chance: Random) -> Made:
-    """A rolling release that nobody announced."""
+    """A rolling release without a deploy event."""
     minutes = chance.uniform(4, 9)
     fault = Fault(
         chance=when(lambda a: a["release"] == "r813", 0.7),

@@ -1,6 +1,6 @@
 """Why the brokers do not let us in, in one sentence that names the variable.
 
-librdkafka tries for ever and tells the reason to its error callback only; the call that waits ends with
+librdkafka tries indefinitely and gives the reason to its error callback only; the call that waits ends with
 a bare timeout. So each client has a `BrokerFaults` as its callback and asks it for words.
 """
 
@@ -57,7 +57,7 @@ def describe(error: KafkaException | KafkaError) -> str:
 
 
 class BrokerFaults:
-    """What one client was last told about its connections. Written by whichever thread polls."""
+    """The last faults of one client's connections. Written by the thread that polls."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -71,7 +71,7 @@ class BrokerFaults:
             self._seen = error
 
     def is_refused(self) -> bool:
-        """Whether a broker has answered in a way that waiting will not mend."""
+        """Whether a broker's answer shows a fault that waiting does not fix."""
         return self._seen is not None and self._seen.code() in REFUSED
 
     def standing(self) -> str | None:
@@ -81,7 +81,7 @@ class BrokerFaults:
         return self._sentence(self._seen)
 
     def explain(self, error: KafkaException | KafkaError) -> str:
-        """Return why a call failed: the cause behind it when it only says that nobody answered."""
+        """Return why a call failed: the cause behind it when it only says that no broker answered."""
         cause = error.args[0] if isinstance(error, KafkaException) and error.args else error
         if not isinstance(cause, KafkaError):
             return describe(error)

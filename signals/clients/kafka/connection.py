@@ -1,4 +1,4 @@
-"""What every Kafka client needs to connect, and the topics that must exist."""
+"""Settings of every Kafka client's connection, and the topics that must exist."""
 
 import time
 from collections.abc import Callable, Mapping

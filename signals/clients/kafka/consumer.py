@@ -34,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """What the caller does when partitions come and go.
+    """The caller's callbacks for gained and lost partitions.
 
     `gained` returns the offset to start from for each partition (missing: the group's committed offset).
     It runs inside `poll`; what it raises ends the session there.
@@ -219,7 +219,7 @@ class PartitionConsumer:
             self._expected[record.partition] = record.offset + 1
 
     def _tell_gap(self, partition: int, start: int, end: int) -> None:
-        """Nobody reads them any more: retention was shorter than the lag, or somebody deleted them."""
+        """They are lost to every reader: retention was shorter than the lag, or they were deleted."""
         log.error(
             "records gone before they were read",
             topic=self._topic,

@@ -8,7 +8,7 @@ STALLED_S: Final = 1.0  # guess: a slow broker answers something within it
 
 @dataclass(slots=True)
 class InFlight:
-    """What waits for the brokers and since when they are silent; all instants are monotonic seconds.
+    """Records that wait for the brokers, and since when these are silent; instants are monotonic seconds.
 
     Once away, one call at a time is let through as a probe until a record is acknowledged again: what
     waits in memory while the brokers are gone is what came within the first second, and a probe.

@@ -30,7 +30,7 @@ class ModelRefused(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model said, empty when nothing, and which model it was (`ai_outputs.model`)."""
+    """A model's answer, empty when there is none, and the model's name (`ai_outputs.model`)."""
 
     text: str
     model: str

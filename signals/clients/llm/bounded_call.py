@@ -1,6 +1,6 @@
-"""Bounds one call of the model's server in time and size, whatever the server does.
+"""Bounds one call of the model's server in time and size, against any behaviour of the server.
 
-The transport's timeouts are per read: a server that drips headers or body would hold a worker for ever.
+The transport's timeouts are per read: a server that drips headers or body would hold a worker indefinitely.
 """
 
 import os
@@ -18,7 +18,7 @@ CONNECTED: Final = "connection.connect_tcp.complete"
 class BoundedCall:
     """One HTTP client for one call; at the deadline its connection is shut down, which wakes any read.
 
-    The body of an error is never read: nobody needs it, and servers quote keys and prompts in it.
+    The body of an error is never read: servers quote keys and prompts in it.
     """
 
     def __init__(self, *, deadline_s: float, tls: ssl.SSLContext) -> None:

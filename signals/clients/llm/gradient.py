@@ -148,7 +148,7 @@ def _ids(body: bytes) -> list[str]:
 
 
 def _bounded(response: httpx2.Response) -> bytes:
-    """Read a body; unpacked by nobody, so that a bomb stays small."""
+    """Read a body without decompression, so that a bomb stays small."""
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk

@@ -60,7 +60,7 @@ INDEX_AT_FAULT: Final = frozenset({"index_closed_exception", "validation_excepti
 
 
 class BulkVerdict(StrEnum):
-    """What became of one document."""
+    """The outcome of one document."""
 
     CREATED = "created"
     EXISTS = "exists"
@@ -78,7 +78,7 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """Whose a document is, and which record (`partition:offset`) it was made of; None when unknown."""
+    """The owner of a document, and its source record (`partition:offset`); None when unknown."""
 
     project_id: str
     origin: str | None

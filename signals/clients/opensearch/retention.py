@@ -18,7 +18,7 @@ RetentionPosition = list[int | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedDocuments:
-    """What one step found and removed; `last` is where the next begins, None when nothing is left."""
+    """Documents that one step found and removed; the next begins at `last`, None when nothing is left."""
 
     last: RetentionPosition | None
     removed: int

@@ -1,4 +1,4 @@
-"""What an API key looks like and how it is stored: a scope prefix, 256 random bits, SHA-256 of the whole.
+"""The form of an API key and of its stored hash: a scope prefix, 256 random bits, SHA-256 of the whole.
 
 Keys are found by their hash, so no comparison takes longer the more of a key is guessed: who guesses sees
 how long hashes of his own choosing take to look up, and cannot choose a hash.
@@ -17,7 +17,7 @@ MAX_VALID: Final = (
 
 
 class Scope(StrEnum):
-    """What a key may be used for; it is part of the key's text, so the hash covers it."""
+    """The permitted use of a key; it is part of the key's text, so the hash covers it."""
 
     INGEST = "ingest"
     READ = "read"

@@ -1,4 +1,4 @@
-"""What one replica may accept for one key without asking: tokens leased from the shared limits.
+"""Tokens that one replica has leased from the shared limits of one key, to accept events without a query.
 
 The rate and the day's quota are each in one of these states; the stricter one decides.
 

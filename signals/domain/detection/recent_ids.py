@@ -54,6 +54,6 @@ class RecentIds:
             self._keys.difference_update(window.popleft().keys)
 
     def forget(self, partition: int) -> None:
-        """Drop the window of a partition that now belongs to somebody else."""
+        """Drop the window of a partition that now belongs to another consumer."""
         for chunk in self._windows.pop(partition, ()):
             self._keys.difference_update(chunk.keys)

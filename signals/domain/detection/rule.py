@@ -53,7 +53,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class _Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What every rule has. `per` names the attributes whose values make one series."""
+    """Fields of every rule. `per` names the attributes whose values make one series."""
 
     name: Name
     on: Selection

@@ -66,7 +66,7 @@ def evaluate(
 def _can_be_peak(
     rule: Seasonal, window: Window, context: HourContext, counts: Counts, minute: int, state: SeasonalState
 ) -> bool:
-    """Say cheaply that a window misses its floor or ratio whatever the recent level is."""
+    """Say cheaply that a window misses its floor or ratio at any recent level."""
     end = minute + 1
     if window.length > HOUR:
         return True

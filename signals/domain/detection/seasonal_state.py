@@ -1,4 +1,4 @@
-"""What a series carries between evaluations of the seasonal rule, and how an hour or a day changes it."""
+"""State of a series between evaluations of the seasonal rule, and its changes by the hour and the day."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,7 +73,7 @@ class SeasonalState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HourContext:
-    """What the evaluations of one hour need beside the minutes and the state.
+    """Inputs of one hour's evaluations beside the minutes and the state.
 
     `recent` gives clean events and expected events of the three hours before this hour, and before the
     previous one. `hours` are the closed hours, newest first, at most twelve; `hour_sums` gives events and

@@ -1,4 +1,4 @@
-"""What one batch of events adds up to, and how the rules judge it."""
+"""Totals of one batch of events, and how the rules judge them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Judged:
 
 
 class Bucket:
-    """What a batch adds to one bucket: how many events, the newest instant, a few records for all."""
+    """A batch's addition to one bucket: how many events, the newest instant, a few records for all."""
 
     __slots__ = ("count", "kept", "newest_ms")
 

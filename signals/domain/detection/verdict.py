@@ -26,7 +26,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleVerdict:
-    """What one rule says of one series at one minute.
+    """One rule's verdict on one series at one minute.
 
     `count` events in the window of `length` minutes that ends with `minute`, `normal` events usual for it,
     `threshold` what the count is compared with. `level` is the seasonal rule's, else 1.

@@ -1,4 +1,4 @@
-"""What secrets and personal data look like in text: patterns and checksums, each linear in the text.
+"""The forms of secrets and personal data in text: patterns and checksums, each linear in the text.
 
 Recognised: credentials (private keys, in URLs, headers and `name=value`, JWTs, vendors' prefixes, long
 random strings), e-mail addresses, card numbers (Luhn), IBANs (mod 97), phone numbers that begin with `+`.
@@ -43,7 +43,7 @@ _VENDORS: Final = (
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what bears this name is secret whatever it looks like."""
+    """Whether a value of this name is secret in any form."""
     return _SECRET_NAME.search(name) is not None
 
 

@@ -14,7 +14,7 @@ NOT_VISIBLE: Final = 0.1  # confidence of an answer that names no cause
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What the failing say, safe to quote; `is_new` when errors of the hour before hardly said it."""
+    """A message of the failing events, safe to quote; `is_new` when it was rare in the hour before."""
 
     text: str
     share: float

@@ -83,7 +83,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What failed, what worked in the same minutes, and what was there in the hour before.
+    """Events that failed, events that worked in the same minutes, and events of the hour before.
 
     For a drop of signups `failing` is empty, `working` counts the signups that still came, `working_before`
     those of the hour before, and `errors` all errors of the same minutes. `fixed` are names that the

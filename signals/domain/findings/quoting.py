@@ -1,4 +1,4 @@
-"""What of a message may be told: whether it says anything, its numbers, and a quote that leads nobody.
+"""The quotable part of a message: whether it is specific, its numbers, and a quote without instructions.
 
 A message is text of a stranger: what looks like an instruction, a link or markup is never quoted.
 """

@@ -47,7 +47,7 @@ class Segment:
     """A group: requests that carry all (`pair`) or one (`set`, `range`) of the labels, with its four counts.
 
     `gain` is the likelihood that the group explains, `net` what is left of it after the price of the search.
-    `twins` are labels of the same requests, that the comparison cannot tell apart from it.
+    `twins` are labels of the same requests, indistinguishable by the comparison.
     """
 
     form: Form
@@ -116,7 +116,7 @@ def compared_names(comparison: Comparison) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What naming a group costs in nats: a second rate (Schwarz 1978), and the choice among all groups alike.
+    """Cost of naming a group in nats: a second rate (Schwarz 1978), and the choice among all groups alike.
 
     A name is chosen among names, then values among its values: a name with hundreds of values, like that of
     customers, does not make it harder to name a region.

@@ -1,4 +1,4 @@
-"""What changed just before: deploys and rare custom events, suspected or cleared, with numbers."""
+"""Changes just before the onset: deploys and rare custom events, suspected or cleared, with numbers."""
 
 import re
 from collections.abc import Collection, Sequence

@@ -45,7 +45,7 @@ class Episode:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether people are told of it."""
+        """Whether people are notified."""
         return self.verdict == "confirmed"
 
 

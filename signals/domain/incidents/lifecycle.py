@@ -1,4 +1,4 @@
-"""What a series' evaluations mean for its incident: open it, keep it fresh, worsen it, summarize it."""
+"""Turns a series' evaluations into changes of its incident: open, touch, worsen, summarize."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class OpenIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentChange:
-    """What to do with one incident; `incident_id` is None when a new one is to be opened.
+    """A change of one incident; `incident_id` is None when a new one is to be opened.
 
     `minutes` are the minutes whose events represent the incident.
     """

@@ -34,7 +34,7 @@ NOT_A_LEVEL: Final = 0.1  # share of the expectation below which a lasting drop 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What one series' evaluations of an hour read. `whole` is the denominator of a rate rule.
+    """Input of one series' evaluations of an hour. `whole` is the denominator of a rate rule.
 
     `project_since` is the first minute of the project, `since` of the series.
     """

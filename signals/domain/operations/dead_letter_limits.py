@@ -20,7 +20,7 @@ Windows = Mapping[int, Sequence[int]]
 
 
 class DeadLetterLimits:
-    """What one consumer knows of the dead letters of its partitions.
+    """Recent dead letters of one consumer's partitions.
 
     `max_share` is the share of the newest `WINDOW` offsets that may be dead; 1 never stops.
     """
@@ -34,7 +34,7 @@ class DeadLetterLimits:
         self._dead |= windows
 
     def admit(self, dead: Windows) -> Windows:
-        """Return the windows to store when `dead` may be buried; nothing is remembered before `remember`.
+        """Return the windows to store when `dead` may be dead-lettered; `remember` then keeps them.
 
         Raises:
             TooManyDeadLetters: when somewhere in the batch most of the newest records were dead.

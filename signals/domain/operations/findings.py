@@ -1,4 +1,4 @@
-"""What a look at the servers found, and how it is told to people and to Kubernetes."""
+"""Preflight findings and their report formats, for people and for Kubernetes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ MESSAGE_LENGTHS: Final = (400, 200, 100, 50)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightFinding:
-    """What one check found; `reason` is one CamelCase word, as conditions of Kubernetes have it.
+    """The result of one check; `reason` is one CamelCase word, as conditions of Kubernetes have it.
 
     `message` is a sentence, `variable` the one to set or to correct.
     """
@@ -29,12 +29,12 @@ class PreflightFinding:
 
 
 def good(check: PreflightCheck, reason: str, message: str) -> PreflightFinding:
-    """Return a finding that needs nobody."""
+    """Return a finding that needs no action."""
     return PreflightFinding(check=check, ok=True, reason=reason, message=message)
 
 
 def bad(check: PreflightCheck, reason: str, message: str, variable: str | None = None) -> PreflightFinding:
-    """Return a finding that somebody has to do something about."""
+    """Return a finding that needs an action."""
     return PreflightFinding(check=check, ok=False, reason=reason, message=message, variable=variable)
 
 

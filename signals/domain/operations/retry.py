@@ -24,7 +24,7 @@ class JobFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDecision:
-    """What to store: the attempts made so far and the wait, None when the job has failed for good."""
+    """The retry to store: the attempts so far and the wait, None when the job has failed for good."""
 
     attempt_count: int
     delay: timedelta | None

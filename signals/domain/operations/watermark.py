@@ -35,6 +35,6 @@ class Barriers:
         return reached
 
     def forget(self, partitions: Collection[int]) -> None:
-        """Drop the barriers of partitions that now belong to somebody else."""
+        """Drop the barriers of partitions that now belong to another consumer."""
         for partition in partitions:
             self._pending.pop(partition, None)

@@ -1,4 +1,4 @@
-"""What readers may ask: checked texts and instants, and the error that names the parameter at fault."""
+"""Checked texts and instants of a query, and the error that names the parameter at fault."""
 
 from datetime import datetime
 from typing import Final

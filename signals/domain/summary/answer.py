@@ -42,7 +42,7 @@ Texts = Annotated[tuple[Text, ...], AfterValidator(lambda texts: texts[:MAX_ITEM
 
 
 class SummaryAnswer(BaseModel):
-    """What the model, or the built-in summarizer, says. Source: docs/requirements.md, R31."""
+    """The answer of the model, or of the built-in summarizer. Source: docs/requirements.md, R31."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 

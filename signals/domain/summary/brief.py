@@ -1,4 +1,4 @@
-"""What is known of one incident when it is summarized."""
+"""The facts of one incident that a summary rests on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What the check found. `figures` spells out the cited figures; `note` says who answered instead."""
+    """The result of the check. `figures` spells out the cited figures; `note` says who answered instead."""
 
     claimed: int
     verified: int

@@ -1,4 +1,4 @@
-"""What the model is asked. Source: docs/requirements.md, R31 and R32."""
+"""Builds the model's prompt. Source: docs/requirements.md, R31 and R32."""
 
 import json
 from collections.abc import Mapping

@@ -64,7 +64,7 @@ class Redactor:
                 return value if redacted == text else redacted
 
     def members(self, members: Mapping[str, object]) -> dict[str, object]:
-        """Replace secrets in names and values; a telling name makes a secret of whatever it holds."""
+        """Replace secrets in names and values; the value under a secret's name is a secret."""
         return {self.text(name): self._member(name, value) for name, value in members.items()}
 
     def _member(self, name: str, value: object) -> object:

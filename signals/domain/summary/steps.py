@@ -1,4 +1,4 @@
-"""What a person can do about the causes of an incident."""
+"""Next steps for a person, by the causes of an incident."""
 
 from collections.abc import Iterator
 

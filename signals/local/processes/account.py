@@ -71,7 +71,7 @@ def hand_over(account: ServerAccount | None, folder: Path) -> None:
     """Make the folder if need be (mode 0700) and give it to the account, with everything in it.
 
     Raises:
-        LocalStackError: it belongs to somebody else and we are not root.
+        LocalStackError: it belongs to another account and we are not root.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner_uid = folder.stat().st_uid

@@ -1,4 +1,4 @@
-"""What process trees cost: memory that they alone are answerable for, and processor time."""
+"""Cost of process trees: their proportional memory and processor time."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 def is_listening(host: str, port: int, timeout_s: float = 1.0) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether a process accepts connections there."""
     try:
         with socket.create_connection((host, port), timeout=timeout_s):
             return True

@@ -35,7 +35,7 @@ STACK_FRAME = "\tat "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What to run and as whom; the environment is complete, nothing is inherited."""
+    """A program to run and its account; the environment is complete, nothing is inherited."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -182,7 +182,7 @@ class ChildProcess:
         _send(self._running_pid(), signal.SIGCONT)
 
     def output(self) -> str:
-        """What it has written since its last start."""
+        """The process's output since its last start."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def _running_pid(self) -> int:

@@ -32,7 +32,7 @@ CACHE_OF_ROOT = Path("/var/cache") / CACHE_NAME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the servers of one stack share."""
+    """Parts that the servers of one stack share."""
 
     folder: StackFolder
     state: StackState
@@ -82,7 +82,7 @@ def site_in(
 
 
 def processes(folder: StackFolder) -> dict[str, ChildProcess]:
-    """The servers' processes, running or not, and whatever else was started into this folder."""
+    """The servers' processes, running or not, and all others that were started into this folder."""
     return {
         name: ChildProcess(
             name=name,

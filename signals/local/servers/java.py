@@ -1,4 +1,4 @@
-"""The Java runtime for Kafka and OpenSearch: the one that comes as a wheel, whatever is on PATH."""
+"""The Java runtime for Kafka and OpenSearch: the one that comes as a wheel, never one on PATH."""
 
 import shutil
 from pathlib import Path

@@ -16,7 +16,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def follow(paths: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
-    """Yield (name, line) as lines are written, for ever; a log that starts anew is read from its start."""
+    """Yield (name, line) as lines are written, without end; a log that starts anew is read from its start."""
     files: dict[str, tuple[int, TextIO]] = {}
     try:
         for name, path in paths.items():

@@ -11,7 +11,7 @@ import truststore
 
 @dataclass(slots=True)
 class SystemTrust:
-    """While somebody is within, TLS connections that this process begins trust the system's certificates.
+    """While a thread is within, TLS connections that this process begins trust the system's certificates.
 
     Several threads may be within at once. Only for downloads: connections to the product's servers trust
     the CA that their settings name.

@@ -17,7 +17,7 @@ _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 
 
 class ProvisioningRefused(Exception):  # noqa: N818  # reads as what happened
-    """What was asked for cannot be created; the text says why and what to do."""
+    """The requested object cannot be created; the text says why, then the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

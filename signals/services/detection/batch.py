@@ -20,7 +20,7 @@ STAGE: Final[Stage] = "incident-engine"
 
 @dataclass(slots=True)
 class _NewIds:
-    """What a batch adds to the recent ids of one partition."""
+    """Ids that a batch adds to the recent ids of one partition."""
 
     keys: list[bytes] = field(default_factory=list)
     last_offset: int = 0

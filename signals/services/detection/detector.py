@@ -58,7 +58,7 @@ class Detecting(Consuming):
         """Count one batch, waiting up to `timeout_s` for it, and tick when due; return its records.
 
         Raises:
-            Fenced: when somebody else counted meanwhile; nothing of this batch was kept.
+            Fenced: when another consumer counted meanwhile; nothing of this batch was kept.
             DependencyUnavailable: when the batch may or may not have been kept.
             TooManyDeadLetters: when most of a partition's newest records are broken; nothing was kept.
         """

@@ -44,7 +44,7 @@ class Refilling:
         self._stalled_at = time.monotonic() + REFILL_STALLS_S
 
     def forget(self, partitions: Collection[int]) -> None:
-        """Partitions went to somebody else, with what was held back of them."""
+        """Forget revoked partitions and their held-back records."""
         self._ends = {p: end for p, end in self._ends.items() if p not in partitions}
         self._held = [record for record in self._held if record.partition not in partitions]
 

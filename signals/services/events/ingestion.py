@@ -30,7 +30,7 @@ EventStatus = Literal["accepted", "rejected", "unavailable"]
 
 
 class EventResult(NamedTuple):
-    """What became of the event at `position`; `code`, `field` and `message` say why it was not accepted."""
+    """The outcome of the event at `position`; `code`, `field` and `message` say why it was not accepted."""
 
     position: int
     event_id: str | None

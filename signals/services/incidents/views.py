@@ -1,4 +1,4 @@
-"""What people do with incidents: find them, understand one, say how it stands."""
+"""Lists incidents, explains one, and sets its status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ class Writer:
     def _tell_apart(self, documents: Sequence[Document], batch: DocumentBatch) -> list[Document]:
         """Settle documents whose id exists: made of this very record before a crash, or a duplicate.
 
-        An id may also be another project's; nobody must hide an event by sending its id first. Those are
+        An id may also be another project's; no client may hide an event by sending its id first. Those are
         returned to be created under an id of their own.
         """
         found = stored(self.client, [d.document_id for d in documents]) if documents else {}

@@ -36,7 +36,7 @@ class Document(NamedTuple):
 
     @property
     def project_id(self) -> str:
-        """Whose it is."""
+        """The document's owner."""
         return self.place[0]
 
     def apart(self) -> Self:

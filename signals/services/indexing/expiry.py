@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Expiring:
-    """Removes documents that were received longer ago than `keep_days`; 0 keeps them for ever.
+    """Removes documents that were received longer ago than `keep_days`; 0 keeps them indefinitely.
 
     Their age is counted from their arrival: a replay of last year's events is to be found like today's.
     """

@@ -76,9 +76,9 @@ class Indexing(Consuming):
         Returns how many records were read.
 
         Raises:
-            Fenced: when somebody else moved the offsets meanwhile; what is in the index stays right.
+            Fenced: when another consumer moved the offsets meanwhile; the index stays correct.
             DependencyUnavailable: when it could not be settled; the next session reads it again.
-            TooManyDeadLetters: when most of a partition's newest records are refused; none was buried.
+            TooManyDeadLetters: when most of a partition's newest records are refused; none was dead-lettered.
         """
         patience_s = min(GATHER_S, timeout_s) if self._in_flight else timeout_s
         records = self._consumer.poll(MAX_BATCH, patience_s, gather_s=GATHER_S)

@@ -1,4 +1,4 @@
-"""Enters what ingest-api's replica has accepted into the loss ledger, once, whatever the connection does."""
+"""Enters the accepted events of an ingest-api replica into the loss ledger once, across lost connections."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What an operator does with dead letters: look, send back to the stage that gave up, or let go.
+"""The operator's work on dead letters: list them, requeue them for their stage, or discard them.
 
 A letter is decided once. What goes back is published before the decision is stored, so that a crash in
 between sends a record twice at most, which its event id absorbs; it is never lost.
@@ -75,7 +75,7 @@ class DeadLetters:
         self._pool = pool
 
     def ranges(self) -> Ranges:
-        """Return where letters lie now; what comes later, as when one is buried again, lies outside.
+        """Return the offsets of the letters of now; letters that arrive later lie outside.
 
         Raises:
             DependencyUnavailable: when Kafka does not answer.

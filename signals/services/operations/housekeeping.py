@@ -1,4 +1,4 @@
-"""What is done every few minutes regardless of events."""
+"""Duties that run every few minutes, with or without events."""
 
 from typing import Final
 

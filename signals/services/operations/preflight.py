@@ -1,4 +1,4 @@
-"""Looks at every server that the environment names before anything is built on it, and says what to mend.
+"""Checks every server that the environment names before any use, and names the remedy.
 
 Each finding is one sentence; `variable` is the one to set or to correct. Nothing is written anywhere.
 """

@@ -43,7 +43,7 @@ class DependencyState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedActor:
-    """What a consumer that should run says of itself; `unknown` while PostgreSQL is away.
+    """The report of a consumer that should run; `unknown` while PostgreSQL is away.
 
     `lag` counts records or jobs that wait for it, None while it is unknown.
     """

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What a model may see of an incident, and the built-in answer, which rests on all that was recorded."""
+    """The facts of an incident that a model may see, and the built-in answer, which rests on all of them."""
 
     brief: Brief
     shown: Mapping[str, Exhibit]

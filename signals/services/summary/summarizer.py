@@ -1,6 +1,6 @@
 """The ai-worker's verbs: lease a job, assemble, ask, check, and finish it in one transaction.
 
-It knows no clock: leases and waits are reckoned by the database. Source: docs/requirements.md, R28 to R32.
+It reads no clock: the database computes leases and waits. Source: docs/requirements.md, R28 to R32.
 """
 
 import threading
@@ -59,7 +59,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
-    """How one run of a job ended. `fenced`: somebody else holds it now, the result was thrown away."""
+    """How one run of a job ended. `fenced`: another process holds it now, the result was discarded."""
 
     job_id: UUID
     state: Literal["succeeded", "retrying", "failed", "fenced"]

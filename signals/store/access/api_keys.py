@@ -14,7 +14,7 @@ from signals.domain.access.api_keys import Scope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
-    """Whose key it is, and its own limits (None: the environment's).
+    """The owner of a key, and the key's own limits (None: the environment's).
 
     `revoked` keys are kept so that their use can be told from a typing error.
     """
@@ -65,7 +65,7 @@ LOCK_PROJECT: LiteralString = "SELECT 1 FROM projects WHERE id = %(project_id)s 
 
 
 def lock_project(connection: Connection, project_id: str) -> bool:
-    """Let nobody else issue a key of the project until this transaction ends; False when there is none."""
+    """Let no other transaction issue a key of the project until this one ends; False when there is none."""
     return connection.execute(LOCK_PROJECT, {"project_id": project_id}).rowcount == 1
 
 

@@ -1,4 +1,4 @@
-"""What stands around one incident: why it fired, its events, its AI jobs, its latest summary."""
+"""Reads the context of one incident: why it fired, its events, its AI jobs, its latest summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ LIMIT %(jobs)s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSummary:
-    """What the model, or the built-in summarizer, wrote."""
+    """The text of the model, or of the built-in summarizer."""
 
     model: str
     content: dict[str, object]

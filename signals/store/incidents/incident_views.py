@@ -120,7 +120,7 @@ def set_status(
 ) -> Literal["changed", "stale", "another_open"]:
     """Move the incident from the status it was read with to another.
 
-    `stale`: somebody changed it meanwhile. `another_open`: its fingerprint has a newer unresolved one.
+    `stale`: another request changed it meanwhile. `another_open`: its fingerprint has a newer unresolved one.
     """
     parameters = {
         "status": status,

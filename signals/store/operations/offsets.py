@@ -37,7 +37,7 @@ ON CONFLICT DO NOTHING
 
 
 def ensure(connection: Connection, *, group: str, topic: str, partitions: Collection[int]) -> None:
-    """Have a row for each partition: one that nobody has read yet holds the whole group's watermark."""
+    """Have a row for each partition: an unread partition holds the whole group's watermark."""
     connection.execute(ENSURE, {"group": group, "topic": topic, "partitions": sorted(partitions)})
 
 

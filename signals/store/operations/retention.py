@@ -1,8 +1,8 @@
-"""Removes rows that nobody reads any more: a walk along the primary key, one bounded page at a time.
+"""Removes rows past their retention: a walk along the primary key, one bounded page at a time.
 
 Ages are counted from when a row was last written, not from the instant it speaks of: a replay of last
-year's events is judged like today's. Rows that somebody holds are left to the next walk, so that a walk
-waits for nobody and cannot deadlock with the engine.
+year's events is judged like today's. Locked rows are left to the next walk, so that a walk
+never waits and cannot deadlock with the engine.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ SELECT max(id) AS last, count(*) AS read, (SELECT count(*) FROM removed) AS remo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedRows:
-    """What one step read and removed; `last` is where the next begins, None at the end of the table."""
+    """Rows that one step read and removed; the next begins at `last`, None at the end of the table."""
 
     last: int | None
     read: int

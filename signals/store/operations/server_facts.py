@@ -1,4 +1,4 @@
-"""What the database says of itself and of our user."""
+"""Facts that the database gives about itself and our user."""
 
 from dataclasses import dataclass
 from typing import LiteralString

@@ -14,7 +14,7 @@ ConsumerState = Literal["starting", "running", "backing-off"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """What one consumer says of itself.
+    """One consumer's report about itself.
 
     `kind` is the name of a `ConsumerKind`. `lag` counts records or jobs that wait, None while unknown.
     """
@@ -35,7 +35,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker(Heartbeat):
-    """A heartbeat as stored; `age_s` is the database's own reckoning of how old it is."""
+    """A heartbeat as stored; the database computes its age `age_s`."""
 
     heartbeat_at: datetime
     age_s: float

@@ -1,4 +1,4 @@
-"""What a summary reads of an incident, and the title that it gives it."""
+"""Reads the brief of an incident for its summary, and writes the title."""
 
 from collections.abc import Sequence
 from typing import LiteralString

@@ -1,4 +1,4 @@
-"""What a consumer asks about its log must not keep it from reading: incidents would open late."""
+"""Queries about a consumer's log must not keep it from reading: incidents would open late."""
 
 import time
 from typing import Final

@@ -1,4 +1,4 @@
-"""Transactions that only read, and connections that die while nobody uses them."""
+"""Transactions that only read, and idle connections that die."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""What core-api says of itself: health, readiness, documentation, and errors that are nobody's route."""
+"""Core-api's health, readiness, documentation, and answers on unknown routes."""
 
 import asyncio
 import threading

@@ -125,6 +125,6 @@ def stored(kafka: KafkaSettings) -> Iterator[Stored]:
 
 @pytest.fixture
 def nothing_stored(stored: Stored) -> Iterator[None]:
-    """A refusal that left something in Kafka would be half-said."""
+    """A refused request must leave nothing in Kafka."""
     yield
     assert stored() == []

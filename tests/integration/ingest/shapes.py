@@ -1,4 +1,4 @@
-"""What clients write and what refusals look like."""
+"""Events as clients write them, and the shapes of refusals."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is accepted is in Kafka, canonical, under its key, before the answer comes."""
+"""An accepted event is in Kafka, canonical, under its key, before the answer comes."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What Kafka acknowledged stands in the ledger, per project and minute, once."""
+"""The ledger counts every acknowledged event once, per project and minute."""
 
 from datetime import UTC, datetime
 

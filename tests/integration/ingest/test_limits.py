@@ -117,7 +117,7 @@ def test_without_postgresql_a_replica_grants_the_rate_and_a_tenth_of_the_quota()
 
 
 def open_pool_unchecked(settings: PostgresSettings) -> Pool:
-    """A pool that gives up at once: nobody listens there."""
+    """A pool that gives up at once: no server listens there."""
     return ConnectionPool(lambda: conninfo(settings), min_size=0, max_size=1, timeout=0.2, open=False)
 
 

@@ -1,4 +1,4 @@
-"""Losses are found and shown; a lag is not a loss; nobody sees another project's ledger."""
+"""Losses are found and shown; a lag is not a loss; a key sees its own project's ledger only."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Who the servers run as: never root, and an ordinary user needs no privilege at all."""
+"""The servers' accounts: never root, and an ordinary user needs no privilege."""
 
 import os
 import shutil

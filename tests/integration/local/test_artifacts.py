@@ -29,7 +29,7 @@ BUNDLE = Bundle(name="thing", title="Thing", artifacts=(ARTIFACT,))
 
 @dataclass
 class Mirror:
-    """A Maven repository that serves whatever a test puts in it."""
+    """A Maven repository that serves the files that a test puts in it."""
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The dead letters' commands beside consumers that bury some, on real servers."""
+"""Runs the dead letters' commands beside consumers that dead-letter records, on real servers."""
 
 import threading
 from collections.abc import Callable, Iterator

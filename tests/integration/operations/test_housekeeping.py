@@ -1,4 +1,4 @@
-"""Auto-resolve: which incidents it takes, and that it waits for nobody."""
+"""Auto-resolve: which incidents it takes, and that it never waits for a lock."""
 
 from datetime import timedelta
 from typing import LiteralString

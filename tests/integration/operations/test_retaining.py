@@ -1,4 +1,4 @@
-"""What retention removes, what it leaves, and that it disturbs nobody."""
+"""Retention removes old rows, leaves the rest, and disturbs no other work."""
 
 from typing import Final, LiteralString
 from uuid import UUID, uuid4

@@ -1,4 +1,4 @@
-"""What an installation of the wheel brings: the contract alone, or the producers, never Ray."""
+"""Contents of an installation from the wheel: the contract alone, or the producers, never Ray."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Migrations: once, whoever starts them, however often, whatever was killed before."""
+"""Migrations run once, from any process, at any number of starts, and after a killed one."""
 
 import subprocess
 import sys

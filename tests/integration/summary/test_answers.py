@@ -1,4 +1,4 @@
-"""What becomes of a job, by what the model answers."""
+"""The outcome of a job for each kind of the model's answer."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Who may run a job, and who may finish it: leases, fencing, rescue, and the shared rate limit."""
+"""The right to run and to finish a job: leases, fencing, rescue, and the shared rate limit."""
 
 import os
 import signal

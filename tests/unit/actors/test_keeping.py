@@ -1,4 +1,4 @@
-"""Whom the supervisor replaces, and whom it ends."""
+"""Consumers that the supervisor replaces, and those that it ends."""
 
 from actors.consumers import STOPPED, Health
 from actors.keeping import (

@@ -1,4 +1,4 @@
-"""What a terminal shows."""
+"""Formats of a terminal's output."""
 
 import pytest
 

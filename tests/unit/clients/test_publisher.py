@@ -1,4 +1,4 @@
-"""Every record of a call gets its own verdict, whoever serves the acknowledgements."""
+"""Every record of a call gets its own verdict; any thread may serve the acknowledgements."""
 
 import pytest
 from confluent_kafka import Producer

@@ -1,4 +1,4 @@
-"""What topics are made like."""
+"""Settings of created topics."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What our hook leaves out of `ray start`."""
+"""Arguments that our hook removes from `ray start`."""
 
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What holds for every event: idempotence, round trip, and one fingerprint on one partition."""
+"""Properties of every event: idempotence, round trip, and one fingerprint on one partition."""
 
 import json
 import uuid

@@ -14,7 +14,7 @@ SEVERITIES = ["warn", "error", "critical"]
 
 @dataclass
 class NaiveIncident:
-    """What is said of an incident at the granularity of minutes since the epoch."""
+    """An incident at the granularity of minutes since the epoch."""
 
     opened_minute: int
     last_seen_minute: int

@@ -18,7 +18,7 @@ Verdict = Sighting | tuple[str, str | None, str]
 
 
 def strict_verdict(data: bytes) -> Verdict:
-    """What the envelope says, with nothing learned and nothing skipped."""
+    """The envelope's result, with nothing learned and nothing skipped."""
     try:
         return sighting_of(parse_envelope(data))
     except InvalidEvent as error:

@@ -1,4 +1,4 @@
-"""What evaluations do to an incident: open, touch, sustain, worsen, ask for a summary."""
+"""Changes of an incident by evaluations: open, touch, sustain, worsen, ask for a summary."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -9,7 +9,7 @@ from signals.errors import TooManyDeadLetters
 
 
 def bury_all(limits: DeadLetterLimits, offsets: list[int], *, batch: int = 1, partition: int = 0) -> int:
-    """Bury letters a batch at a time, as a consumer does; return how many were buried before it stopped."""
+    """Dead-letter records a batch at a time, as a consumer does; return how many passed before it stopped."""
     for start in range(0, len(offsets), batch):
         try:
             windows = limits.admit({partition: offsets[start : start + batch]})

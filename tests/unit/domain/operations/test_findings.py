@@ -1,4 +1,4 @@
-"""What stands in the way, and a report that fits where Kubernetes keeps it."""
+"""Blocking findings, and a report that fits into a pod's termination message."""
 
 import json
 

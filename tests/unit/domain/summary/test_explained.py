@@ -1,4 +1,4 @@
-"""The summary with findings: provable by its own exhibits, whatever the events hold."""
+"""The summary with findings is provable by its own exhibits for all events."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

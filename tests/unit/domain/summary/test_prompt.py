@@ -1,4 +1,4 @@
-"""What the model is shown: numbered facts, bounded, and never mistakable for instructions."""
+"""The model's prompt: numbered facts, bounded, and never mistakable for instructions."""
 
 import json
 from dataclasses import replace

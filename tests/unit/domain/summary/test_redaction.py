@@ -1,4 +1,4 @@
-"""What a model is never shown: planted secrets, wherever they stand and however they are cut."""
+"""Planted secrets never reach a model, in any position and after any cut."""
 
 import base64
 import json
