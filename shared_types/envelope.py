@@ -112,7 +112,7 @@ TEXT_ATTRIBUTES: Final[Mapping[str, int]] = {
 
 
 class EventInput(BaseModel):
-    """An event as sent by a client: three fields are required, the rest has defaults or comes from the key."""
+    """An event from a client: three fields are required, the rest has defaults or comes from the key."""
 
     # An error's text reaches logs with its traceback; an event's text must not.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
