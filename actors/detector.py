@@ -11,10 +11,10 @@ from actors.consumers import Consumer
 from signals.clients.kafka.publisher import open_publisher
 from signals.domain.ledger import ENTRIES, STAGES
 from signals.periodic import repeated
-from signals.services.detection import Detecting
-from signals.services.ledger.audit import Auditing
-from signals.services.operations.housekeeping import resolve_stale_incidents, tell_audit, trim_ledger
-from signals.services.operations.retention import Retaining
+from signals.services.detection import IncidentEngine
+from signals.services.ledger.audit import LedgerAudit
+from signals.services.operations.housekeeping import log_audit, resolve_stale_incidents, trim_ledger
+from signals.services.operations.retention import Retention
 from signals.settings import KafkaSettings, RetentionSettings, RuntimeSettings
 
 LEDGER_EVERY_S: Final = 60.0
@@ -31,32 +31,32 @@ class Detector(Consumer):
     def __init__(self, name: str) -> None:
         super().__init__(name, "incident-engine", connections=CONNECTIONS)
         self._runtime = RuntimeSettings.from_env()
-        self._retaining = Retaining(self.pool, RetentionSettings.from_env())
+        self._retention = Retention(self.pool, RetentionSettings.from_env())
         self.start(self._session)
 
     @contextmanager
-    def _session(self, _: threading.Event) -> Iterator[Detecting]:
+    def _session(self, _: threading.Event) -> Iterator[IncidentEngine]:
         kafka, resolve = KafkaSettings.from_env(), partial(resolve_stale_incidents, self.pool)
         with (
             open_publisher(kafka) as publisher,
-            Detecting(
+            IncidentEngine(
                 kafka,
                 self.pool,
                 publisher,
                 tick_s=self._runtime.tick_s,
                 dlq_max_share=self._runtime.dlq_max_share,
-            ) as detecting,
-            repeated(resolve, every_s=self._runtime.resolve_every_s, what="resolution of stale incidents"),
-            repeated(self._keep_ledger, every_s=LEDGER_EVERY_S, what="audit of the ledger"),
-            repeated(self._retaining.round, every_s=RETAIN_EVERY_S, what="retention"),
+            ) as session,
+            repeated(resolve, every_s=self._runtime.resolve_every_s, name="resolution of stale incidents"),
+            repeated(self._keep_ledger, every_s=LEDGER_EVERY_S, name="audit of the ledger"),
+            repeated(self._retention.round, every_s=RETAIN_EVERY_S, name="retention"),
         ):
-            yield detecting
+            yield session
 
     def _keep_ledger(self) -> None:
         """Log and measure whether the ledger balances, then delete its oldest rows."""
-        auditing = Auditing(self.pool)
-        audit, sums = auditing.audit(), auditing.sums()
-        tell_audit(audit)
+        ledger_audit = LedgerAudit(self.pool)
+        audit, sums = ledger_audit.audit(), ledger_audit.sums()
+        log_audit(audit)
         for stage in STAGES:
             metrics.LEDGER_MISSING.set(audit.missing.get(stage, 0), tags={"stage": stage})
         for entered_by, outcome in ENTRIES:

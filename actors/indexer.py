@@ -10,7 +10,7 @@ from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.periodic import repeated
-from signals.services.indexing import Expiring, Indexing
+from signals.services.indexing import DocumentExpiry, EventIndexer
 from signals.settings import KafkaSettings, OpenSearchSettings, RetentionSettings, RuntimeSettings
 
 EXPIRE_EVERY_S: Final = 60.0
@@ -25,13 +25,13 @@ class Indexer(Consumer):
         self.start(self._session)
 
     @contextmanager
-    def _session(self, stopping: threading.Event) -> Iterator[Indexing]:
+    def _session(self, stopping: threading.Event) -> Iterator[EventIndexer]:
         kafka = KafkaSettings.from_env()
         with open_client(OpenSearchSettings.from_env()) as client, open_publisher(kafka) as publisher:
             ensure_index(client)
-            expiring = Expiring(client, keep_days=RetentionSettings.from_env().keep_events_days)
+            expiry = DocumentExpiry(client, keep_days=RetentionSettings.from_env().keep_events_days)
             with (
-                Indexing(
+                EventIndexer(
                     kafka,
                     self.pool,
                     client,
@@ -39,7 +39,7 @@ class Indexer(Consumer):
                     stopping=stopping,
                     tick_s=self._runtime.tick_s,
                     dlq_max_share=self._runtime.dlq_max_share,
-                ) as indexing,
-                repeated(expiring.round, every_s=EXPIRE_EVERY_S, what="removal of old documents"),
+                ) as session,
+                repeated(expiry.round, every_s=EXPIRE_EVERY_S, name="removal of old documents"),
             ):
-                yield indexing
+                yield session

@@ -12,11 +12,11 @@ MAX_IDLE_S: Final = 150.0  # without a round of its loop: longer than any bounde
 MAX_LEAVING_ROUNDS: Final = 40  # about 2 minutes: a model's call under way may take its lease
 
 HealthAnswer = Health | Literal["silent", "restarting"]
-"""What one round heard from an actor: `restarting` is Ray's word for it, `silent` is nobody's."""
+"""What one round heard from an actor: `restarting` is Ray's state, `silent` means no answer."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Keeping:
+class HealthTracker:
     """Remembers between rounds who was silent and who is leaving, and for how many."""
 
     _silent: Counter[str] = field(default_factory=Counter)

@@ -118,7 +118,7 @@ class ConsumerLoop:
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
             except TooManyDeadLetters as error:
                 reason = str(error)
-                log.error("stopped by too many dead letters", worker=self._name, reason=reason)  # noqa: TRY400  # told whole
+                log.error("stopped by too many dead letters", worker=self._name, reason=reason)  # noqa: TRY400  # the whole text
                 self._doubted_until = time.monotonic() + DOUBT_S
                 self._back_off(reason, MAX_PAUSE_S)
             except BaseException:
@@ -171,7 +171,7 @@ class ConsumerLoop:
                 log.warning("heartbeat not written", worker=self._name, reason=error.reason)
             except BaseException:
                 log.exception("heartbeat crashed", worker=self._name)
-                os._exit(1)  # without heartbeats a working consumer would look dead for ever
+                os._exit(1)  # without heartbeats a working consumer would look dead indefinitely
 
     def _heartbeat(self) -> Heartbeat:
         progress = self._progress

@@ -16,7 +16,7 @@ from signals.clients.llm import open_model
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.deploys import deploys_before
 from signals.errors import DependencyUnavailable, SettingsError
-from signals.services.summary import Policy, Summarizing
+from signals.services.summary import IncidentSummarizer, Policy
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings
 
 NOTICE_GROUP: Final = "signals-ai-worker"
@@ -35,30 +35,32 @@ class Summarizer(Consumer):
         self.start(self._session)
 
     @contextmanager
-    def _session(self, stopping: threading.Event) -> Iterator[Summarizing]:
+    def _session(self, stopping: threading.Event) -> Iterator[IncidentSummarizer]:
         done, settings = threading.Event(), ModelSettings.from_env()
         with (
             open_model(settings) as model,
             open_client(OpenSearchSettings.from_env()) as search,
-            Summarizing(
+            IncidentSummarizer(
                 self.pool,
                 model,
                 Policy.of(settings),
                 chance=random.random,
                 recent_deploys=partial(deploys_before, search),
-            ) as summarizing,
+            ) as summarizer,
         ):
             listener = threading.Thread(
-                target=self._listen, args=(summarizing, stopping, done), name="job-notices", daemon=True
+                target=self._listen, args=(summarizer, stopping, done), name="job-notices", daemon=True
             )
             listener.start()
             try:
-                yield summarizing
+                yield summarizer
             finally:
                 done.set()
                 listener.join()
 
-    def _listen(self, summarizing: Summarizing, stopping: threading.Event, done: threading.Event) -> None:
+    def _listen(
+        self, summarizer: IncidentSummarizer, stopping: threading.Event, done: threading.Event
+    ) -> None:
         """Pass notices on. Without Kafka jobs are only found a little later, so this never gives up."""
         while not (stopping.is_set() or done.is_set()):
             try:
@@ -70,7 +72,7 @@ class Summarizer(Consumer):
                 ) as notices:
                     while not (stopping.is_set() or done.is_set()):
                         if records := notices.poll(100, NOTICE_POLL_S):
-                            summarizing.wake()
+                            summarizer.wake()
                             notices.commit({record.partition: record.offset + 1 for record in records})
             except (DependencyUnavailable, SettingsError) as error:
                 log.warning("no job notices", reason=str(error))

@@ -13,7 +13,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
 from actors.consumers import Health
-from actors.keeping import HealthAnswer, Keeping, evicted, surplus
+from actors.keeping import HealthAnswer, HealthTracker, evicted, surplus
 from actors.names import NAMESPACE, expected
 from signals.clients.postgres import open_pool, transaction
 from signals.consumer_kinds import KINDS
@@ -41,7 +41,7 @@ class Reconciler:
     """Brings the actors that exist closer to those that must; idempotent by name."""
 
     def __init__(self) -> None:
-        self._keeping = Keeping()
+        self._keeping = HealthTracker()
 
     def reconcile(self, expected: Mapping[str, str]) -> list[str]:
         """Do one round and return whom it ended; failures of single actors are met again in the next one."""
@@ -131,7 +131,7 @@ class Supervisor:
         log.info("consumers expected", names=list(self._expected))
         if self._last_round is None:  # not before the counts are known, or it would end what must run
             self._last_round = time.monotonic()
-            self._stack.enter_context(repeated(self._round, every_s=RECONCILE_S, what="reconciliation"))
+            self._stack.enter_context(repeated(self._round, every_s=RECONCILE_S, name="reconciliation"))
 
     def check_health(self) -> None:
         """Tell Serve whether to replace this replica."""

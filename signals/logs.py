@@ -35,14 +35,14 @@ def without_data(exc_info: ExcInfo) -> str:
 
     Texts of others may quote what they worked on: a row in PostgreSQL's DETAIL, a key, a rejected value.
     """
-    told: list[str] = []
+    causes: list[str] = []
     seen: set[int] = set()
     error: BaseException | None = exc_info[1]
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        told.insert(0, "".join(traceback.format_tb(error.__traceback__)) + _name(error))
+        causes.insert(0, "".join(traceback.format_tb(error.__traceback__)) + _name(error))
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return "\n\nwhich led to:\n\n".join(told)
+    return "\n\nwhich led to:\n\n".join(causes)
 
 
 def _name(error: BaseException) -> str:

@@ -19,10 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def repeated(duty: Callable[[], object], *, every_s: float, what: str) -> Iterator[None]:
+def repeated(duty: Callable[[], object], *, every_s: float, name: str) -> Iterator[None]:
     """Call `duty` in a thread of its own, at once and then `every_s` seconds after each end of it.
 
-    `what` names the duty in logs. A duty that crashes ends the process: Ray starts it anew, and a process
+    `name` names the duty in logs. A duty that crashes ends the process: Ray starts it anew, and a process
     without its duty would look healthy. The end of the block does not wait for a call under way.
     """
     done = threading.Event()
@@ -32,13 +32,13 @@ def repeated(duty: Callable[[], object], *, every_s: float, what: str) -> Iterat
             try:
                 duty()
             except DependencyUnavailable as error:
-                log.warning("periodic duty failed", duty=what, reason=str(error))
+                log.warning("periodic duty failed", duty=name, reason=str(error))
             except BaseException:
-                log.exception("periodic duty crashed", duty=what)
+                log.exception("periodic duty crashed", duty=name)
                 os._exit(1)
             done.wait(every_s)
 
-    threading.Thread(target=run, name=what, daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     try:
         yield
     finally:
@@ -46,19 +46,19 @@ def repeated(duty: Callable[[], object], *, every_s: float, what: str) -> Iterat
 
 
 @asynccontextmanager
-async def repeated_in_task(duty: Callable[[], object], *, every_s: float, what: str) -> AsyncIterator[None]:
+async def repeated_in_task(duty: Callable[[], object], *, every_s: float, name: str) -> AsyncIterator[None]:
     """Call `duty` every `every_s` seconds inside the block, off the event loop, and once at the end.
 
-    `what` names the duty in logs.
+    `name` names the duty in logs.
     """
-    task = asyncio.create_task(_repeat(duty, every_s, what))
+    task = asyncio.create_task(_repeat(duty, every_s, name))
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await _call(duty, what)
+        await _call(duty, name)
 
 
 class Interval:
@@ -84,14 +84,14 @@ class Interval:
         self._next_at = 0.0
 
 
-async def _repeat(duty: Callable[[], object], every_s: float, what: str) -> None:
+async def _repeat(duty: Callable[[], object], every_s: float, name: str) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await _call(duty, what)
+        await _call(duty, name)
 
 
-async def _call(duty: Callable[[], object], what: str) -> None:
+async def _call(duty: Callable[[], object], name: str) -> None:
     try:
         await asyncio.to_thread(duty)
     except DependencyUnavailable as error:
-        log.warning("periodic duty failed", duty=what, reason=str(error))
+        log.warning("periodic duty failed", duty=name, reason=str(error))

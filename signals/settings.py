@@ -24,7 +24,7 @@ from signals.errors import SettingsError
 from signals.secret_files import VARIABLE, read_secret_files
 
 RENAMED: Final[Mapping[str, str]] = {}
-"""Variables of earlier releases by their names of today: whoever renames one enters it here."""
+"""Variables of earlier releases by their names of today: a rename is entered here."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -55,7 +55,9 @@ def shown_of(
         lines += [CountLine(minute, named, count) for minute, count in counts[one.series].items()]
     lines.sort(key=lambda line: line.minute)
     return [
-        _shown(project, outage) for outage in replay_counts(lines, DEFAULT_RULES, UTC_ZONE) if outage.told_at
+        _shown(project, outage)
+        for outage in replay_counts(lines, DEFAULT_RULES, UTC_ZONE)
+        if outage.confirmed_at
     ]
 
 

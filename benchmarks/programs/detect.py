@@ -9,7 +9,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
 from signals.garbage import collect_less_often
-from signals.services.detection import Detecting
+from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
 JOINING_POLL_S = 0.01  # the first step is timed too early by at most this
@@ -24,16 +24,16 @@ def main() -> None:
     with open_pool(PostgresSettings.from_env(), size=4) as pool, open_publisher(kafka) as publisher:
         publisher.get_ready(RAW_TOPIC)
         pool.wait()
-        with Detecting(kafka, pool, publisher, tick_s=runtime.tick_s) as detecting:
+        with IncidentEngine(kafka, pool, publisher, tick_s=runtime.tick_s) as session:
             began, owned = now(), 0
-            while not stopping.is_set() and not detecting.step(JOINING_POLL_S):
-                if owned != len(detecting.owned()):
-                    owned = len(detecting.owned())
+            while not stopping.is_set() and not session.step(JOINING_POLL_S):
+                if owned != len(session.owned()):
+                    owned = len(session.owned())
                     mark("owns", events=owned)
                 began = now()
             mark("first", when=began)
             while not stopping.is_set():
-                detecting.step(POLL_S)
+                session.step(POLL_S)
 
 
 if __name__ == "__main__":

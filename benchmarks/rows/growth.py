@@ -19,7 +19,7 @@ from benchmarks.timing import Race, ours, timed
 from signals.clients.kafka import ENGINE_GROUP
 from signals.clients.postgres import Connection, conninfo, open_pool
 from signals.errors import DependencyUnavailable
-from signals.services.operations.retention import Retaining
+from signals.services.operations.retention import Retention
 from signals.settings import PostgresSettings, RetentionSettings
 
 FEW_ROWS: Final = 10_000
@@ -61,9 +61,9 @@ class Bench:
         def remove() -> None:
             try:
                 with open_pool(self.database, size=1) as pool:
-                    retaining = Retaining(pool, RetentionSettings())
+                    retention = Retention(pool, RetentionSettings())
                     while not stop.wait(RETENTION_EVERY_S):
-                        retaining.round()
+                        retention.round()
             except DependencyUnavailable as error:
                 failed.append(error)
 

@@ -103,7 +103,7 @@ def _open(plan: Plan) -> Iterator[list[Contender]]:
         bench.post()  # OpenSearch's first documents take twice as long: the Java compiler is still at work
         yield [
             Contender(name="bulk bodies", role="limit", run=bench.post, note="no topic, no offsets"),
-            Contender(name="Indexing", role="ours", run=bench.index),
+            Contender(name="EventIndexer", role="ours", run=bench.index),
             *(
                 Contender(name=helper, role="peer", run=partial(bench.help, helper), note=LESS)
                 for helper in ("streaming_bulk", "parallel_bulk")

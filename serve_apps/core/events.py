@@ -69,7 +69,7 @@ def search_events(core: CoreResources, call: Call[SearchQuery]) -> Response:
         limit=query.limit,
         cursor=query.cursor,
     )
-    return json_answer(call.request, core.searching.search(call.tenancy, request))
+    return json_answer(call.request, core.event_finder.search(call.tenancy, request))
 
 
 def get_ledger(core: CoreResources, call: Call[LedgerQuery]) -> Response:
@@ -79,7 +79,7 @@ def get_ledger(core: CoreResources, call: Call[LedgerQuery]) -> Response:
     """
     check_project(call.tenancy, call.query.project_id)
     start, end = span(call.query.since, call.query.until)
-    return json_answer(call.request, core.auditing.report(call.tenancy.project_id, start, end))
+    return json_answer(call.request, core.ledger_audit.report(call.tenancy.project_id, start, end))
 
 
 ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (

@@ -63,7 +63,7 @@ def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
         limit=query.limit,
         cursor=query.cursor,
     )
-    return tagged_answer(call.request, core.investigating.page(call.tenancy, request))
+    return tagged_answer(call.request, core.incidents.page(call.tenancy, request))
 
 
 def get_incident(core: CoreResources, call: Call[NoParameters]) -> Response:
@@ -79,7 +79,7 @@ async def change_status(core: CoreResources, call: Call[NoParameters]) -> Respon
     except ValidationError as error:
         detail = 'Send JSON like {"status": "investigating"}.'
         raise Problem(400, "invalid_body", detail) from error
-    outcome = await call.in_thread(core.investigating.set_status, call.tenancy, incident_id, change.status)
+    outcome = await call.in_thread(core.incidents.set_status, call.tenancy, incident_id, change.status)
     if outcome != "changed":
         raise _refused(outcome)
     return json_answer(call.request, await call.in_thread(_detail, core, call))
@@ -91,7 +91,7 @@ def no_such_incident() -> Problem:
 
 
 def _detail(core: CoreResources, call: Call[NoParameters]) -> IncidentDetail:
-    detail = core.investigating.detail(call.tenancy, _incident_id(call))
+    detail = core.incidents.detail(call.tenancy, _incident_id(call))
     if detail is None:
         raise no_such_incident()
     return detail

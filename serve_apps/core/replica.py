@@ -24,11 +24,11 @@ from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
-from signals.services.access.authentication import LAST_USED_EVERY_S, Authenticating
-from signals.services.events.search import Searching
-from signals.services.incidents.views import Investigating
-from signals.services.ledger.audit import Auditing
-from signals.services.operations.readiness import CheckingReadiness
+from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
+from signals.services.events.search import EventFinder
+from signals.services.incidents.views import Incidents
+from signals.services.ledger.audit import LedgerAudit
+from signals.services.operations.readiness import ReadinessCheck
 from signals.settings import (
     ConsumerSettings,
     KafkaSettings,
@@ -49,7 +49,7 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         async with repeated_in_task(
-            resources.authenticating.flush_last_used, every_s=LAST_USED_EVERY_S, what="last use of keys"
+            resources.authenticator.flush_last_used, every_s=LAST_USED_EVERY_S, name="last use of keys"
         ):
             yield
         threads.shutdown()
@@ -57,7 +57,7 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
     return build_application(
         (*ENDPOINTS, *documentation()),
         resources,
-        Authorizer(resources.authenticating, threads),
+        Authorizer(resources.authenticator, threads),
         lifespan=lifespan,
         threads=threads,
     )
@@ -74,14 +74,14 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
     client = stack.enter_context(
         opensearch.open_client(OpenSearchSettings.from_env(), connections=CONNECTIONS)
     )
-    auditing = Auditing(pool)
-    readiness = CheckingReadiness(
+    ledger_audit = LedgerAudit(pool)
+    readiness = ReadinessCheck(
         pool,
         {
             "kafka": lambda: kafka.check_reachable(KafkaSettings.from_env()),
             "opensearch": partial(opensearch.check_reachable, client),
         },
-        auditing.audit,
+        ledger_audit.audit,
     )
     stack.callback(readiness.close)
     renewals: dict[SettingsKind, Callable[[], None]] = {
@@ -92,10 +92,10 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
     }
     stack.enter_context(renewed(rotation, renewals))
     return CoreResources(
-        auditing=auditing,
-        authenticating=Authenticating(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
-        investigating=Investigating(pool),
-        searching=Searching(EventSearch(client)),
+        ledger_audit=ledger_audit,
+        authenticator=KeyAuthenticator(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
+        incidents=Incidents(pool),
+        event_finder=EventFinder(EventSearch(client)),
         readiness=readiness,
     )
 

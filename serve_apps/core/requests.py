@@ -8,11 +8,11 @@ from pydantic import BeforeValidator, Field
 from serve_apps.http.problems import Problem
 from shared_types import Tenancy
 from signals.domain.queries import cursors
-from signals.services.access.authentication import Authenticating
-from signals.services.events.search import Searching
-from signals.services.incidents.views import Investigating
-from signals.services.ledger.audit import Auditing
-from signals.services.operations.readiness import CheckingReadiness
+from signals.services.access.authentication import KeyAuthenticator
+from signals.services.events.search import EventFinder
+from signals.services.incidents.views import Incidents
+from signals.services.ledger.audit import LedgerAudit
+from signals.services.operations.readiness import ReadinessCheck
 
 MAX_PAGE: Final = 200
 MAX_INSTANT_TEXT: Final = 64
@@ -30,11 +30,11 @@ READ_ERRORS: Final = {
 class CoreResources:
     """Resources of the endpoints; the app's host opens them."""
 
-    auditing: Auditing
-    authenticating: Authenticating
-    investigating: Investigating
-    searching: Searching
-    readiness: CheckingReadiness
+    ledger_audit: LedgerAudit
+    authenticator: KeyAuthenticator
+    incidents: Incidents
+    event_finder: EventFinder
+    readiness: ReadinessCheck
 
 
 def _blank_as_absent(value: object) -> object:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from serve_apps.http.problems import Problem
 from signals.domain.access.api_keys import Scope
 from signals.domain.access.principal import Principal
-from signals.services.access.authentication import Authenticating, KeyRefused, KeyVerdict
+from signals.services.access.authentication import KeyAuthenticator, KeyRefused, KeyVerdict
 
 _SENTRY_KEY: Final = re.compile(r"Sentry\s(?:.*?[\s,])?sentry_key=([^,\s]+)", re.IGNORECASE)
 _REMEDIES: Final = {
@@ -26,8 +26,8 @@ _SCOPES: Final = {scope: frozenset({scope}) for scope in Scope}
 class Authorizer:
     """Admits requests to endpoints; looks unknown keys up in `threads`, or in the loop's own if None."""
 
-    def __init__(self, authenticating: Authenticating, threads: Executor | None = None) -> None:
-        self._authenticating = authenticating
+    def __init__(self, authenticator: KeyAuthenticator, threads: Executor | None = None) -> None:
+        self._authenticator = authenticator
         self._threads = threads
 
     async def admit(self, request: Request, scope: Scope) -> Principal:
@@ -44,7 +44,7 @@ class Authorizer:
         verdict = self._authenticating.check_cached(key)
         if verdict is None:
             loop = asyncio.get_running_loop()
-            verdict = await loop.run_in_executor(self._threads, self._authenticating.check, key)
+            verdict = await loop.run_in_executor(self._threads, self._authenticator.check, key)
         return principal(verdict, scope)
 
 

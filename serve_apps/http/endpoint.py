@@ -25,7 +25,7 @@ Answering = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[QueryOf]):
-    """A request after authentication and parsing; `caller` is None where an endpoint is open to everybody."""
+    """A request after authentication and parsing; `caller` is None at an endpoint without a key."""
 
     request: Request
     query: QueryOf

@@ -20,7 +20,7 @@ def renewed(rotation: Rotation, renewals: Renewals) -> AbstractContextManager[No
 
     A renewal that fails leaves the old connections in use, and is tried again.
     """
-    return repeated(partial(_renew_changed, rotation, renewals), every_s=CHECK_S, what="rotation of secrets")
+    return repeated(partial(_renew_changed, rotation, renewals), every_s=CHECK_S, name="rotation of secrets")
 
 
 def _renew_changed(rotation: Rotation, renewals: Renewals) -> None:

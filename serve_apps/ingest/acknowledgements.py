@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from signals.services.events.ingestion import EventResult, Ingesting, Submission
+from signals.services.events.ingestion import EventResult, Ingestion, Submission
 
 ASKED_AGAIN_S: Final = 0.1
 POLL_S: Final = (
@@ -23,11 +23,11 @@ class _Waiting:
     settled: asyncio.Future[Results]
 
 
-class Acknowledging:
+class Acknowledgements:
     """The submissions of one event loop that Kafka has not acknowledged yet, oldest first."""
 
-    def __init__(self, ingesting: Ingesting, *, answer_within_s: float) -> None:
-        self._ingesting = ingesting
+    def __init__(self, ingestion: Ingestion, *, answer_within_s: float) -> None:
+        self._ingestion = ingestion
         self._answer_within_s = answer_within_s
         self._waiting: deque[_Waiting] = deque()
         self._asked_again_at = 0.0
@@ -40,10 +40,10 @@ class Acknowledging:
         settled: asyncio.Future[Results] = loop.create_future()
 
         def done(results: Results) -> None:
-            if not settled.done():  # else nobody waits any more, and the loop may be closed
+            if not settled.done():  # else no request waits, and the loop may be closed
                 loop.call_soon_threadsafe(_set_unless_done, settled, results)
 
-        self._ingesting.publish(submission, done)
+        self._ingestion.publish(submission, done)
         self._waiting.append(_Waiting(loop.time() + self._answer_within_s, submission, settled))
         if self._is_idle:
             self._poll_in(POLL_S, loop)
@@ -60,7 +60,7 @@ class Acknowledging:
         self._timer = loop.call_later(delay_s, self._poll, loop)
 
     def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
-        more = self._ingesting.poll()
+        more = self._ingestion.poll()
         self._give_up(loop.time())
         self._poll_in(POLL_S if more or self._waiting else IDLE_POLL_S, loop)
 
@@ -71,10 +71,10 @@ class Acknowledging:
             if not oldest.settled.done():
                 if now < max(oldest.until, self._asked_again_at):
                     return
-                if not self._ingesting.is_kafka_silent():
+                if not self._ingestion.is_kafka_silent():
                     self._asked_again_at = now + ASKED_AGAIN_S
                     return
-                oldest.settled.set_result(self._ingesting.unacknowledged(oldest.submission))
+                oldest.settled.set_result(self._ingestion.unacknowledged(oldest.submission))
             self._waiting.popleft()
 
 

@@ -7,14 +7,14 @@ from math import ceil
 from typing import Final
 
 from serve_apps.http.problems import Problem
-from serve_apps.ingest.acknowledgements import Acknowledging
+from serve_apps.ingest.acknowledgements import Acknowledgements
 from signals.domain.access.limits import Exceeded
 from signals.domain.access.principal import Principal
 from signals.errors import DependencyUnavailable
-from signals.services.access.authentication import Authenticating
-from signals.services.access.quotas import LEASE_TIMEOUT_S, Limiting
-from signals.services.events.ingestion import EventResult, Ingesting, prepare
-from signals.services.ledger.entries import Accounting
+from signals.services.access.authentication import KeyAuthenticator
+from signals.services.access.quotas import LEASE_TIMEOUT_S, Quotas
+from signals.services.events.ingestion import EventResult, Ingestion, prepare
+from signals.services.ledger.entries import LedgerWriter
 
 MAX_LEASES: Final = 50  # guess: so often a request may lose the race for leased events
 
@@ -23,18 +23,18 @@ MAX_LEASES: Final = 50  # guess: so often a request may lose the race for leased
 class IngestResources:
     """Resources of the endpoints; the app's host opens them."""
 
-    authenticating: Authenticating
-    limiting: Limiting
-    ingesting: Ingesting
-    accounting: Accounting
+    authenticator: KeyAuthenticator
+    quotas: Quotas
+    ingestion: Ingestion
+    ledger_writer: LedgerWriter
 
 
 class Intake:
     """The one way from events to Kafka."""
 
-    def __init__(self, limiting: Limiting, acknowledging: Acknowledging) -> None:
-        self._limiting = limiting
-        self._acknowledging = acknowledging
+    def __init__(self, quotas: Quotas, acknowledgements: Acknowledgements) -> None:
+        self._quotas = quotas
+        self._acknowledgements = acknowledgements
 
     def check_limits(self, sender: Principal) -> None:
         """Accept a sender that may send at the moment; to be called before the body is read.
@@ -42,7 +42,7 @@ class Intake:
         Raises:
             Problem: 429 when nothing that it sends could be accepted now.
         """
-        if exceeded := self._limiting.refusal(sender.key_id, sender.limits):
+        if exceeded := self._quotas.refusal(sender.key_id, sender.limits):
             raise limit_exceeded(exceeded)
 
     async def publish(
@@ -58,14 +58,14 @@ class Intake:
         if not submission.records:
             return submission.results
         await self._keep_limits(sender, len(submission.records))
-        results = await self._acknowledging.publish(submission)
+        results = await self._acknowledgements.publish(submission)
         failed = sum(result.status == "unavailable" for result in results)
-        self._limiting.refund(sender.key_id, sender.limits, failed)
+        self._quotas.refund(sender.key_id, sender.limits, failed)
         return results
 
     async def _keep_limits(self, sender: Principal, count: int) -> None:
         for _ in range(MAX_LEASES):
-            reserved = self._limiting.reserve(sender.key_id, sender.limits, count)
+            reserved = self._quotas.reserve(sender.key_id, sender.limits, count)
             if reserved is None:
                 return
             if isinstance(reserved, Exceeded):
@@ -73,7 +73,7 @@ class Intake:
             leased = asyncio.wrap_future(reserved)
             await asyncio.wait({leased}, timeout=LEASE_TIMEOUT_S)
             if leased.done():
-                leased.result()  # raises what nobody expected
+                leased.result()  # raises unexpected errors
         raise DependencyUnavailable("PostgreSQL", "too many requests of this key wait for its limits")
 
 

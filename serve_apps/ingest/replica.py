@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from serve_apps.http.application import build_application, routes_of
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
-from serve_apps.ingest.acknowledgements import Acknowledging
+from serve_apps.ingest.acknowledgements import Acknowledgements
 from serve_apps.ingest.intake import IngestResources, Intake
 from serve_apps.ingest.protocols.doors import PATIENCE_S, Doors
 from serve_apps.ingest.routes import DOORS, ENDPOINTS
@@ -24,15 +24,15 @@ from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
-from signals.services.access.authentication import LAST_USED_EVERY_S, Authenticating
-from signals.services.access.quotas import Limiting
-from signals.services.events.ingestion import Ingesting
-from signals.services.ledger.entries import Accounting
+from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
+from signals.services.access.quotas import Quotas
+from signals.services.events.ingestion import Ingestion
+from signals.services.ledger.entries import LedgerWriter
 from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
 ANSWER_WITHIN_S: Final = 0.8  # of publishing: a second (docs/concepts/events.md) less what comes before
 COUNTS_EVERY_S: Final = 1.0  # what a killed replica has not reported
-CONNECTIONS: Final = 3  # look-ups of keys, leases, counts
+CONNECTIONS: Final = 3  # lookups of keys, leases, counts
 
 
 def build_ingest_api(resources: IngestResources) -> ASGIApp:
@@ -44,10 +44,12 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
     async def lifespan(_: object) -> AsyncIterator[None]:
         async with (
             repeated_in_task(
-                resources.authenticating.flush_last_used, every_s=LAST_USED_EVERY_S, what="last use of keys"
+                resources.authenticator.flush_last_used,
+                every_s=LAST_USED_EVERY_S,
+                name="last use of keys",
             ),
-            repeated_in_task(resources.limiting.flush, every_s=COUNTS_EVERY_S, what="unused quota"),
-            repeated_in_task(resources.accounting.flush, every_s=COUNTS_EVERY_S, what="accepted counts"),
+            repeated_in_task(resources.quotas.flush, every_s=COUNTS_EVERY_S, name="unused quota"),
+            repeated_in_task(resources.ledger_writer.flush, every_s=COUNTS_EVERY_S, name="accepted counts"),
         ):
             yield
         acknowledging.close()
@@ -73,17 +75,17 @@ def open_ingest_resources(stack: ExitStack) -> IngestResources:
     runtime, rotation = RuntimeSettings.from_env(), Rotation((PostgresSettings, KafkaSettings))
     pool = stack.enter_context(open_pool(PostgresSettings.from_env, size=CONNECTIONS))
     publisher = stack.enter_context(open_publisher(KafkaSettings.from_env(), polls_itself=False))
-    accounting = Accounting(pool)
+    ledger_writer = LedgerWriter(pool)
     limits = KeyLimits(
         events_per_second=runtime.key_events_per_second, events_per_day=runtime.key_events_per_day
     )
     resources = IngestResources(
-        authenticating=Authenticating(pool, cache_s=runtime.key_cache_s, default_limits=limits),
-        limiting=stack.enter_context(Limiting(pool)),
-        ingesting=Ingesting(publisher, accounting.accepted),
-        accounting=accounting,
+        authenticator=KeyAuthenticator(pool, cache_s=runtime.key_cache_s, default_limits=limits),
+        quotas=stack.enter_context(Quotas(pool)),
+        ingestion=Ingestion(publisher, ledger_writer.accepted),
+        ledger_writer=ledger_writer,
     )
-    resources.ingesting.get_ready()
+    resources.ingestion.get_ready()
     renewals: dict[SettingsKind, Callable[[], None]] = {
         PostgresSettings: partial(renew, pool),
         KafkaSettings: lambda: publisher.renew(KafkaSettings.from_env(), RAW_TOPIC),
@@ -116,7 +118,7 @@ class IngestApi:
 
     def check_health(self) -> None:
         """Let Serve replace a replica whose producer has given up for good."""
-        self._resources.ingesting.check()
+        self._resources.ingestion.check()
 
     def __del__(self) -> None:
         self._stack.close()

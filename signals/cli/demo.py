@@ -1,4 +1,4 @@
-"""`signals demo`: the main job end to end, told in the terminal."""
+"""`signals demo`: runs the main job end to end and prints each step."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from signals.local.errors import LocalStackError
 
 FINGERPRINT: Final = "UPSTREAM_TIMEOUT|/checkout|prod"  # what the loadgen's spike_errors is about
 WITHIN_S: Final = 60.0
-LOOK_S: Final = 0.3
+POLL_S: Final = 0.3
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def demo(
     show_incident(incident["id"])
     out.print(f"\nDone: {accepted} events became one incident. Where to look next:")
     api, dashboard = os.environ["CORE_API_URL"], os.environ["RAY_DASHBOARD_URL"]
-    for what, where in (
+    for purpose, place in (
         ("the incident as JSON", f"GET {api}{'/v1/incidents/'}{incident['id']}"),
         ("the API", f"{api}/docs"),
         ("actors and logs", dashboard),
@@ -60,7 +60,7 @@ def demo(
         ("keys and URLs", f"set -a; . {folder / 'env'}; set +a"),
         ("stop", "signals down"),
     ):
-        out.print(f"   {what:<21} {where}")
+        out.print(f"   {purpose:<21} {place}")
 
 
 def _send(rate: int, duration: str) -> int:
@@ -92,10 +92,10 @@ def _all_searchable(since: str, accepted: int) -> bool:
     return sum(int(bucket["count"]) for bucket in buckets) >= accepted
 
 
-def _within(look: Callable[[], Any], what: str) -> Any:
+def _within(condition: Callable[[], Any], expected: str) -> Any:
     deadline = time.monotonic() + WITHIN_S
-    while not (found := look()):
+    while not (found := condition()):
         if time.monotonic() > deadline:
-            raise LocalStackError(f"no {what} within {WITHIN_S:.0f} s: see `signals status`")
-        time.sleep(LOOK_S)
+            raise LocalStackError(f"no {expected} within {WITHIN_S:.0f} s: see `signals status`")
+        time.sleep(POLL_S)
     return found

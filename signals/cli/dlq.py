@@ -19,7 +19,7 @@ from signals.cli.readable import ago, console, moment, plain, safe_text
 from signals.clients.kafka.dead_letter_log import open_dead_letter_log
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
-from signals.services.operations.dead_letters import BuriedLetter, DeadLetters, Selection
+from signals.services.operations.dead_letters import DeadLetters, Selection, StoredLetter
 from signals.settings import KafkaSettings, PostgresSettings
 
 SHOWN_BYTES: Final = 8 * 1024  # of a value; --raw has no limit
@@ -74,7 +74,7 @@ def show_letter(
     with _dead_letters() as letters:
         letter = _find(letters, letter_id)
     if raw:
-        sys.stdout.buffer.write(letter.buried.value)
+        sys.stdout.buffer.write(letter.record.value)
     elif as_json:
         print(json.dumps(_summary(letter) | _content(letter), indent=2))
     else:
@@ -108,7 +108,7 @@ class _Chosen:
     """Letters by kind, and how to read them: there may be more than fit into memory."""
 
     kinds: Counter[str]
-    read: Callable[[], Iterable[BuriedLetter]]
+    read: Callable[[], Iterable[StoredLetter]]
 
 
 def _choose(
@@ -119,10 +119,10 @@ def _choose(
     if ids:
         named = [_find(letters, letter_id) for letter_id in dict.fromkeys(ids)]
         return _Chosen(Counter(map(_kind, named)), lambda: named)
-    within = letters.ranges()  # what is buried again meanwhile lies outside
+    within = letters.ranges()  # a letter that is written again meanwhile lies outside
     selection = Selection(stage=stage, error=error)
 
-    def read() -> Iterator[BuriedLetter]:
+    def read() -> Iterator[StoredLetter]:
         return letters.select(within, selection, newest_first=False)
 
     return _Chosen(Counter(map(_kind, read())), read)
@@ -146,12 +146,12 @@ def _letters(count: int) -> str:
     return f"{count} dead letter{'' if count == 1 else 's'}"
 
 
-def _kind(buried: BuriedLetter) -> str:
-    letter = buried.letter
+def _kind(stored: StoredLetter) -> str:
+    letter = stored.letter
     return plain(f"{letter.stage} {letter.error}") if letter else "of unknown origin"
 
 
-def _find(letters: DeadLetters, letter_id: str) -> BuriedLetter:
+def _find(letters: DeadLetters, letter_id: str) -> StoredLetter:
     partition, colon, offset = letter_id.rpartition(":")
     if not offset.isdecimal() or (colon and not partition.isdecimal()):
         raise typer.BadParameter(f"{plain(letter_id)} is no letter's id; it looks like 0:17")
@@ -162,8 +162,8 @@ def _find(letters: DeadLetters, letter_id: str) -> BuriedLetter:
     return found
 
 
-def _summary(buried: BuriedLetter) -> dict[str, Any]:
-    place, letter = buried.place, buried.letter
+def _summary(stored: StoredLetter) -> dict[str, Any]:
+    place, letter = stored.place, stored.letter
     origin = letter and {
         "topic": letter.record.topic,
         "partition": letter.record.partition,
@@ -176,14 +176,14 @@ def _summary(buried: BuriedLetter) -> dict[str, Any]:
         "error": letter and letter.error,
         "reason": letter and letter.reason,
         "origin": origin,
-        "size_bytes": len(buried.buried.value),
-        "verdict": buried.verdict,
+        "size_bytes": len(stored.record.value),
+        "verdict": stored.verdict,
     }
 
 
-def _content(buried: BuriedLetter) -> dict[str, Any]:
+def _content(stored: StoredLetter) -> dict[str, Any]:
     """Return the bytes as base64: JSON has no other exact way."""
-    record = buried.letter.record if buried.letter else buried.buried
+    record = stored.letter.record if stored.letter else stored.record
     return {
         "key_base64": None if record.key is None else b64encode(record.key).decode(),
         "headers": [[name, b64encode(_bytes(value)).decode()] for name, value in record.headers or ()],
@@ -191,7 +191,7 @@ def _content(buried: BuriedLetter) -> dict[str, Any]:
     }
 
 
-def _table(letters: Sequence[BuriedLetter]) -> Table:
+def _table(letters: Sequence[StoredLetter]) -> Table:
     now = datetime.now(UTC)
     table = Table("id", "age", "stage", "error", "from", "bytes", "reason", box=None, pad_edge=False)
     for row in map(_summary, letters):
@@ -209,10 +209,10 @@ def _table(letters: Sequence[BuriedLetter]) -> Table:
     return table
 
 
-def _print(buried: BuriedLetter) -> None:
-    row, letter = _summary(buried), buried.letter
-    record = letter.record if letter else buried.buried
-    print(f"dead letter {row['id']}, buried {moment(row['buried_at'])}, {row['verdict'] or 'undecided'}")
+def _print(stored: StoredLetter) -> None:
+    row, letter = _summary(stored), stored.letter
+    record = letter.record if letter else stored.record
+    print(f"dead letter {row['id']}, written {moment(row['buried_at'])}, {row['verdict'] or 'undecided'}")
     if letter:
         print(f"{plain(letter.stage)} gave up: {plain(letter.error)}; {plain(letter.reason)}")
         print(f"from {plain(record.topic)}, partition {record.partition}, offset {record.offset}")

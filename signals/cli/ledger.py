@@ -14,7 +14,7 @@ from signals.cli.core_client import load_environment
 from signals.cli.readable import console, plain
 from signals.clients.postgres import open_pool
 from signals.domain.ledger import StageLine
-from signals.services.ledger.audit import Auditing, LedgerReport
+from signals.services.ledger.audit import LedgerAudit, LedgerReport
 from signals.settings import PostgresSettings
 from signals.store.ledger.ledger import MinuteEvents
 

@@ -39,7 +39,7 @@ def replay(
     ] = None,
     time_zone: Annotated[str, typer.Option(help="The project's time zone, like Europe/Berlin.")] = "UTC",
     told: Annotated[
-        bool, typer.Option("--told", help="Print outages as people would be told of them.")
+        bool, typer.Option("--told", help="Print outages as people would be notified of them.")
     ] = False,
 ) -> None:
     """Print the incidents that these counts would have opened, one JSON object a line."""
@@ -52,7 +52,7 @@ def replay(
         raise _failed(f"{_name(counts)}, {error}") from error
     except UnicodeDecodeError as error:
         raise _failed(f"{_name(counts)} is no UTF-8 text; write it again as UTF-8") from error
-    lines = _told(outages) if told else _incidents(outages)
+    lines = _confirmed(outages) if told else _incidents(outages)
     for line in lines:
         sys.stdout.write(orjson.dumps(line).decode() + "\n")
 
@@ -135,12 +135,12 @@ def _incident(incident: ReplayedIncident) -> dict[str, object]:
     }
 
 
-def _told(outages: Iterable[ReplayedOutage]) -> list[dict[str, object]]:
-    told = sorted(
-        (outage for outage in outages if outage.told_at is not None),
-        key=lambda one: (one.told_at or 0, one.number),
+def _confirmed(outages: Iterable[ReplayedOutage]) -> list[dict[str, object]]:
+    confirmed = sorted(
+        (outage for outage in outages if outage.confirmed_at is not None),
+        key=lambda one: (one.confirmed_at or 0, one.number),
     )
-    return [_outage(outage) for outage in told]
+    return [_outage(outage) for outage in confirmed]
 
 
 def _outage(outage: ReplayedOutage) -> dict[str, object]:
@@ -148,7 +148,7 @@ def _outage(outage: ReplayedOutage) -> dict[str, object]:
     cause = outage.outage.cause
     return {
         "outage": f"outage-{outage.number}",
-        "told_at": _text(outage.told_at),
+        "told_at": _text(outage.confirmed_at),
         "opened_at": instant_text(outage.outage.opened_at),
         "resolved_at": None if None in ends else _text(max(end for end in ends if end is not None)),
         "cause": {cause[0]: cause[1]} if cause else None,

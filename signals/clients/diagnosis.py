@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-HANDSHAKE_TIMEOUT_S: Final = 3.0  # guess: the server has just answered somebody else
+HANDSHAKE_TIMEOUT_S: Final = 3.0  # guess: the server has just answered another request
 VERIFY_CODES_EXPIRED: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 VERIFY_CODES_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 

@@ -80,7 +80,7 @@ class _Conninfo:
         return self._text
 
 
-class _Connecting(Connection):
+class _ReportingConnection(Connection):
     """Reports to the pool's `source` how each attempt to connect ended."""
 
     @classmethod
@@ -109,7 +109,7 @@ def open_pool(
         SettingsError: as `conninfo` does.
     """
     source = _Conninfo(settings if callable(settings) else lambda: settings)
-    connection_class: type[Connection] = _Connecting
+    connection_class: type[Connection] = _ReportingConnection
     with ConnectionPool(
         source,
         connection_class=connection_class,

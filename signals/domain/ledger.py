@@ -40,7 +40,7 @@ NO_PARTITION: Final = -1
 # Guess: an event is in Kafka seconds after it was received, so this leaves room for clocks that differ.
 GRACE: Final = timedelta(seconds=60)
 
-_MAX_MS: Final = 253_370_764_800_000  # the year 9999; a record's timestamp is whatever its producer wrote
+_MAX_MS: Final = 253_370_764_800_000  # the year 9999; producers may write any timestamp
 
 
 @dataclass(frozen=True, slots=True, order=True)

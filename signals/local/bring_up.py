@@ -19,7 +19,7 @@ from signals.clients.postgres import open_pool, transaction
 from signals.domain.access.api_keys import Scope, key_hash
 from signals.local import stack
 from signals.local.environment import read_env_file, write_env_file
-from signals.local.errors import LocalStackError, os_errors_told
+from signals.local.errors import LocalStackError, os_errors_reported
 from signals.local.folder import StackFolder
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
 from signals.ray_node.variables import HOST
@@ -54,7 +54,7 @@ def up(
         DependencyUnavailable: when one of the user's own servers breaks off.
     """
     folder = StackFolder(root=root.resolve())
-    with os_errors_told(folder.root), folder.locked():
+    with os_errors_reported(folder.root), folder.locked():
         wanted = dict(ports or {})
         of_servers = {name: port for name, port in wanted.items() if name in stack.SERVERS}
         servers = stack.start(folder, environ=environ, console=console, ports=of_servers)
@@ -86,7 +86,7 @@ def down(root: Path) -> tuple[str, ...]:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         return ()
-    with os_errors_told(folder.root), folder.locked():
+    with os_errors_reported(folder.root), folder.locked():
         return _stop(folder)
 
 
@@ -99,7 +99,7 @@ def reset(root: Path) -> None:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         raise LocalStackError(f"{folder.root} holds no local stack: nothing was deleted")
-    with os_errors_told(folder.root), folder.locked():
+    with os_errors_reported(folder.root), folder.locked():
         _stop(folder)
         shutil.rmtree(ray_folder(folder), ignore_errors=True)
         folder.wipe()
@@ -162,7 +162,7 @@ def prepare(known: Mapping[str, str]) -> dict[str, str]:
             valid = owner is not None and not owner.revoked
             if valid:
                 keys[variable] = known[variable]
-            else:  # nobody has the texts of the others any more
+            else:  # the texts of the others are not stored
                 issued = provisioning.issue_key(pool, DEMO_PROJECT, scope, ending_oldest=True)
                 keys[variable] = issued.text
     return keys

@@ -23,7 +23,7 @@ class GivenUpError(LocalStackError):
 
 
 @contextmanager
-def os_errors_told(folder: Path) -> Iterator[None]:
+def os_errors_reported(folder: Path) -> Iterator[None]:
     """Turn what the operating system refuses into a sentence; name `folder` when nothing closer is known."""
     try:
         yield

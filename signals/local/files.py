@@ -65,9 +65,9 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     Raises:
         LocalStackError: it has not.
     """
-    told = shortage(folder, needed_bytes)
-    if told is not None:
-        raise LocalStackError(told)
+    problem = shortage(folder, needed_bytes)
+    if problem is not None:
+        raise LocalStackError(problem)
 
 
 def shortage(folder: Path, needed_bytes: int) -> str | None:

@@ -149,14 +149,14 @@ class RayHead:
         ports = self.state.ports
         argv = (
             *_hold_in_foreground((sys.executable, "-m", "ray.scripts.scripts", "start", "--head")),
-            # Below ours, because Ray opens its own folder to everybody.
+            # Below ours, because Ray opens its own folder to all accounts.
             *(f"--node-ip-address={HOST}", f"--port={ports['ray_gcs']}", f"--temp-dir={self.temp / 'r'}"),
             *("--include-dashboard=true", f"--dashboard-host={HOST}"),
             f"--dashboard-port={ports['ray_dashboard']}",
             f"--dashboard-agent-listen-port={ports['ray_agent']}",
             f"--metrics-export-port={ports['ray_metrics']}",
             f"--object-store-memory={OBJECT_STORE_BYTES}",
-            *("--no-monitor", "--include-log-monitor=false"),  # 50 MB each; nobody here reads them
+            *("--no-monitor", "--include-log-monitor=false"),  # 50 MB each; unused here
             "--disable-usage-stats",
         )
         inherited = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}

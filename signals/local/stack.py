@@ -1,4 +1,4 @@
-"""The local stack as a whole: start, stop, look at, wipe.
+"""The local stack as a whole: start, stop, report, wipe.
 
 Each server is replaced by the user's own when its address is in the environment; such a server is checked,
 never started or stopped.
@@ -23,7 +23,7 @@ from signals.local.environment import (
     variables_for,
     write_env_file,
 )
-from signals.local.errors import GivenUpError, LocalStackError, os_errors_told
+from signals.local.errors import GivenUpError, LocalStackError, os_errors_reported
 from signals.local.files import require_space, shortage
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.account import ServerAccount, account_to_drop_to
@@ -70,7 +70,7 @@ def up(
         LocalStackError: in one sentence, why not; what this call had started is stopped again.
     """
     folder = StackFolder(root=root.resolve())
-    with os_errors_told(folder.root), folder.locked():
+    with os_errors_reported(folder.root), folder.locked():
         return start(folder, environ=environ, console=console, ports=ports or {})
 
 
@@ -106,7 +106,7 @@ def down(root: Path) -> tuple[str, ...]:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         return ()
-    with os_errors_told(folder.root), folder.locked():
+    with os_errors_reported(folder.root), folder.locked():
         return stop(folder)
 
 
@@ -124,7 +124,7 @@ def reset(root: Path) -> None:
     folder = StackFolder(root=root.resolve())
     if not folder.is_stack():
         raise LocalStackError(f"{folder.root} holds no local stack: nothing was deleted")
-    with os_errors_told(folder.root), folder.locked():
+    with os_errors_reported(folder.root), folder.locked():
         _stop_all(processes(folder))
         folder.wipe()
 

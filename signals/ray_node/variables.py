@@ -13,12 +13,12 @@ ON_LOOPBACK: Final = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
 }
-"""For the node and for everybody who connects to it."""
+"""For the node and all processes that connect to it."""
 WHILE_IDLE: Final = {
     "RAY_worker_niceness": "0",  # 15 by default: behind everything else on a busy laptop
-    "OPENBLAS_NUM_THREADS": "1",  # Ray Serve imports numpy; nobody multiplies matrices here
+    "OPENBLAS_NUM_THREADS": "1",  # Ray Serve imports numpy; the product multiplies no matrices
     "MALLOC_ARENA_MAX": "2",  # many threads, little allocation: glibc's arenas would mostly lie idle
-    # Once a second or faster by default: most of the idle processor time, for nobody here.
+    # Once a second or faster by default: most of the idle processor time, unused here.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     "RAY_task_events_report_interval_ms": "10000",
     "RAY_metrics_report_interval_ms": "30000",

@@ -1,7 +1,7 @@
 """One member of a consumer group: owned partitions, barriers, dead-letter windows, the settling transaction.
 
-What a consumer promises stands here once: the offset, the windows of dead letters and the ledger move in
-the same transaction as the consumer's own rows, by compare-and-set. A consumer derives from `Consuming`;
+The offset, the windows of dead letters and the ledger move in
+the same transaction as the consumer's own rows, by compare-and-set. Consumers derive from `ConsumerSession`;
 its `step` polls a batch, handles it, settles it with `settling`, and completes the barriers reached.
 """
 
@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer
-from signals.clients.kafka.dead_letters import DeadLetter, bury, offsets_by_partition
+from signals.clients.kafka.dead_letters import DeadLetter, dead_letter, offsets_by_partition
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.domain.ledger import LedgerAccount
@@ -45,7 +45,7 @@ class Membership:
     dlq_max_share: float = MAX_SHARE
 
 
-class Consuming:
+class ConsumerSession:
     """One member of a consumer group, used by one thread.
 
     On `Fenced` or `DependencyUnavailable` leave the context and enter a new one: what a session remembers
@@ -111,7 +111,7 @@ class Consuming:
             TooManyDeadLetters: when most of a partition's newest records are dead; nothing was kept.
         """
         windows = self._limits.admit(offsets_by_partition(dead_letters))
-        bury(self._publisher, dead_letters)
+        dead_letter(self._publisher, dead_letters)
         with transaction(self._pool) as connection:
             self._advance(connection, next_offsets)
             dead_letter_windows.keep(connection, group=self._group, topic=self._topic, windows=windows)

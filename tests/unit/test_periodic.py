@@ -22,7 +22,7 @@ def test_a_thread_repeats_a_duty_after_an_outage_and_ends_with_its_block() -> No
         if len(calls) == 1:
             raise AWAY
 
-    with repeated(duty, every_s=0.01, what="copying"):
+    with repeated(duty, every_s=0.01, name="copying"):
         until(lambda: len(calls) >= 3)
     assert set(calls) == {"copying"}
     until(lambda: "copying" not in {thread.name for thread in threading.enumerate()})
@@ -30,7 +30,7 @@ def test_a_thread_repeats_a_duty_after_an_outage_and_ends_with_its_block() -> No
 
 def test_a_duty_that_crashes_ends_the_process() -> None:
     program = "import threading; from signals.periodic import repeated\n"
-    program += "with repeated(lambda: 1 / 0, every_s=60, what='division'): threading.Event().wait(30)"
+    program += "with repeated(lambda: 1 / 0, every_s=60, name='division'): threading.Event().wait(30)"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert finished.returncode == 1
     assert "division" in finished.stdout + finished.stderr
@@ -45,7 +45,7 @@ def test_a_task_repeats_a_duty_after_an_outage_and_once_more_at_the_end() -> Non
             raise AWAY
 
     async def live() -> int:
-        async with repeated_in_task(duty, every_s=0.01, what="copying"):
+        async with repeated_in_task(duty, every_s=0.01, name="copying"):
             await asyncio.to_thread(until, lambda: len(calls) >= 3)
             return len(calls)
 
@@ -54,7 +54,7 @@ def test_a_task_repeats_a_duty_after_an_outage_and_once_more_at_the_end() -> Non
 
 def test_a_task_passes_no_other_error_over() -> None:
     async def live() -> None:
-        async with repeated_in_task(lambda: 1 / 0, every_s=60, what="division"):
+        async with repeated_in_task(lambda: 1 / 0, every_s=60, name="division"):
             pass
 
     with pytest.raises(ZeroDivisionError):

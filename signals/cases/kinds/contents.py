@@ -92,7 +92,7 @@ def traffic_surge(chance: Random) -> Made:
 
 
 def flag_switched(chance: Random) -> Made:
-    """A flag that is switched for everybody, known by its event alone."""
+    """A flag that is switched for all users, known by its event alone."""
     flag = chance.choice(("lazy-tariffs", "bulk-rating", "quote-cache"))
     gap = chance.uniform(0.2, 4)
     fault = Fault(

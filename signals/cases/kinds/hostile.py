@@ -37,7 +37,7 @@ def injection(chance: Random) -> Made:
         order = source.choice(orders)
         place = source.random()
         text = event["message"]
-        told = (
+        altered = (
             f"{text} {order}"
             if place < 0.4
             else f"{order} {text}"
@@ -46,7 +46,7 @@ def injection(chance: Random) -> Made:
             if place < 0.8
             else text
         )
-        return event | {"message": told}
+        return event | {"message": altered}
 
     return replace(world, changed=changed), replace(truth, canaries=(mark,))
 

@@ -17,7 +17,7 @@ def innocent_canary(chance: Random) -> Made:
 
 
 def innocent_release(chance: Random) -> Made:
-    """A release for everybody just before; a tenant is the cause."""
+    """A release for all users just before; a tenant is the cause."""
     world, truth = known_tenant(chance)
     gap = chance.uniform(1, 9)
     world = replace(world, rollout=full_from(ONSET - gap), markers=(deploy(ONSET - gap),))
@@ -51,7 +51,7 @@ def blind_canary(chance: Random) -> Made:
 
 
 def blind_release(chance: Random) -> Made:
-    """As `blind`, with a release for everybody that served well before."""
+    """As `blind`, with a release for all users that served well before."""
     world, truth = blind(chance)
     gap = chance.uniform(5, 40)
     world = replace(world, rollout=full_from(ONSET - gap), markers=(deploy(ONSET - gap),))

@@ -60,5 +60,5 @@ def deploy(minute: float, release: str = "r813") -> Marker:
 
 
 def full_from(minute: float) -> Callable[[float], float]:
-    """Roll out to everybody at once."""
+    """Roll out to all users at once."""
     return lambda at: 1.0 if at >= minute else 0.0

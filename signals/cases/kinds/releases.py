@@ -1,4 +1,4 @@
-"""Releases: for everybody, for a part, slowly, and together with another attribute."""
+"""Releases: for all users, for a part, slowly, and together with another attribute."""
 
 from random import Random
 
@@ -7,7 +7,7 @@ from signals.cases.traffic import ONSET, Fault, World
 
 
 def release_full(chance: Random) -> Made:
-    """A release for everybody; nothing is left to compare with in the same minutes."""
+    """A release for all users; nothing is left to compare with in the same minutes."""
     rate = chance.uniform(0.35, 0.95)
     fault = Fault(chance=when(everything, rate), code="QUOTE_BROKEN", message="tariff {n} has no price table")
     return World(faults=(fault,), rollout=full_from(ONSET), markers=(deploy(ONSET),)), named("r813")

@@ -17,7 +17,7 @@ from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import KafkaSettings
 
 ADMIN_TIMEOUT_S: Final = 10.0  # guess: a broker that needs longer is away
-FIRST_ANSWER_S: Final = 1.0  # how soon a refusal is looked for; doubled until the time is up
+FIRST_ANSWER_S: Final = 1.0  # first wait for a refusal; doubled until the time is up
 SESSION_TIMEOUT_MS: Final = 10_000  # a dead member's partitions move after this (classic protocol)
 PREFETCH_KBYTES: Final = 16_384  # bounds memory when the next hop is slow
 FULL_BACKOFF_MS: Final = 50  # a second by default: a quick reader has emptied those 16 MiB in a fifth of it
@@ -38,7 +38,7 @@ class KafkaCluster:
 
 
 def connection_config(settings: KafkaSettings, faults: BrokerFaults | None = None) -> Config:
-    """Build the connection part of a librdkafka configuration; `faults` will be told what goes wrong.
+    """Build the connection part of a librdkafka configuration; `faults` receives the errors.
 
     Source: https://docs.confluent.io/platform/current/clients/librdkafka/html/md_CONFIGURATION.html
 
@@ -50,7 +50,7 @@ def connection_config(settings: KafkaSettings, faults: BrokerFaults | None = Non
         "security.protocol": settings.kafka_security_protocol,
         "client.id": "signals",
         "reconnect.backoff.max.ms": 2_000,
-        "log_level": 0,  # outages are told once, by the caller
+        "log_level": 0,  # the caller reports outages, once
     }
     if faults is not None:
         config["error_cb"] = faults.note
@@ -133,7 +133,7 @@ def _created(name: str, future: "object") -> None:
     try:
         future.result(timeout=ADMIN_TIMEOUT_S)  # type: ignore[attr-defined]  # the library types it as Any
     except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process was faster
             raise
 
 

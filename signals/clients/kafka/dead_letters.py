@@ -23,7 +23,7 @@ ORIGIN_HEADERS: Final = (
     "dlq-reason",
     "dlq-at",
 )
-"""What a letter begins with, in this order; the record's own headers follow, whatever their names."""
+"""A letter's first headers, in this order; the record's own headers follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def offsets_by_partition(letters: Iterable[DeadLetter]) -> Mapping[int, Sequence
     return {partition: sorted(offsets) for partition, offsets in found.items()}
 
 
-def bury(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
+def dead_letter(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
     """Write dead letters and wait for the acknowledgement: only then may the offset move.
 
     Raises:
@@ -59,9 +59,9 @@ def bury(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
     publisher.publish_and_wait(DLQ_TOPIC, [_outgoing(letter) for letter in letters])
 
 
-def opened(buried: Record) -> DeadLetter | None:
+def opened(stored: Record) -> DeadLetter | None:
     """Read a record of `signals.dlq.v1`; None when it does not say where it came from."""
-    headers = buried.headers or []
+    headers = stored.headers or []
     ours, theirs = headers[: len(ORIGIN_HEADERS)], headers[len(ORIGIN_HEADERS) :]
     if tuple(name for name, _ in ours) != ORIGIN_HEADERS:
         return None
@@ -73,8 +73,8 @@ def opened(buried: Record) -> DeadLetter | None:
         partition=int(partition),
         offset=int(offset),
         timestamp_ms=int(timestamp_ms),
-        key=buried.key,
-        value=buried.value,
+        key=stored.key,
+        value=stored.value,
         headers=theirs or None,
     )
     return DeadLetter(record=record, stage=stage, error=error, reason=reason)

@@ -7,7 +7,7 @@ STALLED_S: Final = 1.0  # guess: a slow broker answers something within it
 
 
 @dataclass(slots=True)
-class InFlight:
+class InFlightRecords:
     """Records that wait for the brokers, and since when these are silent; instants are monotonic seconds.
 
     Once away, one call at a time is let through as a probe until a record is acknowledged again: what

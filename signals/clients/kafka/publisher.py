@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from signals.clients.kafka.broker_faults import BrokerFaults, describe
 from signals.clients.kafka.connection import MAX_RECORD_BYTES, connection_config
-from signals.clients.kafka.in_flight import InFlight
+from signals.clients.kafka.in_flight import InFlightRecords
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
 
@@ -61,7 +61,7 @@ class Publisher:
 
     def __init__(self, producer: Producer, *, polls_itself: bool = True) -> None:
         self._producer = producer
-        self._in_flight = InFlight()
+        self._in_flight = InFlightRecords()
         self._lock = threading.Lock()  # of what is in flight and of settlements
         self._broken: str | None = None
         self._stopping = threading.Event()
@@ -130,9 +130,7 @@ class Publisher:
         _connect(fresh, topic, MESSAGE_TIMEOUT_MS / 1000, faults)
         old, self._producer = self._producer, fresh
         self._broken = None
-        settled_at = (
-            time.monotonic() + MESSAGE_TIMEOUT_MS / 1000
-        )  # whoever took it just before has queued by then
+        settled_at = time.monotonic() + MESSAGE_TIMEOUT_MS / 1000  # the holder just before has queued by then
         while time.monotonic() < settled_at or len(old):
             old.poll(POLL_S)
 

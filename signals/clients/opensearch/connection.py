@@ -68,7 +68,7 @@ def renew(client: OpenSearch, settings: OpenSearchSettings, *, connections: int 
     """
     fresh = _client(settings, connections)
     check_reachable(fresh)
-    client.transport = fresh.transport  # the old one is closed by whoever uses it last
+    client.transport = fresh.transport  # its last user closes the old one
 
 
 def _client(settings: OpenSearchSettings, connections: int) -> OpenSearch:
@@ -170,5 +170,5 @@ def _answered_fault(error: TransportError) -> Fault | None:
     if error.status_code == HTTPStatus.UNAUTHORIZED:
         return Fault.LOGIN
     if error.status_code == HTTPStatus.FORBIDDEN and "security_exception" in str(error.error):
-        return Fault.FORBIDDEN  # other 403s are blocked indices, which is nobody's login
+        return Fault.FORBIDDEN  # other 403s are blocked indices, no fault of the login
     return None

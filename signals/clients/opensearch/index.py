@@ -23,7 +23,7 @@ INDEXED_ATTRIBUTES: Final[dict[str, dict[str, Any]]] = {
     "status_code": {"type": "integer", "ignore_malformed": True},
 }
 
-# Unknown attributes stay in the document but become no fields: nobody can make the mapping explode.
+# Unknown attributes stay in the document but become no fields: the mapping cannot explode.
 BODY: Final[dict[str, Any]] = {
     "settings": {
         "index": {
@@ -56,7 +56,7 @@ BODY: Final[dict[str, Any]] = {
 
 
 INDEX_AT_FAULT: Final = frozenset({"index_closed_exception", "validation_exception"})
-"""Error types that come with a 400 whatever the document is: closed, or as many shards as are allowed."""
+"""Error types that come with a 400 for any document: closed, or as many shards as are allowed."""
 
 
 class BulkVerdict(StrEnum):
@@ -100,7 +100,7 @@ def ensure_index(client: OpenSearch) -> bool:
         try:
             client.indices.create(index=EVENTS_INDEX, body=BODY)
         except RequestError as error:
-            if error.error == "resource_already_exists_exception":  # somebody else was faster
+            if error.error == "resource_already_exists_exception":  # another process was faster
                 return False
             raise
     return True

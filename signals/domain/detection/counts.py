@@ -29,7 +29,7 @@ class MinuteCounts:
 
 
 class PrefixCounts:
-    """Counts of a whole range of minutes, for many evaluations: each answer costs two look-ups."""
+    """Counts of a whole range of minutes, for many evaluations: each answer costs two lookups."""
 
     __slots__ = ("_end", "_start", "_sums")
 

@@ -11,9 +11,9 @@ from signals.domain.detection.significance import wilson_lower_bound
 from signals.domain.detection.verdict import Condition, RuleVerdict
 
 CRITICAL_MULTIPLE: Final = 10  # times the threshold: beyond doubt (as for Rule A's severity)
-RATE_ERRORS: Final = 3.0  # standard errors of Wilson's interval: one false in 740 looks
+RATE_ERRORS: Final = 3.0  # standard errors of Wilson's interval: one false in 740 evaluations
 SUSTAIN_SHARE: Final = 0.5  # a drop lasts while counts stay at or below half of the frozen normal
-ABSENCE_DAYS: Final = 14  # after which nobody waits for the series any more
+ABSENCE_DAYS: Final = 14  # after which the series has ended
 
 
 def floor_ratio(rule: FloorRatio, counts: Counts, minute: int) -> RuleVerdict:

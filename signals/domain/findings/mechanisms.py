@@ -44,9 +44,9 @@ def mechanisms(comparison: Comparison, message: str | None) -> list[Mechanism]:
             continue
         if not is_quotable(label):
             continue
-        told = message is not None and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", message) is not None
+        is_named = message is not None and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", message) is not None
         known = _MECHANISM.search(name) is not None
-        if not (known or (told and nameable(label, comparison))) or len(value) < MIN_VALUE_CHARS:
+        if not (known or (is_named and nameable(label, comparison))) or len(value) < MIN_VALUE_CHARS:
             continue
         share = count / failing.total
         before = errors.count(label) / errors.total if errors.total else 0.0

@@ -158,6 +158,6 @@ def _is_linked(change: Change, named: Collection[str], said: Collection[str], co
         return True
     texts = [change.text, *change.labels]
     words = {word for text in texts for word in re.findall(r"[a-z]{3,}", text.casefold())}
-    told = {word for text in said for word in re.findall(r"[a-z]{3,}", text.casefold())}
+    said_words = {word for text in said for word in re.findall(r"[a-z]{3,}", text.casefold())}
     route = {word for text in comparison.words[1:] for word in re.findall(r"[a-z]{3,}", text.casefold())}
-    return any(is_specific(f"{word} {word}") for word in (words & told) - route)
+    return any(is_specific(f"{word} {word}") for word in (words & said_words) - route)

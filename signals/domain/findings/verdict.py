@@ -25,8 +25,8 @@ def find(comparison: Comparison) -> Findings:
     """Find what sets the failing apart. Pure and bounded: a few thousand pairs of labels at most."""
     if comparison.is_drop:
         return _drop(comparison)
-    told = comparison if comparison.has_working else against_errors(comparison)
-    segments, _ = best_segments(told)
+    compared = comparison if comparison.has_working else against_errors(comparison)
+    segments, _ = best_segments(compared)
     if not comparison.has_working:
         segments = [with_reference(segment) for segment in segments]
     elif not segments:
@@ -44,9 +44,9 @@ def find(comparison: Comparison) -> Findings:
     return Findings(
         causes=tuple(replace(cause, confidence=confidence_of(cause)) for cause in causes[:MAX_CAUSES]),
         cleared=tuple(cleared[:MAX_CLEARED]),
-        compared=compared_names(told),
+        compared=compared_names(compared),
         comparison=comparison,
-        reference="working" if comparison.has_working else "errors" if told.working.total else "nothing",
+        reference="working" if comparison.has_working else "errors" if compared.working.total else "nothing",
     )
 
 
@@ -102,7 +102,7 @@ def _without_segment(
     best = near[0] if near else None
     if not (found or message or risen or best):
         return []
-    # Beside a cause of its own, a change that nothing links to it is told as what it is.
+    # Beside a cause of its own, a change without a link to it is reported as a mere change.
     alone = not (found or message or risen)
     asserted = best is not None and (best.linked or (alone and best.leads))
     first = Cause(

@@ -11,7 +11,7 @@ from typing import Final
 
 from signals.errors import TooManyDeadLetters
 
-WINDOW: Final = 1_000  # newest offsets of a partition that are looked at; guess: seconds of a busy one
+WINDOW: Final = 1_000  # newest offsets of a partition in the window; guess: seconds of a busy one
 AT_LEAST: Final = 100  # dead letters before a share means anything; guess
 MAX_SHARE: Final = 0.5  # guess: while most records are good, the others are exceptions
 

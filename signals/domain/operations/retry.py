@@ -10,7 +10,7 @@ from typing import Final
 
 BACKOFF_BASE: Final = timedelta(seconds=5)  # requirement R29
 BACKOFF_CAP: Final = timedelta(seconds=120)  # requirement R29
-RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: what comes later helps nobody on call
+RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: a later summary helps no one on call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

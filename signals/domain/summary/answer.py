@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 MAX_ANSWER_CHARS: Final = 65_536  # guess: a hundred times a useful answer
 MAX_TITLE_CHARS: Final = 120  # guess: one line of an incident list
 MAX_TEXT_CHARS: Final = 1_000  # guess: a paragraph
-MAX_ITEMS: Final = 12  # guess: nobody on call reads more
+MAX_ITEMS: Final = 12  # guess: people on call read no more
 MAX_REASON_CHARS: Final = 200
 REFUSAL: Final = "the model's answer is not the JSON that was asked for: "
 

@@ -62,12 +62,12 @@ def number(value: float) -> str:
 
 
 def subject(incident: BriefIncident) -> str:
-    """Name what is broken: `UPSTREAM_TIMEOUT on /checkout in prod`."""
+    """Name failure is broken: `UPSTREAM_TIMEOUT on /checkout in prod`."""
     rule, parts = incident.rule, incident.parts
     if rule.direction == "down":
         return f"{rule.counted.capitalize()} dropped in {incident.environment}"
-    what = f"{parts.error_code or rule.counted.capitalize()} on {parts.route or 'an unnamed route'}"
-    return f"{_cut(what, MAX_SUBJECT_CHARS)} in {incident.environment}"
+    failure = f"{parts.error_code or rule.counted.capitalize()} on {parts.route or 'an unnamed route'}"
+    return f"{_cut(failure, MAX_SUBJECT_CHARS)} in {incident.environment}"
 
 
 def release_of(event: BriefEvent) -> str:

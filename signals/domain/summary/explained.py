@@ -71,9 +71,9 @@ def _reach(findings: Findings) -> Iterator[str]:
 
 def _evidence(shown: Mapping[str, Exhibit], findings: Findings) -> Iterator[str]:
     """Cite the figures of the causes, then one event that carries the first cause's label."""
-    told = {tidy(text, MAX_TEXT_CHARS) for text in causes_of(findings)}
+    cited = {tidy(text, MAX_TEXT_CHARS) for text in causes_of(findings)}
     for exhibit in shown.values():
-        if exhibit.text in told:
+        if exhibit.text in cited:
             yield f"[{exhibit.ref}] {exhibit.text}"
     segment = findings.causes[0].segment if findings.causes else None
     wanted = segment.labels[0] if segment else ""

@@ -17,8 +17,8 @@ def steps_of(findings: Findings) -> Iterator[str]:
 
 def _steps(cause: Cause) -> Iterator[str]:
     if cause.change is not None:
-        what = suspect_of(cause.change)
-        yield f"Undo {what}, or turn it off, and see whether the failures end."
+        suspect = suspect_of(cause.change)
+        yield f"Undo {suspect}, or turn it off, and see whether the failures end."
     if cause.segment is not None:
         group = group_of(cause.segment)
         if cause.lost:

@@ -23,7 +23,7 @@ from signals.local.processes.account import ServerAccount
 from signals.local.processes.process_mark import process_mark
 
 POLL_S = 0.05
-"""Between two looks at a condition; small against any server's start."""
+"""Between two checks of a condition; small against any server's start."""
 STOP_WITHIN_S = 20.0
 """Until SIGKILL; a loaded Kafka needs about 3 s for a clean stop (measured)."""
 ORPHANS_LEAVE_WITHIN_S = 2.0
@@ -123,7 +123,7 @@ class ChildProcess:
         mark = process_mark(child.pid) or "died at once"
         try:
             replace_file(self.pid_path, json.dumps({"pid": child.pid, "mark": mark}))
-        except OSError:  # a full disk: nobody would find the process again
+        except OSError:  # a full disk: no later command would find the process
             child.kill()
             child.wait()
             raise
@@ -206,12 +206,12 @@ class ChildProcess:
             self._watch = None
 
 
-def _failure(what: str, output: str) -> LocalStackError:
+def _failure(problem: str, output: str) -> LocalStackError:
     if os.strerror(errno.ENOSPC) in output:
-        return LocalStackError(f"{what} because the disk is full: make room and start again")
-    told = [line for line in output.splitlines() if line.strip() and not line.startswith(STACK_FRAME)]
-    last_words = "\n".join(told[-LOG_TAIL_LINES:]) or "(nothing)"
-    return LocalStackError(f"{what}; its last words:\n{last_words}")
+        return LocalStackError(f"{problem} because the disk is full: make room and start again")
+    lines = [line for line in output.splitlines() if line.strip() and not line.startswith(STACK_FRAME)]
+    tail = "\n".join(lines[-LOG_TAIL_LINES:]) or "(nothing)"
+    return LocalStackError(f"{problem}; its last output:\n{tail}")
 
 
 def _reap(pid: int) -> None:

@@ -1,7 +1,7 @@
 """The servers' files: resolved from Maven Central, verified against the lock, kept in a cache.
 
 A lock line is: path in the repository layout, sha256, bytes, folder it goes to; tab-separated. A file in
-the cache has been verified once, before it was moved there; later starts only look at its size.
+the cache has been verified once, before it was moved there; later starts check its size only.
 """
 
 import hashlib

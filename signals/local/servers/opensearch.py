@@ -44,7 +44,7 @@ def home_in(cache: ArtifactCache) -> Path:
     home = cache.home_of(BUNDLE)
     descriptor = home / "modules" / "transport-netty4" / "plugin-descriptor.properties"
     if not descriptor.exists():
-        for empty in ("bin", "plugins"):  # looked for at every start
+        for empty in ("bin", "plugins"):  # OpenSearch reads them at every start
             make_public_folder(home / empty)
         replace_file(descriptor, PLUGIN_DESCRIPTOR, mode=0o644)
     return home
@@ -72,7 +72,7 @@ class OpenSearch:
             "path.logs": str(data / "logs"),
             "network.host": HOST,
             "http.port": self.port,
-            "transport.port": "9300-9400",  # the first free one; nobody connects to it
+            "transport.port": "9300-9400",  # the first free one; no client uses it
             "discovery.type": "single-node",
             "action.auto_create_index": "false",
             "cluster.routing.allocation.disk.threshold_enabled": "false",

@@ -24,7 +24,7 @@ SETTINGS = {
     "log_error_verbosity": "terse",  # DETAIL and CONTEXT quote rows, and with them the text of events
 }
 READY_LINE = 7
-"""Of postmaster.pid, counted from 0; what pg_ctl itself looks at (pg_ctl.c, LOCK_FILE_LINE_PM_STATUS)."""
+"""Of postmaster.pid, counted from 0; as pg_ctl itself reads it (pg_ctl.c, LOCK_FILE_LINE_PM_STATUS)."""
 BUILTIN_LOCALE_SINCE = 17
 SSL_REQUEST = struct.pack(">ii", 8, 80877103)
 """The only question that needs no login (protocol-message-formats, SSLRequest): answered with S or N."""

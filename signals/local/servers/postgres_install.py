@@ -42,7 +42,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresSearch:
-    """Where the user wants us to look."""
+    """The user's choice of a PostgreSQL installation."""
 
     pg_bindir: str | None
     path: str

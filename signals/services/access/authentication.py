@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class KeyGranted:
     """The key is valid; the scope is for the caller to compare."""
 
     key_id: UUID
@@ -47,7 +47,7 @@ class KeyRefused:
     reason: Literal["missing", "unknown", "revoked"]
 
 
-KeyVerdict = Granted | KeyRefused
+KeyVerdict = KeyGranted | KeyRefused
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class _Verdicts:
         self._entries.pop(digest, None)
 
 
-class Authenticating:
+class KeyAuthenticator:
     """Verdicts on keys, shared by all requests of a process; safe to call from several threads."""
 
     def __init__(
@@ -131,7 +131,7 @@ class Authenticating:
         with self._lock:
             known = self._granted.get(digest)
             if known is not None and digest in self._asking and self._still_usable(known):
-                return self._used_now(known.verdict)  # somebody asks already: do not queue behind an outage
+                return self._used_now(known.verdict)  # a query is under way: do not queue behind an outage
             self._asking.add(digest)
         try:
             return self._look_up(key, digest)
@@ -167,7 +167,7 @@ class Authenticating:
         verdict = _verdict(key, owner, self._default_limits)
         now = self._clock()
         with self._lock:
-            if isinstance(verdict, Granted):
+            if isinstance(verdict, KeyGranted):
                 self._granted.put(digest, _Entry(verdict, now, now + self._cache_s))
                 self._refused.drop(digest)
             else:
@@ -189,7 +189,7 @@ class Authenticating:
         return self._clock() - entry.asked_at < MAX_STALE_S
 
     def _used_now(self, verdict: KeyVerdict) -> KeyVerdict:
-        if isinstance(verdict, Granted):
+        if isinstance(verdict, KeyGranted):
             self._used.add(verdict.key_id)
         return verdict
 
@@ -200,7 +200,7 @@ def _verdict(key: str, owner: api_keys.KeyOwner | None, default: KeyLimits) -> K
         return KeyRefused("unknown")
     if owner.revoked:
         return KeyRefused("revoked")
-    return Granted(
+    return KeyGranted(
         key_id=owner.key_id,
         tenancy=Tenancy(owner.org_id, owner.project_id),
         scope=scope,

@@ -28,7 +28,7 @@ FORGOTTEN_S: Final = 600.0
 log = structlog.get_logger(__name__)
 
 
-class Limiting:
+class Quotas:
     """The limits of all keys in one replica; safe to use from several threads, never blocks on I/O.
 
     Degraded mode: while PostgreSQL is away each replica grants each key its whole rate and a tenth of its
@@ -47,7 +47,7 @@ class Limiting:
         self._calendar = calendar
         self._lock = threading.Lock()
         self._leased: dict[UUID, LeasedQuota] = {}
-        self._leasing: dict[UUID, _Leasing] = {}
+        self._pending_leases: dict[UUID, _PendingLease] = {}
         self._degraded_until_s = float("-inf")
         self._leaser = ThreadPoolExecutor(1, thread_name_prefix="limits")
 
@@ -131,8 +131,8 @@ class Limiting:
         return leased
 
     def _is_degraded(self, key_id: UUID, now: Now) -> bool:
-        leasing = self._leasing.get(key_id)
-        is_late = leasing is not None and now.monotonic_s - leasing.since_s >= LEASE_TIMEOUT_S
+        pending = self._pending_leases.get(key_id)
+        is_late = pending is not None and now.monotonic_s - pending.since_s >= LEASE_TIMEOUT_S
         if is_late and now.monotonic_s >= self._degraded_until_s:
             self._enter_degraded_mode("no answer in time")
         return now.monotonic_s < self._degraded_until_s
@@ -143,9 +143,11 @@ class Limiting:
 
     def _lease(self, key_id: UUID, now: Now) -> Future[None]:
         """Lease in the background, once however many requests wait for it."""
-        if key_id not in self._leasing:
-            self._leasing[key_id] = _Leasing(self._leaser.submit(self._run_lease, key_id), now.monotonic_s)
-        return self._leasing[key_id].future
+        if key_id not in self._pending_leases:
+            self._pending_leases[key_id] = _PendingLease(
+                self._leaser.submit(self._run_lease, key_id), now.monotonic_s
+            )
+        return self._pending_leases[key_id].future
 
     def _run_lease(self, key_id: UUID) -> None:
         with self._lock:
@@ -164,10 +166,10 @@ class Limiting:
                     self._leased[key_id].add_lease(request, grant.quota, grant.used, self._now())
         finally:
             with self._lock:
-                self._leasing.pop(key_id, None)
+                self._pending_leases.pop(key_id, None)
 
 
-class _Leasing(NamedTuple):
+class _PendingLease(NamedTuple):
     """A lease that PostgreSQL is asked for, and since when in monotonic seconds."""
 
     future: Future[None]

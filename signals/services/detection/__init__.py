@@ -1,5 +1,5 @@
 """Counts events into buckets, judges them by the rules, and keeps incidents: one transaction a batch."""
 
-from signals.services.detection.detector import GROUP, Detecting
+from signals.services.detection.detector import GROUP, IncidentEngine
 
-__all__ = ["GROUP", "Detecting"]
+__all__ = ["GROUP", "IncidentEngine"]

@@ -94,7 +94,7 @@ class CountedBatch:
         self._entries[project_id, minute, "dead_lettered", record.partition] += 1
 
     def entries(self) -> dict[LedgerAccount, int]:
-        """Return what the ledger is told."""
+        """Return the batch's account for the ledger."""
         return {
             LedgerAccount(project_id, minute, STAGE, outcome, partition): events
             for (project_id, minute, outcome, partition), events in self._entries.items()

@@ -17,11 +17,11 @@ from signals.domain.detection.rules import HISTORY_MINUTES
 from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.domain.operations.watermark import Barrier
-from signals.services.consuming import Consuming, Membership
+from signals.services.consuming import ConsumerSession, Membership
 from signals.services.detection.batch import CountedBatch
 from signals.services.detection.drops import judge_drops
 from signals.services.detection.incident_writes import write
-from signals.services.detection.refilling import Refilling, refill_starts
+from signals.services.detection.refilling import Refill, refill_starts
 from signals.settings import KafkaSettings
 from signals.store.detection import buckets, signup_series
 from signals.store.operations.offsets import StoredOffset
@@ -33,7 +33,7 @@ NEVER_TICKED: Final = -1
 log = structlog.get_logger(__name__)
 
 
-class Detecting(Consuming):
+class IncidentEngine(ConsumerSession):
     """One member of the incident engine's consumer group, used by one thread."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Detecting(Consuming):
         super().__init__(kafka, pool, publisher, membership)
         self._recent = RecentIds()
         self._reader = SightingReader()
-        self._refilling = Refilling(self._consumer)
+        self._refill = Refill(self._consumer)
         self._ticked_minutes: dict[
             int, int
         ] = {}  # signups were judged by the clock up to these, by partition
@@ -62,7 +62,7 @@ class Detecting(Consuming):
             DependencyUnavailable: when the batch may or may not have been kept.
             TooManyDeadLetters: when most of a partition's newest records are broken; nothing was kept.
         """
-        records = self._refilling.admit(self._consumer.poll(MAX_BATCH, timeout_s), self._next_offsets)
+        records = self._refill.admit(self._consumer.poll(MAX_BATCH, timeout_s), self._next_offsets)
         batch = CountedBatch(self._next_offsets, self._recent, self._reader)
         batch.add_all(records)
         if batch.next_offsets:
@@ -116,14 +116,14 @@ class Detecting(Consuming):
 
     def _gained(self, stored: Mapping[int, StoredOffset]) -> Mapping[int, int]:
         starts = refill_starts(self._consumer, stored)
-        self._refilling.begin(starts, {number: offset.next_offset for number, offset in stored.items()})
+        self._refill.begin(starts, {number: offset.next_offset for number, offset in stored.items()})
         return starts
 
     def _lost(self, partitions: Collection[int]) -> None:
         for number in partitions:
             self._recent.forget(number)
             self._ticked_minutes.pop(number, None)
-        self._refilling.forget(partitions)
+        self._refill.forget(partitions)
 
 
 def _log_lost_notices(errors: Sequence[str | None]) -> None:

@@ -11,7 +11,7 @@ from signals.domain.detection.tally import Judged
 from signals.services.detection.incident_writes import write
 from signals.store.detection import buckets, signup_series
 
-GONE_MINUTES: Final = 7 * 24 * 60  # guess: nobody waits a week for signups; such a series has ended
+GONE_MINUTES: Final = 7 * 24 * 60  # guess: a series without signups for a week has ended
 
 
 def judge_drops(connection: Connection, partition: int, minute: int) -> list[UUID]:

@@ -29,7 +29,7 @@ def refill_starts(consumer: PartitionConsumer, stored: Mapping[int, StoredOffset
     return starts
 
 
-class Refilling:
+class Refill:
     """Holds new records back while windows of recent ids fill again: what they repeat may lie in any."""
 
     def __init__(self, consumer: PartitionConsumer) -> None:

@@ -33,12 +33,12 @@ class ReplayedIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedOutage:
-    """Incidents that people see as one; `told_at` is the minute of the first confirmed one, if any."""
+    """Incidents that people see as one; `confirmed_at` is the minute of the first confirmed one, if any."""
 
     number: int
     outage: Outage
     incidents: tuple[ReplayedIncident, ...]
-    told_at: int | None
+    confirmed_at: int | None
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ def _outages(found: Sequence[tuple[_Watched, Episode]], series: Sequence[_Watche
         Member(number=number, series=watched.name, attributes=watched.attributes, opened_at=episode.opened_at)
         for number, (watched, episode) in enumerate(ordered)
     ]
-    told = []
+    replayed = []
     for number, outage in enumerate(sorted(group(members, _active(series)), key=lambda o: o.opened_at), 1):
         incidents = tuple(
             ReplayedIncident(
@@ -153,16 +153,16 @@ def _outages(found: Sequence[tuple[_Watched, Episode]], series: Sequence[_Watche
             for member in sorted(outage.members, key=lambda member: member.number)
         )
         confirmed = [at for incident in incidents if (at := incident.episode.confirmed_at) is not None]
-        told.append(
+        replayed.append(
             ReplayedOutage(
-                number=number, outage=outage, incidents=incidents, told_at=min(confirmed, default=None)
+                number=number, outage=outage, incidents=incidents, confirmed_at=min(confirmed, default=None)
             )
         )
-    return told
+    return replayed
 
 
 def _active(series: Sequence[_Watched]) -> Callable[[int], Mapping[str, Mapping[str, str]]]:
-    """Return a look-up of the series that had an event within a day before a minute."""
+    """Return a lookup of the series that had an event within a day before a minute."""
     days = [
         (one, frozenset(minute // DAY for minute, count in one.counts.items() if count)) for one in series
     ]

@@ -108,10 +108,10 @@ def _spare_id(tenancy: Tenancy, idempotency_key: str | None, index: int) -> UUID
     return uuid5(NAMESPACE_URL, f"signals:{tenancy.org_id}|{tenancy.project_id}|{idempotency_key}|{index}")
 
 
-class Ingesting:
+class Ingestion:
     """Publishes submissions and answers when Kafka has acknowledged them.
 
-    `accepted` is told how many events of a project, received when, each submission brought into Kafka.
+    `accepted` receives the project, time of receipt and number of each submission's accepted events.
     """
 
     def __init__(self, publisher: Publisher, accepted: Callable[[str, datetime, int], None]) -> None:
@@ -152,7 +152,7 @@ class Ingesting:
         return results
 
     def get_ready(self) -> None:
-        """Connect to Kafka before the first event comes; that it is away is told in the log only."""
+        """Connect to Kafka before the first event comes; a failure is logged only."""
         try:
             self._publisher.get_ready(RAW_TOPIC)
         except DependencyUnavailable as error:

@@ -66,7 +66,7 @@ class SearchPage:
     next_cursor: str | None
 
 
-class Searching:
+class EventFinder:
     """Searches on behalf of a tenant; safe to call from several threads."""
 
     def __init__(self, events: EventSearch) -> None:

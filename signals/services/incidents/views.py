@@ -85,7 +85,7 @@ class IncidentDetail:
 StatusOutcome = Literal["changed", "unknown_incident", "unknown_status", "stale", "another_open"]
 
 
-class Investigating:
+class Incidents:
     """Reads and settles the incidents of a tenant; safe to call from several threads."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:

@@ -67,10 +67,10 @@ class Writer:
             else:
                 batch.refuse(document, result.error)
         batch.settle(created, "indexed")
-        again += self._tell_apart(existing, batch)
+        again += self._settle_existing(existing, batch)
         return overloaded, again
 
-    def _tell_apart(self, documents: Sequence[Document], batch: DocumentBatch) -> list[Document]:
+    def _settle_existing(self, documents: Sequence[Document], batch: DocumentBatch) -> list[Document]:
         """Settle documents whose id exists: made of this very record before a crash, or a duplicate.
 
         An id may also be another project's; no client may hide an event by sending its id first. Those are

@@ -18,7 +18,7 @@ PAUSE_S: Final = 0.25
 log = structlog.get_logger(__name__)
 
 
-class Expiring:
+class DocumentExpiry:
     """Removes documents that were received longer ago than `keep_days`; 0 keeps them indefinitely.
 
     Their age is counted from their arrival: a replay of last year's events is to be found like today's.
@@ -47,5 +47,5 @@ class Expiring:
             if after is None:
                 break
         if removed:
-            log.info("removed by age", what="documents", rows=removed, older_than_days=self._keep_days)
+            log.info("removed by age", kind="documents", rows=removed, older_than_days=self._keep_days)
         return removed

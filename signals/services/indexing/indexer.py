@@ -18,7 +18,7 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
-from signals.services.consuming import Consuming, Membership
+from signals.services.consuming import ConsumerSession, Membership
 from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk import Writer
 from signals.settings import KafkaSettings
@@ -33,14 +33,14 @@ MAX_IN_FLIGHT: Final = WRITERS + 1  # and one that is ready for the next free wr
 log = structlog.get_logger(__name__)
 
 
-class _Flight(NamedTuple):
+class _InFlightBatch(NamedTuple):
     """A batch on its way, and the future that ends when every document of it is settled."""
 
     batch: DocumentBatch
     written: Future[None]
 
 
-class Indexing(Consuming):
+class EventIndexer(ConsumerSession):
     """One member of the indexer's consumer group, used by one thread.
 
     Documents are keyed by event id, so reading a batch again creates nothing twice.
@@ -61,12 +61,12 @@ class Indexing(Consuming):
         super().__init__(kafka, pool, publisher, membership)
         self._writer = Writer(client, stopping)
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bulk")
-        self._in_flight: deque[_Flight] = deque()
+        self._in_flight: deque[_InFlightBatch] = deque()
         self._read_until: dict[int, int] = {}
         self._reader = SightingReader()
 
     def __exit__(self, *_: object) -> None:
-        self._in_flight.clear()  # read again by whoever comes next, and found to be there
+        self._in_flight.clear()  # the next owner reads them again and finds them in the index
         self._writers.shutdown(cancel_futures=True)
         super().__exit__()
 
@@ -86,7 +86,7 @@ class Indexing(Consuming):
         batch.add_all(records)
         if batch.next_offsets:
             self._read_until |= batch.next_offsets
-            self._in_flight.append(_Flight(batch, self._writers.submit(self._writer.write, batch)))
+            self._in_flight.append(_InFlightBatch(batch, self._writers.submit(self._writer.write, batch)))
         while self._in_flight and (
             self._in_flight[0].written.done() or len(self._in_flight) >= MAX_IN_FLIGHT
         ):
@@ -95,9 +95,9 @@ class Indexing(Consuming):
             self.complete(reached)
         return len(records)
 
-    def _settle(self, flight: _Flight) -> None:
-        flight.written.result()
-        batch = flight.batch
+    def _settle(self, in_flight: _InFlightBatch) -> None:
+        in_flight.written.result()
+        batch = in_flight.batch
         with self.settling(batch.next_offsets, dead_letters=batch.dead_letters, entries=batch.entries()):
             pass  # the documents are in the index already
         if batch.dead_letters:

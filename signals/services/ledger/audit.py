@@ -55,7 +55,7 @@ class LedgerReport:
     minutes: list[LedgerMinute]
 
 
-class Auditing:
+class LedgerAudit:
     """Reads the ledger; safe to call from several threads."""
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:

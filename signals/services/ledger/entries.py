@@ -14,7 +14,7 @@ from signals.domain.ledger import INGEST, ForeignKind, LedgerAccount, foreign_ou
 from signals.store.ledger import ledger
 
 
-class Accounting:
+class LedgerWriter:
     """Counts in memory, a number a project and minute; `flush` writes. Safe to use from several threads.
 
     A replica that is killed loses the counts since its last flush: the ledger then shows events that

@@ -29,12 +29,12 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuriedLetter:
+class StoredLetter:
     """A dead letter, where it lies and what was decided; `letter` is None when it is not one of ours."""
 
     place: LetterPlace
     verdict: LetterVerdict | None
-    buried: Record
+    record: Record
     letter: DeadLetter | None
 
     @property
@@ -53,10 +53,10 @@ class Selection:
     error: str | None = None
     settled: bool = False
 
-    def takes(self, buried: BuriedLetter) -> bool:
+    def takes(self, stored: StoredLetter) -> bool:
         """Whether this letter is wanted."""
-        letter = buried.letter
-        if buried.verdict is not None and not self.settled:
+        letter = stored.letter
+        if stored.verdict is not None and not self.settled:
             return False
         return all(
             wanted is None or (letter is not None and wanted == found)
@@ -82,7 +82,7 @@ class DeadLetters:
         """
         return self._log.ranges()
 
-    def select(self, within: Ranges, selection: Selection, *, newest_first: bool) -> Iterator[BuriedLetter]:
+    def select(self, within: Ranges, selection: Selection, *, newest_first: bool) -> Iterator[StoredLetter]:
         """Read the letters that are wanted, partition by partition.
 
         Raises:
@@ -91,7 +91,7 @@ class DeadLetters:
         for piece in self._log.pieces(within, newest_first=newest_first):
             yield from filter(selection.takes, self._known(piece))
 
-    def find(self, partition: int, letter_offset: int) -> BuriedLetter | None:
+    def find(self, partition: int, letter_offset: int) -> StoredLetter | None:
         """Return one letter, None when there is none at this place (any more).
 
         Raises:
@@ -103,7 +103,7 @@ class DeadLetters:
         found = self._known(self._log.read(partition, letter_offset, letter_offset + 1))
         return found[0] if found else None
 
-    def requeue(self, publisher: Publisher, letters: Iterable[BuriedLetter]) -> int:
+    def requeue(self, publisher: Publisher, letters: Iterable[StoredLetter]) -> int:
         """Send letters back to the stage that gave them up; return how many, without those decided already.
 
         Raises:
@@ -111,7 +111,7 @@ class DeadLetters:
         """
         return sum(self._requeue(publisher, batch) for batch in _batches(letters))
 
-    def drop(self, letters: Iterable[BuriedLetter]) -> int:
+    def drop(self, letters: Iterable[StoredLetter]) -> int:
         """Let letters go: they are listed no more; return how many, without those decided already.
 
         Raises:
@@ -120,11 +120,11 @@ class DeadLetters:
         dropped = 0
         for batch in _batches(letters):
             with transaction(self._pool) as connection:
-                dropped += len(settle(connection, [buried.place for buried in batch], "dropped"))
+                dropped += len(settle(connection, [stored.place for stored in batch], "dropped"))
         return dropped
 
-    def _requeue(self, publisher: Publisher, batch: Sequence[BuriedLetter]) -> int:
-        returnable = {buried.place: buried.returnable for buried in batch}
+    def _requeue(self, publisher: Publisher, batch: Sequence[StoredLetter]) -> int:
+        returnable = {stored.place: stored.returnable for stored in batch}
         with transaction(self._pool) as connection:
             places = settle(connection, [p for p, letter in returnable.items() if letter], "requeued")
             back = [letter for place_ in places if (letter := returnable[place_])]
@@ -133,7 +133,7 @@ class DeadLetters:
             ledger.add(connection, _accounts(back, at))
         return len(back)
 
-    def _known(self, records: Sequence[Record]) -> list[BuriedLetter]:
+    def _known(self, records: Sequence[Record]) -> list[StoredLetter]:
         places = [
             LetterPlace(record.partition, record.offset, EPOCH + timedelta(milliseconds=record.timestamp_ms))
             for record in records
@@ -141,20 +141,20 @@ class DeadLetters:
         with transaction(self._pool) as connection:
             decided = verdicts(connection, places)
         return [
-            BuriedLetter(place=found, verdict=decided.get(found), buried=record, letter=opened(record))
+            StoredLetter(place=found, verdict=decided.get(found), record=record, letter=opened(record))
             for found, record in zip(places, records, strict=True)
         ]
 
 
-def _batches(letters: Iterable[BuriedLetter]) -> Iterator[list[BuriedLetter]]:
-    batch: list[BuriedLetter] = []
+def _batches(letters: Iterable[StoredLetter]) -> Iterator[list[StoredLetter]]:
+    batch: list[StoredLetter] = []
     size = 0
     for letter in letters:
-        if batch and (size + len(letter.buried.value) > MAX_BYTES or len(batch) == MAX_LETTERS):
+        if batch and (size + len(letter.record.value) > MAX_BYTES or len(batch) == MAX_LETTERS):
             yield batch
             batch, size = [], 0
         batch.append(letter)
-        size += len(letter.buried.value)
+        size += len(letter.record.value)
     if batch:
         yield batch
 

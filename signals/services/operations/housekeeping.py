@@ -40,7 +40,7 @@ def trim_ledger(pool: ConnectionPool[Connection]) -> int:
         return ledger.trim(connection, days=LEDGER_DAYS, rows=LEDGER_ROWS)
 
 
-def tell_audit(audit: Audit) -> None:
+def log_audit(audit: Audit) -> None:
     """Log an audit that found events missing: that is an incident of this system."""
     if audit.state == "unbalanced":
         log.error("events are missing", **{stage.replace("-", "_"): n for stage, n in audit.missing.items()})

@@ -145,7 +145,7 @@ def _index(client: opensearch.Client) -> PreflightFinding:
     except LookupError as error:
         return bad("index", "Missing", f"there is no index {error}: {PREPARE}")
     if field:
-        text = f"somebody else has made the events index, its field {field} is not ours: delete it, then "
+        text = f"another program made the events index, its field {field} is not ours: delete it, then "
         return bad("index", "Foreign", text + PREPARE)
     return good("index", "Ready", "the events index is there")
 

@@ -66,7 +66,7 @@ class ProductReadiness:
     ledger: Audit
 
 
-class CheckingReadiness:
+class ReadinessCheck:
     """Checks PostgreSQL, `servers` and the consumers that are expected, at once and within `CHECK_S`.
 
     `audit` says whether the ledger balances; it asks PostgreSQL.
@@ -97,7 +97,7 @@ class CheckingReadiness:
     def check(self) -> ProductReadiness:
         """Return the state of every part; a part that fails is a state, not an exception."""
         known = self._answer
-        # While somebody asks, the answer before must do: a flood must not occupy every thread.
+        # During a check the last answer is reused: a flood must not occupy every thread.
         if not self._lock.acquire(blocking=known is None) and known is not None:
             return known[1]
         try:

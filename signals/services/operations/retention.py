@@ -24,15 +24,15 @@ class _Remove(Protocol):
 
 @dataclass(slots=True)
 class _Walk:
-    """Goes through one table again and again; where it stands is lost with the process, and costs nothing."""
+    """Walks through one table repeatedly; its position is lost with the process, at no cost."""
 
-    what: str
+    kind: str
     remove: _Remove
     days: int
     after: int = 0
 
 
-class Retaining:
+class Retention:
     """Removes minute buckets and incident events that are older than the policy says.
 
     Several may do it at once: each row is removed by one of them.
@@ -69,5 +69,5 @@ class Retaining:
                 walk.after = 0
                 break
         if removed:
-            log.info("removed by age", what=walk.what, rows=removed, older_than_days=walk.days)
+            log.info("removed by age", kind=walk.kind, rows=removed, older_than_days=walk.days)
         return removed

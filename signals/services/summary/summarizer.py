@@ -67,7 +67,7 @@ class JobOutcome:
     error: str | None = None
 
 
-class Summarizing:
+class IncidentSummarizer:
     """Runs due jobs, up to `policy.concurrency` at once; used by one thread, as a context manager.
 
     Without a model the built-in summarizer answers. `chance` returns numbers in [0, 1) for the jitter.

@@ -16,7 +16,7 @@ from signals.domain.access.api_keys import Scope
 class KeyOwner:
     """The owner of a key, and the key's own limits (None: the environment's).
 
-    `revoked` keys are kept so that their use can be told from a typing error.
+    `revoked` keys are kept so that their use is distinct from a typing error.
     """
 
     key_id: UUID

@@ -30,7 +30,7 @@ def increment(connection: Connection, events: Mapping[tuple[Series, int], int]) 
     connection.execute(INCREMENT, {"rows": orjson.dumps(rows).decode()})
 
 
-# The lateral aggregate stays whole: one index range scan a requested range, whatever the statistics. Arrays,
+# The lateral aggregate stays whole: one index range scan a requested range, with any statistics. Arrays,
 # because sixty rows a range cost more to receive than to find.
 READ: LiteralString = """
 SELECT r.ordinal, bucket.minutes, bucket.values

@@ -1,4 +1,4 @@
-"""Which signup series exist and which partition carries them: what the drop tick looks at."""
+"""Signup series and their partitions: the input of the drop tick."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, LiteralString
@@ -45,8 +45,8 @@ def note(connection: Connection, newest: Mapping[Series, tuple[int, int]]) -> No
     connection.execute(NOTE, {"rows": orjson.dumps(rows).decode()})
 
 
-# Within the baseline's reach, or with an incident that must be kept fresh. OFFSET 0 keeps the look into
-# incidents_one_open a look by key: without statistics the planner would hash the whole table.
+# Within the baseline's reach, or with an incident that must be kept fresh. OFFSET 0 keeps the probe of
+# incidents_one_open a probe by key: without statistics the planner would hash the whole table.
 WATCHED: LiteralString = """
 SELECT s.project_id, s.environment, s.org_id
 FROM pipeline.signup_series s

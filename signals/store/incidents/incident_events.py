@@ -24,7 +24,7 @@ class Representative:
     attributes: Mapping[str, object]
 
 
-# The lateral aggregate stays whole: one index range a minute, whatever the statistics.
+# The lateral aggregate stays whole: one index range a minute, with any statistics.
 COUNT: LiteralString = """
 SELECT r.incident_id, r.minute, counted.events
 FROM json_to_recordset(%(rows)s::json) AS r(incident_id uuid, minute bigint)

@@ -45,7 +45,7 @@ class Touch:
     last_seen_at: datetime
 
 
-# A lateral query that locks stays whole: one look into incidents_one_open a key, whatever the statistics.
+# A lateral query that locks stays whole: one probe of incidents_one_open a key, with any statistics.
 LOCK_OPEN: LiteralString = """
 SELECT locked.project_id, locked.environment, locked.fingerprint, locked.id, locked.severity,
        (SELECT extract(epoch FROM now() - max(j.created_at))::float8
@@ -111,7 +111,7 @@ def open_all(connection: Connection, incidents: Sequence[NewIncident]) -> None:
     try:
         connection.execute(OPEN, {"rows": orjson.dumps(rows).decode()})
     except UniqueViolation as error:
-        raise Fenced("somebody opened an incident of the same series meanwhile") from error
+        raise Fenced("another writer opened an incident of the same series meanwhile") from error
 
 
 # The ids a second time: without them a planner without statistics reads the whole table for its join.

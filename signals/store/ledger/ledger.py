@@ -132,7 +132,7 @@ def missing(
         return cursor.execute(MISSING, parameters).fetchall()
 
 
-# SKIP LOCKED: a row that somebody still writes to is left to the next round.
+# SKIP LOCKED: a row that a writer still holds is left to the next round.
 TRIM: LiteralString = """
 DELETE FROM pipeline.ledger WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM pipeline.ledger WHERE minute_at < now() - make_interval(days => %(days)s)

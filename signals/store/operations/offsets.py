@@ -92,7 +92,7 @@ def advance(connection: Connection, *, group: str, topic: str, moves: Collection
         raise Fenced("another consumer moved these offsets")
 
 
-# True whoever says it: what lies below the stored offset is handled, so this needs no fence.
+# True from any process: what lies below the stored offset is handled, so this needs no fence.
 COMPLETE: LiteralString = """
 UPDATE pipeline.offsets o SET complete_until = greatest(o.complete_until, b.noted_at)
 FROM json_to_recordset(%(barriers)s::json) AS b(partition int, log_end bigint, noted_at timestamptz)

@@ -18,7 +18,7 @@ from signals.settings import PostgresSettings
 
 STAY: LiteralString = "SET LOCAL idle_in_transaction_session_timeout = 0"  # the lock's transaction only waits
 LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%(key)s)"
-LOCK_KEY = 0x5167_6E61_6C73  # "signals": any constant that nobody else uses
+LOCK_KEY = 0x5167_6E61_6C73  # "signals": any constant that no other program uses
 
 
 def migrate(settings: PostgresSettings) -> list[str]:

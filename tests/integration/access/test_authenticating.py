@@ -12,8 +12,8 @@ from signals.local.processes.ports import free_port
 from signals.services.access.authentication import (
     MAX_STALE_S,
     NEGATIVE_S,
-    Authenticating,
-    Granted,
+    KeyAuthenticator,
+    KeyGranted,
     KeyRefused,
 )
 from signals.services.access.provisioning import ProvisioningRefused, create_project, issue_key, revoke_keys
@@ -38,8 +38,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def authenticating(pool: ConnectionPool[Connection], clock: Clock) -> Authenticating:
-    return Authenticating(pool, cache_s=60, clock=clock)
+def authenticator(pool: ConnectionPool[Connection], clock: Clock) -> KeyAuthenticator:
+    return KeyAuthenticator(pool, cache_s=60, clock=clock)
 
 
 @pytest.fixture
@@ -51,88 +51,88 @@ def dead_pool(database: PostgresSettings) -> Iterator[ConnectionPool[Connection]
         yield pool
 
 
-def test_a_key_is_known_only_after_it_was_looked_up(authenticating: Authenticating, keys: Keys) -> None:
-    assert authenticating.check_cached(keys.read) is None
-    verdict = authenticating.check(keys.read)
-    assert isinstance(verdict, Granted)
+def test_a_key_is_known_only_after_it_was_looked_up(authenticator: KeyAuthenticator, keys: Keys) -> None:
+    assert authenticator.check_cached(keys.read) is None
+    verdict = authenticator.check(keys.read)
+    assert isinstance(verdict, KeyGranted)
     assert (verdict.tenancy, verdict.scope) == (TENANCY, Scope.READ)
-    assert authenticating.check_cached(keys.read) == verdict
+    assert authenticator.check_cached(keys.read) == verdict
 
 
-def test_the_scope_is_part_of_what_is_hashed(authenticating: Authenticating, keys: Keys) -> None:
+def test_the_scope_is_part_of_what_is_hashed(authenticator: KeyAuthenticator, keys: Keys) -> None:
     forged = keys.ingest.replace("sig_ingest_", "sig_read_")
-    assert authenticating.check(forged) == KeyRefused("unknown")
+    assert authenticator.check(forged) == KeyRefused("unknown")
 
 
 @pytest.mark.parametrize("key", [None, "", "sig_read_short", "x" * 52, "sig_admin_" + "a" * 43, "\ud800\x00"])
 def test_what_cannot_be_a_key_is_refused_without_asking(
     dead_pool: ConnectionPool[Connection], key: str | None
 ) -> None:
-    assert isinstance(Authenticating(dead_pool).check(key), KeyRefused)
+    assert isinstance(KeyAuthenticator(dead_pool).check(key), KeyRefused)
 
 
 def test_a_revoked_key_works_until_its_verdict_expires(
-    authenticating: Authenticating, pool: ConnectionPool[Connection], keys: Keys, clock: Clock
+    authenticator: KeyAuthenticator, pool: ConnectionPool[Connection], keys: Keys, clock: Clock
 ) -> None:
-    assert isinstance(authenticating.check(keys.read), Granted)
+    assert isinstance(authenticator.check(keys.read), KeyGranted)
     assert revoke_keys(pool, project_id=TENANCY.project_id) == 2
     clock.now_s = 59.9
-    assert isinstance(authenticating.check(keys.read), Granted)
+    assert isinstance(authenticator.check(keys.read), KeyGranted)
     clock.now_s = 60.1
-    assert authenticating.check(keys.read) == KeyRefused("revoked")
+    assert authenticator.check(keys.read) == KeyRefused("revoked")
 
 
 def test_a_new_key_works_soon_after_it_was_tried_too_early(
-    authenticating: Authenticating, pool: ConnectionPool[Connection], keys: Keys, clock: Clock
+    authenticator: KeyAuthenticator, pool: ConnectionPool[Connection], keys: Keys, clock: Clock
 ) -> None:
     with pool.connection() as connection:
         connection.execute("UPDATE project_api_keys SET key_hash = 'x' || key_hash")
-    assert authenticating.check(keys.read) == KeyRefused("unknown")
+    assert authenticator.check(keys.read) == KeyRefused("unknown")
     with pool.connection() as connection:
         connection.execute("UPDATE project_api_keys SET key_hash = substr(key_hash, 2)")
-    assert authenticating.check(keys.read) == KeyRefused("unknown")
+    assert authenticator.check(keys.read) == KeyRefused("unknown")
     clock.now_s = NEGATIVE_S + 0.1
-    assert isinstance(authenticating.check(keys.read), Granted)
+    assert isinstance(authenticator.check(keys.read), KeyGranted)
 
 
 def test_known_keys_outlive_an_outage_for_a_bounded_time(
-    authenticating: Authenticating, dead_pool: ConnectionPool[Connection], keys: Keys, clock: Clock
+    authenticator: KeyAuthenticator, dead_pool: ConnectionPool[Connection], keys: Keys, clock: Clock
 ) -> None:
-    authenticating.check(keys.read)
-    authenticating._pool = dead_pool
+    authenticator.check(keys.read)
+    authenticator._pool = dead_pool
     clock.now_s = MAX_STALE_S - 1
-    assert isinstance(authenticating.check(keys.read), Granted)
-    assert isinstance(authenticating.check_cached(keys.read), Granted)  # no second wait at once
+    assert isinstance(authenticator.check(keys.read), KeyGranted)
+    assert isinstance(authenticator.check_cached(keys.read), KeyGranted)  # no second wait at once
     with pytest.raises(DependencyUnavailable):
-        authenticating.check(keys.ingest)
+        authenticator.check(keys.ingest)
     clock.now_s = MAX_STALE_S + 10
     with pytest.raises(DependencyUnavailable):
-        authenticating.check(keys.read)
+        authenticator.check(keys.read)
 
 
 def test_a_flood_of_wrong_keys_keeps_the_right_one_known(
     pool: ConnectionPool[Connection], keys: Keys
 ) -> None:
-    authenticating = Authenticating(pool, max_verdicts=2)
-    authenticating.check(keys.read)
+    authenticator = KeyAuthenticator(pool, max_verdicts=2)
+    authenticator.check(keys.read)
     for number in range(10):
-        assert authenticating.check(f"sig_read_{number:043d}") == KeyRefused("unknown")
-    assert isinstance(authenticating.check_cached(keys.read), Granted)
+        assert authenticator.check(f"sig_read_{number:043d}") == KeyRefused("unknown")
+    assert isinstance(authenticator.check_cached(keys.read), KeyGranted)
 
 
 def test_use_is_written_lazily_and_survives_an_outage(
-    authenticating: Authenticating,
+    authenticator: KeyAuthenticator,
     pool: ConnectionPool[Connection],
     dead_pool: ConnectionPool[Connection],
     keys: Keys,
 ) -> None:
-    authenticating.check(keys.read)
-    authenticating._pool = dead_pool
+    authenticator.check(keys.read)
+    authenticator._pool = dead_pool
     with pytest.raises(DependencyUnavailable):
-        authenticating.flush_last_used()
-    authenticating._pool = pool
-    assert authenticating.flush_last_used() == 1
-    assert authenticating.flush_last_used() == 0
+        authenticator.flush_last_used()
+    authenticator._pool = pool
+    assert authenticator.flush_last_used() == 1
+    assert authenticator.flush_last_used() == 0
 
 
 def test_a_key_is_shown_once_and_stored_as_a_hash(pool: ConnectionPool[Connection], keys: Keys) -> None:

@@ -20,12 +20,12 @@ from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import Connection
 from signals.domain.access.api_keys import Scope
 from signals.logs import configure_logs
-from signals.services.access.authentication import Authenticating
+from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key
-from signals.services.events.search import Searching
-from signals.services.incidents.views import Investigating
-from signals.services.ledger.audit import Auditing
-from signals.services.operations.readiness import CheckingReadiness, DependencyCheck
+from signals.services.events.search import EventFinder
+from signals.services.incidents.views import Incidents
+from signals.services.ledger.audit import LedgerAudit
+from signals.services.operations.readiness import DependencyCheck, ReadinessCheck
 from tests.support.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
@@ -70,14 +70,14 @@ def core_client(
     expected: Iterable[str] = (),
 ) -> Iterator[TestClient]:
     """Serve core-api in this process; a crash becomes a 500, as it would be outside."""
-    auditing = Auditing(pool)
-    readiness = CheckingReadiness(pool, servers or {}, auditing.audit)
+    ledger_audit = LedgerAudit(pool)
+    readiness = ReadinessCheck(pool, servers or {}, ledger_audit.audit)
     readiness.expect(list(expected))
     resources = CoreResources(
-        auditing=auditing,
-        authenticating=Authenticating(pool),
-        investigating=Investigating(pool),
-        searching=Searching(EventSearch(opensearch)),
+        ledger_audit=ledger_audit,
+        authenticator=KeyAuthenticator(pool),
+        incidents=Incidents(pool),
+        event_finder=EventFinder(EventSearch(opensearch)),
         readiness=readiness,
     )
     with TestClient(build_core_api(resources), raise_server_exceptions=False) as client:

@@ -13,10 +13,10 @@ from signals.clients.opensearch.connection import Client, check_reachable
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
 from signals.periodic import repeated_in_task
-from signals.services.access.authentication import Authenticating
+from signals.services.access.authentication import KeyAuthenticator
 from signals.services.incidents import views
-from signals.services.ledger.audit import Auditing
-from signals.services.operations.readiness import CHECK_S, REUSE_S, CheckingReadiness
+from signals.services.ledger.audit import LedgerAudit
+from signals.services.operations.readiness import CHECK_S, REUSE_S, ReadinessCheck
 from signals.store.operations.workers import ConsumerState, Heartbeat, beat
 from tests.integration.core.conftest import Keys, core_client
 from tests.support.waiting import until
@@ -171,10 +171,10 @@ def test_what_is_nobodys_route_is_a_problem_too(anonymous: TestClient) -> None:
 def test_a_crash_tells_nothing_of_its_cause(
     anonymous: TestClient, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(_: CheckingReadiness) -> None:
+    def crash(_: ReadinessCheck) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(CheckingReadiness, "check", crash)
+    monkeypatch.setattr(ReadinessCheck, "check", crash)
     answer = anonymous.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "secret" not in answer.text
@@ -190,7 +190,7 @@ def test_while_a_server_hangs_others_get_the_answer_before(
             hanging.wait(30)
         asked.set()
 
-    readiness = CheckingReadiness(pool, {"kafka": hang_when_asked_again}, Auditing(pool).audit)
+    readiness = ReadinessCheck(pool, {"kafka": hang_when_asked_again}, LedgerAudit(pool).audit)
     assert readiness.check().ready
     until(lambda: time.monotonic() - answered_at(readiness) > REUSE_S)
     waiting = threading.Thread(target=readiness.check)
@@ -204,15 +204,15 @@ def test_while_a_server_hangs_others_get_the_answer_before(
     readiness.close()
 
 
-def answered_at(readiness: CheckingReadiness) -> float:
+def answered_at(readiness: ReadinessCheck) -> float:
     """When the kept answer was made."""
     assert readiness._answer is not None
     return readiness._answer[0]
 
 
 def test_the_use_of_a_key_is_written_while_an_api_runs(keys: Keys, pool: ConnectionPool[Connection]) -> None:
-    authenticating = Authenticating(pool)
-    authenticating.check(keys.read)
+    authenticator = KeyAuthenticator(pool)
+    authenticator.check(keys.read)
 
     def used() -> int:
         with pool.connection() as connection:
@@ -221,7 +221,7 @@ def test_the_use_of_a_key_is_written_while_an_api_runs(keys: Keys, pool: Connect
         return int(str(row[0]))
 
     async def live() -> int:
-        async with repeated_in_task(authenticating.flush_last_used, every_s=0.05, what="last use"):
+        async with repeated_in_task(authenticator.flush_last_used, every_s=0.05, name="last use"):
             return await asyncio.to_thread(until, used)
 
     assert asyncio.run(live()) == 1

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from shared_types import Environment
-from signals.services.access.authentication import Authenticating
+from signals.services.access.authentication import KeyAuthenticator
 from tests.integration.core.conftest import OTHER, Keys, OpenIncident
 from tests.support.events import NOON
 
@@ -139,5 +139,5 @@ def test_key_is_judged_before_anything_else(anonymous: TestClient, keys: Keys, p
 def test_uncached_key_is_looked_up(
     reader: TestClient, incident: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Authenticating, "check_cached", lambda *_: None)
+    monkeypatch.setattr(KeyAuthenticator, "check_cached", lambda *_: None)
     assert len(reader.get(LIST).json()["incidents"]) == 4

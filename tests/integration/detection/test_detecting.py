@@ -17,7 +17,7 @@ from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.rules import IncidentSeverity
 from signals.errors import DependencyUnavailable, Fenced
-from signals.services.detection import GROUP, Detecting
+from signals.services.detection import GROUP, IncidentEngine
 from signals.services.operations.housekeeping import resolve_stale_incidents
 from signals.settings import KafkaSettings
 from signals.store.incidents.incidents import NewIncident, open_all
@@ -32,17 +32,17 @@ def engine(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Pu
     """Opens sessions of the engine."""
 
     @contextmanager
-    def open_session() -> Iterator[Detecting]:
-        with Detecting(kafka, pool, publisher, tick_s=0.05) as detecting:
-            until(lambda: detecting.step(0.1) >= 0 and detecting.owned())
-            yield detecting
+    def open_session() -> Iterator[IncidentEngine]:
+        with IncidentEngine(kafka, pool, publisher, tick_s=0.05) as session:
+            until(lambda: session.step(0.1) >= 0 and session.owned())
+            yield session
 
     return open_session
 
 
-def drain(detecting: Detecting) -> None:
+def drain(session: IncidentEngine) -> None:
     """Step until nothing waits."""
-    until(lambda: detecting.step(0.1) == 0 and detecting.lag() == 0)
+    until(lambda: session.step(0.1) == 0 and session.lag() == 0)
 
 
 def rows(pool: ConnectionPool[Connection], query: str) -> list[tuple[Any, ...]]:
@@ -54,8 +54,8 @@ def test_a_spike_opens_one_incident_with_job_evidence_and_numbers(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, errors(45, NOON))
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     (incident,) = rows(
         pool, "SELECT fingerprint, status, severity, title, opened_at, last_seen_at FROM incidents"
     )
@@ -74,8 +74,8 @@ def test_what_stays_below_thirty_opens_nothing(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, errors(29, NOON))
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     assert rows(pool, "SELECT value FROM metrics_buckets") == [(29,)]
     assert rows(pool, "SELECT count(*) FROM incidents") == [(0,)]
 
@@ -85,11 +85,11 @@ def test_a_repeated_event_counts_once_even_after_a_restart(
 ) -> None:
     events = list(errors(20, NOON))
     publish(publisher, [*events, *events])
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     publish(publisher, events)
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(20,)]
 
 
@@ -98,28 +98,28 @@ def test_a_repeat_on_another_partition_is_known_although_the_tail_is_still_being
 ) -> None:
     events = list(errors(8_000, NOON))
     publish(publisher, events)
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     repeats = [event.to_json() for event in events[-50:]]
     keys = [str(number).encode() for number in range(50)]  # on all partitions, as after a growth of the topic
     publisher.publish_and_wait(
         RAW_TOPIC, [OutgoingRecord(key=key, value=value) for key, value in zip(keys, repeats, strict=True)]
     )
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(8_000,)]
 
 
 def test_a_consumer_that_lost_its_offsets_is_fenced_and_counts_nothing(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
         publish(publisher, errors(20, NOON))
         with pool.connection() as connection:
             connection.execute("UPDATE pipeline.offsets SET next_offset = next_offset + 1")
         with pytest.raises(Fenced):
-            until(lambda: detecting.step(0.1) and False)
+            until(lambda: session.step(0.1) and False)
     assert rows(pool, "SELECT count(*) FROM metrics_buckets") == [(0,)]
 
 
@@ -147,8 +147,8 @@ def test_an_outage_that_became_its_own_baseline_stays_fresh(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, errors(100 * 8, NOON, every_s=7.5))  # 8 a minute, 40 in 5 minutes, for 100 minutes
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     last = NOON + timedelta(seconds=799 * 7.5)
     assert rows(pool, "SELECT last_seen_at FROM incidents") == [(last,)]
 
@@ -158,10 +158,10 @@ def test_missing_signups_open_one_incident_by_the_clock(
 ) -> None:
     start = datetime.now(UTC) - timedelta(minutes=74)
     publish(publisher, signups(480, start, every_s=7))  # 56 minutes of them, then silence
-    with engine() as detecting:
-        drain(detecting)
-        until(lambda: detecting.step(0.1) == 0 and rows(pool, "SELECT id FROM incidents"))
-        drain(detecting)
+    with engine() as session:
+        drain(session)
+        until(lambda: session.step(0.1) == 0 and rows(pool, "SELECT id FROM incidents"))
+        drain(session)
     (incident,) = rows(pool, "SELECT fingerprint, severity, title FROM incidents")
     assert incident[:2] == ("signup|prod", "critical")
     (representative,) = rows(pool, "SELECT event_type, attributes_json FROM incident_events")
@@ -173,9 +173,9 @@ def test_a_replay_of_an_old_drop_is_resolved_by_age(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, [*signups(480, NOON, every_s=7), *signups(1, NOON + timedelta(minutes=74), every_s=1)])
-    with engine() as detecting:
-        drain(detecting)
-        until(lambda: detecting.step(0.1) == 0 and detecting._ticked_minutes.keys() == set(detecting.owned()))
+    with engine() as session:
+        drain(session)
+        until(lambda: session.step(0.1) == 0 and session._ticked_minutes.keys() == set(session.owned()))
     assert resolve_stale_incidents(pool) == 1
 
 
@@ -183,9 +183,9 @@ def test_a_tick_without_drop_opens_nothing(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, signups(480, datetime.now(UTC) - timedelta(minutes=74), every_s=9.2))
-    with engine() as detecting:
-        drain(detecting)
-        until(lambda: detecting.step(0.1) == 0 and detecting._ticked_minutes.keys() == set(detecting.owned()))
+    with engine() as session:
+        drain(session)
+        until(lambda: session.step(0.1) == 0 and session._ticked_minutes.keys() == set(session.owned()))
     assert rows(pool, "SELECT count(*) FROM incidents") == [(0,)]
 
 
@@ -195,8 +195,8 @@ def test_a_broken_record_goes_to_the_dead_letters_and_the_rest_counts(
     broken = OutgoingRecord(key=b"k", value=b'{"not": "an event"}', headers=[("trace", b"1")])
     publisher.publish_and_wait(RAW_TOPIC, [broken])
     publish(publisher, errors(5, NOON))
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(5,)]
     reader = Consumer(
         {"bootstrap.servers": kafka.kafka_brokers, "group.id": "dlq-test", "auto.offset.reset": "earliest"}
@@ -217,8 +217,8 @@ def test_incidents_not_seen_for_an_hour_are_resolved(
     now = datetime.now(UTC)
     publish(publisher, errors(40, now - timedelta(minutes=70), code="OLD"))
     publish(publisher, errors(40, now - timedelta(minutes=50), code="NEW"))
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     assert resolve_stale_incidents(pool) == 1
     assert rows(
         pool, "SELECT fingerprint FROM incidents WHERE status = 'resolved' AND resolved_at IS NOT NULL"
@@ -235,17 +235,17 @@ def test_a_recreated_topic_is_told_instead_of_counted_wrongly(
             (GROUP, RAW_TOPIC),
         )
     with (
-        Detecting(kafka, pool, publisher, tick_s=60) as detecting,
+        IncidentEngine(kafka, pool, publisher, tick_s=60) as session,
         pytest.raises(DependencyUnavailable, match="recreated"),
     ):
-        until(lambda: detecting.step(0.1) and False)
+        until(lambda: session.step(0.1) and False)
 
 
 def test_events_that_no_rule_counts_only_move_the_offset(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, [event("deploy", NOON, release="2"), event("feedback", NOON)])
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     assert rows(pool, "SELECT sum(next_offset) FROM pipeline.offsets") == [(2,)]
     assert rows(pool, "SELECT count(*) FROM metrics_buckets") == [(0,)]

@@ -20,7 +20,7 @@ from signals.clients.postgres import Connection, conninfo
 from signals.domain.detection.buckets import Series, instant_of, ranges
 from signals.domain.detection.rules import HISTORY_MINUTES, IncidentSeverity
 from signals.local.stack import RunningStack
-from signals.services.detection import Detecting
+from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings, PostgresSettings
 from signals.store.detection import buckets, signup_series
 from signals.store.incidents import incident_events, incidents
@@ -208,13 +208,13 @@ def _minute_of(series: Series) -> Iterator[Envelope]:
 def _drain(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Publisher) -> int:
     """Let an engine count everything; return how many batches it took."""
     batches = 0
-    with Detecting(kafka, pool, publisher, tick_s=0.05) as detecting:
+    with IncidentEngine(kafka, pool, publisher, tick_s=0.05) as session:
 
         def is_idle() -> bool:
             nonlocal batches
-            counted = detecting.step(0.1) > 0
+            counted = session.step(0.1) > 0
             batches += counted
-            return not counted and bool(detecting.owned()) and detecting.lag() == 0
+            return not counted and bool(session.owned()) and session.lag() == 0
 
         until(is_idle)
     return batches

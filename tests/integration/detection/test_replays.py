@@ -9,24 +9,24 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
-from signals.services.detection import Detecting
+from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings
 from tests.support.events import NOON, errors, publish, signups
 from tests.support.waiting import until
 
 
 @pytest.fixture
-def detecting(
+def session(
     kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Publisher
-) -> Iterator[Detecting]:
+) -> Iterator[IncidentEngine]:
     """A session of the engine that owns its partitions; its tick rests."""
-    with Detecting(kafka, pool, publisher, tick_s=3600) as detecting:
-        until(lambda: detecting.step(0.1) >= 0 and detecting.owned())
-        yield detecting
+    with IncidentEngine(kafka, pool, publisher, tick_s=3600) as session:
+        until(lambda: session.step(0.1) >= 0 and session.owned())
+        yield session
 
 
-def drain(detecting: Detecting) -> None:
-    until(lambda: detecting.step(0.1) == 0 and detecting.lag() == 0)
+def drain(session: IncidentEngine) -> None:
+    until(lambda: session.step(0.1) == 0 and session.lag() == 0)
 
 
 def rows(pool: ConnectionPool[Connection], query: LiteralString) -> list[tuple[Any, ...]]:
@@ -35,10 +35,10 @@ def rows(pool: ConnectionPool[Connection], query: LiteralString) -> list[tuple[A
 
 
 def test_two_days_of_one_fingerprint_in_one_batch_are_one_incident(
-    detecting: Detecting, pool: ConnectionPool[Connection], publisher: Publisher
+    session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, [*errors(40, NOON, every_s=0.5), *errors(70, NOON + timedelta(days=1), every_s=0.5)])
-    drain(detecting)
+    drain(session)
     assert rows(pool, "SELECT severity, opened_at, last_seen_at FROM incidents") == [
         ("error", NOON + timedelta(seconds=19.5), NOON + timedelta(days=1, seconds=34.5))
     ]
@@ -50,12 +50,12 @@ def test_two_days_of_one_fingerprint_in_one_batch_are_one_incident(
 
 
 def test_a_late_spike_moves_neither_last_seen_nor_the_newest_numbers_back(
-    detecting: Detecting, pool: ConnectionPool[Connection], publisher: Publisher
+    session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, errors(45, NOON))
-    drain(detecting)
+    drain(session)
     publish(publisher, errors(31, NOON - timedelta(hours=3)))
-    drain(detecting)
+    drain(session)
     assert rows(pool, "SELECT opened_at, last_seen_at FROM incidents") == [
         (NOON + timedelta(seconds=44), NOON + timedelta(seconds=44))
     ]
@@ -65,12 +65,12 @@ def test_a_late_spike_moves_neither_last_seen_nor_the_newest_numbers_back(
 
 
 def test_a_minute_that_comes_in_pieces_opens_once(
-    detecting: Detecting, pool: ConnectionPool[Connection], publisher: Publisher
+    session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     spike = list(errors(36, NOON))
     for start in range(0, 36, 6):
         publish(publisher, spike[start : start + 6])
-        drain(detecting)
+        drain(session)
     assert rows(pool, "SELECT opened_at, last_seen_at FROM incidents") == [
         (NOON + timedelta(seconds=29), NOON + timedelta(seconds=35))
     ]
@@ -78,11 +78,11 @@ def test_a_minute_that_comes_in_pieces_opens_once(
 
 
 def test_signups_that_trickle_open_the_drop_without_a_tick(
-    detecting: Detecting, pool: ConnectionPool[Connection], publisher: Publisher
+    session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, signups(240, NOON, every_s=15))
     publish(publisher, signups(2, NOON + timedelta(minutes=75), every_s=20))
-    drain(detecting)
+    drain(session)
     assert rows(pool, "SELECT fingerprint, severity, opened_at FROM incidents") == [
         ("signup|prod", "error", NOON + timedelta(minutes=75, seconds=20))
     ]

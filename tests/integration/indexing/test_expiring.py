@@ -10,7 +10,7 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import bulk_create
 from signals.errors import DependencyUnavailable
-from signals.services.indexing import Expiring, expiry
+from signals.services.indexing import DocumentExpiry, expiry
 from tests.support.events import NOON, errors
 
 
@@ -34,9 +34,9 @@ def left(client: Client) -> set[str]:
 def test_documents_go_so_long_after_they_were_received_whenever_they_happened(opensearch: Client) -> None:
     old, new = received(15, days_ago=30.01), received(5, days_ago=29.99)
     index(opensearch, [*old, *new])
-    assert Expiring(opensearch, keep_days=30).round() == 15
+    assert DocumentExpiry(opensearch, keep_days=30).round() == 15
     assert left(opensearch) == {str(event.event_id) for event in new}
-    assert Expiring(opensearch, keep_days=30).round() == 0
+    assert DocumentExpiry(opensearch, keep_days=30).round() == 0
 
 
 def test_a_round_is_bounded_oldest_first_and_the_next_goes_on(
@@ -45,7 +45,7 @@ def test_a_round_is_bounded_oldest_first_and_the_next_goes_on(
     monkeypatch.setattr(expiry, "PAGES", 3)
     oldest, older = received(6, days_ago=50), received(5, days_ago=40)
     index(opensearch, [*older, *oldest])
-    two_a_page = Expiring(opensearch, keep_days=30, documents=2)
+    two_a_page = DocumentExpiry(opensearch, keep_days=30, documents=2)
     assert two_a_page.round() == 6  # though deleted documents stay findable until the index is refreshed
     assert left(opensearch) == {str(event.event_id) for event in older}
     assert two_a_page.round() == 5
@@ -54,7 +54,7 @@ def test_a_round_is_bounded_oldest_first_and_the_next_goes_on(
 
 def test_zero_days_keep_documents_for_ever(opensearch: Client) -> None:
     index(opensearch, received(3, days_ago=3000))
-    assert Expiring(opensearch, keep_days=0).round() == 0
+    assert DocumentExpiry(opensearch, keep_days=0).round() == 0
     assert len(left(opensearch)) == 3
 
 
@@ -63,11 +63,11 @@ def test_an_index_that_takes_no_writes_is_told(opensearch: Client) -> None:
     opensearch.indices.put_settings(index=EVENTS_INDEX, body={"index.blocks.read_only": True})
     try:
         with pytest.raises(DependencyUnavailable, match="OpenSearch"):
-            Expiring(opensearch, keep_days=30).round()
+            DocumentExpiry(opensearch, keep_days=30).round()
     finally:
         opensearch.indices.put_settings(index=EVENTS_INDEX, body={"index.blocks.read_only": None})
 
 
 def test_without_opensearch_a_round_says_so() -> None:
     with pytest.raises(DependencyUnavailable, match="OpenSearch"):
-        Expiring(Client("http://127.0.0.1:1", max_retries=0), keep_days=30).round()
+        DocumentExpiry(Client("http://127.0.0.1:1", max_retries=0), keep_days=30).round()

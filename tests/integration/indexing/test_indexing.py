@@ -19,12 +19,12 @@ from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
 from signals.local.stack import RunningStack
-from signals.services.indexing import Indexing
+from signals.services.indexing import EventIndexer
 from signals.settings import KafkaSettings
 from tests.support.events import NOON, errors, event, publish
 from tests.support.waiting import until
 
-Open = Callable[..., AbstractContextManager[Indexing]]
+Open = Callable[..., AbstractContextManager[EventIndexer]]
 
 
 @pytest.fixture
@@ -34,16 +34,16 @@ def indexer(
     """Opens sessions of the indexer."""
 
     @contextmanager
-    def open_session(client: Client = opensearch) -> Iterator[Indexing]:
-        with Indexing(kafka, pool, client, publisher, stopping=threading.Event(), tick_s=0.05) as indexing:
-            until(lambda: indexing.step(0.1) >= 0 and indexing.owned())
-            yield indexing
+    def open_session(client: Client = opensearch) -> Iterator[EventIndexer]:
+        with EventIndexer(kafka, pool, client, publisher, stopping=threading.Event(), tick_s=0.05) as session:
+            until(lambda: session.step(0.1) >= 0 and session.owned())
+            yield session
 
     return open_session
 
 
-def drain(indexing: Indexing) -> None:
-    until(lambda: indexing.step(0.1) == 0 and indexing.lag() == 0)
+def drain(session: EventIndexer) -> None:
+    until(lambda: session.step(0.1) == 0 and session.lag() == 0)
 
 
 def documents(client: Client) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def test_every_event_is_there_once_under_its_id_even_when_read_twice(
 ) -> None:
     events = list(errors(50, NOON))
     publish(publisher, [*events, *events])
-    with indexer() as indexing:
-        drain(indexing)
+    with indexer() as session:
+        drain(session)
     found = documents(opensearch)
     assert set(found) == {str(e.event_id) for e in events}
     assert found[str(events[0].event_id)]["attributes"]["status_code"] == 503
@@ -70,10 +70,10 @@ def test_an_id_that_another_project_used_first_hides_no_event(
     theirs = event("error", NOON, error_code="THEIRS", tenancy=Tenancy("org_2", "proj_2"))
     ours = event("error", NOON, error_code="OURS", event_id=theirs.event_id)
     publish(publisher, [theirs])
-    with indexer() as indexing:
-        drain(indexing)
+    with indexer() as session:
+        drain(session)
         publish(publisher, [ours, ours])
-        drain(indexing)
+        drain(session)
     found = documents(opensearch)
     assert {(d["project_id"], d["attributes"]["error_code"]) for d in found.values()} == {
         ("proj_2", "THEIRS"),
@@ -105,11 +105,11 @@ def test_the_next_bulk_is_sent_while_one_waits_for_its_answer(
     indexer: Open, opensearch: Client, publisher: Publisher, servers: RunningStack
 ) -> None:
     client = SecondFirst(servers.environment["OPENSEARCH_URL"])
-    with indexer(client) as indexing:
+    with indexer(client) as session:
         for _ in range(2):
             publish(publisher, errors(5, NOON))
-            until(lambda: indexing.step(0.1) > 0)
-        drain(indexing)
+            until(lambda: session.step(0.1) > 0)
+        drain(session)
     assert client.overlapped
     assert len(documents(opensearch)) == 10
 
@@ -117,12 +117,12 @@ def test_the_next_bulk_is_sent_while_one_waits_for_its_answer(
 def test_what_was_on_its_way_when_a_session_ended_is_read_again_and_no_duplicate(
     indexer: Open, opensearch: Client, publisher: Publisher, pool: ConnectionPool[Connection]
 ) -> None:
-    with indexer() as indexing:
+    with indexer() as session:
         publish(publisher, errors(20, NOON))
-        until(lambda: indexing.step(0.1) > 0)  # sent, and not settled yet
-    with indexer() as indexing:
-        assert indexing.lag() == 20
-        drain(indexing)
+        until(lambda: session.step(0.1) > 0)  # sent, and not settled yet
+    with indexer() as session:
+        assert session.lag() == 20
+        drain(session)
     assert len(documents(opensearch)) == 20
     with transaction(pool) as connection:
         rows = connection.execute(
@@ -143,8 +143,8 @@ def test_odd_but_valid_events_are_searchable(indexer: Open, opensearch: Client, 
     payload = {"text": "y" * 20_000, "list": [{"k": "v"}, 3, None], "nested": {"a.b": {"c.d": "dots"}}}
     odd.append(odd[0].model_copy(update={"payload": payload, "event_id": event("custom", NOON).event_id}))
     publish(publisher, odd)
-    with indexer() as indexing:
-        drain(indexing)
+    with indexer() as session:
+        drain(session)
     found = documents(opensearch)
     assert set(found) == {str(e.event_id) for e in odd}
     clash = found[str(odd[3].event_id)]
@@ -165,8 +165,8 @@ def test_a_broken_record_does_not_hold_the_others_back(
 ) -> None:
     publisher.publish_and_wait(RAW_TOPIC, [OutgoingRecord(key=b"k", value=b"no json")])
     publish(publisher, errors(3, NOON))
-    with indexer() as indexing:
-        drain(indexing)
+    with indexer() as session:
+        drain(session)
     assert len(documents(opensearch)) == 3
 
 
@@ -179,9 +179,9 @@ def test_without_opensearch_the_offset_stays(indexer: Open, opensearch: Client, 
     nowhere = Client("http://127.0.0.1:1", max_retries=0)
     with (
         pytest.raises(DependencyUnavailable, match="OpenSearch"),
-        indexer(nowhere) as indexing,
+        indexer(nowhere) as session,
     ):
-        until(lambda: indexing.step(0.1) and False)
-    with indexer() as indexing:
-        drain(indexing)
+        until(lambda: session.step(0.1) and False)
+    with indexer() as session:
+        drain(session)
     assert len(documents(opensearch)) == 3

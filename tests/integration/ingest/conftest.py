@@ -18,11 +18,11 @@ from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.postgres import Connection
 from signals.domain.access.api_keys import Scope
 from signals.domain.access.limits import NO_LIMITS, KeyLimits
-from signals.services.access.authentication import Authenticating
+from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import IssuedKey, create_org, create_project, issue_key
-from signals.services.access.quotas import Limiting
-from signals.services.events.ingestion import Ingesting
-from signals.services.ledger.entries import Accounting
+from signals.services.access.quotas import Quotas
+from signals.services.events.ingestion import Ingestion
+from signals.services.ledger.entries import LedgerWriter
 from signals.settings import KafkaSettings
 from tests.support.events import TENANCY
 
@@ -69,13 +69,13 @@ def ingest_client(
 
     On a busy machine a new topic's first record takes longer than the product waits.
     """
-    accounting = Accounting(pool)
-    with Limiting(pool) as limiting, patch.object(replica, "ANSWER_WITHIN_S", answer_within_s):
+    ledger_writer = LedgerWriter(pool)
+    with Quotas(pool) as quotas, patch.object(replica, "ANSWER_WITHIN_S", answer_within_s):
         resources = IngestResources(
-            authenticating=Authenticating(pool, cache_s=cache_s, default_limits=limits),
-            limiting=limiting,
-            ingesting=Ingesting(publisher, accounting.accepted),
-            accounting=accounting,
+            authenticator=KeyAuthenticator(pool, cache_s=cache_s, default_limits=limits),
+            quotas=quotas,
+            ingestion=Ingestion(publisher, ledger_writer.accepted),
+            ledger_writer=ledger_writer,
         )
         app = build_ingest_api(resources)
         with TestClient(app, root_path=root_path, raise_server_exceptions=False) as client:

@@ -13,7 +13,7 @@ from signals.domain import ledger as accounts
 from signals.errors import DependencyUnavailable
 from signals.services.access.provisioning import IssuedKey
 from signals.services.ledger import entries
-from signals.services.ledger.entries import Accounting
+from signals.services.ledger.entries import LedgerWriter
 from signals.store.ledger import ledger
 from tests.integration.ingest.conftest import ingest_client
 from tests.integration.ingest.shapes import body
@@ -48,7 +48,7 @@ def _accepted(client: TestClient, events: list[dict[str, object]], headers: dict
 
 
 def test_a_commit_whose_answer_was_lost_is_not_repeated(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = Accounting(pool)
+    counts = LedgerWriter(pool)
 
     def answer_lost(pool: Pool) -> object:
         committed = transaction(pool)
@@ -74,7 +74,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(pool: Pool, monkeypatch:
 
 
 def test_counts_wait_while_the_ledger_cannot_be_written(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = Accounting(pool)
+    counts = LedgerWriter(pool)
 
     def broken(*_: object) -> None:
         raise psycopg.OperationalError("the server closed the connection")

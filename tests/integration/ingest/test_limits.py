@@ -18,7 +18,7 @@ from signals.domain.access.limits import Exceeded, KeyLimits
 from signals.errors import DependencyUnavailable
 from signals.local.processes.ports import free_port
 from signals.services.access.provisioning import IssuedKey, limit_key
-from signals.services.access.quotas import Limiting
+from signals.services.access.quotas import Quotas
 from signals.settings import PostgresSettings
 from tests.integration.ingest.conftest import Stored, ingest_client
 from tests.integration.ingest.shapes import assert_problem, body
@@ -26,20 +26,20 @@ from tests.support.waiting import until
 
 KEY = UUID(int=7)
 Pool = ConnectionPool[Connection]
-Replica = Callable[..., Limiting]
+Replica = Callable[..., Quotas]
 
 
 @pytest.fixture
 def replica(pool: Pool) -> Iterator[Replica]:
     """Make the limits of one more replica."""
     with ExitStack() as stack:
-        yield lambda **clocks: stack.enter_context(Limiting(pool, **clocks))
+        yield lambda **clocks: stack.enter_context(Quotas(pool, **clocks))
 
 
-def _reserve(limiting: Limiting, limits: KeyLimits, count: int) -> Exceeded | None:
+def _reserve(quotas: Quotas, limits: KeyLimits, count: int) -> Exceeded | None:
     """Reserve like a request does: try again after each lease."""
     for _ in range(50):
-        reserved = limiting.reserve(KEY, limits, count)
+        reserved = quotas.reserve(KEY, limits, count)
         if reserved is None or isinstance(reserved, Exceeded):
             return reserved
         reserved.result(timeout=20)
@@ -52,7 +52,7 @@ def test_two_replicas_share_one_rate(replica: Replica) -> None:
 
     def three_seconds_over() -> bool:
         nonlocal taken
-        taken += sum(_reserve(limiting, limits, 1) is None for limiting in replicas)
+        taken += sum(_reserve(quotas, limits, 1) is None for quotas in replicas)
         return time.monotonic() - began > 3
 
     until(three_seconds_over, every_s=0.002)
@@ -62,12 +62,12 @@ def test_two_replicas_share_one_rate(replica: Replica) -> None:
 
 
 def test_retry_after_is_when_it_works_and_much_earlier_does_not(replica: Replica) -> None:
-    limiting, limits = replica(), KeyLimits(events_per_second=50)
-    assert _reserve(limiting, limits, 100) is None, "a batch may overdraw the bucket"
-    refused, at = _reserve(limiting, limits, 1), time.monotonic()
+    quotas, limits = replica(), KeyLimits(events_per_second=50)
+    assert _reserve(quotas, limits, 100) is None, "a batch may overdraw the bucket"
+    refused, at = _reserve(quotas, limits, 1), time.monotonic()
     assert isinstance(refused, Exceeded)
     assert 0.5 < refused.retry_after_s < 1.2, "50 are owed, and a tenth of a second must be there"
-    until(lambda: _reserve(limiting, limits, 1) is None, every_s=0.01)
+    until(lambda: _reserve(quotas, limits, 1) is None, every_s=0.01)
     assert refused.retry_after_s - 0.05 < time.monotonic() - at < refused.retry_after_s + 1
 
 
@@ -80,8 +80,8 @@ def test_the_quota_ends_exactly_and_begins_anew_at_midnight(replica: Replica) ->
     assert taken == [None] * 140, "980 of 1,000"
     assert isinstance(_reserve(replicas[0], limits, 100), Exceeded), "a batch is refused whole"
     clock["s"] = 10  # what the other replica leased and does not use is given back
-    for limiting in replicas:
-        limiting.flush()
+    for quotas in replicas:
+        quotas.flush()
     assert [_reserve(replicas[0], limits, 1) for _ in range(20)] == [None] * 20
     refused = _reserve(replicas[1], limits, 1)
     assert refused == Exceeded(limit="events_per_day", allowed=1_000, retry_after_s=20.0)
@@ -92,28 +92,28 @@ def test_the_quota_ends_exactly_and_begins_anew_at_midnight(replica: Replica) ->
 
 
 def test_statements_are_few_with_limits_and_none_without(pool: Pool, replica: Replica) -> None:
-    limiting = replica()
+    quotas = replica()
     before = pool.get_stats().get("requests_num", 0)
-    assert [limiting.reserve(KEY, KeyLimits(), 1) for _ in range(1_000)] == [None] * 1_000
+    assert [quotas.reserve(KEY, KeyLimits(), 1) for _ in range(1_000)] == [None] * 1_000
     assert pool.get_stats().get("requests_num", 0) == before
     limits = KeyLimits(events_per_second=10_000, events_per_day=1_000_000)
-    assert [_reserve(limiting, limits, 1) for _ in range(5_000)] == [None] * 5_000
+    assert [_reserve(quotas, limits, 1) for _ in range(5_000)] == [None] * 5_000
     assert pool.get_stats().get("requests_num", 0) - before <= 5
-    flood = [_reserve(limiting, KeyLimits(events_per_second=1), 1) for _ in range(6_000)]
+    flood = [_reserve(quotas, KeyLimits(events_per_second=1), 1) for _ in range(6_000)]
     assert isinstance(flood[-1], Exceeded)
     assert pool.get_stats().get("requests_num", 0) - before <= 5 + 60
 
 
 def test_without_postgresql_a_replica_grants_the_rate_and_a_tenth_of_the_quota() -> None:
     url = SecretStr(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
-    with open_pool_unchecked(PostgresSettings(database_url=url)) as pool, Limiting(pool) as limiting:
+    with open_pool_unchecked(PostgresSettings(database_url=url)) as pool, Quotas(pool) as quotas:
         limits = KeyLimits(events_per_second=100, events_per_day=1_000)
-        assert _reserve(limiting, limits, 60) is None
-        assert isinstance(_reserve(limiting, limits, 60), Exceeded), "at its rate"
+        assert _reserve(quotas, limits, 60) is None
+        assert isinstance(_reserve(quotas, limits, 60), Exceeded), "at its rate"
         quota_only = KeyLimits(events_per_day=1_000)
-        assert _reserve(limiting, quota_only, 40) is None
+        assert _reserve(quotas, quota_only, 40) is None
         with pytest.raises(DependencyUnavailable):
-            _reserve(limiting, quota_only, 1)
+            _reserve(quotas, quota_only, 1)
 
 
 def open_pool_unchecked(settings: PostgresSettings) -> Pool:

@@ -15,14 +15,14 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.ledger import LedgerAccount
-from signals.services.detection import Detecting
-from signals.services.indexing import Indexing
+from signals.services.detection import IncidentEngine
+from signals.services.indexing import EventIndexer
 from signals.settings import KafkaSettings
 from signals.store.ledger import ledger
 from tests.support.events import TENANCY
 from tests.support.waiting import until
 
-Open = Callable[[], AbstractContextManager[Detecting | Indexing]]
+Open = Callable[[], AbstractContextManager[IncidentEngine | EventIndexer]]
 TEN_MINUTES_AGO = timedelta(minutes=10)
 
 
@@ -31,9 +31,9 @@ def engine(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Pu
     """Opens sessions of the engine."""
 
     @contextmanager
-    def open_session() -> Iterator[Detecting]:
-        with Detecting(kafka, pool, publisher, tick_s=0.5) as detecting:
-            yield detecting
+    def open_session() -> Iterator[IncidentEngine]:
+        with IncidentEngine(kafka, pool, publisher, tick_s=0.5) as session:
+            yield session
 
     return open_session
 
@@ -45,14 +45,16 @@ def indexer(
     """Opens sessions of the indexer."""
 
     @contextmanager
-    def open_session() -> Iterator[Indexing]:
-        with Indexing(kafka, pool, opensearch, publisher, stopping=threading.Event(), tick_s=0.5) as indexing:
-            yield indexing
+    def open_session() -> Iterator[EventIndexer]:
+        with EventIndexer(
+            kafka, pool, opensearch, publisher, stopping=threading.Event(), tick_s=0.5
+        ) as session:
+            yield session
 
     return open_session
 
 
-def drain(session: Detecting | Indexing) -> None:
+def drain(session: IncidentEngine | EventIndexer) -> None:
     """Step until everything is handled."""
     until(lambda: session.step(0.1) == 0 and len(session.owned()) == 3 and session.lag() == 0, within_s=60)
 

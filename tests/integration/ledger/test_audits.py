@@ -14,8 +14,8 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.ledger import LedgerAccount, ReadingStage, Stage
-from signals.services.ledger.audit import Auditing
-from signals.services.operations.housekeeping import tell_audit, trim_ledger
+from signals.services.ledger.audit import LedgerAudit
+from signals.services.operations.housekeeping import log_audit, trim_ledger
 from signals.settings import PostgresSettings
 from signals.store.ledger import ledger
 from tests.integration.core.conftest import OTHER, core_client, keys
@@ -39,15 +39,15 @@ def test_a_planted_loss_is_found_told_and_makes_the_product_not_ready(
     handle(pool, "incident-engine", 9)
     handle(pool, "indexer", 10)
     complete(pool, now())
-    audit = Auditing(pool).audit()
+    audit = LedgerAudit(pool).audit()
     assert (audit.state, audit.missing) == ("unbalanced", {"incident-engine": 1})
-    assert Auditing(pool).sums() == {
+    assert LedgerAudit(pool).sums() == {
         ("ingest-api", "accepted"): 10,
         ("incident-engine", "counted"): 9,
         ("indexer", "counted"): 10,
     }
     with capture_logs() as logs:
-        tell_audit(audit)
+        log_audit(audit)
     assert [(entry["log_level"], entry["incident_engine"]) for entry in logs] == [("error", 1)]
     with core_client(pool, opensearch) as client:
         answer = client.get("/readyz")
@@ -78,8 +78,8 @@ def test_a_lag_is_in_flight_and_what_was_not_reported_is_unconfirmed(
     handle(pool, "incident-engine", handled)
     handle(pool, "indexer", handled)
     complete(pool, now() - timedelta(seconds=complete_before_s))
-    assert Auditing(pool).audit().state == state
-    report = Auditing(pool).report("proj_1", at - TEN_MINUTES_AGO, now())
+    assert LedgerAudit(pool).audit().state == state
+    report = LedgerAudit(pool).report("proj_1", at - TEN_MINUTES_AGO, now())
     assert {name: getattr(report.totals[0], name) for name in numbers} == numbers
 
 
@@ -90,7 +90,7 @@ def test_one_partition_that_nobody_has_read_keeps_every_minute_unsettled(
     complete(pool, now())
     with pool.connection() as connection:
         connection.execute("UPDATE pipeline.offsets SET complete_until = NULL WHERE partition = 2")
-    assert Auditing(pool).audit().state == "unknown"
+    assert LedgerAudit(pool).audit().state == "unknown"
 
 
 def test_requeued_events_are_expected_by_their_stage_only(pool: ConnectionPool[Connection]) -> None:
@@ -102,7 +102,7 @@ def test_requeued_events_are_expected_by_their_stage_only(pool: ConnectionPool[C
     with transaction(pool) as connection:
         ledger.add(connection, entries)
     complete(pool, now())
-    assert Auditing(pool).audit().missing == {"indexer": 1}
+    assert LedgerAudit(pool).audit().missing == {"indexer": 1}
 
 
 def test_a_key_reads_its_own_ledger_only(

@@ -11,7 +11,7 @@ from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP, RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable, Fenced
-from signals.services.ledger.audit import Auditing
+from signals.services.ledger.audit import LedgerAudit
 from signals.settings import KafkaSettings
 from signals.store.operations import offsets
 from tests.integration.ledger.conftest import (
@@ -119,7 +119,7 @@ def test_records_gone_before_they_were_read_are_told_and_missing(
                 until(lambda: consumer.step(0.1) == 0 and _is_complete(pool, group))  # noqa: B023  # called here only
     told = [entry for entry in logs if entry["event"] == "records gone before they were read"]
     assert sum(entry["count"] for entry in told) == 2 * 7
-    assert Auditing(pool).audit().missing == {"incident-engine": 7, "indexer": 7}
+    assert LedgerAudit(pool).audit().missing == {"incident-engine": 7, "indexer": 7}
 
 
 def _is_complete(pool: ConnectionPool[Connection], group: str) -> bool:

@@ -83,7 +83,7 @@ def test_death_while_starting_quotes_the_last_words(tmp_path: Path) -> None:
     child = _child(tmp_path)
     child.start(_python("print('the disk is on fire'); raise SystemExit(3)", tmp_path))
     with pytest.raises(
-        LocalStackError, match=r"^thing died while starting; its last words:\nthe disk is on fire$"
+        LocalStackError, match=r"^thing died while starting; its last output:\nthe disk is on fire$"
     ):
         child.wait_until_ready(lambda: False, within_s=20)
 

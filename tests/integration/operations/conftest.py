@@ -15,8 +15,8 @@ from signals.cli import dlq
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
-from signals.services.detection import Detecting
-from signals.services.indexing import Indexing
+from signals.services.detection import IncidentEngine
+from signals.services.indexing import EventIndexer
 from signals.settings import KafkaSettings, PostgresSettings
 from tests.support.waiting import until
 
@@ -47,10 +47,10 @@ def engine(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Pu
     """Opens sessions of the incident engine, each as strict as the default."""
 
     @contextmanager
-    def open_session(max_share: float = 0.5) -> Iterator[Detecting]:
-        with Detecting(kafka, pool, publisher, tick_s=3600, dlq_max_share=max_share) as detecting:
-            until(lambda: detecting.step(0.1) >= 0 and detecting.owned())
-            yield detecting
+    def open_session(max_share: float = 0.5) -> Iterator[IncidentEngine]:
+        with IncidentEngine(kafka, pool, publisher, tick_s=3600, dlq_max_share=max_share) as session:
+            until(lambda: session.step(0.1) >= 0 and session.owned())
+            yield session
 
     return open_session
 
@@ -62,8 +62,8 @@ def indexer(
     """Opens sessions of the indexer, likewise."""
 
     @contextmanager
-    def open_session(max_share: float = 0.5) -> Iterator[Indexing]:
-        with Indexing(
+    def open_session(max_share: float = 0.5) -> Iterator[EventIndexer]:
+        with EventIndexer(
             kafka,
             pool,
             opensearch,
@@ -71,9 +71,9 @@ def indexer(
             stopping=threading.Event(),
             tick_s=3600,
             dlq_max_share=max_share,
-        ) as indexing:
-            until(lambda: indexing.step(0.1) >= 0 and indexing.owned())
-            yield indexing
+        ) as session:
+            until(lambda: session.step(0.1) >= 0 and session.owned())
+            yield session
 
     return open_session
 

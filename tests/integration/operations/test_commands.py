@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.kafka import DLQ_TOPIC, RAW_TOPIC
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letter_log import open_dead_letter_log
-from signals.clients.kafka.dead_letters import REQUEUED_FOR, DeadLetter, bury
+from signals.clients.kafka.dead_letters import REQUEUED_FOR, DeadLetter, dead_letter
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
@@ -61,7 +61,7 @@ def test_a_letter_is_listed_with_its_origin_stage_and_reason(run: Run) -> None:
 
 
 def test_the_order_and_the_number_of_letters_can_be_chosen(run: Run, publisher: Publisher) -> None:
-    bury(publisher, [letter_of(number, stage="indexer", value=b"x") for number in range(450)])
+    dead_letter(publisher, [letter_of(number, stage="indexer", value=b"x") for number in range(450)])
     newest = listed(run, "--limit", "300")
     assert [letter["origin"]["offset"] for letter in newest] == list(range(449, 149, -1))
     assert [letter["origin"]["offset"] for letter in listed(run, "--oldest", "--limit", "2")] == [0, 1]
@@ -76,7 +76,7 @@ def test_bytes_are_shown_exactly_and_safely(run: Run, poison: OutgoingRecord, pu
     assert "trace: 00 ff" in shown.stdout
     assert "f0 f1 f2" in shown.stdout
     assert "\x1b" not in shown.stdout
-    bury(publisher, [letter_of(1, stage="indexer", value=ESCAPES)])
+    dead_letter(publisher, [letter_of(1, stage="indexer", value=ESCAPES)])
     assert "\x1b" not in run("show", listed(run)[0]["id"]).stdout
     exact = json.loads(run("show", letter_id, "--json").stdout)
     assert exact["headers"] == [["trace", "AP8="]]
@@ -154,7 +154,7 @@ def test_a_letter_of_the_indexer_is_indexed_late_and_not_counted_again(
     both()
     opensearch.delete(index=EVENTS_INDEX, id=str(event.event_id))  # as if it had been refused
     record = letter_of(0, stage="indexer", value=event.to_json())
-    bury(publisher, [record])
+    dead_letter(publisher, [record])
     with pool.connection() as connection:  # the window of recent ids must not be what saves the count
         connection.execute("UPDATE pipeline.offsets SET updated_at = updated_at - interval '1 day'")
     assert run("requeue", "--all", "--yes").exit_code == 0
@@ -174,8 +174,8 @@ def test_a_letter_of_the_engine_that_became_valid_is_counted_once_and_indexed_ne
     opensearch: Client,
 ) -> None:
     (event,) = errors(1, NOON)
-    bury(publisher, [letter_of(0, stage="incident-engine", value=event.to_json())])
-    bury(publisher, [letter_of(0, stage="incident-engine", value=event.to_json())])  # buried by a zombie too
+    dead_letter(publisher, [letter_of(0, stage="incident-engine", value=event.to_json())])
+    dead_letter(publisher, [letter_of(0, stage="incident-engine", value=event.to_json())])  # a zombie's copy
     assert run("requeue", "--all", "--yes").exit_code == 0
     both()
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(1,)]
@@ -186,7 +186,7 @@ def test_a_letter_of_the_engine_that_became_valid_is_counted_once_and_indexed_ne
 
 def test_what_somebody_else_wrote_into_the_topic_is_shown_and_stays(run: Run, publisher: Publisher) -> None:
     publisher.publish_and_wait(DLQ_TOPIC, [OutgoingRecord(key=None, value=b"foreign")])
-    bury(publisher, [letter_of(0, stage="nobody", value=b"x")])
+    dead_letter(publisher, [letter_of(0, stage="nobody", value=b"x")])
     assert [letter["stage"] for letter in listed(run)] == ["nobody", None]
     assert "foreign" in run("show", "0").stdout
     assert run("list").exit_code == 0
@@ -209,7 +209,7 @@ def test_a_crash_between_publishing_and_deciding_counts_once(
     publisher: Publisher, pool: ConnectionPool[Connection], kafka: KafkaSettings, engine: Open
 ) -> None:
     (event,) = errors(1, NOON)
-    bury(publisher, [letter_of(0, stage="incident-engine", value=event.to_json())])
+    dead_letter(publisher, [letter_of(0, stage="incident-engine", value=event.to_json())])
     crashing = CrashingPublisher(publisher._producer)
     with open_dead_letter_log(kafka) as log:
         letters = DeadLetters(log, pool)
@@ -222,15 +222,15 @@ def test_a_crash_between_publishing_and_deciding_counts_once(
         assert letters.requeue(publisher, undecided()) == 1
         assert letters.requeue(publisher, undecided()) == 0
     crashing.close()
-    with engine() as detecting:
-        drain(detecting)
+    with engine() as session:
+        drain(session)
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(1,)]
 
 
 def test_letters_of_a_topic_that_was_made_anew_are_not_taken_for_old_ones(
     run: Run, publisher: Publisher, pool: ConnectionPool[Connection]
 ) -> None:
-    bury(publisher, [letter_of(0, stage="indexer", value=b"x")])
+    dead_letter(publisher, [letter_of(0, stage="indexer", value=b"x")])
     with pool.connection() as connection:
         connection.execute(
             "INSERT INTO pipeline.dead_letters_settled VALUES (0, 0, now() - interval '1 day', 'dropped')"

@@ -13,7 +13,7 @@ from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection
 from signals.domain.ledger import LedgerAccount
 from signals.errors import Fenced
-from signals.services.consuming import Consuming, Membership
+from signals.services.consuming import ConsumerSession, Membership
 from signals.settings import KafkaSettings
 from signals.store.operations import offsets
 from tests.integration.operations.conftest import drain, rows
@@ -35,7 +35,7 @@ WINDOWS: LiteralString = (
 ENTERED: LiteralString = "SELECT sum(events)::int FROM pipeline.ledger WHERE outcome = 'indexed'"
 
 
-class Copying(Consuming):
+class Copying(ConsumerSession):
     """A third consumer: it copies records into a table, and gives up those that are empty."""
 
     def step(self, timeout_s: float) -> int:

@@ -24,7 +24,7 @@ BROKEN = [OutgoingRecord(key=b"org_1|proj_1|TIMEOUT|/checkout", value=b"no event
 BACKING_OFF: LiteralString = "SELECT detail FROM pipeline.workers WHERE state = 'backing-off'"
 
 
-def buried(kafka: KafkaSettings) -> int:
+def dead_lettered(kafka: KafkaSettings) -> int:
     with open_dead_letter_log(kafka) as log:
         return sum(end - oldest for oldest, end in log.ranges().values())
 
@@ -47,12 +47,12 @@ def test_a_flood_of_broken_records_stops_the_stage_and_a_setting_lets_it_on(
     for _ in range(3):  # whoever restarts it, nothing leaks
         with pytest.raises(TooManyDeadLetters, match="MAX_SHARE=1"), open_session() as session:
             drain(session)
-    leaked = buried(kafka)
+    leaked = dead_lettered(kafka)
     assert leaked < AT_LEAST
     assert rows(pool, "SELECT sum(next_offset) FROM pipeline.offsets") <= [(before[0][0] + leaked + 20,)]
     with open_session(max_share=1) as session:
         drain(session)
-    assert buried(kafka) == len(BROKEN)
+    assert dead_lettered(kafka) == len(BROKEN)
     assert rows(pool, "SELECT sum(next_offset)::int FROM pipeline.offsets") == [(440,)]
 
 
@@ -68,7 +68,7 @@ def test_a_trickle_of_broken_records_stops_after_many_restarts_as_it_would_witho
         except TooManyDeadLetters:
             stopped = True
     assert stopped
-    assert buried(kafka) < AT_LEAST
+    assert dead_lettered(kafka) < AT_LEAST
 
 
 def test_broken_records_among_good_ones_stop_nothing(
@@ -80,7 +80,7 @@ def test_broken_records_among_good_ones_stop_nothing(
         publisher.publish_and_wait(RAW_TOPIC, BROKEN[start : start + 90])
     with engine() as session:
         drain(session)
-    assert buried(kafka) == 270
+    assert dead_lettered(kafka) == 270
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(300,)]
 
 

@@ -9,7 +9,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, conninfo
 from signals.errors import SettingsError
-from signals.services.operations.retention import PAGES, Retaining
+from signals.services.operations.retention import PAGES, Retention
 from signals.settings import KafkaSettings, PostgresSettings, RetentionSettings
 from signals.store.operations import retention
 from tests.support.waiting import until
@@ -62,9 +62,9 @@ def test_buckets_go_when_nothing_was_added_for_so_long_and_a_replay_of_last_year
     buckets(pool, "old", 25, days=31)
     buckets(pool, "replayed today", 25, days=0)
     buckets(pool, "nearly old", 25, days=29)
-    retaining = Retaining(pool, KEEP)
-    assert retaining.round() == 25
-    assert retaining.round() == 0
+    retention = Retention(pool, KEEP)
+    assert retention.round() == 25
+    assert retention.round() == 0
     assert left(pool) == {"replayed today": 25, "nearly old": 25}
 
 
@@ -72,10 +72,10 @@ def test_a_round_is_bounded_and_the_next_goes_on_behind_what_stays(pool: Connect
     page = 4
     buckets(pool, "young", PAGES * page, days=0)
     buckets(pool, "old", PAGES * page + 1, days=31)
-    retaining = Retaining(pool, KEEP, page_rows=page)
-    assert [retaining.round() for _ in range(3)] == [0, PAGES * page, 1]
+    retention = Retention(pool, KEEP, page_rows=page)
+    assert [retention.round() for _ in range(3)] == [0, PAGES * page, 1]
     buckets(pool, "old too", 1, days=31)
-    assert [retaining.round() for _ in range(3)] == [0, 1, 0]
+    assert [retention.round() for _ in range(3)] == [0, 1, 0]
     assert left(pool) == {"young": PAGES * page}
 
 
@@ -101,8 +101,8 @@ def test_events_go_with_incidents_that_are_long_over_and_open_ones_keep_theirs(
 ) -> None:
     gone = incident(pool, "resolved", resolved=91)
     kept = {incident(pool, "resolved", resolved=89), incident(pool, "open", resolved=None)}
-    retaining = Retaining(pool, KEEP)
-    assert (retaining.round(), retaining.round()) == (3, 0)
+    retention = Retention(pool, KEEP)
+    assert (retention.round(), retention.round()) == (3, 0)
     with pool.connection() as connection:
         found: dict[UUID, int] = dict(
             connection.execute("SELECT incident_id, count(*) FROM incident_events GROUP BY 1")
@@ -116,7 +116,7 @@ def test_zero_keeps_for_ever(pool: ConnectionPool[Connection]) -> None:
     buckets(pool, "old", 5, days=3000)
     incident(pool, "resolved", resolved=3000)
     for_ever = RetentionSettings(keep_buckets_days=0, keep_incident_events_days=0)
-    assert Retaining(pool, for_ever).round() == 0
+    assert Retention(pool, for_ever).round() == 0
 
 
 def test_usage_of_past_days_goes(pool: ConnectionPool[Connection]) -> None:
@@ -125,7 +125,7 @@ def test_usage_of_past_days_goes(pool: ConnectionPool[Connection]) -> None:
             "INSERT INTO pipeline.key_usage"
             " SELECT gen_random_uuid(), current_date - n, 1 FROM generate_series(0, 9) n"
         )
-    assert Retaining(pool, KEEP).round() == 2
+    assert Retention(pool, KEEP).round() == 2
 
 
 def test_a_step_reads_by_the_primary_key(pool: ConnectionPool[Connection]) -> None:

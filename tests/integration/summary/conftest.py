@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from signals.clients.llm import open_model
-from signals.services.summary import Policy, RecentDeploys, Summarizing
+from signals.services.summary import IncidentSummarizer, Policy, RecentDeploys
 from signals.settings import ModelSettings
 from tests.integration.summary.cases import Pool
 from tests.support.model_server import ModelServer, open_model_server
@@ -40,7 +40,7 @@ class MakeWorker(Protocol):
 
     def __call__(
         self, settings: ModelSettings, *, recent_deploys: RecentDeploys | None = None
-    ) -> Summarizing: ...
+    ) -> IncidentSummarizer: ...
 
 
 @pytest.fixture
@@ -49,16 +49,20 @@ def make_worker(pool: Pool) -> Iterator[MakeWorker]:
     longest: Callable[[], float] = lambda: 0.0  # noqa: E731  # a constant chance, not a function of its own
     with ExitStack() as stack:
 
-        def make(settings: ModelSettings, *, recent_deploys: RecentDeploys | None = None) -> Summarizing:
+        def make(
+            settings: ModelSettings, *, recent_deploys: RecentDeploys | None = None
+        ) -> IncidentSummarizer:
             model = stack.enter_context(open_model(settings))
             return stack.enter_context(
-                Summarizing(pool, model, Policy.of(settings), chance=longest, recent_deploys=recent_deploys)
+                IncidentSummarizer(
+                    pool, model, Policy.of(settings), chance=longest, recent_deploys=recent_deploys
+                )
             )
 
         yield make
 
 
 @pytest.fixture
-def worker(make_worker: MakeWorker, settings: ModelSettings) -> Summarizing:
+def worker(make_worker: MakeWorker, settings: ModelSettings) -> IncidentSummarizer:
     """One worker."""
     return make_worker(settings)

@@ -9,7 +9,7 @@ import structlog
 
 from signals.domain.summary.brief import BriefEvent, BriefIncident
 from signals.errors import DependencyUnavailable
-from signals.services.summary import Summarizing
+from signals.services.summary import IncidentSummarizer
 from signals.settings import ModelSettings
 from tests.integration.summary.cases import OLD_TITLE, Pool, incident_with_job, job, make_due, outputs, title
 from tests.integration.summary.conftest import KEY, MakeWorker
@@ -22,7 +22,7 @@ def verification(content: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def test_a_good_answer_is_stored_with_its_title_and_its_event_ids(
-    pool: Pool, worker: Summarizing, model_server: ModelServer
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_id = incident_with_job(pool)
     outcome = worker.run_one()
@@ -98,7 +98,7 @@ def test_without_a_key_the_builtin_summarizer_answers_and_says_so(
 
 
 def test_server_errors_are_retried_with_backoff_and_fail_after_three(
-    pool: Pool, worker: Summarizing, model_server: ModelServer
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_id = incident_with_job(pool)
     model_server.reply = Reply(status=500)
@@ -127,7 +127,7 @@ def test_server_errors_are_retried_with_backoff_and_fail_after_three(
     ],
 )
 def test_retry_after_is_honoured(
-    pool: Pool, worker: Summarizing, model_server: ModelServer, headers: Mapping[str, str]
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer, headers: Mapping[str, str]
 ) -> None:
     incident_with_job(pool)
     model_server.reply = Reply(status=429, headers=headers)
@@ -166,7 +166,7 @@ def test_an_unreachable_model_is_retried(
     ],
 )
 def test_a_refused_answer_is_retried_and_the_next_prompt_says_why(
-    pool: Pool, worker: Summarizing, model_server: ModelServer, reply: Reply, reason: str
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer, reply: Reply, reason: str
 ) -> None:
     incident_with_job(pool)
     model_server.script.append(reply)
@@ -184,7 +184,7 @@ def test_a_refused_answer_is_retried_and_the_next_prompt_says_why(
     ("status", "variable"), [(401, "GRADIENT_API_KEY"), (403, "GRADIENT_API_KEY"), (404, "GRADIENT_MODEL")]
 )
 def test_a_refused_key_or_model_fails_at_once_and_names_the_variable(
-    pool: Pool, worker: Summarizing, model_server: ModelServer, status: int, variable: str
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer, status: int, variable: str
 ) -> None:
     incident_with_job(pool)
     model_server.reply = Reply(status=status)
@@ -196,7 +196,7 @@ def test_a_refused_key_or_model_fails_at_once_and_names_the_variable(
 
 
 def test_invented_evidence_is_dropped_and_confidence_capped(
-    pool: Pool, worker: Summarizing, model_server: ModelServer
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_id = incident_with_job(pool)
     evidence = ["[E1] a checkout failed", "[E777] the database burns", "[F2] 99999 errors", "because"]
@@ -213,7 +213,7 @@ def test_invented_evidence_is_dropped_and_confidence_capped(
 
 
 def test_an_empty_title_leaves_the_incidents_own(
-    pool: Pool, worker: Summarizing, model_server: ModelServer
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_id = incident_with_job(pool)
     model_server.reply = Reply(changes={"title": " \n"})
@@ -251,7 +251,7 @@ def test_deploys_are_shown_when_the_search_finds_them_and_not_needed_when_it_is_
 
 
 def test_logs_tell_the_outcome_but_no_prompt_and_no_key(
-    pool: Pool, worker: Summarizing, model_server: ModelServer
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_with_job(pool)
     model_server.reply = Reply(status=401)

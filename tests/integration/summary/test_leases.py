@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from signals.clients.postgres import open_pool, transaction
 from signals.errors import DependencyUnavailable
-from signals.services.summary import Policy, Summarizing
+from signals.services.summary import IncidentSummarizer, Policy
 from signals.settings import ModelSettings, PostgresSettings
 from signals.store import leases
 from signals.store.summary import ai_jobs
@@ -118,7 +118,7 @@ def test_a_long_call_keeps_its_lease(
 
 
 def test_a_job_that_loses_its_third_worker_fails_without_another_call(
-    pool: Pool, worker: Summarizing, model_server: ModelServer
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_with_job(pool)
     with transaction(pool) as connection:
@@ -187,7 +187,7 @@ def test_the_rate_limit_is_shared_and_taken_before_a_job_is_leased(
     assert len(model_server.calls) == 2
 
 
-def test_one_live_job_per_incident(pool: Pool, worker: Summarizing) -> None:
+def test_one_live_job_per_incident(pool: Pool, worker: IncidentSummarizer) -> None:
     incident_id = incident_with_job(pool)
 
     def enqueue() -> bool:
@@ -202,7 +202,7 @@ def test_one_live_job_per_incident(pool: Pool, worker: Summarizing) -> None:
 
 
 def test_the_engine_may_hold_the_incident_while_its_job_is_finished(
-    pool: Pool, worker: Summarizing, model_server: ModelServer
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_id = incident_with_job(pool)
     with transaction(pool) as connection:
@@ -218,13 +218,13 @@ def test_an_absent_database_is_said_to_be_unavailable(settings: ModelSettings) -
     nowhere = PostgresSettings(database_url=SecretStr("postgresql://nobody@127.0.0.1:9/none"))
     with (
         open_pool(nowhere, size=1) as pool,
-        Summarizing(pool, None, Policy.of(settings), chance=lambda: 0.0) as worker,
+        IncidentSummarizer(pool, None, Policy.of(settings), chance=lambda: 0.0) as worker,
         pytest.raises(DependencyUnavailable),
     ):
         worker.run_one()
 
 
-def test_a_failed_jobs_backoff_ends_by_the_databases_clock(pool: Pool, worker: Summarizing) -> None:
+def test_a_failed_jobs_backoff_ends_by_the_databases_clock(pool: Pool, worker: IncidentSummarizer) -> None:
     incident_with_job(pool)
     with transaction(pool) as connection:
         connection.execute("UPDATE ai_jobs SET run_after = now() + interval '1 hour'")

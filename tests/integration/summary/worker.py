@@ -4,7 +4,7 @@ import random
 
 from signals.clients.llm import open_model
 from signals.clients.postgres import open_pool
-from signals.services.summary import Policy, Summarizing
+from signals.services.summary import IncidentSummarizer, Policy
 from signals.settings import ModelSettings, PostgresSettings
 
 
@@ -14,9 +14,9 @@ def main() -> None:
     with (
         open_pool(PostgresSettings.from_env(), size=2) as pool,
         open_model(settings) as model,
-        Summarizing(pool, model, Policy.of(settings), chance=random.Random(1).random) as summarizing,
+        IncidentSummarizer(pool, model, Policy.of(settings), chance=random.Random(1).random) as summarizer,
     ):
-        outcome = summarizing.run_one()
+        outcome = summarizer.run_one()
         print(outcome.state if outcome else "none", flush=True)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from signals.clients.llm import open_model
 from signals.domain.operations.retry import backoff
-from signals.services.summary import Policy, Summarizing
+from signals.services.summary import IncidentSummarizer, Policy
 from signals.settings import ModelSettings
 from tests.integration.summary.cases import JobRow, Pool, incident_with_job, job, jobs, make_due, outputs
 from tests.support.model_server import ModelServer, Reply, open_model_server
@@ -53,7 +53,7 @@ def worker(pool: Pool, server: ModelServer) -> Iterator[Summarizing]:
     )
     with ExitStack() as stack:
         model = stack.enter_context(open_model(settings))
-        yield stack.enter_context(Summarizing(pool, model, Policy.of(settings), chance=lambda: 0.0))
+        yield stack.enter_context(IncidentSummarizer(pool, model, Policy.of(settings), chance=lambda: 0.0))
 
 
 def run_until(worker: Summarizing, pool: Pool, done: Callable[[list[JobRow]], bool]) -> None:
@@ -67,18 +67,18 @@ def test_each_job_survives_a_fault_of_the_model_with_one_output(
 ) -> None:
     reply, is_retried = FAULTS[fault]
     row = fault_row(f"model: {fault}")
-    with open_model_server() as server, worker(pool, server) as summarizing:
+    with open_model_server() as server, worker(pool, server) as summarizer:
         for number in range(JOBS):
             incident_with_job(pool, number=number, events=3)
         server.script.extend([reply] * JOBS)
-        run_until(summarizing, pool, lambda found: not server.script and "running" not in states(found))
+        run_until(summarizer, pool, lambda found: not server.script and "running" not in states(found))
         row.injected += len(server.calls)
         if is_retried:
             assert {found.attempt_count for found in jobs(pool)} == {1}
             least = max(backoff(1).total_seconds(), float(reply.headers.get("Retry-After", 0)))
             assert all(found.wait.total_seconds() == least for found in jobs(pool))
         make_due(pool)
-        run_until(summarizing, pool, lambda found: states(found) == {"succeeded"})
+        run_until(summarizer, pool, lambda found: states(found) == {"succeeded"})
     finished = outputs(pool)
     distinct = len({output.incident_id for output in finished})
     row.judged(acknowledged=JOBS, lost=JOBS - distinct, double=len(finished) - distinct)
@@ -88,12 +88,12 @@ def test_each_job_survives_a_fault_of_the_model_with_one_output(
 
 def test_failing_model_fails_each_job_after_three_attempts(pool: Pool, fault_row: Rows) -> None:
     row = fault_row("model: away for good")
-    with open_model_server() as server, worker(pool, server) as summarizing:
+    with open_model_server() as server, worker(pool, server) as summarizer:
         incident_with_job(pool, events=3)
         server.reply = Reply(status=503)
         for attempt in (1, 2, 3):
             make_due(pool)
-            until(lambda: (summarizing.step(0.2), job(pool).attempt_count)[1] >= attempt, within_s=120)  # noqa: B023
+            until(lambda: (summarizer.step(0.2), job(pool).attempt_count)[1] >= attempt, within_s=120)  # noqa: B023
             assert job(pool).attempt_count == attempt
             row.injected += 1
     finished = outputs(pool)

@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection
 from signals.domain.access.api_keys import MAX_VALID, Scope, key_hash
-from signals.services.access.authentication import Authenticating, Granted, KeyRefused
+from signals.services.access.authentication import KeyAuthenticator, KeyGranted, KeyRefused
 from signals.services.access.provisioning import (
     IssuedKey,
     ProvisioningRefused,
@@ -58,20 +58,20 @@ def test_rotation_ends_the_older_of_two_keys(pool: Pool, project: str) -> None:
     authenticating = Authenticating(pool)
     assert isinstance(authenticating.check(old.text), Granted)  # both work until every client has changed
     newest = issue_key(pool, project, Scope.READ, ending_oldest=True)
-    assert Authenticating(pool).check(old.text) == KeyRefused("revoked")
+    assert KeyAuthenticator(pool).check(old.text) == KeyRefused("revoked")
     for key in (current, newest):
-        assert isinstance(authenticating.check(key.text), Granted)
+        assert isinstance(authenticator.check(key.text), KeyGranted)
 
 
 def test_revocation_reaches_every_process_within_its_cache_time(pool: Pool, project: str) -> None:
     key = issue_key(pool, project, Scope.READ).text
     now_s = 0.0
-    replicas = [Authenticating(pool, cache_s=cache_s, clock=lambda: now_s) for cache_s in (5, 60)]
+    replicas = [KeyAuthenticator(pool, cache_s=cache_s, clock=lambda: now_s) for cache_s in (5, 60)]
     for replica in replicas:
-        assert isinstance(replica.check(key), Granted)
+        assert isinstance(replica.check(key), KeyGranted)
     assert revoke_keys(pool, project_id=project) == 1
     now_s = 4.9
-    assert all(isinstance(replica.check(key), Granted) for replica in replicas)
+    assert all(isinstance(replica.check(key), KeyGranted) for replica in replicas)
     now_s = 5.0
     assert replicas[0].check(key) == KeyRefused("revoked")
     now_s = 60.0
@@ -81,12 +81,12 @@ def test_revocation_reaches_every_process_within_its_cache_time(pool: Pool, proj
 def test_use_does_not_prolong_a_cached_verdict(pool: Pool, project: str) -> None:
     key = issue_key(pool, project, Scope.READ).text
     now_s = 0.0
-    replica = Authenticating(pool, cache_s=60, clock=lambda: now_s)
+    replica = KeyAuthenticator(pool, cache_s=60, clock=lambda: now_s)
     replica.check(key)
     revoke_keys(pool, project_id=project)
     for second in range(60):
         now_s = float(second)
-        assert isinstance(replica.check(key), Granted)
+        assert isinstance(replica.check(key), KeyGranted)
     now_s = 60.0
     assert replica.check(key) == KeyRefused("revoked")
 
@@ -101,14 +101,14 @@ def test_key_of_a_deleted_or_unknown_project_is_refused(pool: Pool, project: str
             "INSERT INTO project_api_keys (id, key_hash, created_at) VALUES (%s, %s, now())",
             [uuid4(), key_hash(orphan)],
         )
-    authenticating = Authenticating(pool)
-    assert authenticating.check(deleted.text) == KeyRefused("unknown")
-    assert authenticating.check(orphan) == KeyRefused("unknown")
+    authenticator = KeyAuthenticator(pool)
+    assert authenticator.check(deleted.text) == KeyRefused("unknown")
+    assert authenticator.check(orphan) == KeyRefused("unknown")
 
 
 def test_last_use_is_written_on_flush_for_used_keys_only(pool: Pool, project: str) -> None:
     used, idle = (issue_key(pool, project, Scope.READ) for _ in range(2))
-    authenticating = Authenticating(pool)
+    authenticator = KeyAuthenticator(pool)
 
     def last_used() -> set[object]:
         with pool.connection() as connection:
@@ -116,9 +116,9 @@ def test_last_use_is_written_on_flush_for_used_keys_only(pool: Pool, project: st
             return {key_id for (key_id,) in rows}
 
     for _ in range(3):
-        authenticating.check(used.text)
+        authenticator.check(used.text)
     assert last_used() == set()
-    assert authenticating.flush_last_used() == 1
+    assert authenticator.flush_last_used() == 1
     assert last_used() == {used.key_id}
     assert idle.key_id not in last_used()
 

@@ -10,7 +10,7 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import field_at_fault
 from signals.clients.postgres import Connection
 from signals.domain.access.limits import KeyLimits
-from signals.services.access.authentication import Authenticating, Granted, KeyRefused
+from signals.services.access.authentication import KeyAuthenticator, KeyGranted, KeyRefused
 from signals.settings import KafkaSettings
 from tests.integration.core.conftest import core_client
 from tests.system.upgrade.conftest import Run
@@ -46,11 +46,11 @@ def test_readers_get_the_answers_they_got_before(
 def test_keys_keep_their_access(old: Fixture, pool: ConnectionPool[Connection]) -> None:
     authenticating = Authenticating(pool)
     for name, key in old.manifest["keys"].items():
-        verdict = authenticating.check(key["text"])
+        verdict = authenticator.check(key["text"])
         if key["state"] == "revoked":
             assert verdict == KeyRefused("revoked"), name
             continue
-        assert isinstance(verdict, Granted), name
+        assert isinstance(verdict, KeyGranted), name
         assert (verdict.tenancy.project_id, verdict.scope) == (key["project"], old.key_scope(name))
         limits = KeyLimits(events_per_second=5_000, events_per_day=1_000_000)
         assert (verdict.limits == limits) == (name == "web-ingest")

@@ -15,8 +15,8 @@ from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
-from signals.services.detection import Detecting
-from signals.services.indexing import Indexing
+from signals.services.detection import IncidentEngine
+from signals.services.indexing import EventIndexer
 from signals.settings import KafkaSettings
 from tests.support.events import event
 from tests.support.waiting import until
@@ -55,7 +55,7 @@ def _send_more(old: Fixture, brokers: str) -> None:
     produce(brokers, [*records, *({**record, "timestamp_ms": at_ms} for record in ours[:REPEATED])])
 
 
-def _drain(session: Detecting | Indexing, partitions: int) -> None:
+def _drain(session: IncidentEngine | EventIndexer, partitions: int) -> None:
     until(lambda: session.step(0.1) == 0 and len(session.owned()) == partitions and session.lag() == 0)
 
 
@@ -87,8 +87,8 @@ def test_engine_counts_new_events_once_and_keeps_the_incident(
         _one(pool, seen),
     )
     _send_more(old, old_topics.kafka_brokers)
-    with Detecting(old_topics, pool, publisher, tick_s=3600) as detecting:
-        _drain(detecting, old.topics[RAW_TOPIC]["partitions"])
+    with IncidentEngine(old_topics, pool, publisher, tick_s=3600) as session:
+        _drain(session, old.topics[RAW_TOPIC]["partitions"])
     assert [_one(pool, everything), _one(pool, series)] == [count + NEW for count in before]
     more = _outcomes(pool) - outcomes
     engine = ("web", "incident-engine")
@@ -109,8 +109,8 @@ def test_indexer_adds_new_documents_only(
     outcomes = _outcomes(pool)
     _send_more(old, old_topics.kafka_brokers)
     stopping = threading.Event()
-    with Indexing(old_topics, pool, old_index, publisher, stopping=stopping, tick_s=3600) as indexing:
-        _drain(indexing, old.topics[RAW_TOPIC]["partitions"])
+    with EventIndexer(old_topics, pool, old_index, publisher, stopping=stopping, tick_s=3600) as session:
+        _drain(session, old.topics[RAW_TOPIC]["partitions"])
     old_index.indices.refresh(index=EVENTS_INDEX)
     assert old_index.count(index=EVENTS_INDEX)["count"] == len(old.documents) + NEW
     indexer = ("web", "indexer")

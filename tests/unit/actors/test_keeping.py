@@ -6,14 +6,14 @@ from actors.keeping import (
     MAX_LEAVING_ROUNDS,
     MAX_SILENT_ROUNDS,
     HealthAnswer,
-    Keeping,
+    HealthTracker,
     evicted,
     surplus,
 )
 
 
-def _rounds(keeping: Keeping, *answers: HealthAnswer) -> list[list[str]]:
-    return [keeping.stuck({"a": answer}) for answer in answers]
+def _rounds(tracker: HealthTracker, *answers: HealthAnswer) -> list[list[str]]:
+    return [tracker.stuck({"a": answer}) for answer in answers]
 
 
 def _health(idle_s: float | None) -> Health:
@@ -21,34 +21,34 @@ def _health(idle_s: float | None) -> Health:
 
 
 def test_an_actor_that_goes_round_is_kept() -> None:
-    assert _rounds(Keeping(), _health(None), _health(0.0), _health(MAX_IDLE_S)) == [[], [], []]
+    assert _rounds(HealthTracker(), _health(None), _health(0.0), _health(MAX_IDLE_S)) == [[], [], []]
 
 
 def test_an_actor_whose_loop_stands_still_is_replaced_at_once() -> None:
-    assert _rounds(Keeping(), _health(MAX_IDLE_S + 1)) == [["a"]]
+    assert _rounds(HealthTracker(), _health(MAX_IDLE_S + 1)) == [["a"]]
 
 
 def test_a_silent_actor_is_replaced_after_some_rounds_and_its_successor_gets_as_many() -> None:
     one: list[list[str]] = [[]] * (MAX_SILENT_ROUNDS - 1) + [["a"]]
     silence: list[HealthAnswer] = ["silent" for _ in range(2 * MAX_SILENT_ROUNDS)]
-    assert _rounds(Keeping(), *silence) == one * 2
+    assert _rounds(HealthTracker(), *silence) == one * 2
 
 
 def test_an_answer_between_silences_starts_the_count_again() -> None:
     almost: list[HealthAnswer] = ["silent" for _ in range(MAX_SILENT_ROUNDS - 1)]
-    assert not any(_rounds(Keeping(), *almost, _health(1.0), *almost))
+    assert not any(_rounds(HealthTracker(), *almost, _health(1.0), *almost))
 
 
 def test_an_actor_that_ray_restarts_is_left_to_ray() -> None:
     restarts: list[HealthAnswer] = ["restarting"] * 100
-    assert not any(_rounds(Keeping(), *restarts))
+    assert not any(_rounds(HealthTracker(), *restarts))
 
 
 def test_one_silent_actor_says_nothing_about_another() -> None:
-    keeping = Keeping()
+    tracker = HealthTracker()
     for _ in range(MAX_SILENT_ROUNDS - 1):
-        assert keeping.stuck({"a": "silent", "b": _health(1.0)}) == []
-    assert keeping.stuck({"a": "silent", "b": "silent"}) == ["a"]
+        assert tracker.stuck({"a": "silent", "b": _health(1.0)}) == []
+    assert tracker.stuck({"a": "silent", "b": "silent"}) == ["a"]
 
 
 def test_only_actors_that_are_not_expected_are_surplus() -> None:
@@ -58,22 +58,22 @@ def test_only_actors_that_are_not_expected_are_surplus() -> None:
 
 def test_a_stopped_actor_that_is_expected_again_is_replaced() -> None:
     stopped = Health(state=STOPPED, detail="", idle_s=1.0)
-    assert _rounds(Keeping(), stopped) == [["a"]]
+    assert _rounds(HealthTracker(), stopped) == [["a"]]
 
 
 def test_who_leaves_may_end_its_work_first() -> None:
-    keeping, working = Keeping(), _health(1.0)
-    assert keeping.ended({"a": working, "b": working}) == []
-    assert keeping.ended({"a": Health(state=STOPPED, detail="", idle_s=1.0), "b": working}) == ["a"]
-    assert keeping.ended({"b": "restarting"}) == ["b"]
+    tracker, working = HealthTracker(), _health(1.0)
+    assert tracker.ended({"a": working, "b": working}) == []
+    assert tracker.ended({"a": Health(state=STOPPED, detail="", idle_s=1.0), "b": working}) == ["a"]
+    assert tracker.ended({"b": "restarting"}) == ["b"]
 
 
 def test_who_does_not_end_is_ended_and_a_later_one_of_that_name_gets_as_long() -> None:
-    keeping = Keeping()
-    rounds = [keeping.ended({"a": "silent"}) for _ in range(MAX_LEAVING_ROUNDS + 1)]
+    tracker = HealthTracker()
+    rounds = [tracker.ended({"a": "silent"}) for _ in range(MAX_LEAVING_ROUNDS + 1)]
     assert rounds == [[]] * MAX_LEAVING_ROUNDS + [["a"]]
-    assert keeping.ended({}) == []
-    assert keeping.ended({"a": "silent"}) == []
+    assert tracker.ended({}) == []
+    assert tracker.ended({"a": "silent"}) == []
 
 
 def test_who_is_on_a_draining_node_is_asked_to_stop_until_it_has() -> None:

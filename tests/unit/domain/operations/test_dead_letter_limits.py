@@ -8,7 +8,7 @@ from signals.domain.operations.dead_letter_limits import AT_LEAST, WINDOW, DeadL
 from signals.errors import TooManyDeadLetters
 
 
-def bury_all(limits: DeadLetterLimits, offsets: list[int], *, batch: int = 1, partition: int = 0) -> int:
+def settle_all(limits: DeadLetterLimits, offsets: list[int], *, batch: int = 1, partition: int = 0) -> int:
     """Dead-letter records a batch at a time, as a consumer does; return how many passed before it stopped."""
     for start in range(0, len(offsets), batch):
         try:
@@ -20,21 +20,21 @@ def bury_all(limits: DeadLetterLimits, offsets: list[int], *, batch: int = 1, pa
 
 
 def test_a_few_dead_letters_are_exceptions_even_when_nothing_else_was_there() -> None:
-    assert bury_all(DeadLetterLimits(0.5), list(range(AT_LEAST - 1))) == AT_LEAST - 1
+    assert settle_all(DeadLetterLimits(0.5), list(range(AT_LEAST - 1))) == AT_LEAST - 1
 
 
 def test_a_new_partition_of_broken_records_stops_at_the_hundredth() -> None:
-    assert bury_all(DeadLetterLimits(0.5), list(range(5_000))) == AT_LEAST - 1
+    assert settle_all(DeadLetterLimits(0.5), list(range(5_000))) == AT_LEAST - 1
 
 
 def test_a_busy_partition_stops_when_half_of_its_newest_records_are_dead() -> None:
-    assert bury_all(DeadLetterLimits(0.5), list(range(10_000, 20_000))) == WINDOW // 2
+    assert settle_all(DeadLetterLimits(0.5), list(range(10_000, 20_000))) == WINDOW // 2
 
 
 def test_half_broken_records_pass_and_more_do_not() -> None:
-    assert bury_all(DeadLetterLimits(0.5), list(range(10_000, 20_000, 2))) == 5_000
+    assert settle_all(DeadLetterLimits(0.5), list(range(10_000, 20_000, 2))) == 5_000
     two_of_three = [offset for offset in range(10_000, 20_000) if offset % 3]
-    assert bury_all(DeadLetterLimits(0.5), two_of_three) < 1_000
+    assert settle_all(DeadLetterLimits(0.5), two_of_three) < 1_000
 
 
 def test_nothing_of_a_batch_is_buried_when_its_middle_passes_the_limit() -> None:
@@ -47,13 +47,13 @@ def test_nothing_of_a_batch_is_buried_when_its_middle_passes_the_limit() -> None
 def test_however_batches_are_cut_and_repeated_as_many_letters_are_buried(share: float) -> None:
     chance = random.Random(11)
     offsets = [offset for offset in range(5_000, 9_000) if offset < 6_000 or chance.random() < 0.95]
-    alone = bury_all(DeadLetterLimits(share), offsets)
+    alone = settle_all(DeadLetterLimits(share), offsets)
     limits = DeadLetterLimits(share)
-    buried = 0
+    dead_lettered = 0
     for _ in range(200):  # sessions, each cut differently, most of which only meet the limit again
-        batch = offsets[buried : buried + chance.choice((1, 7, 50))]
-        buried += bury_all(limits, batch, batch=len(batch))
-    assert alone - 50 < buried <= alone
+        batch = offsets[dead_lettered : dead_lettered + chance.choice((1, 7, 50))]
+        dead_lettered += settle_all(limits, batch, batch=len(batch))
+    assert alone - 50 < dead_lettered <= alone
 
 
 def test_what_is_stored_makes_a_new_process_as_strict_as_the_old_one() -> None:
@@ -61,23 +61,23 @@ def test_what_is_stored_makes_a_new_process_as_strict_as_the_old_one() -> None:
     windows = first.admit({0: list(range(10_000, 10_500))})
     restarted = DeadLetterLimits(0.5)
     restarted.remember(windows)
-    assert bury_all(restarted, [10_500]) == 0
-    assert bury_all(DeadLetterLimits(0.5), [10_500]) == 1
+    assert settle_all(restarted, [10_500]) == 0
+    assert settle_all(DeadLetterLimits(0.5), [10_500]) == 1
 
 
 def test_old_dead_letters_leave_the_window() -> None:
     limits = DeadLetterLimits(0.5)
     limits.remember(limits.admit({0: list(range(10_000, 10_500))}))
     assert len(limits.admit({0: [10_000 + WINDOW + 400]})[0]) == 100
-    assert bury_all(limits, list(range(12_000, 12_500))) == 500
+    assert settle_all(limits, list(range(12_000, 12_500))) == 500
 
 
 def test_partitions_are_judged_apart() -> None:
     limits = DeadLetterLimits(0.5)
-    assert bury_all(limits, list(range(99)), partition=0) == 99
-    assert bury_all(limits, list(range(99)), partition=1) == 99
-    assert bury_all(limits, [99], partition=0) == 0
+    assert settle_all(limits, list(range(99)), partition=0) == 99
+    assert settle_all(limits, list(range(99)), partition=1) == 99
+    assert settle_all(limits, [99], partition=0) == 0
 
 
 def test_a_share_of_one_never_stops() -> None:
-    assert bury_all(DeadLetterLimits(1), list(range(3_000)), batch=500) == 3_000
+    assert settle_all(DeadLetterLimits(1), list(range(3_000)), batch=500) == 3_000

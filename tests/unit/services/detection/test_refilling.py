@@ -6,13 +6,13 @@ import pytest
 
 from signals.clients.kafka.consumer import Record
 from signals.errors import DependencyUnavailable
-from signals.services.detection.refilling import Refilling
+from signals.services.detection.refilling import Refill
 
 OWNED = {0: 10, 1: 0}  # the offset to count next, by partition
 
 
 class Log:
-    """Notes what is paused; a consumer as far as `Refilling` knows one."""
+    """Notes what is paused; a consumer as far as `Refill` knows one."""
 
     def __init__(self) -> None:
         self.paused: set[int] = set()
@@ -38,39 +38,39 @@ def log() -> Log:
 
 
 @pytest.fixture
-def refilling(log: Log) -> Refilling:
+def refill(log: Log) -> Refill:
     """Partition 0 reads 7 to 9 again, partition 1 is new."""
-    refilling = Refilling(log)  # type: ignore[arg-type]  # only what it uses
-    refilling.begin({0: 7, 1: 0}, OWNED)
-    return refilling
+    refill = Refill(log)  # type: ignore[arg-type]  # only what it uses
+    refill.begin({0: 7, 1: 0}, OWNED)
+    return refill
 
 
 def test_new_records_of_every_partition_wait_for_the_refill_and_then_come_in_order(
-    refilling: Refilling, log: Log
+    refill: Refill, log: Log
 ) -> None:
-    first = refilling.admit([record(1, 0), record(0, 7), record(1, 1)], OWNED)
+    first = refill.admit([record(1, 0), record(0, 7), record(1, 1)], OWNED)
     assert (places(first), log.paused) == ([(0, 7)], {1})
-    then = refilling.admit([record(0, 8), record(0, 9), record(0, 10)], OWNED)
+    then = refill.admit([record(0, 8), record(0, 9), record(0, 10)], OWNED)
     assert places(then) == [(0, 8), (0, 9), (1, 0), (1, 1), (0, 10)]
     assert log.paused == set()
-    assert places(refilling.admit([record(1, 2)], OWNED)) == [(1, 2)]
+    assert places(refill.admit([record(1, 2)], OWNED)) == [(1, 2)]
 
 
-def test_what_was_held_of_a_lost_partition_is_forgotten(refilling: Refilling) -> None:
-    assert refilling.admit([record(1, 0)], OWNED) == []
-    refilling.forget([1])
-    assert places(refilling.admit([record(0, 9), record(1, 1)], {0: OWNED[0]})) == [(0, 9)]
+def test_what_was_held_of_a_lost_partition_is_forgotten(refill: Refill) -> None:
+    assert refill.admit([record(1, 0)], OWNED) == []
+    refill.forget([1])
+    assert places(refill.admit([record(0, 9), record(1, 1)], {0: OWNED[0]})) == [(0, 9)]
 
 
-def test_nobody_waits_for_a_refill_that_somebody_else_took_over(refilling: Refilling) -> None:
-    assert refilling.admit([record(1, 0)], OWNED) == []
-    refilling.forget([0])
-    assert places(refilling.admit([], {1: OWNED[1]})) == [(1, 0)]
+def test_nobody_waits_for_a_refill_that_somebody_else_took_over(refill: Refill) -> None:
+    assert refill.admit([record(1, 0)], OWNED) == []
+    refill.forget([0])
+    assert places(refill.admit([], {1: OWNED[1]})) == [(1, 0)]
 
 
 def test_a_refill_that_the_log_does_not_hold_ends_the_session(
-    refilling: Refilling, monkeypatch: pytest.MonkeyPatch
+    refill: Refill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("signals.services.detection.refilling.time.monotonic", lambda: 1e12)
     with pytest.raises(DependencyUnavailable, match=r"\[0\]"):
-        refilling.admit([], OWNED)
+        refill.admit([], OWNED)

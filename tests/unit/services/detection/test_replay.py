@@ -27,8 +27,8 @@ def _lines(counts: Mapping[CountedSeries, Sequence[int]]) -> list[CountLine]:
     return sorted(lines, key=lambda line: line.minute)
 
 
-def _told(outages: Sequence[ReplayedOutage]) -> list[ReplayedOutage]:
-    return [outage for outage in outages if outage.told_at is not None]
+def _confirmed(outages: Sequence[ReplayedOutage]) -> list[ReplayedOutage]:
+    return [outage for outage in outages if outage.confirmed_at is not None]
 
 
 def _quiet(minutes: int, seed: int) -> list[int]:
@@ -41,7 +41,7 @@ def test_one_outage_over_ten_routes_is_told_once() -> None:
     for number in range(10):
         counts[_series("DB_DOWN", f"/r{number}")] = _quiet(600, number) + [20] * 30 + _quiet(60, number)
         counts[_series("TIMEOUT", f"/r{number}")] = _quiet(690, 50 + number)
-    (outage,) = _told(replay_counts(_lines(counts), DEFAULT_RULES, UTC))
+    (outage,) = _confirmed(replay_counts(_lines(counts), DEFAULT_RULES, UTC))
     assert outage.outage.cause == ("error_code", "DB_DOWN")
     assert len(outage.incidents) == 10
 
