@@ -73,7 +73,7 @@ def test_operator_crd_and_chart_follow_the_table(grown: dict[str, Any]) -> None:
     assert grown["lag"] == 1  # jobs are no events
 
 
-def test_the_names_that_users_know_stay() -> None:
+def test_public_names_of_kinds_are_stable() -> None:
     names = {kind.name: kind.setting for kind in KINDS}
     assert names == {"incident-engine": "detectors", "indexer": "indexers", "ai-worker": "summarizers"}
     assert {"SIGNALS_DETECTORS", "SIGNALS_INDEXERS", "SIGNALS_SUMMARIZERS"} <= variables()

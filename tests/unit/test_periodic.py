@@ -52,7 +52,7 @@ def test_a_task_repeats_a_duty_after_an_outage_and_once_more_at_the_end() -> Non
     assert asyncio.run(live()) < len(calls)
 
 
-def test_a_task_passes_no_other_error_over() -> None:
+def test_task_raises_other_errors() -> None:
     async def live() -> None:
         async with repeated_in_task(lambda: 1 / 0, every_s=60, name="division"):
             pass

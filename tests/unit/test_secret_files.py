@@ -15,9 +15,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_what_the_environment_does_not_say_is_read_from_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unset_variables_are_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {
         "DATABASE_URL": "postgresql://from-file/x\n",
         "KAFKA_BROKERS": "from-file:9092",
@@ -46,7 +44,7 @@ def test_a_new_version_is_read_at_the_next_reading(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])
-def test_a_folder_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_missing_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     folder = tmp_path / "secrets"
     if kind == "file":
         folder.write_text("x")
@@ -60,7 +58,7 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     )
 
 
-def test_a_missing_value_is_named_without_what_other_files_say(
+def test_missing_value_is_named_without_the_other_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {"SIGNALS_DETECTORS": "s3cret-in-the-wrong-file"}

@@ -51,7 +51,7 @@ def dead_pool(database: PostgresSettings) -> Iterator[ConnectionPool[Connection]
         yield pool
 
 
-def test_a_key_is_known_only_after_it_was_looked_up(authenticator: KeyAuthenticator, keys: Keys) -> None:
+def test_a_key_is_cached_after_its_first_lookup(authenticator: KeyAuthenticator, keys: Keys) -> None:
     assert authenticator.check_cached(keys.read) is None
     verdict = authenticator.check(keys.read)
     assert isinstance(verdict, KeyGranted)
@@ -59,13 +59,13 @@ def test_a_key_is_known_only_after_it_was_looked_up(authenticator: KeyAuthentica
     assert authenticator.check_cached(keys.read) == verdict
 
 
-def test_the_scope_is_part_of_what_is_hashed(authenticator: KeyAuthenticator, keys: Keys) -> None:
+def test_scope_is_part_of_the_hash(authenticator: KeyAuthenticator, keys: Keys) -> None:
     forged = keys.ingest.replace("sig_ingest_", "sig_read_")
     assert authenticator.check(forged) == KeyRefused("unknown")
 
 
 @pytest.mark.parametrize("key", [None, "", "sig_read_short", "x" * 52, "sig_admin_" + "a" * 43, "\ud800\x00"])
-def test_what_cannot_be_a_key_is_refused_without_asking(
+def test_malformed_key_is_refused_without_a_query(
     dead_pool: ConnectionPool[Connection], key: str | None
 ) -> None:
     assert isinstance(KeyAuthenticator(dead_pool).check(key), KeyRefused)
@@ -144,7 +144,7 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(pool: ConnectionPool[Connectio
     assert issued.text.removeprefix("sig_read_") not in str(stored[0])
 
 
-def test_provisioning_names_what_is_missing(pool: ConnectionPool[Connection], keys: Keys) -> None:
+def test_provisioning_names_the_missing_object(pool: ConnectionPool[Connection], keys: Keys) -> None:
     assert create_project(pool, TENANCY.project_id, org_id=TENANCY.org_id, name="again") is False
     with pytest.raises(ProvisioningRefused, match="no organisation nowhere"):
         create_project(pool, "proj_3", org_id="nowhere", name="lost")

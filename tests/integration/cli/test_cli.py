@@ -120,7 +120,7 @@ def test_an_incident_is_readable_in_a_terminal(run: Run, pool: ConnectionPool[Co
 
 
 @pytest.mark.usefixtures("served")
-def test_search_shows_events_and_what_they_have_in_common(run: Run, opensearch: Client) -> None:
+def test_search_shows_events_and_their_facets(run: Run, opensearch: Client) -> None:
     index(opensearch, [*errors(30, NOON), event("deploy", NOON, release="r1")])
     found = run(
         "search", "TIMEOUT", "-f", "severity:error", "--since", "2026-03-01T12:00:00Z", "--limit", "5"
@@ -134,7 +134,7 @@ def test_search_shows_events_and_what_they_have_in_common(run: Run, opensearch: 
 
 
 @pytest.mark.usefixtures("served")
-def test_what_the_api_refuses_is_said_in_its_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_prints_the_refusal_of_the_api(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = run("search", "-f", "colour:red")
     assert refused.exit_code == 1
     assert "colour is not a filter" in refused.stderr
@@ -153,7 +153,7 @@ def test_missing_settings_and_a_dead_api_are_named(run: Run, monkeypatch: pytest
     assert isinstance(run("search").exception, DependencyUnavailable)
 
 
-def test_the_local_stacks_file_fills_in_what_is_not_set(run: Run, tmp_path: Path) -> None:
+def test_local_stacks_file_supplies_unset_variables(run: Run, tmp_path: Path) -> None:
     (tmp_path / ".signals").mkdir()
     (tmp_path / ".signals/env").write_text(f"CORE_API_URL=http://127.0.0.1:{free_port()}\nREAD_API_KEY=k\n")
     assert isinstance(run("incidents", "list").exception, DependencyUnavailable)

@@ -13,7 +13,7 @@ ROUNDS: Final = 5
 FETCH_WAIT_S: Final = 1.0  # each question took this long behind a fetch
 
 
-def test_questions_about_the_log_do_not_wait_for_records(kafka: KafkaSettings) -> None:
+def test_log_queries_do_not_wait_for_records(kafka: KafkaSettings) -> None:
     ownership = Ownership(gained=lambda partitions: dict.fromkeys(partitions, 0), lost=lambda _: None)
     with PartitionConsumer(kafka, group="asking", topic=RAW_TOPIC, ownership=ownership) as consumer:
 

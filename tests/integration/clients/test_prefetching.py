@@ -15,9 +15,7 @@ BATCH: Final = 5_000
 LONGEST_WAIT_S: Final = 0.5  # 0.04 measured; 0.87 when a full queue is looked at again after a second
 
 
-def test_a_full_queue_is_filled_again_as_soon_as_it_has_room(
-    kafka: KafkaSettings, publisher: Publisher
-) -> None:
+def test_full_queue_is_refilled_as_soon_as_it_has_room(kafka: KafkaSettings, publisher: Publisher) -> None:
     record = OutgoingRecord(key=b"one partition", value=b"x" * RECORD_BYTES)
     for _ in range(0, RECORDS, CHUNK):
         publisher.publish_and_wait(RAW_TOPIC, [record] * CHUNK)

@@ -9,7 +9,7 @@ from signals.errors import DependencyUnavailable
 from signals.settings import PostgresSettings
 
 
-def test_a_connection_that_died_while_idle_is_replaced_unnoticed(database: PostgresSettings) -> None:
+def test_dead_idle_connection_is_replaced(database: PostgresSettings) -> None:
     with open_pool(database, size=1) as pool:
         with psycopg.connect(conninfo(database)) as other:
             other.execute("SELECT 1")  # in a transaction, so that a pooler gives the two different backends
@@ -21,7 +21,7 @@ def test_a_connection_that_died_while_idle_is_replaced_unnoticed(database: Postg
     assert after != before
 
 
-def test_a_slow_question_of_a_reader_ends_in_time(pool: ConnectionPool[Connection]) -> None:
+def test_slow_query_of_a_reader_times_out(pool: ConnectionPool[Connection]) -> None:
     with (
         pytest.raises(DependencyUnavailable, match="PostgreSQL"),
         reading(pool, timeout_ms=100) as connection,
@@ -31,7 +31,7 @@ def test_a_slow_question_of_a_reader_ends_in_time(pool: ConnectionPool[Connectio
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_reading_leaves_nothing_behind_on_its_connection(database: PostgresSettings) -> None:
+def test_reading_leaves_its_connection_clean(database: PostgresSettings) -> None:
     with open_pool(database, size=1) as pool:
         with reading(pool, timeout_ms=1234) as connection:
             inside = connection.execute("SHOW statement_timeout").fetchone()

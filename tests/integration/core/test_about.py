@@ -43,7 +43,7 @@ def report(pool: ConnectionPool[Connection], name: str, kind: str, state: Consum
         beat(connection, heartbeat)
 
 
-def test_ready_when_every_server_and_every_expected_actor_is_well(
+def test_product_is_ready_when_all_servers_and_expected_actors_are(
     pool: ConnectionPool[Connection], opensearch: Client
 ) -> None:
     report(pool, "indexer-0", "indexer")
@@ -81,7 +81,7 @@ def test_not_ready_names_each_actor_that_is_missing_stale_or_backing_off(
     assert list(states.values()) == ["backing-off", "running", "stale", "missing"]
 
 
-def test_readiness_bounds_its_wait_and_tells_no_addresses(
+def test_readiness_bounds_its_wait_and_hides_addresses(
     pool: ConnectionPool[Connection], opensearch: Client
 ) -> None:
     hanging = threading.Event()
@@ -134,7 +134,7 @@ def test_the_document_covers_every_route_of_both_apis(anonymous: TestClient) -> 
     }
 
 
-def test_every_reference_of_the_document_leads_somewhere(anonymous: TestClient) -> None:
+def test_every_reference_of_the_document_resolves(anonymous: TestClient) -> None:
     document = anonymous.get("/openapi.json").json()
     references: set[str] = set()
 
@@ -156,7 +156,7 @@ def test_every_reference_of_the_document_leads_somewhere(anonymous: TestClient) 
     assert "HTTPValidationError" not in schemas
 
 
-def test_what_is_nobodys_route_is_a_problem_too(anonymous: TestClient) -> None:
+def test_unknown_route_answers_problem_json(anonymous: TestClient) -> None:
     for method, path, status in (
         ("GET", "/nowhere", 404),
         ("POST", "/v1/incidents", 405),
@@ -168,7 +168,7 @@ def test_what_is_nobodys_route_is_a_problem_too(anonymous: TestClient) -> None:
     assert "GET" in anonymous.post("/v1/incidents").headers["allow"]
 
 
-def test_a_crash_tells_nothing_of_its_cause(
+def test_crash_hides_its_cause(
     anonymous: TestClient, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(_: ReadinessCheck) -> None:
@@ -180,7 +180,7 @@ def test_a_crash_tells_nothing_of_its_cause(
     assert "secret" not in answer.text
 
 
-def test_while_a_server_hangs_others_get_the_answer_before(
+def test_hanging_check_serves_the_last_answer_meanwhile(
     pool: ConnectionPool[Connection], opensearch: Client
 ) -> None:
     hanging, asked = threading.Event(), threading.Event()
@@ -210,7 +210,7 @@ def answered_at(readiness: ReadinessCheck) -> float:
     return readiness._answer[0]
 
 
-def test_the_use_of_a_key_is_written_while_an_api_runs(keys: Keys, pool: ConnectionPool[Connection]) -> None:
+def test_use_of_a_key_is_written_while_an_api_runs(keys: Keys, pool: ConnectionPool[Connection]) -> None:
     authenticator = KeyAuthenticator(pool)
     authenticator.check(keys.read)
 

@@ -33,7 +33,7 @@ def test_get_answers_head_with_the_same_headers(reader: TestClient, incident: st
 
 
 @pytest.mark.parametrize("path", GETS)
-def test_no_cache_keeps_an_answer_unasked(reader: TestClient, incident: str, path: str) -> None:
+def test_answer_forbids_caches_unless_tagged(reader: TestClient, incident: str, path: str) -> None:
     kept = path in TAGGED
     answer = reader.get(path.format(incident_id=incident))
     assert answer.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
@@ -41,7 +41,7 @@ def test_no_cache_keeps_an_answer_unasked(reader: TestClient, incident: str, pat
     assert ("Authorization" in answer.headers.get("vary", "")) == kept
 
 
-def test_no_cache_keeps_a_problem(reader: TestClient) -> None:
+def test_problem_forbids_caches(reader: TestClient) -> None:
     for path in ("/nowhere", "/v1/incidents?limit=0", "/v1/incidents/x"):
         assert reader.get(path).headers["cache-control"] == "no-store"
 

@@ -52,7 +52,7 @@ def test_filters_select_by_environment_status_and_activity(
     assert ids(reader.get(f"/v1/incidents?project_id={TENANCY.project_id}")) == [str(prod), str(dev)]
 
 
-def test_detail_says_why_it_fired_and_shows_what_stands_around(
+def test_detail_explains_the_verdict_and_shows_the_context(
     reader: TestClient, pool: ConnectionPool[Connection], open_incident: OpenIncident
 ) -> None:
     incident_id = open_incident(NOON + 44 * timedelta(seconds=1), last_seen_at=NOON + 3 * MINUTE)
@@ -97,7 +97,7 @@ def test_detail_says_why_it_fired_and_shows_what_stands_around(
     assert detail["chart"]["baseline_per_minute"] == 0.5
 
 
-def test_the_chart_of_a_long_outage_stays_bounded(reader: TestClient, open_incident: OpenIncident) -> None:
+def test_chart_of_a_long_outage_is_bounded(reader: TestClient, open_incident: OpenIncident) -> None:
     incident_id = open_incident(NOON, last_seen_at=NOON + timedelta(days=30))
     detail = reader.get(f"/v1/incidents/{incident_id}").json()
     assert len(detail["chart"]["minutes"]) == 180
@@ -113,7 +113,7 @@ def test_the_links_of_an_incident_find_its_events(
     assert reader.get(links["events"]).json()["total"]["value"] == 5
 
 
-def test_a_status_goes_there_and_back(reader: TestClient, open_incident: OpenIncident) -> None:
+def test_status_can_be_set_and_reset(reader: TestClient, open_incident: OpenIncident) -> None:
     path = f"/v1/incidents/{open_incident()}"
     for status in ("investigating", "resolved", "resolved", "open"):
         answer = reader.patch(path, json={"status": status})
@@ -173,7 +173,7 @@ def test_another_tenants_incidents_do_not_exist(
     assert anonymous.get(f"/v1/incidents/{theirs}").json()["incident"]["status"] == "open"
 
 
-def test_a_cursor_of_another_tenant_or_question_is_refused(
+def test_cursor_of_another_tenant_or_query_is_refused(
     anonymous: TestClient, keys: Keys, open_incident: OpenIncident
 ) -> None:
     for number in range(2):
@@ -211,7 +211,7 @@ def test_bad_parameters_are_named_and_never_crash(reader: TestClient) -> None:
             assert parameter in answer.json()["detail"]
 
 
-def test_every_route_wants_a_read_key(anonymous: TestClient, keys: Keys) -> None:
+def test_every_route_requires_a_read_key(anonymous: TestClient, keys: Keys) -> None:
     cases: tuple[tuple[dict[str, str], int, str], ...] = (
         ({}, 401, "missing_key"),
         ({"Authorization": "Basic abc"}, 401, "missing_key"),

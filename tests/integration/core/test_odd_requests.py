@@ -79,7 +79,7 @@ def test_plain_list_is_served(reader: TestClient, incident: str, query: str) -> 
 
 
 @pytest.mark.parametrize(("query", "count"), SERVED.items())
-def test_odd_parameter_is_understood(reader: TestClient, incident: str, query: str, count: int) -> None:
+def test_odd_parameter_is_accepted(reader: TestClient, incident: str, query: str, count: int) -> None:
     answer = reader.get(LIST + query)
     assert (answer.status_code, len(answer.json()["incidents"])) == (200, count)
 
@@ -114,7 +114,7 @@ def test_odd_cursor_is_refused(reader: TestClient, query: str) -> None:
         ("{0}?x=", 400),
     ],
 )
-def test_odd_id_is_judged(reader: TestClient, incident: str, odd: str, status: int) -> None:
+def test_odd_id_is_accepted_or_refused(reader: TestClient, incident: str, odd: str, status: int) -> None:
     assert reader.get(f"{LIST}/{odd.format(incident)}").status_code == status
 
 

@@ -13,7 +13,7 @@ def test_an_unknown_parameter_is_named(reader: TestClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ROUTES[:2])
-def test_a_parameter_counts_once(reader: TestClient, path: str) -> None:
+def test_repeated_parameter_is_refused(reader: TestClient, path: str) -> None:
     answer = reader.get(path, params=[("limit", "1"), ("limit", "2")])
     assert (answer.status_code, answer.json()["parameter"]) == (400, "limit")
 
@@ -23,11 +23,11 @@ def test_filters_may_be_repeated(reader: TestClient) -> None:
     assert answer.status_code == 200
 
 
-def test_who_has_no_key_learns_nothing_of_parameters(anonymous: TestClient) -> None:
+def test_missing_key_is_refused_before_parameters(anonymous: TestClient) -> None:
     assert anonymous.get("/v1/incidents", params={"statsu": "open"}).status_code == 401
 
 
-def test_a_key_that_slipped_into_a_name_is_not_repeated(reader: TestClient) -> None:
+def test_key_in_a_parameter_name_is_not_echoed(reader: TestClient) -> None:
     key = reader.headers["Authorization"].removeprefix("Bearer ")
     answer = reader.get("/v1/incidents", params={key: ""})
     assert answer.status_code == 400

@@ -71,7 +71,7 @@ QUERIES: list[tuple[dict[str, object], int]] = [
 
 
 @pytest.mark.usefixtures("events")
-def test_queries_find_what_they_say(reader: TestClient) -> None:
+def test_queries_find_the_matching_events(reader: TestClient) -> None:
     for parameters, count in QUERIES:
         assert found(reader, **parameters)["total"]["value"] == count, parameters
 
@@ -103,7 +103,7 @@ def test_no_query_reaches_another_tenants_events(reader: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("events")
-def test_pages_see_one_point_in_time(reader: TestClient, opensearch: Client) -> None:
+def test_pages_share_one_point_in_time(reader: TestClient, opensearch: Client) -> None:
     page = found(reader, limit=4)
     ids = [found_event["event_id"] for found_event in page["events"]]
     index(opensearch, errors(20, NOON + MINUTE))  # into the middle of what is being read
@@ -144,7 +144,7 @@ def test_a_cursor_outlives_its_point_in_time(reader: TestClient, opensearch: Cli
 
 
 @pytest.mark.usefixtures("events")
-def test_a_cursor_serves_only_its_own_question_and_tenant(anonymous: TestClient, keys: Keys) -> None:
+def test_cursor_serves_only_its_own_query_and_tenant(anonymous: TestClient, keys: Keys) -> None:
     anonymous.headers["Authorization"] = f"Bearer {keys.read}"
     cursor = found(anonymous, limit=1)["next_cursor"]
     assert anonymous.get("/v1/search/events", params={"cursor": cursor, "q": "x"}).status_code == 400
@@ -174,7 +174,7 @@ BAD: list[tuple[dict[str, object], str]] = [
 ]
 
 
-def test_a_bad_search_names_what_is_wrong(reader: TestClient) -> None:
+def test_bad_search_names_its_fault(reader: TestClient) -> None:
     for parameters, named in BAD:
         answer = reader.get("/v1/search/events", params=parameters)  # type: ignore[arg-type]  # as above
         assert answer.status_code == 400, (parameters, answer.text)
@@ -215,7 +215,7 @@ def test_a_forged_cursor_never_reaches_the_point_in_time(reader: TestClient, ope
         assert answer.status_code in (200, 400), (occurred_ms, answer.text)
 
 
-def test_without_an_index_the_search_asks_to_come_back(reader: TestClient, opensearch: Client) -> None:
+def test_missing_index_makes_search_answer_retry_later(reader: TestClient, opensearch: Client) -> None:
     opensearch.indices.delete(index=EVENTS_INDEX)
     answer = reader.get("/v1/search/events")
     assert answer.status_code == 503

@@ -70,7 +70,7 @@ def test_a_spike_opens_one_incident_with_job_evidence_and_numbers(
     ]
 
 
-def test_what_stays_below_thirty_opens_nothing(
+def test_fewer_than_thirty_errors_open_no_incident(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, errors(29, NOON))
@@ -80,7 +80,7 @@ def test_what_stays_below_thirty_opens_nothing(
     assert rows(pool, "SELECT count(*) FROM incidents") == [(0,)]
 
 
-def test_a_repeated_event_counts_once_even_after_a_restart(
+def test_repeated_event_counts_once_across_a_restart(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     events = list(errors(20, NOON))
@@ -93,7 +93,7 @@ def test_a_repeated_event_counts_once_even_after_a_restart(
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(20,)]
 
 
-def test_a_repeat_on_another_partition_is_known_although_the_tail_is_still_being_read_again(
+def test_repeat_on_another_partition_is_recognized_during_a_refill(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     events = list(errors(8_000, NOON))
@@ -123,7 +123,7 @@ def test_a_consumer_that_lost_its_offsets_is_fenced_and_counts_nothing(
     assert rows(pool, "SELECT count(*) FROM metrics_buckets") == [(0,)]
 
 
-def test_an_incident_opened_by_somebody_else_fences_instead_of_crashing(
+def test_incident_opened_by_another_writer_fences_the_engine(
     pool: ConnectionPool[Connection],
 ) -> None:
     series = Series("proj_1", "prod", "error_count", "A|/b|prod", "org_1")
@@ -153,7 +153,7 @@ def test_an_outage_that_became_its_own_baseline_stays_fresh(
     assert rows(pool, "SELECT last_seen_at FROM incidents") == [(last,)]
 
 
-def test_missing_signups_open_one_incident_by_the_clock(
+def test_missing_signups_open_one_incident_at_a_tick(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     start = datetime.now(UTC) - timedelta(minutes=74)
@@ -179,7 +179,7 @@ def test_a_replay_of_an_old_drop_is_resolved_by_age(
     assert resolve_stale_incidents(pool) == 1
 
 
-def test_a_tick_without_drop_opens_nothing(
+def test_tick_without_a_drop_opens_no_incident(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, signups(480, datetime.now(UTC) - timedelta(minutes=74), every_s=9.2))
@@ -189,7 +189,7 @@ def test_a_tick_without_drop_opens_nothing(
     assert rows(pool, "SELECT count(*) FROM incidents") == [(0,)]
 
 
-def test_a_broken_record_goes_to_the_dead_letters_and_the_rest_counts(
+def test_broken_record_is_dead_lettered_and_the_rest_counts(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher, kafka: KafkaSettings
 ) -> None:
     broken = OutgoingRecord(key=b"k", value=b'{"not": "an event"}', headers=[("trace", b"1")])
@@ -225,7 +225,7 @@ def test_incidents_not_seen_for_an_hour_are_resolved(
     ) == [("OLD|/checkout|prod",)]
 
 
-def test_a_recreated_topic_is_told_instead_of_counted_wrongly(
+def test_recreated_topic_is_reported_and_not_counted(
     pool: ConnectionPool[Connection], kafka: KafkaSettings, publisher: Publisher
 ) -> None:
     with pool.connection() as connection:

@@ -34,7 +34,7 @@ def rows(pool: ConnectionPool[Connection], query: LiteralString) -> list[tuple[A
         return connection.execute(query).fetchall()
 
 
-def test_two_days_of_one_fingerprint_in_one_batch_are_one_incident(
+def test_two_days_of_a_fingerprint_in_a_batch_make_one_incident(
     session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, [*errors(40, NOON, every_s=0.5), *errors(70, NOON + timedelta(days=1), every_s=0.5)])
@@ -49,7 +49,7 @@ def test_two_days_of_one_fingerprint_in_one_batch_are_one_incident(
     assert rows(pool, "SELECT count(*) FROM ai_jobs") == [(1,)]
 
 
-def test_a_late_spike_moves_neither_last_seen_nor_the_newest_numbers_back(
+def test_late_spike_keeps_last_seen_and_the_newest_numbers(
     session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, errors(45, NOON))
@@ -64,7 +64,7 @@ def test_a_late_spike_moves_neither_last_seen_nor_the_newest_numbers_back(
     ) == [(NOON, 45)]
 
 
-def test_a_minute_that_comes_in_pieces_opens_once(
+def test_minute_in_several_batches_opens_one_incident(
     session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     spike = list(errors(36, NOON))
@@ -77,7 +77,7 @@ def test_a_minute_that_comes_in_pieces_opens_once(
     assert rows(pool, "SELECT count(*) FROM incident_events") == [(3,)]
 
 
-def test_signups_that_trickle_open_the_drop_without_a_tick(
+def test_trickling_signups_open_the_drop_without_a_tick(
     session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, signups(240, NOON, every_s=15))

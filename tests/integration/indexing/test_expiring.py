@@ -31,7 +31,7 @@ def left(client: Client) -> set[str]:
     return {hit["_id"] for hit in hits}
 
 
-def test_documents_go_so_long_after_they_were_received_whenever_they_happened(opensearch: Client) -> None:
+def test_documents_expire_by_their_time_of_receipt(opensearch: Client) -> None:
     old, new = received(15, days_ago=30.01), received(5, days_ago=29.99)
     index(opensearch, [*old, *new])
     assert DocumentExpiry(opensearch, keep_days=30).round() == 15
@@ -39,7 +39,7 @@ def test_documents_go_so_long_after_they_were_received_whenever_they_happened(op
     assert DocumentExpiry(opensearch, keep_days=30).round() == 0
 
 
-def test_a_round_is_bounded_oldest_first_and_the_next_goes_on(
+def test_bounded_round_removes_the_oldest_first_and_the_next_continues(
     opensearch: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expiry, "PAGES", 3)
@@ -52,13 +52,13 @@ def test_a_round_is_bounded_oldest_first_and_the_next_goes_on(
     assert not left(opensearch)
 
 
-def test_zero_days_keep_documents_for_ever(opensearch: Client) -> None:
+def test_zero_days_keep_documents_indefinitely(opensearch: Client) -> None:
     index(opensearch, received(3, days_ago=3000))
     assert DocumentExpiry(opensearch, keep_days=0).round() == 0
     assert len(left(opensearch)) == 3
 
 
-def test_an_index_that_takes_no_writes_is_told(opensearch: Client) -> None:
+def test_read_only_index_is_reported(opensearch: Client) -> None:
     index(opensearch, received(3, days_ago=40))
     opensearch.indices.put_settings(index=EVENTS_INDEX, body={"index.blocks.read_only": True})
     try:
@@ -68,6 +68,6 @@ def test_an_index_that_takes_no_writes_is_told(opensearch: Client) -> None:
         opensearch.indices.put_settings(index=EVENTS_INDEX, body={"index.blocks.read_only": None})
 
 
-def test_without_opensearch_a_round_says_so() -> None:
+def test_absent_opensearch_fails_a_round() -> None:
     with pytest.raises(DependencyUnavailable, match="OpenSearch"):
         DocumentExpiry(Client("http://127.0.0.1:1", max_retries=0), keep_days=30).round()

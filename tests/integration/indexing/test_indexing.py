@@ -52,7 +52,7 @@ def documents(client: Client) -> dict[str, Any]:
     return {hit["_id"]: hit["_source"] for hit in hits}
 
 
-def test_every_event_is_there_once_under_its_id_even_when_read_twice(
+def test_event_read_twice_is_indexed_once_under_its_id(
     indexer: Open, opensearch: Client, publisher: Publisher
 ) -> None:
     events = list(errors(50, NOON))
@@ -101,7 +101,7 @@ class SecondFirst(Client):
         return answer
 
 
-def test_the_next_bulk_is_sent_while_one_waits_for_its_answer(
+def test_next_bulk_is_sent_before_the_last_is_answered(
     indexer: Open, opensearch: Client, publisher: Publisher, servers: RunningStack
 ) -> None:
     client = SecondFirst(servers.environment["OPENSEARCH_URL"])
@@ -114,7 +114,7 @@ def test_the_next_bulk_is_sent_while_one_waits_for_its_answer(
     assert len(documents(opensearch)) == 10
 
 
-def test_what_was_on_its_way_when_a_session_ended_is_read_again_and_no_duplicate(
+def test_batch_in_flight_at_the_end_of_a_session_is_read_again_without_duplicates(
     indexer: Open, opensearch: Client, publisher: Publisher, pool: ConnectionPool[Connection]
 ) -> None:
     with indexer() as session:
@@ -160,7 +160,7 @@ def test_odd_but_valid_events_are_searchable(indexer: Open, opensearch: Client, 
     }
 
 
-def test_a_broken_record_does_not_hold_the_others_back(
+def test_broken_record_does_not_block_the_others(
     indexer: Open, opensearch: Client, publisher: Publisher
 ) -> None:
     publisher.publish_and_wait(RAW_TOPIC, [OutgoingRecord(key=b"k", value=b"no json")])
@@ -174,7 +174,7 @@ def test_a_second_start_finds_the_index(opensearch: Client) -> None:
     assert ensure_index(opensearch) is False
 
 
-def test_without_opensearch_the_offset_stays(indexer: Open, opensearch: Client, publisher: Publisher) -> None:
+def test_absent_opensearch_keeps_the_offset(indexer: Open, opensearch: Client, publisher: Publisher) -> None:
     publish(publisher, errors(3, NOON))
     nowhere = Client("http://127.0.0.1:1", max_retries=0)
     with (

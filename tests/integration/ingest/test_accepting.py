@@ -21,7 +21,7 @@ from tests.integration.ingest.shapes import body
 from tests.support.events import TENANCY
 
 
-def test_one_event_is_in_kafka_when_the_answer_comes(client: TestClient, stored: Stored) -> None:
+def test_event_is_in_kafka_before_the_answer(client: TestClient, stored: Stored) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     answer = client.post("/v1/events", json=body(received_at="2001-01-01T00:00:00Z"))
     (record,) = stored()
@@ -35,7 +35,7 @@ def test_one_event_is_in_kafka_when_the_answer_comes(client: TestClient, stored:
     assert before < event.received_at < datetime.now(UTC) + timedelta(seconds=1)
 
 
-def test_the_key_may_come_as_x_api_key(anonymous: TestClient, key: IssuedKey) -> None:
+def test_x_api_key_header_is_accepted(anonymous: TestClient, key: IssuedKey) -> None:
     answer = anonymous.post("/v1/events", json=body(), headers={"X-API-Key": key.text})
     assert answer.status_code == 202
 
@@ -119,7 +119,7 @@ def test_good_events_of_a_batch_are_accepted_and_bad_ones_named(client: TestClie
     assert len(stored()) == 2
 
 
-def test_a_broken_line_spoils_only_itself(client: TestClient, stored: Stored) -> None:
+def test_broken_line_fails_alone(client: TestClient, stored: Stored) -> None:
     content = _lines([body()]) + b'{"event_type": "error", \n' + _lines([body()])
     answer = client.post(
         "/v1/events/batch", content=content, headers={"Content-Type": "application/x-ndjson"}
@@ -142,7 +142,7 @@ def test_an_idempotency_key_repeats_the_ids_of_events_without_one(client: TestCl
     assert set(ids("b")) & set(first) == {first[2]}
 
 
-def test_an_idempotency_key_means_something_else_in_each_project(
+def test_idempotency_key_is_scoped_to_its_project(
     client: TestClient, pool: ConnectionPool[Connection]
 ) -> None:
     create_project(pool, "proj_2", org_id=TENANCY.org_id, name="Another")
@@ -155,7 +155,7 @@ def test_an_idempotency_key_means_something_else_in_each_project(
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
-def test_a_blank_idempotency_key_is_none(client: TestClient, blank: str) -> None:
+def test_blank_idempotency_key_is_ignored(client: TestClient, blank: str) -> None:
     answers = [
         client.post("/v1/events", json=body(), headers={"Idempotency-Key": blank}).json() for _ in range(2)
     ]

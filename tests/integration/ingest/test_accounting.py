@@ -31,7 +31,7 @@ def _entered(pool: Pool) -> dict[tuple[str, str, str], int]:
     return {(project, stage, outcome): events for project, stage, outcome, events in rows}
 
 
-def test_accepted_events_are_entered_within_seconds_and_at_the_end(
+def test_accepted_events_are_entered_within_seconds_and_at_shutdown(
     pool: Pool, publisher: Publisher, key: IssuedKey
 ) -> None:
     headers = {"Authorization": f"Bearer {key.text}"}

@@ -23,7 +23,7 @@ def test_an_empty_batch_is_refused(client: TestClient, content: bytes) -> None:
     assert_problem(answer, 422, "empty_batch")
 
 
-def test_a_thousand_events_are_the_most(client: TestClient) -> None:
+def test_batch_holds_at_most_a_thousand_events(client: TestClient) -> None:
     answer = client.post("/v1/events/batch", json=[{}] * 1_001)
     assert_problem(answer, 413, "too_many_events")
     answer = client.post("/v1/events/batch", content=b"{}\n" * 1_001, headers=NDJSON)
@@ -53,7 +53,7 @@ def _bomb(encoding: str) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_a_bomb_ends_in_413_and_not_in_memory(client: TestClient, encoding: str) -> None:
+def test_compression_bomb_answers_413_without_memory(client: TestClient, encoding: str) -> None:
     content = _bomb(encoding)
     resident_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()

@@ -14,7 +14,7 @@ def test_health_answers_head(anonymous: TestClient) -> None:
     assert head.headers == whole.headers
 
 
-def test_no_cache_keeps_an_answer(client: TestClient) -> None:
+def test_answer_forbids_caches(client: TestClient) -> None:
     accepted = client.post("/v1/events", json=body())
     refused = client.post("/v1/events", content=b"{")
     assert (accepted.status_code, refused.status_code) == (202, 400)

@@ -56,7 +56,7 @@ def collecting() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("collecting")
-def test_kafka_away_is_told_within_a_second_and_costs_no_memory(
+def test_absent_kafka_is_reported_within_a_second_without_memory(
     client: TestClient, kafka_process: psutil.Process
 ) -> None:
     batch = [body(payload={"text": "x" * 1_000}) for _ in range(100)]

@@ -61,7 +61,7 @@ def test_two_replicas_share_one_rate(replica: Replica) -> None:
     assert taken >= limits.events_per_second * 2
 
 
-def test_retry_after_is_when_it_works_and_much_earlier_does_not(replica: Replica) -> None:
+def test_retry_after_names_the_earliest_time_of_success(replica: Replica) -> None:
     quotas, limits = replica(), KeyLimits(events_per_second=50)
     assert _reserve(quotas, limits, 100) is None, "a batch may overdraw the bucket"
     refused, at = _reserve(quotas, limits, 1), time.monotonic()
@@ -71,7 +71,7 @@ def test_retry_after_is_when_it_works_and_much_earlier_does_not(replica: Replica
     assert refused.retry_after_s - 0.05 < time.monotonic() - at < refused.retry_after_s + 1
 
 
-def test_the_quota_ends_exactly_and_begins_anew_at_midnight(replica: Replica) -> None:
+def test_quota_ends_exactly_and_is_renewed_at_midnight(replica: Replica) -> None:
     present = datetime(2026, 3, 1, 23, 59, 30, tzinfo=UTC)
     clock = {"s": 0.0}
     clocks = {"calendar": lambda: present + timedelta(seconds=clock["s"]), "clock": lambda: clock["s"]}
@@ -91,7 +91,7 @@ def test_the_quota_ends_exactly_and_begins_anew_at_midnight(replica: Replica) ->
     assert _reserve(replicas[1], limits, 1) is None
 
 
-def test_statements_are_few_with_limits_and_none_without(pool: Pool, replica: Replica) -> None:
+def test_limits_cost_few_statements_and_no_limits_cost_none(pool: Pool, replica: Replica) -> None:
     quotas = replica()
     before = pool.get_stats().get("requests_num", 0)
     assert [quotas.reserve(KEY, KeyLimits(), 1) for _ in range(1_000)] == [None] * 1_000
@@ -104,7 +104,7 @@ def test_statements_are_few_with_limits_and_none_without(pool: Pool, replica: Re
     assert pool.get_stats().get("requests_num", 0) - before <= 5 + 60
 
 
-def test_without_postgresql_a_replica_grants_the_rate_and_a_tenth_of_the_quota() -> None:
+def test_replica_without_postgresql_grants_the_rate_and_a_tenth_of_the_quota() -> None:
     url = SecretStr(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
     with open_pool_unchecked(PostgresSettings(database_url=url)) as pool, Quotas(pool) as quotas:
         limits = KeyLimits(events_per_second=100, events_per_day=1_000)
@@ -121,7 +121,7 @@ def open_pool_unchecked(settings: PostgresSettings) -> Pool:
     return ConnectionPool(lambda: conninfo(settings), min_size=0, max_size=1, timeout=0.2, open=False)
 
 
-def test_a_refused_batch_leaves_nothing_and_says_when_to_come_back(
+def test_refused_batch_publishes_nothing_and_names_retry_after(
     pool: Pool, publisher: Publisher, key: IssuedKey, stored: Stored
 ) -> None:
     headers = {"Authorization": f"Bearer {key.text}"}
@@ -138,7 +138,9 @@ def test_a_refused_batch_leaves_nothing_and_says_when_to_come_back(
     assert len(stored()) == 3
 
 
-def test_the_rate_is_told_in_whole_seconds(pool: Pool, publisher: Publisher, key: IssuedKey) -> None:
+def test_retry_after_of_the_rate_is_in_whole_seconds(
+    pool: Pool, publisher: Publisher, key: IssuedKey
+) -> None:
     headers = {"Authorization": f"Bearer {key.text}"}
     with ingest_client(pool, publisher, limits=KeyLimits(events_per_second=10)) as client:
         assert client.post("/v1/events/batch", json=[body()] * 30, headers=headers).status_code == 202

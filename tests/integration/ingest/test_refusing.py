@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("nothing_stored")
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch"])
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b'"\\ud800"'])
-def test_what_is_no_json_is_malformed(client: TestClient, path: str, content: bytes) -> None:
+def test_invalid_json_is_malformed(client: TestClient, path: str, content: bytes) -> None:
     assert_problem(client.post(path, content=content), 400, "malformed_json")
 
 
@@ -38,7 +38,7 @@ def test_a_batch_is_an_array_of_events(client: TestClient, content: bytes) -> No
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_a_body_that_is_not_what_its_encoding_says_is_malformed(client: TestClient, encoding: str) -> None:
+def test_body_that_contradicts_its_encoding_is_malformed(client: TestClient, encoding: str) -> None:
     compressed = gzip.compress(_two_lines()) if encoding == "gzip" else zstandard.compress(_two_lines())
     headers = {"Content-Encoding": encoding, **NDJSON}
     for content in (
@@ -53,7 +53,7 @@ def test_a_body_that_is_not_what_its_encoding_says_is_malformed(client: TestClie
         assert_problem(answer, 400, f"malformed_{encoding}")
 
 
-def test_a_zstd_body_cut_off_between_lines_is_not_half_accepted(client: TestClient) -> None:
+def test_truncated_zstd_body_is_refused_whole(client: TestClient) -> None:
     compressor = zstandard.ZstdCompressor().compressobj()
     head = compressor.compress(_two_lines()) + compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     answer = client.post("/v1/events/batch", content=head, headers={"Content-Encoding": "zstd", **NDJSON})
@@ -74,7 +74,7 @@ def _two_lines() -> bytes:
         ("Bearer sig_ingest_" + "a" * 43, "unknown_key"),
     ],
 )
-def test_without_a_valid_key_nothing_is_read(
+def test_invalid_key_is_refused_before_the_body_is_read(
     anonymous: TestClient, authorization: str | None, code: str
 ) -> None:
     headers = {"Authorization": authorization} if authorization else {}
@@ -84,7 +84,7 @@ def test_without_a_valid_key_nothing_is_read(
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_key_for_reading_does_not_write(
+def test_read_key_cannot_write(
     anonymous: TestClient, key: IssuedKey, pool: ConnectionPool[Connection]
 ) -> None:
     read = issue_key(pool, TENANCY.project_id, Scope.READ).text
@@ -145,13 +145,13 @@ def test_an_unacceptable_event_is_refused_with_its_field(
     assert assert_problem(client.post("/v1/events", json=event), 422, code)["field"] == field
 
 
-def test_a_batch_without_an_acceptable_event_says_why_of_each(client: TestClient) -> None:
+def test_batch_of_bad_events_names_the_fault_of_each(client: TestClient) -> None:
     problem = assert_problem(client.post("/v1/events/batch", json=[{}, 1]), 422, "nothing_accepted")
     assert (problem["accepted"], problem["rejected"]) == (0, 2)
     assert [result["code"] for result in problem["results"]] == ["missing", "not_an_object"]
 
 
-def test_elsewhere_is_nothing(client: TestClient) -> None:
+def test_unknown_path_is_not_found(client: TestClient) -> None:
     assert_problem(client.get("/v1/elsewhere"), 404, "not_found")
 
 
@@ -163,7 +163,7 @@ def dead_publisher() -> Iterator[Publisher]:
         yield publisher
 
 
-def test_without_kafka_nothing_is_said_to_be_accepted(
+def test_absent_kafka_accepts_no_event(
     pool: ConnectionPool[Connection], dead_publisher: Publisher, key: IssuedKey
 ) -> None:
     headers = {"Authorization": f"Bearer {key.text}"}

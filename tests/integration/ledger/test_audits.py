@@ -32,7 +32,7 @@ def handle(pool: ConnectionPool[Connection], stage: ReadingStage, count: int) ->
         ledger.add(connection, {outcome: count})
 
 
-def test_a_planted_loss_is_found_told_and_makes_the_product_not_ready(
+def test_planted_loss_is_found_and_logged_and_fails_readiness(
     pool: ConnectionPool[Connection], opensearch: Client, database: PostgresSettings
 ) -> None:
     accept(pool, 10, now() - TEN_MINUTES_AGO)
@@ -69,7 +69,7 @@ def test_a_planted_loss_is_found_told_and_makes_the_product_not_ready(
         (2 * 3600, "unknown", {"in_flight": 4, "missing": 0, "unconfirmed": 0}),
     ],
 )
-def test_a_lag_is_in_flight_and_what_was_not_reported_is_unconfirmed(
+def test_lag_is_in_flight_and_unreported_events_are_unconfirmed(
     pool: ConnectionPool[Connection], complete_before_s: int, state: str, numbers: Mapping[str, int]
 ) -> None:
     at = now() - TEN_MINUTES_AGO
@@ -83,7 +83,7 @@ def test_a_lag_is_in_flight_and_what_was_not_reported_is_unconfirmed(
     assert {name: getattr(report.totals[0], name) for name in numbers} == numbers
 
 
-def test_one_partition_that_nobody_has_read_keeps_every_minute_unsettled(
+def test_unread_partition_keeps_every_minute_unsettled(
     pool: ConnectionPool[Connection],
 ) -> None:
     accept(pool, 10, now() - TEN_MINUTES_AGO)

@@ -27,7 +27,7 @@ from tests.support.events import NOON, errors, event, publish
 from tests.support.waiting import until
 
 
-def test_sums_equal_offsets_through_repeats_rubbish_and_other_types(
+def test_sums_equal_offsets_despite_repeats_and_broken_records(
     engine: Open, indexer: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     counted = list(errors(20, NOON))
@@ -98,7 +98,7 @@ def test_a_fenced_consumer_enters_nothing(
     assert outcomes(pool, stage) == {}
 
 
-def test_records_gone_before_they_were_read_are_told_and_missing(
+def test_records_deleted_before_reading_are_logged_and_missing(
     engine: Open,
     indexer: Open,
     pool: ConnectionPool[Connection],

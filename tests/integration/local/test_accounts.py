@@ -39,7 +39,7 @@ def test_no_server_runs_as_root(servers: RunningStack) -> None:
 
 
 @only_root
-def test_private_folder_is_out_of_reach_and_a_public_one_is_not(tmp_path: Path) -> None:
+def test_private_folder_is_unreachable_and_public_one_is_reachable(tmp_path: Path) -> None:
     account = account_to_drop_to()
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
@@ -49,7 +49,7 @@ def test_private_folder_is_out_of_reach_and_a_public_one_is_not(tmp_path: Path) 
 
 
 @only_root
-def test_handing_over_reaches_everything_inside(tmp_path: Path) -> None:
+def test_change_of_owner_covers_all_files(tmp_path: Path) -> None:
     account = account_to_drop_to()
     assert account is not None
     (tmp_path / "data" / "deep").mkdir(parents=True)

@@ -82,7 +82,7 @@ def _kept(cache: ArtifactCache) -> list[Path]:
     return [path for path in cache.folder.rglob("*") if path.is_file()]
 
 
-def test_second_start_asks_nobody(cache: ArtifactCache, mirror: Mirror) -> None:
+def test_second_start_makes_no_request(cache: ArtifactCache, mirror: Mirror) -> None:
     mirror.files[ARTIFACT.path] = CONTENT
     placed = cache.home_of(BUNDLE) / "lib" / "thing-1.0.jar"
     assert placed.read_bytes() == CONTENT
@@ -98,7 +98,7 @@ def test_tampered_file_is_refused_and_not_kept(cache: ArtifactCache, mirror: Mir
     assert _kept(cache) == []
 
 
-def test_connection_cut_in_mid_file_is_told_and_leaves_nothing(cache: ArtifactCache, mirror: Mirror) -> None:
+def test_cut_connection_is_reported_and_leaves_no_file(cache: ArtifactCache, mirror: Mirror) -> None:
     mirror.files[ARTIFACT.path] = CONTENT
     mirror.announced_extra_bytes = 100
     with pytest.raises(LocalStackError, match=r"^cannot download thing-1\.0\.jar"):
@@ -119,14 +119,14 @@ def test_missing_file_names_the_mirror(cache: ArtifactCache, mirror: Mirror) -> 
         cache.home_of(BUNDLE)
 
 
-def test_without_network_the_error_says_what_to_set(tmp_path: Path) -> None:
+def test_missing_network_names_the_variable_to_set(tmp_path: Path) -> None:
     cache = _cache(tmp_path, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(LocalStackError, match="check the network, or point SIGNALS_MAVEN_MIRROR"):
         cache.home_of(BUNDLE)
     cache.progress.console.file.close()
 
 
-def test_output_that_is_no_terminal_gets_one_line(cache: ArtifactCache, mirror: Mirror) -> None:
+def test_output_without_a_terminal_gets_one_line(cache: ArtifactCache, mirror: Mirror) -> None:
     mirror.files[ARTIFACT.path] = CONTENT
     with cache.progress:
         cache.home_of(BUNDLE)
@@ -138,7 +138,7 @@ def test_output_that_is_no_terminal_gets_one_line(cache: ArtifactCache, mirror: 
 @pytest.mark.parametrize(
     ("server", "files", "megabytes"), [("kafka", 45, 44.6), ("opensearch", 67, 51.7), ("postgres", 4, 95.6)]
 )
-def test_lock_holds_every_file_once(server: str, files: int, megabytes: float) -> None:
+def test_lock_lists_every_file_once(server: str, files: int, megabytes: float) -> None:
     lock = read_lock(server)
     assert len({(artifact.folder, artifact.path) for artifact in lock}) == len(lock) == files
     assert sum(artifact.size_bytes for artifact in lock) / 1e6 == pytest.approx(megabytes, abs=0.1)

@@ -14,7 +14,7 @@ from signals.local.processes.ports import free_port
 PEM = "-----BEGIN CERTIFICATE-----\nit's base64\n-----END CERTIFICATE-----\n"
 
 
-def test_merge_keeps_what_others_wrote(tmp_path: Path) -> None:
+def test_merge_keeps_foreign_lines(tmp_path: Path) -> None:
     path = tmp_path / "env"
     write_env_file(path, {"INGEST_API_URL": "http://127.0.0.1:8000", "KAFKA_BROKERS": "old:1"})
     write_env_file(path, {"KAFKA_BROKERS": "new:2", "PG_CA_CERT": ""})
@@ -31,7 +31,7 @@ def test_file_is_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [PEM, "a b", "$HOME `id` \"quoted\" 'too' #x", "", "p@ss%20w=rd&x"])
-def test_shell_and_reader_see_the_value_that_was_written(tmp_path: Path, value: str) -> None:
+def test_shell_and_reader_see_the_written_value(tmp_path: Path, value: str) -> None:
     path = tmp_path / "env"
     write_env_file(path, {"VALUE": value})
     assert read_env_file(path) == {"VALUE": value}
@@ -50,7 +50,7 @@ def test_shell_and_reader_see_the_value_that_was_written(tmp_path: Path, value: 
         ("opensearch", "OPENSEARCH_URL", "https://127.0.0.1:{port}"),
     ],
 )
-def test_own_server_that_is_down_is_named_by_its_variable(server: str, variable: str, address: str) -> None:
+def test_unreachable_own_server_is_named_by_its_variable(server: str, variable: str, address: str) -> None:
     environ = {variable: address.format(port=free_port())}
     with pytest.raises(
         LocalStackError, match=f"^{variable} names a server that cannot be reached: 127.0.0.1:"
@@ -62,7 +62,7 @@ def test_own_server_that_is_down_is_named_by_its_variable(server: str, variable:
     ("server", "environ"),
     [("postgres", {"DATABASE_URL": "dbname=x"}), ("kafka", {"KAFKA_BROKERS": "host:port"})],
 )
-def test_address_that_is_none_is_told(server: str, environ: dict[str, str]) -> None:
+def test_malformed_address_is_reported(server: str, environ: dict[str, str]) -> None:
     with pytest.raises(LocalStackError, match="cannot be understood: it must look like"):
         check_reachable(server, environ)
 

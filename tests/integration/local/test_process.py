@@ -79,7 +79,7 @@ def test_suspended_process_can_be_stopped(tmp_path: Path) -> None:
     assert child.stop(within_s=10)
 
 
-def test_death_while_starting_quotes_the_last_words(tmp_path: Path) -> None:
+def test_death_while_starting_quotes_the_last_output(tmp_path: Path) -> None:
     child = _child(tmp_path)
     child.start(_python("print('the disk is on fire'); raise SystemExit(3)", tmp_path))
     with pytest.raises(
@@ -88,7 +88,7 @@ def test_death_while_starting_quotes_the_last_words(tmp_path: Path) -> None:
         child.wait_until_ready(lambda: False, within_s=20)
 
 
-def test_start_that_takes_too_long_is_told(tmp_path: Path) -> None:
+def test_slow_start_is_reported(tmp_path: Path) -> None:
     child = _child(tmp_path)
     child.start(_python("import time; time.sleep(60)", tmp_path))
     with pytest.raises(LocalStackError, match=r"^thing was not ready within 0 s"):
@@ -96,7 +96,7 @@ def test_start_that_takes_too_long_is_told(tmp_path: Path) -> None:
     child.stop()
 
 
-def test_missing_program_is_told(tmp_path: Path) -> None:
+def test_missing_program_is_reported(tmp_path: Path) -> None:
     command = Command(argv=(str(tmp_path / "nothing"),), env={}, cwd=tmp_path)
     with pytest.raises(LocalStackError, match=r"^thing cannot be started: "):
         _child(tmp_path).start(command)
@@ -111,7 +111,7 @@ def test_second_start_of_a_running_child_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
-def test_full_disk_in_a_child_is_one_sentence(tmp_path: Path) -> None:
+def test_full_disk_in_a_child_is_reported_in_one_sentence(tmp_path: Path) -> None:
     command = Command(argv=("sh", "-c", "cat /proc/self/stat > /dev/full"), env={"LC_ALL": "C"}, cwd=tmp_path)
     with pytest.raises(
         LocalStackError, match=r"^cannot write because the disk is full: make room and start again$"
@@ -119,7 +119,7 @@ def test_full_disk_in_a_child_is_one_sentence(tmp_path: Path) -> None:
         run_to_end(command, duty="write")
 
 
-def test_tied_child_and_its_own_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+def test_tied_process_tree_dies_with_its_killed_parent(tmp_path: Path) -> None:
     parent = f"""
 import sys, time
 from pathlib import Path

@@ -70,7 +70,7 @@ def product(tmp_path_factory: pytest.TempPathFactory, watchers: list[Watcher]) -
             yield product
 
 
-def test_every_answer_during_a_start_is_ours(product: Product, watchers: list[Watcher]) -> None:
+def test_every_answer_during_a_start_is_problem_json(product: Product, watchers: list[Watcher]) -> None:
     answers = watchers[0].answers
     assert {(path, status, kind) for path, status, kind, _ in answers} <= {
         ("/v1/events/healthz", 503, "application/problem+json"),
@@ -108,7 +108,7 @@ def _is_loopback(listener: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def test_nothing_listens_beyond_loopback(product: Product) -> None:
+def test_no_port_listens_beyond_loopback(product: Product) -> None:
     roots = [product.root_pid, *(server.process.pid for server in product.stack.servers.values())]
     listeners = [one for pid in roots if pid for p in _processes(pid) for one in _listening(p)]
     kinds = {listener.rpartition(" of ")[2] for listener in listeners}
@@ -120,7 +120,7 @@ def test_nothing_listens_beyond_loopback(product: Product) -> None:
 @pytest.mark.parametrize(
     "listener", ["0.0.0.0:1 of a", ":::1 of a", "192.168.1.5:1 of a", "::ffff:10.0.0.1:1 of a"]
 )
-def test_the_check_above_sees_an_open_port(listener: str) -> None:
+def test_loopback_check_finds_an_open_port(listener: str) -> None:
     assert not _is_loopback(listener)
 
 
@@ -181,7 +181,7 @@ def test_a_driver_connects_only_with_the_token(product: Product, tmp_path: Path)
     assert allowed.stdout.strip() == "1", allowed.stderr
 
 
-def test_token_is_private_and_nowhere_else(product: Product) -> None:
+def test_token_is_in_its_private_file_only(product: Product) -> None:
     head = product.head
     token = head.folder.ray_token_path.read_text()
     assert head.folder.ray_token_path.stat().st_mode & 0o777 == 0o600

@@ -53,7 +53,7 @@ def _execute(environment: Mapping[str, str], statement: str) -> list[tuple[objec
         return cursor.fetchall() if cursor.description else []
 
 
-def test_only_what_is_not_given_is_started(root: Path, environ: dict[str, str]) -> None:
+def test_only_servers_without_an_address_are_started(root: Path, environ: dict[str, str]) -> None:
     running = _up(root, environ)
     assert running.started == ("postgres",)
     assert {name: running.environment[name] for name in OWN} == {name: environ[name] for name in OWN}
@@ -66,7 +66,7 @@ def test_only_what_is_not_given_is_started(root: Path, environ: dict[str, str]) 
     }
 
 
-def test_second_up_starts_nothing(root: Path, environ: dict[str, str]) -> None:
+def test_second_up_starts_no_server(root: Path, environ: dict[str, str]) -> None:
     first = _up(root, environ)
     again = _up(root, environ)
     assert again.started == ()
@@ -75,7 +75,7 @@ def test_second_up_starts_nothing(root: Path, environ: dict[str, str]) -> None:
     assert "Already running; nothing to do." in shown.output
 
 
-def test_sourced_environment_file_does_not_make_our_server_yours(root: Path, environ: dict[str, str]) -> None:
+def test_sourced_environment_file_keeps_our_servers_ours(root: Path, environ: dict[str, str]) -> None:
     sourced = environ | {"DATABASE_URL": _up(root, environ).environment["DATABASE_URL"]}
     stack.down(root)
     assert _up(root, sourced).started == ("postgres",)
@@ -113,7 +113,7 @@ def test_footprint_covers_the_backends(root: Path, environ: dict[str, str]) -> N
     assert cost.cpu_s > 0
 
 
-def test_command_at_the_same_time_is_turned_away(root: Path, environ: dict[str, str]) -> None:
+def test_concurrent_command_is_refused(root: Path, environ: dict[str, str]) -> None:
     with (
         StackFolder(root=root.resolve()).locked(),
         pytest.raises(LocalStackError, match=r"^another command is at work on "),
@@ -133,7 +133,7 @@ def test_moved_folder_keeps_its_data(tmp_path: Path, environ: dict[str, str]) ->
         assert not before.exists()
 
 
-def test_wished_port_that_is_busy_is_an_error(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_busy_requested_port_is_an_error(tmp_path: Path, environ: dict[str, str]) -> None:
     with socket.create_server((HOST, 0)) as busy:
         port = busy.getsockname()[1]
         with pytest.raises(LocalStackError, match=f"^port {port} for postgres is in use"):
@@ -141,7 +141,7 @@ def test_wished_port_that_is_busy_is_an_error(tmp_path: Path, environ: dict[str,
     stack.reset(tmp_path / ".signals")
 
 
-def test_known_port_that_is_busy_is_replaced_and_told(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_busy_remembered_port_is_replaced_and_reported(tmp_path: Path, environ: dict[str, str]) -> None:
     root, port = tmp_path / ".signals", free_port()
     assert _up(root, environ, postgres=port).notes == ()
     stack.down(root)
@@ -163,7 +163,7 @@ def test_failed_start_stops_what_it_had_started(tmp_path: Path, environ: dict[st
     stack.reset(root)
 
 
-def test_reset_needs_a_yes(root: Path, environ: dict[str, str]) -> None:
+def test_reset_requires_confirmation(root: Path, environ: dict[str, str]) -> None:
     _up(root, environ)
     runner = CliRunner()
     assert runner.invoke(app, ["reset", "--folder", str(root)], input="n\n").exit_code != 0

@@ -74,7 +74,7 @@ def test_distrusted_proxy_is_named_as_the_cause(
     assert proxy.asked == []
 
 
-def test_first_pip_of_the_set_up_trusts_what_the_system_trusts(
+def test_first_pip_of_the_set_up_trusts_the_systems_certificates(
     proxy: ResigningProxy, tmp_path: Path, repository: Path
 ) -> None:
     wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
@@ -100,7 +100,7 @@ def test_first_pip_of_the_set_up_trusts_what_the_system_trusts(
     assert installed.returncode == 0, installed.stdout + installed.stderr
 
 
-def test_certificates_that_a_person_has_chosen_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_chosen_certificates_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     system = tmp_path / "system.pem"
     system.write_text("")
     monkeypatch.setenv("SSL_CERT_FILE", str(system))

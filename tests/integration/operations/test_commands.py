@@ -83,7 +83,7 @@ def test_bytes_are_shown_exactly_and_safely(run: Run, poison: OutgoingRecord, pu
 
 
 @pytest.mark.parametrize("name", ["0:99", "7:0", "99"])
-def test_a_letter_that_is_not_there_is_said_so(run: Run, name: str) -> None:
+def test_missing_letter_is_reported(run: Run, name: str) -> None:
     refused = run("show", name)
     assert refused.exit_code == 1
     assert "there is no dead letter" in refused.stderr
@@ -92,7 +92,7 @@ def test_a_letter_that_is_not_there_is_said_so(run: Run, name: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [(), ("--all", "0:1"), ("0:1", "--stage", "indexer"), ("one",), ("x:1",), ("1:",)]
 )
-def test_what_is_meant_must_be_said_clearly(run: Run, arguments: tuple[str, ...]) -> None:
+def test_ambiguous_selection_is_refused(run: Run, arguments: tuple[str, ...]) -> None:
     assert run("drop", "--yes", *arguments).exit_code == 2
 
 
@@ -108,7 +108,7 @@ def test_a_dropped_letter_is_listed_no_more_and_cannot_be_requeued(run: Run) -> 
 
 
 @pytest.mark.usefixtures("poison")
-def test_without_a_yes_nothing_happens(run: Run) -> None:
+def test_missing_confirmation_changes_nothing(run: Run) -> None:
     assert run("requeue", "--all", answer="n\n").exit_code == 1
     assert len(listed(run)) == 2
 
@@ -184,7 +184,7 @@ def test_a_letter_of_the_engine_that_became_valid_is_counted_once_and_indexed_ne
     assert opensearch.count(index=EVENTS_INDEX)["count"] == 0
 
 
-def test_what_somebody_else_wrote_into_the_topic_is_shown_and_stays(run: Run, publisher: Publisher) -> None:
+def test_foreign_record_in_the_topic_is_shown_and_kept(run: Run, publisher: Publisher) -> None:
     publisher.publish_and_wait(DLQ_TOPIC, [OutgoingRecord(key=None, value=b"foreign")])
     dead_letter(publisher, [letter_of(0, stage="nobody", value=b"x")])
     assert [letter["stage"] for letter in listed(run)] == ["nobody", None]
@@ -227,7 +227,7 @@ def test_a_crash_between_publishing_and_deciding_counts_once(
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(1,)]
 
 
-def test_letters_of_a_topic_that_was_made_anew_are_not_taken_for_old_ones(
+def test_letters_of_a_recreated_topic_are_new(
     run: Run, publisher: Publisher, pool: ConnectionPool[Connection]
 ) -> None:
     dead_letter(publisher, [letter_of(0, stage="indexer", value=b"x")])

@@ -28,7 +28,7 @@ def _resolved(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute(query)]
 
 
-def test_whatever_is_unresolved_and_was_not_seen_for_an_hour_is_resolved(
+def test_incident_unseen_for_an_hour_is_resolved(
     pool: ConnectionPool[Connection],
 ) -> None:
     assert IDLE_S == 60 * 60
@@ -43,7 +43,7 @@ def test_whatever_is_unresolved_and_was_not_seen_for_an_hour_is_resolved(
         assert _resolved(connection) == ["investigated and stale", "open and stale"]
 
 
-def test_an_incident_that_the_engine_holds_is_left_to_the_next_round(database: PostgresSettings) -> None:
+def test_incident_locked_by_the_engine_waits_for_the_next_round(database: PostgresSettings) -> None:
     with psycopg.connect(conninfo(database)) as engine, psycopg.connect(conninfo(database)) as housekeeper:
         for name in ("held", "free"):
             _incident(engine, name, "open", timedelta(hours=2))

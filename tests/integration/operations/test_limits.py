@@ -30,7 +30,7 @@ def dead_lettered(kafka: KafkaSettings) -> int:
 
 
 @pytest.mark.parametrize("stage", ["engine", "indexer"])
-def test_a_flood_of_broken_records_stops_the_stage_and_a_setting_lets_it_on(
+def test_flood_of_broken_records_stops_the_stage_until_a_setting_allows_it(
     stage: str,
     request: pytest.FixtureRequest,
     publisher: Publisher,
@@ -56,7 +56,7 @@ def test_a_flood_of_broken_records_stops_the_stage_and_a_setting_lets_it_on(
     assert rows(pool, "SELECT sum(next_offset)::int FROM pipeline.offsets") == [(440,)]
 
 
-def test_a_trickle_of_broken_records_stops_after_many_restarts_as_it_would_without(
+def test_restarts_do_not_reset_the_dead_letter_limit(
     engine: Open, publisher: Publisher, kafka: KafkaSettings
 ) -> None:
     stopped = False
@@ -71,7 +71,7 @@ def test_a_trickle_of_broken_records_stops_after_many_restarts_as_it_would_witho
     assert dead_lettered(kafka) < AT_LEAST
 
 
-def test_broken_records_among_good_ones_stop_nothing(
+def test_few_broken_records_do_not_stop_the_stage(
     engine: Open, publisher: Publisher, kafka: KafkaSettings, pool: ConnectionPool[Connection]
 ) -> None:
     events = list(errors(300, NOON, every_s=0.1))
@@ -84,7 +84,7 @@ def test_broken_records_among_good_ones_stop_nothing(
     assert rows(pool, "SELECT sum(value) FROM metrics_buckets") == [(300,)]
 
 
-def test_a_stopped_consumer_says_so_until_somebody_helps(
+def test_stopped_consumer_reports_its_reason_until_restarted(
     engine: Open, publisher: Publisher, pool: ConnectionPool[Connection]
 ) -> None:
     publisher.publish_and_wait(RAW_TOPIC, BROKEN)

@@ -56,7 +56,7 @@ def incident(pool: ConnectionPool[Connection], status: str, *, resolved: int | N
     return incident_id
 
 
-def test_buckets_go_when_nothing_was_added_for_so_long_and_a_replay_of_last_year_stays(
+def test_buckets_are_removed_by_their_last_change_not_their_minute(
     pool: ConnectionPool[Connection],
 ) -> None:
     buckets(pool, "old", 25, days=31)
@@ -68,7 +68,7 @@ def test_buckets_go_when_nothing_was_added_for_so_long_and_a_replay_of_last_year
     assert left(pool) == {"replayed today": 25, "nearly old": 25}
 
 
-def test_a_round_is_bounded_and_the_next_goes_on_behind_what_stays(pool: ConnectionPool[Connection]) -> None:
+def test_bounded_round_continues_where_the_last_ended(pool: ConnectionPool[Connection]) -> None:
     page = 4
     buckets(pool, "young", PAGES * page, days=0)
     buckets(pool, "old", PAGES * page + 1, days=31)
@@ -79,7 +79,7 @@ def test_a_round_is_bounded_and_the_next_goes_on_behind_what_stays(pool: Connect
     assert left(pool) == {"young": PAGES * page}
 
 
-def test_a_bucket_that_the_engine_is_adding_to_is_left_and_not_waited_for(
+def test_locked_bucket_is_skipped_without_waiting(
     pool: ConnectionPool[Connection], database: PostgresSettings
 ) -> None:
     buckets(pool, "held", 1, days=31)
@@ -96,7 +96,7 @@ def test_a_bucket_that_the_engine_is_adding_to_is_left_and_not_waited_for(
     assert left(pool) == {"held": 1}
 
 
-def test_events_go_with_incidents_that_are_long_over_and_open_ones_keep_theirs(
+def test_events_of_old_resolved_incidents_are_removed_and_open_ones_keep_theirs(
     pool: ConnectionPool[Connection],
 ) -> None:
     gone = incident(pool, "resolved", resolved=91)
@@ -112,14 +112,14 @@ def test_events_go_with_incidents_that_are_long_over_and_open_ones_keep_theirs(
     assert incidents == kept | {gone}
 
 
-def test_zero_keeps_for_ever(pool: ConnectionPool[Connection]) -> None:
+def test_zero_keeps_rows_indefinitely(pool: ConnectionPool[Connection]) -> None:
     buckets(pool, "old", 5, days=3000)
     incident(pool, "resolved", resolved=3000)
     for_ever = RetentionSettings(keep_buckets_days=0, keep_incident_events_days=0)
     assert Retention(pool, for_ever).round() == 0
 
 
-def test_usage_of_past_days_goes(pool: ConnectionPool[Connection]) -> None:
+def test_usage_of_past_days_is_removed(pool: ConnectionPool[Connection]) -> None:
     with pool.connection() as connection:
         connection.execute(
             "INSERT INTO pipeline.key_usage"
@@ -138,13 +138,13 @@ def test_a_step_reads_by_the_primary_key(pool: ConnectionPool[Connection]) -> No
     assert "Seq Scan" not in plan, plan
 
 
-def test_a_policy_that_makes_no_sense_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contradictory_policy_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGNALS_KEEP_BUCKETS_DAYS", "-1")
     with pytest.raises(SettingsError, match="SIGNALS_KEEP_BUCKETS_DAYS"):
         RetentionSettings.from_env()
 
 
-def test_a_detector_keeps_the_policy_while_it_counts(
+def test_detector_applies_the_policy_while_it_counts(
     pool: ConnectionPool[Connection], database: PostgresSettings, kafka: KafkaSettings
 ) -> None:
     environment = {

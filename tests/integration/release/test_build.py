@@ -52,7 +52,7 @@ def test_two_builds_have_the_same_bytes(builds: tuple[Path, Path]) -> None:
     assert [name for name in one if one[name] != two.get(name)] == []
 
 
-def test_checksums_are_those_of_the_files(builds: tuple[Path, Path]) -> None:
+def test_checksums_match_the_files(builds: tuple[Path, Path]) -> None:
     lines = (builds[0] / SUMS).read_text().splitlines()
     found = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert found == {
@@ -60,7 +60,7 @@ def test_checksums_are_those_of_the_files(builds: tuple[Path, Path]) -> None:
     }
 
 
-def test_wheel_holds_what_the_product_reads_beside_its_code(builds: tuple[Path, Path]) -> None:
+def test_wheel_holds_the_products_data_files(builds: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(builds[0] / WHEEL) as wheel:
         names = set(wheel.namelist())
     in_sources = [

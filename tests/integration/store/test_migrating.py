@@ -51,7 +51,7 @@ def test_an_empty_database_gets_every_migration_and_a_second_run_none(empty: Pos
     assert _applied(empty) == NAMES
 
 
-def test_processes_that_start_at_once_all_succeed_and_apply_once(empty: PostgresSettings) -> None:
+def test_concurrent_processes_all_succeed_and_apply_once(empty: PostgresSettings) -> None:
     environment = {"DATABASE_URL": empty.database_url.get_secret_value(), "PG_SSLMODE": "disable"}
     processes = [
         subprocess.Popen(
@@ -69,7 +69,7 @@ def test_processes_that_start_at_once_all_succeed_and_apply_once(empty: Postgres
     assert _applied(empty) == NAMES
 
 
-def test_what_a_killed_migration_left_locked_blocks_nobody(empty: PostgresSettings) -> None:
+def test_lock_of_a_killed_migration_blocks_no_later_one(empty: PostgresSettings) -> None:
     migrate(empty)
     with psycopg.connect(conninfo(empty)) as connection:
         connection.execute("DELETE FROM _yoyo_migration WHERE migration_id >= '0005'")
@@ -78,7 +78,7 @@ def test_what_a_killed_migration_left_locked_blocks_nobody(empty: PostgresSettin
     assert migrate(empty) == [name for name in NAMES if name >= "0005"]
 
 
-def test_a_server_that_is_away_is_named() -> None:
+def test_unreachable_server_is_named() -> None:
     address = f"postgresql://signals@127.0.0.1:{free_port()}/gone"
     with pytest.raises(DependencyUnavailable, match="PostgreSQL"):
         migrate(PostgresSettings(database_url=SecretStr(address), pg_sslmode="disable"))

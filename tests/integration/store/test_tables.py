@@ -87,7 +87,7 @@ def test_a_specified_table_has_exactly_its_columns(pool: ConnectionPool[Connecti
     assert required == {"id"}  # the requirements ask NOT NULL of nothing but keys
 
 
-def test_there_are_no_other_tables_beside_them(pool: ConnectionPool[Connection]) -> None:
+def test_schema_has_no_other_tables(pool: ConnectionPool[Connection]) -> None:
     query: LiteralString = (
         "SELECT schemaname, tablename FROM pg_tables WHERE schemaname !~ '^(pg_|information_)'"
     )

@@ -42,7 +42,7 @@ def test_a_good_answer_is_stored_with_its_title_and_its_event_ids(
     assert worker.run_one() is None
 
 
-def test_a_withdrawn_model_is_passed_over_and_the_one_that_answered_is_named(
+def test_withdrawn_model_is_skipped_and_the_answering_one_named(
     pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
 ) -> None:
     incident_with_job(pool)
@@ -59,7 +59,7 @@ def test_a_withdrawn_model_is_passed_over_and_the_one_that_answered_is_named(
     ]
 
 
-def test_only_a_withdrawn_model_is_passed_over(
+def test_only_a_withdrawn_model_is_skipped(
     pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
 ) -> None:
     incident_with_job(pool)
@@ -70,7 +70,7 @@ def test_only_a_withdrawn_model_is_passed_over(
     assert [call.model for call in model_server.calls] == ["first"]
 
 
-def test_when_no_model_is_served_the_variable_is_named(
+def test_missing_model_names_the_variable(
     pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
 ) -> None:
     incident_with_job(pool)
@@ -222,7 +222,7 @@ def test_an_empty_title_leaves_the_incidents_own(
     assert title(pool, incident_id) == OLD_TITLE
 
 
-def test_deploys_are_shown_when_the_search_finds_them_and_not_needed_when_it_is_away(
+def test_deploys_are_optional_in_a_summary(
     pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
 ) -> None:
     answers: list[list[BriefEvent] | DependencyUnavailable] = []
@@ -250,7 +250,7 @@ def test_deploys_are_shown_when_the_search_finds_them_and_not_needed_when_it_is_
     assert len(outputs(pool)) == 2
 
 
-def test_logs_tell_the_outcome_but_no_prompt_and_no_key(
+def test_logs_hold_the_outcome_without_prompt_and_key(
     pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
     incident_with_job(pool)

@@ -37,7 +37,7 @@ def ask(settings: ModelSettings, *, timeout_s: float = PATIENCE_S) -> str:
     ],
     ids=["hangs", "drips a body", "drips headers", "drips an error's headers"],
 )
-def test_a_call_ends_at_its_deadline_whatever_the_server_drips(
+def test_call_to_a_dripping_server_ends_at_its_deadline(
     settings: ModelSettings, model_server: ModelServer, reply: Reply
 ) -> None:
     model_server.reply = reply
@@ -48,7 +48,7 @@ def test_a_call_ends_at_its_deadline_whatever_the_server_drips(
 
 
 @pytest.mark.parametrize("reply", [Reply(status=503, drips=True), Reply(status=503, floods=True)])
-def test_the_body_of_an_error_is_not_waited_for(
+def test_body_of_an_error_is_not_read(
     settings: ModelSettings, model_server: ModelServer, reply: Reply
 ) -> None:
     model_server.reply = reply
@@ -56,9 +56,7 @@ def test_the_body_of_an_error_is_not_waited_for(
         ask(settings, timeout_s=60)
 
 
-def test_an_endless_answer_is_given_up_at_its_bound(
-    settings: ModelSettings, model_server: ModelServer
-) -> None:
+def test_endless_answer_is_cut_at_its_bound(settings: ModelSettings, model_server: ModelServer) -> None:
     model_server.reply = Reply(floods=True)
     with pytest.raises(ModelUnavailable, match="larger than 1048576 bytes"):
         ask(settings, timeout_s=60)
@@ -81,7 +79,7 @@ def test_an_endless_answer_is_given_up_at_its_bound(
     ],
     ids=lambda reply: "cut" if reply.cuts else str(reply.body[:24]),
 )
-def test_what_is_no_completion_is_retried(
+def test_malformed_completion_is_retried(
     settings: ModelSettings, model_server: ModelServer, reply: Reply
 ) -> None:
     model_server.reply = reply
@@ -122,7 +120,7 @@ DATES = ["Wed, 04 Mar 2026 12:00:30 GMT", "Wed, 04 Mar 9999 12:00:30 GMT", "Wed,
     ),
     date=st.sampled_from(["Wed, 04 Mar 2026 12:00:00 GMT", "yesterday", ""]),
 )
-def test_anyretry_after_of_becomes_a_bounded_wait(value: str, date: str) -> None:
+def test_any_retry_after_becomes_a_bounded_wait(value: str, date: str) -> None:
     raw = [(b"retry-after", value.encode("latin-1", "replace")), (b"date", date.encode())]
     failure = JobFailure(reason="it answered 429", retry_after=retry_after_of(httpx2.Headers(raw)))
     wait = decide(failure, attempt_count=0, max_attempts=3, chance=0.5).delay

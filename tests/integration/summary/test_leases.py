@@ -52,7 +52,7 @@ def spawn(database: PostgresSettings) -> Iterator[Spawn]:
         process.communicate()
 
 
-def test_a_worker_killed_in_mid_call_is_rescued_to_exactly_one_completion(
+def test_job_of_a_killed_worker_is_completed_exactly_once(
     pool: Pool, settings: ModelSettings, make_worker: MakeWorker, spawn: Spawn, model_server: ModelServer
 ) -> None:
     short = settings.model_copy(update=SHORT_LEASE)
@@ -187,7 +187,7 @@ def test_the_rate_limit_is_shared_and_taken_before_a_job_is_leased(
     assert len(model_server.calls) == 2
 
 
-def test_one_live_job_per_incident(pool: Pool, worker: IncidentSummarizer) -> None:
+def test_incident_has_one_live_job(pool: Pool, worker: IncidentSummarizer) -> None:
     incident_id = incident_with_job(pool)
 
     def enqueue() -> bool:
@@ -214,7 +214,7 @@ def test_the_engine_may_hold_the_incident_while_its_job_is_finished(
     until(lambda: job(pool).status == "succeeded")
 
 
-def test_an_absent_database_is_said_to_be_unavailable(settings: ModelSettings) -> None:
+def test_absent_database_is_reported_as_unavailable(settings: ModelSettings) -> None:
     nowhere = PostgresSettings(database_url=SecretStr("postgresql://nobody@127.0.0.1:9/none"))
     with (
         open_pool(nowhere, size=1) as pool,

@@ -20,11 +20,11 @@ def _health(idle_s: float | None) -> Health:
     return Health(state="running", detail="", idle_s=idle_s)
 
 
-def test_an_actor_that_goes_round_is_kept() -> None:
+def test_looping_actor_is_kept() -> None:
     assert _rounds(HealthTracker(), _health(None), _health(0.0), _health(MAX_IDLE_S)) == [[], [], []]
 
 
-def test_an_actor_whose_loop_stands_still_is_replaced_at_once() -> None:
+def test_actor_with_a_stuck_loop_is_replaced_at_once() -> None:
     assert _rounds(HealthTracker(), _health(MAX_IDLE_S + 1)) == [["a"]]
 
 
@@ -44,7 +44,7 @@ def test_an_actor_that_ray_restarts_is_left_to_ray() -> None:
     assert not any(_rounds(HealthTracker(), *restarts))
 
 
-def test_one_silent_actor_says_nothing_about_another() -> None:
+def test_silent_actor_does_not_affect_another() -> None:
     tracker = HealthTracker()
     for _ in range(MAX_SILENT_ROUNDS - 1):
         assert tracker.stuck({"a": "silent", "b": _health(1.0)}) == []
@@ -61,14 +61,14 @@ def test_a_stopped_actor_that_is_expected_again_is_replaced() -> None:
     assert _rounds(HealthTracker(), stopped) == [["a"]]
 
 
-def test_who_leaves_may_end_its_work_first() -> None:
+def test_leaving_consumer_may_finish_its_work() -> None:
     tracker, working = HealthTracker(), _health(1.0)
     assert tracker.ended({"a": working, "b": working}) == []
     assert tracker.ended({"a": Health(state=STOPPED, detail="", idle_s=1.0), "b": working}) == ["a"]
     assert tracker.ended({"b": "restarting"}) == ["b"]
 
 
-def test_who_does_not_end_is_ended_and_a_later_one_of_that_name_gets_as_long() -> None:
+def test_consumer_that_does_not_stop_is_ended_and_its_successor_gets_full_time() -> None:
     tracker = HealthTracker()
     rounds = [tracker.ended({"a": "silent"}) for _ in range(MAX_LEAVING_ROUNDS + 1)]
     assert rounds == [[]] * MAX_LEAVING_ROUNDS + [["a"]]
@@ -76,7 +76,7 @@ def test_who_does_not_end_is_ended_and_a_later_one_of_that_name_gets_as_long() -
     assert tracker.ended({"a": "silent"}) == []
 
 
-def test_who_is_on_a_draining_node_is_asked_to_stop_until_it_has() -> None:
+def test_consumer_on_a_draining_node_is_asked_to_stop_until_it_has() -> None:
     def on(node: str, state: str = "running") -> Health:
         return Health(state=state, detail="", idle_s=1.0, node_id=node)
 

@@ -14,7 +14,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> EnvironmentSettings:
     return ConsumerSettings.from_env()
 
 
-def test_without_user_config_the_environment_decides(environment: EnvironmentSettings) -> None:
+def test_environment_sets_counts_without_user_config(environment: EnvironmentSettings) -> None:
     assert expected({}, environment) == {
         "incident-engine-0": "incident-engine",
         "incident-engine-1": "incident-engine",
@@ -23,7 +23,7 @@ def test_without_user_config_the_environment_decides(environment: EnvironmentSet
     }
 
 
-def test_user_config_wins_entry_by_entry_and_none_may_be_wished(environment: EnvironmentSettings) -> None:
+def test_user_config_overrides_each_count_and_allows_zero(environment: EnvironmentSettings) -> None:
     names = list(expected({"detectors": 0, "indexers": 3}, environment))
     assert names == ["indexer-0", "indexer-1", "indexer-2", "ai-worker-0"]
 

@@ -35,5 +35,5 @@ def test_same_seed_makes_the_same_case() -> None:
     assert make_case("zone_down", 3) != make_case("zone_down", 4)
 
 
-def test_enough_kinds_are_made() -> None:
+def test_cases_cover_enough_kinds() -> None:
     assert len(KINDS) >= 24

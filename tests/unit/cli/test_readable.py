@@ -16,7 +16,7 @@ from signals.cli.readable import plain, sparkline
         ([3] * 5, 2, "██"),
     ],
 )
-def test_a_sparkline_keeps_peaks_and_never_hides_a_one(counts: list[int], width: int, expected: str) -> None:
+def test_sparkline_keeps_peaks_and_shows_a_single_event(counts: list[int], width: int, expected: str) -> None:
     assert sparkline(counts, width=width) == expected
 
 

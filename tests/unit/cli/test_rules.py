@@ -40,7 +40,7 @@ def test_replay_prints_one_object_an_incident(counts: Path) -> None:
     )
 
 
-def test_told_prints_outages_with_their_incidents(counts: Path) -> None:
+def test_told_option_prints_outages_with_their_incidents(counts: Path) -> None:
     (outage,) = _lines(RUN.invoke(app, ["rules", "replay", str(counts), "--told"]).output)
     assert outage["outage"] == "outage-1"
     assert [one["series"] for one in outage["incidents"]] == ["checkout"]  # type: ignore[attr-defined]

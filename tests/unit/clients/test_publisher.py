@@ -11,7 +11,7 @@ VALUES = [b"first", b"alike", b"alike", b"no room"]
 
 
 @pytest.mark.parametrize("polls_itself", [True, False])
-def test_each_record_fails_for_its_own_reason(polls_itself: bool) -> None:
+def test_each_record_fails_with_its_own_reason(polls_itself: bool) -> None:
     producer = Producer(
         {
             "bootstrap.servers": f"127.0.0.1:{free_port()}",

@@ -73,7 +73,7 @@ def test_every_edit_finds_its_line_in_the_template(tmp_path: Path) -> None:
         assert ("bind 127.0.0.1:" in text) == (name == "laptop")
 
 
-def test_body_is_the_problem_that_the_apis_write() -> None:
+def test_body_equals_the_problem_of_the_apis() -> None:
     ours = problem_response(Problem(503, "unavailable", PROBLEM["detail"]))  # type: ignore[arg-type]
     assert bytes(ours.body).decode() == haproxy.UNAVAILABLE
 

@@ -12,7 +12,7 @@ from signals.ray_node.start_hook import leave_out
     ("head", "kind", "leaner"),
     [(True, "dashboard", True), (True, "raylet", False), (False, "dashboard", False)],
 )
-def test_only_the_dashboard_of_a_head_is_told_which_modules_to_load(
+def test_only_a_heads_dashboard_gets_a_list_of_modules(
     monkeypatch: pytest.MonkeyPatch, head: bool, kind: str, leaner: bool
 ) -> None:
     started: list[list[str]] = []

@@ -43,7 +43,7 @@ def test_new_version_is_written_everywhere(tree: Path) -> None:
     assert write_version("7.8.9", tree) == []
 
 
-def test_file_that_lags_behind_is_named(tree: Path) -> None:
+def test_outdated_file_is_named(tree: Path) -> None:
     chart = tree / "helm/signals/Chart.yaml"
     chart.write_text(chart.read_text().replace("appVersion: ", "appVersion: 9.9.9 # "))
     assert disagreements(tree) == ["helm/signals/Chart.yaml"]

@@ -39,16 +39,16 @@ def test_numbers_that_json_cannot_hold_are_rejected(place: str, number: float) -
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_status_code_that_is_no_number_is_rejected_as_no_json(number: float) -> None:
+def test_status_code_without_a_number_is_rejected_as_malformed(number: float) -> None:
     assert _rejection({**_EVENT, "attributes": {"status_code": number}}).code == "invalid_number"
 
 
 @pytest.mark.parametrize("value", [b"bytes", (1, 2), {1, 2}, object()])
-def test_python_values_that_are_no_json_are_rejected(value: object) -> None:
+def test_python_values_outside_json_are_rejected(value: object) -> None:
     assert _rejection({**_EVENT, "payload": {"list": [value]}}).field == "payload.list.0"
 
 
-def test_names_that_are_no_text_are_rejected() -> None:
+def test_names_other_than_text_are_rejected() -> None:
     assert _rejection({**_EVENT, "payload": {"by_id": {1: "one"}}}).code == "invalid_name"
 
 
@@ -66,7 +66,7 @@ def test_instants_are_utc_at_millisecond_precision() -> None:
     assert envelope.received_at == _NOW.replace(microsecond=123_000)
 
 
-def test_without_a_tenancy_the_event_must_name_its_own() -> None:
+def test_event_without_a_callers_tenancy_must_name_its_own() -> None:
     with pytest.raises(InvalidEvent, match="org_id is required"):
         _canonicalize(_EVENT, tenancy=None)
     own = {**_EVENT, "org_id": "org_1", "project_id": "proj_1"}
@@ -85,7 +85,7 @@ def test_the_input_is_left_untouched_and_may_be_read_only() -> None:
     assert envelope.attributes.route == "/a"
 
 
-def test_an_event_that_is_no_object_is_rejected() -> None:
+def test_event_other_than_an_object_is_rejected() -> None:
     with pytest.raises(InvalidEvent, match="must be a JSON object"):
         canonicalize(["no", "object"], tenancy=None, received_at=_NOW, event_id=_SPARE_ID)  # type: ignore[arg-type]  # what an HTTP body may hold
 
@@ -102,7 +102,7 @@ def test_a_rejection_survives_pickling() -> None:
     assert (copied.code, copied.field, str(copied)) == (rejection.code, rejection.field, str(rejection))
 
 
-def test_a_rejection_without_words_says_what_its_class_says() -> None:
+def test_rejection_without_a_message_uses_its_class() -> None:
     assert str(InvalidEvent("unknown")) == InvalidEvent.__doc__
 
 
@@ -123,7 +123,7 @@ def test_an_envelope_cannot_be_changed() -> None:
         (b"[" * 100_000, "invalid_json"),
     ],
 )
-def test_a_record_that_is_no_envelope_is_rejected(data: bytes, code: str) -> None:
+def test_record_other_than_an_envelope_is_rejected(data: bytes, code: str) -> None:
     with pytest.raises(InvalidEvent) as caught:
         parse_envelope(data)
     assert caught.value.code == code

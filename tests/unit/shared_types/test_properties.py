@@ -80,7 +80,7 @@ def test_distinct_errors_have_distinct_keys_and_fingerprints(
 
 @_property
 @given(st.lists(EVENT, min_size=2, max_size=6))
-def test_one_fingerprint_lives_on_one_partition_key(raws: list[dict[str, object]]) -> None:
+def test_fingerprint_has_one_partition_key(raws: list[dict[str, object]]) -> None:
     keys: dict[str | None, str] = {}
     for envelope in map(_canonicalize, raws):
         key = partition_key(envelope)
@@ -119,7 +119,7 @@ def test_fingerprint_reads_only_its_canonical_text(text: str) -> None:
     "text",
     ["", "prod", "a|b|c|prod", "a|b", "signup|PROD", "a|b|nowhere", "a%|b|prod", "a|%41|prod", "-|a%2D|dev"],
 )
-def test_other_text_is_no_fingerprint(text: str) -> None:
+def test_other_text_is_refused_as_a_fingerprint(text: str) -> None:
     with pytest.raises(ValueError, match=r"fingerprint|Environment"):
         Fingerprint.parse(text)
 

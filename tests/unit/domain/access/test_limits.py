@@ -7,7 +7,7 @@ from signals.domain.access.limits import RateLimit
 
 
 @given(per_minute=st.integers(1, 100_000))
-def test_no_minute_sees_more_requests_than_the_limit(per_minute: int) -> None:
+def test_no_minute_admits_more_requests_than_the_limit(per_minute: int) -> None:
     limit = RateLimit(per_minute=per_minute)
     just_below_a_minute_s = 60 - 1e-3
     assert limit.burst + limit.refill_per_s * just_below_a_minute_s < per_minute + 1

@@ -66,7 +66,7 @@ def test_one_touched_minute_reads_65_or_75_buckets(minute: int, metric: MetricNa
     assert read.end - read.start == {"error_count": 65, "signup_count": 75}[metric]
 
 
-def test_series_are_read_apart() -> None:
+def test_each_series_is_read_alone() -> None:
     one, other = _series(), _series(fingerprint="OTHER|/checkout|prod")
     reads = list(ranges({one: {AT}, other: {AT}}, HISTORY_MINUTES))
     assert reads == [BucketRange(s, AT - 64, AT + 1, (AT,)) for s in (one, other)]

@@ -43,7 +43,7 @@ def test_offsets_of_records_without_an_id_count_too() -> None:
     assert len(recent) == 1
 
 
-def test_a_clock_that_went_back_forgets_nothing() -> None:
+def test_backward_clock_keeps_all_ids() -> None:
     recent = RecentIds()
     recent.add(0, [_id(1)], 0, 1_000 + WINDOW_MS)
     recent.add(0, [_id(2)], 1, 1_000)
@@ -51,7 +51,7 @@ def test_a_clock_that_went_back_forgets_nothing() -> None:
     assert _id(2) in recent
 
 
-def test_each_partition_has_a_window_of_its_own_and_takes_it_along() -> None:
+def test_each_partition_keeps_its_own_window() -> None:
     recent = RecentIds()
     recent.add(0, [_id(1)], 0, 1_000)
     recent.add(1, [_id(2)], MAX_RECORDS, 1_000 + WINDOW_MS)

@@ -85,26 +85,26 @@ def test_signup_drop_fires(counts: Mapping[int, int], fires: bool, sustains: boo
         (_hour_before(5, 240) | {AT: 600}, IncidentSeverity.CRITICAL),
     ],
 )
-def test_a_spike_is_as_bad_as_it_is_above_its_threshold(
+def test_severity_of_a_spike_follows_its_multiple_of_the_threshold(
     counts: Mapping[int, int], severity: IncidentSeverity
 ) -> None:
     assert error_spike(counts, AT).severity is severity
 
 
-def test_silence_is_worse_than_a_trickle() -> None:
+def test_silence_is_more_severe_than_a_trickle() -> None:
     usual = _hour_before(15, 400)
     assert signup_drop(usual, AT).severity is IncidentSeverity.CRITICAL
     assert signup_drop(usual | {AT: 1}, AT).severity is IncidentSeverity.ERROR
 
 
-def test_a_drop_is_judged_as_its_minute_began() -> None:
+def test_drop_is_judged_at_the_start_of_its_minute() -> None:
     counts = _hour_before(15, 160) | {AT: 30}
     assert not signup_drop(counts, AT).fires
     assert signup_drop(counts, AT, without=20).fires
     assert not signup_drop(counts, AT, without=19).fires
 
 
-def test_an_evaluation_carries_the_numbers_it_rests_on() -> None:
+def test_evaluation_carries_its_numbers() -> None:
     spike = error_spike(_hour_before(5, 160) | {AT: 45}, AT)
     assert (spike.count, spike.baseline, spike.threshold) == (45, 160 / 12, 40.0)
     drop = signup_drop(_hour_before(15, 200) | {AT - 3: 4}, AT)
@@ -113,7 +113,7 @@ def test_an_evaluation_carries_the_numbers_it_rests_on() -> None:
 
 
 @pytest.mark.parametrize(("rule", "metric"), [(error_spike, "error_count"), (signup_drop, "signup_count")])
-def test_no_rule_looks_beyond_its_history(
+def test_no_rule_reads_beyond_its_history(
     rule: Callable[[Mapping[int, int], int], Evaluation], metric: MetricName
 ) -> None:
     outside = {AT - HISTORY_MINUTES[metric]: 10_000, AT + 1: 10_000}
@@ -124,7 +124,7 @@ def test_no_rule_looks_beyond_its_history(
     ("rule", "event_type", "window_minutes", "history_minutes", "direction"),
     [(ERROR_SPIKE, "error", 5, 65, "up"), (SIGNUP_DROP, "signup", 15, 75, "down")],
 )
-def test_descriptions_hold_what_the_specification_says(
+def test_descriptions_match_the_specification(
     rule: BuiltinRule, event_type: str, window_minutes: int, history_minutes: int, direction: str
 ) -> None:
     assert (rule.event_type, rule.direction) == (event_type, direction)
@@ -133,10 +133,10 @@ def test_descriptions_hold_what_the_specification_says(
     assert RULES[rule.name] is RULE_OF_METRIC[rule.metric_name] is rule
 
 
-def test_the_clock_judges_drops_only() -> None:
+def test_ticks_judge_drops_only() -> None:
     assert {"signup_count"} == CLOCKED_METRICS
 
 
 @pytest.mark.parametrize("severity", IncidentSeverity)
-def test_severity_reads_back_what_it_stores(severity: IncidentSeverity) -> None:
+def test_stored_severity_reads_back(severity: IncidentSeverity) -> None:
     assert IncidentSeverity.parse(severity.label) is severity

@@ -116,11 +116,11 @@ def test_every_vector_gives_the_same_record_or_none(path: Path) -> None:
 
 @pytest.mark.parametrize("text", [b'"a\\u0000"', b'"\\\\u0000"', b"18446744073709551616", b"1E400", b"-0"])
 @pytest.mark.parametrize("field", ["payload", "attributes"])
-def test_json_at_its_edges_gives_the_same_record_or_none(text: bytes, field: str) -> None:
+def test_edge_cases_of_json_give_the_same_record_or_none(text: bytes, field: str) -> None:
     _texts_agree(orjson.dumps(PLAIN | {field: {"edge": "MARK"}}).replace(b'"MARK"', text))
 
 
-def test_common_events_take_the_quick_way() -> None:
+def test_common_events_take_the_fast_path() -> None:
     """Else everything above would hold for a function that always returns None."""
     shop = open_shop(NOW - timedelta(minutes=1), seed=3)
     assert all(_agrees(shop.visit(0.0)) for _ in range(200))

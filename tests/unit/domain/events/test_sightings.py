@@ -163,7 +163,7 @@ def check(stream: Sequence[bytes]) -> None:
 
 
 @pytest.mark.parametrize("name", ODDITIES)
-def test_one_odd_thing_in_a_known_event_is_judged_as_the_envelope_judges_it(name: str) -> None:
+def test_one_change_of_a_known_event_gets_the_envelopes_verdict(name: str) -> None:
     odd = [members({**GOOD, name: text}.items()).encode() for text in ODDITIES[name]]
     twice = [members([*GOOD.items(), (name, text)]).encode() for text in ODDITIES[name]]
     check([*odd, *twice, members((n, t) for n, t in GOOD.items() if n != name).encode()])
@@ -187,17 +187,17 @@ def records(draw: st.DrawFn) -> bytes:
 
 @settings(derandomize=True, deadline=None, max_examples=800, database=None)
 @given(st.lists(records(), min_size=1, max_size=4))
-def test_whatever_was_read_before_the_verdict_is_the_envelopes(stream: list[bytes]) -> None:
+def test_earlier_events_do_not_change_the_verdict(stream: list[bytes]) -> None:
     check(stream)
 
 
 @settings(derandomize=True, deadline=None, max_examples=200, database=None)
 @given(st.binary(max_size=60))
-def test_what_is_no_record_is_refused_as_the_envelope_refuses_it(data: bytes) -> None:
+def test_malformed_record_is_refused_as_by_the_envelope(data: bytes) -> None:
     assert verdict(SightingReader(), data) == strict_verdict(data)
 
 
-def test_an_event_like_one_read_before_is_not_read_strictly_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_like_an_earlier_one_skips_strict_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     strictly: list[bytes] = []
 
     def parse(data: bytes) -> object:
@@ -221,7 +221,7 @@ def test_an_event_like_one_read_before_is_not_read_strictly_again(monkeypatch: p
     assert len(strictly) == 1
 
 
-def test_what_was_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learned_forms_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sightings, "MAX_LEARNED", 10)
     reader = SightingReader()
     for number in range(50):

@@ -23,7 +23,7 @@ def test_onset_of_a_drop_is_its_first_low_minute() -> None:
     assert fall(dict.fromkeys(range(62), 6), 74).minute == 62
 
 
-def test_interval_of_a_share() -> None:
+def test_share_has_its_known_interval() -> None:
     found = wilson(8, 10)
     assert found.value == 0.8
     assert found.low == pytest.approx(0.4902, abs=1e-3)
@@ -31,7 +31,7 @@ def test_interval_of_a_share() -> None:
     assert wilson(0, 0).high == 1.0
 
 
-def test_attributable_fraction() -> None:
+def test_attributable_fraction_equals_its_formula() -> None:
     cells = Cells(failing_in=90, failing_out=10, working_in=10, working_out=90)
     found = attributable(cells)
     assert found.value == pytest.approx(0.9 * (1 - 0.1 / 0.9))

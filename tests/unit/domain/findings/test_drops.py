@@ -16,19 +16,19 @@ def events(*rows: Row) -> list[Observed]:
     return events_of([signups(60, 0, 59, channel="mail"), signups(300, 0, 59, channel="ads"), *rows])
 
 
-def test_channel_that_stays_away_is_named() -> None:
+def test_missing_channel_is_named() -> None:
     findings = find(compare(events(signups(9, 60, 74, channel="mail")), DROP, NOW))
     segment = findings.causes[0].segment
     assert segment is not None
     assert segment.labels == ("channel=ads",)
 
 
-def test_drop_that_is_even_names_no_cause() -> None:
+def test_even_drop_names_no_cause() -> None:
     rest = (signups(2, 60, 74, channel="mail"), signups(8, 60, 74, channel="ads"))
     assert find(compare(events(*rest), DROP, NOW)).causes == ()
 
 
-def test_new_errors_on_the_way_are_named_first() -> None:
+def test_new_errors_before_the_signup_are_named_first() -> None:
     errors = Row(
         count=40, attributes={"route": "/signup"}, fails="captcha provider refused the key", first=60, last=74
     )

@@ -43,7 +43,7 @@ def test_failures_spread_evenly_name_no_cause() -> None:
     assert findings.confidence <= 0.1
 
 
-def test_two_values_together_are_named_together() -> None:
+def test_combination_of_two_values_is_named() -> None:
     rows = [
         row
         for region in "ab"
@@ -132,7 +132,7 @@ def deploy(release: str, minute: int) -> Row:
     )
 
 
-def test_release_for_everybody_is_found_by_the_hour_before() -> None:
+def test_full_release_is_found_by_the_hour_before() -> None:
     findings = find(
         comparison_of(
             hour(release="r1"), deploy("r2", ONSET_MINUTE),

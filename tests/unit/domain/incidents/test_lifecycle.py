@@ -54,7 +54,7 @@ def _open(severity: IncidentSeverity = WARN, summary_asked_s_ago: float | None =
     return OpenIncident(id=INCIDENT, severity=severity, summary_asked_s_ago=summary_asked_s_ago)
 
 
-def test_what_fires_opens_an_incident_at_its_first_firing_minute() -> None:
+def test_firing_series_opens_an_incident_at_its_first_firing_minute() -> None:
     change = _decide(_judged(AT), _judged(AT + 1, fires=True), _judged(AT + 2), _judged(AT + 3, fires=True))
     assert change is not None
     assert change.incident_id is None
@@ -66,7 +66,7 @@ def test_what_fires_opens_an_incident_at_its_first_firing_minute() -> None:
 
 
 @pytest.mark.parametrize("sustains", [True, False])
-def test_what_does_not_fire_opens_nothing(sustains: bool) -> None:
+def test_quiet_series_opens_no_incident(sustains: bool) -> None:
     assert _decide(_judged(AT, sustains=sustains)) is None
     assert _decide() is None
 
@@ -81,7 +81,7 @@ def test_an_open_incident_is_touched_while_it_sustains() -> None:
     assert not change.summarize
 
 
-def test_an_open_incident_that_calms_down_is_left_alone() -> None:
+def test_calm_open_incident_is_not_changed() -> None:
     assert _decide(_judged(AT, sustains=False), current=_open()) is None
 
 
@@ -104,7 +104,7 @@ def test_an_outage_that_became_its_own_baseline_sustains_but_does_not_fire() -> 
     ],
     ids=["rises", "rises in between", "never falls", "stays"],
 )
-def test_only_rising_severity_asks_for_another_summary(
+def test_only_rising_severity_requests_another_summary(
     evaluations: list[Evaluation], current: OpenIncident, expected: tuple[IncidentSeverity, bool]
 ) -> None:
     change = _decide(*evaluations, current=current)
@@ -122,7 +122,7 @@ def test_only_rising_severity_asks_for_another_summary(
     ],
     ids=["too soon", "after the cooldown", "no longer firing", "never asked"],
 )
-def test_a_firing_incident_asks_again_after_the_cooldown(
+def test_firing_incident_requests_a_summary_again_after_the_cooldown(
     asked_s_ago: float | None, fires: bool, summarize: bool
 ) -> None:
     change = _decide(_judged(AT, fires=fires), current=_open(summary_asked_s_ago=asked_s_ago))
@@ -175,7 +175,7 @@ def test_a_title_shows_code_and_route_as_they_were_sent(
     assert _spike(print_) == f"{named} in prod: 42 errors in 5 minutes, usually 0.5"
 
 
-def test_the_title_of_a_drop_tells_what_was_usual() -> None:
+def test_title_of_a_drop_names_the_usual_count() -> None:
     series = _series("signup_count", "signup|prod")
     usual = {AT - 15 - age: 4 for age in range(60)}
     assert title_of(series, signup_drop(usual, AT)) == "Signups dropped in prod: 0 in 15 minutes, usually 60"

@@ -48,12 +48,12 @@ def test_two_unrelated_series_stay_two_outages() -> None:
     assert _causes(_group([("TIMEOUT|/cart", 0), ("DB_DOWN|/login", 0)])) == [None, None]
 
 
-def test_latecomer_of_the_same_value_joins() -> None:
+def test_late_series_of_the_same_value_joins_the_outage() -> None:
     outages = _group([*((f"{code}|/cart", 0) for code in CODES[:3]), ("NULL_REF|/cart", 25)])
     assert [len(outage.members) for outage in outages] == [4]
 
 
-def test_unrelated_latecomer_is_an_outage_of_its_own() -> None:
+def test_unrelated_late_series_is_an_outage_of_its_own() -> None:
     outages = _group([*((f"{code}|/cart", 0) for code in CODES), ("NULL_REF|/login", 25)])
     assert [len(outage.members) for outage in outages] == [4, 1]
 

@@ -14,22 +14,22 @@ def _errors(*releases: str, status_code: int = 503) -> list[Envelope]:
     ]
 
 
-def test_a_new_release_goes_before_more_of_the_same() -> None:
+def test_new_release_ranks_before_known_ones() -> None:
     same, again, other = _errors("1", "1", "2")
     assert choose([same, again, other], 2) == [same, other]
 
 
-def test_a_new_status_goes_before_more_of_the_same() -> None:
+def test_new_status_ranks_before_known_ones() -> None:
     events = [*_errors("1", "1"), *_errors("1", status_code=500)]
     assert choose(events, 2) == [events[0], events[2]]
 
 
-def test_more_of_the_same_fills_what_is_left_in_order() -> None:
+def test_similar_events_fill_the_remaining_places_in_order() -> None:
     events = _errors("1", "1", "1", "2")
     assert choose(events, 3) == [events[0], events[3], events[1]]
 
 
-def test_no_place_no_event() -> None:
+def test_zero_places_choose_no_event() -> None:
     events = _errors("1", "2")
     assert choose(events, 0) == []
     assert choose(events, -2) == []

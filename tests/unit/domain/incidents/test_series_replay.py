@@ -63,7 +63,7 @@ def _confirmed(episodes: Sequence[Episode]) -> list[Episode]:
     return [episode for episode in episodes if episode.is_confirmed]
 
 
-def test_steady_new_fingerprints_open_nothing_confirmed() -> None:
+def test_steady_new_fingerprints_open_no_confirmed_incident() -> None:
     for seed in range(40):
         level = 4 + seed / 10
         counts = _drawn(seed, 1 / 8, partial(_steady, level))
@@ -72,7 +72,7 @@ def test_steady_new_fingerprints_open_nothing_confirmed() -> None:
         assert all(episode.verdict == "learning" and episode.is_new for episode in episodes)
 
 
-def test_series_without_history_says_that_nothing_is_known() -> None:
+def test_series_without_history_states_missing_history() -> None:
     (episode,) = _errors([6] * 30)
     assert (episode.is_new, episode.verdict) == (True, "unconfirmed")
     (loud,) = _errors([20] * 30)
@@ -86,7 +86,7 @@ def test_twelvefold_outage_of_a_busy_fingerprint_is_found_within_five_minutes() 
     assert [episode.opened_at - START for episode in found] == [pytest.approx(242, abs=2)]
 
 
-def test_daily_swing_opens_nothing() -> None:
+def test_daily_swing_opens_no_incident() -> None:
     counts = _drawn(4, 6, lambda minute: 10 * _daily(minute))
     assert not _confirmed(_errors(counts)[1:])
 
@@ -101,7 +101,7 @@ def test_ended_outage_is_resolved_within_an_hour_and_a_quarter() -> None:
     assert outage.reason == "quiet"
 
 
-def test_new_level_becomes_usual_after_a_day_and_opens_no_second_incident() -> None:
+def test_new_level_becomes_normal_after_a_day_without_a_second_incident() -> None:
     counts = _drawn(6, 6, lambda minute: 2.0 if minute < 3 * DAY else 20.0)
     late = [episode for episode in _errors(counts) if episode.opened_at >= START + 3 * DAY]
     assert [episode.reason for episode in _confirmed(late)] == ["became_usual"]
@@ -140,7 +140,7 @@ def test_stop_of_signups_is_found_at_every_volume(per_minute: float) -> None:
     assert [stopped <= episode.opened_at - START <= stopped + length for episode in found] == [True]
 
 
-def test_silent_stop_never_becomes_usual() -> None:
+def test_stopped_series_never_becomes_normal() -> None:
     counts = _drawn(10, 4, lambda minute: 5 if minute < 2 * DAY else 0)
     outage = _confirmed(_signups(counts))[-1]
     assert outage.resolved_at is None
@@ -203,7 +203,7 @@ def test_state_of_a_series_stays_below_a_kibibyte() -> None:
     assert len(msgspec.msgpack.encode(state)) <= 1024
 
 
-def test_series_silent_for_a_fortnight_begins_anew() -> None:
+def test_series_silent_for_a_fortnight_starts_again() -> None:
     counts = {START: 1, START + 5: 2, START + 20 * DAY: 3}
     first, second = stretches(counts, START + 20 * DAY + 1)
     assert (first.since, len(first.counts)) == (START, 6 + 14 * DAY)

@@ -19,7 +19,7 @@ def settle_all(limits: DeadLetterLimits, offsets: list[int], *, batch: int = 1, 
     return len(offsets)
 
 
-def test_a_few_dead_letters_are_exceptions_even_when_nothing_else_was_there() -> None:
+def test_few_dead_letters_pass_even_without_good_records() -> None:
     assert settle_all(DeadLetterLimits(0.5), list(range(AT_LEAST - 1))) == AT_LEAST - 1
 
 
@@ -37,14 +37,14 @@ def test_half_broken_records_pass_and_more_do_not() -> None:
     assert settle_all(DeadLetterLimits(0.5), two_of_three) < 1_000
 
 
-def test_nothing_of_a_batch_is_buried_when_its_middle_passes_the_limit() -> None:
+def test_batch_that_passes_the_limit_in_its_middle_dead_letters_no_record() -> None:
     limits = DeadLetterLimits(0.5)
     with pytest.raises(TooManyDeadLetters, match=r"partition 3 .* 100 of its newest 100 .*MAX_SHARE=1"):
         limits.admit({3: [*range(AT_LEAST), 50_000]})
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_however_batches_are_cut_and_repeated_as_many_letters_are_buried(share: float) -> None:
+def test_batch_size_and_repeats_do_not_change_the_number_of_dead_letters(share: float) -> None:
     chance = random.Random(11)
     offsets = [offset for offset in range(5_000, 9_000) if offset < 6_000 or chance.random() < 0.95]
     alone = settle_all(DeadLetterLimits(share), offsets)
@@ -56,7 +56,7 @@ def test_however_batches_are_cut_and_repeated_as_many_letters_are_buried(share: 
     assert alone - 50 < dead_lettered <= alone
 
 
-def test_what_is_stored_makes_a_new_process_as_strict_as_the_old_one() -> None:
+def test_stored_windows_keep_a_new_process_as_strict() -> None:
     first = DeadLetterLimits(0.5)
     windows = first.admit({0: list(range(10_000, 10_500))})
     restarted = DeadLetterLimits(0.5)
@@ -72,7 +72,7 @@ def test_old_dead_letters_leave_the_window() -> None:
     assert settle_all(limits, list(range(12_000, 12_500))) == 500
 
 
-def test_partitions_are_judged_apart() -> None:
+def test_each_partition_is_judged_alone() -> None:
     limits = DeadLetterLimits(0.5)
     assert settle_all(limits, list(range(99)), partition=0) == 99
     assert settle_all(limits, list(range(99)), partition=1) == 99

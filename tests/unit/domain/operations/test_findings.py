@@ -21,7 +21,7 @@ FINDINGS = [
 ]
 
 
-def test_only_required_checks_stand_in_the_way() -> None:
+def test_only_required_checks_block() -> None:
     assert failed(FINDINGS, REQUIRED) == [FINDINGS[1]]
     assert failed(FINDINGS, REQUIRED | {"topics"}) == FINDINGS[1:]
     assert failed(FINDINGS[:1], REQUIRED) == []

@@ -42,12 +42,12 @@ CODE = "attributes.status_code"
         ("occurred_at:>=2026-03-01T13:00:00+01:00", [Between(field="occurred_at", low=NOON)]),
     ],
 )
-def test_filters_mean(text: str, expected: list[Filter]) -> None:
+def test_filters_parse_to_their_clauses(text: str, expected: list[Filter]) -> None:
     assert list(parse_filters([text])) == expected
 
 
 @given(st.lists(st.text(), max_size=4))
-def test_any_text_is_filters_or_a_named_mistake(texts: list[str]) -> None:
+def test_any_text_parses_or_names_its_mistake(texts: list[str]) -> None:
     try:
         outcome = {"filters" for _ in parse_filters(texts)}
     except InvalidQuery as error:
@@ -56,7 +56,7 @@ def test_any_text_is_filters_or_a_named_mistake(texts: list[str]) -> None:
 
 
 @given(st.text(max_size=256).filter(lambda text: text.strip() and "\x00" not in text))
-def test_the_filters_of_an_incident_find_its_route_whatever_it_contains(route: str) -> None:
+def test_filters_of_an_incident_find_any_route(route: str) -> None:
     event = canonicalize(
         {
             "event_type": "error",

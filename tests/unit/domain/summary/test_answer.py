@@ -45,7 +45,7 @@ def test_the_specified_object_is_accepted() -> None:
         ("[" * 60_000, "JSON"),
     ],
 )
-def test_anything_else_is_refused_with_a_reason(text: str, reason: str) -> None:
+def test_other_answer_is_refused_with_a_reason(text: str, reason: str) -> None:
     with pytest.raises(InvalidAnswer) as refusal:
         parse_answer(text)
     assert reason in refusal.value.reason

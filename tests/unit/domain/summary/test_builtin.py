@@ -11,7 +11,7 @@ from signals.domain.summary.exhibits import exhibits
 from tests.unit.domain.summary.briefs import DROP, SPIKE, deploy, event
 
 
-def test_an_error_spike_is_told_with_its_numbers_and_its_suspect() -> None:
+def test_error_spike_is_described_with_its_numbers_and_its_suspect() -> None:
     answer = answer_from(SPIKE, exhibits(SPIKE))
     assert answer.title == "UPSTREAM_TIMEOUT on /checkout in prod: 1240 errors in 5 min, normal is 2.5"
     assert "496 times normal" in answer.impact
@@ -23,7 +23,7 @@ def test_an_error_spike_is_told_with_its_numbers_and_its_suspect() -> None:
     assert any("error_code%3A%22UPSTREAM_TIMEOUT%22" in step for step in answer.next_steps)
 
 
-def test_a_signup_drop_without_events_is_told_from_its_figures() -> None:
+def test_signup_drop_without_events_is_described_by_its_figures() -> None:
     answer = answer_from(DROP, exhibits(DROP))
     assert answer.title == "Signups dropped in prod: 0 signups in 15 min, normal is 80.2"
     assert any("stopped sending" in cause for cause in answer.likely_causes)

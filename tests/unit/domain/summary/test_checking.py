@@ -26,7 +26,7 @@ def checked(*evidence: str, title: str = "Checkout fails", confidence: float = 0
     return check(answer, SHOWN, fallback=BUILTIN)
 
 
-def test_claims_that_hold_keep_their_words_and_gain_the_event_id() -> None:
+def test_proven_claims_keep_their_words_and_gain_the_event_id() -> None:
     summary = checked("[E1] /checkout answered 504", f"[{LATEST.ref}] 1,240 errors against a normal of 2.50")
     event_id = str(SPIKE.events[0].event_id)
     assert summary.evidence == (

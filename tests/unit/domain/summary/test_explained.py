@@ -21,7 +21,7 @@ def summary_of(*rows: Row) -> CheckedSummary:
     return summary
 
 
-def test_first_cause_says_where_when_and_what() -> None:
+def test_first_cause_states_place_time_and_effect() -> None:
     summary = summary_of(
         hour(release="r1"),
         Row(count=1, attributes={"release": "r2", "message": "live"}, kind="deploy", first=70, last=70),
@@ -39,7 +39,7 @@ def test_first_cause_says_where_when_and_what() -> None:
     assert summary.confidence > 0.8
 
 
-def test_nothing_visible_is_said_with_what_was_compared() -> None:
+def test_missing_cause_is_stated_with_the_compared_attributes() -> None:
     summary = summary_of(
         hour(region="a"), hour(region="b"),
         *(Row(count=30, attributes={"region": r}, fails=f) for r in "ab" for f in ("unexpected error", None)),
@@ -84,7 +84,7 @@ ATTRIBUTES = st.dictionaries(
 
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(bad=ATTRIBUTES, good=ATTRIBUTES, message=TEXTS, change=ATTRIBUTES)
-def test_any_events_give_an_answer_that_holds(
+def test_any_events_give_a_provable_answer(
     bad: dict[str, object], good: dict[str, object], message: str, change: dict[str, object]
 ) -> None:
     summary = summary_of(

@@ -29,7 +29,7 @@ def test_event_text_cannot_close_the_data_block_or_forge_a_line() -> None:
     assert "[E2]" not in user
 
 
-def test_prompt_is_bounded_whatever_the_events_carry() -> None:
+def test_prompt_is_bounded_for_any_events() -> None:
     huge = {f"key {n} " + "k" * 500: ["x" * 4000] * 3 for n in range(60)}
     brief = replace(
         SPIKE,
@@ -46,6 +46,6 @@ def test_a_refused_answer_is_corrected_in_the_next_prompt() -> None:
     assert 'previous answer was refused: "mood: \\"extra\\""' in user
 
 
-def test_unknown_deploys_are_said_to_be_unknown() -> None:
+def test_unknown_deploys_are_stated_as_unknown() -> None:
     brief = replace(SPIKE, deploys=None)
     assert "recent deploys are not known" in build_prompt(brief, exhibits(brief)).user

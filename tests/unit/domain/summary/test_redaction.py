@@ -117,21 +117,21 @@ def test_a_planted_secret_never_survives(kind: str, seed: int, before: str, spac
 @pytest.mark.parametrize("holder", HELD)
 @settings(derandomize=True, deadline=None)
 @given(secret=st.text("abcXYZ019!?$%*+_.-", min_size=9, max_size=24).filter(lambda s: s[0].isalnum()))
-def test_what_is_named_a_secret_never_survives(holder: str, secret: str) -> None:
+def test_value_under_a_secrets_name_never_survives(holder: str, secret: str) -> None:
     text = HELD[holder].format(secret)
     assert secret.rstrip(".)") not in Redactor().text(text)
 
 
 @settings(derandomize=True, deadline=None)
 @given(secret=st.text(min_size=6, max_size=30).filter(str.strip), number=st.integers(100_000, 2**40))
-def test_attributes_with_telling_names_are_hidden_whatever_they_hold(secret: str, number: int) -> None:
+def test_attributes_with_secret_names_are_hidden(secret: str, number: int) -> None:
     hidden = {"password": secret, "apiKey": {"id": secret, "parts": [secret]}, "user_pin": 1, "otp": number}
     redacted = Redactor().members(hidden)
     assert redacted["password"] == "[secret-1]"
     assert (str(redacted["apiKey"]), str(redacted["otp"])) == ("[secret-2]", "[secret-3]")
 
 
-def test_what_a_fingerprint_carries_is_hidden_and_its_escapes_stay() -> None:
+def test_secrets_in_a_fingerprint_are_hidden_and_its_escapes_kept() -> None:
     incident = replace(SPIKE.incident, fingerprint="A%7CB|/users/bob@example.com/50%25|prod")
     redacted = redact(replace(SPIKE, incident=incident)).incident
     assert redacted.fingerprint == "A%7CB|/users/[email-1]/50%25|prod"

@@ -56,13 +56,13 @@ def test_new_records_of_every_partition_wait_for_the_refill_and_then_come_in_ord
     assert places(refill.admit([record(1, 2)], OWNED)) == [(1, 2)]
 
 
-def test_what_was_held_of_a_lost_partition_is_forgotten(refill: Refill) -> None:
+def test_held_records_of_a_lost_partition_are_forgotten(refill: Refill) -> None:
     assert refill.admit([record(1, 0)], OWNED) == []
     refill.forget([1])
     assert places(refill.admit([record(0, 9), record(1, 1)], {0: OWNED[0]})) == [(0, 9)]
 
 
-def test_nobody_waits_for_a_refill_that_somebody_else_took_over(refill: Refill) -> None:
+def test_lost_refill_releases_the_waiting_partitions(refill: Refill) -> None:
     assert refill.admit([record(1, 0)], OWNED) == []
     refill.forget([0])
     assert places(refill.admit([], {1: OWNED[1]})) == [(1, 0)]

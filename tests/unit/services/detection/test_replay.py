@@ -36,7 +36,7 @@ def _quiet(minutes: int, seed: int) -> list[int]:
     return [int(rng.random() < 0.3) for _ in range(minutes)]
 
 
-def test_one_outage_over_ten_routes_is_told_once() -> None:
+def test_outage_over_ten_routes_is_reported_once() -> None:
     counts = {}
     for number in range(10):
         counts[_series("DB_DOWN", f"/r{number}")] = _quiet(600, number) + [20] * 30 + _quiet(60, number)
@@ -58,7 +58,7 @@ def test_lines_of_one_fingerprint_are_added_up() -> None:
     assert outage.incidents[0].series == "error_code=A|route=/a|environment=prod"
 
 
-def test_rule_of_ones_own_is_confirmed_and_filters_by_attribute() -> None:
+def test_own_rule_is_confirmed_and_filters_by_attribute() -> None:
     rule = FloorRatio(name="pay", on=Selection(event_type="error", route=("/pay",)), per=("route",), floor=10)
     counts = {_series("A", "/pay"): [0] * 99 + [1, 0, 12], _series("A", "/other"): [1] + [0] * 100 + [99]}
     (outage,) = replay_counts(_lines(counts), [rule], UTC)
@@ -87,5 +87,5 @@ def test_series_beyond_the_bound_are_counted_together() -> None:
     assert set(names) == {"other"}
 
 
-def test_no_line_is_no_incident() -> None:
+def test_empty_input_gives_no_incident() -> None:
     assert replay_counts([], DEFAULT_RULES, UTC) == []

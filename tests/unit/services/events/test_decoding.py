@@ -32,5 +32,5 @@ def test_marks_inside_strings_do_not_count(value: object) -> None:
 
 
 @pytest.mark.parametrize("start", [b'"', b'{"a\\', b'"\\', b'{"a": "b\r'])
-def test_a_broken_line_hides_nothing_of_the_next(start: bytes) -> None:
+def test_broken_line_does_not_hide_the_next(start: bytes) -> None:
     assert holds_more_values(start + b"\n" + b"[" + b"{}," * 20, 20)
