@@ -125,7 +125,7 @@ def test_another_tenants_incident_is_unknown(reader: TestClient, open_incident: 
 
 
 @pytest.mark.parametrize("path", [LIST, f"{LIST}/7c95baea-63d3-4f65-9625-5061b42a36e3"])
-def test_key_is_judged_before_anything_else(anonymous: TestClient, keys: Keys, path: str) -> None:
+def test_key_is_checked_before_all_parameters(anonymous: TestClient, keys: Keys, path: str) -> None:
     for key, status, code in (
         (keys.ingest, 403, "wrong_scope"),
         ("unknown", 401, "unknown_key"),

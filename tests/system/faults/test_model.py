@@ -41,7 +41,7 @@ FAULTS: dict[str, tuple[Reply, bool]] = {  # the reply, and whether a job surviv
 
 
 @contextmanager
-def worker(pool: Pool, server: ModelServer) -> Iterator[Summarizing]:
+def worker(pool: Pool, server: ModelServer) -> Iterator[IncidentSummarizer]:
     """Open a worker with short timeouts and maximal backoff."""
     settings = ModelSettings.model_validate(
         {
@@ -56,7 +56,7 @@ def worker(pool: Pool, server: ModelServer) -> Iterator[Summarizing]:
         yield stack.enter_context(IncidentSummarizer(pool, model, Policy.of(settings), chance=lambda: 0.0))
 
 
-def run_until(worker: Summarizing, pool: Pool, done: Callable[[list[JobRow]], bool]) -> None:
+def run_until(worker: IncidentSummarizer, pool: Pool, done: Callable[[list[JobRow]], bool]) -> None:
     """Run the worker until its jobs meet the condition."""
     until(lambda: (worker.step(0.2), done(jobs(pool)))[1], within_s=120)
 

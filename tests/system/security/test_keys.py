@@ -55,8 +55,8 @@ def test_concurrent_requests_never_create_a_third_key(pool: Pool, project: str) 
 def test_rotation_ends_the_older_of_two_keys(pool: Pool, project: str) -> None:
     old = issue_key(pool, project, Scope.READ)
     current = issue_key(pool, project, Scope.READ, ending_oldest=True)
-    authenticating = Authenticating(pool)
-    assert isinstance(authenticating.check(old.text), Granted)  # both work until every client has changed
+    authenticator = KeyAuthenticator(pool)
+    assert isinstance(authenticator.check(old.text), KeyGranted)  # both work until every client has changed
     newest = issue_key(pool, project, Scope.READ, ending_oldest=True)
     assert KeyAuthenticator(pool).check(old.text) == KeyRefused("revoked")
     for key in (current, newest):

@@ -44,7 +44,7 @@ def test_readers_get_the_answers_they_got_before(
 
 
 def test_keys_keep_their_access(old: Fixture, pool: ConnectionPool[Connection]) -> None:
-    authenticating = Authenticating(pool)
+    authenticator = KeyAuthenticator(pool)
     for name, key in old.manifest["keys"].items():
         verdict = authenticator.check(key["text"])
         if key["state"] == "revoked":
