@@ -41,7 +41,7 @@ class Authorizer:
 
     async def admit_key(self, key: str | None, scope: Scope) -> Principal:
         """Return whose key it is, wherever in a request it stood; raises as `admit` does."""
-        verdict = self._authenticating.check_cached(key)
+        verdict = self._authenticator.check_cached(key)
         if verdict is None:
             loop = asyncio.get_running_loop()
             verdict = await loop.run_in_executor(self._threads, self._authenticator.check, key)

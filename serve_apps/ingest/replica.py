@@ -37,8 +37,8 @@ CONNECTIONS: Final = 3  # lookups of keys, leases, counts
 
 def build_ingest_api(resources: IngestResources) -> ASGIApp:
     """Build the application; core-api's document describes it."""
-    acknowledging = Acknowledging(resources.ingesting, answer_within_s=ANSWER_WITHIN_S)
-    patient = Acknowledging(resources.ingesting, answer_within_s=PATIENCE_S)
+    acknowledgements = Acknowledgements(resources.ingestion, answer_within_s=ANSWER_WITHIN_S)
+    patient = Acknowledgements(resources.ingestion, answer_within_s=PATIENCE_S)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -52,14 +52,14 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
             repeated_in_task(resources.ledger_writer.flush, every_s=COUNTS_EVERY_S, name="accepted counts"),
         ):
             yield
-        acknowledging.close()
+        acknowledgements.close()
         patient.close()
 
-    authorizer = Authorizer(resources.authenticating)
-    doors = Doors(Intake(resources.limiting, patient), authorizer, resources.accounting)
+    authorizer = Authorizer(resources.authenticator)
+    doors = Doors(Intake(resources.quotas, patient), authorizer, resources.ledger_writer)
     return build_application(
         ENDPOINTS,
-        Intake(resources.limiting, acknowledging),
+        Intake(resources.quotas, acknowledgements),
         authorizer,
         lifespan=lifespan,
         further_routes=routes_of(DOORS, doors, authorizer),

@@ -50,8 +50,8 @@ def ledger(
     start = (now - _age(since)).replace(second=0, microsecond=0)
     load_environment(folder / "env")
     with open_pool(PostgresSettings.from_env(), size=1) as pool:
-        report = Auditing(pool).report(project, start, now)
-        not_events = Auditing(pool).not_events(project, start, now)
+        report = LedgerAudit(pool).report(project, start, now)
+        not_events = LedgerAudit(pool).not_events(project, start, now)
     if as_json:
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:

@@ -1,7 +1,7 @@
 """The door for deploy hooks: one line of curl, GitHub, GitLab and Vercel.
 
 The key stands in a header or in `?key=`. GitHub signs the body with the same key as its secret; GitLab sends
-it as its token. Vercel makes up a secret of its own, which nobody keeps here: its key is that of the URL.
+it as its token. Vercel makes up a secret of its own, which is not kept here: its key is that of the URL.
 """
 
 from typing import Final

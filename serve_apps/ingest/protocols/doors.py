@@ -1,4 +1,4 @@
-"""What all doors for other products' clients share: keys, patience, counts, and CORS."""
+"""Parts common to all doors for other products' clients: keys, patience, counts, and CORS."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,7 @@ from signals.domain.access.principal import Principal
 from signals.domain.events.foreign import RawEvent, Reading, Receipt
 from signals.domain.ledger import ForeignKind
 from signals.services.events.ingestion import EventResult
-from signals.services.ledger.entries import Accounting
+from signals.services.ledger.entries import LedgerWriter
 
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 PATIENCE_S: Final = 10.0  # guess: Sentry's SDKs wait 30 s, send from the background, and never repeat
@@ -31,11 +31,11 @@ TOO_MUCH: Final = frozenset({"too_many_events", "too_many_items", "too_many_valu
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """What the endpoints of doors need."""
+    """Resources of the doors' endpoints."""
 
     intake: Intake
     authorizer: Authorizer
-    accounting: Accounting
+    ledger_writer: LedgerWriter
     patience_s: float = PATIENCE_S
 
     async def early_sender(self, request: Request) -> Principal | None:
@@ -60,7 +60,7 @@ class Doors:
             "refused": reading.refused,
             "lost_before": reading.lost,
         }
-        self.accounting.noted(sender.tenancy.project_id, receipt.received_at, door, counts)
+        self.ledger_writer.noted(sender.tenancy.project_id, receipt.received_at, door, counts)
 
     async def publish(
         self, door: str, sender: Principal, reading: Reading, receipt: Receipt
@@ -102,7 +102,7 @@ def receipt_of(sender: Principal, environment: str = "prod") -> Receipt:
 
 
 async def foreign_body(request: Request) -> bytes:
-    """Return the body, whatever its content type says, in any encoding that clients use."""
+    """Return the body of any content type, in any encoding that clients use."""
     return await read_body(request, MAX_BODY_BYTES, ALL_DECOMPRESSORS)
 
 

@@ -1,6 +1,6 @@
 """The door for Sentry SDKs: envelopes, the older store endpoint, and the tunnel.
 
-SDKs send an event once: whatever is not answered with 200 is lost. Never a `Retry-After` on a 503: Node
+SDKs send an event once: any answer but 200 loses it. Never a `Retry-After` on a 503: Node
 takes it for a rate limit and throws the next events away too. Recorded with real SDKs.
 """
 

@@ -1,4 +1,4 @@
-"""What readers of other products' payloads return, and the facts that all of them share.
+"""Results of the readers of other products' payloads, and the facts that all of them share.
 
 A reader is pure: bytes and a receipt go in, events in our envelope's input form come out, with a count of
 all that is no event. It never raises anything but InvalidEvent.
@@ -30,7 +30,7 @@ _COUNTED: Final = re.compile(r"[A-Za-z0-9_.:/ +-]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Whose payload it is, when it arrived, and the environment of what names none."""
+    """The payload's owner, its time of arrival, and the environment of events that name none."""
 
     tenancy: Tenancy
     received_at: datetime

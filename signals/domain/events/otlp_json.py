@@ -33,7 +33,7 @@ UNREADABLE: Final = "no known field: send lowerCamelCase OTLP JSON"
 
 
 def _json_records(body: bytes, signal: Signal, reading: Reading) -> Iterator[tuple[Members, str, Members]]:
-    """Yield resource, scope and record of a JSON request, whatever else it holds."""
+    """Yield resource, scope and record of a JSON request; ignore all else."""
     request = read_object(body)
     outer, middle, inner = _JSON_LISTS[signal]
     if request and outer not in request:

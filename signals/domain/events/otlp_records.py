@@ -1,4 +1,4 @@
-"""Records of OTLP requests, whatever their encoding, and which of them are kept."""
+"""Records of OTLP requests in any encoding, and which of them are kept."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple

@@ -50,7 +50,7 @@ _PYTHON_LEVELS: Final = ((50, "critical"), (40, "error"), (30, "warn"), (20, "in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What an event's surroundings say: its id if it has none, its size, and the clock's correction."""
+    """Facts of an event's envelope: an id if the event has none, its size, and the clock's correction."""
 
     event_id: str
     size_bytes: int

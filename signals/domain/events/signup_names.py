@@ -1,4 +1,4 @@
-"""Which event names mean that somebody signed up."""
+"""Event names that mean a signup."""
 
 import re
 from typing import Final

@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
 from signals.services.access.provisioning import IssuedKey
-from signals.services.ledger.audit import Auditing
+from signals.services.ledger.audit import LedgerAudit
 from tests.integration.ingest.conftest import Stored
 from tests.support.recordings import Recording, recording, recordings
 from tests.support.waiting import until
@@ -178,13 +178,13 @@ def test_losses_and_ignored_items_stand_in_the_ledger(
     assert client.post(SENTRY, content=body).status_code == 200
     now = datetime.now(UTC)
     since, until_at = now - timedelta(minutes=2), now + timedelta(minutes=2)
-    auditing = Auditing(pool)
-    found = until(lambda: auditing.not_events("proj_1", since, until_at))
+    ledger_audit = LedgerAudit(pool)
+    found = until(lambda: ledger_audit.not_events("proj_1", since, until_at))
     assert {row.outcome: row.events for row in found} == {
         "lost_before:sentry:network_error/error": 3,
         "ignored:sentry:session": 1,
     }
-    assert auditing.report("proj_1", since, until_at).minutes == []
+    assert ledger_audit.report("proj_1", since, until_at).minutes == []
 
 
 def test_otlp_answers_in_the_type_of_the_request(client: TestClient) -> None:

@@ -82,7 +82,7 @@ def test_body_equals_the_problem_of_the_apis() -> None:
     "path",
     ["/v1/events", "/away", "/busy", *(f"/v1/events/sentry/{name}" for name in ("api", "away", "busy"))],
 )
-def test_own_errors_are_problems(tmp_path: Path, path: str) -> None:
+def test_proxys_own_errors_are_problem_json(tmp_path: Path, path: str) -> None:
     ports: dict[str, Any] = {name: free_port() for name in ("port", "closed", "serve")}
     launcher, _ = edited(tmp_path / "a", CONFIG.format(**ports), edits=(*EDITS, CLOSED))
     with subprocess.Popen([launcher, "-db", "-f", tmp_path / "a" / "haproxy.cfg"]) as process:

@@ -42,7 +42,7 @@ READERS: dict[str, Read] = {
 
 
 def _read(read: Read, body: bytes) -> None:
-    """Read a body; whatever it gives must be an event of our envelope."""
+    """Read a body; each result must be an event of our envelope."""
     try:
         reading = read(body)
     except InvalidEvent:
