@@ -40,7 +40,7 @@ def routes_of(
     *,
     threads: Executor | None = None,
 ) -> list[Route]:
-    """Return one route a path, whatever the order of its rows in the table."""
+    """Return one route a path; its rows may stand anywhere in the table."""
     by_path: defaultdict[str, dict[str, Answering]] = defaultdict(dict)
     for one in endpoints:
         by_path[one.path][one.method] = one.bind(resources, authorizer, threads)

@@ -69,9 +69,8 @@ def _print_events(out: Console, events: list[dict[str, Any]]) -> None:
 
 def _print_overview(out: Console, page: dict[str, Any]) -> None:
     total = page["total"]
-    found = (
-        f"{'' if total['exact'] else 'more than '}{total['value']} event{'' if total['value'] == 1 else 's'}"
-    )
+    plural = "" if total["value"] == 1 else "s"
+    found = f"{'' if total['exact'] else 'more than '}{total['value']} event{plural}"
     out.print(found if page["complete"] else f"{found} (the search ran out of time)")
     buckets = page["histogram"]["buckets"]
     if not buckets:
