@@ -24,6 +24,9 @@ METRICS: Final[Mapping[EventType, MetricName]] = {
 MISSING: Final = "-"
 """Stands for an absent component; a component that really is `-` is written `%2D`."""
 
+GROUPING_VERSION: Final = 1
+"""Which events share a fingerprint: raised with every change. Incidents store the one they opened by."""
+
 _ERROR: Final = EventType.ERROR.value
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN.encode())
 

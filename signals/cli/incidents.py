@@ -79,10 +79,20 @@ def _print_head(out: Console, incident: dict[str, Any], why: dict[str, Any] | No
     seen = moment(incident["last_seen_at"])
     out.print(f"opened {moment(incident['opened_at'])}, last seen {seen}{ended}")
     if why:
-        window = f"{why['window_minutes']} minutes"
-        for numbers in (why["opened"], why["latest"]):
-            usual = f"usually {numbers['baseline']:.1f}, threshold {numbers['threshold']:.0f}"
-            out.print(f"{why['rule']} ({numbers['moment']}): {numbers['count']} in {window}, {usual}")
+        _print_why(out, why)
+
+
+def _print_why(out: Console, why: dict[str, Any]) -> None:
+    """Print the numbers against the normal that was frozen at the opening."""
+    window = f"{why['window_minutes']} minutes"
+    usual = f"usually {why['normal']:.1f}" if why["normal"] is not None else "no history when it opened"
+    for numbers in (why["opened"], why["latest"]):
+        out.print(f"{why['rule']} ({numbers['moment']}): {numbers['count']} in {window}, {usual}")
+    out.print(f"threshold {why['opened']['threshold']:.0f} when it opened")
+    if why["verdict"] == "learning":
+        out.print("learning: the project was younger than 65 minutes, so that everything was new")
+    if why["resolve_reason"]:
+        out.print(f"resolved because: {why['resolve_reason'].replace('_', ' ')}")
 
 
 def _print_chart(out: Console, chart: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 
 from shared_types import EventType, MetricName
 from shared_types.identity import METRICS
+from signals.domain.detection.fixed_rules import SUSTAIN_SHARE
 
 RuleName = Literal["error_spike", "signup_drop"]
 Direction = Literal["up", "down"]
@@ -55,7 +56,7 @@ class Evaluation:
 
     `count` is events in the window that ends with `minute` (minutes since the epoch), `baseline` the
     average of as many minutes over the hour before it, `threshold` what the count was compared with.
-    `sustains`: enough to keep an open incident fresh, though perhaps not to open one.
+    `may_sustain`: some open incident could stay fresh by it; the rule's `sustains` decides for one incident.
     """
 
     rule: RuleName
@@ -64,8 +65,15 @@ class Evaluation:
     baseline: float
     threshold: float
     fires: bool
-    sustains: bool
+    may_sustain: bool
     severity: IncidentSeverity
+
+
+class Sustains(Protocol):
+    """Says whether an open incident lasts at `count` events, against the `normal` frozen at its opening."""
+
+    def __call__(self, count: int, normal: float) -> bool:
+        """Return whether it lasts."""
 
 
 class Evaluate(Protocol):
@@ -84,7 +92,8 @@ class BuiltinRule:
 
     It counts events of `event_type` over `window_minutes` and compares them with the `baseline_minutes`
     before. It fires on more of them than usual (`up`) or on fewer (`down`). `title` is a format string with
-    the fields error_code, route, environment, count, window and baseline.
+    the fields error_code, route, environment, count, window and baseline; `title_without_normal` names an
+    incident of a series without history.
     """
 
     name: RuleName
@@ -95,7 +104,9 @@ class BuiltinRule:
     baseline_minutes: int
     direction: Direction
     title: str
+    title_without_normal: str
     evaluate: Evaluate
+    sustains: Sustains
 
     @property
     def metric_name(self) -> MetricName:
@@ -111,7 +122,7 @@ class BuiltinRule:
 def error_spike(counts: Mapping[int, int], minute: int, *, without: int = 0) -> Evaluation:
     """Rule A at `minute`: `count_5m >= 30 and count_5m >= 3 * max(1, baseline_60m)`.
 
-    An outage that has become its own baseline no longer fires, but sustains.
+    An outage that has become its own baseline no longer fires, but lasts (see `spike_sustains`).
     """
     count, baseline = _window(counts, minute, SPIKE_MINUTES)
     count -= without
@@ -128,7 +139,7 @@ def error_spike(counts: Mapping[int, int], minute: int, *, without: int = 0) -> 
         baseline=baseline,
         threshold=threshold,
         fires=count >= threshold,
-        sustains=count >= SPIKE_MIN_COUNT,
+        may_sustain=count >= SPIKE_MIN_COUNT,
         severity=severity,
     )
 
@@ -136,7 +147,8 @@ def error_spike(counts: Mapping[int, int], minute: int, *, without: int = 0) -> 
 def signup_drop(counts: Mapping[int, int], minute: int, *, without: int = 0) -> Evaluation:
     """Rule B at `minute`: `count_15m <= 10 and baseline_prev_60m >= 40`.
 
-    A drop sustains while signups stay away, even when the lost hour has become the baseline.
+    A drop lasts while signups stay away, even when the lost hour has become the baseline: the normal before
+    it, of which nothing is known here, decides (see `drop_sustains`).
     """
     count, baseline = _window(counts, minute, DROP_MINUTES)
     count -= without
@@ -148,9 +160,19 @@ def signup_drop(counts: Mapping[int, int], minute: int, *, without: int = 0) -> 
         baseline=baseline,
         threshold=float(DROP_MAX_COUNT),
         fires=dropped and baseline >= DROP_MIN_BASELINE,
-        sustains=dropped,
+        may_sustain=True,
         severity=IncidentSeverity.CRITICAL if count == 0 else IncidentSeverity.ERROR,
     )
+
+
+def spike_sustains(count: int, normal: float) -> bool:
+    """Rule A's incident lasts while `count_5m >= max(30, 3 * max(1, normal))`."""
+    return count >= max(float(SPIKE_MIN_COUNT), SPIKE_FACTOR * max(1.0, normal))
+
+
+def drop_sustains(count: int, normal: float) -> bool:
+    """Rule B's incident lasts while `count_15m <= max(10, half of the normal)`."""
+    return count <= max(float(DROP_MAX_COUNT), SUSTAIN_SHARE * normal)
 
 
 def _window(counts: Mapping[int, int], minute: int, length: int) -> tuple[int, float]:
@@ -171,7 +193,11 @@ ERROR_SPIKE: Final = BuiltinRule(
     title=(
         "{error_code} on {route} in {environment}: {count} errors in {window} minutes, usually {baseline:.1f}"
     ),
+    title_without_normal=(
+        "{error_code} on {route} in {environment}: {count} errors in {window} minutes, a new error"
+    ),
     evaluate=error_spike,
+    sustains=spike_sustains,
 )
 SIGNUP_DROP: Final = BuiltinRule(
     name="signup_drop",
@@ -182,7 +208,9 @@ SIGNUP_DROP: Final = BuiltinRule(
     baseline_minutes=BASELINE_MINUTES,
     direction="down",
     title="Signups dropped in {environment}: {count} in {window} minutes, usually {baseline:.0f}",
+    title_without_normal="Signups dropped in {environment}: {count} in {window} minutes",
     evaluate=signup_drop,
+    sustains=drop_sustains,
 )
 
 RULES: Final[Mapping[str, BuiltinRule]] = {rule.name: rule for rule in (ERROR_SPIKE, SIGNUP_DROP)}

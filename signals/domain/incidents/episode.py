@@ -11,10 +11,12 @@ from signals.domain.detection.seasonal import Frozen
 from signals.domain.detection.verdict import RuleVerdict
 
 IncidentVerdict = Literal["confirmed", "unconfirmed", "learning"]
-ResolveReason = Literal["quiet", "became_usual", "superseded", "gone"]
+ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand"]
+"""Why an incident ended; `by_hand` is a person's doing, which no replay knows."""
 
 IDLE_MINUTES: Final = 60  # resolved once not seen for more than 60 minutes (requirement R27)
 RESOLVE_EVERY: Final = 5  # minutes between two passes of the resolver (requirement R27)
+NOT_A_LEVEL: Final = 0.1  # share of the normal below which a lasting drop never becomes usual
 USUAL_AFTER: Final = 24 * 60  # minutes after the last firing: what still lasts is the new normal
 CONFIRM_WITHIN: Final = 15  # minutes after opening in which a confirmation belongs to this incident
 REOPEN_WITHIN: Final = 60  # minutes after resolving in which a return is the same incident

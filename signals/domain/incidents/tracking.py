@@ -15,6 +15,7 @@ from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import (
     CONFIRM_WITHIN,
     GONE_AFTER,
+    NOT_A_LEVEL,
     USUAL_AFTER,
     Episode,
     IncidentVerdict,
@@ -29,7 +30,6 @@ from signals.domain.incidents.watch import Watch
 
 KNOWN_AFTER: Final = 65  # minutes of history that Rule A needs; before, a normal is unknown
 NEW_MULTIPLE: Final = 2  # times the threshold from which a series without history is worth telling (guess)
-NOT_A_LEVEL: Final = 0.1  # share of the expectation below which a lasting drop never becomes usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared_types import Fingerprint
 from signals.domain.detection.rules import RULE_OF_METRIC, BuiltinRule, RuleName
+from signals.domain.incidents.lifecycle import IncidentKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class BriefIncident:
     title: str
     opened_at: datetime
     last_seen_at: datetime
+    kind: IncidentKind = "change"
 
     @property
     def parts(self) -> Fingerprint:
@@ -67,6 +69,17 @@ class Brief:
     evaluations: tuple[BriefEvaluation, ...]
     events: tuple[BriefEvent, ...]
     deploys: tuple[BriefEvent, ...] | None = None
+
+    @property
+    def normal(self) -> float | None:
+        """What is usual, frozen at the opening: None when the series had no history, or no numbers were kept.
+
+        Later baselines are polluted by the outage itself.
+        """
+        if self.incident.kind == "new":
+            return None
+        opened = min(self.evaluations, key=lambda evaluation: evaluation.minute_at, default=None)
+        return opened.baseline if opened else None
 
     @property
     def latest(self) -> BriefEvaluation | None:

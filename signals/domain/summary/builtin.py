@@ -49,8 +49,12 @@ def _title(brief: Brief) -> str:
     rule = RULES[latest.rule]
     return (
         f"{subject(brief.incident)}: {latest.count} {rule.counted} in {rule.window_minutes} min, "
-        f"normal is {number(latest.baseline)}"
+        f"{_normal(brief.normal)}"
     )
+
+
+def _normal(normal: float | None) -> str:
+    return "no history to compare with" if normal is None else f"normal is {number(normal)}"
 
 
 def _impact(brief: Brief) -> str:
@@ -59,10 +63,15 @@ def _impact(brief: Brief) -> str:
     if latest is None:
         return f"{subject(incident)}, {since}."
     rule = RULES[latest.rule]
-    times = f" ({number(latest.count / latest.baseline)} times normal)" if latest.baseline > 0 else ""
+    normal = brief.normal
+    if normal is None:
+        compared = ", without history to compare with,"
+    else:
+        times = f" ({number(latest.count / normal)} times normal)" if normal > 0 else ""
+        compared = f" against a normal of {number(normal)}{times}"
     sentence = (
-        f"{latest.count} {rule.counted} in {rule.window_minutes} minutes against a normal of "
-        f"{number(latest.baseline)}{times} in {incident.environment}, {since}."
+        f"{latest.count} {rule.counted} in {rule.window_minutes} minutes{compared} "
+        f"in {incident.environment}, {since}."
     )
     parts = [
         f"{attribute} {values[0][0]}"

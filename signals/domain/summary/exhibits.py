@@ -91,20 +91,23 @@ def describe_event(event: BriefEvent) -> str:
     return text
 
 
-def describe_evaluation(evaluation: BriefEvaluation) -> str:
-    """Render the numbers of one firing: counted, normal, threshold, ratio."""
+def describe_evaluation(evaluation: BriefEvaluation, normal: float | None) -> str:
+    """Render the numbers of one evaluation: counted, `normal` (frozen at the opening), threshold, ratio."""
     rule = RULES[evaluation.rule]
     minutes = rule.window_minutes
     when = "when the incident opened" if evaluation.moment == "opened" else "at the latest evaluation"
-    ratio = (
-        f", {number(evaluation.count / evaluation.baseline)} times normal" if evaluation.baseline > 0 else ""
+    counted = f"{evaluation.count} {rule.counted} in the {minutes} minutes up to"
+    sentence = f"{counted} {instant(evaluation.minute_at)} ({when})"
+    if normal is None:
+        return f"{sentence}; no history before the incident, so that its normal is unknown"
+    ratio = f", {number(evaluation.count / normal)} times normal" if normal > 0 else ""
+    sentence += (
+        f"; normal is {number(normal)} per {minutes} minutes "
+        f"over the {rule.baseline_minutes} minutes before the incident opened{ratio}"
     )
-    return (
-        f"{evaluation.count} {rule.counted} in the {minutes} minutes up to {instant(evaluation.minute_at)} "
-        f"({when}); normal is {number(evaluation.baseline)} per {minutes} minutes "
-        f"over the {rule.baseline_minutes} minutes before{ratio}; "
-        f"threshold {number(evaluation.threshold)}"
-    )
+    # A later threshold follows the outage's own counts.
+    is_opening = evaluation.moment == "opened"
+    return f"{sentence}; threshold {number(evaluation.threshold)}" if is_opening else sentence
 
 
 def dominant(brief: Brief, attribute: str) -> list[tuple[str, int]]:
@@ -129,7 +132,7 @@ def _figures(brief: Brief) -> Iterator[str]:
         f"{number(minutes)} minutes so far, status {incident.status}, severity {incident.severity}"
     )
     for evaluation in sorted(brief.evaluations, key=lambda e: e.moment == "latest"):
-        yield describe_evaluation(evaluation)
+        yield describe_evaluation(evaluation, brief.normal)
     total = len(brief.events[:MAX_EVENTS])
     for attribute in NAMED:
         counted = ", ".join(f"{value} in {count}" for value, count in dominant(brief, attribute))

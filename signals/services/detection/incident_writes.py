@@ -10,8 +10,10 @@ from signals.domain.detection.rules import RULES
 from signals.domain.detection.tally import Judged, SeriesMinute
 from signals.domain.incidents.lifecycle import IncidentChange, decide, title_of
 from signals.domain.incidents.representatives import PER_MINUTE, choose
-from signals.store.incidents import incident_events, incidents
+from signals.store.detection import histories
+from signals.store.incidents import incident_events, incident_states, incidents
 from signals.store.incidents.incident_events import Representative
+from signals.store.incidents.incident_states import NewState
 from signals.store.incidents.incidents import NewIncident, Touch, key_of
 from signals.store.summary import ai_jobs
 
@@ -27,12 +29,24 @@ def write(
     `kept` holds the records that may represent a minute; without any (a tick has no event) a row with
     the rule's numbers stands for it.
     """
-    alarming = [j for j in judged if any(e.fires or e.sustains for e in j.evaluations)]
+    alarming = [j for j in judged if any(e.fires or e.may_sustain for e in j.evaluations)]
     if not alarming:
         return []
     current = incidents.lock_open(connection, [j.series for j in alarming])
-    decided = (decide(j.series, j.evaluations, j.seen_at, current.get(key_of(j.series))) for j in alarming)
-    changes = {change.incident_id or new_id(): change for change in decided if change}
+    beginning = {
+        j.series: firing
+        for j in alarming
+        if key_of(j.series) not in current and (firing := next((e for e in j.evaluations if e.fires), None))
+    }
+    known = histories.read(connection, beginning) if beginning else {}
+    decided = (
+        change
+        for j in alarming
+        for change in decide(
+            j.series, j.evaluations, j.seen_at, current.get(key_of(j.series)), known.get(j.series)
+        )
+    )
+    changes = {change.incident_id or new_id(): change for change in decided}
     if not changes:
         return []
     _write_incidents(connection, changes)
@@ -41,32 +55,72 @@ def write(
 
 
 def _write_incidents(connection: Connection, changes: Mapping[UUID, IncidentChange]) -> None:
-    opened = [
-        NewIncident(
-            id=incident_id,
-            series=change.series,
-            severity=change.severity,
-            title=title_of(change.series, change.opened),
-            opened_at=change.opened_at,
-            last_seen_at=change.last_seen_at,
-        )
-        for incident_id, change in changes.items()
-        if change.opened and change.opened_at
-    ]
+    """Touch and end what was open, then open what is new: a series has one unresolved incident."""
     touched = [
         Touch(id=incident_id, severity=change.severity, last_seen_at=change.last_seen_at)
         for incident_id, change in changes.items()
-        if change.incident_id
+        if change.incident_id and change.last_seen_at
     ]
-    if opened:
-        incidents.open_all(connection, opened)
+    ended = {
+        incident_id: change.ended
+        for incident_id, change in changes.items()
+        if change.incident_id and change.ended
+    }
+    opened = [_new_incident(incident_id, change) for incident_id, change in changes.items() if change.opened]
     if touched:
         incidents.touch_all(connection, touched)
-    numbers = {(incident_id, "latest"): change.latest for incident_id, change in changes.items()}
-    numbers |= {
-        (incident_id, "opened"): change.opened for incident_id, change in changes.items() if change.opened
+    if ended:
+        incident_states.resolve_all(connection, ended)
+    if opened:
+        incidents.open_all(connection, opened)
+    _write_numbers(connection, changes)
+
+
+def _new_incident(incident_id: UUID, change: IncidentChange) -> NewIncident:
+    assert change.opened
+    assert change.opened_at
+    assert change.last_seen_at
+    return NewIncident(
+        id=incident_id,
+        series=change.series,
+        severity=change.severity,
+        title=title_of(change.series, change.opened, change.kind),
+        opened_at=change.opened_at,
+        last_seen_at=change.last_seen_at,
+        is_over=change.ended is not None,
+    )
+
+
+def _write_numbers(connection: Connection, changes: Mapping[UUID, IncidentChange]) -> None:
+    numbers = {
+        (incident_id, moment): evaluation
+        for incident_id, change in changes.items()
+        for moment, evaluation in (("latest", change.latest), ("opened", change.opened))
+        if evaluation
     }
-    incident_events.keep_evaluations(connection, numbers)
+    if numbers:
+        incident_events.keep_evaluations(connection, numbers)
+    opened = [
+        NewState(
+            incident_id=incident_id,
+            kind=change.kind,
+            verdict="learning" if change.is_learning else None,
+            last_fired=change.last_fired,
+            known_from=change.known_from,
+            resolve_reason=change.ended,
+        )
+        for incident_id, change in changes.items()
+        if change.opened
+    ]
+    fired = {
+        change.incident_id: change.last_fired
+        for change in changes.values()
+        if change.incident_id and change.last_fired is not None
+    }
+    if opened:
+        incident_states.insert_all(connection, opened)
+    if fired:
+        incident_states.note_firings(connection, fired)
 
 
 def _write_representatives(
@@ -116,6 +170,7 @@ def _event_row(incident_id: UUID, event: Envelope) -> Representative:
 
 def _numbers_row(incident_id: UUID, change: IncidentChange) -> Representative:
     evaluation = change.latest
+    assert evaluation is not None  # whatever opens has been seen
     rule = RULES[evaluation.rule]
     name = f"{change.series.project_id}|{change.series.fingerprint}|{evaluation.minute}"
     return Representative(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, get_args
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,12 +15,20 @@ from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, tr
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.rules import RULES
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
+from signals.domain.incidents.episode import ResolveReason
+from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery, instant
 from signals.domain.queries.search import search_filters
 from signals.store.detection import buckets
-from signals.store.incidents import incident_context, incident_views
-from signals.store.incidents.incident_context import AiJob, Reason, RepresentativeEvent, StoredSummary
+from signals.store.incidents import incident_context, incident_states, incident_views
+from signals.store.incidents.incident_context import (
+    AiJob,
+    Reason,
+    RepresentativeEvent,
+    State,
+    StoredSummary,
+)
 from signals.store.incidents.incident_views import Incident, IncidentStatus, ListFilter
 
 MAX_EVENTS: Final = 50  # as many as the summary reads
@@ -52,17 +61,29 @@ class IncidentPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Why an incident fired, and the numbers it showed last; counts are of `window_minutes`."""
+    """Why an incident fired, and the numbers it showed last; counts are of `window_minutes`.
+
+    `normal` is the usual count, frozen at the opening; None when the series had no history (`kind` is `new`,
+    and its normal is known from `known_from` on). `verdict` is `learning` when the project itself was younger
+    than what the rule reads. `grouping` is the version of the fingerprints. `resolve_reason` is None while
+    unresolved, and for what an earlier release resolved.
+    """
 
     rule: str
     window_minutes: int
+    kind: IncidentKind
+    verdict: Literal["learning"] | None
+    normal: float | None
+    known_from: datetime | None
+    grouping: int
+    resolve_reason: ResolveReason | None
     opened: Reason
     latest: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Events a minute around the incident, against what was usual when it opened."""
+    """Events a minute around the incident, against what was usual when it opened (None: unknown)."""
 
     metric: MetricName
     baseline_per_minute: float | None
@@ -126,7 +147,7 @@ class Incidents:
             if incident is None:
                 return None
             context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
-            why = _why(context.reasons)
+            why = _why(context.reasons, context.state)
             chart = _chart(connection, incident, why)
             return IncidentDetail(
                 incident=incident,
@@ -154,11 +175,13 @@ class Incidents:
             if incident.status == wanted:
                 return "changed"
             outcome = incident_views.set_status(connection, incident, wanted)
+            if outcome == "changed" and "resolved" in (wanted, incident.status):
+                incident_states.note_status(connection, incident.id, is_resolved=wanted == "resolved")
         log.info("incident status", incident_id=str(incident_id), status=wanted, outcome=outcome)
         return outcome
 
 
-def _why(reasons: Sequence[Reason]) -> Why | None:
+def _why(reasons: Sequence[Reason], state: State) -> Why | None:
     by_moment = {reason.moment: reason for reason in reasons}
     opened = by_moment.get("opened")
     if opened is None:
@@ -166,6 +189,12 @@ def _why(reasons: Sequence[Reason]) -> Why | None:
     return Why(
         rule=opened.rule,
         window_minutes=RULES[opened.rule].window_minutes,
+        kind=state.kind,
+        verdict=state.verdict,
+        normal=None if state.kind == "new" else opened.baseline,
+        known_from=state.known_from,
+        grouping=state.grouping,
+        resolve_reason=state.resolve_reason,
         opened=opened,
         latest=by_moment.get("latest", opened),
     )
@@ -178,7 +207,7 @@ def _chart(connection: Connection, incident: Incident, why: Why | None) -> Chart
     [counts] = buckets.read(connection, [shown])
     return Chart(
         metric=metric,
-        baseline_per_minute=why.opened.baseline / why.window_minutes if why else None,
+        baseline_per_minute=(why.normal / why.window_minutes if why and why.normal is not None else None),
         minutes=fill(counts, shown),
     )
 

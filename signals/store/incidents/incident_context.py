@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, LiteralString
+from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
+from signals.domain.incidents.episode import ResolveReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Reason:
     """The numbers of one evaluation: `count` events in the window that ends with the minute `minute_at`.
 
     `baseline` is the average of as many minutes over the hour before; `threshold` is what the count was
-    compared with.
+    compared with. During an outage the hour before is part of it: the incident's normal is the opening's.
     """
 
     moment: Literal["opened", "latest"]
@@ -32,6 +33,26 @@ SELECT moment, rule, minute_at, count, baseline, threshold
 FROM pipeline.incident_evaluations
 WHERE incident_id = %(incident_id)s
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What is remembered of the incident beside its row; `known_from` is set for the kind `new` only."""
+
+    kind: Literal["change", "new"]
+    verdict: Literal["learning"] | None
+    grouping: int
+    known_from: datetime | None
+    resolve_reason: ResolveReason | None
+
+
+STATE: LiteralString = """
+SELECT kind, verdict, grouping, known_from, resolve_reason
+FROM pipeline.incident_states
+WHERE incident_id = %(incident_id)s
+"""
+UNREMEMBERED: Final = State(kind="change", verdict=None, grouping=1, known_from=None, resolve_reason=None)
+"""The state of an incident that an earlier release opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,20 +124,23 @@ class Context:
     """Everything around one incident, newest first; `summary` is None before the first."""
 
     reasons: Sequence[Reason]
+    state: State
     events: list[RepresentativeEvent]
     ai_jobs: list[AiJob]
     summary: StoredSummary | None
 
 
 def context_of(connection: Connection, incident_id: UUID, *, events: int, jobs: int) -> Context:
-    """Return what stands around an incident: four questions in one round trip of a `reading` transaction."""
+    """Return what stands around an incident: five questions in one round trip of a `reading` transaction."""
     parameters = {"incident_id": incident_id, "events": events, "jobs": jobs}
     reasons = connection.cursor(row_factory=class_row(Reason)).execute(REASONS, parameters)
+    state = connection.cursor(row_factory=class_row(State)).execute(STATE, parameters)
     newest = connection.cursor(row_factory=class_row(RepresentativeEvent)).execute(EVENTS, parameters)
     work = connection.cursor(row_factory=class_row(AiJob)).execute(JOBS, parameters)
     summary = connection.cursor(row_factory=class_row(StoredSummary)).execute(SUMMARY, parameters)
     return Context(
         reasons=reasons.fetchall(),
+        state=state.fetchone() or UNREMEMBERED,
         events=newest.fetchall(),
         ai_jobs=work.fetchall(),
         summary=summary.fetchone(),

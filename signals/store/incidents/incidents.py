@@ -26,7 +26,7 @@ def key_of(series: Series) -> IncidentKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIncident:
-    """A row to insert; its status is open."""
+    """A row to insert: open, or resolved when one batch of old events saw its end (`is_over`)."""
 
     id: UUID
     series: Series
@@ -34,6 +34,7 @@ class NewIncident:
     title: str
     opened_at: datetime
     last_seen_at: datetime
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +50,25 @@ class Touch:
 LOCK_OPEN: LiteralString = """
 SELECT locked.project_id, locked.environment, locked.fingerprint, locked.id, locked.severity,
        (SELECT extract(epoch FROM now() - max(j.created_at))::float8
-        FROM ai_jobs j WHERE j.incident_id = locked.id)
+        FROM ai_jobs j WHERE j.incident_id = locked.id),
+       coalesce((SELECT e.baseline FROM pipeline.incident_evaluations e
+                 WHERE e.incident_id = locked.id AND e.moment = 'opened'), 0),
+       floor(extract(epoch FROM coalesce(state.last_fired_at, locked.opened_at)) / 60)::bigint,
+       floor(extract(epoch FROM locked.last_seen_at) / 60)::bigint,
+       floor(extract(epoch FROM state.known_from) / 60)::bigint
 FROM json_to_recordset(%(keys)s::json) AS k(project_id text, environment text, fingerprint text)
 CROSS JOIN LATERAL (
-    SELECT i.project_id, i.environment, i.fingerprint, i.id, i.severity
+    SELECT i.project_id, i.environment, i.fingerprint, i.id, i.severity, i.opened_at,
+           i.last_seen_at
     FROM incidents i
     WHERE i.project_id = k.project_id AND i.environment = k.environment AND i.fingerprint = k.fingerprint
       AND i.status <> 'resolved'
     FOR UPDATE
 ) AS locked
+LEFT JOIN LATERAL (
+    SELECT s.last_fired_at, s.known_from FROM pipeline.incident_states s
+    WHERE s.incident_id = locked.id OFFSET 0
+) AS state ON true
 """
 
 
@@ -73,18 +84,35 @@ def lock_open(connection: Connection, series: Collection[Series]) -> Mapping[Inc
             id=incident_id,
             severity=IncidentSeverity.parse(severity),
             summary_asked_s_ago=asked,
+            normal=normal,
+            last_fired=last_fired,
+            last_seen=last_seen,
+            known_from=known_from,
         )
-        for project_id, environment, fingerprint, incident_id, severity, asked in rows
+        for (
+            project_id,
+            environment,
+            fingerprint,
+            incident_id,
+            severity,
+            asked,
+            normal,
+            last_fired,
+            last_seen,
+            known_from,
+        ) in rows
     }
 
 
 OPEN: LiteralString = """
 INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity, title,
-                       opened_at, last_seen_at)
-SELECT r.id, r.org_id, r.project_id, r.environment, r.fingerprint, 'open', r.severity, r.title,
-       r.opened_at, r.last_seen_at
+                       opened_at, last_seen_at, resolved_at)
+SELECT r.id, r.org_id, r.project_id, r.environment, r.fingerprint,
+       CASE WHEN r.is_over THEN 'resolved' ELSE 'open' END, r.severity, r.title,
+       r.opened_at, r.last_seen_at, CASE WHEN r.is_over THEN now() END
 FROM json_to_recordset(%(rows)s::json) AS r(id uuid, org_id text, project_id text, environment text,
-     fingerprint text, severity text, title text, opened_at timestamptz, last_seen_at timestamptz)
+     fingerprint text, severity text, title text, opened_at timestamptz, last_seen_at timestamptz,
+     is_over boolean)
 """
 
 
@@ -105,6 +133,7 @@ def open_all(connection: Connection, incidents: Sequence[NewIncident]) -> None:
             "title": i.title,
             "opened_at": i.opened_at,
             "last_seen_at": i.last_seen_at,
+            "is_over": i.is_over,
         }
         for i in incidents
     ]
@@ -132,12 +161,18 @@ def touch_all(connection: Connection, touches: Sequence[Touch]) -> int:
 
 # What the engine holds just now is left to the next round: waiting for it could deadlock.
 RESOLVE_STALE: LiteralString = """
-UPDATE incidents SET status = 'resolved', resolved_at = now()
-WHERE status <> 'resolved' AND id = ANY(ARRAY(
-    SELECT id FROM incidents
-    WHERE status <> 'resolved' AND last_seen_at < now() - make_interval(secs => %(idle_s)s)
-    FOR UPDATE SKIP LOCKED
-))
+WITH ended AS (
+    UPDATE incidents SET status = 'resolved', resolved_at = now()
+    WHERE status <> 'resolved' AND id = ANY(ARRAY(
+        SELECT id FROM incidents
+        WHERE status <> 'resolved' AND last_seen_at < now() - make_interval(secs => %(idle_s)s)
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING id
+)
+INSERT INTO pipeline.incident_states (incident_id, kind, grouping, resolve_reason)
+SELECT id, 'change', 1, 'quiet' FROM ended
+ON CONFLICT (incident_id) DO UPDATE SET resolve_reason = excluded.resolve_reason
 """
 
 

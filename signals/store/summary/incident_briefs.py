@@ -11,7 +11,9 @@ from signals.domain.summary.brief import BriefEvaluation, BriefEvent, BriefIncid
 
 INCIDENT: LiteralString = """
 SELECT id AS incident_id, org_id, project_id, environment, fingerprint, status, severity,
-       coalesce(title, '') AS title, opened_at, last_seen_at
+       coalesce(title, '') AS title, opened_at, last_seen_at,
+       coalesce((SELECT s.kind FROM pipeline.incident_states s WHERE s.incident_id = incidents.id),
+                'change') AS kind
 FROM incidents
 WHERE id = %(incident_id)s
 """

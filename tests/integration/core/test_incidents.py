@@ -86,6 +86,7 @@ def test_detail_explains_the_verdict_and_shows_the_context(
     assert detail["incident"]["ai_job_status"] == "queued"
     assert (detail["why"]["rule"], detail["why"]["window_minutes"]) == ("error_spike", 5)
     assert (detail["why"]["opened"]["count"], detail["why"]["latest"]["count"]) == (45, 60)
+    assert (detail["why"]["kind"], detail["why"]["verdict"], detail["why"]["normal"]) == ("change", None, 2.5)
     assert (detail["summary"]["model"], detail["summary"]["content"]) == ("builtin", {"title": "newer"})
     [job] = detail["ai_jobs"]
     assert (job["status"], job["attempt_count"], job["last_error"]) == ("queued", 1, "the model answered 500")
@@ -95,6 +96,30 @@ def test_detail_explains_the_verdict_and_shows_the_context(
     assert [minute["count"] for minute in minutes] == [0] * 74 + [2, 45, 0, 0, 0]
     assert minutes[-1]["at"] == "2026-03-01T12:03:00Z"
     assert detail["chart"]["baseline_per_minute"] == 0.5
+
+
+def test_a_new_incident_has_no_normal_and_says_why_it_ended(
+    reader: TestClient, pool: ConnectionPool[Connection], open_incident: OpenIncident
+) -> None:
+    incident_id = open_incident(NOON)
+    with pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO pipeline.incident_evaluations VALUES (%s, 'opened', 'error_spike', %s, 45, 0, 30)",
+            (incident_id, NOON),
+        )
+        connection.execute(
+            "INSERT INTO pipeline.incident_states VALUES (%s, 'new', 'learning', 1, %s, %s, NULL)",
+            (incident_id, NOON, NOON + 60 * MINUTE),
+        )
+    detail = reader.get(f"/v1/incidents/{incident_id}").json()
+    why = detail["why"]
+    assert (why["kind"], why["verdict"], why["normal"]) == ("new", "learning", None)
+    assert (why["known_from"], why["resolve_reason"]) == ("2026-03-01T13:00:00Z", None)
+    assert detail["chart"]["baseline_per_minute"] is None
+    reader.patch(f"/v1/incidents/{incident_id}", json={"status": "resolved"})
+    assert reader.get(f"/v1/incidents/{incident_id}").json()["why"]["resolve_reason"] == "by_hand"
+    reader.patch(f"/v1/incidents/{incident_id}", json={"status": "open"})
+    assert reader.get(f"/v1/incidents/{incident_id}").json()["why"]["resolve_reason"] is None
 
 
 def test_chart_of_a_long_outage_is_bounded(reader: TestClient, open_incident: OpenIncident) -> None:

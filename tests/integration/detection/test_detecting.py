@@ -25,6 +25,7 @@ from tests.support.events import NOON, errors, event, publish, signups
 from tests.support.waiting import until
 
 Open = Callable[[], Any]
+STATES = "SELECT kind, verdict, resolve_reason FROM pipeline.incident_states"
 
 
 @pytest.fixture
@@ -153,6 +154,77 @@ def test_an_outage_that_became_its_own_baseline_stays_fresh(
     assert rows(pool, "SELECT last_seen_at FROM incidents") == [(last,)]
 
 
+def test_a_series_without_history_opens_a_new_incident_while_the_project_learns(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    publish(
+        publisher, errors(600, NOON, every_s=0.1)
+    )  # ten times the threshold and more, of an unknown normal
+    with engine() as detecting:
+        drain(detecting)
+    (incident,) = rows(pool, "SELECT severity, title FROM incidents")
+    assert incident == ("warn", "TIMEOUT on /checkout in prod: 600 errors in 5 minutes, a new error")
+    assert rows(pool, STATES) == [("new", "learning", None)]
+
+
+def test_steady_errors_open_only_new_incidents_and_a_rise_is_found(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    rates = [4 + 4 * number / 39 for number in range(40)]  # a minute, of 40 fingerprints
+    steady = [
+        event
+        for number, rate in enumerate(rates)
+        for event in errors(int(180 * rate), NOON, every_s=60 / rate, code=f"E{number}")
+    ]
+    publish(publisher, sorted(steady, key=lambda event: event.occurred_at))
+    with engine() as detecting:
+        drain(detecting)
+        assert {state[:2] for state in rows(pool, STATES)} == {("new", "learning")}
+        rise = NOON + timedelta(minutes=180)
+        publish(publisher, errors(5 * 96, rise, every_s=60 / 96, code="E39"))  # twelve times 8 a minute
+        drain(detecting)
+    found = rows(
+        pool,
+        "SELECT i.fingerprint, i.severity, i.opened_at, s.kind, s.verdict FROM incidents i"
+        " JOIN pipeline.incident_states s ON s.incident_id = i.id WHERE s.kind = 'change'",
+    )
+    ((fingerprint, severity, opened_at, *state),) = found
+    assert (fingerprint, severity, state) == ("E39|/checkout|prod", "error", ["change", None])
+    assert opened_at < rise + timedelta(minutes=5)
+    assert rows(pool, "SELECT count(*) FROM pipeline.incident_states WHERE resolve_reason IS NOT NULL") == [
+        (1,)
+    ]
+    (frozen,) = rows(
+        pool,
+        "SELECT baseline FROM pipeline.incident_evaluations e JOIN pipeline.incident_states s"
+        " USING (incident_id) WHERE s.kind = 'change' AND e.moment = 'opened'",
+    )
+    assert 38 < frozen[0] < 42  # eight a minute, before the rise
+
+
+def test_an_ended_outage_of_a_busy_series_resolves(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    start = datetime.now(UTC) - timedelta(hours=4)
+    busy = errors(235 * 10, start, every_s=6)  # 50 in five minutes, above the floor of 30, to this day
+    outage = errors(1200, start + timedelta(minutes=120), every_s=0.5)
+    publish(publisher, sorted([*busy, *outage], key=lambda event: event.occurred_at))
+    with engine() as detecting:
+        drain(detecting)
+    resolve_stale_incidents(pool)
+    assert ("change", None, "quiet") in rows(pool, STATES)
+
+
+def test_a_new_level_becomes_usual_after_a_day(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    publish(publisher, errors(25 * 60 * 8, NOON, every_s=7.5))
+    with engine() as detecting:
+        drain(detecting)
+    assert rows(pool, STATES) == [("new", "learning", "became_usual")]
+    assert rows(pool, "SELECT status, resolved_at IS NULL FROM incidents") == [("resolved", False)]
+
+
 def test_missing_signups_open_one_incident_at_a_tick(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
@@ -220,6 +292,7 @@ def test_incidents_not_seen_for_an_hour_are_resolved(
     with engine() as session:
         drain(session)
     assert resolve_stale_incidents(pool) == 1
+    assert ("new", "learning", "quiet") in rows(pool, STATES)
     assert rows(
         pool, "SELECT fingerprint FROM incidents WHERE status = 'resolved' AND resolved_at IS NOT NULL"
     ) == [("OLD|/checkout|prod",)]

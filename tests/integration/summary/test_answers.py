@@ -92,7 +92,7 @@ def test_without_a_key_the_builtin_summarizer_answers_and_says_so(
     assert output.model == "builtin"
     assert "GRADIENT_API_KEY" in str(verification(output.content_json)["note"])
     assert title(pool, incident_id) == (
-        "UPSTREAM_TIMEOUT on /checkout/1 in prod: 1240 errors in 5 min, normal is 2.5"
+        "UPSTREAM_TIMEOUT on /checkout/1 in prod: 1240 errors in 5 min, normal is 2"
     )
     assert model_server.calls == []
 

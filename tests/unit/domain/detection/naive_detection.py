@@ -19,6 +19,7 @@ class NaiveIncident:
     opened_minute: int
     last_seen_minute: int
     severity: str
+    normal: float = 0.0
 
 
 @dataclass
@@ -53,18 +54,26 @@ class NaiveDetection:
             severity = "error"
         if count_5m >= 300 and count_5m >= 30 * max(1, baseline_60m):
             severity = "critical"
-        self._keep(name, minute, severity, fires=fires, sustains=count_5m >= 30)
+        incident = self.incidents.get(name)
+        frozen = incident.normal if incident else baseline_60m
+        sustains = count_5m >= 30 and count_5m >= 3 * max(1, frozen)
+        self._keep(name, minute, severity, baseline_60m, fires=fires, sustains=sustains)
 
     def _rule_b(self, name: str, minute: int) -> None:
         count_15m = self._sum(name, minute - 14, minute)
         baseline_prev_60m = self._sum(name, minute - 74, minute - 15) / 4
         fires = count_15m <= 10 and baseline_prev_60m >= 40
-        self._keep(name, minute, "error", fires=fires, sustains=count_15m <= 10)
-
-    def _keep(self, name: str, minute: int, severity: str, *, fires: bool, sustains: bool) -> None:
         incident = self.incidents.get(name)
-        if incident is not None and sustains:
+        frozen = incident.normal if incident else baseline_prev_60m
+        sustains = count_15m <= 10 or count_15m <= frozen / 2
+        self._keep(name, minute, "error", baseline_prev_60m, fires=fires, sustains=sustains)
+
+    def _keep(
+        self, name: str, minute: int, severity: str, baseline: float, *, fires: bool, sustains: bool
+    ) -> None:
+        incident = self.incidents.get(name)
+        if incident is not None and (fires or sustains):
             incident.last_seen_minute = minute
             incident.severity = max(incident.severity, severity, key=SEVERITIES.index)
         elif incident is None and fires:
-            self.incidents[name] = NaiveIncident(minute, minute, severity)
+            self.incidents[name] = NaiveIncident(minute, minute, severity, baseline)

@@ -43,20 +43,28 @@ class BatchDetection:
         ]
         for judged in tally.judge(reads, counts):
             name = judged.series.fingerprint
-            change = decide(judged.series, judged.evaluations, judged.seen_at, self._open(name))
-            if change is None:
-                continue
-            opened = change.opened.minute if change.opened else self.incidents[name].opened_minute
-            self.incidents[name] = NaiveIncident(
-                opened, minute_of(change.last_seen_at), change.severity.label
-            )
+            for change in decide(judged.series, judged.evaluations, judged.seen_at, self._open(name)):
+                assert change.last_seen_at is not None
+                known = self.incidents.get(name)
+                opened = change.opened.minute if change.opened else known.opened_minute if known else 0
+                normal = change.opened.baseline if change.opened else known.normal if known else 0
+                self.incidents[name] = NaiveIncident(
+                    opened, minute_of(change.last_seen_at), change.severity.label, normal
+                )
 
     def _open(self, name: str) -> OpenIncident | None:
         incident = self.incidents.get(name)
         if incident is None:
             return None
         severity = IncidentSeverity.parse(incident.severity)
-        return OpenIncident(id=UUID(int=1), severity=severity, summary_asked_s_ago=0)
+        return OpenIncident(
+            id=UUID(int=1),
+            severity=severity,
+            summary_asked_s_ago=0,
+            normal=incident.normal,
+            last_seen=incident.last_seen_minute,
+            last_fired=incident.last_seen_minute,  # so that nothing becomes usual: nothing ends here
+        )
 
 
 def _run(event_type: str, code: str, starts: Sequence[int], count: int, every_s: float) -> list[Envelope]:

@@ -13,8 +13,8 @@ from tests.unit.domain.summary.briefs import DROP, SPIKE, deploy, event
 
 def test_error_spike_is_described_with_its_numbers_and_its_suspect() -> None:
     answer = answer_from(SPIKE, exhibits(SPIKE))
-    assert answer.title == "UPSTREAM_TIMEOUT on /checkout in prod: 1240 errors in 5 min, normal is 2.5"
-    assert "496 times normal" in answer.impact
+    assert answer.title == "UPSTREAM_TIMEOUT on /checkout in prod: 1240 errors in 5 min, normal is 2"
+    assert "620 times normal" in answer.impact
     assert "since 2026-03-04T12:05:07Z" in answer.impact
     assert "Release 2026.3.4.1" in answer.likely_causes[0]
     assert any("deployed 4 minutes before" in claim for claim in answer.evidence)
@@ -64,3 +64,20 @@ def test_every_builtin_claim_holds_against_its_own_exhibits(
     assert summary.verification.verified == len(answer.evidence)
     assert summary.confidence == answer.confidence
     assert (summary.title, summary.impact) == (answer.title, answer.impact)
+
+
+def test_the_normal_is_the_one_of_the_opening() -> None:
+    polluted = replace(SPIKE.evaluations[1], baseline=600.0, threshold=1800.0)
+    brief = replace(SPIKE, evaluations=(SPIKE.evaluations[0], polluted))
+    answer = answer_from(brief, exhibits(brief))
+    assert answer.title.endswith("1240 errors in 5 min, normal is 2")
+    assert not any("600" in exhibit.text for exhibit in exhibits(brief).values())
+
+
+def test_a_new_incident_has_no_normal() -> None:
+    brief = replace(SPIKE, incident=replace(SPIKE.incident, kind="new"))
+    answer = answer_from(brief, exhibits(brief))
+    assert answer.title.endswith("1240 errors in 5 min, no history to compare with")
+    assert "normal of" not in answer.impact
+    assert "times normal" not in answer.impact
+    assert not any("normal is 2" in exhibit.text for exhibit in exhibits(brief).values())

@@ -27,11 +27,11 @@ def checked(*evidence: str, title: str = "Checkout fails", confidence: float = 0
 
 
 def test_proven_claims_keep_their_words_and_gain_the_event_id() -> None:
-    summary = checked("[E1] /checkout answered 504", f"[{LATEST.ref}] 1,240 errors against a normal of 2.50")
+    summary = checked("[E1] /checkout answered 504", f"[{LATEST.ref}] 1,240 errors against a normal of 2.00")
     event_id = str(SPIKE.events[0].event_id)
     assert summary.evidence == (
         f"[E1 {event_id}] /checkout answered 504",
-        f"[{LATEST.ref}] 1,240 errors against a normal of 2.50",
+        f"[{LATEST.ref}] 1,240 errors against a normal of 2.00",
     )
     assert summary.verification.event_ids == (event_id,)
     assert summary.verification.figures == {LATEST.ref: LATEST.text}
