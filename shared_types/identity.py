@@ -24,9 +24,6 @@ METRICS: Final[Mapping[EventType, MetricName]] = {
 MISSING: Final = "-"
 """Stands for an absent component; a component that really is `-` is written `%2D`."""
 
-GROUPING_VERSION: Final = 1
-"""Which events share a fingerprint: raised with every change. Incidents store the one they opened by."""
-
 _ERROR: Final = EventType.ERROR.value
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN.encode())
 
@@ -35,7 +32,7 @@ _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN.encode())
 class Fingerprint:
     """The incident that an event belongs to: the events of one type, environment and, for errors, place.
 
-    `error_code` and `route` are as the producer sent them; None when absent, and for signups always.
+    `error_code` and `route` are the event's, without ids; None when absent, and for signups always.
     """
 
     event_type: Literal[EventType.ERROR, EventType.SIGNUP]

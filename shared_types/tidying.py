@@ -5,11 +5,12 @@ Values of the wrong kind pass through untouched: refusing them, by name, is the 
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 
-from shared_types.envelope import MAX_STATUS_CODE, TEXT_ATTRIBUTES
+from shared_types.envelope import ATTRIBUTE_BOUNDS, MAX_STATUS_CODE, TEXT_ATTRIBUTES, Attributes
 from shared_types.errors import InvalidEvent
-from shared_types.json_bounds import INT64_MAX, INT64_MIN
+from shared_types.grouping import GROUPERS
+from shared_types.json_bounds import INT64_MAX, INT64_MIN, check_json
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
@@ -27,9 +28,10 @@ def require_rfc3339(value: object, field: str) -> None:
 
 
 def tidy_attributes(raw: object) -> object:
-    """Drop nulls, normalize the grouping texts, and keep what is no status code as `status_code_raw`.
+    """Drop nulls, normalize the texts, take ids out of the grouping ones, and keep what was sent aside.
 
-    A sloppy status code must not lose the event; `status_code_raw` is stored but not indexed.
+    A sloppy status code must not lose the event. `status_code_raw`, `route_raw` and `error_code_raw` are
+    stored but not indexed.
     """
     if not isinstance(raw, dict):
         return raw
@@ -41,6 +43,11 @@ def tidy_attributes(raw: object) -> object:
                 del tidy[name]
             else:
                 tidy[name] = label
+    for name, group in GROUPERS.items():
+        text = tidy.get(name)
+        if isinstance(text, str) and (grouped := group(text)) != text:
+            tidy[name] = grouped
+            keep_aside(tidy, name, text)
     method = tidy.get("method")
     if isinstance(method, str) and method.isascii():
         tidy["method"] = method.upper()
@@ -52,6 +59,18 @@ def tidy_attributes(raw: object) -> object:
         else:
             tidy["status_code"] = status_code
     return tidy
+
+
+def keep_aside(attributes: dict[str, Any], name: str, sent: str) -> None:
+    """Add what was sent as `NAME_raw`, unless the sender uses that name, or the attributes have no room."""
+    if f"{name}_raw" in attributes:
+        return
+    attributes[f"{name}_raw"] = sent
+    extras = {key: value for key, value in attributes.items() if key not in Attributes.model_fields}
+    try:
+        check_json(extras, "attributes", ATTRIBUTE_BOUNDS)
+    except InvalidEvent:  # a copy must not lose the event
+        del attributes[f"{name}_raw"]
 
 
 def _label(value: object) -> object:

@@ -12,8 +12,14 @@ LABEL = st.one_of(
     TEXT,
     st.text("ab|%-C72D \u0301é", max_size=8),
     st.integers(-5, 5),
-    st.sampled_from(["-", "%2D"]),
-)
+    st.sampled_from(
+        [
+            "-", "%2D", "/orders/48213", "/a/9f8a7b6c5d4e?x=1#y", "/1" * 64, "?q=1",
+            "T_9f86d081884c7d659a2f",
+            "550e8400-e29b-41d4-a716-446655440000", "HTTP_503", "/v2/users",
+        ]
+    ),
+)  # fmt: skip
 NAME = st.from_regex(r"[a-z_]{1,8}(\.[a-z]{1,8})?", fullmatch=True)
 SCALAR = st.one_of(
     st.none(),
@@ -36,7 +42,9 @@ INSTANT = st.builds(
 
 
 def _any_case(words: type[EventType] | type[Severity] | type[Environment]) -> st.SearchStrategy[str]:
-    return st.sampled_from([form for word in words for form in (word.value, word.value.upper())])
+    return st.sampled_from(
+        [form for name in (*words, *words.other_names()) for form in (str(name), name.upper())]
+    )
 
 
 ATTRIBUTES = st.tuples(

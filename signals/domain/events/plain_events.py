@@ -8,7 +8,6 @@ and limits come from the contract.
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -27,8 +26,10 @@ from shared_types.envelope import (
     TENANT_ID_PATTERN,
     TEXT_ATTRIBUTES,
 )
+from shared_types.grouping import GROUPERS, may_hold_id
 from shared_types.identity import key_prefix, key_tail
 from shared_types.json_bounds import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_json
+from shared_types.tidying import keep_aside
 
 _FIELDS: Final = frozenset(EventInput.model_fields)
 _VERSIONS: Final = (None, SCHEMA_VERSION)
@@ -41,14 +42,18 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TENANT: Final = re.compile(TENANT_ID_PATTERN)
 _FEW, _SHORT = 32, 1_000  # members, characters: within all bounds of attributes and payload
 _NUL: Final = b"\\u0000"  # as orjson writes it
-_ATTRIBUTES: Final = tuple((name, TEXT_ATTRIBUTES.get(name)) for name in Attributes.model_fields)
-"""The indexed attributes in the record's order: the longest text of each, None for the status code."""
+_ATTRIBUTES: Final = tuple(
+    (name, TEXT_ATTRIBUTES.get(name), GROUPERS.get(name)) for name in Attributes.model_fields
+)
+"""The indexed attributes in the record's order: the longest text of each (None for the
+status code), and how ids are taken out of it."""
 
 
-def _forms(field: str, words: type[StrEnum]) -> dict[str | None, str]:
+def _forms(field: str, words: type[Environment | EventType | Severity]) -> dict[str | None, str]:
     """Map the spellings of a closed list to its words, and an absent value to the field's default."""
+    names = {**words.other_names(), **{word.value: word.value for word in words}}
     forms: dict[str | None, str] = {
-        form: w.value for w in words for form in (w.value, w.value.upper(), w.value.capitalize())
+        form: word for name, word in names.items() for form in (name, name.upper(), name.capitalize())
     }
     definition = EventInput.model_fields[field]
     return forms if definition.is_required() else forms | {None: definition.default.value}
@@ -174,7 +179,8 @@ def _attributes(raw: object) -> dict[str, Any] | None:
         return None
     extras = raw.copy()
     attributes = {}
-    for name, longest in _ATTRIBUTES:
+    sent: dict[str, str] = {}
+    for name, longest, group in _ATTRIBUTES:
         value = extras.pop(name, None)
         if value is None:
             continue
@@ -185,14 +191,23 @@ def _attributes(raw: object) -> dict[str, Any] | None:
             return None
         elif name == "method":
             value = value.upper()
+        elif group is not None and may_hold_id(value) and (grouped := group(value)) != value:
+            sent[name], value = value, grouped
         attributes[name] = value
-    if extras:
-        if None in extras.values():
-            extras = {name: value for name, value in extras.items() if value is not None}
-        if not _are_simple(extras):
-            check_json(extras, "attributes", ATTRIBUTE_BOUNDS)
-        attributes |= extras
+    if extras or sent:
+        attributes |= _extras(extras, sent)
     return attributes
+
+
+def _extras(extras: dict[str, Any], sent: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is not indexed: what the client named, and what `sent` holds of grouped texts."""
+    if None in extras.values():
+        extras = {name: value for name, value in extras.items() if value is not None}
+    for name, text in sent.items():
+        keep_aside(extras, name, text)
+    if not _are_simple(extras):
+        check_json(extras, "attributes", ATTRIBUTE_BOUNDS)
+    return extras
 
 
 def _is_tidy(text: str, longest: int) -> bool:

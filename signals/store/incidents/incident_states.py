@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from shared_types.identity import GROUPING_VERSION
+from shared_types.grouping import GROUPING_VERSION
 from signals.clients.postgres import Connection
 from signals.domain.incidents.episode import ResolveReason
 from signals.domain.incidents.lifecycle import IncidentKind

@@ -202,6 +202,26 @@ def test_steady_errors_open_only_new_incidents_and_a_rise_is_found(
     assert 38 < frozen[0] < 42  # eight a minute, before the rise
 
 
+def test_failures_over_many_ids_are_one_incident(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    failures = (
+        event(
+            "error", NOON + timedelta(seconds=n), error_code=f"E_17654321{n:02}", route=f"/orders/{48000 + n}"
+        )
+        for n in range(60)
+    )
+    publish(publisher, failures)
+    with engine() as detecting:
+        drain(detecting)
+    assert rows(pool, "SELECT fingerprint FROM incidents") == [("E_{id}|/orders/{id}|prod",)]
+    assert rows(pool, "SELECT grouping FROM pipeline.incident_states") == [(2,)]
+    sent = rows(
+        pool, "SELECT DISTINCT attributes_json ->> 'route_raw' LIKE '/orders/48%' FROM incident_events"
+    )
+    assert sent == [(True,)]
+
+
 def test_an_ended_outage_of_a_busy_series_resolves(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:

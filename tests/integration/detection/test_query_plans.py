@@ -184,13 +184,7 @@ def test_a_whole_batch_reads_nothing_but_ranges_and_keys(
     rounding = len(read) * len(MANY)  # PostgreSQL rounds a node's rows per loop
     assert history - rounding <= sum(scan.rows for scan in read) <= batches * history + rounding
     others = [scan for scan in scans if scan.table != "metrics_buckets"]
-    assert {scan.table for scan in others} == {
-        "incidents",
-        "incident_events",
-        "incident_evaluations",
-        "incident_states",
-        "ai_jobs",
-    }
+    assert {scan.table for scan in others} == {"incidents", "incident_events", "ai_jobs"}
     _assert_by_key(others, OPEN)
 
 

@@ -37,6 +37,7 @@ ANYTHING = st.one_of(
     st.integers(-(2**70), 2**70),
     st.sampled_from(
         [
+            "production", "Warning", "FATAL", "/orders/48213", "/v2/x?y", "7f3A9xQ2zB81", "/1" * 128,
             "ERROR", "Error", "eRRor", "1.0", "org_123", "proj_123", "503", " 503", 503.0, 999, 1000, -0.0,
             1e22, 1e-7, "0190D4D2-8C1A-7CC0-8000-000000000001", "0190d4d2-8c1a-7cc0-8000-000000000001",
             "2025-12-27t10:00:00z", "2025-12-27T24:00:00Z", "2025-02-30T10:00:00Z", "2025-12-27T10:00:60Z",
@@ -53,6 +54,7 @@ PLACES = st.sampled_from(
         *("event_type", "severity", "message", "attributes", "payload", "other", "payload.x", "payload.a..b"),
         *("attributes.route", "attributes.method", "attributes.status_code", "attributes.error_code"),
         *("attributes.release", "attributes.extra", "attributes.", "attributes.status_code_raw"),
+        *("attributes.route_raw", "attributes.error_code_raw"),
     ]
 )
 _property = settings(
