@@ -165,9 +165,9 @@ ERRORS_ABOVE_USUAL: Final = Seasonal(
     on=Selection(event_type="error"),
     direction="up",
     windows=(
-        Window(length=5, floor=18, ratio=2.5),
-        Window(length=15, floor=15, ratio=2),
-        Window(length=60, floor=15, ratio=2),
+        Window(length=5, floor=20, ratio=2.5),
+        Window(length=15, floor=20, ratio=2),
+        Window(length=60, floor=20, ratio=2),
         Window(length=60, floor=30, ratio=3, against="usual"),
     ),
 )

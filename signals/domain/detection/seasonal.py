@@ -69,7 +69,11 @@ def _can_be_peak(
     """Say cheaply that a window misses its floor or ratio at any recent level."""
     end = minute + 1
     if window.length > HOUR:
-        return True
+        number = _clean_hours(window, context, state)
+        value, shaped = context.hour_sums[number]
+        return number > 0 and value <= window.ratio * state.usual_level * (
+            shaped + HOUR * max(context.shape.rates)
+        )
     count = counts.between(end - window.length, end)
     if rule.direction == "up" and count < window.floor:
         return False
@@ -85,14 +89,14 @@ def measure(
     """Judge one window that ends with `minute`."""
     end = minute + 1
     if window.length > HOUR:
-        number = window.length // HOUR
-        value, shaped = context.hour_sums[min(number, len(context.hours))]
+        number = _clean_hours(window, context, state)
         start = context.shape.start
+        value, shaped = context.hour_sums[number]
         count = counts.between(start, end) + value
         shaped += context.shape.between(start, end)
-        is_known = number <= len(context.hours)
+        is_known = number > 0
         level, events = state.usual_level, USUAL_EVENTS
-        noise = LONG_NOISE + LONG_SHARE * context.noise[HOUR] / number
+        noise = LONG_NOISE + LONG_SHARE * context.noise[HOUR] / max(1, number)
     else:
         start = end - window.length
         count = counts.between(start, end)
@@ -110,6 +114,18 @@ def measure(
     need = max(window.significance, rule.guard * state.noise_peak(minute))
     beyond = z >= need if rule.direction == "up" else -z >= need
     return Finding(window, count, expected, level, z, need, is_peak, is_peak and beyond)
+
+
+def _clean_hours(window: Window, context: HourContext, state: SeasonalState) -> int:
+    """Return the closed hours that a window of hours reads: none of before the last outage's end.
+
+    Otherwise an outage that is over would fire again, from the window's older hours. Without that many
+    hours of history the answer is 0.
+    """
+    number = window.length // HOUR
+    if number > len(context.hours):
+        return 0
+    return max(0, min(number, (context.shape.start - state.dirty_until) // HOUR))
 
 
 def _level(

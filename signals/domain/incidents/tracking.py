@@ -134,7 +134,7 @@ def _judge_fixed(
     state = replace(state, fired=fired)
     if len(fired) < rule.hold.fires:
         return state, ()
-    says, is_new = _incident_verdict(watch, evidence, verdict)
+    says, is_new = _incident_verdict(watch, evidence, state, verdict)
     episode = state.episode
     if episode is not None:
         state = replace(state, episode=seen(episode, minute, fires=True))
@@ -158,16 +158,20 @@ def _fixed_verdict(watch: Watch, evidence: Evidence, minute: int, last_event: in
     return None
 
 
-def _incident_verdict(watch: Watch, evidence: Evidence, verdict: RuleVerdict) -> tuple[IncidentVerdict, bool]:
+def _incident_verdict(
+    watch: Watch, evidence: Evidence, state: TrackState, verdict: RuleVerdict
+) -> tuple[IncidentVerdict, bool]:
     """Return what a fixed rule's firing is worth, and whether the series is new.
 
     A rule that people wrote is confirmed. Rules A and B are when beyond doubt; otherwise the seasonal
-    rule decides.
+    rule decides. A rise is beyond doubt only in a series whose last days had no peaks: in a bursty one,
+    ten times the threshold is usual.
     """
     is_new = verdict.minute < evidence.since + KNOWN_AFTER
     if verdict.minute < evidence.project_since + KNOWN_AFTER:
         return "learning", is_new
-    if verdict.is_critical or not watch.rule.locked:
+    is_bursty = isinstance(watch.fixed, FloorRatio) and state.seasonal.noise_peak(verdict.minute) > 0
+    if (verdict.is_critical and not is_bursty) or not watch.rule.locked:
         return "confirmed", is_new
     if is_new and verdict.count >= NEW_MULTIPLE * verdict.threshold:
         return "confirmed", is_new

@@ -16,6 +16,7 @@ from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.series_history import SeriesHistory
 from signals.domain.incidents.series_replay import Stretch, replay, stretches
+from signals.domain.incidents.tracking import Evidence, TrackState, step
 from signals.domain.incidents.watch import Watch, watches
 
 START = 29_540_160  # a Monday, 00:00 UTC
@@ -138,6 +139,27 @@ def test_stop_of_signups_is_found_at_every_volume(per_minute: float) -> None:
     counts = _drawn(9, 5, lambda minute: 0 if stopped <= minute < stopped + length else per_minute)
     found = _confirmed(_signups(counts))
     assert [stopped <= episode.opened_at - START <= stopped + length for episode in found] == [True]
+
+
+def test_stop_that_is_over_does_not_fire_again_from_the_older_hours_of_a_window() -> None:
+    stopped = range(10 * DAY, 10 * DAY + 8 * HOUR)
+    for seed in range(2):
+        counts = _drawn(seed, 12, lambda minute: 0 if minute in stopped else 0.1)
+        found = [one for one in _confirmed(_signups(counts)) if one.opened_at - START in stopped]
+        assert [one.reopened for one in found] == [0]
+
+
+@pytest.mark.parametrize(("peaks", "verdict"), [((), "confirmed"), ((9.0, 9.0, 9.0), "unconfirmed")])
+def test_tenfold_rise_is_beyond_doubt_unless_the_series_is_bursty(
+    peaks: tuple[float, ...], verdict: str
+) -> None:
+    since, minute = START - 20 * DAY, START + 200
+    counts = PrefixCounts(START, [1] * 200 + [400])
+    evidence = Evidence(counts=counts, context=None, project_since=since, since=since)
+    state = TrackState(seasonal=SeasonalState(since=since, peaks=peaks))
+    state, _ = step(ERRORS, evidence, state, minute, last_event=minute)
+    assert state.episode is not None
+    assert state.episode.verdict == verdict
 
 
 def test_stopped_series_never_becomes_normal() -> None:
