@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from shared_types import EventType
 from signals.domain.detection.rule import FINGERPRINT
 
 COLUMNS: Final = ("minute", "series", "count")
+UNNAMED: Final[Mapping[str, int]] = {name: at for at, name in enumerate(COLUMNS)}  # without a header
 EVENT_TYPES: Final = tuple(kind.value for kind in EventType)
 ATTRIBUTES: Final = ("event_type", "error_code", "route", "environment", "release")
 # A bare name is of signups when it says so; of errors otherwise.
@@ -50,7 +52,9 @@ class CountLine:
 
 
 def read_counts(lines: Iterable[str]) -> Iterator[CountLine]:
-    """Yield the counts of a CSV file with a header; blank lines and further columns are ignored.
+    """Yield the counts of a CSV file; blank lines and further columns are ignored.
+
+    A header may name the columns in any order; without one they are minute, series, count.
 
     Raises:
         BadLine: at the first line that cannot be read, or lies before the one above it.
@@ -63,8 +67,7 @@ def read_counts(lines: Iterable[str]) -> Iterator[CountLine]:
         for row in rows:
             if not any(cell.strip() for cell in row):
                 continue
-            if at is None:
-                at = _header(row, rows.line_num)
+            if at is None and (at := _columns(row, rows.line_num)) is not UNNAMED:
                 continue
             line = _line(row, at, known, rows.line_num)
             if line.minute < newest:
@@ -79,7 +82,11 @@ def read_counts(lines: Iterable[str]) -> Iterator[CountLine]:
         raise BadLine(1, f"is missing; the first line names the columns: {','.join(COLUMNS)}")
 
 
-def _header(row: list[str], line: int) -> Mapping[str, int]:
+def _columns(row: list[str], line: int) -> Mapping[str, int]:
+    """Return where the header puts each column; `UNNAMED` when the row begins with a time."""
+    if row[0].lstrip("\ufeff").strip()[:1].isdigit():
+        row[0] = row[0].lstrip("\ufeff")
+        return UNNAMED
     names = [cell.strip().lstrip("\ufeff").lower() for cell in row]
     missing = [name for name in COLUMNS if name not in names]
     if missing:
@@ -100,16 +107,23 @@ def _line(row: list[str], at: Mapping[str, int], known: dict[str, CountedSeries]
     return CountLine(_minute(row[at["minute"]].strip(), line), series, _count(row[at["count"]].strip(), line))
 
 
+@lru_cache(maxsize=1024)  # lines of many series name the same minute; an error is not kept
+def _minute_of(text: str) -> int | None:
+    """Return minutes since the epoch; None without an offset. Raises ValueError."""
+    instant = datetime.fromisoformat(text.upper())
+    return int(instant.timestamp()) // 60 if instant.tzinfo else None
+
+
 def _minute(text: str, line: int) -> int:
     try:
-        instant = datetime.fromisoformat(text.upper())
+        minute = _minute_of(text)
     except ValueError:
         raise BadLine(
             line, f"minute {text[:40]!r} is no RFC 3339 time; write it like 2026-03-02T09:30:00Z"
         ) from None
-    if instant.tzinfo is None:
+    if minute is None:
         raise BadLine(line, f"minute {text[:40]!r} has no offset; add Z for UTC, or an offset like +02:00")
-    return int(instant.timestamp()) // 60
+    return minute
 
 
 def _count(text: str, line: int) -> int:

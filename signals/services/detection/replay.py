@@ -57,6 +57,17 @@ class _Watched:
             return next(iter(self.texts))
         return "|".join(f"{name}={value}" for name, value in self.attributes.items()) or OTHER
 
+    def end(self, of_file: int) -> int:
+        """Return the minute after its last: a line with the count 0 as its newest ends it, else the file."""
+        newest = max(self.counts.keys() | self.whole.keys())
+        is_marked = not (self.counts.get(newest) or self.whole.get(newest))
+        return newest + 1 if is_marked else of_file
+
+
+def _events(counts: Counts) -> Counts:
+    """Leave out lines with the count 0: a series exists from its first event on."""
+    return {minute: count for minute, count in counts.items() if count}
+
 
 def replay_counts(lines: Iterable[CountLine], rules: Sequence[Rule], zone: ZoneInfo) -> list[ReplayedOutage]:
     """Return the outages of one project's counts, in order of opening. Reads the whole file first.
@@ -93,10 +104,10 @@ def replay_counts(lines: Iterable[CountLine], rules: Sequence[Rule], zone: ZoneI
 def _episodes(
     watch: Watch, series: _Watched, project_since: int, end: int, offset: Callable[[int], int]
 ) -> list[Episode]:
-    whole = series.whole if isinstance(watch.fixed, Rate) else None
+    whole = _events(series.whole) if isinstance(watch.fixed, Rate) else None
     return [
         episode
-        for stretch in stretches(series.counts, end, whole)
+        for stretch in stretches(_events(series.counts), series.end(end), whole)
         for episode in replay(watch, stretch, project_since=project_since, offset=offset)
     ]
 

@@ -66,9 +66,12 @@ def test_bad_line_is_named(line: str, says: str) -> None:
     assert says in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("lines", "says"), [([], "is missing"), (["2026-03-02T09:30:00Z,a,1"], "header lacks")]
-)
+def test_file_without_a_header_is_read() -> None:
+    (line,) = read_counts(["\ufeff2026-03-02T09:30:00Z,a,7\n"])
+    assert (instant_text(line.minute), line.series.text, line.count) == ("2026-03-02T09:30:00Z", "a", 7)
+
+
+@pytest.mark.parametrize(("lines", "says"), [([], "is missing"), (["time,series,count"], "header lacks")])
 def test_missing_header_is_named(lines: list[str], says: str) -> None:
     with pytest.raises(BadLine, match=says):
         list(read_counts(lines))

@@ -89,3 +89,23 @@ def test_series_beyond_the_bound_are_counted_together() -> None:
 
 def test_empty_input_gives_no_incident() -> None:
     assert replay_counts([], DEFAULT_RULES, UTC) == []
+
+
+def test_newest_line_with_count_zero_ends_its_series() -> None:
+    ended, other = CountedSeries("a-signups", (("event_type", "signup"),)), _series("A", "/a")
+    busy = [CountLine(START + at, ended, 10) for at in range(600)]
+    later = [CountLine(START + at, other, 1) for at in range(600, 1200)]
+    assert _told(replay_counts([*busy, *later], DEFAULT_RULES, UTC))
+    marked = [*busy, CountLine(START + 600, ended, 0), *later]
+    assert not _told(replay_counts(marked, DEFAULT_RULES, UTC))
+
+
+def test_lines_with_count_zero_change_nothing_while_the_series_lasts() -> None:
+    series = _series("A", "/a")
+    counts = [0] * 100 + _quiet(200, 1) + [50] * 20 + _quiet(100, 2) + [1]
+    every = [CountLine(START + at, series, count) for at, count in enumerate(counts)]
+    first = CountLine(START, _series("B", "/b"), 1)
+    sparse = [line for line in every if line.count]
+    found = replay_counts([first, *every], DEFAULT_RULES, UTC)
+    assert _told(found)
+    assert found == replay_counts([first, *sparse], DEFAULT_RULES, UTC)
