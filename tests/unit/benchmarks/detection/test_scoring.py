@@ -7,11 +7,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import pytest
 
 from benchmarks.detection.corpus import GIVEN, LabelledSeries, counts_of, load
-from benchmarks.detection.figures import Figures, fallen
+from benchmarks.detection.figures import fallen, kept_figures, measure_subset
 from benchmarks.detection.scoring import Opened, Score, Shown, by_kind, judge, score_storms, total
 
 REFERENCE = Path(__file__).parent / "reference_score.txt"
@@ -115,7 +114,12 @@ def test_corpus_is_whole_and_small() -> None:
 
 
 def test_fallen_figure_is_named() -> None:
-    kept = Figures(held={"errors, F1": 0.9, "signups, F1": 0.8}, rows=[], storms=[])
-    now = msgspec.structs.replace(kept, held={"errors, F1": 0.87, "signups, F1": 0.79})
-    assert fallen(kept, now) == ["errors, F1: 0.870, was 0.900"]
-    assert fallen(kept, kept) == []
+    kept = {"errors, F1": 0.9, "signups, F1": 0.8, "storms": 1.0}
+    assert fallen(kept, {"errors, F1": 0.87, "signups, F1": 0.79}) == [
+        "errors, F1: 0.870, was 0.900",
+        "storms: 0.000, was 1.000",
+    ]
+
+
+def test_figures_of_the_subset_have_not_fallen() -> None:
+    assert fallen(kept_figures().subset, measure_subset()) == []
