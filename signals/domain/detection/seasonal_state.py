@@ -151,10 +151,11 @@ def close_hour(
         clean_value=clean_value,
     )
     sums = state.noise_sums or (0.0,) * (2 * len(learned_lengths(rule)))
+    has_shape = bool(context.hours)  # nothing is expected of a series' first hour: it says nothing of a level
     state = replace(
         state,
-        day_value=state.day_value + clean_value,
-        day_expected=state.day_expected + row.clean_expected,
+        day_value=state.day_value + clean_value * has_shape,
+        day_expected=state.day_expected + row.clean_expected * has_shape,
         noise_sums=_noise(rule, sums, context, counts, state.usual_level) if clean_minutes == HOUR else sums,
     )
     return (_close_day(state) if (row.hour + 1) % DAY == 0 else state), row

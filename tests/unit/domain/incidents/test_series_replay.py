@@ -214,6 +214,17 @@ def test_evaluation_of_75_minutes_equals_one_of_the_whole_history(watch: Watch) 
     assert found > 2
 
 
+def test_series_that_begins_late_in_a_day_has_its_level_of_one() -> None:
+    since = START + 22 * HOUR
+    whole, state = PrefixCounts(since, [5] * 2 * HOUR), SeasonalState(since=since)
+    assert SIGNUPS.seasonal is not None
+    history = SeriesHistory(SIGNUPS.seasonal, since, _utc)
+    for hour in (since // HOUR, since // HOUR + 1):
+        state = history.close(history.context(hour, state), whole, state)
+    (level,) = state.levels
+    assert level == pytest.approx(1.0)
+
+
 def test_state_of_a_series_stays_below_a_kibibyte() -> None:
     counts = _drawn(13, 20, lambda minute: 10 * _daily(minute))
     whole, state = PrefixCounts(START, counts), SeasonalState(since=START)
