@@ -95,9 +95,9 @@ def test_newest_line_with_count_zero_ends_its_series() -> None:
     ended, other = CountedSeries("a-signups", (("event_type", "signup"),)), _series("A", "/a")
     busy = [CountLine(START + at, ended, 10) for at in range(600)]
     later = [CountLine(START + at, other, 1) for at in range(600, 1200)]
-    assert _told(replay_counts([*busy, *later], DEFAULT_RULES, UTC))
+    assert _confirmed(replay_counts([*busy, *later], DEFAULT_RULES, UTC))
     marked = [*busy, CountLine(START + 600, ended, 0), *later]
-    assert not _told(replay_counts(marked, DEFAULT_RULES, UTC))
+    assert not _confirmed(replay_counts(marked, DEFAULT_RULES, UTC))
 
 
 def test_lines_with_count_zero_change_nothing_while_the_series_lasts() -> None:
@@ -107,5 +107,5 @@ def test_lines_with_count_zero_change_nothing_while_the_series_lasts() -> None:
     first = CountLine(START, _series("B", "/b"), 1)
     sparse = [line for line in every if line.count]
     found = replay_counts([first, *every], DEFAULT_RULES, UTC)
-    assert _told(found)
+    assert _confirmed(found)
     assert found == replay_counts([first, *sparse], DEFAULT_RULES, UTC)
