@@ -67,8 +67,10 @@ def read_counts(lines: Iterable[str]) -> Iterator[CountLine]:
         for row in rows:
             if not any(cell.strip() for cell in row):
                 continue
-            if at is None and (at := _columns(row, rows.line_num)) is not UNNAMED:
-                continue
+            if at is None:
+                at = _columns(row, rows.line_num)
+                if at is not UNNAMED:
+                    continue
             line = _line(row, at, known, rows.line_num)
             if line.minute < newest:
                 raise BadLine(rows.line_num, "minute is before the line above; sort the file by time")
