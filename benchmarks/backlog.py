@@ -14,7 +14,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
 from signals.clients.postgres import conninfo, open_pool, transaction
 from signals.domain.detection.buckets import minute_of, series_of
-from signals.domain.detection.rules import HISTORY_MINUTES
+from signals.domain.detection.builtin_rules import HISTORY_MINUTES
 from signals.settings import KafkaSettings, PostgresSettings
 from signals.store.detection import buckets
 

@@ -29,7 +29,7 @@ class SendRefused(Exception):  # noqa: N818 - reads as what happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class IngestEndpoint:
     """The target of the events: ingest-api's base URL and a project's key with scope `ingest`."""
 
     url: str
@@ -56,7 +56,7 @@ class IngestClient:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: IngestEndpoint,
         tally: SendTally,
         stop: asyncio.Event,
         *,

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 import typer
 
-from producers.client import Endpoint, SendRefused
+from producers.client import IngestEndpoint, SendRefused
 from producers.plan import Planned
 from producers.report import EXIT_USAGE, exit_code, present
 from producers.sender import Pace, send
@@ -42,17 +42,17 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNIT_S[match[2] or "s"]
 
 
-def endpoint(url: str) -> Endpoint:
+def endpoint(url: str) -> IngestEndpoint:
     """Return the target, or end with exit code 2 when the key is missing."""
     api_key = os.environ.get("PROJECT_API_KEY", "").strip()
     if not api_key:
         usage_error("PROJECT_API_KEY is not set: export a project's key with scope ingest.")
-    return Endpoint(url=url, api_key=api_key)
+    return IngestEndpoint(url=url, api_key=api_key)
 
 
 def carry_out(
     plan: Iterable[Planned],
-    target: Endpoint,
+    target: IngestEndpoint,
     pace: Pace,
     *,
     tally: SendTally,

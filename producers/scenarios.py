@@ -15,8 +15,8 @@ from producers.plan import Planned
 from producers.shop import PRICE_MISSING, UPSTREAM_TIMEOUT, Shop
 from producers.traffic import (
     Recurring,
-    Surge,
     TrafficSpan,
+    TrafficSurge,
     background_errors,
     once,
     signups,
@@ -88,7 +88,7 @@ def _normal(shop: Shop, load: Load) -> Iterator[Planned]:
 
 
 def _spike_errors(shop: Shop, load: Load) -> Iterator[Planned]:
-    surge = Surge(
+    surge = TrafficSurge(
         begin_s=min(5.0, 0.15 * load.duration_s),
         make=lambda at_s: shop.error(at_s, UPSTREAM_TIMEOUT, Environment.PROD),
     )
@@ -109,7 +109,7 @@ def _deploy_then_spike(shop: Shop, load: Load) -> Iterator[Planned]:
     deploy = once(
         min(10.0, 0.15 * load.duration_s), lambda at_s: shop.deploy(at_s, f"{load.start:%Y.%m.%d}.1")
     )
-    surge = Surge(
+    surge = TrafficSurge(
         begin_s=min(20.0, 0.3 * load.duration_s),
         make=lambda at_s: shop.error(at_s, PRICE_MISSING, Environment.PROD),
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from producers.client import Endpoint, IngestClient
+from producers.client import IngestClient, IngestEndpoint
 from producers.plan import Batch, Planned, batched
 from producers.progress import shown_progress
 from producers.tally import SendTally
@@ -20,7 +20,7 @@ class Pace:
     batch_size: int
 
 
-async def send(plan: Iterable[Planned], endpoint: Endpoint, pace: Pace, tally: SendTally) -> bool:
+async def send(plan: Iterable[Planned], endpoint: IngestEndpoint, pace: Pace, tally: SendTally) -> bool:
     """Send every event of `plan` and fill `tally`; return False when a signal cut the run short.
 
     When ingest-api stays unavailable, or on the first SIGINT or SIGTERM, no further batch is started.

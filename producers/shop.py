@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from shared_types import Environment, EventType, Severity
 
-Event = dict[str, object]
+ShopEvent = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Shop:
     ids: Random
     release: str
 
-    def visit(self, at_s: float) -> Event:
+    def visit(self, at_s: float) -> ShopEvent:
         """Return an everyday event: a request, sometimes feedback or a finished job."""
         kind = self.chance.random()
         if kind < 0.02:
@@ -128,7 +128,7 @@ class Shop:
             payload={"duration_ms": duration_ms},
         )
 
-    def error(self, at_s: float, failure: ShopFailure, environment: Environment) -> Event:
+    def error(self, at_s: float, failure: ShopFailure, environment: Environment) -> ShopEvent:
         """Return one occurrence of `failure`."""
         return self._event(
             at_s,
@@ -145,7 +145,7 @@ class Shop:
             payload={"trace_id": f"{self.chance.getrandbits(64):016x}", "retry": self.chance.randint(0, 2)},
         )
 
-    def signup(self, at_s: float, environment: Environment) -> Event:
+    def signup(self, at_s: float, environment: Environment) -> ShopEvent:
         """Return one new customer."""
         plan = self.chance.choice(_PLANS)
         return self._event(
@@ -158,7 +158,7 @@ class Shop:
             payload={"plan": plan},
         )
 
-    def deploy(self, at_s: float, release: str) -> Event:
+    def deploy(self, at_s: float, release: str) -> ShopEvent:
         """Deploy `release` to prod; later prod events carry it."""
         previous, self.release = self.release, release
         return self._event(
@@ -177,9 +177,9 @@ class Shop:
         message: str,
         *,
         environment: Environment = Environment.PROD,
-        attributes: Event | None = None,
-        payload: Event,
-    ) -> Event:
+        attributes: ShopEvent | None = None,
+        payload: ShopEvent,
+    ) -> ShopEvent:
         instant = self.start + timedelta(seconds=at_s)
         region = self.chance.choice(_REGIONS)
         release = self.release if environment is Environment.PROD else f"{self.release}-{environment}"

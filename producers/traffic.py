@@ -18,13 +18,13 @@ from producers.shop import (
     SEARCH_TIMEOUT,
     SESSION_EXPIRED,
     UPSTREAM_TIMEOUT,
-    Event,
     Shop,
+    ShopEvent,
     ShopFailure,
 )
 from shared_types import Environment
 
-MakeEvent = Callable[[float], Event]
+MakeEvent = Callable[[float], ShopEvent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Recurring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surge:
+class TrafficSurge:
     """From `begin_s` on, this `share` of all events comes from `make`."""
 
     begin_s: float
@@ -88,7 +88,7 @@ def once(at_s: float, make: MakeEvent) -> Recurring:
 
 
 def traffic(
-    shop: Shop, span: TrafficSpan, recurring: Sequence[Recurring], surge: Surge | None = None
+    shop: Shop, span: TrafficSpan, recurring: Sequence[Recurring], surge: TrafficSurge | None = None
 ) -> Iterator[Planned]:
     """Yield the events of `span` in order; recurring events and the surge take places of visits."""
     due = [(_first(source, span, shop.chance), order) for order, source in enumerate(recurring)]

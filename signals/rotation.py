@@ -12,7 +12,7 @@ from signals.settings import EnvironmentSettings
 CHECK_S: Final = 5.0  # kubelet itself brings a changed Secret into a pod within about a minute
 
 SettingsKind = type[EnvironmentSettings]
-Reading = tuple[EnvironmentSettings, bytes]
+SettingsReading = tuple[EnvironmentSettings, bytes]
 """The settings, and what is in the CA file that they name."""
 
 log = structlog.get_logger(__name__)
@@ -27,17 +27,17 @@ class Rotation:
     def __init__(self, kinds: Iterable[SettingsKind]) -> None:
         self._taken = {kind: _read(kind) for kind in kinds}
 
-    def changed(self) -> dict[SettingsKind, Reading]:
+    def changed(self) -> dict[SettingsKind, SettingsReading]:
         """Return what reads otherwise; settings that cannot be read now are no reason to give old ones up."""
         readings = {kind: _read(kind) for kind in self._taken}
         return {kind: now for kind, now in readings.items() if now is not None and now != self._taken[kind]}
 
-    def take(self, kind: SettingsKind, reading: Reading) -> None:
+    def take(self, kind: SettingsKind, reading: SettingsReading) -> None:
         """Compare with this reading from now on."""
         self._taken[kind] = reading
 
 
-def _read(kind: SettingsKind) -> Reading | None:
+def _read(kind: SettingsKind) -> SettingsReading | None:
     try:
         settings = kind.from_env()
     except SettingsError as error:

@@ -67,7 +67,7 @@ Duration = Annotated[
     Field(max_length=16, json_schema_extra={"format": "duration", "pattern": _DURATION}),
 ]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
-Name = Annotated[str, Field(min_length=1, max_length=253)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 HttpUrl = Annotated[
     str,
     Field(
@@ -82,21 +82,21 @@ HttpUrl = Annotated[
 class SecretRef(ApiModel):
     """A Secret of the same namespace; without `key` the keys named in the field's description."""
 
-    name: Name = Field(description="name of the Secret")
-    key: Name | None = Field(default=None, description="another key than the usual one")
+    name: ObjectName = Field(description="name of the Secret")
+    key: ObjectName | None = Field(default=None, description="another key than the usual one")
 
 
 class NameRef(ApiModel):
     """A Secret of the same namespace, whose keys are those of the field's description."""
 
-    name: Name = Field(description="name of the Secret")
+    name: ObjectName = Field(description="name of the Secret")
 
 
 class KeyRef(ApiModel):
     """One key of a Secret or ConfigMap of the same namespace."""
 
-    name: Name = Field(description="name of the Secret or ConfigMap")
-    key: Name = Field(description="key in it")
+    name: ObjectName = Field(description="name of the Secret or ConfigMap")
+    key: ObjectName = Field(description="key in it")
 
 
 class Condition(ApiModel):

@@ -4,7 +4,17 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from k8s.operator.api import ApiModel, Conditions, Duration, HttpUrl, Image, KeyRef, Name, rules, with_rules
+from k8s.operator.api import (
+    ApiModel,
+    Conditions,
+    Duration,
+    HttpUrl,
+    Image,
+    KeyRef,
+    ObjectName,
+    rules,
+    with_rules,
+)
 
 KIND: Final = "SignalsScenario"
 PLURAL: Final = "signalsscenarios"
@@ -129,7 +139,7 @@ class SignalsScenarioStatus(ApiModel):
     finished_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
     sent: int | None = Field(default=None, json_schema_extra={"format": "int64"})
     accepted: int | None = Field(default=None, json_schema_extra={"format": "int64"})
-    incident_id: Name | None = None
+    incident_id: ObjectName | None = None
     conditions: Conditions = ()
 
 

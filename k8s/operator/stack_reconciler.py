@@ -29,7 +29,7 @@ from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.refusal import explained, forbidden_read
 from k8s.operator.secrets import SecretsView, judged, read_secrets
 from k8s.operator.stack_types import SignalsStackSpec
-from k8s.operator.verdicts import Facts, judge
+from k8s.operator.verdicts import StackFacts, judge
 
 SETTLED: Final = timedelta(seconds=60)  # drift and rotated secrets are noticed within this
 MOVING: Final = timedelta(seconds=3)  # guess: unfinished work is checked again after this time
@@ -42,7 +42,7 @@ class PassOutcome:
     """The outcome of a pass over one stack; `again_in` is None when the stack is gone."""
 
     again_in: timedelta | None
-    facts: Facts | None = None
+    facts: StackFacts | None = None
     true: frozenset[str] = frozenset()  # types of conditions
 
 
@@ -101,7 +101,7 @@ class StackReconciler:
         true = frozenset(c["type"] for c in conditions if c["status"] == "True")
         return PassOutcome(again_in=_again_in(facts, ready="Ready" in true), facts=facts, true=true)
 
-    def _pass(self, stack: Stack, spec: SignalsStackSpec, before: Manifest) -> Facts:
+    def _pass(self, stack: Stack, spec: SignalsStackSpec, before: Manifest) -> StackFacts:
         keys = checked_keys(spec)
         secrets = judged(read_secrets(self._cluster, stack.namespace, keys), keys, salt=stack.uid)
         known_kind, live = self._ray_service(stack)
@@ -114,7 +114,7 @@ class StackReconciler:
         now = self._now()
         resting = spec.paused or spec.suspend or applied.plan.pending
         awaited = applied.plan.wanted if not resting and ray.plan != applied.plan.wanted else None
-        return Facts(
+        return StackFacts(
             spec=spec,
             now=now,
             secrets=secrets,
@@ -202,7 +202,7 @@ class StackReconciler:
         apply_if_changed(self._cluster, live, with_plan(wanted, reached.plan, live))
         return self._cluster.read(RAY_SERVICE, stack.namespace, stack.name)
 
-    def _report(self, raw: Manifest, stack: Stack, facts: Facts) -> Sequence[dict[str, Any]]:
+    def _report(self, raw: Manifest, stack: Stack, facts: StackFacts) -> Sequence[dict[str, Any]]:
         before = raw.get("status") or {}
         known = before.get("conditions", [])
         generation = raw["metadata"]["generation"]
@@ -247,7 +247,7 @@ def _settled(live: Manifest | None, plan: Plan) -> bool:
     return live is not None and plan.applied == plan.wanted and ray_state(live, None).settled
 
 
-def _again_in(facts: Facts, *, ready: bool) -> timedelta:
+def _again_in(facts: StackFacts, *, ready: bool) -> timedelta:
     still = facts.ray.settled and facts.readiness and not facts.readiness.not_running
     resting = facts.spec.paused or facts.spec.suspend or facts.plan.pending
     return SETTLED if (ready and still) or resting else MOVING

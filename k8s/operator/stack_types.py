@@ -12,8 +12,8 @@ from k8s.operator.api import (
     Duration,
     HttpUrl,
     Image,
-    Name,
     NameRef,
+    ObjectName,
     SecretRef,
     parse_duration,
     rules,
@@ -156,7 +156,7 @@ class Pipeline(_Counts):
         return count
 
 
-class Resources(ApiModel):
+class ResourceAmounts(ApiModel):
     """Requests of one Ray pod; memory is also its limit."""
 
     cpu: Quantity = Field(description="like 500m or 2")
@@ -178,11 +178,11 @@ class RayPods(ApiModel):
     """The Ray cluster below the product; changing anything but `workers` starts a second cluster first."""
 
     workers: int = Field(default=2, ge=1, le=100, description="worker pods")
-    head_resources: Resources = Field(
-        default=Resources(cpu="500m", memory="2Gi"), description="of the head's pod"
+    head_resources: ResourceAmounts = Field(
+        default=ResourceAmounts(cpu="500m", memory="2Gi"), description="of the head's pod"
     )
-    worker_resources: Resources = Field(
-        default=Resources(cpu="1", memory="3Gi"), description="of each worker pod"
+    worker_resources: ResourceAmounts = Field(
+        default=ResourceAmounts(cpu="1", memory="3Gi"), description="of each worker pod"
     )
     gcs_fault_tolerance: RedisStore | None = Field(
         default=None, description="a Redis that keeps the head's state over its restart"
@@ -268,7 +268,7 @@ class SignalsStackSpec(ApiModel):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="as in a pod"
     )
-    image_pull_secrets: tuple[Name, ...] = Field(
+    image_pull_secrets: tuple[ObjectName, ...] = Field(
         default=(),
         max_length=8,
         description="names of Secrets of type kubernetes.io/dockerconfigjson",

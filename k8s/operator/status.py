@@ -7,7 +7,7 @@ from typing import Any
 from k8s.operator.conditions import instant, timestamp
 from k8s.operator.manifests.naming import Stack
 from k8s.operator.manifests.ray_service import COMPONENT
-from k8s.operator.verdicts import Facts
+from k8s.operator.verdicts import StackFacts
 
 
 def version_of(image: str) -> str:
@@ -32,7 +32,7 @@ def waiting_since(before: Mapping[str, Any], plan: str, now: datetime) -> dateti
 
 
 def composed(
-    stack: Stack, facts: Facts, conditions: Sequence[Any], before: Mapping[str, Any], generation: int
+    stack: Stack, facts: StackFacts, conditions: Sequence[Any], before: Mapping[str, Any], generation: int
 ) -> dict[str, Any]:
     """Return the whole status."""
     target = version_of(facts.spec.image)
@@ -55,7 +55,7 @@ def composed(
     return _present(status)
 
 
-def _pipeline(stack: Stack, facts: Facts, before: Mapping[str, Any]) -> dict[str, Any]:
+def _pipeline(stack: Stack, facts: StackFacts, before: Mapping[str, Any]) -> dict[str, Any]:
     readiness = facts.readiness
     known = readiness is not None and not readiness.error
     selector = ",".join(f"{name}={value}" for name, value in sorted(stack.selector(COMPONENT).items()))
@@ -64,13 +64,13 @@ def _pipeline(stack: Stack, facts: Facts, before: Mapping[str, Any]) -> dict[str
     return _present({"workers": workers if facts.ray.exists else 0, "lag": lag, "selector": selector})
 
 
-def _plan(facts: Facts) -> dict[str, Any] | None:
+def _plan(facts: StackFacts) -> dict[str, Any] | None:
     if facts.ray.plan is None or facts.applied_at is None:
         return None
     return {"hash": facts.ray.plan, "appliedAt": timestamp(facts.applied_at)}
 
 
-def _waiting(facts: Facts) -> dict[str, Any] | None:
+def _waiting(facts: StackFacts) -> dict[str, Any] | None:
     if facts.waiting_since is None:
         return None
     return {"plan": facts.plan.wanted, "since": timestamp(facts.waiting_since)}

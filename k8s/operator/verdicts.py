@@ -19,7 +19,7 @@ SERVING: Final = ("ServeReady", "ConsumersReady")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class StackFacts:
     """The facts of one pass, from which a stack's conditions are decided."""
 
     spec: SignalsStackSpec
@@ -36,7 +36,7 @@ class Facts:
     complaints: tuple[str, ...] = ()  # missing kinds that the product can run without
 
 
-def judge(facts: Facts, before: Sequence[Written]) -> list[ConditionVerdict]:
+def judge(facts: StackFacts, before: Sequence[Written]) -> list[ConditionVerdict]:
     """Return all verdicts, in the order in which they are shown."""
     known = {condition["type"]: condition for condition in before}
     basics = [held(verdict, known.get(verdict.type)) for verdict in _basics(facts, known)]
@@ -44,7 +44,7 @@ def judge(facts: Facts, before: Sequence[Written]) -> list[ConditionVerdict]:
     return [*basics, ready, *_special(facts, basics, ready, known)]
 
 
-def _basics(facts: Facts, known: Mapping[str, Written]) -> list[ConditionVerdict]:
+def _basics(facts: StackFacts, known: Mapping[str, Written]) -> list[ConditionVerdict]:
     return [
         yes("Accepted", "Valid", "the spec is valid"),
         _resolved_refs(facts),
@@ -64,13 +64,13 @@ def _outlasting(job: JobState, verdict: ConditionVerdict, known: Mapping[str, Wr
     return verdict
 
 
-def _resolved_refs(facts: Facts) -> ConditionVerdict:
+def _resolved_refs(facts: StackFacts) -> ConditionVerdict:
     if facts.secrets.problems:
         return no("ResolvedRefs", facts.secrets.reason, "; ".join(facts.secrets.problems))
     return yes("ResolvedRefs", "AllFound", "every Secret and key that the spec names exists")
 
 
-def _dependencies(facts: Facts) -> ConditionVerdict:
+def _dependencies(facts: StackFacts) -> ConditionVerdict:
     condition, preflight = "DependenciesReachable", facts.preflight
     if preflight.state == "failed":
         return _failed_preflight(facts)
@@ -85,7 +85,7 @@ def _dependencies(facts: Facts) -> ConditionVerdict:
     return unknown(condition, reason, "not checked yet")
 
 
-def _failed_preflight(facts: Facts) -> ConditionVerdict:
+def _failed_preflight(facts: StackFacts) -> ConditionVerdict:
     failed = [f for f in facts.preflight.findings if not f.ok and f.check in SERVERS]
     if not failed:
         message = facts.preflight.message or "preflight ended without a report; its pod's log says why"
@@ -100,7 +100,7 @@ def _with_place(finding: ObservedFinding, where: Mapping[str, str]) -> str:
     return f"{finding.message.rstrip('.')} (correct {place})" if place else finding.message
 
 
-def _prepared(facts: Facts, condition: str, sentence: str) -> ConditionVerdict:
+def _prepared(facts: StackFacts, condition: str, sentence: str) -> ConditionVerdict:
     prepare = facts.prepare
     if prepare.state == "succeeded":
         return yes(condition, "Prepared", sentence)
@@ -115,7 +115,7 @@ def _prepared(facts: Facts, condition: str, sentence: str) -> ConditionVerdict:
     return unknown(condition, reason, "`signals prepare` has not run for this spec yet")
 
 
-def _serve(facts: Facts) -> ConditionVerdict:
+def _serve(facts: StackFacts) -> ConditionVerdict:
     condition, ray = "ServeReady", facts.ray
     if not ray.known_kind:
         sentence = "the cluster does not know rayservices.ray.io: install the KubeRay operator, 1.6 or newer"
@@ -129,7 +129,7 @@ def _serve(facts: Facts) -> ConditionVerdict:
     return no(condition, ray.reason or "Starting", ray.message or "Ray is starting")
 
 
-def _consumers(facts: Facts) -> ConditionVerdict:
+def _consumers(facts: StackFacts) -> ConditionVerdict:
     condition, readiness = "ConsumersReady", facts.readiness
     if readiness is None:
         return unknown(condition, "NotServing", "core-api is not up yet", pending=False)
@@ -142,7 +142,7 @@ def _consumers(facts: Facts) -> ConditionVerdict:
     return yes(condition, "AllRunning", f"{readiness.expected} consumers run")
 
 
-def _ready(facts: Facts, basics: Sequence[ConditionVerdict]) -> ConditionVerdict:
+def _ready(facts: StackFacts, basics: Sequence[ConditionVerdict]) -> ConditionVerdict:
     """Ready describes the serving version: one missing consumer is Degraded, a missing kind is not Ready."""
     by_type = {verdict.type: verdict for verdict in basics}
     serve, consumers = by_type["ServeReady"], by_type["ConsumersReady"]
@@ -162,7 +162,10 @@ def _ready(facts: Facts, basics: Sequence[ConditionVerdict]) -> ConditionVerdict
 
 
 def _special(
-    facts: Facts, basics: Sequence[ConditionVerdict], ready: ConditionVerdict, known: Mapping[str, Written]
+    facts: StackFacts,
+    basics: Sequence[ConditionVerdict],
+    ready: ConditionVerdict,
+    known: Mapping[str, Written],
 ) -> list[ConditionVerdict]:
     found = [
         _when(facts.spec.paused, "Paused", "SpecPaused", "spec.paused is set: nothing is changed"),
@@ -180,7 +183,7 @@ def _when(holds: bool, condition: str, reason: str, message: str) -> ConditionVe
     return yes(condition, reason, message) if holds else None
 
 
-def _plan_pending(facts: Facts) -> ConditionVerdict | None:
+def _plan_pending(facts: StackFacts) -> ConditionVerdict | None:
     plan = facts.plan
     needs = f"plan {plan.wanted} needs new Ray pods ({facts.spec.image})"
     if facts.spec.upgrade.strategy == "None":
@@ -189,7 +192,7 @@ def _plan_pending(facts: Facts) -> ConditionVerdict | None:
     return _when(plan.pending, "PlanPending", "ApprovalNeeded", sentence)
 
 
-def _stalled(facts: Facts, basics: Sequence[ConditionVerdict]) -> ConditionVerdict | None:
+def _stalled(facts: StackFacts, basics: Sequence[ConditionVerdict]) -> ConditionVerdict | None:
     """Stalled: a refusal of the API server, or a start that exceeds `spec.upgrade.timeout`."""
     if facts.refused:
         return yes("Stalled", "ApplyRefused", facts.refused)
@@ -213,7 +216,7 @@ def _stalled(facts: Facts, basics: Sequence[ConditionVerdict]) -> ConditionVerdi
     return yes("Stalled", reason, sentence)
 
 
-def _waits(facts: Facts, basics: Sequence[ConditionVerdict]) -> str:
+def _waits(facts: StackFacts, basics: Sequence[ConditionVerdict]) -> str:
     """Return the step that the wanted plan waits for before it is applied."""
     cause = next((v for v in basics if v.status != "True" and v.type not in SERVING), None)
     what = f"{cause.type}: {cause.message}" if cause else "KubeRay"
@@ -221,7 +224,7 @@ def _waits(facts: Facts, basics: Sequence[ConditionVerdict]) -> str:
 
 
 def _degraded(
-    facts: Facts, basics: Sequence[ConditionVerdict], ready: ConditionVerdict
+    facts: StackFacts, basics: Sequence[ConditionVerdict], ready: ConditionVerdict
 ) -> ConditionVerdict | None:
     bad = [verdict for verdict in basics if verdict.status == "False"]
     if ready.status != "True" or not (bad or facts.complaints):
@@ -230,14 +233,14 @@ def _degraded(
     return yes("Degraded", reason, "; ".join([*(verdict.message for verdict in bad), *facts.complaints]))
 
 
-def _expiring(facts: Facts) -> ConditionVerdict | None:
+def _expiring(facts: StackFacts) -> ConditionVerdict | None:
     soon = [c for c in facts.secrets.certificates if c.ends_at - facts.now < CERTIFICATE_WARNING]
     ended = any(certificate.ends_at <= facts.now for certificate in soon)
     sentence = "; ".join(f"the CA in {c.place} is valid until {c.ends_at:%Y-%m-%d %H:%M} UTC" for c in soon)
     return _when(bool(soon), "CertificateExpiring", "Expired" if ended else "ExpiresSoon", sentence)
 
 
-def _model(facts: Facts, before: Written | None) -> ConditionVerdict | None:
+def _model(facts: StackFacts, before: Written | None) -> ConditionVerdict | None:
     """Return preflight's finding about the model; the earlier one while preflight runs again."""
     if not (facts.spec.ai and facts.spec.ai.enabled):
         return None

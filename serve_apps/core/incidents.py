@@ -18,7 +18,7 @@ from serve_apps.core.requests import (
     check_project,
 )
 from serve_apps.http.answers import json_answer, tagged_answer
-from serve_apps.http.bodies import read_body
+from serve_apps.http.bodies import MAX_PATCH_BYTES, read_body
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
@@ -26,8 +26,6 @@ from shared_types import Environment
 from signals.domain.access.api_keys import Scope
 from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, StatusOutcome
 from signals.store.incidents.incident_views import IncidentStatus
-
-MAX_PATCH_BYTES: Final = 4096
 
 
 class StatusChange(BaseModel):

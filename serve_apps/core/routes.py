@@ -9,7 +9,7 @@ from serve_apps.core.requests import CoreResources
 from serve_apps.http.answers import encode, encoded_answer
 from serve_apps.http.docs_page import PAGE_HEADERS, docs_page
 from serve_apps.http.endpoint import Answer, Call, Endpoint
-from serve_apps.http.openapi import Document, describe
+from serve_apps.http.openapi import OpenApiDocument, describe
 from serve_apps.ingest.routes import ENDPOINTS as INGEST_ENDPOINTS
 
 ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
@@ -19,7 +19,7 @@ ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
 )
 
 
-def document() -> Document:
+def document() -> OpenApiDocument:
     """Return the OpenAPI document of both APIs, from the tables that answer."""
     return describe((*ENDPOINTS, *INGEST_ENDPOINTS))
 

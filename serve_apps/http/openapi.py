@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from serve_apps.http.endpoint import Answer, Endpoint
 from serve_apps.http.problems import MEDIA_TYPE
 
-Document = dict[str, Any]
+OpenApiDocument = dict[str, Any]
 
 INFO: Final = {
     "title": "Customer Signals Copilot",
@@ -46,18 +46,18 @@ class ProblemBody(BaseModel):
     detail: Annotated[str, Field(description="what to do about it")]
 
 
-Mode = Literal["validation", "serialization"]  # of what is read, and of what is answered
+SchemaMode = Literal["validation", "serialization"]  # of what is read, and of what is answered
 
 
 class _Schemas:
     """The schemas of all bodies, made in one go so that a type used twice is written once."""
 
-    def __init__(self, kinds: Iterable[tuple[Any, Mode]]) -> None:
+    def __init__(self, kinds: Iterable[tuple[Any, SchemaMode]]) -> None:
         inputs = [(kind, mode, TypeAdapter(kind)) for kind, mode in kinds if not isinstance(kind, dict)]
         self._found, rest = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)
         self.definitions: dict[str, Any] = rest["$defs"]
 
-    def of(self, kind: Any, mode: Mode) -> dict[str, Any]:
+    def of(self, kind: Any, mode: SchemaMode) -> dict[str, Any]:
         """Return the schema of a type; a schema itself is taken as it is."""
         return dict(kind) if isinstance(kind, dict) else dict(self._found[kind, mode])
 
@@ -68,7 +68,7 @@ class _Schemas:
         return dict(schema.get("properties", {}))
 
 
-def describe(endpoints: Iterable[Endpoint[Any]]) -> Document:
+def describe(endpoints: Iterable[Endpoint[Any]]) -> OpenApiDocument:
     """Return the document of these endpoints."""
     table = list(endpoints)
     schemas = _Schemas(_bodies(table))
@@ -84,7 +84,7 @@ def describe(endpoints: Iterable[Endpoint[Any]]) -> Document:
     }
 
 
-def _bodies(table: Iterable[Endpoint[Any]]) -> Iterator[tuple[Any, Mode]]:
+def _bodies(table: Iterable[Endpoint[Any]]) -> Iterator[tuple[Any, SchemaMode]]:
     yield ProblemBody, "serialization"
     for endpoint in table:
         yield from ((kind, "validation") for kind in endpoint.body.values())

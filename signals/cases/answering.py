@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
 from shared_types import Fingerprint
-from signals.domain.detection.rules import Evaluation as Verdict
-from signals.domain.detection.rules import error_spike, signup_drop
-from signals.domain.findings.collecting import Observed, Series, compare
+from signals.domain.detection.builtin_rules import Evaluation as Verdict
+from signals.domain.detection.builtin_rules import error_spike, signup_drop
+from signals.domain.findings.collecting import ComparedSeries, Observed, compare
 from signals.domain.findings.verdict import find
 from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
 from signals.domain.summary.checking import check
@@ -25,7 +25,7 @@ NAMESPACE: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class AnswerableCase:
     """One case: its name, the fingerprint of its incident, and its events in order of time."""
 
     name: str
@@ -33,7 +33,7 @@ class Case:
     events: Sequence[Mapping[str, Any]]
 
 
-def answer_case(case: Case, minutes_later: int = 0) -> dict[str, object] | None:
+def answer_case(case: AnswerableCase, minutes_later: int = 0) -> dict[str, object] | None:
     """Answer as the summary would so many minutes after the rule fired; None when it does not fire."""
     series = series_of(case.fingerprint)
     seen = [observed(event) for event in case.events]
@@ -53,10 +53,12 @@ def answer_case(case: Case, minutes_later: int = 0) -> dict[str, object] | None:
     return check(answer, shown, fallback=answer).to_json()
 
 
-def series_of(fingerprint: str) -> Series:
+def series_of(fingerprint: str) -> ComparedSeries:
     """Read the series of a case's fingerprint."""
     found = Fingerprint.parse(fingerprint)
-    return Series(is_drop=found.metric_name == "signup_count", error_code=found.error_code, route=found.route)
+    return ComparedSeries(
+        is_drop=found.metric_name == "signup_count", error_code=found.error_code, route=found.route
+    )
 
 
 def observed(event: Mapping[str, Any]) -> Observed:
@@ -70,19 +72,21 @@ def observed(event: Mapping[str, Any]) -> Observed:
     )
 
 
-def first_firing(events: Sequence[Observed], series: Series) -> int | None:
+def first_firing(events: Sequence[Observed], series: ComparedSeries) -> int | None:
     """Return the first minute at which the incident's rule fires, as minutes since the epoch."""
     return next((verdict.minute for verdict in _verdicts(events, series) if verdict.fires), None)
 
 
-def _verdicts(events: Sequence[Observed], series: Series) -> list[Verdict]:
+def _verdicts(events: Sequence[Observed], series: ComparedSeries) -> list[Verdict]:
     counts = Counter(event.minute for event in events if series.holds(event))
     rule = signup_drop if series.is_drop else error_spike
     first, last = events[0].minute, events[-1].minute
     return [rule(counts, minute) for minute in range(first + HISTORY_MINUTES, last + 1)]
 
 
-def _brief(case: Case, events: Sequence[Observed], series: Series, fired: int, now: int) -> Brief:
+def _brief(
+    case: AnswerableCase, events: Sequence[Observed], series: ComparedSeries, fired: int, now: int
+) -> Brief:
     """Assemble what the ai-worker would have read."""
     verdicts = {verdict.minute: verdict for verdict in _verdicts(events, series)}
     kept: dict[int, list[Observed]] = defaultdict(list)

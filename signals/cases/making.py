@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from shared_types import Environment, EventType, Fingerprint
 from signals.cases.kinds import KINDS
-from signals.cases.traffic import Event, simulate
+from signals.cases.traffic import TrafficEvent, simulate
 
 DECOY_NAMES: Final = ("release", "zone", "device", "plan", "pod", "country", "channel", "peer", "currency")
 MIN_DECOY_CHARS: Final = 3
 
 
-def make_case(kind: str, seed: int) -> tuple[list[Event], dict[str, Any]]:
+def make_case(kind: str, seed: int) -> tuple[list[TrafficEvent], dict[str, Any]]:
     """Return the events and the truth of one case, in the format of a case file."""
     chance = Random(f"{kind}/{seed}")
     world, truth = KINDS[kind](chance)
@@ -52,7 +52,7 @@ def make_case(kind: str, seed: int) -> tuple[list[Event], dict[str, Any]]:
 
 def make_cases(
     seeds: Sequence[int], kinds: Sequence[str] | None = None
-) -> Iterator[tuple[list[Event], dict[str, Any]]]:
+) -> Iterator[tuple[list[TrafficEvent], dict[str, Any]]]:
     """Make every kind with every seed."""
     for kind in kinds or KINDS:
         for seed in seeds:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from signals.domain.findings.statistics import Interval, wilson
+from signals.domain.findings.statistics import ConfidenceInterval, wilson
 
 MAX_CAUSE_CHARS: Final = 600
 MAX_DECOYS: Final = 3
@@ -92,10 +92,10 @@ class Score:
     """The sum of judgements; shares are None where no case asks for them."""
 
     cases: int
-    at_1: Interval
-    at_3: Interval
-    abstains_when_blind: Interval
-    abstains_wrongly: Interval
+    at_1: ConfidenceInterval
+    at_3: ConfidenceInterval
+    abstains_when_blind: ConfidenceInterval
+    abstains_wrongly: ConfidenceInterval
     innocent_blamed: int
     brier: float
     traps: int
@@ -172,6 +172,6 @@ def _groups(truth: Mapping[str, Any]) -> list[Sequence[str]]:
     return [group for cause in truth.get("causes", [truth["facts"]]) for group in cause]
 
 
-def _share(hits: Iterable[bool]) -> Interval:
+def _share(hits: Iterable[bool]) -> ConfidenceInterval:
     found = list(hits)
     return wilson(sum(found), len(found))

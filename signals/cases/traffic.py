@@ -12,9 +12,9 @@ from math import sin
 from random import Random
 from typing import Any, Final
 
-Event = dict[str, Any]
-Attributes = dict[str, Any]
-Chance = Callable[[Attributes, float], float]
+TrafficEvent = dict[str, Any]
+TrafficAttributes = dict[str, Any]
+Chance = Callable[[TrafficAttributes, float], float]
 
 START: Final = datetime(2026, 5, 5, 6, 30, tzinfo=UTC)
 ONSET: Final = 78.0  # minutes; a baseline hour and the rule's window lie before it
@@ -49,7 +49,7 @@ NOISE: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class PlantedFault:
     """Which requests fail, how often, and what they then say. `extra` is carried by failing events alone."""
 
     chance: Chance
@@ -74,12 +74,12 @@ class Marker:
 class World:
     """One case's traffic. `rollout` is the share of the new release by minute."""
 
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[PlantedFault, ...] = ()
     requests_a_minute: float = 120.0
     old: str = "r812"
     new: str = "r813"
     rollout: Callable[[float], float] = lambda _: 0.0
-    added: Callable[[Random], Attributes] | None = None
+    added: Callable[[Random], TrafficAttributes] | None = None
     added_a_minute: Callable[[float], float] = lambda _: 0.0
     markers: tuple[Marker, ...] = ()
     signups_a_minute: float = 5.0
@@ -87,11 +87,11 @@ class World:
     signup_channels: Mapping[str, int] = field(
         default_factory=lambda: {"seo": 34, "social": 31, "referral": 20, "events": 15}
     )
-    changed: Callable[[Random, Event, float], Event] = lambda _, event, __: event
+    changed: Callable[[Random, TrafficEvent, float], TrafficEvent] = lambda _, event, __: event
     sends_working: bool = True
 
 
-def simulate(world: World, chance: Random) -> list[Event]:
+def simulate(world: World, chance: Random) -> list[TrafficEvent]:
     """Return the case's events in order of time."""
     events = [_event(chance, m.minute, m.kind, m.message, dict(m.attributes)) for m in world.markers]
     for minute in range(END):
@@ -116,13 +116,13 @@ def pick(chance: Random, weights: Mapping[str, int]) -> str:
     return chance.choices(list(weights), weights=list(weights.values()))[0]
 
 
-def _attributes(world: World, chance: Random, at: float) -> Attributes:
+def _attributes(world: World, chance: Random, at: float) -> TrafficAttributes:
     zone = pick(chance, ZONES)
     country = pick(
         chance, COUNTRIES[zone.split("-")[0] if chance.random() < 0.9 else chance.choice(("ams", "dal"))]
     )
     route = pick(chance, ROUTES)
-    attributes: Attributes = {
+    attributes: TrafficAttributes = {
         "route": route,
         "method": "GET" if route in ("/health", "/v2/search") else "POST",
         "release": world.new if chance.random() < world.rollout(at) else world.old,
@@ -146,7 +146,7 @@ def _attributes(world: World, chance: Random, at: float) -> Attributes:
     return attributes
 
 
-def _request(world: World, chance: Random, at: float, attributes: Attributes) -> list[Event]:
+def _request(world: World, chance: Random, at: float, attributes: TrafficAttributes) -> list[TrafficEvent]:
     for fault in world.faults:
         if attributes["route"] == fault.route and chance.random() < fault.chance(attributes, at):
             text = fault.message.replace("{n}", str(chance.randrange(100, 9000))).replace(
@@ -165,9 +165,9 @@ def _request(world: World, chance: Random, at: float, attributes: Attributes) ->
     return [_event(chance, at, "http_request", f"{attributes['method']} {attributes['route']}", attributes)]
 
 
-def _signup(world: World, chance: Random, at: float) -> list[Event]:
+def _signup(world: World, chance: Random, at: float) -> list[TrafficEvent]:
     country = pick(chance, COUNTRIES[chance.choice(("ams", "dal"))])
-    attributes: Attributes = {
+    attributes: TrafficAttributes = {
         "route": "/v2/register",
         "channel": pick(chance, world.signup_channels),
         "device": pick(chance, DEVICES),
@@ -180,7 +180,7 @@ def _signup(world: World, chance: Random, at: float) -> list[Event]:
     return []
 
 
-def _event(chance: Random, at: float, kind: str, message: str, attributes: Attributes) -> Event:
+def _event(chance: Random, at: float, kind: str, message: str, attributes: TrafficAttributes) -> TrafficEvent:
     return {
         "event_id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
         "occurred_at": written(at),

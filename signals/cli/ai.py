@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from signals.cases.answering import Case, answer_case
+from signals.cases.answering import AnswerableCase, answer_case
 from signals.cases.files import read_cases, write_answer
 from signals.cases.making import make_cases
 from signals.cases.scoring import Judgement, Score, judge, score
 from signals.cli.readable import console, plain
-from signals.domain.findings.statistics import Interval
+from signals.domain.findings.statistics import ConfidenceInterval
 from signals.errors import SettingsError
 
 DEFAULT_SEEDS: Final = 2
@@ -76,7 +76,7 @@ def _judged(
 ) -> tuple[Judgement, dict[str, Any]]:
     began = time.perf_counter()
     try:
-        case = Case(name=truth["case"], fingerprint=truth["fingerprint"], events=events)
+        case = AnswerableCase(name=truth["case"], fingerprint=truth["fingerprint"], events=events)
         answer = answer_case(case, minutes) or {}
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(
@@ -110,7 +110,7 @@ def _table(total: Score) -> Table:
     return table
 
 
-def _share(share: Interval) -> Iterable[str]:
+def _share(share: ConfidenceInterval) -> Iterable[str]:
     if share.low == 0 and share.high == 1:
         return "-", ""
     return f"{share.value:.3f}", f"{share.low:.2f} to {share.high:.2f}"

@@ -16,6 +16,7 @@ import typer
 from signals.cli import up as up_command
 from signals.cli.core_client import get
 from signals.cli.incidents import show_incident
+from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console
 from signals.local.errors import LocalStackError
 
@@ -30,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    folder: up_command.Folder = up_command.ROOT,
+    folder: Folder = ROOT,
     http_port: up_command.HttpPort = None,
     rate: Annotated[int, typer.Option(help="Events a second.", min=10)] = 100,
     duration: Annotated[str, typer.Option(help="How long events are sent.")] = "12s",

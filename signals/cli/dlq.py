@@ -15,11 +15,12 @@ import typer
 from rich.table import Table
 
 from signals.cli.core_client import load_environment
+from signals.cli.options import AsJson
 from signals.cli.readable import ago, console, moment, plain, safe_text
 from signals.clients.kafka.dead_letter_log import open_dead_letter_log
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool
-from signals.services.operations.dead_letters import DeadLetters, Selection, StoredLetter
+from signals.services.operations.dead_letters import DeadLetters, LetterSelection, StoredLetter
 from signals.settings import KafkaSettings, PostgresSettings
 
 SHOWN_BYTES: Final = 8 * 1024  # of a value; --raw has no limit
@@ -31,7 +32,6 @@ Error = Annotated[str | None, typer.Option(help="Only letters with this error, a
 Ids = Annotated[list[str] | None, typer.Argument(help="As `list` shows them, like 0:17 or 17.")]
 All = Annotated[bool, typer.Option("--all", help="Every undecided letter, or those of --stage and --error.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 dlq = typer.Typer(help="Dead letters: records that no stage could handle.", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters: where they came from, which stage gave up, and why."""
-    selection = Selection(stage=stage, error=error, settled=settled)
+    selection = LetterSelection(stage=stage, error=error, settled=settled)
     with _dead_letters() as letters:
         found = letters.select(letters.ranges(), selection, newest_first=not oldest)
         listed = list(islice(found, limit + 1))
@@ -120,7 +120,7 @@ def _choose(
         named = [_find(letters, letter_id) for letter_id in dict.fromkeys(ids)]
         return _Chosen(Counter(map(_kind, named)), lambda: named)
     within = letters.ranges()  # a letter that is written again meanwhile lies outside
-    selection = Selection(stage=stage, error=error)
+    selection = LetterSelection(stage=stage, error=error)
 
     def read() -> Iterator[StoredLetter]:
         return letters.select(within, selection, newest_first=False)

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from signals.cli.core_client import get
+from signals.cli.options import AsJson
 from signals.cli.readable import console, moment, plain, sparkline
 
 CHART_WIDTH: Final = 90
 EVENTS_SHOWN: Final = 5
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON instead.")]
 
 incidents = typer.Typer(help="Read incidents.", no_args_is_help=True)
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final
 
 import orjson
@@ -11,6 +10,7 @@ import typer
 from rich.table import Table
 
 from signals.cli.core_client import load_environment
+from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console, plain
 from signals.clients.postgres import open_pool
 from signals.domain.ledger import StageLine
@@ -31,8 +31,6 @@ NUMBERS: Final = (
     "unconfirmed",
 )
 
-Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -43,7 +41,7 @@ def ledger(
     since: Annotated[str, typer.Option(help="How far back, like 30m, 6h or 7d.")] = "1h",
     project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
-    folder: Folder = Path(".signals"),
+    folder: Folder = ROOT,
 ) -> None:
     """Account for every accepted event; exit code 1 when one is missing."""
     now = datetime.now(UTC)

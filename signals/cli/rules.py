@@ -12,8 +12,8 @@ import orjson
 import typer
 import yaml
 
-from signals.domain.detection.rule import DEFAULT_RULES, Rule
 from signals.domain.detection.rule_text import BadRule, parse_rules
+from signals.domain.detection.rule_types import DEFAULT_RULES, Rule
 from signals.services.detection.count_lines import BadLine, instant_text, read_counts
 from signals.services.detection.replay import ReplayedIncident, ReplayedOutage, replay_counts
 

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console as output
 from signals.cli.readable import plain
 from signals.local import bring_up, stack
@@ -17,10 +18,8 @@ from signals.local.folder import StackFolder
 from signals.local.processes.footprint import NOTHING, footprint_of
 from signals.local.servers.server_logs import follow, last_lines
 
-ROOT = Path(".signals")
 LOG_LINES = 40
 
-Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Instead of the default, or last time's.")]
 
 app = typer.Typer(

@@ -4,13 +4,14 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from psycopg_pool import ConnectionPool
 from rich.table import Table
 
 from signals.cli.core_client import load_environment
+from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console, plain
 from signals.clients.postgres import Connection, open_pool, transaction
 from signals.errors import DependencyUnavailable
@@ -25,10 +26,7 @@ from signals.store import leases
 from signals.store.operations import workers
 from signals.store.summary.ai_jobs import QUEUE
 
-ROOT: Final = Path(".signals")
 SAMPLE_S: Final = 3.0  # over which processor use is taken
-
-Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
 
 
 def register(app: typer.Typer) -> None:

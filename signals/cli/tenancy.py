@@ -12,14 +12,13 @@ from psycopg_pool import ConnectionPool
 from rich.table import Table
 
 from signals.cli.core_client import load_environment
+from signals.cli.options import AsJson
 from signals.cli.readable import console, moment, plain
 from signals.clients.postgres import Connection, open_pool, transaction
 from signals.domain.access.api_keys import Scope
 from signals.services.access import provisioning
 from signals.settings import PostgresSettings
 from signals.store.access import api_keys, tenancy
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 PerSecond = Annotated[
     int | None, typer.Option(min=0, max=10**9, help="0: unlimited; left out: the environment's default.")

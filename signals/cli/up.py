@@ -1,20 +1,17 @@
 """`signals up`, `signals down`, `signals prepare`, `signals migrate`."""
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console
 from signals.local import bring_up
 from signals.settings import PostgresSettings
 from signals.store.operations.schema import migrate as apply_migrations
 
-ROOT = Path(".signals")
-
-Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
 HttpPort = Annotated[int | None, typer.Option(help="Port of both APIs; 8000 unless busy.")]
 
 

@@ -16,7 +16,7 @@ VERIFY_CODES_EXPIRED: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALI
 VERIFY_CODES_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
-class Fault(StrEnum):
+class ConnectionFault(StrEnum):
     """A fault between us and a server; the text is a template for `Variables`."""
 
     UNTRUSTED = "no trusted CA has signed its certificate: set {ca} to the CA that did"
@@ -39,30 +39,30 @@ class Variables:
     encrypted: str
     login: str
 
-    def sentence(self, fault: Fault) -> str:
+    def sentence(self, fault: ConnectionFault) -> str:
         """Return what is wrong and what to set."""
         return fault.value.format(
             address=self.address, ca=self.ca, plain=self.plain, encrypted=self.encrypted, login=self.login
         )
 
-    def fault_in(self, sentence: str) -> Fault | None:
+    def fault_in(self, sentence: str) -> ConnectionFault | None:
         """Return the fault that a sentence of ours states, None for any other sentence."""
-        return next((fault for fault in Fault if self.sentence(fault) == sentence), None)
+        return next((fault for fault in ConnectionFault if self.sentence(fault) == sentence), None)
 
 
-def certificate_fault(error: ssl.SSLCertVerificationError) -> Fault:
+def certificate_fault(error: ssl.SSLCertVerificationError) -> ConnectionFault:
     """Sort OpenSSL's verdict on a certificate.
 
     Source: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/#error-codes
     """
     if error.verify_code in VERIFY_CODES_EXPIRED:
-        return Fault.EXPIRED
-    return Fault.WRONG_NAME if error.verify_code in VERIFY_CODES_NAME else Fault.UNTRUSTED
+        return ConnectionFault.EXPIRED
+    return ConnectionFault.WRONG_NAME if error.verify_code in VERIFY_CODES_NAME else ConnectionFault.UNTRUSTED
 
 
 def handshake_fault(
     host: str, port: int, *, ca_pem: str | None, prelude: Callable[[socket.socket], None] | None = None
-) -> Fault | None:
+) -> ConnectionFault | None:
     """Try a TLS handshake and return why it fails, None when it succeeds.
 
     `prelude` says what a protocol says before TLS begins. `ca_pem` None means the system's CAs.
@@ -77,14 +77,17 @@ def handshake_fault(
     except ssl.SSLCertVerificationError as error:
         return certificate_fault(error)
     except ssl.SSLError:
-        return Fault.NOT_TLS
+        return ConnectionFault.NOT_TLS
     except OSError:
-        return Fault.UNREACHABLE
+        return ConnectionFault.UNREACHABLE
 
 
 def speaks_tls(host: str, port: int) -> bool:
     """Whether a server that hangs up on plain text speaks TLS; its certificate is not checked."""
-    return handshake_fault(host, port, ca_pem=None) not in (Fault.NOT_TLS, Fault.UNREACHABLE)
+    return handshake_fault(host, port, ca_pem=None) not in (
+        ConnectionFault.NOT_TLS,
+        ConnectionFault.UNREACHABLE,
+    )
 
 
 def one_line(text: str) -> str:

@@ -1,4 +1,4 @@
--- What the lifecycle remembers of an incident beside the specification's table (docs/concepts/incidents.md).
+-- What the lifecycle remembers of an incident beside the table `incidents` (docs/concepts/incidents.md).
 -- An incident of an earlier release has no row: it counts as `change`, grouping 1, last fired at its opening.
 -- depends: 0009.limits
 CREATE TABLE pipeline.incident_states (

@@ -13,7 +13,7 @@ from typing import Any
 import brotli
 
 from shared_types import Tenancy
-from signals.domain.events.foreign import Reading, Receipt
+from signals.domain.events.foreign import ForeignReading, Receipt
 from signals.domain.events.from_otlp import read_otlp
 from signals.domain.events.from_segment import parse_calls, read_calls
 from signals.domain.events.from_sentry import read_envelope, read_store
@@ -46,7 +46,7 @@ class Recording:
         """The body as it was before it was compressed."""
         return _DECODERS[self.headers.get("content-encoding", "identity")](self.wire)
 
-    def read(self, receipt: Receipt = RECEIPT) -> Reading:
+    def read(self, receipt: Receipt = RECEIPT) -> ForeignReading:
         """Read it as its door does."""
         if self.door == "segment":
             return read_calls(parse_calls(self.body, None), receipt)

@@ -11,7 +11,7 @@ from k8s.operator.manifests.configuration import connection_variables
 from k8s.operator.manifests.naming import Stack, manifest, short_hash
 from k8s.operator.manifests.pods import container, pod, resources
 from k8s.operator.manifests.serve_config import serve_config
-from k8s.operator.stack_types import RedisStore, Resources, SignalsStackSpec
+from k8s.operator.stack_types import RedisStore, ResourceAmounts, SignalsStackSpec
 
 RAY_VERSION: Final = "2.60.0"  # Ray's version in this operator's image; KubeRay chooses its probes by it
 COMPONENT: Final = "ray"
@@ -91,7 +91,7 @@ def _start_params() -> dict[str, str]:
     return {"object-store-memory": OBJECT_STORE_BYTES}
 
 
-def _template(stack: Stack, spec: SignalsStackSpec, name: str, size: Resources) -> dict[str, Any]:
+def _template(stack: Stack, spec: SignalsStackSpec, name: str, size: ResourceAmounts) -> dict[str, Any]:
     ports = [{"containerPort": number, "name": port} for port, number in PORTS.items()]
     ray = container(
         spec,

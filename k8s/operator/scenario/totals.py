@@ -32,7 +32,7 @@ class Run:
     silent: tuple[str, ...] = ()
     """One sentence for each pod that ended without a report or does not start."""
     message: str = ""
-    """What Kubernetes says of a Job that failed."""
+    """The reason that Kubernetes gives for a failed Job."""
 
     @property
     def has_ended(self) -> bool:

@@ -15,7 +15,7 @@ from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.problems import Problem
 from serve_apps.ingest.protocols.doors import Doors, foreign_body, receipt_of, unreadable
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import Reading, Receipt
+from signals.domain.events.foreign import ForeignReading, Receipt
 from signals.domain.events.from_deploys import (
     is_signed_by_github,
     read_deploy,
@@ -59,7 +59,7 @@ def _check_signature(request: Request, body: bytes, key: str) -> None:
         raise Problem(401, "wrong_signature", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _read(request: Request, source: str | None, body: bytes, receipt: Receipt) -> Reading:
+def _read(request: Request, source: str | None, body: bytes, receipt: Receipt) -> ForeignReading:
     match source:
         case "github":
             headers = request.headers

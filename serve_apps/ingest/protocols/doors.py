@@ -11,18 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve_apps.http.authorization import Authorizer, foreign_keys, only_key
-from serve_apps.http.bodies import ALL_DECOMPRESSORS, read_body
+from serve_apps.http.bodies import ALL_DECOMPRESSORS, MAX_BATCH_BYTES, read_body
 from serve_apps.http.problems import Problem, unavailable
 from serve_apps.ingest.intake import Intake
 from shared_types import InvalidEvent
 from signals.domain.access.api_keys import Scope
 from signals.domain.access.principal import Principal
-from signals.domain.events.foreign import RawEvent, Reading, Receipt
+from signals.domain.events.foreign import ForeignReading, RawEvent, Receipt
 from signals.domain.ledger import ForeignKind
 from signals.services.events.ingestion import EventResult
 from signals.services.ledger.entries import LedgerWriter
 
-MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 PATIENCE_S: Final = 10.0  # guess: Sentry's SDKs wait 30 s, send from the background, and never repeat
 AGAIN_S: Final = 0.25  # guess: between two tries within that patience
 PREFLIGHT_S: Final = 3600
@@ -53,7 +52,7 @@ class Doors:
         self.intake.check_limits(sender)
         return sender
 
-    def note(self, door: str, sender: Principal, reading: Reading, receipt: Receipt) -> None:
+    def note(self, door: str, sender: Principal, reading: ForeignReading, receipt: Receipt) -> None:
         """Enter what is no event into the ledger, beside its balance."""
         counts: dict[ForeignKind, Counter[str]] = {
             "ignored": reading.ignored,
@@ -63,7 +62,7 @@ class Doors:
         self.ledger_writer.noted(sender.tenancy.project_id, receipt.received_at, door, counts)
 
     async def publish(
-        self, door: str, sender: Principal, reading: Reading, receipt: Receipt
+        self, door: str, sender: Principal, reading: ForeignReading, receipt: Receipt
     ) -> list[EventResult]:
         """Publish the events of a reading and enter the rest into the ledger.
 
@@ -76,7 +75,7 @@ class Doors:
         results = await self._published(sender, reading.events)
         rejected = Counter(result.code or "invalid" for result in results if result.status == "rejected")
         if rejected:
-            self.note(door, sender, Reading(refused=rejected), receipt)
+            self.note(door, sender, ForeignReading(refused=rejected), receipt)
         if any(result.status == "unavailable" for result in results):
             raise unavailable("Kafka did not acknowledge all events; send them again.")
         return results
@@ -103,7 +102,7 @@ def receipt_of(sender: Principal, environment: str = "prod") -> Receipt:
 
 async def foreign_body(request: Request) -> bytes:
     """Return the body of any content type, in any encoding that clients use."""
-    return await read_body(request, MAX_BODY_BYTES, ALL_DECOMPRESSORS)
+    return await read_body(request, MAX_BATCH_BYTES, ALL_DECOMPRESSORS)
 
 
 def unreadable(error: InvalidEvent) -> Problem:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serve_apps.http.bodies import read_body
+from serve_apps.http.bodies import MAX_BATCH_BYTES, MAX_EVENT_BYTES, read_body
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
@@ -18,8 +18,6 @@ from shared_types import EventInput, InvalidEvent
 from signals.domain.access.api_keys import Scope
 from signals.services.events.ingestion import decode_event, decode_events
 
-MAX_EVENT_BYTES: Final = 1024 * 1024  # guess: bounds memory; docs/how-to/send-events.md states it
-MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 256
 
 JSON: Final = frozenset({"application/json", ""})

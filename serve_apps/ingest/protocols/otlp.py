@@ -18,7 +18,7 @@ from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.problems import NOT_STORED, Problem, unavailable
 from serve_apps.ingest.protocols.doors import Doors, cors, foreign_body, preflight, receipt_of, unreadable
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import Reading
+from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_otlp import read_otlp
 from signals.domain.events.otlp_records import Signal
 from signals.errors import DependencyUnavailable
@@ -76,7 +76,7 @@ def _is_json(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
 
 
-def _success(request: Request, signal: Signal, reading: Reading, rejected: int) -> Response:
+def _success(request: Request, signal: Signal, reading: ForeignReading, rejected: int) -> Response:
     """Answer 200; what lies below error is said but is no rejection, which clients would log endlessly."""
     rejected += reading.refused.total()
     reasons = reading.refused | reading.ignored

@@ -14,11 +14,10 @@ from starlette.responses import Response
 
 from serve_apps.http.answers import json_answer
 from serve_apps.http.authorization import foreign_keys, only_key
-from serve_apps.http.bodies import inflate
+from serve_apps.http.bodies import MAX_BATCH_BYTES, inflate
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.problems import Problem, answer_to
 from serve_apps.ingest.protocols.doors import (
-    MAX_BODY_BYTES,
     Doors,
     cors,
     foreign_body,
@@ -28,7 +27,7 @@ from serve_apps.ingest.protocols.doors import (
 )
 from shared_types import InvalidEvent
 from signals.domain.access.principal import Principal
-from signals.domain.events.foreign import Reading, Receipt
+from signals.domain.events.foreign import ForeignReading, Receipt
 from signals.domain.events.from_sentry import key_of_dsn, read_envelope, read_store
 from signals.domain.events.sentry_envelopes import split_envelope
 from signals.errors import DependencyUnavailable
@@ -42,7 +41,7 @@ UNWANTED: Final = (
 """Categories that SDKs need not send: nothing is lighter than a request that is not sent."""
 BASE64_ZLIB: Final = (b"eJ", b"eN", b"eA", b"eF")  # a zlib header of any level, in base64 (raven-node)
 
-Read = tuple[Principal, Reading, Receipt]
+Read = tuple[Principal, ForeignReading, Receipt]
 
 
 async def sentry_envelope(doors: Doors, call: Call[None]) -> Response:
@@ -81,7 +80,7 @@ async def _store(doors: Doors, request: Request) -> Read:
             packed = base64.b64decode(body, validate=True)
         except binascii.Error as error:
             raise InvalidEvent("malformed_base64", None, "The body is no valid base64.") from error
-        body = inflate(packed, MAX_BODY_BYTES)
+        body = inflate(packed, MAX_BATCH_BYTES)
     receipt = receipt_of(sender)
     return sender, read_store(body, receipt), receipt
 

@@ -3,13 +3,13 @@
 from random import Random
 
 from signals.cases.kinds.planting import Made, Truth, everything, named, when
-from signals.cases.traffic import ONSET, ROUTE, Fault, Marker, World
+from signals.cases.traffic import ONSET, ROUTE, Marker, PlantedFault, World
 
 
 def currency(chance: Random) -> Made:
     """One currency, nearly the same as one country."""
     chosen = chance.choice(("EUR", "USD"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["currency"] == chosen, 0.6), code="RATE", message="no exchange rate for today"
     )
     return World(faults=(fault,)), named(chosen)
@@ -18,14 +18,16 @@ def currency(chance: Random) -> Made:
 def country_only(chance: Random) -> Made:
     """A country of a zone that is well otherwise."""
     chosen = chance.choice(("NL", "US"))
-    fault = Fault(chance=when(lambda a: a["country"] == chosen, 0.85), code="TAX", message="unexpected error")
+    fault = PlantedFault(
+        chance=when(lambda a: a["country"] == chosen, 0.85), code="TAX", message="unexpected error"
+    )
     return World(faults=(fault,), requests_a_minute=160), named(chosen)
 
 
 def large_requests(chance: Random) -> Made:
     """Requests with many items: a range of numbers."""
     limit = chance.choice((16, 20))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["items"] >= limit, 0.95),
         code="TOO_MUCH",
         message="something went wrong",
@@ -36,7 +38,7 @@ def large_requests(chance: Random) -> Made:
 
 def without_referrer(chance: Random) -> Made:
     """Requests that lack an attribute."""
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: "referrer" not in a, chance.uniform(0.8, 0.95)),
         code="ORIGIN",
         message="unexpected error",
@@ -48,7 +50,7 @@ def without_referrer(chance: Random) -> Made:
 def dependency(chance: Random) -> Made:
     """A dependency that failing events alone name."""
     peer = chance.choice(("tariff-db", "scoring-api", "letter-service"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(everything, 0.7),
         code="PEER",
         message="peer did not answer",
@@ -61,7 +63,7 @@ def dependency(chance: Random) -> Made:
 def certificate(chance: Random) -> Made:
     """A message says it."""
     host = chance.choice(("score.example.com", "letters.example.net"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(everything, 0.99),
         code="TLS",
         message=f"certificate of {host} is not valid after 2026-05-05",
@@ -73,7 +75,7 @@ def certificate(chance: Random) -> Made:
 def disk_full(chance: Random) -> Made:
     """A message says it, on one pod."""
     pod = f"quotes-dal-{chance.randrange(4)}"
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["pod"] == pod, 0.95),
         code="IO",
         message="no space left on device (write of {n} bytes)",
@@ -83,7 +85,7 @@ def disk_full(chance: Random) -> Made:
 
 def traffic_surge(chance: Random) -> Made:
     """Three times the traffic, more than the service carries."""
-    fault = Fault(chance=when(everything, 0.35), code="BUSY", message="request failed", status=503)
+    fault = PlantedFault(chance=when(everything, 0.35), code="BUSY", message="request failed", status=503)
     return World(
         faults=(fault,),
         added=lambda _: {"route": ROUTE},
@@ -95,7 +97,7 @@ def flag_switched(chance: Random) -> Made:
     """A flag that is switched for all users, known by its event alone."""
     flag = chance.choice(("lazy-tariffs", "bulk-rating", "quote-cache"))
     gap = chance.uniform(0.2, 4)
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(everything, 0.5), code="QUOTE_BROKEN", message="premium {n} is below the minimum"
     )
     marker = Marker(
@@ -107,7 +109,7 @@ def flag_switched(chance: Random) -> Made:
 def setting_changed(chance: Random) -> Made:
     """A setting, by a change event; an unrelated one came a little earlier."""
     key = chance.choice(("rating.timeout_ms", "store.max_connections", "quotes.batch"))
-    fault = Fault(chance=when(everything, 0.6), code="RATING", message="unexpected error")
+    fault = PlantedFault(chance=when(everything, 0.6), code="RATING", message="unexpected error")
     marker = Marker(
         minute=ONSET - 1,
         kind="custom",
@@ -121,7 +123,7 @@ def setting_changed(chance: Random) -> Made:
 def nightly_job(chance: Random) -> Made:
     """A rare job starts and locks what requests need."""
     job = chance.choice(("contract-export", "ledger-close"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(everything, 0.6),
         code="LOCKED",
         message="could not lock row of table contracts: timeout",

@@ -7,13 +7,13 @@ from typing import Any
 from signals.cases.kinds.places import one_pod, zone_down
 from signals.cases.kinds.planting import Made
 from signals.cases.kinds.releases import release_canary
-from signals.cases.traffic import Event, written
+from signals.cases.traffic import TrafficEvent, written
 
 
 def late_events(chance: Random) -> Made:
     """A third of the failing events arrives minutes late."""
 
-    def late(source: Random, event: Event, at: float) -> Event:
+    def late(source: Random, event: TrafficEvent, at: float) -> TrafficEvent:
         return (
             event | {"received_at": written(at + source.uniform(1, 6))} if source.random() < 0.35 else event
         )

@@ -5,7 +5,7 @@ from random import Random
 
 from signals.cases.kinds.places import known_tenant, one_pod, zone_down
 from signals.cases.kinds.planting import Made, Truth, deploy, everything, full_from, ramp, when
-from signals.cases.traffic import ONSET, Fault, Marker, World
+from signals.cases.traffic import ONSET, Marker, PlantedFault, World
 
 
 def innocent_canary(chance: Random) -> Made:
@@ -38,7 +38,7 @@ def blind(chance: Random) -> Made:
     text = chance.choice(
         ("something went wrong", "request failed", "unexpected error", "Internal Server Error")
     )
-    fault = Fault(chance=when(everything, chance.uniform(0.3, 0.9)), code="UNEXPECTED", message=text)
+    fault = PlantedFault(chance=when(everything, chance.uniform(0.3, 0.9)), code="UNEXPECTED", message=text)
     return World(faults=(fault,)), Truth(abstain=True)
 
 
@@ -60,7 +60,7 @@ def blind_release(chance: Random) -> Made:
 
 def blind_ramp(chance: Random) -> Made:
     """As `blind`, growing slowly."""
-    fault = Fault(chance=ramp(everything, 0.8, 7), code="UNEXPECTED", message="something went wrong")
+    fault = PlantedFault(chance=ramp(everything, 0.8, 7), code="UNEXPECTED", message="something went wrong")
     return World(faults=(fault,)), Truth(abstain=True)
 
 

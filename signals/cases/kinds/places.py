@@ -3,13 +3,13 @@
 from random import Random
 
 from signals.cases.kinds.planting import Made, Truth, named, ramp, when
-from signals.cases.traffic import CLIENTS, ONSET, ROUTE, Fault, World
+from signals.cases.traffic import CLIENTS, ONSET, ROUTE, PlantedFault, World
 
 
 def zone_down(chance: Random) -> Made:
     """One zone; countries and pods are correlated with it."""
     zone = chance.choice(("ams-a", "ams-b", "dal-a", "dal-b"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["zone"] == zone, 0.9),
         code="RATING_TIMEOUT",
         message="rating engine gave no answer in {n} ms",
@@ -21,7 +21,7 @@ def zone_down(chance: Random) -> Made:
 def zones_of_a_region(chance: Random) -> Made:
     """Both zones of a region: a set of values."""
     region = chance.choice(("ams", "dal"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["zone"].startswith(region), 0.85),
         code="STORE",
         message="replica set has no primary",
@@ -32,14 +32,16 @@ def zones_of_a_region(chance: Random) -> Made:
 def one_pod(chance: Random) -> Made:
     """One pod of eight."""
     pod = f"quotes-{chance.choice(('ams', 'dal'))}-{chance.randrange(4)}"
-    fault = Fault(chance=when(lambda a: a["pod"] == pod, 0.98), code="INTERNAL", message="unexpected error")
+    fault = PlantedFault(
+        chance=when(lambda a: a["pod"] == pod, 0.98), code="INTERNAL", message="unexpected error"
+    )
     return World(faults=(fault,), requests_a_minute=200), named(pod)
 
 
 def pod_ramp(chance: Random) -> Made:
     """One pod degrades slowly."""
     pod = f"quotes-ams-{chance.randrange(4)}"
-    fault = Fault(
+    fault = PlantedFault(
         chance=ramp(lambda a: a["pod"] == pod, 0.95, 8),
         code="SLOW",
         message="gave up after {n} ms",
@@ -51,7 +53,7 @@ def pod_ramp(chance: Random) -> Made:
 def new_tenant(chance: Random) -> Made:
     """A customer who was never there sends what cannot be read."""
     tenant = f"firm-{chance.randrange(700, 999)}"
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["tenant"] == tenant, 0.97),
         code="BAD_INPUT",
         message="field plate is not valid",
@@ -66,7 +68,7 @@ def new_tenant(chance: Random) -> Made:
 def known_tenant(chance: Random) -> Made:
     """A customer who was always there loses a permission."""
     tenant = f"firm-{chance.randrange(300, 600)}"
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["tenant"] == tenant, 1.0),
         code="FORBIDDEN",
         message="contract does not cover this",
@@ -80,7 +82,7 @@ def old_clients(chance: Random) -> Made:
     """Clients up to a version: a range."""
     last = chance.choice((2, 3))
     bad = list(CLIENTS)[last - 1 :] if last == 2 else list(CLIENTS)[2:]
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["client_version"] in bad, 0.9),
         code="SIGNATURE",
         message="signature does not match",
@@ -91,7 +93,7 @@ def old_clients(chance: Random) -> Made:
 
 def device_kiosk(chance: Random) -> Made:
     """A rare device, more of it than usual."""
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["device"] == "kiosk", chance.uniform(0.8, 1)),
         code="PRINTER",
         message="form has no page size",
@@ -104,7 +106,7 @@ def device_kiosk(chance: Random) -> Made:
 def zone_and_payer(chance: Random) -> Made:
     """Two attributes together."""
     zone, payer = chance.choice(("ams-a", "ams-b")), chance.choice(("invoice", "visa"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["zone"] == zone and a.get("payer") == payer, 0.97),
         code="PAYER",
         message="something went wrong",
@@ -115,7 +117,7 @@ def zone_and_payer(chance: Random) -> Made:
 def plan_and_flag(chance: Random) -> Made:
     """A feature of one plan breaks behind a flag that travels with requests."""
     plan = chance.choice(("basic", "plus"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["fast_path"] and a["plan"] == plan, 0.95),
         code="FAST",
         message="fast path is inconsistent",
@@ -125,7 +127,7 @@ def plan_and_flag(chance: Random) -> Made:
 
 def flag_attribute(chance: Random) -> Made:
     """A flag that travels with requests."""
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: bool(a["fast_path"]), chance.uniform(0.5, 0.9)),
         code="FAST",
         message="unexpected error",
@@ -136,10 +138,10 @@ def flag_attribute(chance: Random) -> Made:
 def two_zones_apart(chance: Random) -> Made:
     """Two causes at once, on two attributes."""
     zone, device = chance.choice(("ams-a", "dal-a")), chance.choice(("ios", "android"))
-    one = Fault(
+    one = PlantedFault(
         chance=when(lambda a: a["zone"] == zone, 0.9), code="QUOTE", message="replica set has no primary"
     )
-    two = Fault(
+    two = PlantedFault(
         chance=when(lambda a: a["device"] == device, 0.9), code="QUOTE", message="view model is incomplete"
     )
     return World(faults=(one, two)), Truth(causes=(((zone,),), ((device,),)))

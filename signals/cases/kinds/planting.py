@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from signals.cases.traffic import ONSET, Attributes, Marker, World
+from signals.cases.traffic import ONSET, Marker, TrafficAttributes, World
 
-Facts = tuple[tuple[str, ...], ...]
+PlantedFacts = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +15,8 @@ class Truth:
     `is_drop`: the incident is one of signups although errors are planted.
     """
 
-    facts: Facts = ()
-    causes: tuple[Facts, ...] = ()
+    facts: PlantedFacts = ()
+    causes: tuple[PlantedFacts, ...] = ()
     abstain: bool = False
     forbidden_first: tuple[str, ...] = ()
     canaries: tuple[str, ...] = ()
@@ -32,22 +32,22 @@ def named(*values: str) -> Truth:
 
 
 def when(
-    test: Callable[[Attributes], bool], rate: float, begins: float = ONSET
-) -> Callable[[Attributes, float], float]:
+    test: Callable[[TrafficAttributes], bool], rate: float, begins: float = ONSET
+) -> Callable[[TrafficAttributes, float], float]:
     """Fail at a rate from a minute on where the test holds."""
     return lambda attributes, at: rate if at >= begins and test(attributes) else 0.0
 
 
 def ramp(
-    test: Callable[[Attributes], bool], rate: float, minutes: float
-) -> Callable[[Attributes, float], float]:
+    test: Callable[[TrafficAttributes], bool], rate: float, minutes: float
+) -> Callable[[TrafficAttributes, float], float]:
     """Fail more and more: from 0 at the onset to the rate after so many minutes."""
     return lambda attributes, at: (
         rate * min(1.0, max(0.0, (at - ONSET) / minutes)) if test(attributes) else 0.0
     )
 
 
-def everything(_: Attributes) -> bool:
+def everything(_: TrafficAttributes) -> bool:
     """Hold for every request."""
     return True
 

@@ -3,20 +3,22 @@
 from random import Random
 
 from signals.cases.kinds.planting import Made, Truth, deploy, everything, full_from, named, ramp, when
-from signals.cases.traffic import ONSET, Fault, World
+from signals.cases.traffic import ONSET, PlantedFault, World
 
 
 def release_full(chance: Random) -> Made:
     """A release for all users; nothing is left to compare with in the same minutes."""
     rate = chance.uniform(0.35, 0.95)
-    fault = Fault(chance=when(everything, rate), code="QUOTE_BROKEN", message="tariff {n} has no price table")
+    fault = PlantedFault(
+        chance=when(everything, rate), code="QUOTE_BROKEN", message="tariff {n} has no price table"
+    )
     return World(faults=(fault,), rollout=full_from(ONSET), markers=(deploy(ONSET),)), named("r813")
 
 
 def release_canary(chance: Random) -> Made:
     """A part of the traffic gets the release."""
     share = chance.uniform(0.2, 0.5)
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["release"] == "r813", 0.8),
         code="QUOTE_BROKEN",
         message="something went wrong",
@@ -30,7 +32,7 @@ def release_canary(chance: Random) -> Made:
 def release_unmarked(chance: Random) -> Made:
     """A rolling release without a deploy event."""
     minutes = chance.uniform(4, 9)
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["release"] == "r813", 0.7),
         code="SESSION",
         message="session {id} is in the old format",
@@ -40,7 +42,7 @@ def release_unmarked(chance: Random) -> Made:
 
 def release_leak(chance: Random) -> Made:
     """A release that leaks: failures grow slowly after it."""
-    fault = Fault(
+    fault = PlantedFault(
         chance=ramp(everything, 0.9, chance.uniform(8, 13)), code="OVERLOADED", message="heap is exhausted"
     )
     return World(faults=(fault,), rollout=full_from(ONSET - 1), markers=(deploy(ONSET - 1),)), Truth(
@@ -51,7 +53,7 @@ def release_leak(chance: Random) -> Made:
 def release_on_device(chance: Random) -> Made:
     """A canary breaks one kind of device: both together are the cause."""
     device = chance.choice(("ios", "android"))
-    fault = Fault(
+    fault = PlantedFault(
         chance=when(lambda a: a["release"] == "r813" and a["device"] == device, 0.95),
         code="LAYOUT",
         message="view model is incomplete",

@@ -3,7 +3,7 @@
 from random import Random
 
 from signals.cases.kinds.planting import Made, Truth, deploy, full_from, named
-from signals.cases.traffic import ONSET, Fault, World
+from signals.cases.traffic import ONSET, PlantedFault, World
 
 
 def signups_channel(chance: Random) -> Made:
@@ -20,7 +20,7 @@ def signups_channel(chance: Random) -> Made:
 def signups_form(chance: Random) -> Made:
     """Registering fails with errors of its own."""
     begins = ONSET - 8
-    fault = Fault(
+    fault = PlantedFault(
         chance=lambda _, at: 0.9 if at >= begins else 0,
         code="CAPTCHA",
         message="captcha provider refused the key",

@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from signals.clients.diagnosis import Fault, Variables, handshake_fault, one_line, speaks_tls
+from signals.clients.diagnosis import ConnectionFault, Variables, handshake_fault, one_line, speaks_tls
 from signals.clients.tls import ca_pem
 from signals.settings import KafkaSettings
 
@@ -37,15 +37,17 @@ FORBIDDEN: Final = frozenset(
     }
 )
 BROKER: Final = re.compile(r"ssl://(?P<host>[^/]+):(?P<port>\d+)/")
-FAULTS: Final[tuple[tuple[str, Fault | str], ...]] = (  # the first that is found in librdkafka's words
-    (r"certificate verify failed", Fault.UNTRUSTED),  # it does not say why: asked again below
-    (r"SSL handshake failed", Fault.NOT_TLS),
+FAULTS: Final[
+    tuple[tuple[str, ConnectionFault | str], ...]
+] = (  # the first that is found in librdkafka's words
+    (r"certificate verify failed", ConnectionFault.UNTRUSTED),  # it does not say why: asked again below
+    (r"SSL handshake failed", ConnectionFault.NOT_TLS),
     (r"[Uu]nsupported SASL mechanism|mechanism handshake failed", MECHANISM),
-    (r"[Aa]uthentication (error|failed|failure)", Fault.LOGIN),
-    (r"incorrect security\.protocol", Fault.TLS_WANTED),
+    (r"[Aa]uthentication (error|failed|failure)", ConnectionFault.LOGIN),
+    (r"incorrect security\.protocol", ConnectionFault.TLS_WANTED),
     (
         r"Connect to .* failed|Failed to resolve|Connection setup timed out|brokers are down",
-        Fault.UNREACHABLE,
+        ConnectionFault.UNREACHABLE,
     ),
 )
 
@@ -86,7 +88,7 @@ class BrokerFaults:
         if not isinstance(cause, KafkaError):
             return describe(error)
         if cause.code() in FORBIDDEN:
-            return VARIABLES.sentence(Fault.FORBIDDEN)
+            return VARIABLES.sentence(ConnectionFault.FORBIDDEN)
         if cause.code() not in CONNECTION:
             return describe(error)
         return self._sentence(self._seen or cause)
@@ -94,18 +96,18 @@ class BrokerFaults:
     def _sentence(self, error: KafkaError) -> str:
         text = describe(error)
         found = next((fault for pattern, fault in FAULTS if re.search(pattern, text)), text)
-        if found is Fault.UNTRUSTED:
+        if found is ConnectionFault.UNTRUSTED:
             found = self._certificate_fault(text)
-        elif found is Fault.UNREACHABLE and self._hangs_up_on_plain_text():
-            found = Fault.TLS_WANTED
-        return VARIABLES.sentence(found) if isinstance(found, Fault) else found
+        elif found is ConnectionFault.UNREACHABLE and self._hangs_up_on_plain_text():
+            found = ConnectionFault.TLS_WANTED
+        return VARIABLES.sentence(found) if isinstance(found, ConnectionFault) else found
 
-    def _certificate_fault(self, text: str) -> Fault:
+    def _certificate_fault(self, text: str) -> ConnectionFault:
         broker, given = BROKER.search(text), self._settings.kafka_ca_cert
         if broker is None:
-            return Fault.UNTRUSTED
+            return ConnectionFault.UNTRUSTED
         pem = ca_pem("KAFKA_CA_CERT", given) if given else None
-        return handshake_fault(broker["host"], int(broker["port"]), ca_pem=pem) or Fault.UNTRUSTED
+        return handshake_fault(broker["host"], int(broker["port"]), ca_pem=pem) or ConnectionFault.UNTRUSTED
 
     def _hangs_up_on_plain_text(self) -> bool:
         """librdkafka cannot tell this from a broker that is away."""

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as TransportConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, SSLError, TransportError
 
-from signals.clients.diagnosis import Fault, Variables, certificate_fault, one_line, speaks_tls
+from signals.clients.diagnosis import ConnectionFault, Variables, certificate_fault, one_line, speaks_tls
 from signals.clients.tls import ca_file
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import OpenSearchSettings
@@ -42,7 +42,9 @@ class _Connection(Urllib3HttpConnection):
             address = urlsplit(self.host)
             hung_up = any(sign in str(error.error) for sign in HUNG_UP)
             if hung_up and not self.use_ssl and speaks_tls(address.hostname or "", address.port or 80):
-                raise DependencyUnavailable("OpenSearch", VARIABLES.sentence(Fault.TLS_WANTED)) from error
+                raise DependencyUnavailable(
+                    "OpenSearch", VARIABLES.sentence(ConnectionFault.TLS_WANTED)
+                ) from error
             raise
 
 
@@ -152,9 +154,9 @@ def _explain(error: TransportConnectionError) -> str:
     text = one_line(str(error.error))
     if isinstance(error, SSLError):
         refusal = _certificate_refusal(error)
-        return VARIABLES.sentence(Fault.NOT_TLS if refusal is None else certificate_fault(refusal))
+        return VARIABLES.sentence(ConnectionFault.NOT_TLS if refusal is None else certificate_fault(refusal))
     if isinstance(error, ConnectionTimeout) or any(sign in text for sign in NO_ANSWER):
-        return VARIABLES.sentence(Fault.UNREACHABLE)
+        return VARIABLES.sentence(ConnectionFault.UNREACHABLE)
     return text
 
 
@@ -166,9 +168,9 @@ def _certificate_refusal(error: BaseException) -> ssl.SSLCertVerificationError |
     return cause
 
 
-def _answered_fault(error: TransportError) -> Fault | None:
+def _answered_fault(error: TransportError) -> ConnectionFault | None:
     if error.status_code == HTTPStatus.UNAUTHORIZED:
-        return Fault.LOGIN
+        return ConnectionFault.LOGIN
     if error.status_code == HTTPStatus.FORBIDDEN and "security_exception" in str(error.error):
-        return Fault.FORBIDDEN  # other 403s are blocked indices, no fault of the login
+        return ConnectionFault.FORBIDDEN  # other 403s are blocked indices, no fault of the login
     return None

@@ -7,14 +7,14 @@ from typing import Final, Protocol
 MINUTES_READ: Final = 75  # minute buckets that one evaluation may read (as many as Rule B needs)
 
 
-class Counts(Protocol):
+class MinuteCounts(Protocol):
     """Events a minute. Minutes are whole minutes since the epoch; an absent minute is zero."""
 
     def between(self, start: int, end: int) -> int:
         """Return the events of the minutes `start <= minute < end`."""
 
 
-class MinuteCounts:
+class BucketCounts:
     """Counts from bucket rows, for one evaluation. The mapping is read, not copied."""
 
     __slots__ = ("_counts",)

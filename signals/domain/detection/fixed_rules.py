@@ -5,10 +5,10 @@ Their verdicts rest on minute counts and, for absence and new series, on two ins
 
 from typing import Final
 
-from signals.domain.detection.counts import Counts
-from signals.domain.detection.rule import Absence, Drop, FloorRatio, NewSeries, Rate
+from signals.domain.detection.counts import MinuteCounts
+from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate
 from signals.domain.detection.significance import wilson_lower_bound
-from signals.domain.detection.verdict import Condition, RuleVerdict
+from signals.domain.detection.verdict import RuleCondition, RuleVerdict
 
 CRITICAL_MULTIPLE: Final = 10  # times the threshold: beyond doubt (as for Rule A's severity)
 RATE_ERRORS: Final = 3.0  # standard errors of Wilson's interval: one false in 740 evaluations
@@ -16,7 +16,7 @@ SUSTAIN_SHARE: Final = 0.5  # a drop lasts while counts stay at or below half of
 ABSENCE_DAYS: Final = 14  # after which the series has ended
 
 
-def floor_ratio(rule: FloorRatio, counts: Counts, minute: int) -> RuleVerdict:
+def floor_ratio(rule: FloorRatio, counts: MinuteCounts, minute: int) -> RuleVerdict:
     """Judge the window that ends with `minute`. With Rule A's numbers it is Rule A."""
     end = minute + 1
     start = end - rule.window
@@ -32,20 +32,20 @@ def floor_ratio(rule: FloorRatio, counts: Counts, minute: int) -> RuleVerdict:
         normal=normal,
         threshold=threshold,
         conditions=(
-            Condition(name="events", have=count, compared="at least", need=rule.floor),
-            Condition(name="events against the baseline", have=count, compared="at least", need=by_ratio),
+            RuleCondition(name="events", have=count, compared="at least", need=rule.floor),
+            RuleCondition(name="events against the baseline", have=count, compared="at least", need=by_ratio),
         ),
         is_critical=count >= CRITICAL_MULTIPLE * threshold,
     )
 
 
-def floor_ratio_sustains(rule: FloorRatio, counts: Counts, minute: int, frozen_normal: float) -> bool:
+def floor_ratio_sustains(rule: FloorRatio, counts: MinuteCounts, minute: int, frozen_normal: float) -> bool:
     """Say whether an open spike lasts: against the normal frozen at its opening."""
     need = max(float(rule.floor), rule.ratio * max(rule.baseline.minimum, frozen_normal))
     return counts.between(minute + 1 - rule.window, minute + 1) >= need
 
 
-def drop(rule: Drop, counts: Counts, minute: int, *, without: int = 0) -> RuleVerdict:
+def drop(rule: Drop, counts: MinuteCounts, minute: int, *, without: int = 0) -> RuleVerdict:
     """Judge the window that ends with `minute`. With Rule B's numbers it is Rule B.
 
     `without` events of that minute are left out (see `detection.rules.signup_drop`).
@@ -62,20 +62,20 @@ def drop(rule: Drop, counts: Counts, minute: int, *, without: int = 0) -> RuleVe
         normal=normal,
         threshold=float(rule.ceiling),
         conditions=(
-            Condition(name="events", have=count, compared="at most", need=rule.ceiling),
-            Condition(name="baseline", have=normal, compared="at least", need=rule.baseline.minimum),
+            RuleCondition(name="events", have=count, compared="at most", need=rule.ceiling),
+            RuleCondition(name="baseline", have=normal, compared="at least", need=rule.baseline.minimum),
         ),
         is_critical=count == 0,
     )
 
 
-def drop_sustains(rule: Drop, counts: Counts, minute: int, frozen_normal: float) -> bool:
+def drop_sustains(rule: Drop, counts: MinuteCounts, minute: int, frozen_normal: float) -> bool:
     """Say whether an open drop lasts: at most the ceiling, or half of the normal frozen at its opening."""
     count = counts.between(minute + 1 - rule.window, minute + 1)
     return count <= max(float(rule.ceiling), SUSTAIN_SHARE * frozen_normal)
 
 
-def rate(rule: Rate, part: Counts, whole: Counts, minute: int) -> RuleVerdict:
+def rate(rule: Rate, part: MinuteCounts, whole: MinuteCounts, minute: int) -> RuleVerdict:
     """Judge the share of `part` in `whole` over the window that ends with `minute`."""
     start, end = minute + 1 - rule.window, minute + 1
     have, of = part.between(start, end), whole.between(start, end)
@@ -88,8 +88,8 @@ def rate(rule: Rate, part: Counts, whole: Counts, minute: int) -> RuleVerdict:
         normal=of * rule.limit,
         threshold=of * rule.limit,
         conditions=(
-            Condition(name="events in all", have=of, compared="at least", need=rule.floor),
-            Condition(name="surely a share of", have=bound, compared="at least", need=rule.limit),
+            RuleCondition(name="events in all", have=of, compared="at least", need=rule.floor),
+            RuleCondition(name="surely a share of", have=bound, compared="at least", need=rule.limit),
         ),
     )
 
@@ -105,15 +105,15 @@ def absence(rule: Absence, last_minute: int, minute: int) -> RuleVerdict:
         normal=1.0,
         threshold=0.0,
         conditions=(
-            Condition(name="minutes without an event", have=silent, compared="at least", need=rule.after),
-            Condition(
+            RuleCondition(name="minutes without an event", have=silent, compared="at least", need=rule.after),
+            RuleCondition(
                 name="minutes without an event", have=silent, compared="at most", need=ABSENCE_DAYS * 1440
             ),
         ),
     )
 
 
-def new_series(rule: NewSeries, counts: Counts, returned_at: int, minute: int) -> RuleVerdict:
+def new_series(rule: NewSeries, counts: MinuteCounts, returned_at: int, minute: int) -> RuleVerdict:
     """Judge a series that began, or came back after the silence, at `returned_at`."""
     count = counts.between(minute + 1 - rule.window, minute + 1)
     return RuleVerdict(
@@ -124,8 +124,8 @@ def new_series(rule: NewSeries, counts: Counts, returned_at: int, minute: int) -
         normal=0.0,
         threshold=float(rule.floor),
         conditions=(
-            Condition(name="events", have=count, compared="at least", need=rule.floor),
-            Condition(
+            RuleCondition(name="events", have=count, compared="at least", need=rule.floor),
+            RuleCondition(
                 name="minutes since its first event",
                 have=minute - returned_at,
                 compared="at most",

@@ -7,12 +7,12 @@ rows, twelve hours) and the state; it costs some ten microseconds.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from signals.domain.detection.counts import MINUTES_READ, Counts
-from signals.domain.detection.rule import Seasonal, Window
+from signals.domain.detection.counts import MINUTES_READ, MinuteCounts
+from signals.domain.detection.rule_types import RuleWindow, Seasonal
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import PRIOR, HourContext, SeasonalState, recent_level
 from signals.domain.detection.significance import gamma_poisson_z
-from signals.domain.detection.verdict import Condition, RuleVerdict
+from signals.domain.detection.verdict import RuleCondition, RuleVerdict
 
 USUAL_EVENTS: Final = 100.0  # events that the level of days rests on, at least (guess: 10 % of error)
 LONG_NOISE: Final = 0.01  # relative variance of a window of hours that longer windows do not lose (guess)
@@ -31,7 +31,7 @@ SPARSE_SHARE: Final = 0.2  # of few expected events: at most so many while a dro
 class Finding:
     """One window's numbers: floor and ratio are met when `is_peak`, significance too when `fires`."""
 
-    window: Window
+    window: RuleWindow
     count: int
     expected: float
     level: float
@@ -50,7 +50,7 @@ class Frozen:
 
 
 def evaluate(
-    rule: Seasonal, context: HourContext, counts: Counts, minute: int, state: SeasonalState
+    rule: Seasonal, context: HourContext, counts: MinuteCounts, minute: int, state: SeasonalState
 ) -> Finding | None:
     """Judge the windows that end with `minute`; return the most surprising that met floor and ratio."""
     best = None
@@ -64,7 +64,12 @@ def evaluate(
 
 
 def _can_be_peak(
-    rule: Seasonal, window: Window, context: HourContext, counts: Counts, minute: int, state: SeasonalState
+    rule: Seasonal,
+    window: RuleWindow,
+    context: HourContext,
+    counts: MinuteCounts,
+    minute: int,
+    state: SeasonalState,
 ) -> bool:
     """Say cheaply that a window misses its floor or ratio at any recent level."""
     end = minute + 1
@@ -84,7 +89,12 @@ def _can_be_peak(
 
 
 def measure(
-    rule: Seasonal, window: Window, context: HourContext, counts: Counts, minute: int, state: SeasonalState
+    rule: Seasonal,
+    window: RuleWindow,
+    context: HourContext,
+    counts: MinuteCounts,
+    minute: int,
+    state: SeasonalState,
 ) -> Finding:
     """Judge one window that ends with `minute`."""
     end = minute + 1
@@ -116,7 +126,7 @@ def measure(
     return Finding(window, count, expected, level, z, need, is_peak, is_peak and beyond)
 
 
-def _clean_hours(window: Window, context: HourContext, state: SeasonalState) -> int:
+def _clean_hours(window: RuleWindow, context: HourContext, state: SeasonalState) -> int:
     """Return the closed hours that a window of hours reads: none of before the last outage's end.
 
     Otherwise an outage that is over would fire again, from the window's older hours. Without that many
@@ -129,7 +139,12 @@ def _clean_hours(window: Window, context: HourContext, state: SeasonalState) -> 
 
 
 def _level(
-    rule: Seasonal, window: Window, context: HourContext, counts: Counts, minute: int, state: SeasonalState
+    rule: Seasonal,
+    window: RuleWindow,
+    context: HourContext,
+    counts: MinuteCounts,
+    minute: int,
+    state: SeasonalState,
 ) -> tuple[float, float]:
     """Return the level to compare with, and how many events it rests on.
 
@@ -156,7 +171,7 @@ def _level(
     return level, value
 
 
-def sustains(rule: Seasonal, context: HourContext, counts: Counts, minute: int, frozen: Frozen) -> bool:
+def sustains(rule: Seasonal, context: HourContext, counts: MinuteCounts, minute: int, frozen: Frozen) -> bool:
     """Say whether an open incident lasts, by the level frozen at its opening."""
     end = minute + 1
     if rule.direction == "up":
@@ -196,14 +211,14 @@ def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
         threshold=threshold,
         level=finding.level,
         conditions=(
-            Condition(name=floor_name, have=has_floor, compared="at least", need=window.floor),
-            Condition(
+            RuleCondition(name=floor_name, have=has_floor, compared="at least", need=window.floor),
+            RuleCondition(
                 name="events against the expectation",
                 have=finding.count,
                 compared=counted,
                 need=threshold,
             ),
-            Condition(
+            RuleCondition(
                 name="significance",
                 have=z if rule.direction == "up" else -z,
                 compared="at least",

@@ -6,8 +6,8 @@ from itertools import accumulate
 from statistics import median
 from typing import Final
 
-from signals.domain.detection.counts import Counts
-from signals.domain.detection.rule import Seasonal
+from signals.domain.detection.counts import MinuteCounts
+from signals.domain.detection.rule_types import Seasonal
 from signals.domain.detection.season import DAY, HOUR, HourRow, Shape
 
 PRIOR: Final = 6.0  # events: how strongly the usual level is believed before recent events speak
@@ -131,7 +131,7 @@ def recent_level(value: int, expected: float, usual: float) -> float:
 
 
 def close_hour(
-    rule: Seasonal, state: SeasonalState, context: HourContext, counts: Counts
+    rule: Seasonal, state: SeasonalState, context: HourContext, counts: MinuteCounts
 ) -> tuple[SeasonalState, HourRow]:
     """Close the context's hour: return the state with the day so far, and the hour's row."""
     start = context.shape.start
@@ -162,7 +162,7 @@ def close_hour(
 
 
 def _noise(
-    rule: Seasonal, sums: Sequence[float], context: HourContext, counts: Counts, usual: float
+    rule: Seasonal, sums: Sequence[float], context: HourContext, counts: MinuteCounts, usual: float
 ) -> tuple[float, ...]:
     """Add the hour's squared errors beyond Poisson's, and its squared expectations, by window length."""
     start = context.shape.start

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signals.domain.detection.buckets import BucketRange, Series
-from signals.domain.detection.rules import RULE_OF_METRIC, Evaluation
+from signals.domain.detection.builtin_rules import RULE_OF_METRIC, Evaluation
 from signals.domain.events.sightings import Sighting, instant_of_ms
 from signals.domain.incidents.representatives import KEPT_PER_MINUTE
 

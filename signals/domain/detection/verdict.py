@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class RuleCondition:
     """One comparison of a rule: what it has, what it needs."""
 
     name: str
@@ -38,7 +38,7 @@ class RuleVerdict:
     count: int
     normal: float
     threshold: float
-    conditions: tuple[Condition, ...]
+    conditions: tuple[RuleCondition, ...]
     level: float = 1.0
     is_critical: bool = False
 

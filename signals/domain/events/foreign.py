@@ -38,7 +38,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ForeignReading:
     """The events of one payload, and how much of it is no event, by reason.
 
     `ignored` is no signal here, `refused` could not be read, `lost` the client says it lost before us.

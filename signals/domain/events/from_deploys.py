@@ -12,8 +12,8 @@ from typing import Final
 from shared_types import InvalidEvent
 from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
 from signals.domain.events.foreign import (
+    ForeignReading,
     RawEvent,
-    Reading,
     Receipt,
     count,
     derived_id,
@@ -27,7 +27,7 @@ from signals.domain.events.foreign import (
 from signals.domain.events.loose_json import read_object
 from signals.domain.events.masking import label, masked, text_of
 
-Payload = Mapping[str, object]
+HookPayload = Mapping[str, object]
 
 _SUCCEEDED: Final = frozenset({"success", "succeeded", "ok", "done", "ready", ""})
 _FAILED: Final = frozenset({"failure", "failed", "error"})
@@ -57,7 +57,7 @@ def is_signed_by_github(body: bytes, signature: str, secret: str) -> bool:
     return hmac.compare_digest(f"sha256={expected}".encode(), signature.strip().encode("utf-8", "replace"))
 
 
-def read_deploy(body: bytes, receipt: Receipt) -> Reading:
+def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
     """Read our own hook.
 
     Members: `release`, and optionally `environment`, `status`, `url`, `occurred_at` and `id`.
@@ -90,7 +90,7 @@ def read_deploy(body: bytes, receipt: Receipt) -> Reading:
     )
 
 
-def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> Reading:
+def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> ForeignReading:
     """Read a webhook of GitHub; `event` and `delivery` are its headers.
 
     Raises InvalidEvent when the body is no JSON object.
@@ -114,7 +114,7 @@ def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> Rea
     return _ignored(f"github {known_word(event, _GITHUB)}")
 
 
-def _github_status(payload: Payload, identity: str, receipt: Receipt) -> Reading:
+def _github_status(payload: HookPayload, identity: str, receipt: Receipt) -> ForeignReading:
     state = text_of(member(payload, "deployment_status", "state")).lower()
     if state not in _SUCCEEDED | _FAILED or not state:
         return _ignored(f"github deployment {known_word(state, _UNFINISHED)}")
@@ -131,7 +131,7 @@ def _github_status(payload: Payload, identity: str, receipt: Receipt) -> Reading
     )
 
 
-def read_gitlab(body: bytes, receipt: Receipt) -> Reading:
+def read_gitlab(body: bytes, receipt: Receipt) -> ForeignReading:
     """Read a webhook of GitLab. Raises InvalidEvent when the body is no JSON object."""
     payload = read_object(body)
     kind = text_of(payload.get("object_kind"))
@@ -178,7 +178,7 @@ def _gitlab_instant(value: object) -> object:
     return text_of(value).replace(" UTC", "+00:00").replace(" +", "+").replace(" -", "-")
 
 
-def read_vercel(body: bytes, receipt: Receipt) -> Reading:
+def read_vercel(body: bytes, receipt: Receipt) -> ForeignReading:
     """Read a webhook of Vercel. Raises InvalidEvent when the body is no JSON object."""
     payload = read_object(body)
     kind = text_of(payload.get("type"))
@@ -211,11 +211,11 @@ def _deploy(
     instant: object,
     url: object,
     source: str,
-) -> Reading:
+) -> ForeignReading:
     mapped, is_known = environment_of(environment, receipt.environment)
     name = label(release, LABEL_CHARS)
     if name is None:
-        return Reading(refused=_ignored(f"{source} deploy without a release").ignored)
+        return ForeignReading(refused=_ignored(f"{source} deploy without a release").ignored)
     verb = "Deploy failed" if is_failed else "Deployed"
     payload: dict[str, object] = {
         "door": "deploys",
@@ -236,10 +236,10 @@ def _deploy(
         "attributes": {"release": name},
         "payload": payload,
     }
-    return Reading(events=[event])
+    return ForeignReading(events=[event])
 
 
-def _ignored(reason: str) -> Reading:
-    reading = Reading()
+def _ignored(reason: str) -> ForeignReading:
+    reading = ForeignReading()
     count(reading.ignored, reason)
     return reading

@@ -8,19 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from signals.domain.events.foreign import Reading, Receipt, count, derived_id
+from signals.domain.events.foreign import ForeignReading, Receipt, count, derived_id
 from signals.domain.events.log_records import event_of_record
 from signals.domain.events.otlp_json import json_logs, json_spans
 from signals.domain.events.otlp_protobuf import protobuf_logs, protobuf_spans
 from signals.domain.events.otlp_records import Found, Signal
 
 
-def read_otlp(body: bytes, signal: Signal, receipt: Receipt, *, is_json: bool) -> Reading:
+def read_otlp(body: bytes, signal: Signal, receipt: Receipt, *, is_json: bool) -> ForeignReading:
     """Read one request. An empty body is an empty request.
 
     Raises InvalidEvent when the body is no such message, or holds too many records.
     """
-    reading = Reading()
+    reading = ForeignReading()
     if not body.strip():
         return reading
     found = _READERS[signal, is_json](body, reading)
@@ -37,7 +37,7 @@ def read_otlp(body: bytes, signal: Signal, receipt: Receipt, *, is_json: bool) -
     return reading
 
 
-_READERS: Final[Mapping[tuple[Signal, bool], Callable[[bytes, Reading], Iterator[Found]]]] = {
+_READERS: Final[Mapping[tuple[Signal, bool], Callable[[bytes, ForeignReading], Iterator[Found]]]] = {
     ("logs", False): protobuf_logs,
     ("logs", True): json_logs,
     ("traces", False): protobuf_spans,

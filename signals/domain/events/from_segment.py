@@ -14,8 +14,8 @@ import orjson
 from shared_types import InvalidEvent
 from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
 from signals.domain.events.foreign import (
+    ForeignReading,
     RawEvent,
-    Reading,
     Receipt,
     count,
     derived_id,
@@ -72,9 +72,9 @@ def parse_calls(body: bytes, call: str | None) -> Calls:
     return Calls(key if isinstance(key, str) and key else None, payload.get("sentAt"), calls)
 
 
-def read_calls(calls: Calls, receipt: Receipt) -> Reading:
+def read_calls(calls: Calls, receipt: Receipt) -> ForeignReading:
     """Read calls, each by itself: tracks are events, everything else is ignored and counted."""
-    reading = Reading()
+    reading = ForeignReading()
     for call in calls.calls:
         kind = member(call, "type")
         if not isinstance(call, Mapping) or not isinstance(kind, str):

@@ -10,8 +10,8 @@ from typing import Final
 
 from shared_types import InvalidEvent
 from signals.domain.events.foreign import (
+    ForeignReading,
     RawEvent,
-    Reading,
     Receipt,
     count,
     derived_id,
@@ -21,7 +21,7 @@ from signals.domain.events.foreign import (
 )
 from signals.domain.events.log_records import LogRecord, event_of_record
 from signals.domain.events.loose_json import read_object
-from signals.domain.events.sentry_envelopes import Envelope, Item
+from signals.domain.events.sentry_envelopes import Item, SentryEnvelope
 from signals.domain.events.sentry_events import Origin, event_of, feedback_of, severity_of, uuid_of
 
 REPORTED: Final = frozenset({"error", "default", "security", "feedback"})
@@ -63,13 +63,13 @@ def key_of_dsn(dsn: object) -> str | None:
     return match[1] if match else None
 
 
-def read_envelope(envelope: Envelope, receipt: Receipt) -> Reading:
+def read_envelope(envelope: SentryEnvelope, receipt: Receipt) -> ForeignReading:
     """Read the items of an envelope, each by itself.
 
     Raises InvalidEvent when nothing of it can be read.
     """
     skew = skew_of(envelope.header.get("sent_at"), receipt)
-    reading = Reading(refused=envelope.refused)
+    reading = ForeignReading(refused=envelope.refused)
     for item in envelope.items:
         reader = _READERS.get(item.type)
         if reader is None:
@@ -85,15 +85,17 @@ def read_envelope(envelope: Envelope, receipt: Receipt) -> Reading:
     return reading
 
 
-def read_store(body: bytes, receipt: Receipt) -> Reading:
+def read_store(body: bytes, receipt: Receipt) -> ForeignReading:
     """Read the one event of the store endpoint. Raises InvalidEvent when it is no JSON object."""
-    envelope = Envelope(items=[Item("event", memoryview(body))])
-    reading = Reading()
+    envelope = SentryEnvelope(items=[Item("event", memoryview(body))])
+    reading = ForeignReading()
     _event(envelope.items[0], envelope, timedelta(), receipt, reading)
     return reading
 
 
-def _event(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+def _event(
+    item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
+) -> None:
     event = read_object(bytes(item.payload))
     kind = event.get("type", "event")
     if kind == "feedback":
@@ -104,13 +106,15 @@ def _event(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, re
         reading.events.append(event_of(event, _origin(item, envelope, skew, receipt), receipt))
 
 
-def _feedback(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+def _feedback(
+    item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
+) -> None:
     event = read_object(bytes(item.payload))
     reading.events.append(_feedback_event(event, item, envelope, skew, receipt))
 
 
 def _feedback_event(
-    event: Mapping[str, object], item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt
+    event: Mapping[str, object], item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt
 ) -> RawEvent:
     own_id = uuid_of(event.get("event_id"))
     origin = Origin(
@@ -121,7 +125,9 @@ def _feedback_event(
     return feedback_of(event, member(event, "contexts", "feedback", "message"), origin, receipt)
 
 
-def _user_report(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+def _user_report(
+    item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
+) -> None:
     report = read_object(bytes(item.payload))
     about = report.get("event_id")
     # Its event_id is that of the error it is about, which keeps it.
@@ -131,7 +137,9 @@ def _user_report(item: Item, envelope: Envelope, skew: timedelta, receipt: Recei
     reading.events.append(feedback_of(feedback, report.get("comments"), origin, receipt))
 
 
-def _client_report(item: Item, _: Envelope, __: timedelta, ___: Receipt, reading: Reading) -> None:
+def _client_report(
+    item: Item, _: SentryEnvelope, __: timedelta, ___: Receipt, reading: ForeignReading
+) -> None:
     report = read_object(bytes(item.payload))
     discarded = report.get("discarded_events")
     for loss in discarded if isinstance(discarded, list) else ():
@@ -141,7 +149,9 @@ def _client_report(item: Item, _: Envelope, __: timedelta, ___: Receipt, reading
             count(reading.lost, f"{reason}/{category}", quantity)
 
 
-def _logs(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt, reading: Reading) -> None:
+def _logs(
+    item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
+) -> None:
     logs = read_object(bytes(item.payload)).get("items")
     if not isinstance(logs, list):
         raise InvalidEvent("malformed_log", "items", "A log item holds a list of items.")
@@ -178,12 +188,12 @@ def _record(log: Mapping[str, object], skew: timedelta) -> LogRecord:
     )
 
 
-def _origin(item: Item, envelope: Envelope, skew: timedelta, receipt: Receipt) -> Origin:
+def _origin(item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt) -> Origin:
     spare = uuid_of(envelope.header.get("event_id")) or derived_id(receipt, "sentry", bytes(item.payload))
     return Origin(event_id=spare, size_bytes=len(item.payload), skew=skew)
 
 
-_READERS: Final[Mapping[str, Callable[[Item, Envelope, timedelta, Receipt, Reading], None]]] = {
+_READERS: Final[Mapping[str, Callable[[Item, SentryEnvelope, timedelta, Receipt, ForeignReading], None]]] = {
     "event": _event,
     "feedback": _feedback,
     "user_report": _user_report,

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from signals.domain.events.foreign import Reading, count
+from signals.domain.events.foreign import ForeignReading, count
 from signals.domain.events.log_records import LogRecord
 from signals.domain.events.loose_json import read_object
 from signals.domain.events.masking import text_of
@@ -32,7 +32,9 @@ _JSON_LISTS: Final = {
 UNREADABLE: Final = "no known field: send lowerCamelCase OTLP JSON"
 
 
-def _json_records(body: bytes, signal: Signal, reading: Reading) -> Iterator[tuple[Members, str, Members]]:
+def _json_records(
+    body: bytes, signal: Signal, reading: ForeignReading
+) -> Iterator[tuple[Members, str, Members]]:
     """Yield resource, scope and record of a JSON request; ignore all else."""
     request = read_object(body)
     outer, middle, inner = _JSON_LISTS[signal]
@@ -46,7 +48,7 @@ def _json_records(body: bytes, signal: Signal, reading: Reading) -> Iterator[tup
                 yield resource, scope, record
 
 
-def json_logs(body: bytes, reading: Reading) -> Iterator[Found]:
+def json_logs(body: bytes, reading: ForeignReading) -> Iterator[Found]:
     """Yield the records that may be events, and count the others. Raises InvalidEvent."""
     for resource, scope, log in _json_records(body, "logs", reading):
         attributes = json_members(log.get("attributes"))
@@ -68,7 +70,7 @@ def json_logs(body: bytes, reading: Reading) -> Iterator[Found]:
         yield Found(resource, record, (_bytes(resource), scope.encode("utf-8", "replace"), _bytes(log)))
 
 
-def json_spans(body: bytes, reading: Reading) -> Iterator[Found]:
+def json_spans(body: bytes, reading: ForeignReading) -> Iterator[Found]:
     """Yield the exceptions in spans, and failed server spans. Raises InvalidEvent."""
     for resource, scope, span in _json_records(body, "traces", reading):
         events = [event for event in _objects(span.get("events")) if event.get("name") == "exception"]

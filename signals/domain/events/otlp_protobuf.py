@@ -9,7 +9,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import Reading, count
+from signals.domain.events.foreign import ForeignReading, count
 from signals.domain.events.log_records import ERROR_FROM, LogRecord
 from signals.domain.events.otlp_records import (
     FAILED,
@@ -45,7 +45,7 @@ class _Parsed:
         return self._scope[1]
 
 
-def protobuf_logs(body: bytes, reading: Reading) -> Iterator[Found]:
+def protobuf_logs(body: bytes, reading: ForeignReading) -> Iterator[Found]:
     """Yield the records that may be events, and count the others. Raises InvalidEvent."""
     parsed = _Parsed()
     try:
@@ -75,7 +75,7 @@ def protobuf_logs(body: bytes, reading: Reading) -> Iterator[Found]:
         raise InvalidEvent("malformed_protobuf", None, "The body is no OTLP protobuf message.") from error
 
 
-def protobuf_spans(body: bytes, reading: Reading) -> Iterator[Found]:
+def protobuf_spans(body: bytes, reading: ForeignReading) -> Iterator[Found]:
     """Yield the exceptions in spans, and failed server spans. Raises InvalidEvent."""
     parsed = _Parsed()
     try:

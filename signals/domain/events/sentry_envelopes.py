@@ -28,7 +28,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class SentryEnvelope:
     """Header and items, and how many items could not be read, by reason."""
 
     header: dict[str, object] = field(default_factory=dict)
@@ -36,15 +36,15 @@ class Envelope:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def split_envelope(body: bytes) -> Envelope:
+def split_envelope(body: bytes) -> SentryEnvelope:
     """Split an envelope; items behind one that cannot be delimited are lost, those before it are kept.
 
     Raises InvalidEvent when the first line is no JSON object, or there are more than `MAX_ITEMS` items.
     """
     if not body.strip():
-        return Envelope()
+        return SentryEnvelope()
     header_line, position = _line(body, len(body) - len(body.lstrip()))
-    envelope = Envelope(header=read_object(header_line))
+    envelope = SentryEnvelope(header=read_object(header_line))
     view = memoryview(body)
     while (position := _after_blanks(body, position)) < len(body):
         line, start = _line(body, position)

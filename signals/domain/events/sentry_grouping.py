@@ -15,26 +15,26 @@ from signals.domain.events.grouping import (
     varying_masked,
 )
 from signals.domain.events.masking import label, masked, text_of
-from signals.domain.events.sentry_stacks import Fault, culprit_of, last_function, loose_frames
+from signals.domain.events.sentry_stacks import SentryFault, culprit_of, last_function, loose_frames
 
 DEFAULT_PARTS: Final = frozenset({"{{ default }}", "{{default}}"})
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class SentryTexts:
     """A message put together, and its template, empty when the client sent none."""
 
     formatted: str
     template: str
 
 
-def main_fault(faults: list[Fault]) -> Fault | None:
+def main_fault(faults: list[SentryFault]) -> SentryFault | None:
     """Choose the outermost fault that is no wrapper; all wrappers: the outermost."""
     named = (fault for fault in reversed(faults) if fault.is_typed and fault.type not in GENERIC_TYPES)
     return next(named, faults[-1] if faults else None)
 
 
-def texts_of(event: Mapping[str, object]) -> Texts:
+def texts_of(event: Mapping[str, object]) -> SentryTexts:
     """Find message and template in the places where clients of all ages put them."""
     plain = event.get("message")
     entries = (event.get("logentry"), event.get("sentry.interfaces.Message"), plain)
@@ -44,20 +44,20 @@ def texts_of(event: Mapping[str, object]) -> Texts:
             if template or formatted:
                 # Without parameters the text was put together before, and its parts vary.
                 is_template = bool(entry.get("params")) or formatted not in ("", template)
-                return Texts(formatted or template, template if is_template else "")
+                return SentryTexts(formatted or template, template if is_template else "")
         elif isinstance(entry, str) and entry.strip():
-            return Texts(entry, "")
-    return Texts("", "")
+            return SentryTexts(entry, "")
+    return SentryTexts("", "")
 
 
-def message_of(main: Fault | None, texts: Texts) -> str:
+def message_of(main: SentryFault | None, texts: SentryTexts) -> str:
     """Return the message, empty when there is none."""
     if main is not None and main.is_typed and not main.is_synthetic:
         return f"{main.type}: {main.value}" if main.value else main.type
     return (main.value if main is not None else "") or texts.formatted
 
 
-def code_of(main: Fault | None, texts: Texts) -> str | None:
+def code_of(main: SentryFault | None, texts: SentryTexts) -> str | None:
     """Return the error code of a fault or a message, None when nothing names it."""
     if main is not None and main.is_typed and not main.is_synthetic:
         if main.type in GENERIC_TYPES and (function := code_in(last_function(main.frames))):
@@ -73,7 +73,7 @@ def code_of(main: Fault | None, texts: Texts) -> str | None:
 
 
 def route_of(
-    event: Mapping[str, object], faults: list[Fault], main: Fault | None
+    event: Mapping[str, object], faults: list[SentryFault], main: SentryFault | None
 ) -> tuple[str | None, str, object]:
     """Return route, the rule that found it, and method."""
     transaction = event.get("transaction")
@@ -94,7 +94,7 @@ def route_of(
         return templated(path), "request.url", method
     if transaction:
         return label(transaction, ROUTE_CHARS), "transaction", method
-    chains: Iterable[Fault] = faults[faults.index(main) :] if main is not None else ()
+    chains: Iterable[SentryFault] = faults[faults.index(main) :] if main is not None else ()
     for frames in (*(fault.frames for fault in chains), loose_frames(event)):
         if culprit := culprit_of(frames):
             return label(culprit, ROUTE_CHARS), "culprit", method

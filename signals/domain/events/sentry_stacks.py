@@ -16,7 +16,7 @@ Frame = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class SentryFault:
     """One exception of a chain; `frames` ends with the frame of the crash."""
 
     type: str
@@ -31,7 +31,7 @@ class Fault:
         return bool(self.type)
 
 
-def faults_of(event: Mapping[str, object]) -> list[Fault]:
+def faults_of(event: Mapping[str, object]) -> list[SentryFault]:
     """Return the chain of exceptions, the oldest cause first, as clients send it."""
     raw = event.get("exception", event.get("sentry.interfaces.Exception"))
     values = raw.get("values", [raw]) if isinstance(raw, Mapping) else raw
@@ -40,11 +40,11 @@ def faults_of(event: Mapping[str, object]) -> list[Fault]:
     return [_fault(value) for value in values[-MAX_FAULTS:] if isinstance(value, Mapping)]
 
 
-def _fault(value: Mapping[str, object]) -> Fault:
+def _fault(value: Mapping[str, object]) -> SentryFault:
     mechanism = value.get("mechanism")
     handled = member(mechanism, "handled")
     kind = value.get("type")
-    return Fault(
+    return SentryFault(
         type=clean(kind) if isinstance(kind, str) else "",
         value=clean(text_of(value.get("value"))),
         frames=_frames(value.get("stacktrace")),

@@ -6,14 +6,14 @@ from typing import Final, Literal
 from signals.domain.findings.comparison import Comparison
 from signals.domain.findings.mechanisms import Mechanism
 from signals.domain.findings.segments import Segment
-from signals.domain.findings.shifts import Surge
+from signals.domain.findings.shifts import MessageSurge
 from signals.domain.findings.suspects import Cleared, Suspect
 
 NOT_VISIBLE: Final = 0.1  # confidence of an answer that names no cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class CauseMessage:
     """A message of the failing events, safe to quote; `is_new` when it was rare in the hour before."""
 
     text: str
@@ -34,8 +34,8 @@ class Cause:
     confidence: float
     segment: Segment | None = None
     mechanism: Mechanism | None = None
-    message: Message | None = None
-    surge: Surge | None = None
+    message: CauseMessage | None = None
+    surge: MessageSurge | None = None
     change: Suspect | None = None
     coincidence: Suspect | None = None
     lost: bool = False

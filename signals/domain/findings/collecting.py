@@ -14,7 +14,7 @@ from signals.domain.findings.comparison import (
     MAX_TERMS,
     Change,
     Comparison,
-    Window,
+    ComparisonWindow,
 )
 from signals.domain.findings.labels import labels_of
 from signals.domain.findings.onset import fall, rise
@@ -42,7 +42,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class ComparedSeries:
     """The fingerprint of the incident, without its environment; both None for a drop of signups."""
 
     is_drop: bool
@@ -67,7 +67,7 @@ class Series:
         return event.event_type == "http_request" and same and not failed
 
 
-def compare(events: Sequence[Observed], series: Series, now: int) -> Comparison:
+def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Comparison:
     """Count what the comparison needs of the events of one environment up to the minute `now`."""
     seen = [event for event in events if event.minute <= now]
     counts = Counter(event.minute for event in seen if series.holds(event))
@@ -94,7 +94,7 @@ def compare(events: Sequence[Observed], series: Series, now: int) -> Comparison:
     )
 
 
-def window(events: Sequence[Observed], *, paired: bool = False) -> Window:
+def window(events: Sequence[Observed], *, paired: bool = False) -> ComparisonWindow:
     """Count labels, pairs of the most frequent labels, and templates, each list as bounded as an index's."""
     rows = [labels_of(event.attributes) for event in events]
     counts = Counter(label for row in rows for label in row)
@@ -106,7 +106,7 @@ def window(events: Sequence[Observed], *, paired: bool = False) -> Window:
             kept = sorted(label for label in row if label in chosen)
             pairs.update((one, other) for index, one in enumerate(kept) for other in kept[index:])
     templates = Counter(template_of(event.message) for event in events)
-    return Window(
+    return ComparisonWindow(
         total=len(events),
         labels=listed,
         pairs=dict(pairs),

@@ -23,7 +23,7 @@ MIN_SERVED: Final = 3  # working events that carry a label; fewer do not prove a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class ComparisonWindow:
     """Counts of one set of events. A list that is cut holds the most frequent: absent is then not zero."""
 
     total: int = 0
@@ -95,11 +95,11 @@ class Comparison:
     now: int  # minute since the epoch, the last that was counted
     words: tuple[str, ...]
     fixed: frozenset[str]
-    failing: Window
-    working: Window
-    working_before: Window
-    errors_before: Window
-    errors: Window = field(default_factory=Window)
+    failing: ComparisonWindow
+    working: ComparisonWindow
+    working_before: ComparisonWindow
+    errors_before: ComparisonWindow
+    errors: ComparisonWindow = field(default_factory=ComparisonWindow)
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)

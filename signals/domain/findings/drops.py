@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from signals.domain.findings.causes import Cause, Message
+from signals.domain.findings.causes import Cause, CauseMessage
 from signals.domain.findings.comparison import BEFORE_MINUTES, Comparison
 from signals.domain.findings.labels import split
 from signals.domain.findings.quoting import is_specific, quotable, restored
@@ -86,7 +86,7 @@ def _lost(labels: Sequence[str], comparison: Comparison) -> Segment | None:
     return max(found, key=lambda segment: (segment.net, segment.cells.failing_in), default=None)
 
 
-def _message(comparison: Comparison) -> Message | None:
+def _message(comparison: Comparison) -> CauseMessage | None:
     """Return what new errors say, above all those on the signup's route."""
     now, before = comparison.errors, comparison.errors_before
     routes = [
@@ -106,7 +106,7 @@ def _message(comparison: Comparison) -> Message | None:
         rose = count >= MIN_ERRORS and count >= ERROR_FACTOR * expected
         if rose and text is not None and (is_specific(template) or on_signup):
             share = count / max(1, now.total)
-            return Message(text=text, share=share, count=count, before=said, is_new=said == 0)
+            return CauseMessage(text=text, share=share, count=count, before=said, is_new=said == 0)
     return None
 
 

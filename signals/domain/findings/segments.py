@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from signals.domain.findings.comparison import Comparison, Window
+from signals.domain.findings.comparison import Comparison, ComparisonWindow
 from signals.domain.findings.labels import split
-from signals.domain.findings.statistics import Cells, Interval, attributable
+from signals.domain.findings.statistics import Cells, ConfidenceInterval, attributable
 
 Form = Literal["value", "pair", "set", "range", "absence"]
 Reference = Literal["working", "before", "errors"]
@@ -58,7 +58,7 @@ class Segment:
     twins: tuple[str, ...] = ()
 
     @property
-    def explained(self) -> Interval:
+    def explained(self) -> ConfidenceInterval:
         """The share of the failing that the group accounts for."""
         return attributable(self.cells)
 
@@ -156,7 +156,7 @@ class Prices:
         return math.log(self.names) + math.log(max(2, self.values.get(split(label)[0], 2)))
 
 
-def cells_of(label: str, failing: Window, working: Window) -> Cells:
+def cells_of(label: str, failing: ComparisonWindow, working: ComparisonWindow) -> Cells:
     """Count inside and outside one label, among carriers of its name when only some requests carry it."""
     name = split(label)[0]
     total, served = failing.total, working.total
@@ -192,7 +192,7 @@ def order(segment: Segment) -> tuple[float, int, float]:
     return (-round(segment.net, 6), rank, -segment.cells.rate_in)
 
 
-def with_twins(best: Segment, others: list[Segment], failing: Window) -> Segment:
+def with_twins(best: Segment, others: list[Segment], failing: ComparisonWindow) -> Segment:
     """Attach the labels that describe the same failing and nearly no other working requests."""
     if best.form != "value":
         return best

@@ -19,7 +19,7 @@ SURGE_SHARE: Final = 0.6  # of the additional requests that one label must bring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surge:
+class MessageSurge:
     """More requests than usual; rates are requests a minute, `label` brings most of what is more."""
 
     rate: float
@@ -65,7 +65,7 @@ def served_well(label: str, comparison: Comparison) -> bool:
     return expected >= SURE_FAILURES and failed <= MAX_SEEN * expected
 
 
-def surge(comparison: Comparison) -> Surge | None:
+def surge(comparison: Comparison) -> MessageSurge | None:
     """Find whether requests of the route rose with the failures, and which label brought them."""
     now, before = comparison.failing.total + comparison.working.total, comparison.working_before
     usual = before.total * comparison.minutes / BEFORE_MINUTES
@@ -83,7 +83,7 @@ def surge(comparison: Comparison) -> Surge | None:
     worked = comparison.working.total / comparison.minutes
     if best is None and worked < WORKING_SURGE * before.total / BEFORE_MINUTES:
         return None  # failed requests that are tried again: an effect, not a cause
-    return Surge(
+    return MessageSurge(
         rate=now / comparison.minutes,
         usual=before.total / BEFORE_MINUTES,
         label=best,

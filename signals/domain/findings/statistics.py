@@ -56,7 +56,7 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class ConfidenceInterval:
     """An estimate with its 95 % interval."""
 
     value: float
@@ -64,20 +64,20 @@ class Interval:
     high: float
 
 
-def wilson(hits: int, of: int) -> Interval:
+def wilson(hits: int, of: int) -> ConfidenceInterval:
     """Return the share `hits / of`. Source: Wilson 1927; without observations it is 0 to 1."""
     if of <= 0:
-        return Interval(value=0.0, low=0.0, high=1.0)
+        return ConfidenceInterval(value=0.0, low=0.0, high=1.0)
     share = hits / of
     middle = share + Z * Z / (2 * of)
     half = Z * math.sqrt(share * (1 - share) / of + Z * Z / (4 * of * of))
     scale = 1 + Z * Z / of
-    return Interval(
+    return ConfidenceInterval(
         value=share, low=max(0.0, (middle - half) / scale), high=min(1.0, (middle + half) / scale)
     )
 
 
-def attributable(cells: Cells) -> Interval:
+def attributable(cells: Cells) -> ConfidenceInterval:
     """Return the share of failures that would be gone if the inside failed like the outside.
 
     The population attributable fraction, coverage x (1 - 1 / relative risk). Source: Miettinen 1974. Its
@@ -90,7 +90,7 @@ def attributable(cells: Cells) -> Interval:
     def fraction(share: float, rate_in: float, rate_out: float) -> float:
         return share * max(0.0, 1 - rate_out / rate_in) if rate_in > 0 else 0.0
 
-    return Interval(
+    return ConfidenceInterval(
         value=fraction(cells.coverage, cells.rate_in, cells.rate_out),
         low=fraction(coverage.low, inside.low, outside.high),
         high=fraction(coverage.high, inside.high, outside.low),

@@ -19,7 +19,7 @@ PRIOR: Final = 0.2  # guess: that an otherwise unseen cause is a recorded change
 LIKELY: Final = 0.6  # from which a change alone is named as the cause
 MIN_ALIKE: Final = 4.0  # nats by which a release must fail more than the others to stay suspected
 
-Why = Literal["alike", "served", "absent", "old", "elsewhere"]
+SuspectReason = Literal["alike", "served", "absent", "old", "elsewhere"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Cleared:
 
     change: Change
     minutes: int
-    why: Why
+    why: SuspectReason
     label: str | None = None
     cells: Cells | None = None
     served: int = 0

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from signals.domain.findings.causes import Cause, Findings, Message
+from signals.domain.findings.causes import Cause, CauseMessage, Findings
 from signals.domain.findings.combinations import best_segments
 from signals.domain.findings.comparison import Comparison
 from signals.domain.findings.confidence import confidence_of
@@ -50,7 +50,7 @@ def find(comparison: Comparison) -> Findings:
     )
 
 
-def message_of(comparison: Comparison) -> Message | None:
+def message_of(comparison: Comparison) -> CauseMessage | None:
     """Return the message that most of the failing share, if it says more than that something failed."""
     failing, errors = comparison.failing, comparison.errors_before
     groups = grouped(failing.templates)
@@ -64,11 +64,11 @@ def message_of(comparison: Comparison) -> Message | None:
         return None
     before = sum(count for template, count in errors.templates.items() if top in template)
     is_new = before < NEW_SHARE * share * max(errors.total, 1)
-    return Message(text=text, share=share, count=groups[top], before=before, is_new=is_new)
+    return CauseMessage(text=text, share=share, count=groups[top], before=before, is_new=is_new)
 
 
 def _by_segment(
-    segments: list[Segment], message: Message | None, found: list[Mechanism], suspects: list[Suspect]
+    segments: list[Segment], message: CauseMessage | None, found: list[Mechanism], suspects: list[Suspect]
 ) -> list[Cause]:
     linked = next((suspect for suspect in suspects if suspect.linked), None)
     near = next((suspect for suspect in suspects if suspect.minutes <= CLOSE_MINUTES), None)
@@ -93,7 +93,7 @@ def _by_segment(
 
 
 def _without_segment(
-    comparison: Comparison, message: Message | None, found: list[Mechanism], suspects: list[Suspect]
+    comparison: Comparison, message: CauseMessage | None, found: list[Mechanism], suspects: list[Suspect]
 ) -> list[Cause]:
     risen = surge(comparison)
     near = [suspect for suspect in suspects if suspect.linked or suspect.minutes <= CLOSE_MINUTES]

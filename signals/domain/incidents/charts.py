@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
-from signals.domain.detection.rules import HISTORY_MINUTES
+from signals.domain.detection.builtin_rules import HISTORY_MINUTES
 
 BEFORE_MINUTES: Final = max(HISTORY_MINUTES.values())  # so that the baseline can be seen
 MAX_MINUTES: Final = 180  # guess: what fits a screen; a longer outage shows its beginning

@@ -1,4 +1,4 @@
-"""What a series' evaluations mean for its incidents: open, keep fresh, worsen, summarize, end.
+"""Decides from a series' evaluations about its incidents: open, keep fresh, worsen, summarize, end.
 
 The numbers of the opening are frozen: an outage never becomes the normal that it is compared with. The replay
 of counts (`tracking`) follows the same rules.
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared_types import Fingerprint
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import RULES, Evaluation, IncidentSeverity
+from signals.domain.detection.builtin_rules import RULES, Evaluation, IncidentSeverity
 from signals.domain.incidents.episode import IDLE_MINUTES, NOT_A_LEVEL, USUAL_AFTER, ResolveReason
 
 IncidentKind = Literal["change", "new"]
@@ -22,7 +22,7 @@ SUMMARY_COOLDOWN_S: Final = 900  # guess: a still firing incident is worth a new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesHistory:
+class KnownHistory:
     """When a series' normal is known. `known_from`: the first minute (since the epoch) with a whole history.
 
     `is_learning`: the project itself had no event before the history of the opening minute.
@@ -73,7 +73,7 @@ class IncidentChange:
 
     @property
     def kind(self) -> IncidentKind:
-        """What an incident that opens is."""
+        """The kind of an incident that opens now."""
         return "change" if self.known_from is None else "new"
 
 
@@ -82,7 +82,7 @@ def decide(
     evaluations: Sequence[Evaluation],
     seen_at: Mapping[int, datetime],
     current: OpenIncident | None,
-    history: SeriesHistory | None = None,
+    history: KnownHistory | None = None,
 ) -> list[IncidentChange]:
     """Turn the evaluations of one series, oldest first, into changes: at most one for each incident.
 
@@ -115,7 +115,7 @@ class _Life:
         *,
         current: OpenIncident | None = None,
         opened: Evaluation | None = None,
-        history: SeriesHistory | None = None,
+        history: KnownHistory | None = None,
     ) -> None:
         self.relevant: list[Evaluation] = []
         self._series = series

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from signals.domain.detection.counts import Counts
-from signals.domain.detection.rule import Seasonal
+from signals.domain.detection.counts import MinuteCounts
+from signals.domain.detection.rule_types import Seasonal
 from signals.domain.detection.season import (
     DAY,
     DAYS_READ,
@@ -46,7 +46,7 @@ class SeriesHistory:
         newest = [self._hours[at] for at in range(hour - 1, hour - 1 - HOURS_READ, -1) if at in self._hours]
         return hour_context(self._rule, hour, rates, newest, state)
 
-    def close(self, context: HourContext, counts: Counts, state: SeasonalState) -> SeasonalState:
+    def close(self, context: HourContext, counts: MinuteCounts, state: SeasonalState) -> SeasonalState:
         """Close the context's hour and return the state."""
         state, row = close_hour(self._rule, state, context, counts)
         self._hours[row.hour] = row

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from signals.domain.detection.counts import Counts, PrefixCounts
+from signals.domain.detection.counts import MinuteCounts, PrefixCounts
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import HourContext, SeasonalState
 from signals.domain.incidents.episode import Episode
@@ -86,7 +86,7 @@ def replay(
 def _close(
     history: SeriesHistory | None,
     context: HourContext | None,
-    counts: Counts,
+    counts: MinuteCounts,
     state: TrackState,
     hour: int,
     end: int,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from signals.domain.detection import fixed_rules, seasonal
-from signals.domain.detection.counts import Counts
-from signals.domain.detection.rule import Absence, Drop, FloorRatio, NewSeries, Rate
+from signals.domain.detection.counts import MinuteCounts
+from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate
 from signals.domain.detection.seasonal import Finding, Frozen
 from signals.domain.detection.seasonal_state import NEVER, HourContext, SeasonalState
 from signals.domain.detection.verdict import RuleVerdict
@@ -39,11 +39,11 @@ class Evidence:
     `project_since` is the first minute of the project, `since` of the series.
     """
 
-    counts: Counts
+    counts: MinuteCounts
     context: HourContext | None
     project_since: int
     since: int
-    whole: Counts | None = None
+    whole: MinuteCounts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from signals.domain.detection.rule import (
+from signals.domain.detection.rule_types import (
     ERROR_SPIKE,
     ERRORS_ABOVE_USUAL,
     SIGNUP_DROP,

@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared_types import Fingerprint
-from signals.domain.detection.rules import RULE_OF_METRIC, BuiltinRule, RuleName
+from signals.domain.detection.builtin_rules import RULE_OF_METRIC, BuiltinRule, RuleName
 from signals.domain.incidents.lifecycle import IncidentKind
 
 
@@ -72,7 +72,7 @@ class Brief:
 
     @property
     def normal(self) -> float | None:
-        """What is usual, frozen at the opening: None when the series had no history, or no numbers were kept.
+        """The normal, frozen at the opening: None when the series had no history, or no numbers were kept.
 
         Later baselines are polluted by the outage itself.
         """

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from signals.domain.detection.rules import RULES
+from signals.domain.detection.builtin_rules import RULES
 from signals.domain.queries.search import search_filters
 from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief

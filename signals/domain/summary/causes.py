@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from signals.domain.findings.causes import Cause, Findings, Message
+from signals.domain.findings.causes import Cause, CauseMessage, Findings
 from signals.domain.findings.comparison import Comparison
 from signals.domain.findings.segments import Segment
 from signals.domain.findings.suspects import Cleared, Suspect
@@ -128,7 +128,7 @@ def _lost(cause: Cause, since: str) -> Iterator[str]:
         yield f"Signups fail {since}: errors rose in the same minutes."
 
 
-def _said(message: Message) -> str:
+def _said(message: CauseMessage) -> str:
     new = "new" if message.is_new else f"also said {message.before} times in the hour before"
     return f"{percent(message.share)} of the failing say “{message.text}” ({new})."
 

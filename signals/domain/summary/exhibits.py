@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from shared_types import Attributes
-from signals.domain.detection.rules import RULES
+from signals.domain.detection.builtin_rules import RULES
 from signals.domain.summary.answer import tidy
 from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
 

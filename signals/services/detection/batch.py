@@ -9,8 +9,8 @@ from shared_types import InvalidEvent
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.detection.buckets import Series
+from signals.domain.detection.builtin_rules import CLOCKED_METRICS
 from signals.domain.detection.recent_ids import RecentIds
-from signals.domain.detection.rules import CLOCKED_METRICS
 from signals.domain.detection.tally import BatchTally
 from signals.domain.events.sightings import Sighting, SightingReader
 from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place

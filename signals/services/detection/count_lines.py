@@ -9,8 +9,7 @@ from typing import Final
 
 import msgspec
 
-from shared_types import EventType
-from signals.domain.detection.rule import FINGERPRINT
+from shared_types import EventType, Fingerprint
 
 COLUMNS: Final = ("minute", "series", "count")
 UNNAMED: Final[Mapping[str, int]] = {name: at for at, name in enumerate(COLUMNS)}  # without a header
@@ -18,7 +17,6 @@ EVENT_TYPES: Final = tuple(kind.value for kind in EventType)
 ATTRIBUTES: Final = ("event_type", "error_code", "route", "environment", "release")
 # A bare name is of signups when it says so; of errors otherwise.
 WANTED_WORDS: Final = ("signup", "sign-up", "sign_up", "registration", "purchase", "booking", "trip", "taxi")
-FINGERPRINT_PARTS: Final = len(FINGERPRINT)
 MAX_COUNT: Final = 10**9  # events a minute; more is a mistake in the file
 
 
@@ -138,9 +136,8 @@ def _series(text: str, line: int) -> CountedSeries:
     if not text:
         raise BadLine(line, "series is empty; write a name, or JSON with event_type and attributes")
     if not text.startswith("{"):
-        parts = text.split("|")
-        if len(parts) == FINGERPRINT_PARTS:
-            return CountedSeries(text, (("event_type", "error"), *zip(FINGERPRINT, parts, strict=True)))
+        if named := _fingerprint(text):
+            return CountedSeries(text, named)
         lowered = text.lower()
         wanted = "error" not in lowered and any(word in lowered for word in WANTED_WORDS)
         kind = "signup" if wanted else "error"
@@ -163,3 +160,14 @@ def _series(text: str, line: int) -> CountedSeries:
 def instant_text(minute: int) -> str:
     """Write a minute since the epoch as RFC 3339."""
     return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _fingerprint(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the attributes of a name that is a fingerprint; of any other name, none."""
+    try:
+        found = Fingerprint.parse(text)
+    except ValueError:
+        return ()
+    named = {"error_code": found.error_code, "route": found.route}
+    given = tuple((name, value) for name, value in named.items() if value is not None)
+    return (("event_type", found.event_type), *given, ("environment", found.environment))

@@ -12,8 +12,8 @@ from signals.clients.kafka import ENGINE_GROUP, JOBS_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of, ranges
+from signals.domain.detection.builtin_rules import HISTORY_MINUTES
 from signals.domain.detection.recent_ids import RecentIds
-from signals.domain.detection.rules import HISTORY_MINUTES
 from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.domain.operations.watermark import Barrier

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange
-from signals.domain.detection.rules import SIGNUP_DROP
+from signals.domain.detection.builtin_rules import SIGNUP_DROP
 from signals.domain.detection.tally import Judged
 from signals.services.detection.incident_writes import write
 from signals.store.detection import buckets, signup_series

@@ -6,7 +6,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from shared_types import Envelope, parse_envelope
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import instant_of
-from signals.domain.detection.rules import RULES
+from signals.domain.detection.builtin_rules import RULES
 from signals.domain.detection.tally import Judged, SeriesMinute
 from signals.domain.incidents.lifecycle import IncidentChange, decide, title_of
 from signals.domain.incidents.representatives import PER_MINUTE, choose

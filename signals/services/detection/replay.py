@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from signals.domain.detection.rule import Rate, Rule, Selection
+from signals.domain.detection.rule_types import EventSelection, Rate, Rule
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import Member, Outage, group
 from signals.domain.incidents.series_replay import replay, stretches
@@ -18,7 +18,7 @@ from signals.services.detection.count_lines import CountedSeries, CountLine
 OTHER: Final = "other"
 DAY: Final = 24 * 60  # minutes
 
-Counts = dict[int, int]
+ReplayCounts = dict[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,8 @@ class _Watched:
 
     attributes: dict[str, str]
     texts: set[str] = field(default_factory=set)
-    counts: Counts = field(default_factory=lambda: defaultdict(int))
-    whole: Counts = field(default_factory=lambda: defaultdict(int))
+    counts: ReplayCounts = field(default_factory=lambda: defaultdict(int))
+    whole: ReplayCounts = field(default_factory=lambda: defaultdict(int))
 
     @property
     def name(self) -> str:
@@ -64,7 +64,7 @@ class _Watched:
         return newest + 1 if is_marked else of_file
 
 
-def _events(counts: Counts) -> Counts:
+def _events(counts: ReplayCounts) -> ReplayCounts:
     """Leave out lines with the count 0: a series exists from its first event on."""
     return {minute: count for minute, count in counts.items() if count}
 
@@ -135,7 +135,7 @@ def _route(
             yield all_series[key], True
 
 
-def _matches(selection: Selection, series: CountedSeries) -> bool:
+def _matches(selection: EventSelection, series: CountedSeries) -> bool:
     """Say whether a file's series is selected; a condition on what the file does not hold never is."""
     if series.get("event_type") != selection.event_type:
         return False

@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 from shared_types import Fingerprint, MetricName, Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import RULES
+from signals.domain.detection.builtin_rules import RULES
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
 from signals.domain.incidents.episode import ResolveReason
 from signals.domain.incidents.lifecycle import IncidentKind
@@ -60,7 +60,7 @@ class IncidentPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
+class IncidentReason:
     """Why an incident fired, and the numbers it showed last; counts are of `window_minutes`.
 
     `normal` is the usual count, frozen at the opening; None when the series had no history (`kind` is `new`,
@@ -95,7 +95,7 @@ class IncidentDetail:
     """Everything about one incident."""
 
     incident: Incident
-    why: Why | None
+    why: IncidentReason | None
     summary: StoredSummary | None
     ai_jobs: list[AiJob]
     events: list[RepresentativeEvent]
@@ -181,12 +181,12 @@ class Incidents:
         return outcome
 
 
-def _why(reasons: Sequence[Reason], state: State) -> Why | None:
+def _why(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
     by_moment = {reason.moment: reason for reason in reasons}
     opened = by_moment.get("opened")
     if opened is None:
         return None
-    return Why(
+    return IncidentReason(
         rule=opened.rule,
         window_minutes=RULES[opened.rule].window_minutes,
         kind=state.kind,
@@ -200,7 +200,7 @@ def _why(reasons: Sequence[Reason], state: State) -> Why | None:
     )
 
 
-def _chart(connection: Connection, incident: Incident, why: Why | None) -> Chart:
+def _chart(connection: Connection, incident: Incident, why: IncidentReason | None) -> Chart:
     metric = Fingerprint.parse(incident.fingerprint).metric_name
     series = Series(incident.project_id, incident.environment, metric, incident.fingerprint, incident.org_id)
     shown = chart_range(series, incident.opened_at, incident.last_seen_at)

@@ -10,7 +10,7 @@ from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.events.sightings import SightingReader
 from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place
-from signals.services.indexing.documents import Document, RecordPlace
+from signals.services.indexing.documents import EventDocument, RecordPlace
 
 STAGE: Final[Stage] = "indexer"
 
@@ -22,7 +22,7 @@ class DocumentBatch:
     """
 
     def __init__(self, owned: Collection[int], reader: SightingReader) -> None:
-        self.documents: list[Document] = []
+        self.documents: list[EventDocument] = []
         self.dead_letters: list[DeadLetter] = []
         self.next_offsets: dict[int, int] = {}
         self._owned = owned
@@ -47,14 +47,14 @@ class DocumentBatch:
                 continue
             minute = event.received_minute if back_for is None else minute_of_timestamp(record.timestamp_ms)
             where = (event.project_id, minute, record.partition)
-            self.documents.append(Document.of(str(event.event_id), record, where))
+            self.documents.append(EventDocument.of(str(event.event_id), record, where))
 
-    def settle(self, documents: Sequence[Document], outcome: LedgerOutcome) -> None:
+    def settle(self, documents: Sequence[EventDocument], outcome: LedgerOutcome) -> None:
         """Note what became of documents."""
         for where, count in Counter(map(_PLACE, documents)).items():
             self._outcomes[where, outcome] += count
 
-    def refuse(self, document: Document, reason: str) -> None:
+    def refuse(self, document: EventDocument, reason: str) -> None:
         """Give up a document that OpenSearch will never take."""
         letter = DeadLetter(record=document.record, stage=STAGE, error="document_refused", reason=reason)
         self.dead_letters.append(letter)

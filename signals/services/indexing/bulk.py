@@ -9,7 +9,7 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import BulkVerdict, bulk_create, stored
 from signals.errors import DependencyUnavailable
 from signals.services.indexing.batch import DocumentBatch
-from signals.services.indexing.documents import Document, bulks, origin_of
+from signals.services.indexing.documents import EventDocument, bulks, origin_of
 
 RETRIES: Final = 6  # of overloaded documents, 0.5 s to 8 s apart; then the session starts over
 FIRST_PAUSE_S: Final = 0.5
@@ -32,7 +32,7 @@ class Writer:
         for bulk in bulks(batch.documents):
             self._create(bulk, batch)
 
-    def _create(self, documents: Sequence[Document], batch: DocumentBatch) -> None:
+    def _create(self, documents: Sequence[EventDocument], batch: DocumentBatch) -> None:
         pause_s, retries = FIRST_PAUSE_S, 0
         while documents:
             overloaded, again = self._try(documents, batch)
@@ -47,13 +47,13 @@ class Writer:
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
     def _try(
-        self, documents: Sequence[Document], batch: DocumentBatch
-    ) -> tuple[list[Document], list[Document]]:
+        self, documents: Sequence[EventDocument], batch: DocumentBatch
+    ) -> tuple[list[EventDocument], list[EventDocument]]:
         """Send one bulk; return what met overload, and what is to be tried again reduced."""
-        created: list[Document] = []
-        overloaded: list[Document] = []
-        again: list[Document] = []
-        existing: list[Document] = []
+        created: list[EventDocument] = []
+        overloaded: list[EventDocument] = []
+        again: list[EventDocument] = []
+        existing: list[EventDocument] = []
         results = bulk_create(self.client, [(d.document_id, d.source) for d in documents])
         for document, result in zip(documents, results, strict=True):
             if result.verdict is BulkVerdict.CREATED:
@@ -70,7 +70,9 @@ class Writer:
         again += self._settle_existing(existing, batch)
         return overloaded, again
 
-    def _settle_existing(self, documents: Sequence[Document], batch: DocumentBatch) -> list[Document]:
+    def _settle_existing(
+        self, documents: Sequence[EventDocument], batch: DocumentBatch
+    ) -> list[EventDocument]:
         """Settle documents whose id exists: made of this very record before a crash, or a duplicate.
 
         An id may also be another project's; no client may hide an event by sending its id first. Those are

@@ -14,7 +14,7 @@ RecordPlace = tuple[str, int, int]
 """Where the ledger enters a record: project, minute, partition."""
 
 
-class Document(NamedTuple):
+class EventDocument(NamedTuple):
     """An event on its way into the index; `whole` until OpenSearch has refused it once.
 
     Its `origin` is kept inside: read again after a crash, the record finds that the document is its own.
@@ -66,7 +66,7 @@ def origin_of(record: Record) -> str:
     return f"{record.partition}:{record.offset}"
 
 
-def bulks(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
+def bulks(documents: Sequence[EventDocument]) -> Iterator[Sequence[EventDocument]]:
     """Cut documents into bulks of bounded size, in order."""
     start = size = 0
     for number, document in enumerate(documents):

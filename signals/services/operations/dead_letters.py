@@ -46,7 +46,7 @@ class StoredLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class LetterSelection:
     """Which letters are wanted; None stands for any, and those decided are left out unless `settled`."""
 
     stage: str | None = None
@@ -82,7 +82,9 @@ class DeadLetters:
         """
         return self._log.ranges()
 
-    def select(self, within: Ranges, selection: Selection, *, newest_first: bool) -> Iterator[StoredLetter]:
+    def select(
+        self, within: Ranges, selection: LetterSelection, *, newest_first: bool
+    ) -> Iterator[StoredLetter]:
         """Read the letters that are wanted, partition by partition.
 
         Raises:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from signals.clients import kafka
-from signals.clients.diagnosis import Fault, Variables
+from signals.clients.diagnosis import ConnectionFault, Variables
 from signals.clients.kafka import api_versions, broker_faults
 from signals.clients.kafka.connection import TOPICS, describe_cluster
 from signals.clients.llm import ModelRefused, ModelUnavailable, list_models
@@ -33,14 +33,14 @@ MIN_OPENSEARCH: Final = (2, 7)  # the first with `flat_object`, which the mappin
 MODELS_NAMED: Final = 8
 PREPARE: Final = "run `signals prepare`"
 REASONS: Final = {
-    Fault.UNTRUSTED: "CertificateUntrusted",
-    Fault.WRONG_NAME: "CertificateForOtherHost",
-    Fault.EXPIRED: "CertificateExpired",
-    Fault.NOT_TLS: "NoTLS",
-    Fault.TLS_WANTED: "TLSWanted",
-    Fault.LOGIN: "LoginRefused",
-    Fault.FORBIDDEN: "NotAllowed",
-    Fault.UNREACHABLE: "Unreachable",
+    ConnectionFault.UNTRUSTED: "CertificateUntrusted",
+    ConnectionFault.WRONG_NAME: "CertificateForOtherHost",
+    ConnectionFault.EXPIRED: "CertificateExpired",
+    ConnectionFault.NOT_TLS: "NoTLS",
+    ConnectionFault.TLS_WANTED: "TLSWanted",
+    ConnectionFault.LOGIN: "LoginRefused",
+    ConnectionFault.FORBIDDEN: "NotAllowed",
+    ConnectionFault.UNREACHABLE: "Unreachable",
 }
 
 
@@ -187,7 +187,9 @@ def _asked(
     except DependencyUnavailable as error:
         fault = names.fault_in(error.reason)
         reason = REASONS[fault] if fault else "Unavailable"
-        finding = bad(server, reason, str(error), _named_in(error.reason, last=fault is Fault.LOGIN))
+        finding = bad(
+            server, reason, str(error), _named_in(error.reason, last=fault is ConnectionFault.LOGIN)
+        )
     return [finding, bad(inside, "NotChecked", f"not checked: {server} could not be asked")]
 
 

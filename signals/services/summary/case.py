@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class SummaryCase:
     """The facts of an incident that a model may see, and the built-in answer, which rests on all of them."""
 
     brief: Brief
@@ -47,7 +47,7 @@ def assemble(
     recent_deploys: RecentDeploys | None,
     *,
     redacted: bool,
-) -> Case:
+) -> SummaryCase:
     """Read the incident, its numbers and its newest events; ask the search for deploys near it.
 
     What a model may see is `redacted`; the built-in answer stays in our own database.
@@ -62,7 +62,9 @@ def assemble(
         brief = replace(brief, deploys=_deploys_near(brief.incident, recent_deploys))
     recorded = exhibits(brief)
     sent = redact(brief) if redacted else brief
-    return Case(brief=sent, shown=exhibits(sent), recorded=recorded, builtin=answer_from(brief, recorded))
+    return SummaryCase(
+        brief=sent, shown=exhibits(sent), recorded=recorded, builtin=answer_from(brief, recorded)
+    )
 
 
 def _deploys_near(incident: BriefIncident, search: RecentDeploys) -> tuple[BriefEvent, ...] | None:

@@ -24,12 +24,12 @@ from signals.domain.summary.checking import CheckedSummary
 from signals.domain.summary.prompt import build_prompt
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
-from signals.services.summary.case import Case, RecentDeploys, assemble
+from signals.services.summary.case import RecentDeploys, SummaryCase, assemble
 from signals.settings import ModelSettings
 from signals.store import leases
 from signals.store.access import limits
 from signals.store.summary import ai_outputs, incident_briefs
-from signals.store.summary.ai_jobs import QUEUE, Lease
+from signals.store.summary.ai_jobs import QUEUE, JobLease
 
 RATE_LIMIT: Final = "model-requests"
 NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
@@ -137,7 +137,7 @@ class IncidentSummarizer:
         held = self._take()
         return None if held is None else self._run(held)
 
-    def _take(self) -> Lease | None:
+    def _take(self) -> JobLease | None:
         """Lease a job and, when the model will be asked, a request: both or none."""
         with transaction(self._pool) as connection:
             held = leases.lease(connection, QUEUE, lease=self._policy.lease)
@@ -150,7 +150,7 @@ class IncidentSummarizer:
         log.info("job leased", job_id=str(held.job_id), attempts_failed=held.attempt_count)
         return held
 
-    def _run(self, held: Lease) -> JobOutcome:
+    def _run(self, held: JobLease) -> JobOutcome:
         case = assemble(self._pool, held.incident_id, self._recent_deploys, redacted=self._policy.redacts)
         if held.is_exhausted:
             lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
@@ -175,7 +175,7 @@ class IncidentSummarizer:
         )
         return outcome
 
-    def _succeed(self, held: Lease, model: str, summary: CheckedSummary) -> JobOutcome:
+    def _succeed(self, held: JobLease, model: str, summary: CheckedSummary) -> JobOutcome:
         try:
             with transaction(self._pool) as connection:
                 # The incident's row before the job's, as the engine does it: no deadlock.
@@ -186,7 +186,7 @@ class IncidentSummarizer:
             return JobOutcome(job_id=held.job_id, state="fenced", error=str(fenced))
         return JobOutcome(job_id=held.job_id, state="succeeded", model=model)
 
-    def _fail(self, held: Lease, case: Case, failure: JobFailure) -> JobOutcome:
+    def _fail(self, held: JobLease, case: SummaryCase, failure: JobFailure) -> JobOutcome:
         """Queue the job again, or give it up with a built-in summary; the title stays as it is."""
         decision = decide(
             failure, attempt_count=held.attempt_count, max_attempts=held.max_attempts, chance=self._chance()
@@ -209,7 +209,7 @@ class IncidentSummarizer:
         return JobOutcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
 
 
-def _ask(model: Model, case: Case, correction: str | None) -> tuple[SummaryAnswer, str] | JobFailure:
+def _ask(model: Model, case: SummaryCase, correction: str | None) -> tuple[SummaryAnswer, str] | JobFailure:
     """Return the answer and the name of the model that gave it."""
     try:
         said = model.complete(build_prompt(case.brief, case.shown, correction))
@@ -227,7 +227,7 @@ def _must_hit(rows: int) -> None:
         raise Fenced("the lease passed to another worker")
 
 
-def _store(connection: Connection, held: Lease, model: str, summary: CheckedSummary) -> None:
+def _store(connection: Connection, held: JobLease, model: str, summary: CheckedSummary) -> None:
     ai_outputs.insert(
         connection,
         output_id=uuid5(held.job_id, ai_outputs.OUTPUT_TYPE),  # the primary key allows one output a job

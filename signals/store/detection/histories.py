@@ -7,8 +7,8 @@ import orjson
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import RULES, Evaluation
-from signals.domain.incidents.lifecycle import SeriesHistory
+from signals.domain.detection.builtin_rules import RULES, Evaluation
+from signals.domain.incidents.lifecycle import KnownHistory
 
 # One entry of the index a series. Only for a young series is the project looked through, as far as the first
 # older bucket; OFFSET 0 keeps that a look by key.
@@ -29,7 +29,7 @@ WHERE first.bucket_start > to_timestamp(r.whole_since * 60)
 """
 
 
-def read(connection: Connection, firings: Mapping[Series, Evaluation]) -> Mapping[Series, SeriesHistory]:
+def read(connection: Connection, firings: Mapping[Series, Evaluation]) -> Mapping[Series, KnownHistory]:
     """Return the history of each series that is younger than what its rule reads at the firing."""
     series = list(firings)
     rows = [
@@ -45,7 +45,7 @@ def read(connection: Connection, firings: Mapping[Series, Evaluation]) -> Mappin
     ]
     found = connection.execute(READ, {"rows": orjson.dumps(rows).decode()})
     return {
-        series[ordinal]: SeriesHistory(
+        series[ordinal]: KnownHistory(
             known_from=first + RULES[firings[series[ordinal]].rule].history_minutes, is_learning=is_learning
         )
         for ordinal, first, is_learning in found

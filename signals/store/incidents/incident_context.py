@@ -37,7 +37,7 @@ WHERE incident_id = %(incident_id)s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What is remembered of the incident beside its row; `known_from` is set for the kind `new` only."""
+    """The state of an incident beside its row; `known_from` is set for the kind `new` only."""
 
     kind: Literal["change", "new"]
     verdict: Literal["learning"] | None

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from signals.clients.postgres import Connection
-from signals.domain.detection.rules import Evaluation
+from signals.domain.detection.builtin_rules import Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

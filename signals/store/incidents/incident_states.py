@@ -1,4 +1,4 @@
-"""What is remembered of incidents beside the specification's table: kind, last firing, why it ended.
+"""The state of incidents beside the table `incidents`: kind, last firing, why it ended.
 
 An incident of an earlier release has no row until something of it changes: kind `change`, grouping 1.
 """

@@ -11,7 +11,7 @@ from psycopg.errors import UniqueViolation
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import IncidentSeverity
+from signals.domain.detection.builtin_rules import IncidentSeverity
 from signals.domain.incidents.lifecycle import OpenIncident
 from signals.errors import Fenced
 

@@ -16,13 +16,13 @@ MAX_ATTEMPTS: Final = 3  # requirement R29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lease(leases.Lease):
+class JobLease(leases.Lease):
     """A lease of the job that summarizes an incident."""
 
     incident_id: UUID
 
 
-QUEUE: Final = Queue(table="ai_jobs", lease_type=Lease)
+QUEUE: Final = Queue(table="ai_jobs", lease_type=JobLease)
 
 # Sorted by incident: concurrent writers then meet the unique index in one order.
 ENQUEUE: LiteralString = """

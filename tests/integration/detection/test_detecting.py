@@ -15,7 +15,7 @@ from signals.clients.kafka import DLQ_TOPIC, RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import IncidentSeverity
+from signals.domain.detection.builtin_rules import IncidentSeverity
 from signals.errors import DependencyUnavailable, Fenced
 from signals.services.detection import GROUP, IncidentEngine
 from signals.services.operations.housekeeping import resolve_stale_incidents

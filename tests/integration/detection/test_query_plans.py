@@ -18,7 +18,7 @@ from shared_types import Envelope, MetricName, Tenancy
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, conninfo
 from signals.domain.detection.buckets import Series, instant_of, ranges
-from signals.domain.detection.rules import HISTORY_MINUTES, IncidentSeverity
+from signals.domain.detection.builtin_rules import HISTORY_MINUTES, IncidentSeverity
 from signals.local.stack import RunningStack
 from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings, PostgresSettings

@@ -10,7 +10,7 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import bulk_create
 from signals.errors import DependencyUnavailable
-from signals.services.indexing import DocumentExpiry, expiry
+from signals.services.indexing import DocumentExpiry, retention
 from tests.support.events import NOON, errors
 
 
@@ -42,7 +42,7 @@ def test_documents_expire_by_their_time_of_receipt(opensearch: Client) -> None:
 def test_bounded_round_removes_the_oldest_first_and_the_next_continues(
     opensearch: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expiry, "PAGES", 3)
+    monkeypatch.setattr(retention, "PAGES", 3)
     oldest, older = received(6, days_ago=50), received(5, days_ago=40)
     index(opensearch, [*older, *oldest])
     two_a_page = DocumentExpiry(opensearch, keep_days=30, documents=2)

@@ -16,7 +16,7 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable
-from signals.services.operations.dead_letters import DeadLetters, Selection
+from signals.services.operations.dead_letters import DeadLetters, LetterSelection
 from signals.settings import KafkaSettings
 from tests.integration.operations.conftest import Open, Run, drain, ledger_of, rows
 from tests.support.events import NOON, errors, publish
@@ -215,7 +215,7 @@ def test_a_crash_between_publishing_and_deciding_counts_once(
         letters = DeadLetters(log, pool)
 
         def undecided() -> Iterator[Any]:
-            return letters.select(letters.ranges(), Selection(), newest_first=False)
+            return letters.select(letters.ranges(), LetterSelection(), newest_first=False)
 
         with pytest.raises(DependencyUnavailable):
             letters.requeue(crashing, undecided())

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from signals.cases.answering import Case, answer_case
+from signals.cases.answering import AnswerableCase, answer_case
 from signals.cases.kinds import KINDS
 from signals.cases.making import make_case
 from signals.cases.scoring import Judgement, judge, score
@@ -14,7 +14,7 @@ SIMPLE: Final = tuple(kind for kind in KINDS if kind not in BLIND)[::3]
 
 def judged(kind: str) -> Judgement:
     events, truth = make_case(kind, SEED)
-    answer = answer_case(Case(name=truth["case"], fingerprint=truth["fingerprint"], events=events))
+    answer = answer_case(AnswerableCase(name=truth["case"], fingerprint=truth["fingerprint"], events=events))
     assert answer is not None, f"no rule fired in {truth['case']}"
     return judge(truth, answer, frozenset(event["event_id"] for event in events))
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from tests.unit.docs.markdown import DOCS, ROOT, anchors
 
 SUFFIXES = {".py", ".sql", ".toml", ".yml", ".yaml", ".sh", ".tpl", ".txt"}
-NOT_HERE = re.compile(r"(?i)\bspecification['s]*\b(?! of )|\bdesign: |\bdecision \d|\bdata path\b")
+NOT_HERE = re.compile(
+    r"(?i)\bspecification['s]*\b(?! of )|\bdesign: |\bdesign note\b|\bdecision \d|\bdata path\b"
+)
 """How code cited texts that lay outside the repository."""
 PAGE = re.compile(r"\b(docs/[\w/-]+\.md)(?:#([\w-]+))?")
 REQUIREMENTS = re.compile(r"(?i)(?:requirements?(?:\.md,)?) ((?:R\d+(?:, | and | to )?)+)")

@@ -22,7 +22,7 @@ PACKAGES: Final = (
     "benchmarks",
     "tests",
 )
-GENERATED: Final = ("docs/reference", "docs/licences.md", "docs/performance.md")
+GENERATED: Final = ("docs/reference", "docs/operations/licences.md", "docs/operations/performance.md")
 NOT_PROSE: Final = re.compile(
     r"```.*?```|<[^>]+>|^\s*[|#>!].*$|^---.*?^---|`[^`]*`|\[([^\]]*)\]\([^)]*\)", re.DOTALL | re.MULTILINE
 )

@@ -8,13 +8,13 @@ from k8s.operator.observed import JobState, RayState
 from k8s.operator.plan import Plan
 from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.secrets import SecretsView
-from k8s.operator.verdicts import Facts, judge
+from k8s.operator.verdicts import StackFacts, judge
 from tests.unit.k8s.specs import DOKS, parsed
 
 NOW: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SUCCEEDED: Final = JobState(state="succeeded")
 SERVING: Final = RayState(exists=True, ready=True, reason="NonZeroServeEndpoints", cluster="demo-1", plan="p")
-WELL: Final = Facts(
+WELL: Final = StackFacts(
     spec=parsed(DOKS),
     now=NOW,
     secrets=SecretsView(digest="d"),
@@ -27,11 +27,11 @@ WELL: Final = Facts(
 )
 
 
-def well(**change: Any) -> Facts:
+def well(**change: Any) -> StackFacts:
     """Return the facts of a healthy stack with these changes."""
     return replace(WELL, **change)
 
 
-def judged(facts: Facts, before: list[dict[str, Any]] | None = None) -> dict[str, tuple[str, str, str]]:
+def judged(facts: StackFacts, before: list[dict[str, Any]] | None = None) -> dict[str, tuple[str, str, str]]:
     """Return status, reason and message by condition."""
     return {v.type: (v.status, v.reason, v.message) for v in judge(facts, before or [])}

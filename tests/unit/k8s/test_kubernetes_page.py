@@ -52,7 +52,7 @@ def test_digitalocean_section_makes_every_secret_of_the_example() -> None:
 def _versions(text: str) -> dict[str, set[str]]:
     return {
         name: set(re.findall(rf"{name}(?: operator)?,? (\d+(?:\.\d+)?)", text))
-        for name in ("PostgreSQL", "KafkaSpec", "OpenSearchSpec", "KubeRay")
+        for name in ("PostgreSQL", "Kafka", "OpenSearch", "KubeRay")
     }
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from k8s.operator.observed import JobState, RayState
 from k8s.operator.plan import Plan
 from k8s.operator.secrets import SecretsView
-from k8s.operator.verdicts import Facts, judge
+from k8s.operator.verdicts import StackFacts, judge
 from signals.domain.operations.findings import PreflightFinding, bad, good, report
 from tests.unit.k8s.specs import DOKS, parsed
 
@@ -20,9 +20,9 @@ FINDINGS = [
 ]
 
 
-def facts(findings: list[PreflightFinding], state: str) -> Facts:
+def facts(findings: list[PreflightFinding], state: str) -> StackFacts:
     ended = {"message": report(findings).decode(), "finished_at": datetime(2026, 11, 24, tzinfo=UTC)}
-    return Facts(
+    return StackFacts(
         spec=parsed(DOKS),
         now=datetime(2026, 11, 24, tzinfo=UTC),
         secrets=SecretsView(digest="x"),

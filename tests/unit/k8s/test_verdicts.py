@@ -12,7 +12,7 @@ from k8s.operator.observed import ABSENT, JobState, RayState
 from k8s.operator.plan import Plan
 from k8s.operator.readiness import ConsumersReadiness
 from k8s.operator.secrets import Certificate, SecretsView
-from k8s.operator.verdicts import Facts, judge
+from k8s.operator.verdicts import StackFacts, judge
 from tests.unit.k8s.facts import NOW, SERVING, SUCCEEDED, WELL, judged, well
 from tests.unit.k8s.specs import DOKS, parsed
 
@@ -44,7 +44,7 @@ def test_healthy_stack_has_only_the_permanent_conditions() -> None:
     assert {verdict.status for verdict in verdicts} == {"True"}
 
 
-STATES: list[tuple[str, Facts]] = [
+STATES: list[tuple[str, StackFacts]] = [
     ("nothing yet", well(preflight=ABSENT, prepare=ABSENT, ray=RayState(), readiness=None, applied_at=None)),
     ("broken secrets", well(secrets=BROKEN_SECRETS, preflight=ABSENT, prepare=ABSENT)),
     ("preflight failed", well(preflight=FAILED)),
@@ -55,7 +55,7 @@ STATES: list[tuple[str, Facts]] = [
 
 
 @pytest.mark.parametrize(("_", "facts"), STATES)
-def test_every_state_has_all_conditions_with_reason_and_message(_: str, facts: Facts) -> None:
+def test_every_state_has_all_conditions_with_reason_and_message(_: str, facts: StackFacts) -> None:
     verdicts = judge(facts, [])
     types = [verdict.type for verdict in verdicts]
     assert tuple(types[: len(ALWAYS)]) == ALWAYS

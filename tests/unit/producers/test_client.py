@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from aiohttp import web
 
-from producers.client import Endpoint, IngestClient, SendRefused
+from producers.client import IngestClient, IngestEndpoint, SendRefused
 from producers.tally import Rejection, SendTally
 from tests.unit.producers.ingest_server import API_KEY, Handler, IngestServer, problem
 
@@ -35,7 +35,7 @@ def _deliver(
 
     async def deliver() -> bool:
         client = IngestClient(
-            Endpoint(url=server.url, api_key=api_key),
+            IngestEndpoint(url=server.url, api_key=api_key),
             tally,
             asyncio.Event(),
             request_timeout_s=request_timeout_s,
@@ -159,4 +159,4 @@ def test_wrong_server_is_recognized_and_its_variable_named(server: IngestServer,
 
 
 def test_key_is_hidden_in_the_endpoint() -> None:
-    assert "s3cret" not in repr(Endpoint(url="http://127.0.0.1", api_key="s3cret"))
+    assert "s3cret" not in repr(IngestEndpoint(url="http://127.0.0.1", api_key="s3cret"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared_types import Envelope
 from signals.domain.detection.buckets import Series, minute_of, ranges
-from signals.domain.detection.rules import HISTORY_MINUTES, IncidentSeverity
+from signals.domain.detection.builtin_rules import HISTORY_MINUTES, IncidentSeverity
 from signals.domain.detection.tally import BatchTally
 from signals.domain.events.sightings import sighting_of
 from signals.domain.incidents.lifecycle import OpenIncident, decide

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared_types import MetricName
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of, ranges, series_of
-from signals.domain.detection.rules import HISTORY_MINUTES
+from signals.domain.detection.builtin_rules import HISTORY_MINUTES
 from tests.support.events import NOON, event
 
 AT = 30_000_000

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from signals.domain.detection.counts import MinuteCounts, PrefixCounts
+from shared_types import EventType
+from signals.domain.detection.builtin_rules import error_spike, signup_drop
+from signals.domain.detection.counts import BucketCounts, PrefixCounts
 from signals.domain.detection.fixed_rules import (
     absence,
     drop,
@@ -15,8 +17,14 @@ from signals.domain.detection.fixed_rules import (
     new_series,
     rate,
 )
-from signals.domain.detection.rule import ERROR_SPIKE, SIGNUP_DROP, Absence, NewSeries, Rate, Selection
-from signals.domain.detection.rules import error_spike, signup_drop
+from signals.domain.detection.rule_types import (
+    ERROR_SPIKE,
+    SIGNUP_DROP,
+    Absence,
+    EventSelection,
+    NewSeries,
+    Rate,
+)
 
 AT = 30_000_000  # the evaluated minute
 MINUTES = 1_000_000  # half of them for each rule
@@ -68,29 +76,32 @@ def test_locked_row_signup_drop_agrees_with_rule_b_on_random_minutes() -> None:
 
 
 def test_critical_spike_has_ten_times_its_threshold() -> None:
-    assert not floor_ratio(ERROR_SPIKE, MinuteCounts({AT: 299}), AT).is_critical
-    assert floor_ratio(ERROR_SPIKE, MinuteCounts({AT: 300}), AT).is_critical
+    assert not floor_ratio(ERROR_SPIKE, BucketCounts({AT: 299}), AT).is_critical
+    assert floor_ratio(ERROR_SPIKE, BucketCounts({AT: 300}), AT).is_critical
 
 
 @pytest.mark.parametrize(
     ("frozen", "count", "lasts"), [(0.0, 29, False), (0.0, 30, True), (20.0, 59, False), (20.0, 60, True)]
 )
 def test_open_spike_lasts_above_three_times_its_frozen_normal(frozen: float, count: int, lasts: bool) -> None:
-    assert floor_ratio_sustains(ERROR_SPIKE, MinuteCounts({AT: count}), AT, frozen) is lasts
+    assert floor_ratio_sustains(ERROR_SPIKE, BucketCounts({AT: count}), AT, frozen) is lasts
 
 
 @pytest.mark.parametrize(
     ("frozen", "count", "lasts"), [(4.0, 10, True), (4.0, 11, False), (80.0, 40, True), (80.0, 41, False)]
 )
 def test_open_drop_lasts_below_half_of_its_frozen_normal(frozen: float, count: int, lasts: bool) -> None:
-    assert drop_sustains(SIGNUP_DROP, MinuteCounts({AT: count}), AT, frozen) is lasts
+    assert drop_sustains(SIGNUP_DROP, BucketCounts({AT: count}), AT, frozen) is lasts
 
 
 def _verdict_of_rate(failed: int, all_: int) -> bool:
     rule = Rate(
-        name="failures", on=Selection(event_type="error"), of=Selection(event_type="http_request"), limit=0.05
+        name="failures",
+        on=EventSelection(event_type=EventType.ERROR),
+        of=EventSelection(event_type=EventType.HTTP_REQUEST),
+        limit=0.05,
     )
-    return rate(rule, MinuteCounts({AT: failed}), MinuteCounts({AT: all_}), AT).fires
+    return rate(rule, BucketCounts({AT: failed}), BucketCounts({AT: all_}), AT).fires
 
 
 def test_rate_needs_its_floor_and_certainty() -> None:
@@ -101,14 +112,14 @@ def test_rate_needs_its_floor_and_certainty() -> None:
 
 
 def test_absence_fires_after_its_minutes_and_within_a_fortnight() -> None:
-    rule = Absence(name="heartbeat", on=Selection(event_type="custom"), after=20)
+    rule = Absence(name="heartbeat", on=EventSelection(event_type=EventType.CUSTOM), after=20)
     assert not absence(rule, AT - 19, AT).fires
     assert absence(rule, AT - 20, AT).fires
     assert not absence(rule, AT - 14 * 1440 - 1, AT).fires
 
 
 def test_new_series_fires_only_while_it_is_new() -> None:
-    rule = NewSeries(name="new-error", on=Selection(event_type="error"), window=15, floor=10)
-    assert new_series(rule, MinuteCounts({AT: 10}), AT - 15, AT).fires
-    assert not new_series(rule, MinuteCounts({AT: 9}), AT - 15, AT).fires
-    assert not new_series(rule, MinuteCounts({AT: 10}), AT - 16, AT).fires
+    rule = NewSeries(name="new-error", on=EventSelection(event_type=EventType.ERROR), window=15, floor=10)
+    assert new_series(rule, BucketCounts({AT: 10}), AT - 15, AT).fires
+    assert not new_series(rule, BucketCounts({AT: 9}), AT - 15, AT).fires
+    assert not new_series(rule, BucketCounts({AT: 10}), AT - 16, AT).fires

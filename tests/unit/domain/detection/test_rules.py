@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from shared_types import MetricName
-from signals.domain.detection.rules import (
+from signals.domain.detection.builtin_rules import (
     CLOCKED_METRICS,
     ERROR_SPIKE,
     HISTORY_MINUTES,

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import Reading
+from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_deploys import (
     is_signed_by_github,
     read_deploy,
@@ -21,7 +21,7 @@ from tests.support.recordings import RECEIPT
 SHA = "9049f1265b7d61be4a8904a9a27120d2064dab3b"
 
 
-def _facts(reading: Reading) -> tuple[object, ...]:
+def _facts(reading: ForeignReading) -> tuple[object, ...]:
     event = reading.events[0]
     attributes: Any = event["attributes"]
     return event["event_type"], event["severity"], event["environment"], attributes["release"]

@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import Reading
+from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_otlp import read_otlp
 from signals.domain.events.otlp_wire import MAX_MESSAGE_BYTES, MAX_RECORDS
 from tests.support.recordings import RECEIPT
@@ -31,7 +31,7 @@ def _value(value: Any) -> dict[str, Any]:
             return {"stringValue": value}
 
 
-def _json_logs(*records: dict[str, Any], resource: dict[str, Any] = RESOURCE) -> Reading:
+def _json_logs(*records: dict[str, Any], resource: dict[str, Any] = RESOURCE) -> ForeignReading:
     scopes = [{"scope": {"name": "shop.pay"}, "logRecords": list(records)}]
     body = {"resourceLogs": [{"resource": {"attributes": _pairs(resource)}, "scopeLogs": scopes}]}
     return read_otlp(orjson.dumps(body), "logs", RECEIPT, is_json=True)
@@ -129,7 +129,7 @@ def test_people_and_contents_of_requests_are_not_kept() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"{}", b'{"resourceLogs":[]}', b'{"resourceLogs":null,"x":1}'])
 def test_empty_json_request_is_empty(body: bytes) -> None:
-    assert read_otlp(body, "logs", RECEIPT, is_json=True) == Reading()
+    assert read_otlp(body, "logs", RECEIPT, is_json=True) == ForeignReading()
 
 
 def test_json_in_snake_case_says_so() -> None:

@@ -6,12 +6,12 @@ import orjson
 import pytest
 
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import Reading
+from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_segment import parse_calls, read_calls
 from tests.support.recordings import RECEIPT
 
 
-def _read(*calls: object, **members: object) -> Reading:
+def _read(*calls: object, **members: object) -> ForeignReading:
     return read_calls(parse_calls(orjson.dumps({"batch": calls, **members}), None), RECEIPT)
 
 

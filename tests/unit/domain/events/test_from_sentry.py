@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import Reading
+from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_sentry import key_of_dsn, read_envelope, read_store
 from signals.domain.events.sentry_envelopes import split_envelope
 from tests.support.recordings import RECEIPT, RECORDED_AT
@@ -15,7 +15,7 @@ from tests.support.recordings import RECEIPT, RECORDED_AT
 EVENT_ID = "0123456789abcdef0123456789abcdef"
 
 
-def _read(*lines: object) -> Reading:
+def _read(*lines: object) -> ForeignReading:
     body = b"\n".join(line if isinstance(line, bytes) else orjson.dumps(line) for line in lines)
     return read_envelope(split_envelope(body), RECEIPT)
 
@@ -228,7 +228,7 @@ def test_envelope_of_bad_items_alone_is_refused() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"{}", b"{}\n", b"{}\n\n"])
 def test_empty_envelope_is_empty(body: bytes) -> None:
-    assert read_envelope(split_envelope(body), RECEIPT) == Reading()
+    assert read_envelope(split_envelope(body), RECEIPT) == ForeignReading()
 
 
 def test_feedback_and_reports_of_users_name_nobody() -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared_types import InvalidEvent, canonicalize
-from signals.domain.events.foreign import Reading
+from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_deploys import read_deploy, read_github, read_gitlab, read_vercel
 from signals.domain.events.from_otlp import read_otlp
 from signals.domain.events.from_segment import parse_calls, read_calls
@@ -24,7 +24,7 @@ from tests.support.recordings import RECEIPT, recording, recordings
 MAX_CPU_S = 0.25  # five times the goal of 50 ms, for machines under load and this test's tracing
 MAX_MEMORY_BYTES = 20 * 1024 * 1024
 
-Read = Callable[[bytes], Reading]
+Read = Callable[[bytes], ForeignReading]
 READERS: dict[str, Read] = {
     "envelope": lambda body: read_envelope(split_envelope(body), RECEIPT),
     "store": lambda body: read_store(body, RECEIPT),

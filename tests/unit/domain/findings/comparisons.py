@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from signals.domain.findings.collecting import Observed, Series, compare
+from signals.domain.findings.collecting import ComparedSeries, Observed, compare
 from signals.domain.findings.comparison import Comparison
 
 START = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
 ONSET_MINUTE = 70
 NOW_MINUTE = 74
-SERIES = Series(is_drop=False, error_code="BROKEN", route="/pay")
+SERIES = ComparedSeries(is_drop=False, error_code="BROKEN", route="/pay")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
 """Causes of a drop of signups."""
 
-from signals.domain.findings.collecting import Observed, Series, compare
+from signals.domain.findings.collecting import ComparedSeries, Observed, compare
 from signals.domain.findings.verdict import find
 from tests.unit.domain.findings.comparisons import START, Row, events_of
 
 NOW = int(START.timestamp()) // 60 + 74
-DROP = Series(is_drop=True)
+DROP = ComparedSeries(is_drop=True)
 
 
 def signups(count: int, first: int, last: int, **attributes: object) -> Row:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared_types import MetricName, fingerprint
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rules import (
+from signals.domain.detection.builtin_rules import (
     ERROR_SPIKE,
     Evaluation,
     IncidentSeverity,
@@ -21,8 +21,8 @@ from signals.domain.detection.rules import (
 from signals.domain.incidents.lifecycle import (
     SUMMARY_COOLDOWN_S,
     IncidentChange,
+    KnownHistory,
     OpenIncident,
-    SeriesHistory,
     decide,
     title_of,
 )
@@ -63,7 +63,7 @@ def _decide(*evaluations: Evaluation, current: OpenIncident | None = None) -> In
 
 
 def _decide_all(
-    *evaluations: Evaluation, current: OpenIncident | None = None, history: SeriesHistory | None = None
+    *evaluations: Evaluation, current: OpenIncident | None = None, history: KnownHistory | None = None
 ) -> list[IncidentChange]:
     return decide(_series(), evaluations, {e.minute: _seen(e.minute) for e in evaluations}, current, history)
 
@@ -187,7 +187,7 @@ def test_a_level_becomes_usual_24_hours_after_the_last_firing() -> None:
     assert _decide(_judged(AT, lasts=False), current=_open(last_fired=AT - day)) is None
 
 
-def test_what_fires_after_the_new_usual_level_opens_another_incident() -> None:
+def test_firing_above_the_new_usual_level_opens_another_incident() -> None:
     usual, again = _decide_all(
         _judged(AT), _judged(AT + 9, fires=True), current=_open(last_fired=AT - 24 * 60)
     )
@@ -204,7 +204,7 @@ def test_a_drop_to_nothing_never_becomes_usual() -> None:
 
 
 def test_an_unknown_normal_makes_a_new_incident_a_warning() -> None:
-    history = SeriesHistory(known_from=AT + 60, is_learning=True)
+    history = KnownHistory(known_from=AT + 60, is_learning=True)
     (change,) = _decide_all(_judged(AT, fires=True, severity=CRITICAL), history=history)
     assert (change.kind, change.severity, change.is_learning) == ("new", WARN, True)
     assert change.known_from == AT + 60
@@ -219,7 +219,7 @@ def test_an_unknown_normal_makes_a_new_incident_a_warning() -> None:
 
 
 def test_a_drop_of_a_young_series_is_no_new_incident() -> None:
-    history = SeriesHistory(known_from=AT + 10, is_learning=True)
+    history = KnownHistory(known_from=AT + 10, is_learning=True)
     usual = {AT - 15 - age: 4 for age in range(50)}
     series = _series("signup_count", "signup|prod")
     (change,) = decide(series, [signup_drop(usual, AT)], {AT: _seen(AT)}, None, history)
@@ -246,7 +246,7 @@ def test_a_rise_over_a_known_normal_supersedes_a_new_incident_that_had_calmed_do
     cut=st.integers(0, 400),
 )
 def test_incidents_follow_each_other_and_never_overlap(counts: dict[int, int], first: int, cut: int) -> None:
-    history = SeriesHistory(known_from=first + 65, is_learning=False)
+    history = KnownHistory(known_from=first + 65, is_learning=False)
     evaluations = [error_spike(counts, minute) for minute in sorted(counts)]
     changes = decide(_series(), evaluations, {m: _seen(m) for m in counts}, None, history)
     assert all(change.ended for change in changes[:-1])
@@ -263,7 +263,7 @@ def test_incidents_follow_each_other_and_never_overlap(counts: dict[int, int], f
 
 
 def _assert_split_batches_agree(
-    evaluations: list[Evaluation], cut: int, whole: list[IncidentChange], history: SeriesHistory
+    evaluations: list[Evaluation], cut: int, whole: list[IncidentChange], history: KnownHistory
 ) -> None:
     """Two batches must open and end the same incidents as one."""
     seen = {e.minute: _seen(e.minute) for e in evaluations}

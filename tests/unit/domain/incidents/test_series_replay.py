@@ -8,8 +8,8 @@ from functools import partial
 import msgspec
 import pytest
 
-from signals.domain.detection.counts import MINUTES_READ, MinuteCounts, PrefixCounts
-from signals.domain.detection.rule import DEFAULT_RULES
+from signals.domain.detection.counts import MINUTES_READ, BucketCounts, PrefixCounts
+from signals.domain.detection.rule_types import DEFAULT_RULES
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal import evaluate
 from signals.domain.detection.seasonal_state import SeasonalState
@@ -185,7 +185,7 @@ class _Bounded:
     def __init__(self, counts: Sequence[int], minute: int) -> None:
         oldest = minute - MINUTES_READ + 1
         self._oldest = oldest
-        self._counts = MinuteCounts({at: counts[at - START] for at in range(oldest, minute + 1)})
+        self._counts = BucketCounts({at: counts[at - START] for at in range(oldest, minute + 1)})
 
     def between(self, start: int, end: int) -> int:
         assert start >= self._oldest

@@ -4,7 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from signals.domain.detection.rule import DEFAULT_RULES, FloorRatio, Rate, Rule, Selection
+from shared_types import EventType
+from signals.domain.detection.rule_types import DEFAULT_RULES, EventSelection, FloorRatio, Rate, Rule
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import ReplayedOutage, replay_counts
 
@@ -52,14 +53,16 @@ def test_lines_of_one_fingerprint_are_added_up() -> None:
         CountedSeries(text, (*_series("A", "/a").attributes, ("release", text))): [1] * 200 + half
         for text in ("r1", "r2")
     }
-    rule = FloorRatio(name="mine", on=Selection(event_type="error"), floor=45)
+    rule = FloorRatio(name="mine", on=EventSelection(event_type=EventType.ERROR), floor=45)
     (outage,) = replay_counts(_lines(releases), [rule], UTC)
     assert outage.incidents[0].episode.opened.count >= 45
     assert outage.incidents[0].series == "error_code=A|route=/a|environment=prod"
 
 
 def test_own_rule_is_confirmed_and_filters_by_attribute() -> None:
-    rule = FloorRatio(name="pay", on=Selection(event_type="error", route=("/pay",)), per=("route",), floor=10)
+    rule = FloorRatio(
+        name="pay", on=EventSelection(event_type=EventType.ERROR, route=("/pay",)), per=("route",), floor=10
+    )
     counts = {_series("A", "/pay"): [0] * 99 + [1, 0, 12], _series("A", "/other"): [1] + [0] * 100 + [99]}
     (outage,) = replay_counts(_lines(counts), [rule], UTC)
     assert [(one.series, one.episode.verdict) for one in outage.incidents] == [("error:A /pay", "confirmed")]
@@ -68,8 +71,8 @@ def test_own_rule_is_confirmed_and_filters_by_attribute() -> None:
 def test_rate_rule_compares_errors_with_requests() -> None:
     rule: Rule = Rate(
         name="failures",
-        on=Selection(event_type="error"),
-        of=Selection(event_type="http_request"),
+        on=EventSelection(event_type=EventType.ERROR),
+        of=EventSelection(event_type=EventType.HTTP_REQUEST),
         per=("route",),
     )
     counts = {
@@ -81,7 +84,7 @@ def test_rate_rule_compares_errors_with_requests() -> None:
 
 
 def test_series_beyond_the_bound_are_counted_together() -> None:
-    rule = FloorRatio(name="mine", on=Selection(event_type="error"), max_series=2, floor=30)
+    rule = FloorRatio(name="mine", on=EventSelection(event_type=EventType.ERROR), max_series=2, floor=30)
     counts = {_series("A", f"/{number}"): [1] * 70 + [4] * 5 for number in range(9)}
     names = [one.series for outage in replay_counts(_lines(counts), [rule], UTC) for one in outage.incidents]
     assert set(names) == {"other"}

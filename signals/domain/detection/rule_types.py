@@ -8,27 +8,27 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from shared_types import EventType
 from signals.domain.detection.counts import MINUTES_READ
 
 Attribute = Literal["environment", "error_code", "route", "release", "method", "status_code"]
-EventKind = Literal["error", "http_request", "signup", "deploy", "feedback", "custom"]
 Direction = Literal["up", "down"]
 Against = Literal["recent", "usual", "both"]
-Severity = Literal["warn", "error", "critical"]
+RuleSeverity = Literal["warn", "error", "critical"]
 
 FINGERPRINT: Final[tuple[Attribute, ...]] = ("error_code", "route", "environment")
 """The attributes that make an error's fingerprint. Source: requirements.md, R14."""
 
-Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,62}$")]
+RuleName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,62}$")]
 Minutes = Annotated[int, Meta(ge=1, le=60)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Ratio = Annotated[float, Meta(gt=0, le=1_000)]
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EventSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which events count: all conditions hold; a list means one of its values."""
 
-    event_type: EventKind
+    event_type: EventType
     severity: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     error_code: tuple[str, ...] = ()
@@ -55,10 +55,10 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class _Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """Fields of every rule. `per` names the attributes whose values make one series."""
 
-    name: Name
-    on: Selection
+    name: RuleName
+    on: EventSelection
     per: Annotated[tuple[Attribute, ...], Meta(max_length=6)] = FINGERPRINT
-    severity: Severity | None = None
+    severity: RuleSeverity | None = None
     hold: Hold = Hold()
     max_series: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     enabled: bool = True
@@ -89,7 +89,7 @@ class Drop(_Rule, frozen=True, kw_only=True, tag="drop"):
         _check_reads(self.window, self.baseline)
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RuleWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A length in minutes over which counts are compared with the expectation: to 60, or whole hours.
 
     Up: at least `floor` events and at least `ratio` times the expectation. Down: at least `floor` events
@@ -112,7 +112,7 @@ class Seasonal(_Rule, frozen=True, kw_only=True, tag="seasonal"):
     """Fires when a window is unusual for the hour of the week. `opens: verdict` only confirms A and B."""
 
     direction: Direction = "up"
-    windows: Annotated[tuple[Window, ...], Meta(min_length=1, max_length=8)]
+    windows: Annotated[tuple[RuleWindow, ...], Meta(min_length=1, max_length=8)]
     guard: Annotated[float, Meta(ge=0, le=10)] = 1.2
     opens: Literal["incident", "verdict"] = "incident"
 
@@ -127,7 +127,7 @@ class Rate(_Rule, frozen=True, kw_only=True, tag="rate"):
     "Surely": the lower end of Wilson's interval at 3 standard errors.
     """
 
-    of: Selection
+    of: EventSelection
     window: Minutes = 15
     limit: Annotated[float, Meta(gt=0, le=1)] = 0.05
     floor: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
@@ -155,37 +155,39 @@ def _check_reads(window: int, baseline: Baseline) -> None:
         raise ValueError(f"window and baseline together must have at most {MINUTES_READ} minutes")
 
 
-ERROR_SPIKE: Final = FloorRatio(name="error-spike", on=Selection(event_type="error"), locked=True)
-SIGNUP_DROP: Final = Drop(
-    name="signup-drop", on=Selection(event_type="signup"), per=("environment",), locked=True
+ERROR_SPIKE: Final = FloorRatio(
+    name="error-spike", on=EventSelection(event_type=EventType.ERROR), locked=True
 )
-# Windows and ratios: design note, section 3, then changed on validation seeds (docs/concepts/detection.md).
+SIGNUP_DROP: Final = Drop(
+    name="signup-drop", on=EventSelection(event_type=EventType.SIGNUP), per=("environment",), locked=True
+)
+# Windows and ratios: chosen on validation seeds (docs/concepts/detection.md).
 ERRORS_ABOVE_USUAL: Final = Seasonal(
     name="errors-above-usual",
-    on=Selection(event_type="error"),
+    on=EventSelection(event_type=EventType.ERROR),
     direction="up",
     windows=(
-        Window(length=5, floor=20, ratio=2.5),
-        Window(length=15, floor=20, ratio=2),
-        Window(length=60, floor=20, ratio=2),
-        Window(length=60, floor=30, ratio=3, against="usual"),
+        RuleWindow(length=5, floor=20, ratio=2.5),
+        RuleWindow(length=15, floor=20, ratio=2),
+        RuleWindow(length=60, floor=20, ratio=2),
+        RuleWindow(length=60, floor=30, ratio=3, against="usual"),
     ),
 )
 SIGNUPS_BELOW_USUAL: Final = Seasonal(
     name="signups-below-usual",
-    on=Selection(event_type="signup"),
+    on=EventSelection(event_type=EventType.SIGNUP),
     per=("environment",),
     direction="down",
     guard=1.0,
     windows=(
-        Window(length=15, floor=8, ratio=0.5, significance=5),
-        Window(length=30, floor=60, ratio=0.75, significance=6),
-        Window(length=60, floor=8, ratio=0.5, significance=5),
-        Window(length=60, floor=60, ratio=0.78, significance=4.5),
-        Window(length=60, floor=8, ratio=0.35, significance=5, against="usual"),
-        Window(length=180, floor=10, ratio=0.4, significance=4.5, against="usual"),
-        Window(length=360, floor=10, ratio=0.4, significance=4.5, against="usual"),
-        Window(length=720, floor=10, ratio=0.4, significance=4.5, against="usual"),
+        RuleWindow(length=15, floor=8, ratio=0.5, significance=5),
+        RuleWindow(length=30, floor=60, ratio=0.75, significance=6),
+        RuleWindow(length=60, floor=8, ratio=0.5, significance=5),
+        RuleWindow(length=60, floor=60, ratio=0.78, significance=4.5),
+        RuleWindow(length=60, floor=8, ratio=0.35, significance=5, against="usual"),
+        RuleWindow(length=180, floor=10, ratio=0.4, significance=4.5, against="usual"),
+        RuleWindow(length=360, floor=10, ratio=0.4, significance=4.5, against="usual"),
+        RuleWindow(length=720, floor=10, ratio=0.4, significance=4.5, against="usual"),
     ),
 )
 DEFAULT_RULES: Final[tuple[Rule, ...]] = (ERROR_SPIKE, SIGNUP_DROP, ERRORS_ABOVE_USUAL, SIGNUPS_BELOW_USUAL)

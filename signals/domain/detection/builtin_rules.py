@@ -12,24 +12,25 @@ from typing import Final, Literal, Protocol
 
 from shared_types import EventType, MetricName
 from shared_types.identity import METRICS
-from signals.domain.detection.fixed_rules import SUSTAIN_SHARE
+from signals.domain.detection.fixed_rules import CRITICAL_MULTIPLE, SUSTAIN_SHARE
+from signals.domain.detection.rule_types import ERROR_SPIKE as ROW_A
+from signals.domain.detection.rule_types import SIGNUP_DROP as ROW_B
+from signals.domain.detection.rule_types import Direction
 
 RuleName = Literal["error_spike", "signup_drop"]
-Direction = Literal["up", "down"]
 
-BASELINE_MINUTES: Final = 60
+BASELINE_MINUTES: Final = ROW_A.baseline.length
 
-SPIKE_MINUTES: Final = 5
-SPIKE_MIN_COUNT: Final = 30
-SPIKE_FACTOR: Final = 3
+SPIKE_MINUTES: Final = ROW_A.window
+SPIKE_MIN_COUNT: Final = ROW_A.floor
+SPIKE_FACTOR: Final = int(ROW_A.ratio)
 
-DROP_MINUTES: Final = 15
-DROP_MAX_COUNT: Final = 10
-DROP_MIN_BASELINE: Final = 40
+DROP_MINUTES: Final = ROW_B.window
+DROP_MAX_COUNT: Final = ROW_B.ceiling
+DROP_MIN_BASELINE: Final = int(ROW_B.baseline.minimum)
 
 # Multiples of the threshold at which a spike is worse (guess: a doubling is worth a second look).
 ERROR_MULTIPLE: Final = 2
-CRITICAL_MULTIPLE: Final = 10
 
 
 class IncidentSeverity(IntEnum):
