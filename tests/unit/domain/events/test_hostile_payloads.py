@@ -189,13 +189,17 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_body_is_refused_soon_and_in_little_memory(name: str) -> None:
-    reader, body = HOSTILE[name]
+def _refusal_s(reader: str, body: bytes) -> float:
     started = time.process_time()
     with pytest.raises(InvalidEvent):
         READERS[reader](body)
-    used_s = time.process_time() - started
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_body_is_refused_soon_and_in_little_memory(name: str) -> None:
+    reader, body = HOSTILE[name]
+    used_s = min(_refusal_s(reader, body) for _ in range(3))  # a collection of garbage may fall into one
     tracemalloc.start()
     try:
         with pytest.raises(InvalidEvent):
