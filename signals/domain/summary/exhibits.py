@@ -96,7 +96,7 @@ def describe_evaluation(evaluation: BriefEvaluation, normal: float | None) -> st
     rule = RULES[evaluation.rule]
     minutes = rule.window_minutes
     when = "when the incident opened" if evaluation.moment == "opened" else "at the latest evaluation"
-    counted = f"{evaluation.count} {rule.counted} in the {minutes} minutes up to"
+    counted = f"{evaluation.count} {rule.counted} in the {minutes} minutes that end with minute"
     sentence = f"{counted} {instant(evaluation.minute_at)} ({when})"
     if normal is None:
         return f"{sentence}; no history before the incident, so that its normal is unknown"
