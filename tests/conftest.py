@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 from psycopg_pool import ConnectionPool
 from pydantic import SecretStr
+from xdist.remote import Producer
 
 from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
@@ -25,6 +26,7 @@ from signals.local.stack import RunningStack, ephemeral
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from signals.store.operations.schema import migrate
 from tests.support.pgbouncer import pooled
+from tests.support.scheduling import SchedulingByPlace
 from tests.support.waiting import until
 
 TEMPLATE = "signals_template"
@@ -53,25 +55,19 @@ HEAVY: Final = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one file, or of one running product, on one worker of a parallel run."""
+    """Begin with the tests that take longest."""
     items.sort(key=_rank)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(item.config.rootpath).as_posix()
 
 
 def _rank(item: pytest.Item) -> int:
-    place = _place(item)
+    place = item.path.relative_to(item.config.rootpath).as_posix()
     return next((rank for rank, heavy in enumerate(HEAVY) if place.startswith(heavy)), len(HEAVY))
 
 
-def _group(item: pytest.Item) -> str:
-    if {"product", "newcomer"} & set(getattr(item, "fixturenames", ())):
-        return "product"  # one at a time: Ray, three servers and all actors fill a small machine
-    return "tls" if _place(item).startswith("tests/system/tls") else _place(item)
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SchedulingByPlace:
+    """Keep together what shares a running product or a file."""
+    return SchedulingByPlace(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
