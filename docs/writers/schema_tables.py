@@ -35,7 +35,7 @@ def type_of(field: Schema) -> str:
         return f"[{field['$ref'].rpartition('/')[2]}](#{field['$ref'].rpartition('/')[2].lower()})"
     for choice in ("anyOf", "oneOf", "allOf"):
         if choice in field:
-            kinds = [type_of(one) for one in field[choice] if one.get("type") != "null"]
+            kinds = ["null" if one.get("type") == "null" else type_of(one) for one in field[choice]]
             return " or ".join(dict.fromkeys(kinds))
     if "enum" in field:
         return ", ".join(code(value) for value in field["enum"])

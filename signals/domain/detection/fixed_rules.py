@@ -48,7 +48,7 @@ def floor_ratio_sustains(rule: FloorRatio, counts: MinuteCounts, minute: int, fr
 def drop(rule: Drop, counts: MinuteCounts, minute: int, *, without: int = 0) -> RuleVerdict:
     """Judge the window that ends with `minute`. With Rule B's numbers it is Rule B.
 
-    `without` events of that minute are left out (see `detection.rules.signup_drop`).
+    `without` events of that minute are left out (see `builtin_rules.signup_drop`).
     """
     end = minute + 1
     start = end - rule.window

@@ -156,10 +156,22 @@ def _check_reads(window: int, baseline: Baseline) -> None:
 
 
 ERROR_SPIKE: Final = FloorRatio(
-    name="error-spike", on=EventSelection(event_type=EventType.ERROR), locked=True
+    name="error-spike",
+    on=EventSelection(event_type=EventType.ERROR),
+    window=5,
+    floor=30,
+    ratio=3.0,
+    baseline=Baseline(length=60, minimum=1.0),
+    locked=True,
 )
 SIGNUP_DROP: Final = Drop(
-    name="signup-drop", on=EventSelection(event_type=EventType.SIGNUP), per=("environment",), locked=True
+    name="signup-drop",
+    on=EventSelection(event_type=EventType.SIGNUP),
+    per=("environment",),
+    window=15,
+    ceiling=10,
+    baseline=Baseline(length=60, minimum=40.0),
+    locked=True,
 )
 # Windows and ratios: chosen on validation seeds (docs/concepts/detection.md).
 ERRORS_ABOVE_USUAL: Final = Seasonal(

@@ -1,7 +1,7 @@
 """Decides from a series' evaluations about its incidents: open, keep fresh, worsen, summarize, end.
 
 The numbers of the opening are frozen: an outage never becomes the normal that it is compared with. The replay
-of counts (`tracking`) follows the same rules.
+of counts (`tracking`) shares the limits, and also confirms and reopens.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """One minute of one series: what the rules say, and what that does to its incident.
 
-Live evaluation and replay call `step` with the same evidence and get the same incidents.
+The replay of counts calls `step`. The running engine uses `lifecycle.decide`, which knows Rules A and B only:
+it neither confirms nor reopens.
 """
 
 from dataclasses import dataclass, replace
