@@ -123,7 +123,7 @@ def test_tied_process_tree_dies_with_its_killed_parent(tmp_path: Path) -> None:
     parent = f"""
 import sys, time
 from pathlib import Path
-from signals.local.process import ChildProcess, Command
+from signals.local.processes.process import ChildProcess, Command
 folder = Path({str(tmp_path)!r})
 child = ChildProcess(name="thing", pid_path=folder / "thing.json", log_path=folder / "thing.log")
 child.start(Command(argv=(sys.executable, "-c", {PARENT_OF_ONE!r}), env={{}}, cwd=folder), tie_to_parent=True)
