@@ -41,7 +41,7 @@ test-unit: $(READY) ## Run all unit tests: no servers (a minute)
 	@$(BIN)/pytest tests/unit -q -n 2
 
 test: $(READY) ## Run all tests on real servers of their own, several at a time (WORKERS=3)
-	@$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder $(FILE) \
+	@$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder --durations=20 $(FILE) \
 	  -m "not acceptance and not faults and not pooler and not kubernetes and not pods"
 
 coverage: $(READY) ## Measure what the unit tests reach; the page is htmlcov/index.html
