@@ -6,6 +6,7 @@ Sources: GitHub "Webhook events and payloads" (deployment_status, release), GitL
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -80,13 +81,15 @@ def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
     name = ("id", own_id) if own_id else ("hour", release, environment, status, hour)
     return _deploy(
         receipt,
-        identity=derived_id(receipt, "deploy", *name),
-        release=release,
-        environment=environment,
-        is_failed=status in _FAILED,
-        instant=payload.get("occurred_at"),
-        url=payload.get("url"),
-        source="hook",
+        _Deploy(
+            identity=derived_id(receipt, "deploy", *name),
+            release=release,
+            environment=environment,
+            is_failed=status in _FAILED,
+            instant=payload.get("occurred_at"),
+            url=payload.get("url"),
+            source="hook",
+        ),
     )
 
 
@@ -103,13 +106,15 @@ def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> For
         return _deploy(
             receipt,
             # Both actions come for one release.
-            identity=derived_id(receipt, "github release", text_of(member(payload, "release", "id"))),
-            release=text_of(member(payload, "release", "tag_name")),
-            environment="production",
-            is_failed=False,
-            instant=member(payload, "release", "published_at"),
-            url=member(payload, "release", "html_url"),
-            source="github",
+            _Deploy(
+                identity=derived_id(receipt, "github release", text_of(member(payload, "release", "id"))),
+                release=text_of(member(payload, "release", "tag_name")),
+                environment="production",
+                is_failed=False,
+                instant=member(payload, "release", "published_at"),
+                url=member(payload, "release", "html_url"),
+                source="github",
+            ),
         )
     return _ignored(f"github {known_word(event, _GITHUB)}")
 
@@ -120,14 +125,16 @@ def _github_status(payload: HookPayload, identity: str, receipt: Receipt) -> For
         return _ignored(f"github deployment {known_word(state, _UNFINISHED)}")
     return _deploy(
         receipt,
-        identity=identity,
-        release=text_of(member(payload, "deployment", "sha"))[:_SHORT_SHA_CHARS],
-        environment=text_of(member(payload, "deployment_status", "environment"))
-        or text_of(member(payload, "deployment", "environment")),
-        is_failed=state in _FAILED,
-        instant=member(payload, "deployment_status", "created_at"),
-        url=member(payload, "deployment_status", "target_url"),
-        source="github",
+        _Deploy(
+            identity=identity,
+            release=text_of(member(payload, "deployment", "sha"))[:_SHORT_SHA_CHARS],
+            environment=text_of(member(payload, "deployment_status", "environment"))
+            or text_of(member(payload, "deployment", "environment")),
+            is_failed=state in _FAILED,
+            instant=member(payload, "deployment_status", "created_at"),
+            url=member(payload, "deployment_status", "target_url"),
+            source="github",
+        ),
     )
 
 
@@ -138,18 +145,20 @@ def read_gitlab(body: bytes, receipt: Receipt) -> ForeignReading:
     if kind == "release" and payload.get("action") == "create":
         return _deploy(
             receipt,
-            identity=derived_id(
-                receipt,
-                "gitlab release",
-                text_of(member(payload, "project", "id")),
-                text_of(payload.get("tag")),
+            _Deploy(
+                identity=derived_id(
+                    receipt,
+                    "gitlab release",
+                    text_of(member(payload, "project", "id")),
+                    text_of(payload.get("tag")),
+                ),
+                release=text_of(payload.get("tag")),
+                environment="production",
+                is_failed=False,
+                instant=_gitlab_instant(payload.get("released_at")),
+                url=payload.get("url"),
+                source="gitlab",
             ),
-            release=text_of(payload.get("tag")),
-            environment="production",
-            is_failed=False,
-            instant=_gitlab_instant(payload.get("released_at")),
-            url=payload.get("url"),
-            source="gitlab",
         )
     status = text_of(payload.get("status")).lower()
     if kind != "deployment" or status not in _SUCCEEDED | _FAILED or not status:
@@ -157,19 +166,21 @@ def read_gitlab(body: bytes, receipt: Receipt) -> ForeignReading:
     commit = text_of(payload.get("commit_url")).rpartition("/")[2]
     return _deploy(
         receipt,
-        identity=derived_id(
-            receipt,
-            "gitlab",
-            text_of(member(payload, "project", "id")),
-            text_of(payload.get("deployment_id")),
-            status,
+        _Deploy(
+            identity=derived_id(
+                receipt,
+                "gitlab",
+                text_of(member(payload, "project", "id")),
+                text_of(payload.get("deployment_id")),
+                status,
+            ),
+            release=commit or text_of(payload.get("short_sha")) or text_of(payload.get("ref")),
+            environment=text_of(payload.get("environment_tier")) or text_of(payload.get("environment")),
+            is_failed=status in _FAILED,
+            instant=_gitlab_instant(payload.get("status_changed_at")),
+            url=payload.get("deployable_url"),
+            source="gitlab",
         ),
-        release=commit or text_of(payload.get("short_sha")) or text_of(payload.get("ref")),
-        environment=text_of(payload.get("environment_tier")) or text_of(payload.get("environment")),
-        is_failed=status in _FAILED,
-        instant=_gitlab_instant(payload.get("status_changed_at")),
-        url=payload.get("deployable_url"),
-        source="gitlab",
     )
 
 
@@ -191,47 +202,52 @@ def read_vercel(body: bytes, receipt: Receipt) -> ForeignReading:
     url = text_of(member(inner, "deployment", "url")) or text_of(member(inner, "url"))
     return _deploy(
         receipt,
-        identity=derived_id(receipt, "vercel", text_of(payload.get("id")) or body),
-        release=release,
-        environment=_TARGETS.get(text_of(member(inner, "target")), "preview"),
-        is_failed=kind == "deployment.error",
-        instant=payload.get("createdAt"),
-        url=f"https://{url}" if url and "://" not in url else url,
-        source="vercel",
+        _Deploy(
+            identity=derived_id(receipt, "vercel", text_of(payload.get("id")) or body),
+            release=release,
+            environment=_TARGETS.get(text_of(member(inner, "target")), "preview"),
+            is_failed=kind == "deployment.error",
+            instant=payload.get("createdAt"),
+            url=f"https://{url}" if url and "://" not in url else url,
+            source="vercel",
+        ),
     )
 
 
-def _deploy(
-    receipt: Receipt,
-    *,
-    identity: str,
-    release: str,
-    environment: str,
-    is_failed: bool,
-    instant: object,
-    url: object,
-    source: str,
-) -> ForeignReading:
-    mapped, is_known = environment_of(environment, receipt.environment)
-    name = label(release, LABEL_CHARS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Deploy:
+    """One deploy as a hook reports it; `identity` is its event id, `instant` as the hook writes it."""
+
+    identity: str
+    release: str
+    environment: str
+    is_failed: bool
+    instant: object
+    url: object
+    source: str
+
+
+def _deploy(receipt: Receipt, deploy: _Deploy) -> ForeignReading:
+    mapped, is_known = environment_of(deploy.environment, receipt.environment)
+    name = label(deploy.release, LABEL_CHARS)
     if name is None:
-        return ForeignReading(refused=_ignored(f"{source} deploy without a release").ignored)
-    verb = "Deploy failed" if is_failed else "Deployed"
+        return ForeignReading(refused=_ignored(f"{deploy.source} deploy without a release").ignored)
+    verb = "Deploy failed" if deploy.is_failed else "Deployed"
     payload: dict[str, object] = {
         "door": "deploys",
-        "source": source,
-        "status": "failure" if is_failed else "success",
+        "source": deploy.source,
+        "status": "failure" if deploy.is_failed else "success",
     }
-    if link := masked(text_of(url)):
+    if link := masked(text_of(deploy.url)):
         payload["url"] = link
     if not is_known:
-        payload["environment_name"] = masked(environment)
+        payload["environment_name"] = masked(deploy.environment)
     event: RawEvent = {
-        "event_id": identity,
-        "occurred_at": occurred_at(instant_of(instant), skew_of(None, receipt), receipt),
+        "event_id": deploy.identity,
+        "occurred_at": occurred_at(instant_of(deploy.instant), skew_of(None, receipt), receipt),
         "environment": mapped,
         "event_type": "deploy",
-        "severity": "error" if is_failed else "info",
+        "severity": "error" if deploy.is_failed else "info",
         "message": masked(f"{verb}: {name} ({mapped})", MESSAGE_CHARS),
         "attributes": {"release": name},
         "payload": payload,
