@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -34,7 +35,7 @@ def confirmed_of(series: LabelledSeries, corpus: Path = GIVEN) -> list[Opened]:
 
 def confirmed_of_all(series: Sequence[LabelledSeries], corpus: Path = GIVEN) -> list[list[Opened]]:
     """Return the confirmed incidents of each series, on all processors."""
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # a fork copies locks of threads
         return list(pool.map(partial(confirmed_of, corpus=corpus), series))
 
 
