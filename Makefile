@@ -48,7 +48,7 @@ coverage: $(READY) ## Measure what the unit tests reach; the page is htmlcov/ind
 	@$(BIN)/pytest tests/unit -q -n 2 --cov --cov-report=term --cov-report=html
 
 test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control plane (needs Go; built once)
-	@tests/k8s/rig/build.sh control-plane kuberay tools docker
+	@PYTHON="$$PWD/$(BIN)/python" tests/k8s/rig/build.sh control-plane kuberay tools docker
 	@$(BIN)/pytest tests/k8s/control_plane -m kubernetes --timeout=600
 
 test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12 with cgroup v1; a quarter of an hour)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from signals.cli.core_client import get
-from signals.cli.options import AsJson
+from signals.cli.options import AsJson, Since, in_query
 from signals.cli.readable import console, moment, plain, sparkline
 
 CHART_WIDTH: Final = 90
@@ -30,12 +30,12 @@ def register(app: typer.Typer) -> None:
 def list_incidents(
     env: Annotated[str | None, typer.Option(help="prod, staging or dev.")] = None,
     status: Annotated[str | None, typer.Option(help="open, investigating or resolved.")] = None,
-    since: Annotated[str | None, typer.Option(help="RFC 3339; incidents active since then.")] = None,
+    since: Since = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest incidents of the key's project."""
-    page = get("/v1/incidents", {"env": env, "status": status, "since": since, "limit": limit})
+    page = get("/v1/incidents", {"env": env, "status": status, "since": in_query(since), "limit": limit})
     if as_json:
         print(json.dumps(page, indent=2))
         return

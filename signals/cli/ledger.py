@@ -1,6 +1,5 @@
 """`signals ledger`: where the events of the newest hour went, by minute, project and stage."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from signals.cli.core_client import load_environment
-from signals.cli.options import ROOT, Folder
+from signals.cli.options import ROOT, Folder, Since
 from signals.cli.readable import console, plain
 from signals.clients.postgres import open_pool
 from signals.domain.ledger import StageLine
@@ -18,7 +17,7 @@ from signals.services.ledger.audit import LedgerAudit, LedgerReport
 from signals.settings import PostgresSettings
 from signals.store.ledger.ledger import MinuteEvents
 
-UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+DEFAULT_AGE: Final = timedelta(hours=1)
 NUMBERS: Final = (
     "accepted",
     "counted",
@@ -38,14 +37,14 @@ def register(app: typer.Typer) -> None:
 
 
 def ledger(
-    since: Annotated[str, typer.Option(help="How far back, like 30m, 6h or 7d.")] = "1h",
+    since: Since = None,
     project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
     folder: Folder = ROOT,
 ) -> None:
-    """Account for every accepted event; exit code 1 when one is missing."""
+    """Account for every accepted event, of the newest hour by default; exit code 1 when one is missing."""
     now = datetime.now(UTC)
-    start = (now - _age(since)).replace(second=0, microsecond=0)
+    start = (since or now - DEFAULT_AGE).replace(second=0, microsecond=0)
     load_environment(folder / "env")
     with open_pool(PostgresSettings.from_env(), size=1) as pool:
         report = LedgerAudit(pool).report(project, start, now)
@@ -58,13 +57,6 @@ def ledger(
             console().print(_beside(not_events))
     if any(line.missing for line in report.totals):
         raise typer.Exit(1)
-
-
-def _age(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,5})([mhd])", text)
-    if match is None:
-        raise typer.BadParameter("write a number and a unit, like 30m, 6h or 7d", param_hint="--since")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
 def _table(report: LedgerReport) -> Table:

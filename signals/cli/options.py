@@ -1,11 +1,47 @@
 """Options that several commands share."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 ROOT: Final = Path(".signals")
+UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_instant(text: str) -> datetime:
+    """Read an age before now, like 30m, 6h or 7d, or an instant in RFC 3339 with its offset from UTC.
+
+    Raises:
+        typer.BadParameter: when the text is neither, or lies before the first representable instant.
+    """
+    try:
+        if age := re.fullmatch(r"(\d{1,5})([mhd])", text):
+            return datetime.now(UTC) - timedelta(**{UNITS[age[2]]: int(age[1])})
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise typer.BadParameter("write an age like 30m, 6h or 7d, or an instant like 2026-03-01T12:00:00Z")
+
 
 Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        help="From when on: an age like 30m, 6h or 7d, or an instant.", parser=read_instant, metavar="WHEN"
+    ),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(help="Until when: an age like 30m, or an instant.", parser=read_instant, metavar="WHEN"),
+]
+
+
+def in_query(instant: datetime | None) -> str | None:
+    """Return an instant as the API's parameters take it."""
+    return None if instant is None else instant.isoformat()

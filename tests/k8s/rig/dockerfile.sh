@@ -10,7 +10,7 @@ python_base() { # what images.sh debootstraps, with pip and `python` as the offi
   [ -d "$I/python" ] && return
   "$HERE/images.sh" base
   rm -rf "$I/python.new"; cp -a "$I/rootfs" "$I/python.new"
-  python3 -m pip install -q --root-user-action=ignore --target "$packages" pip
+  "$PYTHON" -m pip install -q --root-user-action=ignore --target "$packages" pip
   rm -rf "$packages/bin" "$I/python.new"/usr/lib/python3*/EXTERNALLY-MANAGED
   ln -s python3 "$I/python.new/usr/bin/python"
   printf '#!/bin/sh\nexec python3 -m pip "$@"\n' >"$I/python.new/usr/local/bin/pip"; chmod 755 "$I/python.new/usr/local/bin/pip"

@@ -3,6 +3,7 @@
 # RIG is the work folder (binaries, caches, images, state), outside any repository.
 export RIG=${RIG:-$HOME/.cache/kube-rig}
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd); export HERE
+PYTHON=${PYTHON:-python3} # make passes the one of its environment, which has pip
 # One folder of state per cluster: "loopback" (up.sh), "node" (node-up.sh) and those of `make test-k8s` can run side by side.
 export CLUSTER=${CLUSTER:-loopback}
 export RUN=$RIG/$CLUSTER B=$RIG/bin S=$RIG/src D=$RIG/deb
