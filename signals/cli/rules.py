@@ -12,6 +12,7 @@ import orjson
 import typer
 import yaml
 
+from signals.domain.detection.calendar import UnknownZone, zone_named
 from signals.domain.detection.rule_text import BadRule, parse_rules
 from signals.domain.detection.rule_types import DEFAULT_RULES, Rule
 from signals.services.detection.count_lines import BadLine, instant_text, read_counts
@@ -92,9 +93,9 @@ def _read_rules(path: Path) -> tuple[Rule, ...]:
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise _failed(f"--time-zone {name!r} is unknown; write a name like Europe/Berlin or UTC") from error
+        return zone_named(name)
+    except UnknownZone as error:
+        raise _failed(f"--time-zone: {error}") from error
 
 
 def _failed(problem: str) -> typer.Exit:

@@ -58,8 +58,10 @@ def watches(rules: Sequence[Rule]) -> list[Watch]:
     out = []
     for locked, partner in ((ERROR_SPIKE, ERRORS_ABOVE_USUAL), (SIGNUP_DROP, SIGNUPS_BELOW_USUAL)):
         fixed, seasonal = by_name.get(locked.name), by_name.get(partner.name)
-        if fixed == locked and isinstance(seasonal, Seasonal) and _same_series(locked, seasonal):
-            out.append(Watch(fixed=locked, seasonal=seasonal))
+        if not isinstance(fixed, FloorRatio | Drop) or not isinstance(seasonal, Seasonal):
+            continue
+        if fixed.locked and _same_series(fixed, seasonal):  # of any version: a locked rule never changes
+            out.append(Watch(fixed=fixed, seasonal=seasonal))
             del by_name[locked.name], by_name[partner.name]
     alone = by_name.values()
     return out + [Watch(seasonal=rule) if isinstance(rule, Seasonal) else Watch(fixed=rule) for rule in alone]

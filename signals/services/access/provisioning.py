@@ -12,6 +12,7 @@ from shared_types.envelope import TenantId
 from signals.clients.postgres import Connection, transaction
 from signals.domain.access.api_keys import MAX_VALID, SECRET_BYTES, Scope, key_hash, key_text
 from signals.store.access import api_keys, limits, tenancy
+from signals.store.detection import rules
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 
@@ -43,7 +44,7 @@ def create_org(pool: ConnectionPool[Connection], org_id: str, name: str) -> bool
 
 
 def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id: str, name: str) -> bool:
-    """Create a project of an existing organisation; False when that very project exists.
+    """Create a project of an existing organisation, with its rules; False when that very project exists.
 
     Raises:
         ProvisioningRefused: when the id cannot be one, is another organisation's, or that is missing.
@@ -52,6 +53,7 @@ def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id:
     _check_id(project_id)
     with transaction(pool) as connection:
         if tenancy.insert_project(connection, project_id=project_id, org_id=org_id, name=name):
+            rules.insert_defaults(connection, project_id)
             return True
         existing = next((p for p in tenancy.list_projects(connection) if p.id == project_id), None)
     if existing is None:

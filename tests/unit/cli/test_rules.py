@@ -73,7 +73,7 @@ def test_rules_of_a_file_take_the_place_of_the_default_ones(counts: Path, tmp_pa
         (["{missing}"], "cannot read"),
         (["{counts}", "--rules", "{bad_rule}"], "rule mine: window: expected int <= 60"),
         (["{counts}", "--rules", "{missing}"], "cannot read"),
-        (["{counts}", "--time-zone", "Mars"], "--time-zone 'Mars' is unknown"),
+        (["{counts}", "--time-zone", "Mars"], "--time-zone: time zone 'Mars' is unknown"),
     ],
 )
 def test_bad_input_is_named_on_standard_error(
