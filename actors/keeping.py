@@ -8,6 +8,9 @@ from typing import Final, Literal
 from actors.consumers import STOPPED, Health
 
 MAX_SILENT_ROUNDS: Final = 4  # without an answer (a stopped process): about 30 s, then replace
+MAX_STARTING_ROUNDS: Final = (
+    40  # before the first answer: some 5 minutes (guess), or a slow start begins anew
+)
 MAX_IDLE_S: Final = 150.0  # without a round of its loop: longer than any bounded wait inside a step
 MAX_LEAVING_ROUNDS: Final = 40  # about 2 minutes: a model's call under way may take its lease
 
@@ -17,9 +20,10 @@ HealthAnswer = Health | Literal["silent", "restarting"]
 
 @dataclass(slots=True, kw_only=True)
 class HealthTracker:
-    """Remembers between rounds who was silent and who is leaving, and for how many."""
+    """Remembers between rounds which actors have answered, which are silent, and which are leaving."""
 
     _silent: Counter[str] = field(default_factory=Counter)
+    _answered: set[str] = field(default_factory=set)
     _leaving: Counter[str] = field(default_factory=Counter)
 
     def stuck(self, answers: Mapping[str, HealthAnswer]) -> list[str]:
@@ -37,14 +41,18 @@ class HealthTracker:
 
     def _is_stuck(self, name: str, answer: HealthAnswer) -> bool:
         if answer == "restarting":
+            self._answered.discard(name)
             return False
         if isinstance(answer, Health):
+            self._answered.add(name)
             del self._silent[name]
             return answer.state == STOPPED or (answer.idle_s is not None and answer.idle_s > MAX_IDLE_S)
         self._silent[name] += 1
-        if self._silent[name] < MAX_SILENT_ROUNDS:
+        limit = MAX_SILENT_ROUNDS if name in self._answered else MAX_STARTING_ROUNDS
+        if self._silent[name] < limit:
             return False
         del self._silent[name]  # the one that takes its place starts with a clean record
+        self._answered.discard(name)
         return True
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console as output
 from signals.cli.readable import plain
-from signals.local import bring_up, stack
+from signals.local import bring_up, stack, watchdog
 from signals.local.environment import without_password
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
@@ -42,7 +42,9 @@ def up(
     """Start what is not running; a server whose address is in the environment is used, not started."""
     wishes = {"postgres": postgres_port, "kafka": kafka_port, "opensearch": opensearch_port}
     ports = {name: port for name, port in wishes.items() if port is not None}
+    watchdog.stop(folder)  # it would take the folder's lock
     running = stack.up(folder, environ=os.environ, console=Console(), ports=ports)
+    watchdog.start(folder)
     out = output()
     for note in running.notes:
         out.print(f"note: {note}")
@@ -57,6 +59,7 @@ def up(
 @app.command()
 def down(folder: Folder = ROOT) -> None:
     """Stop what was started; data stays."""
+    watchdog.stop(folder)
     stopped = stack.down(folder)
     output().print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
@@ -104,6 +107,7 @@ def reset(
     """Stop everything and delete all data of the local stack."""
     if not yes:
         typer.confirm(f"Delete {folder.resolve()} with all events, incidents and indexes?", abort=True)
+    watchdog.stop(folder)
     bring_up.reset(folder)
     output().print(f"Deleted {folder}.")
 

@@ -15,7 +15,7 @@ from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console, plain
 from signals.clients.postgres import Connection, open_pool, transaction
 from signals.errors import DependencyUnavailable
-from signals.local import stack
+from signals.local import stack, watchdog
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
 from signals.local.processes.footprint import NOTHING, Footprint, footprint_of
@@ -41,6 +41,11 @@ def status(folder: Folder = ROOT) -> None:
     head = _ray_head(folder)
     pids: dict[str, int | None] = {}
     if head is not None:
+        if died := watchdog.died(folder):
+            again = (
+                "starts again by itself" if watchdog.is_running(folder) else "start again with `signals up`"
+            )
+            out.print(f"Died: {', '.join(died)}; {again}. See `signals stack logs`.", end="\n\n")
         servers = stack.status(folder)
         pids = {server.name: server.pid for server in servers} | {RAY: head.process.pid}
         out.print(_processes(servers, head), end="\n\n")

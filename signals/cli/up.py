@@ -8,7 +8,8 @@ from rich.console import Console
 
 from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console
-from signals.local import bring_up
+from signals.local import bring_up, watchdog
+from signals.local.errors import NotReadyError
 from signals.settings import PostgresSettings
 from signals.store.operations.schema import migrate as apply_migrations
 
@@ -27,7 +28,13 @@ def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
     """Start servers, Ray, both APIs and all actors in the background, and wait until they are ready."""
     out = console()
     ports = {"http": http_port} if http_port else {}
-    product = bring_up.up(folder, environ=os.environ, console=Console(), ports=ports)
+    watchdog.stop(folder)  # it would take the folder's lock
+    try:
+        product = bring_up.up(folder, environ=os.environ, console=Console(), ports=ports)
+    except NotReadyError:
+        watchdog.start(folder)
+        raise
+    watchdog.start(folder)
     os.environ.update(product.environment)
     for note in product.notes:
         out.print(f"note: {note}")
@@ -41,6 +48,7 @@ def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
 
 def down(folder: Folder = ROOT) -> None:
     """Stop everything that `signals up` started; data stays."""
+    watchdog.stop(folder)
     stopped = bring_up.down(folder)
     print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 

@@ -19,7 +19,7 @@ from signals.clients.postgres import open_pool, transaction
 from signals.domain.access.api_keys import Scope, key_hash
 from signals.local import stack
 from signals.local.environment import read_env_file, write_env_file
-from signals.local.errors import LocalStackError, os_errors_reported
+from signals.local.errors import LocalStackError, NotReadyError, os_errors_reported
 from signals.local.folder import StackFolder
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
 from signals.ray_node.variables import HOST
@@ -31,7 +31,8 @@ from signals.store.operations.schema import migrate
 DEMO_ORG: Final = "demo"
 DEMO_PROJECT: Final = "shop"
 KEYS: Final = {"PROJECT_API_KEY": Scope.INGEST, "READ_API_KEY": Scope.READ}
-READY_WITHIN_S: Final = 120.0
+QUIET_S: Final = 120.0  # without another part that gets ready
+LONGEST_S: Final = 600.0  # for all of them (guess)
 LOOK_S: Final = 0.25
 
 
@@ -50,7 +51,7 @@ def up(
     """Start what is not running, and return when every part says that it is ready.
 
     Raises:
-        LocalStackError: in one sentence, why not.
+        LocalStackError: in one sentence, why not; what has started stays up, and a second call goes on.
         DependencyUnavailable: when one of the user's own servers breaks off.
     """
     folder = StackFolder(root=root.resolve())
@@ -70,7 +71,8 @@ def up(
         }
         write_env_file(folder.env_path, environment)
         if was_running:
-            _deploy(head, only_if_nothing_runs=True)  # an earlier `up` may have been cut off
+            head.wait_until_ready()  # an earlier `up` may have been cut off
+            _deploy(head, only_if_nothing_runs=True)
         else:
             console.print("starting Ray and the applications …", highlight=False)
             _start(head, environment)
@@ -112,11 +114,11 @@ def _head_in(folder: StackFolder) -> RayHead:
 
 
 def _start(head: RayHead, environment: Mapping[str, str]) -> None:
-    """Start the node and everything on it; when that fails, nothing of it is left running."""
+    """Start the node and everything on it. What is late stays up; an interruption leaves nothing running."""
     try:
         head.start(environment)
         _deploy(head)
-    except BaseException:
+    except KeyboardInterrupt:
         head.process.stop()
         raise
 
@@ -169,21 +171,24 @@ def prepare(known: Mapping[str, str]) -> dict[str, str]:
 
 
 def wait_until_ready(port: int, head: RayHead) -> None:
-    """Return once `/readyz` says that every part is ready.
+    """Return once `/readyz` says that every part is ready. Each part that gets ready prolongs the wait.
 
     Raises:
-        LocalStackError: when it does not in time, naming the parts that are not ready, or Ray has died.
+        LocalStackError: Ray has died.
+        NotReadyError: naming the parts that are late; everything goes on running.
     """
-    deadline = time.monotonic() + READY_WITHIN_S
-    while True:
-        missing = unready(port)
-        if not missing:
-            return
+    began = progressed = time.monotonic()
+    missing = unready(port)
+    while missing:
         if not head.process.is_running():
             raise LocalStackError(f"Ray has died; see {head.process.log_path}")
-        if time.monotonic() > deadline:
-            raise LocalStackError(
-                f"not ready after {READY_WITHIN_S:.0f} s: {', '.join(missing)}; see `signals stack logs ray`"
+        now = time.monotonic()
+        if missing != (missing := unready(port)):
+            progressed = now
+        if missing and now > min(progressed + QUIET_S, began + LONGEST_S):
+            raise NotReadyError(
+                f"not ready after {now - began:.0f} s: {', '.join(missing)}; the rest runs; "
+                "see `signals status`, and wait on with `signals up`"
             )
         time.sleep(LOOK_S)
 

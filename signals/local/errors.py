@@ -18,6 +18,10 @@ class LocalStackError(Exception):
     """The local stack cannot do what was asked; the text is one sentence that says what to do."""
 
 
+class NotReadyError(LocalStackError):
+    """A part runs, but is late: it goes on starting, and a second `up` waits for it again."""
+
+
 class GivenUpError(LocalStackError):
     """A consequence, not a cause: this part was abandoned because another one had failed."""
 

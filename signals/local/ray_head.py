@@ -20,7 +20,7 @@ from signals.ray_node.haproxy import write_haproxy_launcher
 from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables
 
 NAME: Final = "ray"
-READY_WITHIN_S: Final = 90.0
+QUIET_START_S: Final = 120.0  # without a new line in its log
 OBJECT_STORE_BYTES: Final = 80_000_000  # guess: events never go through it
 DEFAULT_PORTS: Final = {
     "http": 8000,
@@ -117,7 +117,8 @@ class RayHead:
         """Start the node and wait for its dashboard; every process of it inherits `environment`.
 
         Raises:
-            LocalStackError: it died or did not answer in time.
+            LocalStackError: it died.
+            NotReadyError: it is late, and goes on running.
         """
         make_private_folder(self.temp)  # anew: sessions of earlier starts are of no use
         if sys.platform == "linux":
@@ -125,7 +126,16 @@ class RayHead:
         if not self.folder.ray_token_path.exists():
             replace_file(self.folder.ray_token_path, secrets.token_urlsafe(32))
         self.process.start(self._command(environment), tie_to_parent=tie_to_parent)
-        self.process.wait_until_ready(self.dashboard.answers, READY_WITHIN_S)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Return once the dashboard answers.
+
+        Raises:
+            LocalStackError: the node died.
+            NotReadyError: it is late, and goes on running.
+        """
+        self.process.wait_until_ready(self.dashboard.answers, QUIET_START_S)
 
     def deploy(self) -> None:
         """Hand the Serve configuration to the node, with our port; Serve then starts in the background.

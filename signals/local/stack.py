@@ -67,7 +67,7 @@ def up(
     `ports` are the user's wishes by server; a wish that cannot be had is an error, a default is not.
 
     Raises:
-        LocalStackError: in one sentence, why not; what this call had started is stopped again.
+        LocalStackError: in one sentence, why not; what has started stays up, and a second call goes on.
     """
     folder = StackFolder(root=root.resolve())
     with os_errors_reported(folder.root), folder.locked():
@@ -172,14 +172,13 @@ def ephemeral(
         state.ports |= {name: free_port() for name in (*servers, "kafka_controller")} | dict(ports or {})
         stack_folder.save(state)
         site = site_in(stack_folder, state, account, environ, progress, tie_to_parent=True)
-        ours: Mapping[str, Server] = {}
         try:
             ours = _start_all(site, servers, set())
             yield RunningStack(
                 environment=_environment(ours, {}), servers=ours, started=tuple(servers), notes=()
             )
         finally:
-            _stop_all({name: server.process for name, server in ours.items()})
+            _stop_all(processes(stack_folder))
             stack_folder.wipe()
 
 
@@ -209,7 +208,7 @@ def _environment(ours: Mapping[str, Server], environ: Mapping[str, str]) -> dict
 
 
 def _start_all(site: Site, names: Sequence[str], running: set[str]) -> dict[str, Server]:
-    """Assemble and start side by side; when one fails, stop those that this call started."""
+    """Assemble and start side by side. One failure leaves the others up; an interruption stops them."""
 
     def start(name: str) -> Server:
         server = assemble(site, name)
@@ -224,15 +223,16 @@ def _start_all(site: Site, names: Sequence[str], running: set[str]) -> dict[str,
         tasks = {name: pool.submit(start, name) for name in names}
         try:
             done, _ = wait(tasks.values(), return_when=FIRST_EXCEPTION)
+            if any(task.exception() for task in done):
+                site.cache.progress.give_up()
+                done, _ = wait(tasks.values())
             _raise_cause(done)
             return {name: task.result() for name, task in tasks.items()}
-        except BaseException:
+        except KeyboardInterrupt:
             site.cache.progress.give_up()
             _stop_all(begun)
             wait(tasks.values())
-            for name, task in tasks.items():
-                if name in begun and task.exception() is None:  # got ready after we had stopped the rest
-                    task.result().stop()
+            _stop_all(begun)  # one may have been about to start
             raise
 
 

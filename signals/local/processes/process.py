@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from signals.local.errors import LocalStackError
+from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.files import replace_file
 from signals.local.processes.account import ServerAccount
 from signals.local.processes.process_mark import process_mark
@@ -28,6 +28,8 @@ STOP_WITHIN_S = 20.0
 """Until SIGKILL; a loaded Kafka needs about 3 s for a clean stop (measured)."""
 ORPHANS_LEAVE_WITHIN_S = 2.0
 """PostgreSQL's backends notice a dead postmaster within milliseconds; those that do not are killed."""
+LONGEST_START_S = 600.0
+"""Even while the log grows (guess): a person wants to know by then."""
 LOG_TAIL_LINES = 12
 STACK_FRAME = "\tat "
 """Java's; the cause stands above them."""
@@ -136,19 +138,31 @@ class ChildProcess:
                 start_new_session=True,
             )
 
-    def wait_until_ready(self, is_ready: Callable[[], bool], within_s: float) -> None:
-        """Return once `is_ready` says so.
+    def wait_until_ready(self, is_ready: Callable[[], bool], quiet_s: float) -> None:
+        """Return once `is_ready` says so. A log that grows shows progress, so the wait goes on.
 
         Raises:
-            LocalStackError: it died or did not get ready in time; quotes the end of its log.
+            LocalStackError: it died; quotes the end of its log.
+            NotReadyError: its log stood still for `quiet_s`, or `LONGEST_START_S` are over; it runs on.
         """
-        deadline = time.monotonic() + within_s
+        began = progressed = time.monotonic()
+        written = self._written()
         while not is_ready():
             if not self.is_running():
                 raise _failure(f"{self.name} died while starting", self.output())
-            if time.monotonic() > deadline:
-                raise _failure(f"{self.name} was not ready within {within_s:.0f} s", self.output())
+            now = time.monotonic()
+            if written != (written := self._written()):
+                progressed = now
+            if now > min(progressed + quiet_s, began + LONGEST_START_S):
+                raise _failure(
+                    f"{self.name} is not ready after {now - began:.0f} s and goes on starting",
+                    self.output(),
+                    NotReadyError,
+                )
             time.sleep(POLL_S)
+
+    def _written(self) -> int:
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
 
     def stop(self, within_s: float = STOP_WITHIN_S) -> bool:
         """Ask it to stop, kill it and its descendants after the deadline; False when it did not run."""
@@ -206,12 +220,12 @@ class ChildProcess:
             self._watch = None
 
 
-def _failure(problem: str, output: str) -> LocalStackError:
+def _failure(problem: str, output: str, error: type[LocalStackError] = LocalStackError) -> LocalStackError:
     if os.strerror(errno.ENOSPC) in output:
-        return LocalStackError(f"{problem} because the disk is full: make room and start again")
+        return error(f"{problem} because the disk is full: make room and start again")
     lines = [line for line in output.splitlines() if line.strip() and not line.startswith(STACK_FRAME)]
     tail = "\n".join(lines[-LOG_TAIL_LINES:]) or "(nothing)"
-    return LocalStackError(f"{problem}; its last output:\n{tail}")
+    return error(f"{problem}; its last output:\n{tail}")
 
 
 def _reap(pid: int) -> None:

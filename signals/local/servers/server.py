@@ -7,8 +7,8 @@ from typing import Protocol
 from signals.local.processes.account import ServerAccount
 from signals.local.processes.process import ChildProcess, Command
 
-READY_WITHIN_S = 120.0
-"""A cold JVM on a busy two-core machine took 20 s (measured); six times that is a failure."""
+QUIET_START_S = 120.0
+"""Without a new line in its log. A cold JVM on a busy two-core machine took 20 s to be ready (measured)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,26 +44,24 @@ class Server:
     tie_to_parent: bool = False
 
     def start(self) -> None:
-        """Prepare, start and wait until it answers; stop it again when it does not.
+        """Prepare, start and wait until it answers.
 
         Raises:
-            LocalStackError: it died or did not answer in time.
+            LocalStackError: it died.
+            NotReadyError: it is late, and goes on running.
         """
         self.recipe.prepare()
         self.process.start(self.recipe.command(), tie_to_parent=self.tie_to_parent)
-        try:
-            self.wait_until_ready()
-        except BaseException:
-            self.process.stop()
-            raise
+        self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
         """Return once clients are answered.
 
         Raises:
-            LocalStackError: it died or did not answer in time.
+            LocalStackError: it died.
+            NotReadyError: it is late, and goes on running.
         """
-        self.process.wait_until_ready(self.recipe.is_ready, READY_WITHIN_S)
+        self.process.wait_until_ready(self.recipe.is_ready, QUIET_START_S)
 
     def stop(self) -> None:
         """Stop it in an orderly way; data stays."""

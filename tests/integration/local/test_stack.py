@@ -2,8 +2,10 @@
 
 import io
 import os
+import signal
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from signals.cli.stack import app
-from signals.local import stack
+from signals.local import stack, watchdog
 from signals.local.environment import read_env_file
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
@@ -23,6 +25,7 @@ from signals.local.processes.footprint import footprint_of
 from signals.local.processes.ports import free_port
 from signals.local.stack import RunningStack
 from signals.ray_node.variables import HOST
+from tests.support.waiting import until
 
 OWN = ("KAFKA_BROKERS", "OPENSEARCH_URL")
 
@@ -51,6 +54,12 @@ def _execute(environment: Mapping[str, str], statement: str) -> list[tuple[objec
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def _answers(environment: Mapping[str, str]) -> bool:
+    with suppress(psycopg.OperationalError):
+        return _execute(environment, "SELECT 1") == [(1,)]
+    return False
 
 
 def test_only_servers_without_an_address_are_started(root: Path, environ: dict[str, str]) -> None:
@@ -152,14 +161,35 @@ def test_busy_remembered_port_is_replaced_and_reported(tmp_path: Path, environ: 
     stack.reset(root)
 
 
-def test_failed_start_stops_what_it_had_started(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_failed_start_keeps_what_runs_and_a_second_one_goes_on(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
     root = tmp_path / ".signals"
     offline = environ | {"KAFKA_BROKERS": "", "SIGNALS_MAVEN_MIRROR": f"http://{HOST}:{free_port()}"}
     with TemporaryDirectory() as cache:
         Path(cache).chmod(0o755)
+        pid = _up(root, environ).servers["postgres"].process.pid
         with pytest.raises(LocalStackError, match="check the network"):
             _up(root, offline | {"SIGNALS_CACHE_DIR": cache})
-    assert all(server.state != "running" for server in stack.status(root))
+    again = _up(root, environ)
+    assert (again.started, again.servers["postgres"].process.pid) == ((), pid)
+    stack.reset(root)
+
+
+def test_watchdog_starts_a_dead_server_again(tmp_path: Path, environ: dict[str, str]) -> None:
+    root, runner = tmp_path / ".signals", CliRunner()
+    assert runner.invoke(app, ["up", "--folder", str(root)], env=environ).exit_code == 0
+    (first,) = [server.pid for server in stack.status(root) if server.pid]
+    for process in psutil.Process(first).children(recursive=True):
+        process.kill()
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    until(lambda: _answers(read_env_file(root / "env")))
+    assert not watchdog.died(root)
+    assert first not in [server.pid for server in stack.status(root)]
+    assert runner.invoke(app, ["down", "--folder", str(root)], env=environ).exit_code == 0
+    assert not watchdog.is_running(root)
+    assert not watchdog.died(root)
     stack.reset(root)
 
 

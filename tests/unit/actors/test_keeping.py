@@ -5,6 +5,7 @@ from actors.keeping import (
     MAX_IDLE_S,
     MAX_LEAVING_ROUNDS,
     MAX_SILENT_ROUNDS,
+    MAX_STARTING_ROUNDS,
     HealthAnswer,
     HealthTracker,
     evicted,
@@ -28,15 +29,21 @@ def test_actor_with_a_stuck_loop_is_replaced_at_once() -> None:
     assert _rounds(HealthTracker(), _health(MAX_IDLE_S + 1)) == [["a"]]
 
 
-def test_a_silent_actor_is_replaced_after_some_rounds_and_its_successor_gets_as_many() -> None:
-    one: list[list[str]] = [[]] * (MAX_SILENT_ROUNDS - 1) + [["a"]]
-    silence: list[HealthAnswer] = ["silent" for _ in range(2 * MAX_SILENT_ROUNDS)]
+def test_silent_actor_is_replaced_after_some_rounds() -> None:
+    silence: list[HealthAnswer] = ["silent"] * MAX_SILENT_ROUNDS
+    assert _rounds(HealthTracker(), _health(1.0), *silence) == [[]] * MAX_SILENT_ROUNDS + [["a"]]
+
+
+def test_starting_actor_gets_longer_and_so_does_its_successor() -> None:
+    one: list[list[str]] = [[]] * (MAX_STARTING_ROUNDS - 1) + [["a"]]
+    silence: list[HealthAnswer] = ["silent"] * (2 * MAX_STARTING_ROUNDS)
     assert _rounds(HealthTracker(), *silence) == one * 2
+    assert _rounds(HealthTracker(), _health(1.0), "restarting", *silence) == [[], [], *one, *one]
 
 
 def test_an_answer_between_silences_starts_the_count_again() -> None:
     almost: list[HealthAnswer] = ["silent" for _ in range(MAX_SILENT_ROUNDS - 1)]
-    assert not any(_rounds(HealthTracker(), *almost, _health(1.0), *almost))
+    assert not any(_rounds(HealthTracker(), _health(1.0), *almost, _health(1.0), *almost))
 
 
 def test_an_actor_that_ray_restarts_is_left_to_ray() -> None:
@@ -46,6 +53,7 @@ def test_an_actor_that_ray_restarts_is_left_to_ray() -> None:
 
 def test_silent_actor_does_not_affect_another() -> None:
     tracker = HealthTracker()
+    tracker.stuck({"a": _health(1.0), "b": _health(1.0)})
     for _ in range(MAX_SILENT_ROUNDS - 1):
         assert tracker.stuck({"a": "silent", "b": _health(1.0)}) == []
     assert tracker.stuck({"a": "silent", "b": "silent"}) == ["a"]

@@ -1,0 +1,56 @@
+"""Starts servers of the stack again when they have died, with a growing pause between two attempts.
+
+Run as `python -m signals.local.processes.server_watch FOLDER`. A pid file without its process is a death:
+an orderly stop deletes the file. Standard library only, because this process waits all day and should stay
+small; `signals.local.watchdog` does the work in a process of its own.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from signals.local.processes.process_mark import process_mark
+
+NAME: Final = "watchdog"
+LOOK_EVERY_S: Final = 1.0
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 60.0
+CALM_AFTER_S: Final = 300.0  # without a death: the next one is met as the first
+
+
+def dead(folder: Path) -> list[str]:
+    """Return the names of the processes below `FOLDER/run` that ended without having been stopped."""
+    return sorted(path.stem for path in (folder / "run").glob("*.json") if not _lives(path))
+
+
+def main() -> None:
+    """Watch until the stack is gone."""
+    folder, pause_s, tried_at = Path(sys.argv[1]), FIRST_PAUSE_S, 0.0
+    while (folder / "run").exists():
+        time.sleep(LOOK_EVERY_S)
+        names = dead(folder)
+        if not names:
+            continue
+        if time.monotonic() - tried_at > CALM_AFTER_S:
+            pause_s = FIRST_PAUSE_S
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        sys.stderr.write(f"{now} {', '.join(names)} died: starting again\n")
+        subprocess.run([sys.executable, "-m", "signals.local.watchdog", folder], check=False)
+        tried_at = time.monotonic()
+
+
+def _lives(pid_path: Path) -> bool:
+    try:
+        known = json.loads(pid_path.read_text())
+        return process_mark(int(known["pid"])) == str(known["mark"])
+    except FileNotFoundError:  # stopped just now
+        return True
+
+
+if __name__ == "__main__":
+    main()

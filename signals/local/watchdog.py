@@ -1,0 +1,68 @@
+"""The watchdog of a local stack: a small process that starts dead servers again.
+
+`python -m signals.local.watchdog FOLDER` is one attempt.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from signals.errors import DependencyUnavailable, SettingsError
+from signals.local import bring_up, stack
+from signals.local.errors import LocalStackError
+from signals.local.folder import StackFolder
+from signals.local.processes.process import ChildProcess, Command
+from signals.local.processes.server_watch import NAME, dead
+from signals.local.ray_head import NAME as RAY
+
+
+def start(root: Path) -> None:
+    """Start the watchdog unless it runs. Our environment, which may name the user's servers, is its own."""
+    folder = StackFolder(root=root.resolve())
+    process = _process(folder)
+    if not process.is_running():
+        argv = (sys.executable, "-m", "signals.local.processes.server_watch", str(folder.root))
+        process.start(Command(argv=argv, env=dict(os.environ), cwd=folder.root))
+
+
+def stop(root: Path) -> None:
+    """Stop the watchdog, and an attempt of its under way."""
+    _process(StackFolder(root=root.resolve())).stop()
+
+
+def is_running(root: Path) -> bool:
+    """Say whether dead servers are started again."""
+    return _process(StackFolder(root=root.resolve())).is_running()
+
+
+def died(root: Path) -> list[str]:
+    """Return the names of the parts that died and do not run again yet."""
+    return [name for name in dead(root.resolve()) if name != NAME]
+
+
+def restart(root: Path) -> None:
+    """Start what has died: the servers alone, or Ray and the applications as well.
+
+    Raises:
+        LocalStackError: in one sentence, why not.
+        DependencyUnavailable: when one of the user's own servers does not answer.
+    """
+    is_ray_dead = RAY in dead(root)
+    console = Console(no_color=True)
+    if is_ray_dead:
+        bring_up.up(root, environ=os.environ, console=console)
+    else:
+        stack.up(root, environ=os.environ, console=console)
+
+
+def _process(folder: StackFolder) -> ChildProcess:
+    return ChildProcess(name=NAME, pid_path=folder.pid_path(NAME), log_path=folder.log_path(NAME))
+
+
+if __name__ == "__main__":
+    try:
+        restart(Path(sys.argv[1]))
+    except (LocalStackError, DependencyUnavailable, SettingsError) as error:
+        sys.exit(f"not yet: {error}")

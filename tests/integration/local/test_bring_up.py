@@ -1,0 +1,36 @@
+"""Waiting for the product to get ready, with a real process in the place of the Ray node."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from signals.local import bring_up
+from signals.local.errors import LocalStackError, NotReadyError
+from signals.local.folder import StackFolder, StackState
+from signals.local.processes.ports import free_port
+from signals.local.processes.process import Command
+from signals.local.ray_head import RayHead
+
+
+def _head(root: Path, code: str) -> RayHead:
+    state = StackState(data=str(root), password="unused", ports={"http": free_port()})
+    head = RayHead(folder=StackFolder(root=root), state=state)
+    head.process.start(Command(argv=(sys.executable, "-c", code), env=dict(os.environ), cwd=root))
+    return head
+
+
+def test_late_part_is_named_and_the_rest_stays_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bring_up, "QUIET_S", 0.1)
+    head = _head(tmp_path, "import time; time.sleep(60)")
+    with pytest.raises(NotReadyError, match=r"^not ready after \d s: the HTTP port; the rest runs; see"):
+        bring_up.wait_until_ready(head.state.ports["http"], head)
+    assert head.process.is_running()
+    head.process.stop()
+
+
+def test_dead_node_ends_the_wait_at_once(tmp_path: Path) -> None:
+    head = _head(tmp_path, "raise SystemExit(1)")
+    with pytest.raises(LocalStackError, match="^Ray has died; see"):
+        bring_up.wait_until_ready(head.state.ports["http"], head)
