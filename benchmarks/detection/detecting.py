@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.detection.corpus import GIVEN, LabelledSeries, counts_of
 from benchmarks.detection.scoring import Opened, Shown
-from signals.domain.detection.rule_types import DEFAULT_RULES
+from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import ReplayedOutage, replay_counts
 

@@ -13,8 +13,9 @@ import typer
 import yaml
 
 from signals.domain.detection.calendar import UnknownZone, zone_named
+from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_text import BadRule, parse_rules
-from signals.domain.detection.rule_types import DEFAULT_RULES, Rule
+from signals.domain.detection.rule_types import Rule
 from signals.services.detection.count_lines import BadLine, instant_text, read_counts
 from signals.services.detection.replay import ReplayedIncident, ReplayedOutage, replay_counts
 

@@ -6,7 +6,8 @@ from typing import Final, cast
 
 import msgspec
 
-from signals.domain.detection.rule_types import DEFAULT_RULES, FINGERPRINT, Rule
+from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.rule_types import FINGERPRINT, Rule
 
 MAX_RULES: Final = 1_000  # in one file or project (guess: people write tens)
 DURATIONS: Final = frozenset({"window", "length", "after"})

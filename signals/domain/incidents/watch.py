@@ -3,19 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from signals.domain.detection.rule_types import (
+from signals.domain.detection.default_rules import (
     ERROR_SPIKE,
     ERRORS_ABOVE_USUAL,
     SIGNUP_DROP,
     SIGNUPS_BELOW_USUAL,
-    Absence,
-    Drop,
-    FloorRatio,
-    NewSeries,
-    Rate,
-    Rule,
-    Seasonal,
 )
+from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate, Rule, Seasonal
 
 FixedRule = FloorRatio | Drop | Rate | Absence | NewSeries
 

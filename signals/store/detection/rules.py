@@ -10,7 +10,8 @@ import orjson
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
-from signals.domain.detection.rule_types import DEFAULT_RULES, Rule
+from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.rule_types import Rule
 
 RuleOrigin = Literal["default", "person"]
 RuleChangeKind = Literal["created", "edited", "enabled", "disabled", "removed"]

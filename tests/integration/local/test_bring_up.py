@@ -32,5 +32,5 @@ def test_late_part_is_named_and_the_rest_stays_up(tmp_path: Path, monkeypatch: p
 
 def test_dead_node_ends_the_wait_at_once(tmp_path: Path) -> None:
     head = _head(tmp_path, "raise SystemExit(1)")
-    with pytest.raises(LocalStackError, match="^Ray has died; see"):
+    with pytest.raises(LocalStackError, match=r"^Ray has died; see"):
         bring_up.wait_until_ready(head.state.ports["http"], head)

@@ -13,7 +13,8 @@ from psycopg_pool import ConnectionPool
 from shared_types import EventType
 from signals.clients.postgres import Connection, conninfo
 from signals.domain.detection.calendar import CalendarDay
-from signals.domain.detection.rule_types import DEFAULT_RULES, Absence, EventSelection
+from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.rule_types import Absence, EventSelection
 from signals.services.access.provisioning import create_org, create_project
 from signals.settings import PostgresSettings
 from signals.store.detection import project_calendars, rules

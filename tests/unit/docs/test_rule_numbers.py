@@ -1,6 +1,6 @@
 """The pages state the numbers that the rules have."""
 
-from signals.domain.detection.rule_types import ERROR_SPIKE, SIGNUP_DROP
+from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
 from tests.unit.docs.markdown import ROOT
 
 

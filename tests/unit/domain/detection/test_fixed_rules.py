@@ -8,6 +8,7 @@ import pytest
 from shared_types import EventType
 from signals.domain.detection.builtin_rules import error_spike, signup_drop
 from signals.domain.detection.counts import BucketCounts, PrefixCounts
+from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
 from signals.domain.detection.fixed_rules import (
     absence,
     drop,
@@ -17,14 +18,7 @@ from signals.domain.detection.fixed_rules import (
     new_series,
     rate,
 )
-from signals.domain.detection.rule_types import (
-    ERROR_SPIKE,
-    SIGNUP_DROP,
-    Absence,
-    EventSelection,
-    NewSeries,
-    Rate,
-)
+from signals.domain.detection.rule_types import Absence, EventSelection, NewSeries, Rate
 
 AT = 30_000_000  # the evaluated minute
 MINUTES = 1_000_000  # half of them for each rule

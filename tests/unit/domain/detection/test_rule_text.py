@@ -4,8 +4,9 @@ import msgspec
 import pytest
 import yaml
 
+from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_text import BadRule, parse_rule, parse_rules
-from signals.domain.detection.rule_types import DEFAULT_RULES, FINGERPRINT, FloorRatio, Rate
+from signals.domain.detection.rule_types import FINGERPRINT, FloorRatio, Rate
 
 SPIKE = {"name": "mine", "kind": "floor_ratio", "on": {"event_type": "error"}}
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from signals.domain.detection.counts import MINUTES_READ, BucketCounts, PrefixCounts
-from signals.domain.detection.rule_types import DEFAULT_RULES
+from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal import evaluate
 from signals.domain.detection.seasonal_state import SeasonalState

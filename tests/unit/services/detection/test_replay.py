@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from shared_types import EventType
-from signals.domain.detection.rule_types import DEFAULT_RULES, EventSelection, FloorRatio, Rate, Rule
+from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.rule_types import EventSelection, FloorRatio, Rate, Rule
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import ReplayedOutage, replay_counts
 
