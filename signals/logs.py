@@ -1,6 +1,7 @@
 """How we log: one JSON line a decision, a constant message, ids as fields; never payloads, keys or PEM."""
 
 import logging
+import time
 import traceback
 from typing import Final
 
@@ -12,6 +13,9 @@ from signals.settings import RuntimeSettings
 
 OURS: Final = (DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters, OSError)
 """Whose texts are known to hold no data: our own, and the operating system's."""
+LIBRARIES: Final = ("psycopg.pool",)
+"""Loggers of libraries whose warnings matter: a pool that cannot reconnect."""
+REPEAT_AFTER_S: Final = 60.0  # a pool tries again every second or so
 
 
 def configure_logs() -> None:
@@ -28,6 +32,26 @@ def configure_logs() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
+    for name in LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_LibraryHandler()], False
+
+
+class _LibraryHandler(logging.Handler):
+    """Passes a library's warnings on as structured lines, each text at most once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._logged_at: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the first line of the record, which names the server and the fault."""
+        text, now = record.getMessage().partition("\n")[0], time.monotonic()
+        if now - self._logged_at.get(text, -REPEAT_AFTER_S) < REPEAT_AFTER_S:
+            return
+        self._logged_at = {key: at for key, at in self._logged_at.items() if now - at < REPEAT_AFTER_S}
+        self._logged_at[text] = now
+        structlog.get_logger(record.name).warning("a library warns", library=record.name, reason=text)
 
 
 def without_data(exc_info: ExcInfo) -> str:

@@ -172,13 +172,15 @@ def ephemeral(
         state.ports |= {name: free_port() for name in (*servers, "kafka_controller")} | dict(ports or {})
         stack_folder.save(state)
         site = site_in(stack_folder, state, account, environ, progress, tie_to_parent=True)
+        ours: Mapping[str, Server] = {}
         try:
             ours = _start_all(site, servers, set())
             yield RunningStack(
                 environment=_environment(ours, {}), servers=ours, started=tuple(servers), notes=()
             )
         finally:
-            _stop_all(processes(stack_folder))
+            begun = processes(stack_folder)  # of a start that failed
+            _stop_all(begun | {name: server.process for name, server in ours.items()})
             stack_folder.wipe()
 
 

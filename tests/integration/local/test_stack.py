@@ -180,8 +180,6 @@ def test_watchdog_starts_a_dead_server_again(tmp_path: Path, environ: dict[str, 
     root, runner = tmp_path / ".signals", CliRunner()
     assert runner.invoke(app, ["up", "--folder", str(root)], env=environ).exit_code == 0
     (first,) = [server.pid for server in stack.status(root) if server.pid]
-    for process in psutil.Process(first).children(recursive=True):
-        process.kill()
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
     until(lambda: _answers(read_env_file(root / "env")))

@@ -9,15 +9,20 @@ import psycopg
 import pytest
 import structlog
 from psycopg_pool import ConnectionPool
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route, Router
 
 from serve_apps.http.application import Application
 from shared_types.envelope import Envelope
-from signals.clients.postgres import Connection
+from signals.clients.postgres import Connection, open_pool
 from signals.errors import DependencyUnavailable
+from signals.local.processes.ports import free_port
 from signals.logs import configure_logs, without_data
+from signals.ray_node.variables import HOST
+from signals.settings import PostgresSettings
+from tests.support.waiting import until
 from tests.system.security.conftest import served
 
 MARK = "marker-of-an-event"
@@ -119,3 +124,15 @@ def test_crash_in_a_request_is_answered_and_its_text_reaches_no_log(
     written = "".join(capfd.readouterr()) + caplog.text
     assert MARK not in written
     assert written.count("request crashed") == 2
+
+
+def test_pool_that_cannot_reconnect_logs_one_structured_line(capfd: pytest.CaptureFixture[str]) -> None:
+    settings = PostgresSettings(database_url=SecretStr(f"postgresql://user:{MARK}@{HOST}:{free_port()}/db"))
+    with open_pool(settings, size=1), pytest.raises(TimeoutError):
+        until(lambda: False, within_s=3)
+    shown = capfd.readouterr()
+    (entry,) = [json.loads(line) for line in shown.out.splitlines()]
+    assert entry["event"] == "a library warns"
+    assert entry["reason"].startswith("error connecting in 'pool-")
+    assert MARK not in shown.out
+    assert "error connecting" not in shown.err
