@@ -23,7 +23,7 @@ from shared_types import Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.search import first_page
 from signals.clients.postgres import Connection, conninfo, open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.domain.detection.buckets import Series
 from signals.domain.incidents.charts import chart_range
 from signals.domain.queries.search import event_query

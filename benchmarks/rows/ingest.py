@@ -14,7 +14,7 @@ from benchmarks.timing import Program, ours
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
 from signals.clients.postgres import open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning
 
 SINGLE: Final = Shape(connections=32, events=1)

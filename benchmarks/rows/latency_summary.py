@@ -24,7 +24,7 @@ from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import Connection, conninfo, open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.local.processes.ports import free_port
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.settings import KafkaSettings, PostgresSettings

@@ -26,7 +26,7 @@ from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.postgres import Connection, open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from tests.support.product import Product, open_product
 

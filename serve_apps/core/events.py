@@ -18,7 +18,7 @@ from serve_apps.core.requests import (
 )
 from serve_apps.http.answers import json_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Right
 from signals.domain.queries.search import MAX_FILTERS_TEXT, MAX_PAIRS, MAX_TEXT
 from signals.services.events.search import SearchPage, SearchRequest
 from signals.services.ledger.audit import LedgerReport, span
@@ -88,7 +88,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path="/v1/search/events",
         handler=search_events,
         tag="events",
-        scope=Scope.READ,
+        right=Right.READ,
         query=SearchQuery,
         answers={200: Answer(description="One page.", model=SearchPage)},
         errors=READ_ERRORS,
@@ -98,7 +98,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path="/v1/ledger",
         handler=get_ledger,
         tag="events",
-        scope=Scope.READ,
+        right=Right.READ,
         query=LedgerQuery,
         answers={200: Answer(description="The account.", model=LedgerReport)},
         errors=READ_ERRORS,

@@ -23,7 +23,7 @@ from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Right
 from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, StatusOutcome
 from signals.store.incidents.incident_views import IncidentStatus
 
@@ -70,7 +70,7 @@ def get_incident(core: CoreResources, call: Call[NoParameters]) -> Response:
 
 
 async def change_status(core: CoreResources, call: Call[NoParameters]) -> Response:
-    """Set an incident's status. There are two scopes only, so a read key may do this."""
+    """Set an incident's status. A read key may do this."""
     incident_id = _incident_id(call)
     try:
         change = StatusChange.model_validate_json(await read_body(call.request, MAX_PATCH_BYTES))
@@ -133,7 +133,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path="/v1/incidents",
         handler=list_incidents,
         tag="incidents",
-        scope=Scope.READ,
+        right=Right.READ,
         query=IncidentQuery,
         headers=(_IF_NONE_MATCH,),
         answers={
@@ -147,7 +147,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path=_ONE,
         handler=get_incident,
         tag="incidents",
-        scope=Scope.READ,
+        right=Right.READ,
         query=NoParameters,
         headers=(_IF_NONE_MATCH,),
         answers={
@@ -161,7 +161,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path=_ONE,
         handler=change_status,
         tag="incidents",
-        scope=Scope.READ,
+        right=Right.CHANGE_INCIDENTS,
         query=NoParameters,
         body={"application/json": StatusChange},
         answers={200: Answer(description="The incident as it is now.", model=IncidentDetail)},

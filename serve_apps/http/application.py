@@ -26,10 +26,11 @@ def build_application(
     *,
     lifespan: Lifespan,
     threads: Executor | None = None,
+    first_routes: Iterable[Route] = (),
     further_routes: Iterable[Route] = (),
 ) -> "Application":
     """Build the application; the first paths of the table are found soonest. Every GET answers HEAD too."""
-    routes = [*routes_of(endpoints, resources, authorizer, threads=threads), *further_routes]
+    routes = [*first_routes, *routes_of(endpoints, resources, authorizer, threads=threads), *further_routes]
     return Application(Router(routes, redirect_slashes=False, lifespan=lifespan))
 
 

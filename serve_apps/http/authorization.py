@@ -10,8 +10,8 @@ from typing import Final
 from starlette.requests import Request
 
 from serve_apps.http.problems import Problem
-from signals.domain.access.api_keys import Scope
 from signals.domain.access.principal import Principal
+from signals.domain.access.scopes import Right, scopes_with
 from signals.services.access.authentication import KeyAuthenticator, KeyRefused, KeyVerdict
 
 _SENTRY_KEY: Final = re.compile(r"Sentry\s(?:.*?[\s,])?sentry_key=([^,\s]+)", re.IGNORECASE)
@@ -20,7 +20,6 @@ _REMEDIES: Final = {
     "unknown": "This API key does not exist; check it for typing errors.",
     "revoked": "This API key has been revoked; ask for a new one.",
 }
-_SCOPES: Final = {scope: frozenset({scope}) for scope in Scope}
 
 
 class Authorizer:
@@ -30,22 +29,22 @@ class Authorizer:
         self._authenticator = authenticator
         self._threads = threads
 
-    async def admit(self, request: Request, scope: Scope) -> Principal:
-        """Return the caller, if it may use an endpoint that needs `scope`.
+    async def admit(self, request: Request, right: Right) -> Principal:
+        """Return the caller, if it may use an endpoint that needs `right`.
 
         Raises:
-            Problem: 400 for two different keys, 401 for no valid key, 403 for the wrong scope.
+            Problem: 400 for two different keys, 401 for no valid key, 403 for a scope without the right.
             DependencyUnavailable: when the key is not cached and PostgreSQL does not answer.
         """
-        return await self.admit_key(api_key(request.headers), scope)
+        return await self.admit_key(api_key(request.headers), right)
 
-    async def admit_key(self, key: str | None, scope: Scope) -> Principal:
+    async def admit_key(self, key: str | None, right: Right) -> Principal:
         """Return whose key it is, wherever in a request it stood; raises as `admit` does."""
         verdict = self._authenticator.check_cached(key)
         if verdict is None:
             loop = asyncio.get_running_loop()
             verdict = await loop.run_in_executor(self._threads, self._authenticator.check, key)
-        return principal(verdict, scope)
+        return principal(verdict, right)
 
 
 def api_key(headers: Mapping[str, str]) -> str | None:
@@ -120,17 +119,23 @@ def bearer_key(authorization: str | None) -> str | None:
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
-def principal(verdict: KeyVerdict, scope: Scope) -> Principal:
-    """Return the principal of a verdict, if its key is valid and has `scope`.
+def principal(verdict: KeyVerdict, right: Right) -> Principal:
+    """Return the principal of a verdict, if its key is valid and has `right`.
 
     Raises:
-        Problem: 401 for a missing, unknown or revoked key, 403 for the wrong scope.
+        Problem: 401 for a missing, unknown or revoked key, 403 for a scope without the right.
     """
     if isinstance(verdict, KeyRefused):
         code = f"{verdict.reason}_key"
         raise Problem(401, code, _REMEDIES[verdict.reason], headers={"WWW-Authenticate": "Bearer"})
-    if verdict.scope is not scope:
-        raise Problem(403, "wrong_scope", f"This is a key for {verdict.scope}; use one for {scope}.")
+    if right not in verdict.rights:
+        detail = f"This is a key of scope {verdict.scope}; use one of scope {scopes_with(right)}."
+        raise Problem(403, "wrong_scope", detail)
     return Principal(
-        key_id=verdict.key_id, tenancy=verdict.tenancy, scopes=_SCOPES[verdict.scope], limits=verdict.limits
+        key_id=verdict.key_id,
+        tenancy=verdict.tenancy,
+        rights=verdict.rights,
+        limits=verdict.limits,
+        origins=verdict.origins,
+        doors=verdict.doors,
     )

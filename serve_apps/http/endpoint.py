@@ -12,8 +12,8 @@ from starlette.responses import Response
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.parameters import query_reader
 from shared_types import Tenancy
-from signals.domain.access.api_keys import Scope
 from signals.domain.access.principal import Principal
+from signals.domain.access.scopes import Right
 
 Resources = TypeVar("Resources")
 QueryOf = TypeVar("QueryOf")
@@ -34,8 +34,8 @@ class Call(Generic[QueryOf]):
 
     @property
     def principal(self) -> Principal:
-        """The caller of an endpoint that needs a scope."""
-        assert self.caller is not None, "the endpoint names no scope"
+        """The caller of an endpoint that needs a right."""
+        assert self.caller is not None, "the endpoint names no right"
         return self.caller
 
     @property
@@ -74,7 +74,7 @@ class Endpoint(Generic[Resources]):
     handler: Callable[[Resources, Call[Any]], Response | Awaitable[Response]]
     tag: str
     answers: Mapping[int, Answer]
-    scope: Scope | None = None
+    right: Right | None = None
     query: type[Any] | None = None
     errors: Mapping[int, str] = field(default_factory=dict)
     headers: tuple[Mapping[str, Any], ...] = ()
@@ -88,12 +88,12 @@ class Endpoint(Generic[Resources]):
     def bind(self, resources: Resources, authorizer: Authorizer, threads: Executor | None) -> Answering:
         """Return what answers a request: authenticate, parse, call the handler."""
         handler: Callable[[Resources, Call[Any]], Any] = self.handler
-        scope = self.scope
+        right = self.right
         read_query = query_reader(self.query) if self.query else None
         is_async = asyncio.iscoroutinefunction(handler)
 
         async def answer(request: Request) -> Response:
-            caller = await authorizer.admit(request, scope) if scope else None
+            caller = await authorizer.admit(request, right) if right else None
             query = read_query(request) if read_query else None
             call = Call(request, query, caller, threads)
             response: Response

@@ -104,7 +104,7 @@ def _operation(endpoint: Endpoint[Any], schemas: _Schemas) -> dict[str, Any]:
         }
         | {str(status): _problem(status, text, schemas) for status, text in sorted(endpoint.errors.items())},
     }
-    if endpoint.scope is not None:
+    if endpoint.right is not None:
         operation["security"] = _EITHER
     if parameters := _parameters(endpoint, schemas):
         operation["parameters"] = parameters

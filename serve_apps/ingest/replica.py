@@ -14,11 +14,13 @@ from serve_apps.http.rotating import renewed
 from serve_apps.ingest.acknowledgements import Acknowledgements
 from serve_apps.ingest.intake import IngestResources, Intake
 from serve_apps.ingest.protocols.doors import PATIENCE_S, Doors
+from serve_apps.ingest.protocols.pages import page_routes
 from serve_apps.ingest.routes import DOORS, ENDPOINTS
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool, renew
 from signals.domain.access.limits import KeyLimits
+from signals.domain.access.unknown_keys import UnknownKeys
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
@@ -56,12 +58,13 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
         patient.close()
 
     authorizer = Authorizer(resources.authenticator)
-    doors = Doors(Intake(resources.quotas, patient), authorizer, resources.ledger_writer)
+    doors = Doors(Intake(resources.quotas, patient), authorizer, resources.ledger_writer, UnknownKeys())
     return build_application(
         ENDPOINTS,
         Intake(resources.quotas, acknowledgements),
         authorizer,
         lifespan=lifespan,
+        first_routes=page_routes(doors, authorizer),
         further_routes=routes_of(DOORS, doors, authorizer),
     )
 

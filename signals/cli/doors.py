@@ -1,37 +1,23 @@
 """`signals doors`: what to paste into other products' clients, so that they send here."""
 
 import os
-from pathlib import Path
-from typing import Annotated, Final
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from signals.cli.core_client import load_environment
-from signals.domain.access.api_keys import Scope, scope_of
+from signals.cli.door_lines import DASH, PAGES, SERVERS, SNIPPET
+from signals.cli.ledger import not_events_table
+from signals.cli.options import ROOT, Folder
+from signals.cli.readable import console
+from signals.clients.postgres import open_pool
+from signals.domain.access.api_keys import scope_of
+from signals.domain.access.scopes import Scope
 from signals.errors import SettingsError
-
-TEXT: Final = """\
-Sentry, any SDK
-  dsn: {scheme}://{key}@{host}/v1/events/sentry/1
-
-OpenTelemetry, logs and traces
-  OTEL_EXPORTER_OTLP_ENDPOINT={base}/v1/events/otlp
-  OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20{key}
-  OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
-  OTEL_METRICS_EXPORTER=none
-
-Segment
-  Python: analytics.write_key = "{key}"; analytics.host = "{base}/v1/events/segment"
-  Node:   new Analytics({{ writeKey: "{key}", host: "{base}", path: "/v1/events/segment/v1/batch" }})
-
-Deploys
-  CI:     curl -sS "{base}/v1/events/deploys" -H "Authorization: Bearer {key}" -d '{{"release": "VERSION"}}'
-  GitHub: {base}/v1/events/deploys/github?key={key} with the key as its secret
-  GitLab: {base}/v1/events/deploys/gitlab with the key as its secret token"""
-DASH: Final = (
-    "\nThis key holds a `-`, which JavaScript refuses in a DSN: make a new one with `signals keys create`."
-)
+from signals.services.ledger.audit import LedgerAudit
+from signals.settings import PostgresSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -40,15 +26,27 @@ def register(app: typer.Typer) -> None:
 
 
 def doors(
-    key: Annotated[str | None, typer.Option(help="A key of scope ingest; else PROJECT_API_KEY.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="A key of scope ingest or public; else PROJECT_API_KEY.")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="ingest-api's address; else INGEST_API_URL.")] = None,
-    folder: Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")] = Path(
-        ".signals"
-    ),
+    traffic: Annotated[
+        bool, typer.Option("--traffic", help="Show what became no event in the newest hour instead.")
+    ] = False,
+    folder: Folder = ROOT,
 ) -> None:
-    """Print what to paste into Sentry, OpenTelemetry, Segment and CI to send here."""
+    """Print what to paste into Sentry, OpenTelemetry, Segment and CI to send here.
+
+    With a public key: what to paste into web pages. --traffic shows by minute which hits had an unknown key,
+    what was ignored or refused, and what clients lost before us; it reads DATABASE_URL.
+    """
     load_environment(folder / "env")
-    print(lines(key or _variable("PROJECT_API_KEY", "--key"), url or _variable("INGEST_API_URL", "--url")))
+    if traffic:
+        _print_traffic()
+    else:
+        print(
+            lines(key or _variable("PROJECT_API_KEY", "--key"), url or _variable("INGEST_API_URL", "--url"))
+        )
 
 
 def lines(key: str, url: str) -> str:
@@ -60,11 +58,25 @@ def lines(key: str, url: str) -> str:
     parts = urlsplit(url.rstrip("/"))
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise SettingsError("the address of ingest-api must begin with http:// or https://")
-    if scope_of(key) is not Scope.INGEST:
-        raise SettingsError("this is no key of scope ingest: make one with `signals keys create`")
+    scope = scope_of(key)
+    if scope not in (Scope.INGEST, Scope.PUBLIC):
+        raise SettingsError("this is no key of scope ingest or public: make one with `signals keys create`")
     host = f"{parts.netloc}{parts.path}"
-    text = TEXT.format(scheme=parts.scheme, host=host, key=key, base=f"{parts.scheme}://{host}")
+    base = f"{parts.scheme}://{host}"
+    snippet = SNIPPET.replace("BASE", base).replace("KEY", key)
+    text = PAGES if scope is Scope.PUBLIC else SERVERS
+    text = text.format(scheme=parts.scheme, host=host, key=key, base=base, snippet=snippet)
     return text + DASH if "-" in key else text
+
+
+def _print_traffic() -> None:
+    now = datetime.now(UTC)
+    with open_pool(PostgresSettings.from_env(), size=1) as pool:
+        rows = LedgerAudit(pool).not_events(None, now - timedelta(hours=1), now)
+    if rows:
+        console().print(not_events_table(rows))
+    else:
+        print("In the newest hour every hit had a valid key, and everything sent became an event.")
 
 
 def _variable(name: str, option: str) -> str:

@@ -54,7 +54,7 @@ def ledger(
     else:
         console().print(_table(report))
         if not_events:
-            console().print(_beside(not_events))
+            console().print(not_events_table(not_events))
     if any(line.missing for line in report.totals):
         raise typer.Exit(1)
 
@@ -74,7 +74,7 @@ def _table(report: LedgerReport) -> Table:
     return table
 
 
-def _beside(rows: Sequence[MinuteEvents]) -> Table:
+def not_events_table(rows: Sequence[MinuteEvents]) -> Table:
     """Show what became no event, beside the balance."""
     table = Table(box=None, pad_edge=False, title="no events: ignored, refused, or lost before us")
     for heading in ("minute (UTC)", "project", "what", "door", "reason", "items"):

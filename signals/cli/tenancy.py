@@ -15,7 +15,7 @@ from signals.cli.core_client import load_environment
 from signals.cli.options import AsJson
 from signals.cli.readable import console, moment, plain
 from signals.clients.postgres import Connection, open_pool, transaction
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning
 from signals.settings import PostgresSettings
 from signals.store.access import api_keys, tenancy
@@ -25,6 +25,15 @@ PerSecond = Annotated[
 ]
 PerDay = Annotated[
     int | None, typer.Option(min=0, max=10**15, help="Per UTC day; 0: unlimited; left out: the default.")
+]
+
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(help="Page that may use a public key, like https://shop.example; may be repeated."),
+]
+Allowed = Annotated[
+    list[str] | None,
+    typer.Option(help="signup or deploy: let a public key send these, too; may be repeated."),
 ]
 
 orgs = typer.Typer(help="Organisations.", no_args_is_help=True)
@@ -95,12 +104,27 @@ def revoke_project(project_id: str) -> None:
 @keys.command("create")
 def create_key(
     project: Annotated[str, typer.Option(help="Id of the project.")],
-    scope: Annotated[Scope, typer.Option(help="ingest sends events; read reads incidents and events.")],
+    scope: Annotated[
+        Scope,
+        typer.Option(
+            help="ingest sends events; read reads incidents and events; public sends from web pages and apps."
+        ),
+    ],
+    origin: Origins = None,
+    allow: Allowed = None,
+    rate: Annotated[int | None, typer.Option(min=0, max=10**9, help="Events a second.")] = None,
+    quota: Annotated[int | None, typer.Option(min=0, max=10**15, help="Events a UTC day.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a key and print it, this once; a project may have two valid keys of a scope."""
+    """Create a key and print it, this once; a project may have two valid keys of a scope, 20 of public.
+
+    Without --rate and --quota the defaults hold; 0 is unlimited.
+    """
+    options = provisioning.KeyOptions(
+        events_per_second=rate, events_per_day=quota, origins=origin or (), allowed=allow or ()
+    )
     with _database() as pool:
-        _show_issued(provisioning.issue_key(pool, project, scope), as_json=as_json)
+        _show_issued(provisioning.issue_key(pool, project, scope, options=options), as_json=as_json)
 
 
 @keys.command("rotate")
@@ -109,7 +133,10 @@ def rotate_key(
     scope: Annotated[Scope, typer.Option(help="Of the key to change.")],
     as_json: AsJson = False,
 ) -> None:
-    """Create a key and print it, this once; of two valid keys of that scope the older one is revoked."""
+    """Create a key and print it, this once; the oldest of that scope is revoked if there is no room.
+
+    There is room for two keys of a scope, and for 20 of public. The new key has the newest one's properties.
+    """
     with _database() as pool:
         issued = provisioning.issue_key(pool, project, scope, ending_oldest=True)
     _show_issued(issued, as_json=as_json)
@@ -132,6 +159,15 @@ def list_keys(
     with _database() as pool, transaction(pool) as connection:
         rows = api_keys.list_keys(connection, project)
     _print(rows, as_json=as_json)
+
+
+@keys.command("pages")
+def set_pages(key_id: UUID, origin: Origins = None, allow: Allowed = None) -> None:
+    """Set for which pages a public key is; without --origin for all. Replicas follow within 60 s."""
+    with _database() as pool:
+        provisioning.set_pages(pool, key_id, origins=origin or (), allowed=allow or ())
+    pages, kinds = ", ".join(origin or ["every page"]), ["errors", *(f"{kind}s" for kind in allow or ())]
+    print(f"Key {key_id}: {pages}; may send {', '.join(kinds)}.")
 
 
 @keys.command("limit")

@@ -16,7 +16,8 @@ from signals.clients.kafka.connection import ensure_topics
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import open_pool, transaction
-from signals.domain.access.api_keys import Scope, key_hash
+from signals.domain.access.api_keys import key_hash
+from signals.domain.access.scopes import Scope
 from signals.local import stack
 from signals.local.environment import read_env_file, write_env_file
 from signals.local.errors import LocalStackError, NotReadyError, os_errors_reported

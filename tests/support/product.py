@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from signals.clients.postgres import Connection, open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.local.bring_up import DEMO_ORG, prepare, unready
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port

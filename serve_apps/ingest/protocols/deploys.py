@@ -36,7 +36,7 @@ async def deploy_hook(doors: Doors, call: Call[None]) -> Response:
     if source is not None and source not in SENDERS:
         raise Problem(404, "not_found", f"There is no such hook; there are {', '.join(SENDERS)}.")
     token = request.headers.get("x-gitlab-token") if source == "gitlab" else None
-    sender = await doors.sender(request, token)
+    sender = await doors.sender(request, DOOR, token)
     key = only_key(foreign_keys(request) | ({token} if token else set())) or ""
     body = await foreign_body(request)
     if source == "github":
@@ -49,6 +49,8 @@ async def deploy_hook(doors: Doors, call: Call[None]) -> Response:
     if reading.refused:
         raise Problem(400, "no_release", f"No deploy can be read: {', '.join(reading.refused)}.")
     results = await doors.publish(DOOR, sender, reading, receipt)
+    if reading.refused:
+        raise Problem(403, "not_allowed", f"Nothing was taken: {', '.join(reading.refused)}.")
     ids = [result.event_id for result in results if result.status == "accepted"]
     return json_answer(request, {"event_ids": ids, "ignored": dict(reading.ignored)})
 

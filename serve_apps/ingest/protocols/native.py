@@ -15,7 +15,7 @@ from serve_apps.http.problems import Problem
 from serve_apps.ingest.intake import Intake
 from serve_apps.ingest.protocols.native_answers import batch_answer, single_answer
 from shared_types import EventInput, InvalidEvent
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Right
 from signals.services.events.ingestion import decode_event, decode_events
 
 MAX_IDEMPOTENCY_KEY: Final = 256
@@ -108,7 +108,7 @@ class EventBatch(BaseModel):
 _ERRORS: Final = {
     400: "The body is malformed, there is a query parameter, or two different keys were sent.",
     401: "No API key, an unknown one, or a revoked one.",
-    403: "The key has another scope than ingest.",
+    403: "The key has another scope than ingest, or stands in a web page.",
     408: "The body did not arrive in time.",
     413: "The body is too large: 1 MiB an event, 8 MiB or 1,000 events a batch.",
     415: "Content-Type or Content-Encoding is not supported.",
@@ -136,7 +136,7 @@ ENDPOINTS: tuple[Endpoint[Intake], ...] = (
         path="/v1/events/batch",
         handler=send_events,
         tag="ingest",
-        scope=Scope.INGEST,
+        right=Right.SEND_EVENTS,
         query=NoParameters,
         headers=_HEADERS,
         body={
@@ -154,7 +154,7 @@ ENDPOINTS: tuple[Endpoint[Intake], ...] = (
         path="/v1/events",
         handler=send_event,
         tag="ingest",
-        scope=Scope.INGEST,
+        right=Right.SEND_EVENTS,
         query=NoParameters,
         headers=_HEADERS,
         body={"application/json": EventInput},

@@ -15,8 +15,9 @@ from starlette.responses import Response
 
 from serve_apps.http.answers import encode
 from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.pages import cors, preflight
 from serve_apps.http.problems import NOT_STORED, Problem, unavailable
-from serve_apps.ingest.protocols.doors import Doors, cors, foreign_body, preflight, receipt_of, unreadable
+from serve_apps.ingest.protocols.doors import Doors, foreign_body, receipt_of, unreadable
 from shared_types import InvalidEvent
 from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_otlp import read_otlp
@@ -55,7 +56,7 @@ async def otlp_preflight(_: Doors, call: Call[None]) -> Response:
 
 async def _answered(doors: Doors, request: Request, signal: Signal) -> Response:
     try:
-        sender = await doors.sender(request)
+        sender = await doors.sender(request, DOOR)
         receipt = receipt_of(sender)
         body = await foreign_body(request)
         reading = read_otlp(body, signal, receipt, is_json=_is_json(request))

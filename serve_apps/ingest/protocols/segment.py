@@ -11,8 +11,9 @@ from starlette.responses import Response
 from serve_apps.http.answers import json_answer
 from serve_apps.http.authorization import foreign_keys, only_key
 from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.pages import cors, preflight
 from serve_apps.http.problems import Problem, answer_to
-from serve_apps.ingest.protocols.doors import Doors, cors, foreign_body, preflight, receipt_of, unreadable
+from serve_apps.ingest.protocols.doors import Doors, foreign_body, receipt_of, unreadable
 from shared_types import InvalidEvent
 from signals.domain.events.foreign import environment_of
 from signals.domain.events.from_segment import CALLS, parse_calls, read_calls
@@ -48,10 +49,10 @@ async def _accepted(doors: Doors, request: Request) -> Response:
         known = ", ".join([*BATCHES, *CALLS])
         raise Problem(404, "not_found", f"There is no such call; there are {known}.")
     # With a key outside the body, a refusal need not wait for the body.
-    sender = await doors.early_sender(request)
+    sender = await doors.early_sender(request, DOOR)
     calls = parse_calls(await foreign_body(request), kind)
     if sender is None:
-        sender = await doors.sender(request, calls.write_key)
+        sender = await doors.sender(request, DOOR, calls.write_key)
     elif calls.write_key:
         only_key(foreign_keys(request) | {calls.write_key})
     environment = environment_of(request.path_params.get("environment"), "prod")[0]

@@ -16,15 +16,9 @@ from serve_apps.http.answers import json_answer
 from serve_apps.http.authorization import foreign_keys, only_key
 from serve_apps.http.bodies import MAX_BATCH_BYTES, inflate
 from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.pages import cors, preflight
 from serve_apps.http.problems import Problem, answer_to
-from serve_apps.ingest.protocols.doors import (
-    Doors,
-    cors,
-    foreign_body,
-    preflight,
-    receipt_of,
-    unreadable,
-)
+from serve_apps.ingest.protocols.doors import Doors, foreign_body, receipt_of, unreadable
 from shared_types import InvalidEvent
 from signals.domain.access.principal import Principal
 from signals.domain.events.foreign import ForeignReading, Receipt
@@ -61,11 +55,11 @@ async def sentry_preflight(_: Doors, call: Call[None]) -> Response:
 
 async def _envelope(doors: Doors, request: Request) -> Read:
     # With a key outside the body, a refusal need not wait for the body.
-    sender = await doors.early_sender(request)
+    sender = await doors.early_sender(request, DOOR)
     envelope = split_envelope(await foreign_body(request))
     key = key_of_dsn(envelope.header.get("dsn"))
     if sender is None:
-        sender = await doors.sender(request, key)
+        sender = await doors.sender(request, DOOR, key)
     elif key:
         only_key(foreign_keys(request) | {key})
     receipt = receipt_of(sender)
@@ -73,7 +67,7 @@ async def _envelope(doors: Doors, request: Request) -> Read:
 
 
 async def _store(doors: Doors, request: Request) -> Read:
-    sender = await doors.sender(request)
+    sender = await doors.sender(request, DOOR)
     body = await foreign_body(request)
     if body.startswith(BASE64_ZLIB):
         try:

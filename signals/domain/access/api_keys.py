@@ -7,27 +7,24 @@ how long hashes of his own choosing take to look up, and cannot choose a hash.
 import base64
 import hashlib
 import re
-from enum import StrEnum
 from typing import Final
 
+from signals.domain.access.scopes import FORMS, Scope
+
 SECRET_BYTES: Final = 32  # 256 bits: a plain SHA-256 needs no salt and no stretching
-MAX_VALID: Final = (
-    2  # of a project and scope: the one in use, and the one to change to (docs/concepts/access.md)
+SHOWN_CHARS: Final = 4  # of a wrong key's secret: enough to find the typing error, no help to a guesser
+
+_FORM: Final = re.compile(
+    "|".join(rf"sig_(?P<{scope}>{scope})_{form.pattern}" for scope, form in FORMS.items()), re.ASCII
 )
-
-
-class Scope(StrEnum):
-    """The permitted use of a key; it is part of the key's text, so the hash covers it."""
-
-    INGEST = "ingest"
-    READ = "read"
-
-
-_FORM: Final = re.compile(rf"sig_({'|'.join(Scope)})_[A-Za-z0-9_-]{{43}}", re.ASCII)
+_PREFIX: Final = re.compile(rf"sig_(?:{'|'.join(Scope)})_", re.ASCII)
+_UNPRINTABLE: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def key_text(scope: Scope, secret: bytes) -> str:
-    """Write the key for `SECRET_BYTES` random bytes."""
+    """Write the key for `SECRET_BYTES` random bytes; a public one in hex, so that it fits every DSN."""
+    if scope is Scope.PUBLIC:
+        return f"sig_{scope}_{secret.hex()}"
     return f"sig_{scope}_{base64.urlsafe_b64encode(secret).rstrip(b'=').decode('ascii')}"
 
 
@@ -39,4 +36,11 @@ def key_hash(key: str) -> str:
 def scope_of(key: str) -> Scope | None:
     """Return the scope that the key's text claims, None when it cannot be one of our keys."""
     match = _FORM.fullmatch(key)
-    return Scope(match.group(1)) if match else None
+    return Scope(str(match.lastgroup)) if match else None
+
+
+def key_hint(key: str) -> str:
+    """Return the beginning of a key that is unknown, for its owner to recognise: `sig_ingest_aB3x…`."""
+    match = _PREFIX.match(key)
+    shown = (match.end() if match else 0) + SHOWN_CHARS
+    return _UNPRINTABLE.sub("?", key[:shown]) + "…"

@@ -80,6 +80,8 @@ class KeyLimits:
 
 
 NO_LIMITS: Final = KeyLimits()
+PUBLIC_LIMITS: Final = KeyLimits(events_per_second=50, events_per_day=1_000_000)
+"""Limits of a public key that has none of its own; a guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,21 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared_types import Tenancy
-from signals.domain.access.api_keys import Scope
 from signals.domain.access.limits import NO_LIMITS, KeyLimits
+from signals.domain.access.scopes import Right
+from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated caller. API keys are the only kind so far, each with one scope."""
+    """An authenticated caller. API keys are the only kind so far.
+
+    `origins` are the pages that a public key is for, empty for any; `doors` are its project's settings.
+    """
 
     key_id: UUID
     tenancy: Tenancy
-    scopes: frozenset[Scope]
+    rights: frozenset[Right]
     limits: KeyLimits = NO_LIMITS
+    origins: tuple[str, ...] = ()
+    doors: DoorSettings = DEFAULT_SETTINGS

@@ -16,6 +16,7 @@ from uuid import UUID, uuid5
 
 from shared_types import MAX_AHEAD, Tenancy
 from shared_types.envelope import MAX_YEAR, MIN_YEAR
+from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 
 RawEvent = dict[str, object]
 
@@ -30,11 +31,12 @@ _COUNTED: Final = re.compile(r"[A-Za-z0-9_.:/ +-]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The payload's owner, its time of arrival, and the environment of events that name none."""
+    """The payload's owner with its settings, time of arrival, and environment of events that name none."""
 
     tenancy: Tenancy
     received_at: datetime
     environment: str = "prod"
+    settings: DoorSettings = DEFAULT_SETTINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

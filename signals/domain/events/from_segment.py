@@ -29,7 +29,6 @@ from signals.domain.events.foreign import (
 from signals.domain.events.grouping import path_of, templated
 from signals.domain.events.loose_json import read_json
 from signals.domain.events.masking import label, masked, masked_members, text_of
-from signals.domain.events.signup_names import is_signup
 
 MAX_CALLS: Final = 1_000  # of one batch; libraries send up to 100 (recorded) and about 475 kB
 CALLS: Final[Mapping[str, str]] = {
@@ -103,7 +102,7 @@ def _event(call: Mapping[str, object], skew: timedelta, receipt: Receipt) -> Raw
         "event_id": _id(call, receipt),
         "occurred_at": occurred_at(instant, skew, receipt),
         "environment": receipt.environment,
-        "event_type": "signup" if is_signup(name) else "custom",
+        "event_type": "signup" if receipt.settings.is_signup(name) else "custom",
         "severity": "info",
         "message": masked(name, MESSAGE_CHARS) or "(no name)",
         "attributes": attributes,

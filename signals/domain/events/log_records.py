@@ -20,7 +20,6 @@ from signals.domain.events.foreign import (
 )
 from signals.domain.events.grouping import path_of, templated, varying_masked
 from signals.domain.events.masking import clean, is_storable_name, label, masked, masked_members, text_of
-from signals.domain.events.signup_names import is_signup
 
 ERROR_FROM: Final = 17  # OTLP: ERROR; 13 to 16 are WARN
 CRITICAL_FROM: Final = 21  # OTLP: FATAL
@@ -80,7 +79,7 @@ def event_of_record(
     attributes = _attributes(record, resource)
     if is_error and (code := _code(record)):
         attributes["error_code"] = code
-    event_type = "error" if is_error else "signup" if is_signup(name) else "custom"
+    event_type = "error" if is_error else "signup" if receipt.settings.is_signup(name) else "custom"
     environment = _first(
         (record.attributes, "sentry.environment"),
         (resource, "deployment.environment.name"),

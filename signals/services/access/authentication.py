@@ -16,8 +16,10 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
-from signals.domain.access.api_keys import Scope, key_hash, scope_of
-from signals.domain.access.limits import NO_LIMITS, KeyLimits
+from signals.domain.access.api_keys import key_hash, scope_of
+from signals.domain.access.limits import NO_LIMITS, PUBLIC_LIMITS, KeyLimits
+from signals.domain.access.scopes import OPTIONAL_RIGHTS, RIGHT_TO_SEND, RIGHTS, Right, Scope
+from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 from signals.errors import DependencyUnavailable
 from signals.store.access import api_keys
 
@@ -32,12 +34,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyGranted:
-    """The key is valid; the scope is for the caller to compare."""
+    """The key is valid; its rights are for the caller to compare."""
 
     key_id: UUID
     tenancy: Tenancy
     scope: Scope
+    rights: frozenset[Right]
     limits: KeyLimits = NO_LIMITS
+    origins: tuple[str, ...] = ()
+    doors: DoorSettings = DEFAULT_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +205,20 @@ def _verdict(key: str, owner: api_keys.KeyOwner | None, default: KeyLimits) -> K
         return KeyRefused("unknown")
     if owner.revoked:
         return KeyRefused("revoked")
+    default = PUBLIC_LIMITS if scope is Scope.PUBLIC else default
+    further = {RIGHT_TO_SEND[kind] for kind in owner.allowed or () if kind in RIGHT_TO_SEND}
     return KeyGranted(
         key_id=owner.key_id,
         tenancy=Tenancy(owner.org_id, owner.project_id),
         scope=scope,
+        rights=RIGHTS[scope] | (further & OPTIONAL_RIGHTS.get(scope, frozenset())),
         limits=default.overridden(owner.events_per_second, owner.events_per_day),
+        origins=tuple(owner.origins or ()),
+        doors=_settings(owner),
     )
+
+
+def _settings(owner: api_keys.KeyOwner) -> DoorSettings:
+    if owner.signup_names is None and not owner.kept_fields:
+        return DEFAULT_SETTINGS
+    return DoorSettings.of(owner.signup_names, owner.kept_fields)

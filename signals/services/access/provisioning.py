@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID, uuid4
 
 from psycopg_pool import ConnectionPool
@@ -10,7 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared_types.envelope import TenantId
 from signals.clients.postgres import Connection, transaction
-from signals.domain.access.api_keys import MAX_VALID, SECRET_BYTES, Scope, key_hash, key_text
+from signals.domain.access.api_keys import SECRET_BYTES, key_hash, key_text
+from signals.domain.access.origins import MAX_ORIGINS, origin_pattern
+from signals.domain.access.scopes import FORMS, RIGHT_TO_SEND, Scope
 from signals.store.access import api_keys, limits, tenancy
 from signals.store.detection import rules
 
@@ -63,23 +66,55 @@ def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id:
     return False
 
 
-def issue_key(
-    pool: ConnectionPool[Connection], project_id: str, scope: Scope, *, ending_oldest: bool = False
-) -> IssuedKey:
-    """Create a key of an existing project, beside at most one other valid key of that scope.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOptions:
+    """Properties of a new key; None stands for the default of its limit.
 
-    With `ending_oldest` the oldest is revoked when there are two: a rotation, in which the newer one goes on.
+    `origins` and `allowed` (event types) are for a public key only.
+    """
+
+    events_per_second: int | None = None
+    events_per_day: int | None = None
+    origins: Sequence[str] = ()
+    allowed: Sequence[str] = ()
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether a limit differs from the default."""
+        return (self.events_per_second, self.events_per_day) != (None, None)
+
+
+NO_OPTIONS: Final = KeyOptions()
+
+
+def issue_key(
+    pool: ConnectionPool[Connection],
+    project_id: str,
+    scope: Scope,
+    *,
+    ending_oldest: bool = False,
+    options: KeyOptions = NO_OPTIONS,
+) -> IssuedKey:
+    """Create a key of an existing project, if its scope has room (`signals.domain.access.scopes.FORMS`).
+
+    With `ending_oldest` the oldest is revoked when there is no room: a rotation, in which the newer ones go
+    on. The new key then has the properties of the newest.
 
     Raises:
-        ProvisioningRefused: when there is no such project, or no room for a key.
+        ProvisioningRefused: when there is no such project, no room for a key, or an option is wrong.
         DependencyUnavailable: when PostgreSQL does not answer.
     """
     text, key_id = _new_key(scope), uuid4()
+    if scope is not Scope.PUBLIC and (options.origins or options.allowed):
+        raise ProvisioningRefused(
+            f"a key of scope {scope} must not stand in a page: choose the scope {Scope.PUBLIC}"
+        )
+    origins, allowed = _origins(options.origins), _allowed(options.allowed)
     with transaction(pool) as connection:
         if not api_keys.lock_project(connection, project_id):
             raise ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
         valid = api_keys.valid_keys(connection, project_id, scope)
-        surplus = valid[: max(0, len(valid) + 1 - MAX_VALID)]
+        surplus = valid[: max(0, len(valid) + 1 - FORMS[scope].max_valid)]
         if surplus and not ending_oldest:
             raise ProvisioningRefused(_no_room(project_id, scope, valid))
         for key in surplus:
@@ -87,8 +122,18 @@ def issue_key(
         api_keys.insert(
             connection, key_id=key_id, project_id=project_id, scope=scope, key_hash=key_hash(text)
         )
+        if scope is Scope.PUBLIC:
+            api_keys.set_pages(connection, key_id, origins=origins, allowed=allowed)
+        if options.has_limits:
+            limits.set_limits(
+                connection,
+                key_id,
+                events_per_second=options.events_per_second,
+                events_per_day=options.events_per_day,
+            )
         if valid and ending_oldest:
             limits.copy_limits(connection, of=valid[-1].key_id, to=key_id)
+            api_keys.copy_pages(connection, of=valid[-1].key_id, to=key_id)
     return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
 
 
@@ -100,6 +145,41 @@ def _new_key(scope: Scope) -> str:
     while "-" in (text := key_text(scope, secrets.token_bytes(SECRET_BYTES))):
         pass
     return text
+
+
+def set_pages(
+    pool: ConnectionPool[Connection], key_id: UUID, *, origins: Sequence[str], allowed: Sequence[str]
+) -> None:
+    """Set for which pages a public key is (none: for all), and which event types it may send beside.
+
+    Raises:
+        ProvisioningRefused: when there is no such key of scope public, or an option is wrong.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    checked_origins, checked_types = _origins(origins), _allowed(allowed)
+    with transaction(pool) as connection:
+        if not api_keys.set_pages(connection, key_id, origins=checked_origins, allowed=checked_types):
+            raise ProvisioningRefused(f"there is no key {key_id} of scope public: see `signals keys list`")
+
+
+def _origins(origins: Sequence[str]) -> list[str]:
+    patterns: list[str] = []
+    for text in origins:
+        if (pattern := origin_pattern(text)) is None:
+            raise ProvisioningRefused(
+                f"{text!r} is no origin: write https://shop.example or https://*.shop.example"
+            )
+        patterns.append(pattern)
+    if len(patterns) > MAX_ORIGINS:
+        raise ProvisioningRefused(f"a key has at most {MAX_ORIGINS} origins: make another key")
+    return patterns
+
+
+def _allowed(event_types: Sequence[str]) -> list[str]:
+    if unknown := sorted(set(event_types) - set(RIGHT_TO_SEND)):
+        known = " and ".join(RIGHT_TO_SEND)
+        raise ProvisioningRefused(f"{unknown[0]!r} need not be allowed: only {known} have to be")
+    return sorted(set(event_types))
 
 
 def limit_key(

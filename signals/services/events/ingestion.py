@@ -42,9 +42,11 @@ class EventResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MalformedEvent:
-    """An event whose bytes are no JSON; `reason` says where."""
+    """An event that a protocol refuses before its members are read: `reason` says why, and the remedy."""
 
     reason: str
+    code: str = "malformed_json"
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ def prepare(events: Sequence[object], tenancy: Tenancy, idempotency_key: str | N
 
 def _canonical(event: object, tenancy: Tenancy, received_at: datetime, spare_id: UUID) -> PlainRecord:
     if isinstance(event, MalformedEvent):
-        raise InvalidEvent("malformed_json", None, event.reason)
+        raise InvalidEvent(event.code, event.field, event.reason)
     if not isinstance(event, dict):
         raise InvalidEvent("not_an_object", None, "An event is a JSON object.")
     envelope = canonicalize(event, tenancy=tenancy, received_at=received_at, event_id=spare_id)

@@ -9,14 +9,15 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
-    """The owner of a key, and the key's own limits (None: the environment's).
+    """The owner of a key, the key's own limits (None: the default's), and its project's settings of doors.
 
-    `revoked` keys are kept so that their use is distinct from a typing error.
+    `revoked` keys are kept so that their use is distinct from a typing error. `origins` and `allowed` are
+    those of a public key, None for any other.
     """
 
     key_id: UUID
@@ -25,6 +26,10 @@ class KeyOwner:
     revoked: bool
     events_per_second: int | None = None
     events_per_day: int | None = None
+    origins: list[str] | None = None
+    allowed: list[str] | None = None
+    signup_names: list[str] | None = None
+    kept_fields: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +48,18 @@ class KeyRow:
     last_used_at: datetime | None
     events_per_second: int | None = None
     events_per_day: int | None = None
+    origins: str | None = None
+    allowed: str | None = None
 
 
 FIND: LiteralString = """
 SELECT k.id AS key_id, p.org_id, p.id AS project_id, k.revoked_at IS NOT NULL AS revoked,
-       l.events_per_second, l.events_per_day
+       l.events_per_second, l.events_per_day, o.origins, o.allowed, d.signup_names, d.kept_fields
 FROM project_api_keys k
 JOIN projects p ON p.id = k.project_id
 LEFT JOIN pipeline.key_limits l ON l.key_id = k.id
+LEFT JOIN pipeline.public_keys o ON o.key_id = k.id
+LEFT JOIN pipeline.door_settings d ON d.project_id = p.id
 WHERE k.key_hash = %(key_hash)s
 """
 
@@ -101,6 +110,34 @@ def insert(connection: Connection, *, key_id: UUID, project_id: str, scope: Scop
     connection.execute(INSERT, parameters)
 
 
+SET_PAGES: LiteralString = """
+INSERT INTO pipeline.public_keys (key_id, origins, allowed)
+SELECT s.key_id, %(origins)s, %(allowed)s FROM pipeline.api_key_scopes s
+WHERE s.key_id = %(key_id)s AND s.scope = 'public'
+ON CONFLICT (key_id) DO UPDATE SET origins = excluded.origins, allowed = excluded.allowed
+"""
+
+
+def set_pages(
+    connection: Connection, key_id: UUID, *, origins: Sequence[str], allowed: Sequence[str]
+) -> bool:
+    """Set the origins and further event types of a public key; False when there is no such key."""
+    parameters = {"key_id": key_id, "origins": list(origins), "allowed": list(allowed)}
+    return connection.execute(SET_PAGES, parameters).rowcount == 1
+
+
+COPY_PAGES: LiteralString = """
+INSERT INTO pipeline.public_keys (key_id, origins, allowed)
+SELECT %(to)s, origins, allowed FROM pipeline.public_keys WHERE key_id = %(of)s
+ON CONFLICT (key_id) DO UPDATE SET origins = excluded.origins, allowed = excluded.allowed
+"""
+
+
+def copy_pages(connection: Connection, *, of: UUID, to: UUID) -> None:
+    """Give a key the origins and event types of another one."""
+    connection.execute(COPY_PAGES, {"of": of, "to": to})
+
+
 REVOKE: LiteralString = """
 UPDATE project_api_keys k SET revoked_at = now()
 FROM projects p
@@ -137,10 +174,12 @@ def touch(connection: Connection, key_ids: Sequence[UUID]) -> int:
 
 LIST: LiteralString = """
 SELECT k.id AS key_id, k.project_id, s.scope, left(k.key_hash, 8) AS hash_prefix,
-       k.created_at, k.revoked_at, k.last_used_at, l.events_per_second, l.events_per_day
+       k.created_at, k.revoked_at, k.last_used_at, l.events_per_second, l.events_per_day,
+       array_to_string(o.origins, ' ') AS origins, array_to_string(o.allowed, ' ') AS allowed
 FROM project_api_keys k
 LEFT JOIN pipeline.api_key_scopes s ON s.key_id = k.id
 LEFT JOIN pipeline.key_limits l ON l.key_id = k.id
+LEFT JOIN pipeline.public_keys o ON o.key_id = k.id
 WHERE %(project_id)s::text IS NULL OR k.project_id = %(project_id)s
 ORDER BY k.project_id, k.created_at, k.id
 """

@@ -6,7 +6,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.errors import DependencyUnavailable
 from signals.local.processes.ports import free_port
 from signals.services.access.authentication import (

@@ -18,7 +18,7 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import BulkVerdict, bulk_create
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.postgres import Connection
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.logs import configure_logs
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key

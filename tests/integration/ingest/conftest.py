@@ -16,8 +16,8 @@ from serve_apps.ingest.replica import build_ingest_api
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.postgres import Connection
-from signals.domain.access.api_keys import Scope
 from signals.domain.access.limits import NO_LIMITS, KeyLimits
+from signals.domain.access.scopes import Scope
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import IssuedKey, create_org, create_project, issue_key
 from signals.services.access.quotas import Quotas
@@ -45,6 +45,12 @@ def key(pool: ConnectionPool[Connection]) -> IssuedKey:
     create_org(pool, TENANCY.org_id, "An organisation")
     create_project(pool, TENANCY.project_id, org_id=TENANCY.org_id, name="A project")
     return issue_key(pool, TENANCY.project_id, Scope.INGEST)
+
+
+@pytest.fixture
+def public(pool: ConnectionPool[Connection], key: IssuedKey) -> IssuedKey:
+    """A key for pages of any origin, of the same project."""
+    return issue_key(pool, key.project_id, Scope.PUBLIC)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from shared_types import parse_envelope, partition_key
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.services.access.provisioning import IssuedKey, create_project, issue_key
 from tests.integration.ingest.conftest import Stored, ingest_client
 from tests.integration.ingest.shapes import body

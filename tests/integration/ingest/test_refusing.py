@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from serve_apps.ingest.replica import ANSWER_WITHIN_S
 from signals.clients.kafka.publisher import MESSAGE_TIMEOUT_MS, Publisher, open_publisher
 from signals.clients.postgres import Connection
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.local.processes.ports import free_port
 from signals.services.access.provisioning import IssuedKey, issue_key, revoke_keys
 from signals.settings import KafkaSettings

@@ -15,7 +15,7 @@ import yaml
 from pydantic import SecretStr
 
 from signals.clients.postgres import open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from tests.k8s.control_plane import conditions

@@ -19,6 +19,8 @@ PAGES: Final = (
     "docs/how-to/send-events.md",
     "docs/how-to/read-incidents.md",
     "docs/how-to/manage-keys.md",
+    "docs/how-to/send-from-pages.md",
+    "docs/how-to/send-deploys.md",
     "docs/how-to/dead-letters.md",
     "docs/how-to/troubleshoot.md",
     "docs/concepts/ledger.md",

@@ -22,7 +22,7 @@ from uuid import uuid4
 import pytest
 
 from signals.clients.postgres import open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.local.bring_up import DEMO_ORG
 from signals.services.access import provisioning
 from signals.services.detection import GROUP

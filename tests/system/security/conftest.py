@@ -15,7 +15,7 @@ from shared_types import Tenancy
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
-from signals.domain.access import api_keys
+from signals.domain.access import scopes
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from tests.integration.core.conftest import OTHER, core_client
 from tests.integration.ingest.conftest import ingest_client
@@ -30,6 +30,7 @@ class Surface:
     base_url: str
     read: str
     ingest: str
+    public: str
     other_read: str
     other_ingest: str
 
@@ -54,7 +55,7 @@ def surface(pool: ConnectionPool[Connection], publisher: Publisher, opensearch: 
         create_org(pool, tenancy.org_id, "An organisation")
         create_project(pool, tenancy.project_id, org_id=tenancy.org_id, name="A project")
 
-    def key(tenancy: Tenancy, scope: api_keys.Scope) -> str:
+    def key(tenancy: Tenancy, scope: scopes.Scope) -> str:
         return issue_key(pool, tenancy.project_id, scope).text
 
     with (
@@ -64,10 +65,11 @@ def surface(pool: ConnectionPool[Connection], publisher: Publisher, opensearch: 
     ):
         yield Surface(
             base_url=base_url,
-            read=key(TENANCY, api_keys.Scope.READ),
-            ingest=key(TENANCY, api_keys.Scope.INGEST),
-            other_read=key(OTHER, api_keys.Scope.READ),
-            other_ingest=key(OTHER, api_keys.Scope.INGEST),
+            read=key(TENANCY, scopes.Scope.READ),
+            ingest=key(TENANCY, scopes.Scope.INGEST),
+            public=key(TENANCY, scopes.Scope.PUBLIC),
+            other_read=key(OTHER, scopes.Scope.READ),
+            other_ingest=key(OTHER, scopes.Scope.INGEST),
         )
 
 

@@ -91,7 +91,8 @@ def test_no_route_answers_without_the_right_key(
 ) -> None:
     for route in OPEN_ROUTES:
         assert call(surface, route, None).status_code in (200, 503), route
-    for routes, wrong_scope in ((READ_ROUTES, surface.ingest), (INGEST_ROUTES, surface.read)):
+    wrong_keys = ((READ_ROUTES, surface.ingest), (INGEST_ROUTES, surface.read))
+    for routes, wrong_scope in (*wrong_keys, *((routes, surface.public) for routes, _ in wrong_keys)):
         for route in routes:
             for key in (None, "", "nonsense", "sig_read_" + "a" * 43, "sig_ingest_" + "a" * 43):
                 assert call(surface, route, key).status_code == 401, (route, key)

@@ -7,7 +7,8 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection
-from signals.domain.access.api_keys import MAX_VALID, Scope, key_hash
+from signals.domain.access.api_keys import key_hash
+from signals.domain.access.scopes import FORMS, Scope
 from signals.services.access.authentication import KeyAuthenticator, KeyGranted, KeyRefused
 from signals.services.access.provisioning import (
     IssuedKey,
@@ -30,7 +31,7 @@ def project(pool: Pool) -> str:
 
 
 def test_third_key_of_a_scope_is_refused_and_names_the_two(pool: Pool, project: str) -> None:
-    first, second = (issue_key(pool, project, Scope.INGEST) for _ in range(MAX_VALID))
+    first, second = (issue_key(pool, project, Scope.INGEST) for _ in range(FORMS[Scope.INGEST].max_valid))
     with pytest.raises(ProvisioningRefused) as refusal:
         issue_key(pool, project, Scope.INGEST)
     assert f"{first.key_id} (never used) and {second.key_id} (never used)" in str(refusal.value)
@@ -49,7 +50,7 @@ def test_concurrent_requests_never_create_a_third_key(pool: Pool, project: str) 
 
     with ThreadPoolExecutor(max_workers=4) as threads:
         outcomes = list(threads.map(attempt, range(16)))
-    assert sum(isinstance(outcome, IssuedKey) for outcome in outcomes) == MAX_VALID
+    assert sum(isinstance(outcome, IssuedKey) for outcome in outcomes) == FORMS[Scope.READ].max_valid
 
 
 def test_rotation_ends_the_older_of_two_keys(pool: Pool, project: str) -> None:

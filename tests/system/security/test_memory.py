@@ -22,7 +22,7 @@ import zstandard
 from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.postgres import open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.local.stack import RunningStack
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings

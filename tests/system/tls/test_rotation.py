@@ -21,7 +21,7 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import open_pool
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from signals.local.stack import RunningStack
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.settings import KafkaSettings, PostgresSettings

@@ -20,7 +20,7 @@ from confluent_kafka.admin._config import (  # admin re-exports them without say
 from confluent_kafka.cimpl import NewPartitions
 
 from signals.clients.opensearch.connection import Client
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Scope
 from tests.support.waiting import until
 from tests.system.upgrade.capture import PLACE
 

@@ -2,12 +2,16 @@
 
 import pytest
 
+from signals.cli.door_lines import DASH, SNIPPET
 from signals.cli.doors import lines
-from signals.domain.access.api_keys import Scope, key_text
+from signals.domain.access.api_keys import key_text
+from signals.domain.access.scopes import Scope
 from signals.domain.events.from_sentry import key_of_dsn
 from signals.errors import SettingsError
+from tests.unit.docs.markdown import ROOT
 
 KEY = key_text(Scope.INGEST, b"\x00" * 32)
+PUBLIC = key_text(Scope.PUBLIC, b"\xfb" * 32)
 DASHED = key_text(Scope.INGEST, b"\xfb" * 32)
 
 
@@ -18,8 +22,19 @@ def test_dsn_holds_key_host_and_path() -> None:
 
 
 def test_key_that_javascript_refuses_is_pointed_out() -> None:
-    assert "signals keys create" in lines(DASHED, "http://localhost:8000")
-    assert "signals keys create" not in lines(KEY, "http://localhost:8000")
+    assert DASH in lines(DASHED, "http://localhost:8000")
+    assert DASH not in lines(KEY, "http://localhost:8000")
+
+
+def test_public_key_gets_the_lines_of_pages() -> None:
+    text = lines(PUBLIC, "https://signals.example")
+    assert f"https://{PUBLIC}@signals.example/v1/events/sentry/1" in text
+    assert f"https://signals.example/v1/events/batch?key={PUBLIC}" in text
+    assert "deploys" not in text
+
+
+def test_page_about_pages_holds_the_script() -> None:
+    assert SNIPPET in (ROOT / "docs/how-to/send-from-pages.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def test_document_says_which_operations_need_a_key() -> None:
     paths = document()["paths"]
     for one in TABLES:
         operation = paths[one.path][one.method.lower()]
-        assert bool(operation.get("security")) == (one.scope is not None)
-        assert ("401" in operation["responses"]) == (one.scope is not None)
+        assert bool(operation.get("security")) == (one.right is not None)
+        assert ("401" in operation["responses"]) == (one.right is not None)
 
 
 def test_policy_of_the_page_allows_its_own_style_only() -> None:

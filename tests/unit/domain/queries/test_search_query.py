@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_types import Fingerprint, Tenancy, canonicalize
-from signals.domain.access.api_keys import SECRET_BYTES, Scope, key_text, scope_of
+from signals.domain.access.api_keys import SECRET_BYTES, key_text, scope_of
+from signals.domain.access.scopes import Scope
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery
 from signals.domain.queries.search import AnyOf, Between, Filter, event_query, parse_filters, search_filters

@@ -1,0 +1,67 @@
+"""Lines to paste into other products' clients: for servers, and for pages with a key of scope public."""
+
+from typing import Final
+
+SERVERS: Final = """\
+Sentry, any SDK
+  dsn: {scheme}://{key}@{host}/v1/events/sentry/1
+
+OpenTelemetry, logs and traces
+  OTEL_EXPORTER_OTLP_ENDPOINT={base}/v1/events/otlp
+  OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20{key}
+  OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+  OTEL_METRICS_EXPORTER=none
+
+Segment
+  Python: analytics.write_key = "{key}"; analytics.host = "{base}/v1/events/segment"
+  Node:   new Analytics({{ writeKey: "{key}", host: "{base}", path: "/v1/events/segment/v1/batch" }})
+
+Deploys
+  CI:     curl -sS "{base}/v1/events/deploys" -H "Authorization: Bearer {key}" -d '{{"release": "VERSION"}}'
+  GitHub: {base}/v1/events/deploys/github?key={key} with the key as its secret
+  GitLab: {base}/v1/events/deploys/gitlab with the key as its secret token
+  Vercel: {base}/v1/events/deploys/vercel?key={key}
+
+Web pages need a key of scope public: signals keys create --scope public"""
+
+PAGES: Final = """\
+Sentry, in web pages and apps
+  dsn: {scheme}://{key}@{host}/v1/events/sentry/1
+  tunnel, against ad blockers: {base}/v1/events/sentry/tunnel
+
+Segment, in web pages
+  AnalyticsBrowser.load(
+    {{ writeKey: "{key}",
+      cdnSettings: {{ integrations: {{ "Segment.io": {{ apiKey: "{key}" }} }} }} }},
+    {{ integrations: {{
+      "Segment.io": {{ apiHost: "{host}/v1/events/segment/v1", protocol: "{scheme}" }} }} }})
+
+Without an SDK, first in the page's head
+{snippet}"""
+
+SNIPPET: Final = """\
+<script>
+(function (url, release) {
+  var left = 20; // errors of one visit: a loop must not use the day's quota up
+  function plain(text) { return String(text).replace(/\\?[^\\s:)]*/g, "").slice(0, 1000); }
+  function send(error, message) {
+    if (left-- < 1) return;
+    var body = JSON.stringify([{
+      event_type: "error", message: String(message).slice(0, 1000), occurred_at: new Date().toISOString(),
+      attributes: { error_code: error && error.name, route: location.pathname, release: release },
+      payload: error && error.stack ? { stack: plain(error.stack) } : {}
+    }]);
+    if (navigator.sendBeacon && navigator.sendBeacon(url, body)) return;
+    fetch(url, { method: "POST", body: body, keepalive: true }).catch(function () {});
+  }
+  addEventListener("error", function (e) { if (e.message) send(e.error, e.message); });
+  addEventListener("unhandledrejection", function (e) {
+    send(e.reason, (e.reason && e.reason.message) || e.reason);
+  });
+})("BASE/v1/events/batch?key=KEY", "RELEASE");
+</script>"""
+"""A script for pages without an SDK; BASE, KEY and RELEASE are placeholders."""
+
+DASH: Final = (
+    "\nThis key holds a `-`, which JavaScript refuses in a DSN: make a new one with `signals keys create`."
+)

@@ -1,0 +1,87 @@
+"""Reads what a page sends by itself: events in our own form, written by a script that anybody can read.
+
+So the masks hold for them as for other clients, and their key alone says whose they are.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import orjson
+
+from shared_types import InvalidEvent
+from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
+from signals.domain.events.foreign import Receipt, derived_id, environment_of, instant_of, occurred_at
+from signals.domain.events.grouping import path_of, templated, varying_masked
+from signals.domain.events.loose_json import read_json
+from signals.domain.events.masking import label, masked, masked_members, text_of
+
+MAX_EVENTS: Final = 100  # guess: of one request; the snippet sends one
+_LABELS: Final = ("error_code", "method", "release")
+_TENANT: Final = ("org_id", "project_id")
+
+
+def read_page(body: bytes, receipt: Receipt) -> list[object]:
+    """Read one event or a list of them, each by itself; one that is no object stays as it is.
+
+    Raises InvalidEvent when the body is no such JSON, or holds no or too many events.
+    """
+    value = read_json(body)
+    if isinstance(value, Mapping):
+        value = value.get("events", [value])
+    if not isinstance(value, list) or not value:
+        raise InvalidEvent("not_a_batch", "events", "Send one event, or a JSON array of events.")
+    if len(value) > MAX_EVENTS:
+        raise InvalidEvent("too_many_events", "events", f"Send at most {MAX_EVENTS} events from a page.")
+    seen: Counter[bytes] = Counter()
+    events: list[object] = []
+    for event in value:
+        if isinstance(event, Mapping):
+            name = _bytes(event)
+            seen[name] += 1
+            events.append(_event(event, derived_id(receipt, "page", name, str(seen[name])), receipt))
+        else:
+            events.append(event)
+    return events
+
+
+def _event(event: Mapping[str, object], spare_id: str, receipt: Receipt) -> dict[str, object]:
+    """Return an event in the envelope's input form; what is no member of it is left out."""
+    message = text_of(event.get("message"))
+    kind = event.get("event_type", "error")
+    read: dict[str, object] = {
+        "event_id": event.get("event_id") or spare_id,
+        "occurred_at": occurred_at(instant_of(event.get("occurred_at")), timedelta(), receipt),
+        "environment": environment_of(event.get("environment"), receipt.environment)[0],
+        "event_type": kind,
+        "severity": event.get("severity", "error" if kind == "error" else "info"),
+        "message": masked(message, MESSAGE_CHARS) or "(no message)",
+        "attributes": _attributes(event.get("attributes"), message if kind == "error" else ""),
+        "payload": {"door": "page", **masked_members(event.get("payload"))},
+    }
+    return read | {name: event[name] for name in _TENANT if event.get(name) is not None}
+
+
+def _attributes(given: object, message: str) -> dict[str, object]:
+    members = given if isinstance(given, Mapping) else {}
+    attributes: dict[str, object] = {}
+    for name in _LABELS:
+        if found := label(masked(text_of(members.get(name))), LABEL_CHARS):
+            attributes[name] = found
+    route = text_of(members.get("route"))
+    if route and (found := templated(path_of(route) or route)):
+        attributes["route"] = found
+    status_code = members.get("status_code")
+    if isinstance(status_code, int) and not isinstance(status_code, bool) and 0 <= status_code <= 999:
+        attributes["status_code"] = status_code
+    if "error_code" not in attributes and (found := varying_masked(message)):
+        attributes["error_code"] = found
+    return attributes
+
+
+def _bytes(event: Mapping[str, object]) -> bytes:
+    try:
+        return orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a lone surrogate, or too deep
+        return text_of(event).encode("utf-8", "replace")
