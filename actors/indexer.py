@@ -10,8 +10,14 @@ from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.periodic import repeated
-from signals.services.indexing import DocumentExpiry, EventIndexer
-from signals.settings import KafkaSettings, OpenSearchSettings, RetentionSettings, RuntimeSettings
+from signals.services.indexing import DocumentExpiry, EventIndexer, label_policy
+from signals.settings import (
+    KafkaSettings,
+    LabelSettings,
+    OpenSearchSettings,
+    RetentionSettings,
+    RuntimeSettings,
+)
 
 EXPIRE_EVERY_S: Final = 60.0
 
@@ -39,6 +45,7 @@ class Indexer(Consumer):
                     stopping=stopping,
                     tick_s=self._runtime.tick_s,
                     dlq_max_share=self._runtime.dlq_max_share,
+                    labels=label_policy(LabelSettings.from_env()),
                 ) as session,
                 repeated(expiry.round, every_s=EXPIRE_EVERY_S, name="removal of old documents"),
             ):

@@ -231,6 +231,19 @@ ConsumerSettings: Final = create_model(
 )
 
 
+class LabelSettings(EnvironmentSettings):
+    """Which attributes of events become labels, by which failing and working requests are compared."""
+
+    signals_labels_allowed: str = Field(
+        default="",
+        description="with commas: only these attributes become labels, `project:name` for one project; "
+        "empty: all that are short and no secrets",
+    )
+    signals_labels_denied: str = Field(
+        default="", description="likewise: attributes that never become labels"
+    )
+
+
 class RetentionSettings(EnvironmentSettings):
     """For how many days history is kept; 0 keeps it indefinitely."""
 

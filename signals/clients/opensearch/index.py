@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,6 +24,13 @@ INDEXED_ATTRIBUTES: Final[dict[str, dict[str, Any]]] = {
     "status_code": {"type": "integer", "ignore_malformed": True},
 }
 
+MAPPING_VERSION: Final = 2
+ADDED: Final[dict[str, dict[str, Any]]] = {
+    "labels": KEYWORD,
+    "template": {"type": "keyword", "index": False},  # counted, never searched for
+}
+"""Fields of version 2; documents of before have none, and are not written again for them."""
+
 # Unknown attributes stay in the document but become no fields: the mapping cannot explode.
 BODY: Final[dict[str, Any]] = {
     "settings": {
@@ -35,6 +43,7 @@ BODY: Final[dict[str, Any]] = {
         }
     },
     "mappings": {
+        "_meta": {"version": MAPPING_VERSION},
         "dynamic": False,
         "properties": {
             "schema_version": KEYWORD,
@@ -50,6 +59,7 @@ BODY: Final[dict[str, Any]] = {
             "attributes": {"dynamic": False, "properties": INDEXED_ATTRIBUTES},
             "payload": {"type": "flat_object"},
             "origin": {"type": "keyword", "index": False, "doc_values": False},  # partition:offset
+            **ADDED,
         },
     },
 }
@@ -91,11 +101,14 @@ _EXISTS: Final = ItemResult(verdict=BulkVerdict.EXISTS)
 def ensure_index(client: OpenSearch) -> bool:
     """Create the events index when it is missing; return whether it was.
 
+    One of an earlier release gets the fields that were added since; its documents stay as they are.
+
     Raises:
         DependencyUnavailable: when OpenSearch is away or overloaded.
     """
     with unavailable_when_down():
         if client.indices.exists(index=EVENTS_INDEX):
+            _bring_up_to_date(client)
             return False
         try:
             client.indices.create(index=EVENTS_INDEX, body=BODY)
@@ -106,20 +119,78 @@ def ensure_index(client: OpenSearch) -> bool:
     return True
 
 
-def field_at_fault(client: OpenSearch) -> str | None:
-    """Return a field that the events index has otherwise than we would make it, None when all are right.
+def _bring_up_to_date(client: OpenSearch) -> None:
+    if _version(found := _mapping(client)) >= MAPPING_VERSION or _fault(found):
+        return
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    meta = {"version": MAPPING_VERSION, "labels_since": since}
+    client.indices.put_mapping(index=EVENTS_INDEX, body={"_meta": meta, "properties": ADDED})
+
+
+def labels_since(client: OpenSearch) -> datetime | None:
+    """Return since when documents carry labels; None when all of them do.
+
+    Raises:
+        DependencyUnavailable: when OpenSearch is away or overloaded.
+        LookupError: when there is no such index, or it is of an earlier release.
+    """
+    found = _existing(client)
+    if _version(found) < MAPPING_VERSION:
+        raise LookupError(EVENTS_INDEX)
+    since = found["_meta"].get("labels_since")
+    return datetime.fromisoformat(since) if since else None
+
+
+def is_outdated(client: OpenSearch) -> bool:
+    """Whether the events index lacks fields of this release, which `ensure_index` adds.
 
     Raises:
         DependencyUnavailable: when OpenSearch is away or overloaded.
         LookupError: when there is no such index.
     """
+    return _version(_existing(client)) < MAPPING_VERSION
+
+
+def field_at_fault(client: OpenSearch) -> str | None:
+    """Return a field that the events index has otherwise than we would make it, None when all are right.
+
+    A field that an index of an earlier release lacks is not at fault.
+
+    Raises:
+        DependencyUnavailable: when OpenSearch is away or overloaded.
+        LookupError: when there is no such index.
+    """
+    return _fault(_existing(client))
+
+
+def _existing(client: OpenSearch) -> dict[str, Any]:
     with unavailable_when_down():
         if not client.indices.exists(index=EVENTS_INDEX):
             raise LookupError(EVENTS_INDEX)
-        (found,) = client.indices.get_mapping(index=EVENTS_INDEX).values()
-    fields = found["mappings"].get("properties", {})
-    wanted = BODY["mappings"]["properties"]
-    return next((n for n, kind in wanted.items() if fields.get(n, {}).get("type") != kind.get("type")), None)
+        return _mapping(client)
+
+
+def _mapping(client: OpenSearch) -> dict[str, Any]:
+    (found,) = client.indices.get_mapping(index=EVENTS_INDEX).values()
+    mappings: dict[str, Any] = found["mappings"]
+    return mappings
+
+
+def _version(mappings: dict[str, Any]) -> int:
+    return int(mappings.get("_meta", {}).get("version", 1))
+
+
+def _fault(mappings: dict[str, Any]) -> str | None:
+    fields, wanted = mappings.get("properties", {}), BODY["mappings"]["properties"]
+    return next(
+        (
+            name
+            for name, kind in wanted.items()
+            if not (name in ADDED and name not in fields)
+            and fields.get(name, {}).get("type") != kind.get("type")
+        ),
+        None,
+    )
 
 
 def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> list[ItemResult]:

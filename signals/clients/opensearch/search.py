@@ -15,6 +15,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 from shared_types import Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import unavailable_when_down
+from signals.clients.opensearch.index import ADDED
 from signals.domain.queries.parameters import InvalidQuery
 from signals.domain.queries.search import AnyOf, Between, EventQuery, Filter
 from signals.errors import DependencyUnavailable
@@ -210,7 +211,7 @@ def _body(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:
         }
     return {
         "query": {"bool": conditions},
-        "_source": {"excludes": ["origin"]},  # where the record lies is ours
+        "_source": {"excludes": ["origin", *ADDED]},  # ours: where the record lies, what is compared
         "sort": [{"occurred_at": "desc"}, {"event_id": "desc"}],
         "size": limit + 1,  # one more tells whether there is a next page
         "track_total_hits": COUNTED_UP_TO,

@@ -5,10 +5,10 @@ Numbers from 100 on become ranges, so that a limit in an amount or a size can be
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 
 from signals.domain.events.secrets import RULES, is_secret_name
 
@@ -19,6 +19,8 @@ MAX_EXACT: Final = 100  # guess: smaller integers are counted one by one, larger
 MIN_SECRET_CHARS: Final = 11  # the shortest secret that a pattern recognises without "@" or "+"
 
 _FIRST: Final = ("release", "region", "host", "customer_id")
+_NEVER: Final = frozenset({"method", "status_code", "error_code"})
+"""Fields of their own in the index, and effects of failing or parts of the fingerprint: never a cause."""
 _ID: Final = re.compile(
     r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]*\d)[0-9a-f]{16,}|\d{10,}"
 )
@@ -43,16 +45,62 @@ class LabelNames:
 ANY_NAME: Final = LabelNames()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelPolicy:
+    """Names of labels for all projects, and for those that have names of their own."""
+
+    everywhere: LabelNames = ANY_NAME
+    by_project: Mapping[str, LabelNames] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, allowed: str, denied: str) -> Self:
+        """Read two lists with commas; `project:name` counts for one project alone.
+
+        Raises:
+            ValueError: when an item cannot be the name of a label.
+        """
+        allow, deny = _by_project(allowed), _by_project(denied)
+
+        def names(project: str) -> LabelNames:
+            wanted = allow.get("", frozenset()) | allow.get(project, frozenset())
+            refused = deny.get("", frozenset()) | deny.get(project, frozenset())
+            return LabelNames(allowed=wanted or None, denied=refused)
+
+        return cls(everywhere=names(""), by_project={name: names(name) for name in (allow | deny) if name})
+
+    def of(self, project_id: str) -> LabelNames:
+        """Return the names that one project's events may have."""
+        return self.by_project.get(project_id, self.everywhere)
+
+
 def labels_of(attributes: Mapping[str, object], names: LabelNames = ANY_NAME) -> tuple[str, ...]:
     """Return at most `MAX_LABELS` distinct labels, the best known names first."""
     known = [name for name in _FIRST if name in attributes]
     found: dict[str, None] = {}
     for name in (*known, *(name for name in attributes if name not in _FIRST)):
-        for label in _labels(name, attributes[name], names):
+        value = attributes[name]
+        if type(value) is str:  # nearly all are, and the same ones come again and again
+            label = _label_of(name, value) if names is ANY_NAME or names.admit(name) else None
+            labels: Iterable[str] = (label,) if label else ()
+        else:
+            labels = _labels(name, value, names)
+        for label in labels:
             found[label] = None
             if len(found) == MAX_LABELS:
                 return tuple(found)
     return tuple(found)
+
+
+def _by_project(text: str) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        project, colon, name = item.partition(":")
+        if not colon:
+            project, name = "", item
+        if not name or len(name) > MAX_NAME_CHARS or "=" in name:
+            raise ValueError(f"{item!r} is no name of a label: write name or project:name")
+        found.setdefault(project, set()).add(name)
+    return {project: frozenset(names) for project, names in found.items()}
 
 
 def split(label: str) -> tuple[str, str]:
@@ -75,10 +123,16 @@ def _labels(name: str, value: object, names: LabelNames, depth: int = 0) -> Iter
             yield f"{name}={text}"
 
 
+@lru_cache(maxsize=16_384)
+def _label_of(name: str, value: str) -> str | None:
+    text = _text(value) if _may_count(name) else None
+    return None if text is None else f"{name}={text}"
+
+
 @lru_cache(maxsize=1024)  # a project has few names, and every event asks again
 def _may_count(name: str) -> bool:
     fits = len(name) <= MAX_NAME_CHARS and "=" not in name and name.isprintable()
-    return fits and not _MEASURE.search(name) and not is_secret_name(name)
+    return fits and name not in _NEVER and not _MEASURE.search(name) and not is_secret_name(name)
 
 
 def _text(value: object) -> str | None:

@@ -11,6 +11,7 @@ from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeue
 from signals.domain.events.sightings import SightingReader
 from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place
 from signals.services.indexing.documents import EventDocument, RecordPlace
+from signals.services.indexing.labelling import Labeller
 
 STAGE: Final[Stage] = "indexer"
 
@@ -21,12 +22,13 @@ class DocumentBatch:
     Filled by one thread, settled by another, and read again by the first one after that.
     """
 
-    def __init__(self, owned: Collection[int], reader: SightingReader) -> None:
+    def __init__(self, owned: Collection[int], reader: SightingReader, labeller: Labeller) -> None:
         self.documents: list[EventDocument] = []
         self.dead_letters: list[DeadLetter] = []
         self.next_offsets: dict[int, int] = {}
         self._owned = owned
         self._reader = reader
+        self._labeller = labeller
         self._outcomes: Counter[tuple[RecordPlace, LedgerOutcome]] = Counter()
 
     def add_all(self, records: Sequence[Record]) -> None:
@@ -47,7 +49,8 @@ class DocumentBatch:
                 continue
             minute = event.received_minute if back_for is None else minute_of_timestamp(record.timestamp_ms)
             where = (event.project_id, minute, record.partition)
-            self.documents.append(EventDocument.of(str(event.event_id), record, where))
+            added = self._labeller.members(event.project_id, record.value)
+            self.documents.append(EventDocument.of(str(event.event_id), record, where, added))
 
     def settle(self, documents: Sequence[EventDocument], outcome: LedgerOutcome) -> None:
         """Note what became of documents."""

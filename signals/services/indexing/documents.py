@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Self
 import orjson
 
 from signals.clients.kafka.consumer import Record
-from signals.clients.opensearch.index import INDEXED_ATTRIBUTES
+from signals.clients.opensearch.index import ADDED, INDEXED_ATTRIBUTES
 
 MAX_BULK_BYTES: Final = 4 * 1024 * 1024  # guess: a few hundred typical events are far below
 
@@ -28,10 +28,11 @@ class EventDocument(NamedTuple):
     whole: bool = True
 
     @classmethod
-    def of(cls, event_id: str, record: Record, place: RecordPlace) -> Self:
-        """Make the document of a record that holds this event."""
+    def of(cls, event_id: str, record: Record, place: RecordPlace, added: bytes = b"") -> Self:
+        """Make the document of a record that holds this event, with the members that `added` holds."""
         # Added at the end of an object that has members: parsing it anew would cost ten times more.
-        source = b'%s,"origin":"%d:%d"}' % (record.value.rstrip()[:-1], record.partition, record.offset)
+        start = record.value.rstrip()[:-1]
+        source = b'%s%s,"origin":"%d:%d"}' % (start, added, record.partition, record.offset)
         return cls(event_id, source, record, place)
 
     @property
@@ -48,6 +49,7 @@ class EventDocument(NamedTuple):
 
         An attribute named `route.x`, for one, clashes with the keyword `route`.
         """
+        document = orjson.loads(self.source)
         event = orjson.loads(self.record.value)
         attributes = {
             name: value for name, value in event["attributes"].items() if name in INDEXED_ATTRIBUTES
@@ -56,7 +58,7 @@ class EventDocument(NamedTuple):
             "attributes": attributes,
             "payload": {},
             "original": self.record.value.decode(),
-            "origin": origin_of(self.record),
+            **{name: document[name] for name in (*ADDED, "origin") if name in document},
         }
         return self._replace(source=orjson.dumps(copy), whole=False)
 

@@ -17,10 +17,12 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.events.sightings import SightingReader
+from signals.domain.findings.labels import LabelPolicy
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.services.consuming import ConsumerSession, Membership
 from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk import Writer
+from signals.services.indexing.labelling import Labeller
 from signals.settings import KafkaSettings
 from signals.store.operations.offsets import StoredOffset
 
@@ -56,6 +58,7 @@ class EventIndexer(ConsumerSession):
         stopping: threading.Event,
         tick_s: float,
         dlq_max_share: float = MAX_SHARE,
+        labels: LabelPolicy | None = None,
     ) -> None:
         membership = Membership(group=GROUP, tick_s=tick_s, dlq_max_share=dlq_max_share)
         super().__init__(kafka, pool, publisher, membership)
@@ -64,6 +67,7 @@ class EventIndexer(ConsumerSession):
         self._in_flight: deque[_InFlightBatch] = deque()
         self._read_until: dict[int, int] = {}
         self._reader = SightingReader()
+        self._labeller = Labeller(labels or LabelPolicy())
 
     def __exit__(self, *_: object) -> None:
         self._in_flight.clear()  # the next owner reads them again and finds them in the index
@@ -82,7 +86,7 @@ class EventIndexer(ConsumerSession):
         """
         patience_s = min(GATHER_S, timeout_s) if self._in_flight else timeout_s
         records = self._consumer.poll(MAX_BATCH, patience_s, gather_s=GATHER_S)
-        batch = DocumentBatch(self._read_until.keys(), self._reader)
+        batch = DocumentBatch(self._read_until.keys(), self._reader, self._labeller)
         batch.add_all(records)
         if batch.next_offsets:
             self._read_until |= batch.next_offsets

@@ -13,7 +13,7 @@ from signals.clients.kafka import api_versions, broker_faults
 from signals.clients.kafka.connection import TOPICS, describe_cluster
 from signals.clients.llm import ModelRefused, ModelUnavailable, list_models
 from signals.clients.opensearch import connection as opensearch
-from signals.clients.opensearch.index import field_at_fault
+from signals.clients.opensearch.index import field_at_fault, is_outdated
 from signals.clients.postgres import open_pool, transaction
 from signals.clients.postgres_faults import VARIABLES as POSTGRES_VARIABLES
 from signals.domain.operations.findings import PreflightCheck, PreflightFinding, bad, good
@@ -141,12 +141,14 @@ def _search(distribution: str, version: tuple[int, int]) -> PreflightFinding:
 
 def _index(client: opensearch.Client) -> PreflightFinding:
     try:
-        field = field_at_fault(client)
+        field, outdated = field_at_fault(client), is_outdated(client)
     except LookupError as error:
         return bad("index", "Missing", f"there is no index {error}: {PREPARE}")
     if field:
         text = f"another program made the events index, its field {field} is not ours: delete it, then "
         return bad("index", "Foreign", text + PREPARE)
+    if outdated:
+        return bad("index", "Pending", f"the events index lacks fields of this release: {PREPARE}")
     return good("index", "Ready", "the events index is there")
 
 

@@ -17,6 +17,7 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import Connection, transaction
+from signals.domain.findings.labels import LabelPolicy
 from signals.errors import DependencyUnavailable
 from signals.local.stack import RunningStack
 from signals.services.indexing import EventIndexer
@@ -34,8 +35,13 @@ def indexer(
     """Opens sessions of the indexer."""
 
     @contextmanager
-    def open_session(client: Client = opensearch) -> Iterator[EventIndexer]:
-        with EventIndexer(kafka, pool, client, publisher, stopping=threading.Event(), tick_s=0.05) as session:
+    def open_session(
+        client: Client = opensearch, labels: LabelPolicy | None = None
+    ) -> Iterator[EventIndexer]:
+        stopping = threading.Event()
+        with EventIndexer(
+            kafka, pool, client, publisher, stopping=stopping, tick_s=0.05, labels=labels
+        ) as session:
             until(lambda: session.step(0.1) >= 0 and session.owned())
             yield session
 

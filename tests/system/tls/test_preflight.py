@@ -210,6 +210,11 @@ def test_index_of_another_owner_is_reported(run: Run, opensearch: Client) -> Non
     opensearch.indices.delete(index=EVENTS_INDEX)
 
 
+def test_index_of_an_earlier_release_waits_for_prepare(run: Run, opensearch: Client) -> None:
+    opensearch.indices.put_mapping(index=EVENTS_INDEX, body={"_meta": {}})
+    assert verdicts(run({})[1])["index"] == (False, "Pending")
+
+
 def test_unserved_model_is_named_with_the_served_ones(run: Run, model: ModelServer) -> None:
     settings = {"GRADIENT_BASE_URL": model.base_url, "GRADIENT_API_KEY": "k"}
     code, findings = run(settings | {"GRADIENT_MODEL": "llama-b,llama-a"})

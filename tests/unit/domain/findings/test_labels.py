@@ -2,7 +2,7 @@
 
 import pytest
 
-from signals.domain.findings.labels import MAX_LABELS, LabelNames, labels_of
+from signals.domain.findings.labels import MAX_LABELS, LabelNames, LabelPolicy, labels_of
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,17 @@ def test_project_allows_and_denies_names() -> None:
     attributes = {"region": "a", "plan": "b"}
     assert labels_of(attributes, LabelNames(allowed=frozenset({"plan"}))) == ("plan=b",)
     assert labels_of(attributes, LabelNames(denied=frozenset({"plan"}))) == ("region=a",)
+
+
+def test_policy_keeps_a_projects_own_names_apart() -> None:
+    policy = LabelPolicy.read("region, acme:tier", "other:region")
+    assert [policy.of("acme").admit(name) for name in ("region", "tier", "host")] == [True, True, False]
+    assert [policy.of("third").admit(name) for name in ("region", "tier")] == [True, False]
+    assert not policy.of("other").admit("region")
+    assert LabelPolicy.read("", "").of("acme").admit("anything")
+
+
+@pytest.mark.parametrize("text", ["acme:", "a=b", "x" * 49])
+def test_policy_refuses_what_cannot_be_a_name(text: str) -> None:
+    with pytest.raises(ValueError, match="no name of a label"):
+        LabelPolicy.read(text, "")
