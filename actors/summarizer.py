@@ -4,7 +4,6 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Final
 
 import structlog
@@ -13,11 +12,9 @@ from actors.consumers import Consumer
 from signals.clients.kafka import JOBS_TOPIC
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.llm import open_model
-from signals.clients.opensearch.connection import open_client
-from signals.clients.opensearch.deploys import deploys_before
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.services.summary import IncidentSummarizer, Policy
-from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings
+from signals.settings import KafkaSettings, ModelSettings
 
 NOTICE_GROUP: Final = "signals-ai-worker"
 NOTICE_POLL_S: Final = 1.0
@@ -39,14 +36,7 @@ class Summarizer(Consumer):
         done, settings = threading.Event(), ModelSettings.from_env()
         with (
             open_model(settings) as model,
-            open_client(OpenSearchSettings.from_env()) as search,
-            IncidentSummarizer(
-                self.pool,
-                model,
-                Policy.of(settings),
-                chance=random.random,
-                recent_deploys=partial(deploys_before, search),
-            ) as summarizer,
+            IncidentSummarizer(self.pool, model, Policy.of(settings), chance=random.random) as summarizer,
         ):
             listener = threading.Thread(
                 target=self._listen, args=(summarizer, stopping, done), name="job-notices", daemon=True

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
+from signals.services.deploys.views import Deploys
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -95,6 +97,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
         incidents=Incidents(pool),
+        deploys=Deploys(pool, lambda: datetime.now(UTC)),
         event_finder=EventFinder(EventSearch(client)),
         readiness=readiness,
     )

@@ -9,6 +9,7 @@ from serve_apps.http.problems import Problem
 from shared_types import Tenancy
 from signals.domain.queries import cursors
 from signals.services.access.authentication import KeyAuthenticator
+from signals.services.deploys.views import Deploys
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -33,6 +34,7 @@ class CoreResources:
     ledger_audit: LedgerAudit
     authenticator: KeyAuthenticator
     incidents: Incidents
+    deploys: Deploys
     event_finder: EventFinder
     readiness: ReadinessCheck
 

@@ -66,6 +66,7 @@ def show_incident(incident_id: str, as_json: AsJson = False) -> None:
         return
     out = console()
     _print_head(out, detail["incident"], detail["why"])
+    _print_beginning(out, detail["began"])
     _print_chart(out, detail["chart"])
     _print_summary(out, detail["summary"], detail["ai_jobs"])
     _print_events(out, detail["events"])
@@ -93,6 +94,19 @@ def _print_why(out: Console, why: dict[str, Any]) -> None:
         out.print("learning: the project was younger than 65 minutes, so that everything was new")
     if why["resolve_reason"]:
         out.print(f"resolved because: {why['resolve_reason'].replace('_', ' ')}")
+
+
+def _print_beginning(out: Console, began: dict[str, Any] | None) -> None:
+    """Print when it began, and after which deploys: time order, never a proof."""
+    if began is None:
+        return
+    out.print(f"first bad minute {moment(began['first_bad_at'])}")
+    for deploy in began["deploys"]:
+        of_service = f" of {plain(deploy['service'])}" if deploy["service"] else ""
+        release = plain(deploy["release"] or "an unnamed release")
+        out.print(f"began {deploy['minutes_before']} minutes after release {release}{of_service}")
+    if not began["deploys"]:
+        out.print("no deploy was reported in the hour before")
 
 
 def _print_chart(out: Console, chart: dict[str, Any]) -> None:

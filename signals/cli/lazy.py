@@ -13,6 +13,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "down": ("up", "Stop everything that `signals up` started; data stays."),
     "status": ("status", "Show servers, deployments, actors with their lag, and jobs."),
     "incidents": ("incidents", "Read incidents."),
+    "deploys": ("deploys", "Read deploys, and what each changed."),
     "rules": ("rules", "Rules: what opens an incident, tried on your own history."),
     "search": ("search", "Search events."),
     "ai": ("ai", "Measure how good summaries are."),

@@ -28,6 +28,7 @@ from signals.domain.detection.recent_ids import recent_key
 MAX_LEARNED: Final = 32_768  # of each sort; a kind takes about 1 KB. Beyond it they are learned again
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DEPLOY: Final = EventType.DEPLOY.value
 _MINUTE_MS: Final = BUCKET_S * 1000
 
 
@@ -44,6 +45,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     occurred_ms: int
     minute: int
     received_minute: int
+    is_deploy: bool = False
 
 
 def sighting_of(event: Envelope) -> Sighting:
@@ -57,6 +59,7 @@ def sighting_of(event: Envelope) -> Sighting:
         occurred_ms=occurred_ms,
         minute=occurred_ms // _MINUTE_MS,
         received_minute=int(event.received_at.timestamp()) // BUCKET_S,
+        is_deploy=event.event_type is EventType.DEPLOY,
     )
 
 
@@ -185,6 +188,7 @@ class SightingReader:
             minute * _MINUTE_MS + past_ms,
             minute,
             received_minute,
+            record.event_type == _DEPLOY,
         )
 
     def _strictly(self, data: bytes, record: _Record) -> Sighting:

@@ -63,12 +63,12 @@ class BriefEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
-    """Everything a summary may rest on. `events` are newest first; `deploys` is None when unknown."""
+    """Everything a summary may rest on. `events` and `deploys` are newest first."""
 
     incident: BriefIncident
     evaluations: tuple[BriefEvaluation, ...]
     events: tuple[BriefEvent, ...]
-    deploys: tuple[BriefEvent, ...] | None = None
+    deploys: tuple[BriefEvent, ...] = ()
 
     @property
     def normal(self) -> float | None:

@@ -42,7 +42,7 @@ class Exhibit:
 def exhibits(brief: Brief) -> dict[str, Exhibit]:
     """Number the facts of the brief, figures first; the same brief always gives the same references."""
     events = brief.events[:MAX_EVENTS]
-    deploys = [deploy for deploy in brief.deploys or () if deploy not in events][:MAX_DEPLOYS]
+    deploys = [deploy for deploy in brief.deploys if deploy not in events][:MAX_DEPLOYS]
     figures = [Exhibit(ref=f"F{n}", text=text) for n, text in enumerate(_figures(brief), start=1)]
     numbered = [
         Exhibit(ref=f"E{n}", text=describe_event(event), event_id=event.event_id)
@@ -119,7 +119,7 @@ def dominant(brief: Brief, attribute: str) -> list[tuple[str, int]]:
 
 def last_deploy(brief: Brief) -> BriefEvent | None:
     """Return the newest known deploy that is not later than the opening of the incident."""
-    before = [deploy for deploy in brief.deploys or () if deploy.occurred_at <= brief.incident.opened_at]
+    before = [deploy for deploy in brief.deploys if deploy.occurred_at <= brief.incident.opened_at]
     return max(before, key=lambda deploy: deploy.occurred_at, default=None)
 
 

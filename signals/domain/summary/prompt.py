@@ -52,8 +52,6 @@ def build_prompt(brief: Brief, shown: Mapping[str, Exhibit], correction: str | N
     }
     lines = [_line({"incident": header})]
     lines += [_line({"ref": exhibit.ref, "says": exhibit.text}) for exhibit in shown.values()]
-    if brief.deploys is None:
-        lines.append(_line({"note": "recent deploys are not known"}))
     user = "<exhibits>\n" + "\n".join(lines) + "\n</exhibits>\nSummarize this incident as the JSON object."
     if correction:
         user += f"\nYour previous answer was refused: {json.dumps(correction)}. Correct that."

@@ -109,7 +109,7 @@ def redact(brief: Brief) -> Brief:
         brief,
         incident=incident,
         events=tuple(redacted(event) for event in brief.events[:MAX_EVENTS]),
-        deploys=None if brief.deploys is None else tuple(redacted(deploy) for deploy in brief.deploys),
+        deploys=tuple(redacted(deploy) for deploy in brief.deploys),
     )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared_types import InvalidEvent
+from shared_types import InvalidEvent, parse_envelope
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
+from signals.domain.deploys.deploy import Deploy, deploy_of
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.builtin_rules import CLOCKED_METRICS
 from signals.domain.detection.recent_ids import RecentIds
@@ -34,6 +35,7 @@ class CountedBatch:
         self.tally = BatchTally()
         self.dead_letters: list[DeadLetter] = []
         self.newest_signups: dict[Series, tuple[int, int]] = {}
+        self.deploys: list[Deploy] = []
         self.duplicates = 0
         self.next_offsets: dict[int, int] = {}
         self._counted_until = counted_until
@@ -71,6 +73,8 @@ class CountedBatch:
     def _take(self, sighting: Sighting, record: Record, *, is_new: bool) -> LedgerOutcome:
         series, key = sighting.series, sighting.key
         if series is None:
+            if sighting.is_deploy and is_new:
+                self.deploys.append(deploy_of(parse_envelope(record.value)))
             return "uncounted"
         if key in self._recent or key in self._new_keys:
             self.duplicates += is_new

@@ -23,6 +23,7 @@ from signals.services.detection.drops import judge_drops
 from signals.services.detection.incident_writes import write
 from signals.services.detection.refilling import Refill, refill_starts
 from signals.settings import KafkaSettings
+from signals.store.deploys import deploys
 from signals.store.detection import buckets, signup_series
 from signals.store.operations.offsets import StoredOffset
 
@@ -78,6 +79,7 @@ class IncidentEngine(ConsumerSession):
         with self.settling(
             batch.next_offsets, dead_letters=batch.dead_letters, entries=batch.entries()
         ) as connection:
+            deploys.insert_all(connection, batch.deploys)
             job_ids = self._count_and_judge(connection, batch)
         batch.remember_ids()
         self._notify(job_ids)

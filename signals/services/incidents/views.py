@@ -1,6 +1,6 @@
 """Lists incidents, explains one, and sets its status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
@@ -12,7 +12,9 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Fingerprint, MetricName, Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
-from signals.domain.detection.buckets import Series
+from signals.domain.deploys.beginning import BEFORE, IncidentBeginning, beginning_of
+from signals.domain.deploys.deploy import Deploy, DeployStatus
+from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
 from signals.domain.detection.builtin_rules import RULES
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
 from signals.domain.incidents.episode import ResolveReason
@@ -20,6 +22,8 @@ from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery, instant
 from signals.domain.queries.search import search_filters
+from signals.store.deploys import deploys
+from signals.store.deploys.deploys import DeployFilter
 from signals.store.detection import buckets
 from signals.store.incidents import incident_context, incident_states, incident_views
 from signals.store.incidents.incident_context import (
@@ -32,6 +36,7 @@ from signals.store.incidents.incident_context import (
 from signals.store.incidents.incident_views import Incident, IncidentStatus, ListFilter
 
 MAX_EVENTS: Final = 50  # as many as the summary reads
+MAX_DEPLOYS: Final = 50  # guess: near one incident; of more, the newest are shown
 MAX_JOBS: Final = 20  # guess: newest first; older ones have nothing to add
 
 STATUSES: Final[tuple[IncidentStatus, ...]] = get_args(IncidentStatus)
@@ -82,20 +87,36 @@ class IncidentReason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeployMark:
+    """A deploy to the incident's environment, to be drawn into its chart."""
+
+    id: UUID
+    at: datetime
+    release: str | None
+    service: str | None
+    status: DeployStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Events a minute around the incident, against what was usual when it opened (None: unknown)."""
+    """Events a minute around the incident, against what was usual when it opened (None: unknown).
+
+    `deploys` are those of the same minutes, oldest first.
+    """
 
     metric: MetricName
     baseline_per_minute: float | None
     minutes: list[MinuteCount]
+    deploys: list[DeployMark]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentDetail:
-    """Everything about one incident."""
+    """Everything about one incident. `began` is computed when it is read: a marker may come late."""
 
     incident: Incident
     why: IncidentReason | None
+    began: IncidentBeginning | None
     summary: StoredSummary | None
     ai_jobs: list[AiJob]
     events: list[RepresentativeEvent]
@@ -148,10 +169,14 @@ class Incidents:
                 return None
             context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
             why = _why(context.reasons, context.state)
-            chart = _chart(connection, incident, why)
+            shown = _shown(incident)
+            near = _deploys_near(connection, shown)
+            [counts] = buckets.read(connection, [shown])
+            chart = _chart(shown, counts, why, near)
             return IncidentDetail(
                 incident=incident,
                 why=why,
+                began=_began(shown, counts, why, near),
                 summary=context.summary,
                 ai_jobs=context.ai_jobs,
                 events=context.events,
@@ -200,15 +225,54 @@ def _why(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
     )
 
 
-def _chart(connection: Connection, incident: Incident, why: IncidentReason | None) -> Chart:
+def _shown(incident: Incident) -> BucketRange:
     metric = Fingerprint.parse(incident.fingerprint).metric_name
     series = Series(incident.project_id, incident.environment, metric, incident.fingerprint, incident.org_id)
-    shown = chart_range(series, incident.opened_at, incident.last_seen_at)
-    [counts] = buckets.read(connection, [shown])
+    return chart_range(series, incident.opened_at, incident.last_seen_at)
+
+
+def _deploys_near(connection: Connection, shown: BucketRange) -> list[Deploy]:
+    """Return the deploys of the shown minutes and of the hour before them, newest first."""
+    wanted = DeployFilter(
+        project_id=shown.series.project_id,
+        environment=shown.series.environment,
+        since=instant_of(shown.start) - BEFORE,
+        until=instant_of(shown.end),
+    )
+    return deploys.list_deploys(connection, wanted, limit=MAX_DEPLOYS)
+
+
+def _chart(
+    shown: BucketRange, counts: Mapping[int, int], why: IncidentReason | None, near: Sequence[Deploy]
+) -> Chart:
     return Chart(
-        metric=metric,
+        metric=Fingerprint.parse(shown.series.fingerprint).metric_name,
         baseline_per_minute=(why.normal / why.window_minutes if why and why.normal is not None else None),
         minutes=fill(counts, shown),
+        deploys=[
+            DeployMark(
+                id=deploy.event_id,
+                at=deploy.occurred_at,
+                release=deploy.release,
+                service=deploy.service,
+                status=deploy.status,
+            )
+            for deploy in reversed(near)
+            if deploy.occurred_at >= instant_of(shown.start)
+        ],
+    )
+
+
+def _began(
+    shown: BucketRange, counts: Mapping[int, int], why: IncidentReason | None, near: Sequence[Deploy]
+) -> IncidentBeginning | None:
+    if why is None:
+        return None
+    return beginning_of(
+        counts,
+        minute_of(why.opened.minute_at),
+        is_drop=RULES[why.opened.rule].direction == "down",
+        deploys=near,
     )
 
 

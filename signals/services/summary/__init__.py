@@ -1,6 +1,5 @@
 """Turns due jobs into checked summaries: several at once, each finished once, under its lease."""
 
-from signals.services.summary.case import RecentDeploys
 from signals.services.summary.summarizer import IncidentSummarizer, JobOutcome, Policy
 
-__all__ = ["IncidentSummarizer", "JobOutcome", "Policy", "RecentDeploys"]
+__all__ = ["IncidentSummarizer", "JobOutcome", "Policy"]

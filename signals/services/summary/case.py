@@ -1,26 +1,27 @@
 """Assembles what is known of an incident before the model is asked."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
-import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
+from signals.domain.deploys.beginning import BEFORE
+from signals.domain.deploys.deploy import Deploy
 from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident
 from signals.domain.summary.builtin import answer_from
 from signals.domain.summary.checking import CheckedSummary, check
-from signals.domain.summary.exhibits import MAX_EVENTS, Exhibit, exhibits
+from signals.domain.summary.exhibits import MAX_DEPLOYS, MAX_EVENTS, Exhibit, exhibits
 from signals.domain.summary.redaction import redact
-from signals.errors import DependencyUnavailable
+from signals.store.deploys import deploys
+from signals.store.deploys.deploys import DeployFilter
 from signals.store.summary import incident_briefs
 
-RecentDeploys = Callable[[BriefIncident], Sequence[BriefEvent]]
-"""Finds deploys near an incident, newest first; may raise `DependencyUnavailable`."""
-
-log = structlog.get_logger(__name__)
+TICK: Final = timedelta(microseconds=1)  # an end is exclusive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,25 +42,19 @@ class SummaryCase:
         return check(self.builtin, self.recorded, fallback=self.builtin, note=note)
 
 
-def assemble(
-    pool: ConnectionPool[Connection],
-    incident_id: UUID,
-    recent_deploys: RecentDeploys | None,
-    *,
-    redacted: bool,
-) -> SummaryCase:
-    """Read the incident, its numbers and its newest events; ask the search for deploys near it.
+def assemble(pool: ConnectionPool[Connection], incident_id: UUID, *, redacted: bool) -> SummaryCase:
+    """Read the incident, its numbers, its newest events and the deploys before it.
 
     What a model may see is `redacted`; the built-in answer stays in our own database.
     """
     with transaction(pool) as connection:
+        incident = incident_briefs.incident(connection, incident_id)
         brief = Brief(
-            incident=incident_briefs.incident(connection, incident_id),
+            incident=incident,
             evaluations=tuple(incident_briefs.evaluations(connection, incident_id)),
             events=tuple(incident_briefs.newest_events(connection, incident_id, limit=MAX_EVENTS)),
+            deploys=tuple(_deploys_before(connection, incident)),
         )
-    if recent_deploys is not None:
-        brief = replace(brief, deploys=_deploys_near(brief.incident, recent_deploys))
     recorded = exhibits(brief)
     sent = redact(brief) if redacted else brief
     return SummaryCase(
@@ -67,9 +62,22 @@ def assemble(
     )
 
 
-def _deploys_near(incident: BriefIncident, search: RecentDeploys) -> tuple[BriefEvent, ...] | None:
-    try:
-        return tuple(search(incident))
-    except DependencyUnavailable as error:  # without the search an incident is still worth a summary
-        log.warning("deploys unknown", incident_id=str(incident.incident_id), reason=str(error))
-        return None
+def _deploys_before(connection: Connection, incident: BriefIncident) -> list[BriefEvent]:
+    wanted = DeployFilter(
+        project_id=incident.project_id,
+        environment=incident.environment,
+        since=incident.opened_at - BEFORE,
+        until=incident.opened_at + TICK,
+    )
+    return [_as_event(deploy) for deploy in deploys.list_deploys(connection, wanted, limit=MAX_DEPLOYS)]
+
+
+def _as_event(deploy: Deploy) -> BriefEvent:
+    said = {"release": deploy.release, "service": deploy.service, "previous_release": deploy.previous}
+    return BriefEvent(
+        event_id=deploy.event_id,
+        occurred_at=deploy.occurred_at,
+        event_type="deploy",
+        severity="info" if deploy.status == "success" else "error",
+        attributes={name: text for name, text in said.items() if text is not None},
+    )

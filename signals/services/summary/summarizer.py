@@ -24,7 +24,7 @@ from signals.domain.summary.checking import CheckedSummary
 from signals.domain.summary.prompt import build_prompt
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
-from signals.services.summary.case import RecentDeploys, SummaryCase, assemble
+from signals.services.summary.case import SummaryCase, assemble
 from signals.settings import ModelSettings
 from signals.store import leases
 from signals.store.access import limits
@@ -80,13 +80,11 @@ class IncidentSummarizer:
         policy: Policy,
         *,
         chance: Callable[[], float],
-        recent_deploys: RecentDeploys | None = None,
     ) -> None:
         self._pool = pool
         self._model = model
         self._policy = policy
         self._chance = chance
-        self._recent_deploys = recent_deploys
         self._changed = threading.Event()
         self._running: set[Future[JobOutcome]] = set()
         self._threads = ThreadPoolExecutor(policy.concurrency, thread_name_prefix="summary")
@@ -151,7 +149,7 @@ class IncidentSummarizer:
         return held
 
     def _run(self, held: JobLease) -> JobOutcome:
-        case = assemble(self._pool, held.incident_id, self._recent_deploys, redacted=self._policy.redacts)
+        case = assemble(self._pool, held.incident_id, redacted=self._policy.redacts)
         if held.is_exhausted:
             lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it

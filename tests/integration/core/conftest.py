@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,6 +22,7 @@ from signals.domain.access.scopes import Scope
 from signals.logs import configure_logs
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key
+from signals.services.deploys.views import Deploys
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -77,6 +78,7 @@ def core_client(
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool),
         incidents=Incidents(pool),
+        deploys=Deploys(pool, lambda: datetime.now(UTC)),
         event_finder=EventFinder(EventSearch(opensearch)),
         readiness=readiness,
     )

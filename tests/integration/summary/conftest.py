@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from signals.clients.llm import open_model
-from signals.services.summary import IncidentSummarizer, Policy, RecentDeploys
+from signals.services.summary import IncidentSummarizer, Policy
 from signals.settings import ModelSettings
 from tests.integration.summary.cases import Pool
 from tests.support.model_server import ModelServer, open_model_server
@@ -38,9 +38,7 @@ def settings(model_server: ModelServer) -> ModelSettings:
 class MakeWorker(Protocol):
     """Opens a worker that lives until the test's end."""
 
-    def __call__(
-        self, settings: ModelSettings, *, recent_deploys: RecentDeploys | None = None
-    ) -> IncidentSummarizer: ...
+    def __call__(self, settings: ModelSettings) -> IncidentSummarizer: ...
 
 
 @pytest.fixture
@@ -49,15 +47,9 @@ def make_worker(pool: Pool) -> Iterator[MakeWorker]:
     longest: Callable[[], float] = lambda: 0.0  # noqa: E731  # a constant chance, not a function of its own
     with ExitStack() as stack:
 
-        def make(
-            settings: ModelSettings, *, recent_deploys: RecentDeploys | None = None
-        ) -> IncidentSummarizer:
+        def make(settings: ModelSettings) -> IncidentSummarizer:
             model = stack.enter_context(open_model(settings))
-            return stack.enter_context(
-                IncidentSummarizer(
-                    pool, model, Policy.of(settings), chance=longest, recent_deploys=recent_deploys
-                )
-            )
+            return stack.enter_context(IncidentSummarizer(pool, model, Policy.of(settings), chance=longest))
 
         yield make
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import cast
+from typing import LiteralString, cast
+from uuid import uuid4
 
 import pytest
 import structlog
 
-from signals.domain.summary.brief import BriefEvent, BriefIncident
-from signals.errors import DependencyUnavailable
+from signals.clients.postgres import transaction
 from signals.services.summary import IncidentSummarizer
 from signals.settings import ModelSettings
 from tests.integration.summary.cases import OLD_TITLE, Pool, incident_with_job, job, make_due, outputs, title
 from tests.integration.summary.conftest import KEY, MakeWorker
 from tests.support.model_server import ModelServer, Reply
+
+DEPLOY: LiteralString = """
+INSERT INTO pipeline.deploys (project_id, event_id, environment, release, status, occurred_at, received_at)
+VALUES (%(project_id)s, %(id)s, 'prod', %(release)s, 'success', now() - interval '15 minutes', now())
+"""
 
 
 def verification(content: Mapping[str, object]) -> Mapping[str, object]:
@@ -222,32 +227,17 @@ def test_an_empty_title_leaves_the_incidents_own(
     assert title(pool, incident_id) == OLD_TITLE
 
 
-def test_deploys_are_optional_in_a_summary(
-    pool: Pool, make_worker: MakeWorker, settings: ModelSettings, model_server: ModelServer
+def test_summary_names_the_deploy_before_the_incident(
+    pool: Pool, worker: IncidentSummarizer, model_server: ModelServer
 ) -> None:
-    answers: list[list[BriefEvent] | DependencyUnavailable] = []
-
-    def search(incident: BriefIncident) -> list[BriefEvent]:
-        deploy = BriefEvent(
-            event_id=incident.incident_id,
-            occurred_at=incident.opened_at - timedelta(minutes=3),
-            event_type="deploy",
-            severity="info",
-            attributes={"release": "2026.3.4.1"},
-        )
-        if answers:
-            raise DependencyUnavailable("OpenSearch", "it is away")
-        answers.append([deploy])
-        return [deploy]
-
-    worker = make_worker(settings, recent_deploys=search)
-    for number in range(2):
-        incident_with_job(pool, number=number)
-        worker.run_one()
-    first, second = model_server.calls
-    assert "release 2026.3.4.1 was deployed 3 minutes before the incident opened" in first.user
-    assert "recent deploys are not known" in second.user
-    assert len(outputs(pool)) == 2
+    incident_with_job(pool)
+    with transaction(pool) as connection:
+        for project, release in (("proj_a", "2026.3.4.1"), ("proj_b", "theirs")):
+            connection.execute(DEPLOY, {"id": uuid4(), "project_id": project, "release": release})
+    worker.run_one()
+    [call] = model_server.calls
+    assert "release 2026.3.4.1 was deployed 3 minutes before the incident opened" in call.user
+    assert "theirs" not in call.user
 
 
 def test_logs_hold_the_outcome_without_prompt_and_key(

@@ -31,8 +31,14 @@ LEDGER = """
 INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)
 VALUES (%s, date_trunc('minute', now()), 'ingest-api', 'accepted', -1, 47110815)
 """
+DEPLOY = """
+INSERT INTO pipeline.deploys (project_id, event_id, environment, release, status, occurred_at, received_at)
+VALUES (%s, %s, 'prod', %s, 'success', now(), now())
+"""
 OPEN_ROUTES = {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/events/healthz")}
 READ_ROUTES = {
+    ("GET", "/v1/deploys"),
+    ("GET", "/v1/deploys/{deploy_id}"),
     ("GET", "/v1/incidents"),
     ("GET", "/v1/incidents/{incident_id}"),
     ("PATCH", "/v1/incidents/{incident_id}"),
@@ -51,6 +57,8 @@ def both_tenants(surface: Surface, pool: ConnectionPool[Connection], opensearch:
         connection.execute(INCIDENT, [OURS, TENANCY.org_id, TENANCY.project_id, "ours"])
         connection.execute(INCIDENT, [THEIRS, OTHER.org_id, OTHER.project_id, SECRET])
         connection.execute(LEDGER, [OTHER.project_id])
+        connection.execute(DEPLOY, [TENANCY.project_id, OURS, "ours"])
+        connection.execute(DEPLOY, [OTHER.project_id, THEIRS, SECRET])
     index(
         opensearch,
         [
@@ -67,7 +75,7 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
     content = contents.get(method)
     return requests.request(
         method,
-        surface.base_url + path.replace("{incident_id}", str(THEIRS)),
+        surface.base_url + path.replace("{incident_id}", str(THEIRS)).replace("{deploy_id}", str(THEIRS)),
         headers={"X-API-Key": key} if key else {},
         json=[content] if path.endswith("batch") else content,
         timeout=30,
@@ -115,7 +123,14 @@ def test_guessed_incident_is_neither_read_nor_changed(
     assert owner.json()["incident"]["title"] == SECRET  # it is there to be found
 
 
-@pytest.mark.parametrize("path", ["/v1/incidents", "/v1/search/events", "/v1/ledger"])
+def test_guessed_deploy_is_not_read(surface: Surface) -> None:
+    answer = call(surface, ("GET", "/v1/deploys/{deploy_id}"), surface.read)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_deploy")
+    owner = call(surface, ("GET", "/v1/deploys/{deploy_id}"), surface.other_read)
+    assert owner.json()["deploy"]["release"] == SECRET
+
+
+@pytest.mark.parametrize("path", ["/v1/incidents", "/v1/deploys", "/v1/search/events", "/v1/ledger"])
 def test_lists_hold_the_keys_project_only(surface: Surface, path: str) -> None:
     mine = call(surface, ("GET", path), surface.read)
     assert mine.status_code == 200

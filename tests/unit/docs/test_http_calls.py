@@ -53,7 +53,8 @@ def _asked(arguments: list[str]) -> tuple[str, str, set[str]]:
         method = "post" if values and "-G" not in arguments else "get"
     query = parts.query if "-G" not in arguments else "&".join(value.partition("=")[0] for value in values)
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-    path = parts.path.removeprefix(url[: url.index("/")]).replace("$INCIDENT_ID", "{incident_id}")
+    path = parts.path.removeprefix(url[: url.index("/")])
+    path = re.sub(r"\$([A-Z]+_ID)", lambda found: f"{{{found[1].lower()}}}", path)
     return method, path, names
 
 

@@ -74,5 +74,5 @@ DROP = replace(
         ),
     ),
     events=(),
-    deploys=None,
+    deploys=(),
 )

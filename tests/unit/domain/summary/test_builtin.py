@@ -37,7 +37,7 @@ def test_a_late_or_old_deploy_is_no_suspect() -> None:
 
 
 def test_an_incident_without_numbers_still_gets_a_summary() -> None:
-    bare = replace(SPIKE, evaluations=(), events=(), deploys=None)
+    bare = replace(SPIKE, evaluations=(), events=(), deploys=())
     assert answer_from(bare, exhibits(bare)).title == "UPSTREAM_TIMEOUT on /checkout in prod"
 
 

@@ -44,8 +44,3 @@ def test_prompt_is_bounded_for_any_events() -> None:
 def test_a_refused_answer_is_corrected_in_the_next_prompt() -> None:
     user = build_prompt(SPIKE, exhibits(SPIKE), correction='mood: "extra"').user
     assert 'previous answer was refused: "mood: \\"extra\\""' in user
-
-
-def test_unknown_deploys_are_stated_as_unknown() -> None:
-    brief = replace(SPIKE, deploys=None)
-    assert "recent deploys are not known" in build_prompt(brief, exhibits(brief)).user

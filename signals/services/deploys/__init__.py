@@ -1,0 +1,1 @@
+"""Reads deploys for people: lists, and what each changed."""
