@@ -22,7 +22,7 @@ from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
-from signals.domain.access.api_keys import Scope
+from signals.domain.access.scopes import Right
 from signals.services.deploys.views import MAX_SERVICE_CHARS, DeployDetail, DeployPage, DeployRequest
 
 
@@ -80,7 +80,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path="/v1/deploys",
         handler=list_deploys,
         tag="deploys",
-        scope=Scope.READ,
+        right=Right.READ,
         query=DeployQuery,
         answers={200: Answer(description="One page.", model=DeployPage)},
         errors=READ_ERRORS,
@@ -90,7 +90,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path="/v1/deploys/{deploy_id}",
         handler=get_deploy,
         tag="deploys",
-        scope=Scope.READ,
+        right=Right.READ,
         query=NoParameters,
         answers={200: Answer(description="The deploy.", model=DeployDetail)},
         errors=READ_ERRORS | {404: "The key's project has no such deploy."},

@@ -1,5 +1,5 @@
 -- Deploys as the events of type `deploy` tell of them: one row an event, written by the incident engine.
--- depends: 0010.incident_states
+-- depends: 0013.doors
 CREATE TABLE pipeline.deploys (
     project_id  text NOT NULL,
     event_id    uuid NOT NULL,
