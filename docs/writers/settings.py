@@ -21,7 +21,8 @@ OTHERS: Final = {
         "`signals-loadgen` adds it to `--seed`. Kubernetes sets it in the pods of a Job.",
     ),
     "CORE_API_URL": ("-", "`signals incidents` and `signals search`: base URL of core-api."),
-    "READ_API_KEY": ("-", "`signals incidents` and `signals search`: a key of scope `read`."),
+    "READ_API_KEY": ("-", "`signals incidents`, `search` and `rules`: a key of scope `read`."),
+    "ADMIN_API_KEY": ("-", "`signals rules`, when it changes one: a key of scope `admin`."),
     "RAY_DASHBOARD_URL": ("-", "Written by `signals up`: address of Ray's dashboard."),
     "SIGNALS_SECRETS_DIR": (
         "-",

@@ -10,6 +10,7 @@ from shared_types import Tenancy
 from signals.domain.queries import cursors
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
+from signals.services.detection.rule_book import RuleBook
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -18,6 +19,13 @@ from signals.services.operations.readiness import ReadinessCheck
 MAX_PAGE: Final = 200
 MAX_INSTANT_TEXT: Final = 64
 
+ADMIN_ERRORS: Final = {
+    400: "A parameter, a header or the body is malformed. Or two different keys were sent.",
+    401: "No API key, an unknown one, or a revoked one.",
+    403: "The key has another scope than admin.",
+    503: "A server behind this API does not answer; see Retry-After.",
+}
+"""What every endpoint with an admin key may answer."""
 READ_ERRORS: Final = {
     400: "A parameter is wrong; the problem names it. Or two different keys were sent.",
     401: "No API key, an unknown one, or a revoked one.",
@@ -35,6 +43,7 @@ class CoreResources:
     authenticator: KeyAuthenticator
     incidents: Incidents
     deploys: Deploys
+    rule_book: RuleBook
     event_finder: EventFinder
     readiness: ReadinessCheck
 

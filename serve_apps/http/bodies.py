@@ -15,6 +15,7 @@ BODY_WITHIN_S: Final = 20.0  # guess: 8 MiB over a slow line; a body that drips 
 MAX_EVENT_BYTES: Final = 1024 * 1024  # guess: bounds memory; docs/how-to/send-events.md states it
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024  # also of a foreign protocol's request
 MAX_PATCH_BYTES: Final = 4096
+MAX_RULE_BYTES: Final = 64 * 1024  # guess: a rule that lists a hundred long routes
 """The largest bodies, before and after decompression."""
 MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to support 8 MiB
 ZSTD_STEP_BYTES: Final = 256  # holds at most 64 blocks, which inflate to 8 MiB at most (RFC 8878)

@@ -69,7 +69,7 @@ class Endpoint(Generic[Resources]):
     to a type, or to a JSON Schema. `headers` are parameters as OpenAPI writes them.
     """
 
-    method: Literal["GET", "POST", "PATCH", "OPTIONS"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     path: str
     handler: Callable[[Resources, Call[Any]], Response | Awaitable[Response]]
     tag: str

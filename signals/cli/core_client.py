@@ -1,8 +1,9 @@
-"""Asks core-api over HTTP, as a reader with a key would."""
+"""Asks core-api over HTTP, as a client with a key would."""
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
@@ -16,6 +17,8 @@ from signals.local.environment import read_env_file
 
 ENV_FILE: Final = Path(".signals/env")
 TIMEOUT_S: Final = 30.0
+READING_PATHS: Final = frozenset({"/v1/rules/preview"})
+"""Paths that only read although they take a body."""
 
 QueryParameters = Mapping[str, str | int | Sequence[str] | None]
 
@@ -27,23 +30,53 @@ def load_environment(env_file: Path = ENV_FILE) -> None:
             os.environ[name] = value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreAnswer:
+    """An answer of core-api: its JSON, None without a body, and its ETag."""
+
+    body: Any
+    etag: str | None
+
+
 def get(path: str, parameters: QueryParameters) -> Any:
-    """Return the JSON that core-api answers; parameters that are None are left out.
+    """Return the JSON that core-api answers; parameters that are None are left out. Raises as `ask` does."""
+    return ask("GET", path, parameters=parameters).body
+
+
+def ask(
+    method: str,
+    path: str,
+    *,
+    parameters: QueryParameters | None = None,
+    body: object = None,
+    if_match: str | None = None,
+) -> CoreAnswer:
+    """Send one request to core-api: with the admin key when it changes a rule, else with the read key.
 
     Raises:
-        SettingsError: when CORE_API_URL or READ_API_KEY is missing.
+        SettingsError: when CORE_API_URL or the key is missing.
         DependencyUnavailable: when core-api cannot be reached, or says that it is not well.
         typer.Exit: after the problem was printed, when it refuses.
     """
     load_environment()
-    query = urlencode({k: v for k, v in parameters.items() if v is not None}, doseq=True)
+    query = urlencode({k: v for k, v in (parameters or {}).items() if v is not None}, doseq=True)
     url = f"{_variable('CORE_API_URL').rstrip('/')}{path}" + (f"?{query}" if query else "")
     if urlsplit(url).scheme not in ("http", "https"):
         raise SettingsError("CORE_API_URL must begin with http:// or https://")
-    request = Request(url, headers={"Authorization": f"Bearer {_variable('READ_API_KEY')}"})  # noqa: S310  # checked above
+    is_read = method == "GET" or path in READING_PATHS
+    key = _variable("READ_API_KEY") if is_read else _variable("ADMIN_API_KEY")
+    headers = {"Authorization": f"Bearer {key}"}
+    if if_match is not None:
+        headers["If-Match"] = if_match
+    data = None
+    if body is not None:
+        data = json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
+    request = Request(url, data=data, headers=headers, method=method)  # noqa: S310  # checked above
     try:
         with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  # checked above
-            return json.load(answer)
+            text = answer.read()
+            return CoreAnswer(body=json.loads(text) if text else None, etag=answer.headers.get("ETag"))
     except HTTPError as error:
         with error:
             detail = _detail(error.read(), error.code)

@@ -14,7 +14,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "status": ("status", "Show servers, deployments, actors with their lag, and jobs."),
     "incidents": ("incidents", "Read incidents."),
     "deploys": ("deploys", "Read deploys, and what each changed."),
-    "rules": ("rules", "Rules: what opens an incident, tried on your own history."),
+    "rules": (
+        "rules",
+        "Rules: what opens an incident. Read, change, preview, or try them on your own history.",
+    ),
     "search": ("search", "Search events."),
     "ai": ("ai", "Measure how good summaries are."),
     "doors": ("doors", "Print what to paste into Sentry, OpenTelemetry, Segment and CI to send here."),

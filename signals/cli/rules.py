@@ -1,4 +1,4 @@
-"""`signals rules`: rules on one's own history, without a server."""
+"""`signals rules`: replay and defaults need no server; the other commands ask core-api."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,6 +12,7 @@ import orjson
 import typer
 import yaml
 
+from signals.cli import project_rules
 from signals.domain.detection.calendar import UnknownZone, zone_named
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_text import BadRule, parse_rules
@@ -19,7 +20,7 @@ from signals.domain.detection.rule_types import Rule
 from signals.services.detection.count_lines import BadLine, instant_text, read_counts
 from signals.services.detection.replay import ReplayedIncident, ReplayedOutage, replay_counts
 
-SUMMARY = "Rules: what opens an incident, tried on your own history."
+SUMMARY = "Rules: what opens an incident. Read, change, preview, or try them on your own history."
 
 app = typer.Typer(name="rules", help=SUMMARY, no_args_is_help=True)
 
@@ -27,6 +28,9 @@ app = typer.Typer(name="rules", help=SUMMARY, no_args_is_help=True)
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
     parent.add_typer(app)
+
+
+project_rules.register(app)
 
 
 @app.command()

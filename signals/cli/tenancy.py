@@ -1,23 +1,17 @@
 """`signals orgs|projects|keys create|list|revoke`: who may send and read."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, fields
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
-from psycopg_pool import ConnectionPool
-from rich.table import Table
 
-from signals.cli.core_client import load_environment
+from signals.cli import project_times
+from signals.cli.database import opened_database, print_rows
 from signals.cli.options import AsJson
-from signals.cli.readable import console, moment, plain
-from signals.clients.postgres import Connection, open_pool, transaction
+from signals.clients.postgres import transaction
 from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning
-from signals.settings import PostgresSettings
 from signals.store.access import api_keys, tenancy
 
 PerSecond = Annotated[
@@ -45,13 +39,14 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(orgs, name="orgs")
     app.add_typer(projects, name="projects")
+    project_times.register(projects)
     app.add_typer(keys, name="keys")
 
 
 @orgs.command("create")
 def create_org(org_id: str, name: Annotated[str | None, typer.Option(help="For people.")] = None) -> None:
     """Create an organisation."""
-    with _database() as pool:
+    with opened_database() as pool:
         created = provisioning.create_org(pool, org_id, name or org_id)
     print(f"Created {org_id}." if created else f"{org_id} exists already.")
 
@@ -59,15 +54,15 @@ def create_org(org_id: str, name: Annotated[str | None, typer.Option(help="For p
 @orgs.command("list")
 def list_orgs(as_json: AsJson = False) -> None:
     """List the organisations."""
-    with _database() as pool, transaction(pool) as connection:
+    with opened_database() as pool, transaction(pool) as connection:
         rows = tenancy.list_orgs(connection)
-    _print(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json)
 
 
 @orgs.command("revoke")
 def revoke_org(org_id: str) -> None:
     """Revoke every key of an organisation."""
-    with _database() as pool:
+    with opened_database() as pool:
         _say_revoked(provisioning.revoke_keys(pool, org_id=org_id))
 
 
@@ -78,7 +73,7 @@ def create_project(
     name: Annotated[str | None, typer.Option(help="For people.")] = None,
 ) -> None:
     """Create a project."""
-    with _database() as pool:
+    with opened_database() as pool:
         created = provisioning.create_project(pool, project_id, org_id=org, name=name or project_id)
     print(f"Created {project_id}." if created else f"{project_id} exists already.")
 
@@ -89,15 +84,15 @@ def list_projects(
     as_json: AsJson = False,
 ) -> None:
     """List the projects."""
-    with _database() as pool, transaction(pool) as connection:
+    with opened_database() as pool, transaction(pool) as connection:
         rows = tenancy.list_projects(connection, org)
-    _print(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json)
 
 
 @projects.command("revoke")
 def revoke_project(project_id: str) -> None:
     """Revoke every key of a project."""
-    with _database() as pool:
+    with opened_database() as pool:
         _say_revoked(provisioning.revoke_keys(pool, project_id=project_id))
 
 
@@ -107,7 +102,8 @@ def create_key(
     scope: Annotated[
         Scope,
         typer.Option(
-            help="ingest sends events; read reads incidents and events; public sends from web pages and apps."
+            help="ingest sends events; read reads; admin reads and changes rules; "
+            "public sends from web pages and apps."
         ),
     ],
     origin: Origins = None,
@@ -123,7 +119,7 @@ def create_key(
     options = provisioning.KeyOptions(
         events_per_second=rate, events_per_day=quota, origins=origin or (), allowed=allow or ()
     )
-    with _database() as pool:
+    with opened_database() as pool:
         _show_issued(provisioning.issue_key(pool, project, scope, options=options), as_json=as_json)
 
 
@@ -137,7 +133,7 @@ def rotate_key(
 
     There is room for two keys of a scope, and for 20 of public. The new key has the newest one's properties.
     """
-    with _database() as pool:
+    with opened_database() as pool:
         issued = provisioning.issue_key(pool, project, scope, ending_oldest=True)
     _show_issued(issued, as_json=as_json)
 
@@ -156,15 +152,15 @@ def list_keys(
     as_json: AsJson = False,
 ) -> None:
     """List the keys by id; their text is not stored."""
-    with _database() as pool, transaction(pool) as connection:
+    with opened_database() as pool, transaction(pool) as connection:
         rows = api_keys.list_keys(connection, project)
-    _print(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json)
 
 
 @keys.command("pages")
 def set_pages(key_id: UUID, origin: Origins = None, allow: Allowed = None) -> None:
     """Set for which pages a public key is; without --origin for all. Replicas follow within 60 s."""
-    with _database() as pool:
+    with opened_database() as pool:
         provisioning.set_pages(pool, key_id, origins=origin or (), allowed=allow or ())
     pages, kinds = ", ".join(origin or ["every page"]), ["errors", *(f"{kind}s" for kind in allow or ())]
     print(f"Key {key_id}: {pages}; may send {', '.join(kinds)}.")
@@ -177,7 +173,7 @@ def limit_key(
     events_per_day: PerDay = None,
 ) -> None:
     """Set what a key may send; replicas follow within SIGNALS_KEY_CACHE_S (60 s)."""
-    with _database() as pool:
+    with opened_database() as pool:
         provisioning.limit_key(
             pool, key_id, events_per_second=events_per_second, events_per_day=events_per_day
         )
@@ -191,39 +187,11 @@ def limit_key(
 @keys.command("revoke")
 def revoke_key(key_id: UUID) -> None:
     """Revoke a key by its id; caches may accept it for SIGNALS_KEY_CACHE_S more (60 s)."""
-    with _database() as pool:
+    with opened_database() as pool:
         _say_revoked(provisioning.revoke_keys(pool, key_id=key_id))
-
-
-@contextmanager
-def _database() -> Iterator[ConnectionPool[Connection]]:
-    """Open the database of the environment; a refusal is one sentence and exit code 1."""
-    load_environment()
-    try:
-        with open_pool(PostgresSettings.from_env(), size=1) as pool:
-            yield pool
-    except provisioning.ProvisioningRefused as error:
-        typer.echo(f"signals: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def _say_revoked(count: int) -> None:
     print(f"Revoked {count} key{'' if count == 1 else 's'}.")
     if not count:
         raise typer.Exit(1)
-
-
-def _print(rows: Sequence[Any], *, as_json: bool) -> None:
-    """Print rows of one dataclass as a table, its fields as columns."""
-    if as_json:
-        print(json.dumps([asdict(row) for row in rows], default=str, indent=2))
-        return
-    if not rows:
-        print("None.")
-        return
-    names = [column.name for column in fields(rows[0])]
-    table = Table(*names, box=None, pad_edge=False)
-    for row in rows:
-        values = ((name, getattr(row, name)) for name in names)
-        table.add_row(*(moment(value) if name.endswith("_at") else plain(value) for name, value in values))
-    console().print(table)

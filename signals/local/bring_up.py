@@ -31,7 +31,7 @@ from signals.store.operations.schema import migrate
 
 DEMO_ORG: Final = "demo"
 DEMO_PROJECT: Final = "shop"
-KEYS: Final = {"PROJECT_API_KEY": Scope.INGEST, "READ_API_KEY": Scope.READ}
+KEYS: Final = {"PROJECT_API_KEY": Scope.INGEST, "READ_API_KEY": Scope.READ, "ADMIN_API_KEY": Scope.ADMIN}
 QUIET_S: Final = 120.0  # without another part that gets ready
 LONGEST_S: Final = 600.0  # for all of them (guess)
 LOOK_S: Final = 0.25
@@ -150,7 +150,7 @@ def prepare_servers() -> None:
 
 
 def prepare(known: Mapping[str, str]) -> dict[str, str]:
-    """Prepare the servers; return an ingest and a read key of the demo project.
+    """Prepare the servers; return a key of each scope of the demo project.
 
     Keys in `known` are kept while they are valid. Reads the servers' addresses from the environment.
     """

@@ -14,6 +14,7 @@ class Scope(StrEnum):
 
     INGEST = "ingest"
     READ = "read"
+    ADMIN = "admin"
     PUBLIC = "public"
 
 
@@ -27,6 +28,7 @@ class Right(StrEnum):
     SEND_DEPLOYS = "send deploys"
     READ = "read incidents, events and the ledger"
     CHANGE_INCIDENTS = "set the status of an incident"
+    CHANGE_RULES = "create, edit, disable and remove rules"
     CHANGE_DOORS = "set what a project keeps of its clients' payloads, and which events are signups"
 
 
@@ -36,6 +38,7 @@ RIGHTS: Final[Mapping[Scope, frozenset[Right]]] = {
     ),
     # There is no scope for the two changes alone: it would cost every team one more key.
     Scope.READ: frozenset({Right.READ, Right.CHANGE_INCIDENTS, Right.CHANGE_DOORS}),
+    Scope.ADMIN: frozenset({Right.READ, Right.CHANGE_INCIDENTS, Right.CHANGE_DOORS, Right.CHANGE_RULES}),
     Scope.PUBLIC: frozenset({Right.SEND_BY_CLIENTS, Right.SEND_FROM_PAGES}),
 }
 """Rights of every key of a scope."""
@@ -65,6 +68,7 @@ _TWO_FOR_ROTATION: Final = ScopeForm(pattern=r"[A-Za-z0-9_-]{43}", max_valid=2)
 FORMS: Final[Mapping[Scope, ScopeForm]] = {
     Scope.INGEST: _TWO_FOR_ROTATION,  # the one in use, and the one to change to
     Scope.READ: _TWO_FOR_ROTATION,
+    Scope.ADMIN: _TWO_FOR_ROTATION,
     # Hex fits a DSN in JavaScript. Guess: twenty; a shipped build keeps its key for years.
     Scope.PUBLIC: ScopeForm(pattern=r"[0-9a-f]{64}", max_valid=20),
 }

@@ -7,8 +7,10 @@ from typing import Final, cast
 import msgspec
 
 from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.rule_kinds import field_at, names_at
 from signals.domain.detection.rule_types import FINGERPRINT, Rule
 
+MAX_QUOTED: Final = 200  # characters of a message that may repeat the rule's own text
 MAX_RULES: Final = 1_000  # in one file or project (guess: people write tens)
 DURATIONS: Final = frozenset({"window", "length", "after"})
 MINUTES: Final = {"m": 1, "h": 60, "d": 1440}
@@ -16,7 +18,11 @@ LISTS: Final = ("severity", "environment", "error_code", "route", "release", "me
 
 
 class BadRule(Exception):  # noqa: N818  # reads as the state it names
-    """A rule cannot be used; the text names rule, field and bounds."""
+    """A rule cannot be used; the text names rule, field and bounds. `field` is its path, if it is one's."""
+
+    def __init__(self, problem: str, *, field: str | None = None) -> None:
+        super().__init__(problem)
+        self.field = field
 
 
 def parse_rules(given: object) -> tuple[Rule, ...]:
@@ -54,8 +60,11 @@ def parse_rule(given: object, number: int = 1) -> Rule:
     name = str(given.get("name", number))
     try:
         rule: Rule = msgspec.convert(_tidied(given), Rule)
-    except (msgspec.ValidationError, BadRule) as error:
-        raise BadRule(f"rule {name}: {_sentence(str(error))}") from error
+    except BadRule as error:
+        raise BadRule(f"rule {name}: {error}", field=error.field) from error
+    except msgspec.ValidationError as error:
+        field, problem = _explained(str(error), given.get("kind"))
+        raise BadRule(f"rule {name}: {problem}", field=field) from error
     default = defaults.get(rule.name)
     if rule != default and (rule.locked or (default is not None and default.locked)):
         raise BadRule(
@@ -79,6 +88,8 @@ def _tidied(given: Mapping[object, object]) -> dict[str, object]:
             )
         elif name in LISTS and isinstance(value, str | int):
             out[name] = value if name == "severity" and "kind" in given else [str(value)]
+        elif name in LISTS and isinstance(value, Sequence):
+            out[name] = [str(one) if isinstance(one, int) else one for one in value]
         elif isinstance(value, Mapping):
             out[name] = _tidied(cast(Mapping[object, object], value))
         elif name == "windows" and isinstance(value, Sequence):
@@ -91,14 +102,26 @@ def _tidied(given: Mapping[object, object]) -> dict[str, object]:
 def _minutes(name: str, text: str) -> int:
     match = re.fullmatch(r"(\d{1,6})([mhd])", text.strip())
     if match is None:
-        raise BadRule(f"{name} {text!r} is no duration; write minutes as a number, or 15m, 1h or 1d")
+        problem = f"{name} {text[:64]!r} is no duration; write minutes as a number, or 15m, 1h or 1d"
+        raise BadRule(problem, field=name)
     return int(match[1]) * MINUTES[match[2]]
 
 
-def _sentence(text: str) -> str:
-    """Turn msgspec's message into one that begins with the field."""
+def _explained(text: str, kind: object) -> tuple[str | None, str]:
+    """Turn msgspec's message into the field at fault, and a sentence that says what may stand there."""
     match = re.fullmatch(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", text, re.DOTALL)
     assert match is not None
-    message = match[1].replace("`", "")
-    message = message[0].lower() + message[1:]
-    return f"{match[2]}: {message}" if match[2] else message
+    message, place = match[1].replace("`", ""), match[2] or ""
+    path = [name for name in re.split(r"\[[^\]]*\]|\.", place) if name]
+    message = (message[0].lower() + message[1:])[:MAX_QUOTED]
+    if missing := re.fullmatch(r"object missing required field (\w+)", message):
+        path.append(missing[1])
+        message = "is missing"
+    elif unknown := re.fullmatch(r"object contains unknown field (.*)", message, re.DOTALL):
+        known = ", ".join(names_at(kind, path))
+        path.append(unknown[1][:64])
+        return ".".join(path), f"{'.'.join(path)}: is no field here; there are {known}"
+    if not path:
+        return None, message
+    field = field_at(kind, path)
+    return ".".join(path), f"{'.'.join(path)}: {message}" + (f"; allowed: {field.allowed}" if field else "")

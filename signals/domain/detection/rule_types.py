@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from shared_types import EventType
+from shared_types import Environment, EventType, Severity
 from signals.domain.detection.counts import MINUTES_READ
 
 Attribute = Literal["environment", "error_code", "route", "release", "method", "status_code"]
@@ -23,19 +23,20 @@ RuleName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,62}$")]
 Minutes = Annotated[int, Meta(ge=1, le=60)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Ratio = Annotated[float, Meta(gt=0, le=1_000)]
+Values = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=512)], ...], Meta(max_length=100)]
 
 
 class EventSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which events count: all conditions hold; a list means one of its values."""
 
     event_type: EventType
-    severity: tuple[str, ...] = ()
-    environment: tuple[str, ...] = ()
-    error_code: tuple[str, ...] = ()
-    route: tuple[str, ...] = ()
-    release: tuple[str, ...] = ()
-    method: tuple[str, ...] = ()
-    status_code: tuple[str, ...] = ()
+    severity: Annotated[tuple[Severity, ...], Meta(max_length=5)] = ()
+    environment: Annotated[tuple[Environment, ...], Meta(max_length=3)] = ()
+    error_code: Values = ()
+    route: Values = ()
+    release: Values = ()
+    method: Values = ()
+    status_code: Values = ()
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,9 +14,11 @@ from signals.clients.postgres import Connection, transaction
 from signals.domain.access.api_keys import SECRET_BYTES, key_hash, key_text
 from signals.domain.access.origins import MAX_ORIGINS, origin_pattern
 from signals.domain.access.scopes import FORMS, RIGHT_TO_SEND, Scope
+from signals.domain.detection.calendar import CalendarDay, UnknownZone, zone_named
 from signals.store.access import api_keys, limits, tenancy
-from signals.store.detection import rules
+from signals.store.detection import project_calendars, rules
 
+MAX_DAY_NAME: Final = 100  # characters (guess: a line of a calendar)
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 
 
@@ -66,6 +68,41 @@ def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id:
     return False
 
 
+def set_time_zone(pool: ConnectionPool[Connection], project_id: str, name: str) -> None:
+    """Set the time zone that a project's hours of the week and calendar follow.
+
+    Raises:
+        ProvisioningRefused: when there is no such project or time zone.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    try:
+        zone = zone_named(name)
+    except UnknownZone as error:
+        raise ProvisioningRefused(str(error)) from error
+    with transaction(pool) as connection:
+        if not project_calendars.set_zone(connection, project_id, zone):
+            raise no_such_project(project_id)
+
+
+def set_calendar_day(pool: ConnectionPool[Connection], project_id: str, day: CalendarDay) -> None:
+    """Enter a day off or a launch into a project's calendar, or rename it.
+
+    Raises:
+        ProvisioningRefused: when there is no such project, or the name is too long.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    if not 0 < len(day.name) <= MAX_DAY_NAME or "\x00" in day.name:
+        raise ProvisioningRefused(f"a day's name has 1 to {MAX_DAY_NAME} characters")
+    with transaction(pool) as connection:
+        if not project_calendars.set_day(connection, project_id, day):
+            raise no_such_project(project_id)
+
+
+def no_such_project(project_id: str) -> ProvisioningRefused:
+    """Return the refusal that names the remedy."""
+    return ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOptions:
     """Properties of a new key; None stands for the default of its limit.
@@ -112,7 +149,7 @@ def issue_key(
     origins, allowed = _origins(options.origins), _allowed(options.allowed)
     with transaction(pool) as connection:
         if not api_keys.lock_project(connection, project_id):
-            raise ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
+            raise no_such_project(project_id)
         valid = api_keys.valid_keys(connection, project_id, scope)
         surplus = valid[: max(0, len(valid) + 1 - FORMS[scope].max_valid)]
         if surplus and not ending_oldest:

@@ -1,63 +1,19 @@
 """The commands for tenancy, incidents and search, against a real database and a real HTTP server."""
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import typer
-import uvicorn
 from psycopg_pool import ConnectionPool
-from starlette.testclient import TestClient
-from typer.testing import CliRunner, Result
 
-from signals.cli import incidents, search, tenancy
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.local.processes.ports import free_port
-from signals.settings import PostgresSettings
+from tests.integration.cli.conftest import Run
 from tests.integration.core.conftest import Keys, index
 from tests.support.events import NOON, TENANCY, errors, event
-from tests.support.waiting import until
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: PostgresSettings) -> Run:
-    """Runs a command as a user would, away from any local stack's environment file."""
-    app = typer.Typer()
-    for commands in (tenancy, incidents, search):
-        commands.register(app)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DATABASE_URL", database.database_url.get_secret_value())
-    for name in ("CORE_API_URL", "READ_API_KEY"):
-        monkeypatch.setenv(name, "")
-
-    def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments))
-
-    return invoke
-
-
-@pytest.fixture
-def served(anonymous: TestClient, keys: Keys, run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """core-api on a port of its own, named by the environment."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        server = uvicorn.Server(uvicorn.Config(anonymous.app, log_config=None, lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        until(lambda: server.started)
-        monkeypatch.setenv("CORE_API_URL", f"http://127.0.0.1:{listener.getsockname()[1]}/")
-        monkeypatch.setenv("READ_API_KEY", keys.read)
-        yield
-        server.should_exit = True
-        thread.join(timeout=10)
 
 
 def test_a_key_is_printed_once_and_can_be_revoked(run: Run) -> None:
@@ -81,8 +37,8 @@ def test_lists_are_tables_and_revoking_a_project_revokes_all_its_keys(run: Run, 
     assert "org_1" in run("orgs", "list").stdout
     assert TENANCY.project_id in run("projects", "list", "--org", "org_1").stdout
     assert "hash_prefix" in run("keys", "list").stdout
-    assert "Revoked 2 keys." in run("projects", "revoke", TENANCY.project_id).stdout
-    assert "Revoked 1 key." in run("orgs", "revoke", "org_2").stdout
+    assert "Revoked 3 keys." in run("projects", "revoke", TENANCY.project_id).stdout
+    assert "Revoked 2 keys." in run("orgs", "revoke", "org_2").stdout
     assert run("keys", "list", "--project", "nowhere").stdout == "None.\n"
 
 

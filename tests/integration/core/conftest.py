@@ -23,6 +23,7 @@ from signals.logs import configure_logs
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.services.deploys.views import Deploys
+from signals.services.detection.rule_book import RuleBook
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -41,6 +42,8 @@ class Keys:
     read: str
     ingest: str
     other_read: str
+    admin: str
+    other_admin: str
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +62,8 @@ def keys(pool: ConnectionPool[Connection]) -> Keys:
         read=issue_key(pool, TENANCY.project_id, Scope.READ).text,
         ingest=issue_key(pool, TENANCY.project_id, Scope.INGEST).text,
         other_read=issue_key(pool, OTHER.project_id, Scope.READ).text,
+        admin=issue_key(pool, TENANCY.project_id, Scope.ADMIN).text,
+        other_admin=issue_key(pool, OTHER.project_id, Scope.ADMIN).text,
     )
 
 
@@ -79,6 +84,7 @@ def core_client(
         authenticator=KeyAuthenticator(pool),
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
+        rule_book=RuleBook(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
         readiness=readiness,
     )

@@ -18,6 +18,7 @@ PAGES: Final = (
     "docs/quickstart.md",
     "docs/how-to/send-events.md",
     "docs/how-to/read-incidents.md",
+    "docs/how-to/write-rules.md",
     "docs/how-to/manage-keys.md",
     "docs/how-to/send-from-pages.md",
     "docs/how-to/send-deploys.md",

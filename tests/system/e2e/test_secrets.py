@@ -96,6 +96,7 @@ def secrets_of(product: Product) -> dict[str, str]:
     return {
         "the ingest key": product.environment["PROJECT_API_KEY"][-43:],
         "the read key": product.environment["READ_API_KEY"][-43:],
+        "the admin key": product.environment["ADMIN_API_KEY"][-43:],
         "a wrong key": FOREIGN_KEY[-43:],
         "the database's password": password,
         "the model's key": MODEL_KEY,

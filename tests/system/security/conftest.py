@@ -33,6 +33,8 @@ class Surface:
     public: str
     other_read: str
     other_ingest: str
+    admin: str
+    other_admin: str
 
 
 @contextmanager
@@ -70,6 +72,8 @@ def surface(pool: ConnectionPool[Connection], publisher: Publisher, opensearch: 
             public=key(TENANCY, scopes.Scope.PUBLIC),
             other_read=key(OTHER, scopes.Scope.READ),
             other_ingest=key(OTHER, scopes.Scope.INGEST),
+            admin=key(TENANCY, scopes.Scope.ADMIN),
+            other_admin=key(OTHER, scopes.Scope.ADMIN),
         )
 
 

@@ -22,6 +22,7 @@ stored = _stored_fixture
 
 OURS, THEIRS = UUID(int=1, version=4), UUID(int=2, version=4)
 SECRET = "theirs4711"
+RULE = {"name": SECRET, "kind": "absence", "on": {"event_type": "custom"}}
 INCIDENT = """
 INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity, title, opened_at,
                        last_seen_at)
@@ -44,6 +45,15 @@ READ_ROUTES = {
     ("PATCH", "/v1/incidents/{incident_id}"),
     ("GET", "/v1/ledger"),
     ("GET", "/v1/search/events"),
+    ("GET", "/v1/rules"),
+    ("GET", "/v1/rules/{name}"),
+    ("GET", "/v1/rules/{name}/history"),
+}
+ADMIN_ROUTES = {
+    ("POST", "/v1/rules"),
+    ("PUT", "/v1/rules/{name}"),
+    ("PATCH", "/v1/rules/{name}"),
+    ("DELETE", "/v1/rules/{name}"),
 }
 INGEST_ROUTES = {("POST", "/v1/events"), ("POST", "/v1/events/batch")}
 
@@ -72,11 +82,16 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
     """Call a route with a key; what the route needs beside it is made to fit."""
     method, path = route
     contents: dict[str, Any] = {"POST": body(), "PATCH": {"status": "resolved"}}
+    if path.startswith("/v1/rules"):
+        contents = {"POST": RULE, "PUT": RULE, "PATCH": {"enabled": False}}
     content = contents.get(method)
     return requests.request(
         method,
-        surface.base_url + path.replace("{incident_id}", str(THEIRS)).replace("{deploy_id}", str(THEIRS)),
-        headers={"X-API-Key": key} if key else {},
+        surface.base_url
+        + path.replace("{incident_id}", str(THEIRS))
+        .replace("{deploy_id}", str(THEIRS))
+        .replace("{name}", SECRET),
+        headers={"If-Match": '"1"'} | ({"X-API-Key": key} if key else {}),
         json=[content] if path.endswith("batch") else content,
         timeout=30,
         **options,  # type: ignore[arg-type]  # of any kind
@@ -91,7 +106,7 @@ def their_status(pool: ConnectionPool[Connection]) -> object:
 def test_tables_name_every_route(surface: Surface) -> None:
     document = requests.get(surface.base_url + "/openapi.json", timeout=30).json()
     documented = {(m.upper(), path) for path, operations in document["paths"].items() for m in operations}
-    assert documented == OPEN_ROUTES | READ_ROUTES | INGEST_ROUTES
+    assert documented == OPEN_ROUTES | READ_ROUTES | INGEST_ROUTES | ADMIN_ROUTES
 
 
 def test_no_route_answers_without_the_right_key(
@@ -99,7 +114,13 @@ def test_no_route_answers_without_the_right_key(
 ) -> None:
     for route in OPEN_ROUTES:
         assert call(surface, route, None).status_code in (200, 503), route
-    wrong_keys = ((READ_ROUTES, surface.ingest), (INGEST_ROUTES, surface.read))
+    wrong_keys = (
+        (READ_ROUTES, surface.ingest),
+        (INGEST_ROUTES, surface.read),
+        (INGEST_ROUTES, surface.admin),
+        (ADMIN_ROUTES, surface.read),
+        (ADMIN_ROUTES, surface.ingest),
+    )
     for routes, wrong_scope in (*wrong_keys, *((routes, surface.public) for routes, _ in wrong_keys)):
         for route in routes:
             for key in (None, "", "nonsense", "sig_read_" + "a" * 43, "sig_ingest_" + "a" * 43):
@@ -128,6 +149,19 @@ def test_guessed_deploy_is_not_read(surface: Surface) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_deploy")
     owner = call(surface, ("GET", "/v1/deploys/{deploy_id}"), surface.other_read)
     assert owner.json()["deploy"]["release"] == SECRET
+
+
+def test_guessed_rule_is_neither_read_nor_changed(surface: Surface) -> None:
+    created = call(surface, ("POST", "/v1/rules"), surface.other_admin)
+    assert created.status_code == 201
+    for method, path in sorted((READ_ROUTES | ADMIN_ROUTES) - {("GET", "/v1/rules"), ("POST", "/v1/rules")}):
+        if "{name}" in path:
+            answer = call(surface, (method, path), surface.admin)
+            assert (answer.status_code, answer.json()["code"]) == (404, "no_such_rule"), (method, path)
+    assert SECRET not in call(surface, ("GET", "/v1/rules"), surface.admin).text
+    theirs = call(surface, ("GET", "/v1/rules/{name}"), surface.other_read).json()["rule"]
+    assert (theirs["version"], theirs["enabled"]) == (1, True)
+    assert call(surface, ("POST", "/v1/rules"), surface.admin).status_code == 201  # a name is a project's
 
 
 @pytest.mark.parametrize("path", ["/v1/incidents", "/v1/deploys", "/v1/search/events", "/v1/ledger"])

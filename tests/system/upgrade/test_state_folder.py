@@ -42,6 +42,8 @@ def test_up_keeps_issued_keys(folder: Path, run: Run) -> None:
     known = read_env_file(folder / "env")
     assert run("migrate").exit_code == 0
     kept = prepare(known)
+    admin = kept.pop("ADMIN_API_KEY")  # a scope that the earlier release did not have
+    assert admin.startswith("sig_admin_")
     assert kept == {name: known[name] for name in ("PROJECT_API_KEY", "READ_API_KEY")}
 
 

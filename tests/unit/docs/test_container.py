@@ -41,7 +41,7 @@ def _environment(compose: dict[str, Any], service: str) -> dict[str, str]:
 
 def test_app_gets_the_variables_of_the_local_stack(compose: dict[str, Any]) -> None:
     connections = {name for names in VARIABLES.values() for name in names}
-    expected = connections | set(MODEL_VARIABLES) | {"CORE_API_URL", "READ_API_KEY"}
+    expected = connections | set(MODEL_VARIABLES) | {"CORE_API_URL", "READ_API_KEY", "ADMIN_API_KEY"}
     assert set(_environment(compose, "app")) == set(_environment(compose, "prepare")) == expected
 
 

@@ -15,6 +15,7 @@ from tests.unit.docs.markdown import DOCS, pages, section, shell_blocks, table
 ABOUT = {("get", "/"), ("get", "/healthz")}
 """Operations that no page needs to show."""
 INGEST = "/v1/events"
+RULES = "/v1/rules"
 _DATA = ("-d", "--data-binary", "--data-urlencode")
 
 
@@ -55,6 +56,7 @@ def _asked(arguments: list[str]) -> tuple[str, str, set[str]]:
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     path = parts.path.removeprefix(url[: url.index("/")])
     path = re.sub(r"\$([A-Z]+_ID)", lambda found: f"{{{found[1].lower()}}}", path)
+    path = re.sub(r"^/v1/rules/(?!preview)[a-z-]+", "/v1/rules/{name}", path)
     return method, path, names
 
 
@@ -75,15 +77,18 @@ def test_curl_lines_show_every_operation(paths: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "is_ingest"), [("send-events.md", True), ("read-incidents.md", False)], ids=["ingest", "core"]
+    ("page", "of"),
+    [("send-events.md", INGEST), ("read-incidents.md", ""), ("write-rules.md", RULES)],
+    ids=["ingest", "core", "rules"],
 )
-def test_status_table_has_every_status(page: str, is_ingest: bool, paths: dict[str, Any]) -> None:
+def test_status_table_has_every_status(page: str, of: str, paths: dict[str, Any]) -> None:
     rows = table(section((DOCS / "how-to" / page).read_text(), "Statuses"), "status")
     answered = {
         code
         for path, operations in paths.items()
         for operation in operations.values()
         for code in operation["responses"]
-        if path.startswith(INGEST) is is_ingest and not path.endswith("healthz")
+        if not path.endswith("healthz")
+        if path.startswith(of or "/") and (of or not path.startswith((INGEST, RULES)))
     }
     assert {code for row in rows for code in row[0].split(", ")} == answered

@@ -29,7 +29,11 @@ def test_public_key_has_no_right_of_a_secret_one_but_the_doors() -> None:
 
 @pytest.mark.parametrize(
     ("right", "named"),
-    [(Right.SEND_EVENTS, "ingest"), (Right.READ, "read"), (Right.SEND_BY_CLIENTS, "ingest or public")],
+    [
+        (Right.SEND_EVENTS, "ingest"),
+        (Right.READ, "read or admin"),
+        (Right.SEND_BY_CLIENTS, "ingest or public"),
+    ],
 )
 def test_scopes_of_a_right_are_named(right: Right, named: str) -> None:
     assert scopes_with(right) == named
