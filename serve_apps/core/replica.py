@@ -28,6 +28,7 @@ from signals.rotation import Rotation, SettingsKind
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_book import RuleBook
+from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -100,6 +101,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
         rule_book=RuleBook(pool),
+        rule_previewer=RulePreviewer(pool),
         event_finder=EventFinder(EventSearch(client)),
         readiness=readiness,
     )

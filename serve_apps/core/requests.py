@@ -11,6 +11,7 @@ from signals.domain.queries import cursors
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_book import RuleBook
+from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -44,6 +45,7 @@ class CoreResources:
     incidents: Incidents
     deploys: Deploys
     rule_book: RuleBook
+    rule_previewer: RulePreviewer
     event_finder: EventFinder
     readiness: ReadinessCheck
 

@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Argument(help="The rule's name.")]
 RuleFile = Annotated[Path, typer.Argument(help="YAML or JSON with one rule; - reads stdin.")]
 
 
-def register(parent: typer.Typer) -> None:
+def add_commands(parent: typer.Typer) -> None:
     """Add the commands to those of rules."""
     parent.command("list")(list_rules)
     parent.command("show")(show_rule)

@@ -20,7 +20,7 @@ Kind = Annotated[
 ]
 
 
-def register(projects: typer.Typer) -> None:
+def add_commands(projects: typer.Typer) -> None:
     """Add the commands to those of projects."""
     projects.command("time-zone")(time_zone)
     projects.command("days")(list_days)

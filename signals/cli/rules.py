@@ -30,7 +30,7 @@ def register(parent: typer.Typer) -> None:
     parent.add_typer(app)
 
 
-project_rules.register(app)
+project_rules.add_commands(app)
 
 
 @app.command()

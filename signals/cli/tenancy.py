@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(orgs, name="orgs")
     app.add_typer(projects, name="projects")
-    project_times.register(projects)
+    project_times.add_commands(projects)
     app.add_typer(keys, name="keys")
 
 

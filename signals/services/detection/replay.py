@@ -1,7 +1,7 @@
 """Replays counts of a file through the rules: the incidents and outages that live evaluation would open."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from signals.domain.detection.rule_types import EventSelection, Rate, Rule
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import Member, Outage, group
-from signals.domain.incidents.series_replay import replay, stretches
+from signals.domain.incidents.quick_replay import quick_replay
+from signals.domain.incidents.series_replay import stretches
 from signals.domain.incidents.watch import Watch, watches
 from signals.services.detection.count_lines import CountedSeries, CountLine
 
@@ -42,8 +43,8 @@ class ReplayedOutage:
 
 
 @dataclass(slots=True)
-class _Watched:
-    """One series of one watch while the file is read."""
+class WatchedSeries:
+    """One series of one watch while counts are read."""
 
     attributes: dict[str, str]
     texts: set[str] = field(default_factory=set)
@@ -69,52 +70,70 @@ def _events(counts: ReplayCounts) -> ReplayCounts:
     return {minute: count for minute, count in counts.items() if count}
 
 
+class ReplayedSeries:
+    """Counts of one project's series, as the rules group them."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._watched: list[tuple[Watch, dict[tuple[str | None, ...], WatchedSeries]]] = [
+            (watch, {}) for watch in watches(rules)
+        ]
+        self._routes: dict[CountedSeries, list[tuple[WatchedSeries, bool]]] = {}
+
+    def add(self, series: CountedSeries, counts: Collection[tuple[int, int]]) -> None:
+        """Add events by minute to every rule that watches the series; in any order of minutes."""
+        if series not in self._routes:
+            self._routes[series] = list(_route(series, self._watched))
+        for watched, is_whole in self._routes[series]:
+            target = watched.whole if is_whole else watched.counts
+            for minute, count in counts:
+                target[minute] += count
+
+    def episodes(self, first: int, end: int, zone: ZoneInfo) -> Iterator[tuple[WatchedSeries, list[Episode]]]:
+        """Yield each series with its incidents before the minute `end`; the project began at `first`."""
+        offset = partial(_offset_hours, zone)
+        for watch, all_series in self._watched:
+            for series in all_series.values():
+                yield series, _episodes(watch, series, first, end, offset)
+
+    @property
+    def series(self) -> list[WatchedSeries]:
+        """Everything that is watched."""
+        return [series for _, all_series in self._watched for series in all_series.values()]
+
+
 def replay_counts(lines: Iterable[CountLine], rules: Sequence[Rule], zone: ZoneInfo) -> list[ReplayedOutage]:
     """Return the outages of one project's counts, in order of opening. Reads the whole file first.
 
     Raises:
         BadLine: from `lines`.
     """
-    watched: list[tuple[Watch, dict[tuple[str | None, ...], _Watched]]] = [
-        (watch, {}) for watch in watches(rules)
-    ]
-    routes: dict[CountedSeries, list[tuple[_Watched, bool]]] = {}
+    replayed = ReplayedSeries(rules)
     first: int | None = None
     end = 0
     for line in lines:
         first = line.minute if first is None else first
         end = line.minute + 1
-        if line.series not in routes:
-            routes[line.series] = list(_route(line.series, watched))
-        for series, is_whole in routes[line.series]:
-            counts = series.whole if is_whole else series.counts
-            counts[line.minute] += line.count
+        replayed.add(line.series, ((line.minute, line.count),))
     if first is None:
         return []
-    offset = partial(_offset_hours, zone)
-    found = [
-        (series, episode)
-        for watch, all_series in watched
-        for series in all_series.values()
-        for episode in _episodes(watch, series, first, end, offset)
-    ]
-    return _outages(found, [series for _, all_series in watched for series in all_series.values()])
+    found = [(one, episode) for one, all_of in replayed.episodes(first, end, zone) for episode in all_of]
+    return _outages(found, replayed.series)
 
 
 def _episodes(
-    watch: Watch, series: _Watched, project_since: int, end: int, offset: Callable[[int], int]
+    watch: Watch, series: WatchedSeries, project_since: int, end: int, offset: Callable[[int], int]
 ) -> list[Episode]:
     whole = _events(series.whole) if isinstance(watch.fixed, Rate) else None
     return [
         episode
         for stretch in stretches(_events(series.counts), series.end(end), whole)
-        for episode in replay(watch, stretch, project_since=project_since, offset=offset)
+        for episode in quick_replay(watch, stretch, project_since=project_since, offset=offset)
     ]
 
 
 def _route(
-    series: CountedSeries, watched: Sequence[tuple[Watch, dict[tuple[str | None, ...], _Watched]]]
-) -> Iterable[tuple[_Watched, bool]]:
+    series: CountedSeries, watched: Sequence[tuple[Watch, dict[tuple[str | None, ...], WatchedSeries]]]
+) -> Iterable[tuple[WatchedSeries, bool]]:
     """Yield the watched series that a file's series counts towards, and whether as a rate's denominator."""
     for watch, all_series in watched:
         rule = watch.rule
@@ -127,7 +146,7 @@ def _route(
             key = (OTHER,)
         if key not in all_series:
             pairs = () if key == (OTHER,) else zip(rule.per, key, strict=True)
-            all_series[key] = _Watched({name: value for name, value in pairs if value is not None})
+            all_series[key] = WatchedSeries({name: value for name, value in pairs if value is not None})
         all_series[key].texts.add(series.text)
         if is_part:
             yield all_series[key], False
@@ -146,7 +165,9 @@ def _matches(selection: EventSelection, series: CountedSeries) -> bool:
     return True
 
 
-def _outages(found: Sequence[tuple[_Watched, Episode]], series: Sequence[_Watched]) -> list[ReplayedOutage]:
+def _outages(
+    found: Sequence[tuple[WatchedSeries, Episode]], series: Sequence[WatchedSeries]
+) -> list[ReplayedOutage]:
     ordered = sorted(found, key=lambda pair: (pair[1].opened_at, pair[0].name, pair[1].rule))
     members = [
         Member(number=number, series=watched.name, attributes=watched.attributes, opened_at=episode.opened_at)
@@ -172,7 +193,7 @@ def _outages(found: Sequence[tuple[_Watched, Episode]], series: Sequence[_Watche
     return replayed
 
 
-def _active(series: Sequence[_Watched]) -> Callable[[int], Mapping[str, Mapping[str, str]]]:
+def _active(series: Sequence[WatchedSeries]) -> Callable[[int], Mapping[str, Mapping[str, str]]]:
     """Return a lookup of the series that had an event within a day before a minute."""
     days = [
         (one, frozenset(minute // DAY for minute, count in one.counts.items() if count)) for one in series

@@ -24,6 +24,7 @@ from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_book import RuleBook
+from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -85,6 +86,7 @@ def core_client(
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
         rule_book=RuleBook(pool),
+        rule_previewer=RulePreviewer(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
         readiness=readiness,
     )

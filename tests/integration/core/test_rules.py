@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from signals.domain.detection.rule_types import DEFAULT_RULES
+from signals.domain.detection.default_rules import DEFAULT_RULES
 from tests.integration.core.conftest import Keys
 
 HEARTBEAT: dict[str, Any] = {

@@ -48,6 +48,7 @@ READ_ROUTES = {
     ("GET", "/v1/rules"),
     ("GET", "/v1/rules/{name}"),
     ("GET", "/v1/rules/{name}/history"),
+    ("POST", "/v1/rules/preview"),
 }
 ADMIN_ROUTES = {
     ("POST", "/v1/rules"),

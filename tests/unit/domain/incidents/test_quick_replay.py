@@ -1,0 +1,75 @@
+"""The quick replay gives what judging every minute gives, for rules of every kind."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared_types import EventType
+from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.rule_types import (
+    Absence,
+    Baseline,
+    Drop,
+    EventSelection,
+    FloorRatio,
+    Hold,
+    NewSeries,
+    Rate,
+    Rule,
+)
+from signals.domain.incidents.quick_replay import quick_replay
+from signals.domain.incidents.series_replay import Stretch, replay
+from signals.domain.incidents.watch import Watch, watches
+
+SINCE = 29_540_160
+ERRORS = EventSelection(event_type=EventType.ERROR)
+RULES: tuple[Rule, ...] = (
+    FloorRatio(name="spike", on=ERRORS, window=5, floor=8, ratio=2, baseline=Baseline(length=30)),
+    FloorRatio(name="floor", on=ERRORS, window=10, floor=0, ratio=0.5, baseline=Baseline(minimum=0)),
+    FloorRatio(name="held", on=ERRORS, window=3, floor=4, ratio=1, hold=Hold(fires=2, of=3)),
+    Drop(name="drop", on=ERRORS, window=15, ceiling=4, baseline=Baseline(minimum=6)),
+    Rate(name="rate", on=ERRORS, of=ERRORS, window=15, limit=0.3, floor=10),
+    Absence(name="absence", on=ERRORS, after=45),
+    NewSeries(name="new", on=ERRORS, window=15, floor=3),
+)
+
+
+def drawn(seed: int, days: int) -> list[int]:
+    """Draw counts that rest, run, burst and stop for hours."""
+    rng = random.Random(seed)
+    counts: list[int] = []
+    while len(counts) < days * 1440:
+        mean = rng.choice([0, 0, 0.05, 0.6, 0.6, 2, 8])
+        length = rng.choice([3, 30, 200, 900])
+        counts += [int(rng.expovariate(1 / mean) + 0.3) if mean else 0 for _ in range(length)]
+    counts[0] = 1
+    return counts[: days * 1440]
+
+
+def _both(watch: Watch, counts: Sequence[int], whole: Sequence[int] | None) -> None:
+    stretch = Stretch(since=SINCE, counts=counts, whole=whole)
+    quick = quick_replay(watch, stretch, project_since=SINCE, offset=lambda _: 0)
+    assert quick == replay(watch, stretch, project_since=SINCE, offset=lambda _: 0, every_minute=True)
+
+
+@pytest.mark.parametrize("watch", watches(RULES), ids=lambda watch: watch.rule.name)
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=8, deadline=None)
+def test_quick_replay_equals_judging_every_minute(watch: Watch, seed: int) -> None:
+    counts = drawn(seed, 3)
+    whole = [count + more for count, more in zip(counts, drawn(seed + 1, 3), strict=True)]
+    _both(watch, counts, whole if isinstance(watch.fixed, Rate) else None)
+
+
+def test_lasting_incident_becomes_usual_or_gone_at_the_same_minute() -> None:
+    spike, drop = watches((RULES[0], RULES[3]))
+    _both(spike, [1] * 300 + [12] * 3000 + [0] * 200, None)
+    _both(drop, [3] * 300 + [0] * 12_000, None)
+
+
+@pytest.mark.parametrize("watch", watches(DEFAULT_RULES), ids=lambda watch: watch.rule.name)
+def test_series_that_cannot_rise_has_no_incident(watch: Watch) -> None:
+    _both(watch, [1, *([0] * 59)] * 60, None)
