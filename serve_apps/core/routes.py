@@ -15,7 +15,8 @@ from serve_apps.ingest.routes import ENDPOINTS as INGEST_ENDPOINTS
 ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *incidents.ENDPOINTS,  # first the hottest
     *events.ENDPOINTS,
-from serve_apps.core import about, deploys, events, incidents, rule_checks, rules
+    *deploys.ENDPOINTS,
+    *rule_checks.ENDPOINTS,
     *rules.ENDPOINTS,
     *about.ENDPOINTS,
 )

@@ -49,8 +49,9 @@ async def preview_rule(core: CoreResources, call: Call[NoParameters]) -> Respons
         detail = f'{where or "the body"}: {fault["msg"]}. Send JSON like {{"rule": {{…}}, "series": {{…}}}}.'
         raise Problem(400, "invalid_body", detail) from error
     try:
+        series = {str(name): value for name, value in request.series.items()}
         found = await call.in_thread(
-            core.rule_previewer.preview, call.tenancy, request.rule, dict(request.series), request.until
+            core.rule_previewer.preview, call.tenancy, request.rule, series, request.until
         )
     except BadRule as error:
         raise bad_rule(error) from error

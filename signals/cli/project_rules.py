@@ -16,6 +16,9 @@ from signals.cli.options import AsJson
 from signals.cli.readable import console, moment, plain
 
 RULES: Final = "/v1/rules"
+NOT_EVALUATED: Final = (
+    "The engine does not evaluate rules of your own yet; `signals rules preview` shows their incidents."
+)
 
 Name = Annotated[str, typer.Argument(help="The rule's name.")]
 RuleFile = Annotated[Path, typer.Argument(help="YAML or JSON with one rule; - reads stdin.")]
@@ -148,6 +151,8 @@ def _path(name: str) -> str:
 def _say(change: str, found: dict[str, Any]) -> None:
     rule = found["rule"]
     print(f"Rule {rule['name']} is {change}: version {rule['version']}, {_state(rule)}.")
+    if not found["evaluated"]:
+        typer.echo(NOT_EVALUATED, err=True)
 
 
 def _state(rule: dict[str, Any]) -> str:

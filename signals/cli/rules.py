@@ -12,7 +12,7 @@ import orjson
 import typer
 import yaml
 
-from signals.cli import project_rules
+from signals.cli import project_rules, rule_checks
 from signals.domain.detection.calendar import UnknownZone, zone_named
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_text import BadRule, parse_rules
@@ -31,6 +31,7 @@ def register(parent: typer.Typer) -> None:
 
 
 project_rules.add_commands(app)
+rule_checks.add_commands(app)
 
 
 @app.command()

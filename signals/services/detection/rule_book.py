@@ -46,9 +46,14 @@ class RuleDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleInForce:
-    """The newest version of a rule, and where the rule is from."""
+    """The newest version of a rule, and where the rule is from.
+
+    `evaluated`: the running engine opens incidents by it when it is enabled. So far it does so for the
+    rules that every project has; others can be previewed and replayed.
+    """
 
     origin: RuleOrigin
+    evaluated: bool
     rule: RuleDetail
 
 
@@ -224,7 +229,8 @@ def _entry(connection: Connection, project_id: str, name: str) -> RuleEntry | No
 
 
 def _in_force(entry: RuleEntry) -> RuleInForce:
-    return RuleInForce(origin=entry.origin, rule=_detail(entry.newest))
+    is_evaluated = entry.origin == "default"
+    return RuleInForce(origin=entry.origin, evaluated=is_evaluated, rule=_detail(entry.newest))
 
 
 def _detail(version: RuleVersion) -> RuleDetail:

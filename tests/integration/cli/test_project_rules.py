@@ -1,11 +1,16 @@
 """The commands for a project's rules, clock and calendar, against a real database and HTTP server."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from psycopg_pool import ConnectionPool
 from typer.testing import Result
 
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import Series, minute_of
+from signals.store.detection import buckets
 from tests.integration.cli.conftest import Run
 from tests.support.events import TENANCY
 
@@ -46,6 +51,22 @@ def test_rule_is_created_changed_disabled_and_removed_by_commands(run: Run, tmp_
     assert "custom error_code=HEARTBEAT" in " ".join(listed.split())
     assert said(run("rules", "remove", "heartbeat")) == "Rule heartbeat is removed."
     assert "no rule of this name" in run("rules", "show", "heartbeat").stderr
+
+
+@pytest.mark.usefixtures("served")
+def test_draft_is_previewed_by_a_command(run: Run, pool: ConnectionPool[Connection]) -> None:
+    minute = minute_of(datetime.now(UTC)) - 100
+    series = Series(PROJECT, "prod", "error_count", "TIMEOUT|/pay|prod", TENANCY.org_id)
+    with pool.connection() as connection:
+        buckets.increment(connection, {(series, minute): 40})
+    draft = "{name: mine, kind: floor_ratio, on: {event_type: error}, floor: 20}"
+    shown = " ".join(run("rules", "preview", "-", "--series", "route=/pay", stdin=draft).stdout.split())
+    assert "Incidents: 1, 1 a week; judged 1 series from" in shown
+    assert "40 in 5 min new error_code=TIMEOUT route=/pay environment=prod" in shown
+    nothing = run("rules", "preview", "-", "--series", "route=/x", "--json", stdin=draft).stdout
+    assert json.loads(nothing)["total"] == 0
+    assert run("rules", "preview", "-", "--series", "route", stdin=draft).exit_code == 2
+    assert "whole number" in run("rules", "preview", "-", stdin=draft.replace("20", "2.5")).stderr
 
 
 @pytest.mark.usefixtures("served")

@@ -39,6 +39,7 @@ def test_rule_is_created_edited_disabled_and_removed(admin: TestClient, keys: Ke
     created = admin.post("/v1/rules", json=HEARTBEAT)
     assert (created.status_code, created.headers["etag"]) == (201, '"1"')
     assert created.json()["rule"]["spec"]["after"] == 20
+    assert created.json()["evaluated"] is False
     assert admin.post("/v1/rules", json=HEARTBEAT).json()["code"] == "name_taken"
 
     spec = created.json()["rule"]["spec"] | {"after": 30}
