@@ -29,6 +29,7 @@ from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthent
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_book import RuleBook
 from signals.services.detection.rule_preview import RulePreviewer
+from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -102,6 +103,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
         rule_book=RuleBook(pool),
         rule_previewer=RulePreviewer(pool),
+        why_not=WhyNotFinder(pool),
         event_finder=EventFinder(EventSearch(client)),
         readiness=readiness,
     )

@@ -12,6 +12,7 @@ from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_book import RuleBook
 from signals.services.detection.rule_preview import RulePreviewer
+from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -46,6 +47,7 @@ class CoreResources:
     deploys: Deploys
     rule_book: RuleBook
     rule_previewer: RulePreviewer
+    why_not: WhyNotFinder
     event_finder: EventFinder
     readiness: ReadinessCheck
 

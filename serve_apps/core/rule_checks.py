@@ -1,26 +1,48 @@
-"""The endpoint that tries a draft rule on the stored counts of its project."""
+"""The endpoints that try a draft rule on stored counts, and say why no incident opened."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from serve_apps.core.requests import READ_ERRORS, CoreResources
+from serve_apps.core.requests import BLANK, READ_ERRORS, CoreResources, Instant, ProjectId, check_project
 from serve_apps.core.rules import BODY_ERRORS, RULE_SCHEMA, bad_rule
-from serve_apps.http.answers import json_answer
+from serve_apps.http.answers import encode, json_answer
 from serve_apps.http.bodies import MAX_RULE_BYTES, read_body
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
+from shared_types import Environment, EventType, Tenancy, parse_envelope
 from signals.domain.access.scopes import Right
 from signals.domain.detection.rule_text import BadRule
+from signals.domain.queries.parameters import InvalidQuery, checked_text, instant
 from signals.services.detection.rule_preview import RulePreview
+from signals.services.detection.why_not import SeriesQuestion, WhyNot
+from signals.services.events.search import SearchRequest
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
+SeriesValue = Annotated[Annotated[str, Field(max_length=512)] | None, BLANK]
 SeriesAttribute = Literal["environment", "error_code", "route"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyNotQuery:
+    """The parameters of the question why no incident opened: an event's id, or a series and an instant."""
+
+    event_id: Annotated[
+        UUID | None, BLANK, Field(description="of an event; takes the place of all others")
+    ] = None
+    event_type: Annotated[EventType, Field(description="error, or another type")] = EventType.ERROR
+    environment: Environment = Environment.PROD
+    error_code: SeriesValue = None
+    route: SeriesValue = None
+    at: Instant = None
+    project_id: ProjectId = None
 
 
 class PreviewRequest(BaseModel):
@@ -58,6 +80,53 @@ async def preview_rule(core: CoreResources, call: Call[NoParameters]) -> Respons
     return json_answer(call.request, found)
 
 
+def why_not(core: CoreResources, call: Call[WhyNotQuery]) -> Response:
+    """Say why no incident opened: how near each rule came in the hour around an instant, and every blocker.
+
+    Name a series by its attributes and an instant, or one of your events by its id.
+    """
+    query = call.query
+    check_project(call.tenancy, query.project_id)
+    if query.event_id is not None:
+        question = _question_of_event(core, call.tenancy, query.event_id)
+    elif query.at is None:
+        raise InvalidQuery("at", "write an instant with its offset, or give an event_id")
+    else:
+        question = SeriesQuestion(
+            event_type=query.event_type,
+            environment=query.environment,
+            error_code=query.error_code and checked_text("error_code", query.error_code, max_length=512),
+            route=query.route and checked_text("route", query.route, max_length=512),
+            at=_within_reach(instant("at", query.at)),
+        )
+    return json_answer(call.request, core.why_not.answer(call.tenancy, question))
+
+
+def _question_of_event(core: CoreResources, tenancy: Tenancy, event_id: UUID) -> SeriesQuestion:
+    request = SearchRequest(filters=[f"event_id:{event_id}"], limit=1)
+    events = core.event_finder.search(tenancy, request).events
+    if not events:
+        detail = (
+            "Your project has no event of this id: it was not accepted, is not searchable yet, or expired."
+        )
+        raise Problem(404, "no_such_event", detail)
+    event = parse_envelope(encode(events[0]))
+    return SeriesQuestion(
+        event_type=event.event_type,
+        environment=event.environment,
+        error_code=event.attributes.error_code,
+        route=event.attributes.route,
+        at=event.occurred_at,
+        received_at=event.received_at,
+    )
+
+
+def _within_reach(at: datetime) -> datetime:
+    if not _EARLIEST <= at <= _LATEST:
+        raise InvalidQuery("at", f"write an instant from {_EARLIEST:%Y} to {_LATEST:%Y}")
+    return at
+
+
 ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
     Endpoint(
         method="POST",
@@ -71,5 +140,15 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         errors=READ_ERRORS
         | BODY_ERRORS
         | {422: "The rule cannot be used; `field` names the field at fault, the detail its bounds."},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/why-not",
+        handler=why_not,
+        tag="rules",
+        right=Right.READ,
+        query=WhyNotQuery,
+        answers={200: Answer(description="Near misses and blockers.", model=WhyNot)},
+        errors=READ_ERRORS | {404: "The key's project has no such event."},
     ),
 )

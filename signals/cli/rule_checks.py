@@ -1,4 +1,4 @@
-"""`signals rules preview`: a draft rule, tried on the stored counts of a running product."""
+"""`signals rules preview|why-not`: a draft on stored counts, and why no incident opened."""
 
 import json
 from typing import Annotated, Any, Final
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from signals.cli.core_client import ask
+from signals.cli.core_client import ask, get
 from signals.cli.options import AsJson
 from signals.cli.project_rules import RULES, RuleFile, read_rule
 from signals.cli.readable import console, moment, plain
@@ -22,6 +22,7 @@ SeriesOption = Annotated[
 def add_commands(parent: typer.Typer) -> None:
     """Add the commands to those of rules."""
     parent.command("preview")(preview_rule)
+    parent.command("why-not")(explain_silence)
 
 
 def preview_rule(
@@ -47,6 +48,45 @@ def preview_rule(
         out.print(_table(found["incidents"][:SHOWN]))
     if found["total"] > SHOWN:
         out.print(f"These are the first {SHOWN}.")
+
+
+def explain_silence(
+    event: Annotated[str | None, typer.Option("--event", help="Id of an event.")] = None,
+    at: Annotated[str | None, typer.Option(help="RFC 3339; with --series, if there is no --event.")] = None,
+    series: SeriesOption = None,
+    event_type: Annotated[str, typer.Option(help="error or signup.")] = "error",
+    as_json: AsJson = False,
+) -> None:
+    """Show why no incident opened: how near each rule came around an instant, and every blocker."""
+    if (event is None) == (at is None):
+        raise typer.BadParameter("give --event ID, or --at INSTANT with --series ATTRIBUTE=VALUE")
+    of_series = {"at": at, "event_type": event_type, **attributes(series)}
+    found = get("/v1/why-not", {"event_id": event} if event else of_series)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    out = console()
+    out.print(plain(f"{found['fingerprint'] or 'not counted'}: {found['events']} events counted"))
+    out.print(f"from {moment(found['since'])} to {moment(found['until'])}")
+    for blocker in found["blockers"]:
+        out.print(plain(f"- {blocker['detail']}"))
+    for rule in found["rules"]:
+        out.print(f"\n{rule['name']} ({rule['kind']}, version {rule['version']})")
+        for line in _near_miss(rule["nearest"]):
+            out.print(plain(line))
+        for blocker in rule["blockers"]:
+            out.print(plain(f"- {blocker['detail']}"))
+
+
+def _near_miss(nearest: dict[str, Any] | None) -> list[str]:
+    if nearest is None:
+        return []
+    state = "fired" if nearest["fires"] else "was nearest"
+    lines = [f"{state} at {moment(nearest['at'])}: {nearest['count']} events in {nearest['minutes']} min"]
+    return lines + [
+        f"  {one['name']}: has {one['have']:g}, needs {one['compared']} {one['need']:g}"
+        for one in nearest["conditions"]
+    ]
 
 
 def attributes(series: list[str] | None) -> dict[str, str]:

@@ -66,6 +66,8 @@ def parse_rule(given: object, number: int = 1) -> Rule:
         field, problem = _explained(str(error), given.get("kind"))
         raise BadRule(f"rule {name}: {problem}", field=field) from error
     default = defaults.get(rule.name)
+    if default is not None and default.locked and msgspec.structs.replace(rule, locked=True) == default:
+        return default
     if rule != default and (rule.locked or (default is not None and default.locked)):
         raise BadRule(
             f"rule {name}: a locked rule cannot be changed; copy it under another name, locked: false"

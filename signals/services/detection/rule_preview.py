@@ -1,4 +1,4 @@
-"""What a draft rule would have opened over the last fortnight, from the stored counts of its project."""
+"""Incidents that a draft rule would have opened in the last fortnight, from the stored counts of its project."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -25,6 +25,7 @@ from signals.services.access.provisioning import create_org, create_project, iss
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_book import RuleBook
 from signals.services.detection.rule_preview import RulePreviewer
+from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -87,6 +88,7 @@ def core_client(
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
         rule_book=RuleBook(pool),
         rule_previewer=RulePreviewer(pool),
+        why_not=WhyNotFinder(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
         readiness=readiness,
     )

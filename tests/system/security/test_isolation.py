@@ -49,6 +49,7 @@ READ_ROUTES = {
     ("GET", "/v1/rules/{name}"),
     ("GET", "/v1/rules/{name}/history"),
     ("POST", "/v1/rules/preview"),
+    ("GET", "/v1/why-not"),
 }
 ADMIN_ROUTES = {
     ("POST", "/v1/rules"),

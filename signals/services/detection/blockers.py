@@ -1,0 +1,124 @@
+"""Everything that can keep an incident from opening, each as a code and a sentence."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+from shared_types import Tenancy
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import Series
+from signals.domain.detection.rule_types import Rule, Seasonal
+from signals.domain.incidents.tracking import KNOWN_AFTER
+from signals.store.detection import rules
+from signals.store.detection.rules import RuleVersion
+from signals.store.detection.series_facts import OverlappingIncident
+from signals.store.ledger import ledger
+
+LATE: Final = timedelta(minutes=2)  # from occurring to arriving: a rule may have judged without it (guess)
+
+BlockerCode = Literal[
+    "uncounted_type",
+    "no_such_series",
+    "no_event",
+    "learning",
+    "counted_late",
+    "duplicate",
+    "incident_open",
+    "rule_off",
+    "no_such_rule_then",
+    "version_then",
+    "held",
+    "not_evaluated",
+    "needs_history",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocker:
+    """One thing that kept an incident from opening, or the answer from being complete."""
+
+    code: BlockerCode
+    detail: str
+    incident_id: UUID | None = None
+
+
+def of_arrival(
+    connection: Connection, tenancy: Tenancy, at: datetime, received: datetime | None
+) -> Iterator[Blocker]:
+    """Yield what the arrival of an event that occurred at `at` explains; None when none was asked about."""
+    if received is None:
+        return
+    if received - at >= LATE:
+        minutes = int((received - at).total_seconds() // 60)
+        detail = (
+            f"the event arrived {minutes} minutes after it occurred; rules had judged its minute without it"
+        )
+        yield Blocker(code="counted_late", detail=detail)
+    minute = received.replace(second=0, microsecond=0)
+    entered = ledger.read(
+        connection, project_id=tenancy.project_id, since=minute, until=minute + timedelta(minutes=1)
+    )
+    repeated = sum(
+        one.events for one in entered if (one.stage, one.outcome) == ("incident-engine", "duplicate")
+    )
+    if repeated:
+        detail = f"{repeated} records received in that minute repeated an event id and were not counted again"
+        yield Blocker(code="duplicate", detail=detail)
+
+
+def of_series(series: Series, first: datetime | None, events: int, *, is_known: bool) -> Iterator[Blocker]:
+    """Yield what the series' history explains: its first minute, and the events in the range."""
+    if first is None:
+        detail = f"no event was ever counted as {series.fingerprint}; check error_code, route and environment"
+        yield Blocker(code="no_such_series", detail=detail)
+        return
+    if not events:
+        yield Blocker(code="no_event", detail="no event of the series was counted in this hour")
+    if not is_known:
+        detail = f"the project was younger than {KNOWN_AFTER} minutes: its incidents are marked learning"
+        yield Blocker(code="learning", detail=detail)
+
+
+def of_open_incidents(incidents: Sequence[OverlappingIncident]) -> Iterator[Blocker]:
+    """Yield the incidents that were open: a series has one at a time."""
+    for one in incidents:
+        ended = f"until {one.resolved_at:%Y-%m-%d %H:%M} UTC" if one.resolved_at else "and is not resolved"
+        detail = f"an incident of the series was open from {one.opened_at:%Y-%m-%d %H:%M} UTC {ended}"
+        yield Blocker(code="incident_open", detail=detail, incident_id=one.id)
+
+
+def of_versions(newest: RuleVersion, then: RuleVersion | None) -> Iterator[Blocker]:
+    """Yield what the version in force then explains."""
+    if then is None:
+        yield Blocker(code="no_such_rule_then", detail="the rule was created later")
+        return
+    if not then.rule.enabled:
+        detail = (
+            f"the rule was off: {then.change} at {then.created_at:%Y-%m-%d %H:%M} UTC by {then.created_by}"
+        )
+        yield Blocker(code="rule_off", detail=detail)
+    if then.rule.version != newest.rule.version:
+        detail = f"version {then.rule.version} was in force then; the newest is {newest.rule.version}"
+        yield Blocker(code="version_then", detail=detail)
+
+
+def of_kind(rule: Rule) -> Iterator[Blocker]:
+    """Yield why a kind of rule is not judged here."""
+    if rule.name not in rules.DEFAULT_NAMES:
+        yield Blocker(code="not_evaluated", detail="the engine does not evaluate rules of your own yet")
+    if isinstance(rule, Seasonal):
+        detail = "its verdict rests on weeks of history; `signals rules preview` judges it on stored counts"
+        yield Blocker(code="needs_history", detail=detail)
+
+
+def of_hold(rule: Rule, fired: Sequence[int]) -> Iterator[Blocker]:
+    """Yield that the rule fired too seldom to open, by the minutes at which it fired."""
+    hold = rule.hold
+    if hold.fires == 1:
+        return
+    most = max(sum(at - hold.of < one <= at for one in fired) for at in fired)
+    if most < hold.fires:
+        detail = f"it fired at {most} of {hold.of} minutes, and opens from {hold.fires} on"
+        yield Blocker(code="held", detail=detail)

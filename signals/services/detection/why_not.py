@@ -1,0 +1,191 @@
+"""Why no incident opened: how near each rule came around an instant, and everything that stood in the way."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from psycopg_pool import ConnectionPool
+
+from shared_types import Environment, EventType, Fingerprint, Tenancy
+from shared_types.grouping import group_code, group_route
+from shared_types.identity import METRICS
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
+from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
+from signals.domain.detection.counts import MINUTES_READ, BucketCounts
+from signals.domain.detection.nearest_miss import firing, nearest
+from signals.domain.incidents.tracking import KNOWN_AFTER
+from signals.services.detection.blockers import (
+    Blocker,
+    of_arrival,
+    of_hold,
+    of_kind,
+    of_open_incidents,
+    of_series,
+    of_versions,
+)
+from signals.services.detection.rule_preview import PreviewCondition
+from signals.store.detection import buckets, rules, series_facts
+from signals.store.detection.rules import RuleVersion
+
+AROUND: Final = timedelta(minutes=30)  # before and after the instant (guess: people say "about nine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearMiss:
+    """A rule's numbers at one minute. `shortfall` is the largest share of a need that was missing."""
+
+    at: datetime
+    fires: bool
+    count: int
+    minutes: int
+    usual: float
+    threshold: float
+    shortfall: float
+    conditions: list[PreviewCondition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMiss:
+    """One rule of the project that watches the series, at the version in force then; 0 for none."""
+
+    name: str
+    kind: str
+    version: int
+    nearest: NearMiss | None
+    blockers: list[Blocker]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyNot:
+    """Why no incident of the series opened in `since <= t < until`. `events` were counted in the range."""
+
+    fingerprint: str | None
+    since: datetime
+    until: datetime
+    events: int
+    blockers: list[Blocker]
+    rules: list[RuleMiss]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesQuestion:
+    """A series by its attributes, and an instant; `received_at` is the event's, if one was asked about."""
+
+    event_type: EventType
+    environment: Environment
+    error_code: str | None
+    route: str | None
+    at: datetime
+    received_at: datetime | None = None
+
+
+class WhyNotFinder:
+    """Answers for every project; safe to call from several threads."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    def answer(self, tenancy: Tenancy, question: SeriesQuestion) -> WhyNot:
+        """Return how near each rule came, and every blocker.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        now = datetime.now(UTC)
+        since, until = question.at - AROUND, min(question.at + AROUND, max(now, question.at))
+        if question.event_type not in METRICS:
+            detail = f"{question.event_type} events are counted by no rule; errors and signups are"
+            blocker = Blocker(code="uncounted_type", detail=detail)
+            return WhyNot(fingerprint=None, since=since, until=until, events=0, blockers=[blocker], rules=[])
+        series = _series(tenancy, question)
+        low, high = minute_of(since), minute_of(until)
+        wanted = BucketRange(series, low - MINUTES_READ, high + 1, ())
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            [found] = buckets.read(connection, [wanted])
+            first, is_known = series_facts.first_seen(
+                connection, series, question.at, learning_minutes=KNOWN_AFTER
+            )
+            open_ones = series_facts.overlapping_incidents(connection, series, since, until)
+            rules.insert_defaults(connection, tenancy.project_id)
+            versions = rules.history_of(connection, tenancy.project_id)
+            late = list(of_arrival(connection, tenancy, question.at, question.received_at))
+        events = sum(count for minute, count in found.items() if low <= minute <= high)
+        general = [*late, *of_series(series, first, events, is_known=is_known), *of_open_incidents(open_ones)]
+        judged = _Judged(question, BucketCounts(found), range(low, high + 1), bool(open_ones))
+        return WhyNot(
+            fingerprint=series.fingerprint,
+            since=since,
+            until=until,
+            events=events,
+            blockers=general,
+            rules=[miss for of_name in _by_name(versions) if (miss := judged.miss(of_name))],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The counts around an instant, and how near a rule came on them."""
+
+    question: SeriesQuestion
+    counts: BucketCounts
+    minutes: range
+    is_open: bool
+
+    def miss(self, versions: Sequence[RuleVersion]) -> RuleMiss | None:
+        """Return how near one rule came, by its versions, newest first; None if it watches other events."""
+        newest = versions[0]
+        then = next((one for one in versions if one.created_at <= self.question.at), None)
+        if then is None and versions[-1].created_by == "system":
+            then = versions[-1]  # the rules of every project were in force before they were rows
+        rule = (then or versions[-1]).rule
+        if rule.on.event_type != self.question.event_type or (newest.change == "removed" and then is newest):
+            return None
+        blockers = [*of_versions(newest, then), *of_kind(rule)]
+        verdict = nearest(rule, self.counts, self.minutes)
+        if verdict is not None and verdict.fires and not self.is_open:
+            blockers += of_hold(rule, firing(rule, self.counts, self.minutes))
+        return RuleMiss(
+            name=rule.name,
+            kind=rules.spec_of(rule)["kind"],
+            version=then.rule.version if then else 0,
+            nearest=None
+            if verdict is None
+            else NearMiss(
+                at=instant_of(verdict.minute),
+                fires=verdict.fires,
+                count=verdict.count,
+                minutes=verdict.length,
+                usual=round(verdict.normal, 2),
+                threshold=round(verdict.threshold, 2),
+                shortfall=round(verdict.shortfall, 4),
+                conditions=[
+                    PreviewCondition(
+                        name=one.name,
+                        have=round(float(one.have), 2),
+                        compared=one.compared,
+                        need=round(float(one.need), 2),
+                    )
+                    for one in verdict.conditions
+                ],
+            ),
+            blockers=blockers,
+        )
+
+
+def _series(tenancy: Tenancy, question: SeriesQuestion) -> Series:
+    """Return the series as events of these attributes are counted: ids in them are grouped."""
+    is_error = question.event_type is EventType.ERROR
+    one = Fingerprint(
+        event_type=EventType.ERROR if is_error else EventType.SIGNUP,
+        environment=question.environment,
+        error_code=group_code(question.error_code) if is_error and question.error_code else None,
+        route=group_route(question.route) if is_error and question.route else None,
+    )
+    return Series(tenancy.project_id, one.environment.value, one.metric_name, one.text, tenancy.org_id)
+
+
+def _by_name(versions: Sequence[RuleVersion]) -> Iterator[list[RuleVersion]]:
+    for _, of_name in groupby(versions, key=lambda one: one.rule.name):
+        yield list(of_name)

@@ -1,0 +1,140 @@
+"""Why no incident opened: the nearest miss, condition by condition, and every blocker."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from signals.clients.opensearch.connection import Client
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import Series, minute_of
+from signals.store.detection import buckets
+from tests.integration.core.conftest import FINGERPRINT, Keys, OpenIncident, index
+from tests.support.events import TENANCY, event
+
+AT = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
+SERIES = {"error_code": "TIMEOUT", "route": "/checkout"}
+
+
+def count(pool: ConnectionPool[Connection], minutes: dict[int, int]) -> None:
+    """Count errors of the series, by minutes after the instant."""
+    series = Series(TENANCY.project_id, "prod", "error_count", FINGERPRINT, TENANCY.org_id)
+    with pool.connection() as connection:
+        buckets.increment(connection, {(series, minute_of(AT) + at): n for at, n in minutes.items()})
+
+
+def ask(client: TestClient, **parameters: str) -> dict[str, Any]:
+    answer = client.get("/v1/why-not", params={**SERIES, "at": AT.isoformat(), **parameters})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def codes(blockers: list[dict[str, Any]]) -> set[str]:
+    return {one["code"] for one in blockers}
+
+
+def rule(found: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in found["rules"] if one["name"] == name)
+
+
+def test_nearest_miss_names_each_condition(reader: TestClient, pool: ConnectionPool[Connection]) -> None:
+    count(pool, {-600: 1, -3: 10, -2: 12, -1: 2, 20: 9})
+    found = ask(reader)
+    assert (found["fingerprint"], found["events"]) == (FINGERPRINT, 33)
+    assert found["blockers"] == []
+    assert [one["name"] for one in found["rules"]] == ["error-spike", "errors-above-usual"]
+    nearest = rule(found, "error-spike")["nearest"]
+    assert (nearest["fires"], nearest["count"], nearest["minutes"]) == (False, 24, 5)
+    assert nearest["at"] == (AT - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
+    assert nearest["conditions"][0] == {"name": "events", "have": 24, "compared": "at least", "need": 30}
+    assert nearest["shortfall"] == pytest.approx(0.2)
+    assert codes(rule(found, "errors-above-usual")["blockers"]) == {"needs_history"}
+
+
+def test_open_incident_and_young_project_are_blockers(
+    reader: TestClient, pool: ConnectionPool[Connection], open_incident: OpenIncident
+) -> None:
+    incident = open_incident(at=AT - timedelta(minutes=5))
+    count(pool, {0: 40})
+    found = ask(reader)
+    assert codes(found["blockers"]) == {"incident_open", "learning"}
+    assert str(incident) in {one["incident_id"] for one in found["blockers"]}
+    assert rule(found, "error-spike")["nearest"]["fires"] is True
+
+
+def test_rule_that_was_off_or_changed_is_named(
+    anonymous: TestClient, keys: Keys, pool: ConnectionPool[Connection]
+) -> None:
+    anonymous.headers["Authorization"] = f"Bearer {keys.admin}"
+    count(pool, {-600: 1, 0: 40})
+    for enabled in (False, True):
+        anonymous.patch("/v1/rules/error-spike", json={"enabled": enabled})
+    held = {
+        "name": "held",
+        "kind": "floor_ratio",
+        "on": {"event_type": "error"},
+        "hold": {"fires": 9, "of": 10},
+    }
+    anonymous.post("/v1/rules", json=held)
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE pipeline.rule_versions SET created_at = %s WHERE version < 3 AND created_by <> 'system'",
+            [AT - timedelta(days=1)],
+        )
+    found = ask(anonymous)
+    spike = rule(found, "error-spike")
+    assert (spike["version"], codes(spike["blockers"])) == (2, {"rule_off", "version_then"})
+    assert codes(rule(found, "held")["blockers"]) == {"held", "not_evaluated"}
+    with pool.connection() as connection:
+        connection.execute("UPDATE pipeline.rule_versions SET created_at = now() WHERE name = 'held'")
+    assert codes(rule(ask(anonymous), "held")["blockers"]) >= {"no_such_rule_then"}
+
+
+def test_unknown_series_and_uncounted_type_are_said(reader: TestClient) -> None:
+    assert codes(ask(reader)["blockers"]) == {"no_such_series"}
+    request = ask(reader, event_type="http_request")
+    assert (codes(request["blockers"]), request["fingerprint"], request["rules"]) == (
+        {"uncounted_type"},
+        None,
+        [],
+    )
+    raw = ask(reader, route="/orders/48213?x=1")
+    assert raw["fingerprint"].startswith("TIMEOUT|/orders/{id}")
+
+
+def test_event_is_asked_about_by_its_id(
+    reader: TestClient, pool: ConnectionPool[Connection], opensearch: Client
+) -> None:
+    late = event("error", AT, **SERIES)
+    late = late.model_copy(update={"received_at": AT + timedelta(minutes=9)})
+    index(opensearch, [late])
+    with pool.connection() as connection:
+        connection.execute(
+            """INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)
+               VALUES (%s, %s, 'incident-engine', 'duplicate', 0, 3)""",
+            [TENANCY.project_id, AT + timedelta(minutes=9)],
+        )
+    count(pool, {-600: 1, 0: 1})
+    answer = reader.get("/v1/why-not", params={"event_id": str(late.event_id)})
+    found = answer.json()
+    assert found["fingerprint"] == FINGERPRINT
+    assert codes(found["blockers"]) == {"counted_late", "duplicate"}
+    assert any("9 minutes after" in one["detail"] for one in found["blockers"])
+    unknown = reader.get("/v1/why-not", params={"event_id": str(uuid4())})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "no_such_event")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"at": "yesterday"}, {"at": "0001-01-01T00:00:00Z"}, {"event_id": "x"}, {"route": "\x00"}],
+)
+def test_bad_question_names_its_parameter(reader: TestClient, parameters: dict[str, str]) -> None:
+    at = {"at": AT.isoformat()} if "route" in parameters else {}
+    answer = reader.get("/v1/why-not", params=parameters | at)
+    assert answer.status_code == 400
+    name = next(iter(parameters), "at")
+    assert name in answer.json()["detail"]
