@@ -24,14 +24,20 @@ class Stretch:
     whole: Sequence[int] | None = None
 
 
-def stretches(counts: dict[int, int], end: int, whole: dict[int, int] | None = None) -> Iterator[Stretch]:
+def stretches(
+    counts: dict[int, int],
+    end: int,
+    whole: dict[int, int] | None = None,
+    *,
+    forgotten_after: int = FORGOTTEN_AFTER,
+) -> Iterator[Stretch]:
     """Cut a sparse series where it was silent for a fortnight; absent minutes are zero until `end`."""
     minutes = sorted(counts.keys() | (whole or {}).keys())
     first = 0
     for number, minute in enumerate(minutes):
         is_last = number + 1 == len(minutes)
-        if is_last or minutes[number + 1] - minute >= FORGOTTEN_AFTER:
-            stop = min(end, minute + 1 + FORGOTTEN_AFTER)
+        if is_last or minutes[number + 1] - minute >= forgotten_after:
+            stop = min(end, minute + 1 + forgotten_after)
             span = range(minutes[first], stop)
             yield Stretch(
                 since=span.start,

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from signals.domain.detection.rule_types import EventSelection, Rate, Rule
+from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import Member, Outage, group
 from signals.domain.incidents.quick_replay import quick_replay
-from signals.domain.incidents.series_replay import stretches
+from signals.domain.incidents.series_replay import FORGOTTEN_AFTER, stretches
 from signals.domain.incidents.watch import Watch, watches
 from signals.services.detection.count_lines import CountedSeries, CountLine
 
@@ -124,9 +124,10 @@ def _episodes(
     watch: Watch, series: WatchedSeries, project_since: int, end: int, offset: Callable[[int], int]
 ) -> list[Episode]:
     whole = _events(series.whole) if isinstance(watch.fixed, Rate) else None
+    silence = watch.fixed.silent_days * DAY if isinstance(watch.fixed, NewSeries) else FORGOTTEN_AFTER
     return [
         episode
-        for stretch in stretches(_events(series.counts), series.end(end), whole)
+        for stretch in stretches(_events(series.counts), series.end(end), whole, forgotten_after=silence)
         for episode in quick_replay(watch, stretch, project_since=project_since, offset=offset)
     ]
 

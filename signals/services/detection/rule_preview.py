@@ -1,4 +1,4 @@
-"""Incidents that a draft rule would have opened in the last fortnight, from the stored counts of its project."""
+"""Incidents that a draft rule would have opened in the last fortnight, from stored counts."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from shared_types import EventType
 from signals.domain.detection.default_rules import DEFAULT_RULES
-from signals.domain.detection.rule_types import EventSelection, FloorRatio, Rate, Rule
+from signals.domain.detection.rule_types import EventSelection, FloorRatio, NewSeries, Rate, Rule
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import ReplayedOutage, replay_counts
 
@@ -113,3 +113,12 @@ def test_lines_with_count_zero_change_nothing_while_the_series_lasts() -> None:
     found = replay_counts([first, *every], DEFAULT_RULES, UTC)
     assert _confirmed(found)
     assert found == replay_counts([first, *sparse], DEFAULT_RULES, UTC)
+
+
+def test_series_counts_as_new_after_its_silent_days() -> None:
+    counts = {_series("OLD", "/a"): [20] * 5 + [0] * (3 * 1440) + [20] * 5}
+    opened = []
+    for days in (2, 4):
+        rule = NewSeries(name="new", on=EventSelection(event_type=EventType.ERROR), silent_days=days)
+        opened.append(sum(len(outage.incidents) for outage in replay_counts(_lines(counts), (rule,), UTC)))
+    assert opened == [2, 1]
