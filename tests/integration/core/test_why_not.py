@@ -109,7 +109,7 @@ def test_unknown_series_and_uncounted_type_are_said(reader: TestClient) -> None:
 def test_event_is_asked_about_by_its_id(
     reader: TestClient, pool: ConnectionPool[Connection], opensearch: Client
 ) -> None:
-    late = event("error", AT, **SERIES)
+    late = event("error", AT, error_code="TIMEOUT", route="/checkout")
     late = late.model_copy(update={"received_at": AT + timedelta(minutes=9)})
     index(opensearch, [late])
     with pool.connection() as connection:
