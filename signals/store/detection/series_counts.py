@@ -39,6 +39,10 @@ LIMIT %(limit)s
 """
 
 
+# A million rows in arrays of a thousand series: by default the server would write them to disk in between.
+ROOM: LiteralString = "SELECT set_config('work_mem', '64MB', true)"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountsWanted:
     """Which series, over the minutes `start <= minute < end`; None as `fingerprints` means all of them."""
@@ -64,5 +68,6 @@ def read(
         "end": wanted.end,
         "limit": limit,
     }
+    connection.execute(ROOM)
     rows = connection.execute(READ, parameters, binary=True).fetchall()
     return [CountsOfSeries(*row[:5]) for row in rows], rows[0][5] if rows else 0
