@@ -6,8 +6,8 @@ from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
@@ -45,18 +45,31 @@ def routes_of(
     by_path: defaultdict[str, dict[str, Answering]] = defaultdict(dict)
     for one in endpoints:
         by_path[one.path][one.method] = one.bind(resources, authorizer, threads)
-    return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
+    return [Route(path, _Path(methods), methods=list(methods)) for path, methods in by_path.items()]
 
 
-def _by_method(methods: Mapping[str, Answering]) -> Answering:
-    """Return one function for all methods of a path, so that a 405 lists them all."""
-    if "GET" in methods:
-        methods = {**methods, "HEAD": methods["GET"]}
+class _Path:
+    """The methods of one path, so that a 405 lists them all.
 
-    async def answer(request: Request) -> Response:
-        return await methods[request.method](request)
+    A class, because Starlette serves one directly; around a function it puts handlers of exceptions, which
+    are here already.
+    """
 
-    return answer
+    def __init__(self, methods: Mapping[str, Answering]) -> None:
+        self._methods = {"HEAD": methods["GET"], **methods} if "GET" in methods else methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: an exception of its endpoint becomes a problem."""
+        request = Request(scope, receive)
+        try:
+            response = await self._methods[request.method](request)
+        except Exception as error:  # noqa: BLE001  # every crash ends here
+            response = answer_to(request, error)
+        try:
+            await response(scope, receive, send)
+        except Exception as error:  # noqa: BLE001  # only its kind may be logged
+            answer_to(request, error)
+            raise RuntimeError("the answer broke off") from None  # the server closes the connection
 
 
 class Application:
@@ -73,24 +86,20 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
         scope["app"] = self  # lets the router raise its 404 and 405, which it answers itself without
-        if scope["type"] != "http":
-            await self._router(scope, receive, send)
-            return
-        scope["root_path"] = ""
-        has_body = scope["method"] != "HEAD"
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            if not has_body and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
-
+        if scope["type"] == "http":
+            scope["root_path"] = ""
+            if scope["method"] == "HEAD":
+                send = _without_body(send)
         try:
-            await self._router(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001  # every crash ends here
-            response = answer_to(Request(scope), error)
-            if started:
-                raise RuntimeError("the answer broke off") from None  # the server closes the connection
-            await response(scope, receive, watched)
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            await answer_to(Request(scope), error)(scope, receive, send)
+
+
+def _without_body(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serve_apps.http.abandoned import unless_abandoned
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.parameters import query_reader
 from shared_types import Tenancy
@@ -100,8 +101,8 @@ class Endpoint(Generic[Resources]):
             if is_async:
                 response = await handler(resources, call)
             else:
-                loop = asyncio.get_running_loop()
-                response = await loop.run_in_executor(threads, handler, resources, call)
+                work = asyncio.get_running_loop().run_in_executor(threads, handler, resources, call)
+                response = await unless_abandoned(request.receive, work)
             return response
 
         return answer

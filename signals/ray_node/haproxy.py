@@ -31,22 +31,30 @@ STARTING: Final = rf"s|^( *http-request )return status 404 .*$|\1{_RETURN}|"
 _FAILED: Final = "{ status 404 408 429 500:599 }"
 _IS_TEXT: Final = "{ res.hdr(content-type) -m beg text/plain }"
 _SERVE_TEXTS: Final = f"http-response {_RETURN} if {_FAILED} {_IS_TEXT}"
-# Serve then calls ingest-api at once, without two tasks that wait for the client to leave: what was sent is
-# accepted anyway. A reader that leaves ends its search. Clients are not asked.
+_MALFORMED: Final = _problem(
+    400, "malformed_request", "Bad Request", "This is not a request of HTTP/1.1, or its method is unknown."
+)
+# Of a method that uvicorn does not know: it says so itself, before any application is asked.
+_UNKNOWN_METHOD: Final = (
+    f"http-response return status 400 content-type application/problem+json string '{_MALFORMED}' "
+    f"hdr Cache-Control no-store if {{ status 400 }} {_IS_TEXT}"
+)
+# Serve then calls the application at once, without two tasks that wait for the client to leave: events that
+# were sent are accepted anyway, and serve_apps/http/abandoned.py watches slow reads. Clients are not asked.
 _DIRECT: Final = (
     "http-request del-header x-request-timeout-seconds",
-    "http-request del-header x-request-disconnect-disabled",
-    "http-request set-header x-request-disconnect-disabled ?1 if { path_beg /v1/events }",
+    "http-request set-header x-request-disconnect-disabled ?1",
 )
 # Sentry's SDKs take a Retry-After on a 503 for a rate limit, and drop the next events too.
 _ONCE: Final = (
     "http-request set-var(txn.sends_once) bool(true) if { path_beg /v1/events/sentry/ }",
     "http-after-response del-header retry-after if { status 503 } { var(txn.sends_once) -m bool }",
 )
-_RULES: Final = r"\n    ".join((*_DIRECT, *_ONCE, _SERVE_TEXTS, "http-response del-header server"))
+_RULES: Final = r"\n    ".join(
+    (*_DIRECT, *_ONCE, _SERVE_TEXTS, _UNKNOWN_METHOD, "http-response del-header server")
+)
 FRONTEND: Final = rf"s|^frontend http_frontend$|&\n    {_RULES}|"
 """The rules for every request and answer."""
-_MALFORMED: Final = _problem(400, "malformed_request", "Bad Request", "This is not a request of HTTP/1.1.")
 _SLOW: Final = _problem(408, "slow_request", "Request Timeout", "Send the head of the request sooner.")
 OWN_ERRORS: Final = (
     rf"s|^defaults$|&\n    http-error status 400 content-type application/problem+json string '{_MALFORMED}'"

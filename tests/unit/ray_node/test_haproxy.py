@@ -35,6 +35,7 @@ frontend http_frontend
     bind :{port}
     use_backend away if {{ path_end /away }}
     use_backend busy if {{ path_end /busy }}
+    use_backend uvicorn if {{ path_end /uvicorn }}
     default_backend default_backend
 backend default_backend
     http-request return status 404 content-type text/plain lf-string "Path not found."
@@ -42,8 +43,11 @@ backend away
     server replica 127.0.0.1:{closed}
 backend busy
     server replica 127.0.0.1:{serve}
+backend uvicorn
+    server replica 127.0.0.1:{serve}
 frontend serve
     bind 127.0.0.1:{serve}
+    http-request return status 400 content-type text/plain string "Invalid HTTP" if {{ path /uvicorn }}
     http-request return status 503 content-type text/plain string "dropped" hdr Server uvicorn
 """
 
@@ -99,6 +103,20 @@ def test_proxys_own_errors_are_problem_json(tmp_path: Path, path: str) -> None:
     else:
         assert int(answer.headers["retry-after"]) > 0
     assert "server" not in answer.headers
+
+
+def test_method_that_uvicorn_does_not_know_is_answered_with_a_problem(tmp_path: Path) -> None:
+    ports: dict[str, Any] = {name: free_port() for name in ("port", "closed", "serve")}
+    launcher, _ = edited(tmp_path / "a", CONFIG.format(**ports), edits=(*EDITS, CLOSED))
+    with subprocess.Popen([launcher, "-db", "-f", tmp_path / "a" / "haproxy.cfg"]) as process:
+        try:
+            answer = until(lambda: _get(f"http://127.0.0.1:{ports['port']}/uvicorn"))
+        finally:
+            process.terminate()
+    assert answer is not None
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def _get(url: str) -> httpx2.Response | None:
