@@ -32,10 +32,13 @@ _FAILED: Final = "{ status 404 408 429 500:599 }"
 _IS_TEXT: Final = "{ res.hdr(content-type) -m beg text/plain }"
 _SERVE_TEXTS: Final = f"http-response {_RETURN} if {_FAILED} {_IS_TEXT}"
 _MALFORMED: Final = _problem(
-    400, "malformed_request", "Bad Request", "This is not a request of HTTP/1.1, or its method is unknown."
+    400,
+    "malformed_request",
+    "Bad Request",
+    "The method is unknown, the head is too long, or this is not HTTP/1.1.",
 )
-# Of a method that uvicorn does not know: it says so itself, before any application is asked.
-_UNKNOWN_METHOD: Final = (
+# uvicorn answers these itself, in plain text, before any application is asked.
+_UVICORN_TEXT: Final = (
     f"http-response return status 400 content-type application/problem+json string '{_MALFORMED}' "
     f"hdr Cache-Control no-store if {{ status 400 }} {_IS_TEXT}"
 )
@@ -51,7 +54,7 @@ _ONCE: Final = (
     "http-after-response del-header retry-after if { status 503 } { var(txn.sends_once) -m bool }",
 )
 _RULES: Final = r"\n    ".join(
-    (*_DIRECT, *_ONCE, _SERVE_TEXTS, _UNKNOWN_METHOD, "http-response del-header server")
+    (*_DIRECT, *_ONCE, _SERVE_TEXTS, _UVICORN_TEXT, "http-response del-header server")
 )
 FRONTEND: Final = rf"s|^frontend http_frontend$|&\n    {_RULES}|"
 """The rules for every request and answer."""
