@@ -45,10 +45,10 @@ def routes_of(
     by_path: defaultdict[str, dict[str, Answering]] = defaultdict(dict)
     for one in endpoints:
         by_path[one.path][one.method] = one.bind(resources, authorizer, threads)
-    return [Route(path, _Path(methods), methods=list(methods)) for path, methods in by_path.items()]
+    return [Route(path, PathAnswers(methods), methods=list(methods)) for path, methods in by_path.items()]
 
 
-class _Path:
+class PathAnswers:
     """The methods of one path, so that a 405 lists them all.
 
     A class, because Starlette serves one directly; around a function it puts handlers of exceptions, which

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope as AsgiScope
 
+from serve_apps.http.application import PathAnswers
 from serve_apps.http.authorization import Authorizer
-from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.endpoint import Answer, Answering, Call, Endpoint
 from serve_apps.http.pages import cors, preflight
 from serve_apps.http.problems import Problem, answer_to
 from serve_apps.ingest.protocols.doors import Doors, foreign_body, receipt_of, unreadable
@@ -97,9 +98,5 @@ _ENDPOINTS: Final[tuple[Endpoint[Doors], ...]] = (
 
 def page_routes(doors: Doors, authorizer: Authorizer) -> list[Route]:
     """Return the routes; they stand before those of our own protocol."""
-    by_method = {one.method: one.bind(doors, authorizer, None) for one in _ENDPOINTS}
-
-    async def answer(request: Request) -> Response:
-        return await by_method[request.method](request)  # type: ignore[index]  # the route lists its methods
-
-    return [PageRoute(path, answer, methods=list(by_method)) for path in PATHS]
+    by_method: dict[str, Answering] = {one.method: one.bind(doors, authorizer, None) for one in _ENDPOINTS}
+    return [PageRoute(path, PathAnswers(by_method), methods=list(by_method)) for path in PATHS]
