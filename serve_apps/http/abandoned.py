@@ -14,7 +14,8 @@ async def unless_abandoned(receive: Receive, work: "asyncio.Future[Result]") -> 
     """Await work in a thread; when the client leaves, cancel it: work that has not begun never will.
 
     `receive` is the request's, whose body no other code reads. Serve would watch every request from its
-    start in two tasks, which cost 40 CPU-us or more; `signals/ray_node/haproxy.py` tells it not to.
+    start in two tasks, which cost 40 CPU-us or more; `signals/ray_node/haproxy.py` lets
+    it do so for searches only.
 
     Raises:
         CancelledError: the client has left, and no answer is needed.
