@@ -27,8 +27,8 @@ from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
 from signals.services.deploys.views import Deploys
-from signals.services.detection.rule_book import RuleBook
 from signals.services.detection.rule_preview import RulePreviewer
+from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
@@ -101,7 +101,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         authenticator=KeyAuthenticator(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
-        rule_book=RuleBook(pool),
+        rule_registry=RuleRegistry(pool),
         rule_previewer=RulePreviewer(pool),
         why_not=WhyNotFinder(pool),
         event_finder=EventFinder(EventSearch(client)),

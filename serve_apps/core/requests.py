@@ -10,8 +10,8 @@ from shared_types import Tenancy
 from signals.domain.queries import cursors
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
-from signals.services.detection.rule_book import RuleBook
 from signals.services.detection.rule_preview import RulePreviewer
+from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
@@ -45,7 +45,7 @@ class CoreResources:
     authenticator: KeyAuthenticator
     incidents: Incidents
     deploys: Deploys
-    rule_book: RuleBook
+    rule_registry: RuleRegistry
     rule_previewer: RulePreviewer
     why_not: WhyNotFinder
     event_finder: EventFinder

@@ -18,7 +18,7 @@ from serve_apps.http.problems import NOT_STORED, Problem
 from signals.domain.access.scopes import Right
 from signals.domain.detection.rule_kinds import RULE_KINDS
 from signals.domain.detection.rule_text import BadRule
-from signals.services.detection.rule_book import RuleHistory, RuleInForce, RuleList, RuleRefusal
+from signals.services.detection.rule_registry import RuleHistory, RuleInForce, RuleList, RuleRefusal
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
 _VERSION: Final = re.compile(r'(?:W/)?"?(\d{1,9})"?', re.ASCII)
@@ -42,12 +42,12 @@ class RulesQuery:
 def list_rules(core: CoreResources, call: Call[RulesQuery]) -> Response:
     """List the project's rules, and each kind of rule with its fields and their bounds."""
     check_project(call.tenancy, call.query.project_id)
-    return json_answer(call.request, core.rule_book.all(call.tenancy))
+    return json_answer(call.request, core.rule_registry.all(call.tenancy))
 
 
 def get_rule(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Return one rule. Its version is the ETag, which an edit sends back as If-Match."""
-    found = core.rule_book.one(call.tenancy, _name(call))
+    found = core.rule_registry.one(call.tenancy, _name(call))
     if found is None:
         raise no_such_rule()
     return _answer(call, found)
@@ -55,7 +55,7 @@ def get_rule(core: CoreResources, call: Call[NoParameters]) -> Response:
 
 def get_rule_history(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Return the versions of one rule, newest first; a removed rule keeps its own."""
-    found = core.rule_book.history(call.tenancy, _name(call))
+    found = core.rule_registry.history(call.tenancy, _name(call))
     if found is None:
         raise no_such_rule()
     return json_answer(call.request, found)
@@ -64,7 +64,7 @@ def get_rule_history(core: CoreResources, call: Call[NoParameters]) -> Response:
 async def create_rule(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Create a rule. It is in force at once, unless `enabled` is false."""
     given = read_json(await read_body(call.request, MAX_RULE_BYTES))
-    created = await call.in_thread(_checked, core.rule_book.create, call.principal, given)
+    created = await call.in_thread(_checked, core.rule_registry.create, call.principal, given)
     return _answer(call, created, status=201)
 
 
@@ -76,7 +76,7 @@ async def replace_rule(core: CoreResources, call: Call[NoParameters]) -> Respons
     version = _if_match(call, required=True)
     given = read_json(await read_body(call.request, MAX_RULE_BYTES))
     edited = await call.in_thread(
-        _checked, core.rule_book.edit, call.principal, _name(call), version or 0, given
+        _checked, core.rule_registry.edit, call.principal, _name(call), version or 0, given
     )
     return _answer(call, edited)
 
@@ -89,14 +89,14 @@ async def switch_rule(core: CoreResources, call: Call[NoParameters]) -> Response
     except ValidationError as error:
         raise Problem(400, "invalid_body", 'Send JSON like {"enabled": false}.') from error
     switched = await call.in_thread(
-        _checked, core.rule_book.switch, call.principal, _name(call), version, enabled=body.enabled
+        _checked, core.rule_registry.switch, call.principal, _name(call), version, enabled=body.enabled
     )
     return _answer(call, switched)
 
 
 def remove_rule(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Remove a rule; its versions stay readable. If-Match may name the version."""
-    refusal = core.rule_book.remove(call.principal, _name(call), _if_match(call))
+    refusal = core.rule_registry.remove(call.principal, _name(call), _if_match(call))
     if refusal is not None:
         raise _refused(refusal)
     return Response(status_code=204, headers=NOT_STORED)

@@ -20,7 +20,7 @@ from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveRe
 from signals.errors import DependencyUnavailable
 from signals.services.detection.count_lines import CountedSeries, instant_text
 from signals.services.detection.replay import ReplayedSeries, WatchedSeries
-from signals.services.detection.rule_book import drafted
+from signals.services.detection.rule_registry import drafted
 from signals.store.detection import project_calendars, series_counts
 from signals.store.detection.series_counts import MAX_SERIES, CountsOfSeries, CountsWanted
 

@@ -23,8 +23,8 @@ from signals.logs import configure_logs
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.services.deploys.views import Deploys
-from signals.services.detection.rule_book import RuleBook
 from signals.services.detection.rule_preview import RulePreviewer
+from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
@@ -86,7 +86,7 @@ def core_client(
         authenticator=KeyAuthenticator(pool),
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
-        rule_book=RuleBook(pool),
+        rule_registry=RuleRegistry(pool),
         rule_previewer=RulePreviewer(pool),
         why_not=WhyNotFinder(pool),
         event_finder=EventFinder(EventSearch(opensearch)),

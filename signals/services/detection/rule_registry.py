@@ -72,7 +72,7 @@ class RuleHistory:
     versions: list[RuleDetail]
 
 
-class RuleBook:
+class RuleRegistry:
     """The rules of every project; safe to call from several threads.
 
     Each method raises `DependencyUnavailable` when PostgreSQL does not answer.
