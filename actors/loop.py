@@ -18,16 +18,15 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from actors import metrics
-from signals.clients.postgres import Connection, transaction
+from actors.heartbeats import start_heartbeats
+from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
 from signals.periodic import Interval
 from signals.rotation import CHECK_S, Rotation
 from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings, PostgresSettings
-from signals.store.operations import workers
 from signals.store.operations.workers import ConsumerState, Heartbeat
 
 POLL_S: Final = 0.5  # the longest wait for records; bounds how late a stop or a tick is noticed
-HEARTBEAT_S: Final = 3.0
 LAG_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 15.0  # guess: an outage's end is noticed this late
@@ -87,7 +86,7 @@ class ConsumerLoop:
         self._doubted_until = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-loop", daemon=True)
         self._thread.start()
-        threading.Thread(target=self._beat, name=f"{name}-heartbeat", daemon=True).start()
+        start_heartbeats(pool, self._heartbeat, self._stopping)
 
     @property
     def progress(self) -> LoopProgress:
@@ -160,18 +159,6 @@ class ConsumerLoop:
         self._lag_interval.reset()
         metrics.BACKED_OFF.inc(1, tags={"kind": self._kind})
         self._stopping.wait(pause_s * random.uniform(0.5, 1.0))
-
-    def _beat(self) -> None:
-        """Write heartbeats from a thread of its own: a slow PostgreSQL must not slow the consumer."""
-        while not self._stopping.wait(HEARTBEAT_S if self._progress.last_poll_at else 0.5):
-            try:
-                with transaction(self._pool) as connection:
-                    workers.beat(connection, self._heartbeat())
-            except DependencyUnavailable as error:
-                log.warning("heartbeat not written", worker=self._name, reason=error.reason)
-            except BaseException:
-                log.exception("heartbeat crashed", worker=self._name)
-                os._exit(1)  # without heartbeats a working consumer would look dead indefinitely
 
     def _heartbeat(self) -> Heartbeat:
         progress = self._progress

@@ -7,7 +7,7 @@ receipt and the spare event id are arguments. Source: docs/requirements.md, R11 
 from shared_types.canonical import MAX_AHEAD, Tenancy, canonicalize, parse_envelope
 from shared_types.envelope import SCHEMA_VERSION, Attributes, Envelope, EventInput
 from shared_types.errors import InvalidEvent
-from shared_types.identity import (
+from shared_types.fingerprints import (
     Fingerprint,
     MetricName,
     bucket_start,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Self
 
 from shared_types import Envelope
-from shared_types.identity import project_of
+from shared_types.fingerprints import project_of
 from signals.domain.detection.buckets import BUCKET_S, instant_of, minute_of
 
 Stage = Literal["ingest-api", "incident-engine", "indexer"]

@@ -39,7 +39,7 @@ def test_the_commands_load_without_the_packages_of_local_servers() -> None:
 
 
 ROOT = Path(__file__).parents[2]
-GRAMMAR = ROOT / "shared_types" / "identity.py"
+GRAMMAR = ROOT / "shared_types" / "fingerprints.py"
 SPLITTING = {"split", "rsplit", "partition", "rpartition", "count", "replace", "find", "index"}
 ESCAPES = ("%7C", "%2D", "signup|")
 

@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Final, Literal, Protocol
 
 from shared_types import EventType, MetricName
-from shared_types.identity import METRICS
+from shared_types.fingerprints import METRICS
 from signals.domain.detection.default_rules import ERROR_SPIKE as ROW_A
 from signals.domain.detection.default_rules import SIGNUP_DROP as ROW_B
 from signals.domain.detection.fixed_rules import CRITICAL_MULTIPLE, SUSTAIN_SHARE

@@ -26,8 +26,8 @@ from shared_types.envelope import (
     TENANT_ID_PATTERN,
     TEXT_ATTRIBUTES,
 )
+from shared_types.fingerprints import key_prefix, key_tail
 from shared_types.grouping import GROUPERS, may_hold_id
-from shared_types.identity import key_prefix, key_tail
 from shared_types.json_bounds import INT64_MAX, INT64_MIN, MAX_NAME_CHARS, check_json
 from shared_types.tidying import keep_aside
 

@@ -12,7 +12,7 @@ import msgspec
 from psycopg_pool import ConnectionPool
 
 from shared_types import Environment, EventType, Fingerprint, Tenancy
-from shared_types.identity import METRICS
+from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import instant_of, minute_of
 from signals.domain.detection.rule_types import EventSelection, Rate, Rule

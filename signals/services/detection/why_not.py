@@ -9,8 +9,8 @@ from typing import Final
 from psycopg_pool import ConnectionPool
 
 from shared_types import Environment, EventType, Fingerprint, Tenancy
+from shared_types.fingerprints import METRICS
 from shared_types.grouping import group_code, group_route
-from shared_types.identity import METRICS
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
 from signals.domain.detection.counts import MINUTES_READ, BucketCounts

@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 import orjson
 
 from shared_types import Environment, EventType, Fingerprint
-from shared_types.identity import METRICS
+from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
 

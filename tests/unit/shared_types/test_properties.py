@@ -20,7 +20,7 @@ from shared_types import (
     parse_envelope,
     partition_key,
 )
-from shared_types.identity import project_of
+from shared_types.fingerprints import project_of
 from tests.support.raw_events import EVENT, LABEL
 
 # The first draw of a text builds a table of all characters, which takes seconds on a small machine.

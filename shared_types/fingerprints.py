@@ -1,4 +1,4 @@
-"""An event's identity: fingerprint, metric, minute bucket and partition key, and the grammar of their text.
+"""Fingerprints, and the metric, minute bucket and partition key of an event, with the grammar of their text.
 
 This module alone writes, escapes and reads the separator `|`. Components are escaped, so that `a|b` + `c`
 and `a` + `b|c` differ. Source: docs/requirements.md, R14 and R16.
