@@ -12,6 +12,7 @@ from signals.clients.kafka.publisher import open_publisher
 from signals.domain.ledger import ENTRIES, STAGES
 from signals.periodic import repeated
 from signals.services.detection import IncidentEngine
+from signals.services.detection.history_filling import HistoryFilling
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.operations.housekeeping import log_audit, resolve_stale_incidents, trim_ledger
 from signals.services.operations.retention import Retention
@@ -32,6 +33,7 @@ class Detector(Consumer):
         super().__init__(name, "incident-engine", connections=CONNECTIONS)
         self._runtime = RuntimeSettings.from_env()
         self._retention = Retention(self.pool, RetentionSettings.from_env())
+        self._history = HistoryFilling(self.pool)
         self.start(self._session)
 
     @contextmanager
@@ -48,9 +50,14 @@ class Detector(Consumer):
             ) as session,
             repeated(resolve, every_s=self._runtime.resolve_every_s, name="resolution of stale incidents"),
             repeated(self._keep_ledger, every_s=LEDGER_EVERY_S, name="audit of the ledger"),
-            repeated(self._retention.round, every_s=RETAIN_EVERY_S, name="retention"),
+            repeated(self._keep_tables, every_s=RETAIN_EVERY_S, name="retention and history"),
         ):
             yield session
+
+    def _keep_tables(self) -> None:
+        """Remove what is past its days, and fill in the history of series that an earlier release counted."""
+        self._retention.round()
+        self._history.round()
 
     def _keep_ledger(self) -> None:
         """Log and measure whether the ledger balances, then delete its oldest rows."""

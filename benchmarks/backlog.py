@@ -14,11 +14,10 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
 from signals.clients.postgres import conninfo, open_pool, transaction
 from signals.domain.detection.buckets import minute_of, series_of
-from signals.domain.detection.builtin_rules import HISTORY_MINUTES
+from signals.domain.detection.counts import MINUTES_READ
 from signals.settings import KafkaSettings, PostgresSettings
 from signals.store.detection import buckets
 
-LONGEST_MINUTES: Final = max(HISTORY_MINUTES.values())
 FLUSH_S: Final = 60.0
 GONE_WITHIN_S: Final = 20.0
 POLL_S: Final = 0.05
@@ -59,7 +58,7 @@ def remember(
     """Write the preceding hour of each calm kind, at the rate of the events to come."""
     minute, per_minute = minute_of(start), RATE_PER_S * 60 // kinds
     series = [one for kind in calm if (one := series_of(kind.envelope))]
-    past = {(one, minute - back): per_minute for one in series for back in range(1, LONGEST_MINUTES + 1)}
+    past = {(one, minute - back): per_minute for one in series for back in range(1, MINUTES_READ + 1)}
     with open_pool(database, size=1) as pool, transaction(pool) as connection:
         buckets.increment(connection, past)
     with psycopg.connect(conninfo(database), autocommit=True) as connection:

@@ -44,8 +44,9 @@ FROM generate_series(1, %(incidents)s) AS n
 # The details of each: two evaluations, a finished job, its summary, 20 events, the minutes of the chart.
 AROUND: tuple[LiteralString, ...] = (
     """
-INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold)
-SELECT id, moment, 'error_spike', opened_at, 120, 5, 30
+INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold,
+                                           window_minutes)
+SELECT id, moment, 'error-spike', opened_at, 120, 5, 30, 5
 FROM incidents CROSS JOIN (VALUES ('opened'), ('latest')) AS both_(moment)
 """,
     """

@@ -33,7 +33,7 @@ SELECT 'org_old', 'proj_' || f %% 40, 'prod', 'error_count', 'OLD_' || f || '|/r
 FROM generate_series(1, %(fingerprints)s) f, generate_series(1, %(minutes)s) m
 """
 RESET: Final[tuple[LiteralString, ...]] = (
-    "TRUNCATE pipeline.offsets, pipeline.ledger, pipeline.signup_series",
+    "TRUNCATE pipeline.offsets, pipeline.ledger, pipeline.rule_series CASCADE",
     "TRUNCATE incidents CASCADE",
     "DELETE FROM metrics_buckets WHERE org_id <> 'org_old'",
     "VACUUM metrics_buckets",

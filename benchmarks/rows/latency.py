@@ -28,7 +28,7 @@ from signals.clients.kafka.publisher import OutgoingRecord, Publisher, open_publ
 from signals.clients.postgres import Connection, conninfo
 from signals.domain.detection.buckets import Series, minute_of
 from signals.settings import KafkaSettings, PostgresSettings
-from signals.store.detection import buckets, signup_series
+from signals.store.detection import buckets, rule_states
 
 SPIKE: Final = 30  # the rule's least
 WITHIN_S: Final = 30.0
@@ -171,10 +171,11 @@ def _lose_signups(connection: Connection, minute: int) -> None:
         Series(f"proj_drop_{n}", "prod", "signup_count", "signup|prod", "org_bench") for n in range(SERIES)
     ]
     past = {(one, minute - back): 11 for one in series for back in range(15, 76)}
-    newest = {one: (number % 6, minute - 15) for number, one in enumerate(series)}
+    newest = dict.fromkeys(series, minute - 15)
+    partitions = {one: number % 6 for number, one in enumerate(series)}
     with connection.transaction():
         buckets.increment(connection, past)
-        signup_series.note(connection, newest)
+        rule_states.insert(connection, newest, partitions, by_clock=True)
 
 
 def _count(connection: Connection, fingerprints: str) -> int:

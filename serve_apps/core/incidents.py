@@ -24,6 +24,7 @@ from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
 from signals.domain.access.scopes import Right
+from signals.domain.incidents.episode import IncidentVerdict
 from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, StatusOutcome
 from signals.store.incidents.incident_views import IncidentStatus
 
@@ -43,6 +44,7 @@ class IncidentQuery:
     project_id: ProjectId = None
     env: Annotated[Environment | None, BLANK] = None
     status: Annotated[IncidentStatus | None, BLANK] = None
+    verdict: Annotated[IncidentVerdict | None, BLANK] = None
     since: Instant = None
     until: Instant = None
     limit: Limit = 50
@@ -56,6 +58,7 @@ def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
     request = ListRequest(
         environment=query.env and query.env.value,
         status=query.status,
+        verdict=query.verdict,
         since=query.since,
         until=query.until,
         limit=query.limit,

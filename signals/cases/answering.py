@@ -8,8 +8,10 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
 from shared_types import Fingerprint
-from signals.domain.detection.builtin_rules import Evaluation as Verdict
-from signals.domain.detection.builtin_rules import error_spike, signup_drop
+from signals.domain.detection.counts import BucketCounts
+from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
+from signals.domain.detection.fixed_rules import drop, floor_ratio
+from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.findings.collecting import ComparedSeries, Observed, compare
 from signals.domain.findings.verdict import find
 from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
@@ -77,11 +79,13 @@ def first_firing(events: Sequence[Observed], series: ComparedSeries) -> int | No
     return next((verdict.minute for verdict in _verdicts(events, series) if verdict.fires), None)
 
 
-def _verdicts(events: Sequence[Observed], series: ComparedSeries) -> list[Verdict]:
-    counts = Counter(event.minute for event in events if series.holds(event))
-    rule = signup_drop if series.is_drop else error_spike
+def _verdicts(events: Sequence[Observed], series: ComparedSeries) -> list[RuleVerdict]:
+    counts = BucketCounts(Counter(event.minute for event in events if series.holds(event)))
     first, last = events[0].minute, events[-1].minute
-    return [rule(counts, minute) for minute in range(first + HISTORY_MINUTES, last + 1)]
+    return [
+        drop(SIGNUP_DROP, counts, minute) if series.is_drop else floor_ratio(ERROR_SPIKE, counts, minute)
+        for minute in range(first + HISTORY_MINUTES, last + 1)
+    ]
 
 
 def _brief(
@@ -119,14 +123,15 @@ def _brief(
     )
 
 
-def _evaluation(moment: Literal["opened", "latest"], verdict: Verdict) -> BriefEvaluation:
+def _evaluation(moment: Literal["opened", "latest"], verdict: RuleVerdict) -> BriefEvaluation:
     return BriefEvaluation(
         moment=moment,
         rule=verdict.rule,
         minute_at=_instant(verdict.minute),
         count=verdict.count,
-        baseline=verdict.baseline,
+        baseline=verdict.normal,
         threshold=verdict.threshold,
+        window_minutes=verdict.length,
     )
 
 

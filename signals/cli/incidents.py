@@ -30,22 +30,26 @@ def register(app: typer.Typer) -> None:
 def list_incidents(
     env: Annotated[str | None, typer.Option(help="prod, staging or dev.")] = None,
     status: Annotated[str | None, typer.Option(help="open, investigating or resolved.")] = None,
+    verdict: Annotated[str | None, typer.Option(help="confirmed, unconfirmed or learning.")] = None,
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest incidents of the key's project."""
-    page = get("/v1/incidents", {"env": env, "status": status, "since": in_query(since), "limit": limit})
+    wanted = {"env": env, "status": status, "verdict": verdict, "since": in_query(since), "limit": limit}
+    page = get("/v1/incidents", wanted)
     if as_json:
         print(json.dumps(page, indent=2))
         return
-    table = Table("opened", "status", "severity", "env", "summary", "title", box=None, pad_edge=False)
+    columns = ("opened", "status", "severity", "verdict", "env", "summary", "title")
+    table = Table(*columns, box=None, pad_edge=False)
     table.add_column("id", no_wrap=True)
     for row in page["incidents"]:
         table.add_row(
             moment(row["opened_at"]),
             row["status"],
             row["severity"],
+            row["verdict"] or "-",
             row["environment"],
             plain(row["summary_model"] or row["ai_job_status"] or "-"),
             plain(row["title"]),
@@ -90,10 +94,20 @@ def _print_why(out: Console, why: dict[str, Any]) -> None:
     for numbers in (why["opened"], why["latest"]):
         out.print(f"{why['rule']} ({numbers['moment']}): {numbers['count']} in {window}, {usual}")
     out.print(f"threshold {why['opened']['threshold']:.0f} when it opened")
-    if why["verdict"] == "learning":
-        out.print("learning: the project was younger than 65 minutes, so that everything was new")
+    _print_verdict(out, why)
     if why["resolve_reason"]:
         out.print(f"resolved because: {why['resolve_reason'].replace('_', ' ')}")
+
+
+def _print_verdict(out: Console, why: dict[str, Any]) -> None:
+    """Print the verdict, and condition by condition what it rests on."""
+    if why["verdict"] is None:
+        return
+    learning = ": the project was younger than 65 minutes, so that everything was new"
+    out.print(f"verdict {why['verdict']}{learning if why['verdict'] == 'learning' else ''}")
+    for condition in why["conditions"]:
+        needed = f"{condition['compared']} {condition['need']:.4g}"
+        out.print(f"  {why['decided_by']}: {condition['name']} {condition['have']:.4g}, needs {needed}")
 
 
 def _print_beginning(out: Console, began: dict[str, Any] | None) -> None:

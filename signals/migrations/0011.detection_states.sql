@@ -50,5 +50,26 @@ ALTER TABLE pipeline.incident_states
 COMMENT ON COLUMN pipeline.incident_states.verdict IS 'confirmed|unconfirmed|learning';
 COMMENT ON COLUMN pipeline.incident_states.resolve_reason IS 'quiet|became_usual|superseded|gone|by_hand';
 
--- Windows differ in length now.
+-- Windows differ in length now. Rows of earlier releases keep the names error_spike and signup_drop.
 ALTER TABLE pipeline.incident_evaluations ADD COLUMN window_minutes int NULL;
+UPDATE pipeline.incident_evaluations SET window_minutes = CASE rule WHEN 'error_spike' THEN 5 ELSE 15 END;
+ALTER TABLE pipeline.incident_evaluations ALTER COLUMN window_minutes SET NOT NULL;
+
+UPDATE pipeline.incident_states s SET rule = replace(e.rule, '_', '-'), rule_version = 1
+FROM pipeline.incident_evaluations e
+WHERE e.incident_id = s.incident_id AND e.moment = 'opened';
+
+-- Signup series are watched by the clock from the first tick on; their hours are filled in later.
+INSERT INTO pipeline.rule_series (org_id, project_id, environment, metric_name, fingerprint, first_bucket_at)
+SELECT s.org_id, s.project_id, s.environment, 'signup_count', 'signup|' || s.environment,
+       coalesce((SELECT min(b.bucket_start) FROM metrics_buckets b
+                 WHERE b.project_id = s.project_id AND b.environment = s.environment
+                   AND b.metric_name = 'signup_count' AND b.fingerprint = 'signup|' || s.environment),
+                s.last_bucket_at)
+FROM pipeline.signup_series s;
+INSERT INTO pipeline.rule_state (series_id, partition, by_clock, needs_history, judged_at)
+SELECT r.id, s.partition, true, true, s.last_bucket_at
+FROM pipeline.signup_series s
+JOIN pipeline.rule_series r USING (project_id, environment)
+WHERE r.metric_name = 'signup_count';
+COMMENT ON TABLE pipeline.signup_series IS 'not used since 0011: a detector of the release before may still run';

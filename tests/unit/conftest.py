@@ -13,7 +13,6 @@ SLOW: Final = {
     "benchmarks/detection/test_scoring.py",
     "cases/test_floor.py",
     "cli/test_ai.py",
-    "domain/detection/test_batches.py",
     "domain/detection/test_fixed_rules.py",
     "domain/events/test_hostile_payloads.py",
     "domain/events/test_plain_events.py",

@@ -49,14 +49,13 @@ def instant_of(minute: int) -> datetime:
     return datetime.fromtimestamp(minute * BUCKET_S, UTC)
 
 
-def ranges(touched: Mapping[Series, Iterable[int]], history: Mapping[str, int]) -> Iterator[BucketRange]:
-    """Yield the ranges that rules need, `history[metric_name]` minutes long for a single minute.
+def ranges(touched: Mapping[Series, Iterable[int]], length: int) -> Iterator[BucketRange]:
+    """Yield the ranges that rules need, `length` minutes long for a single minute.
 
     Touched minutes nearer to each other than a history share one range, so no bucket is read twice
     and two events a year apart do not read the year.
     """
     for series, minutes in touched.items():
-        length = history[series.metric_name]
         group: list[int] = []
         for minute in sorted(minutes):
             if group and minute - group[-1] >= length:

@@ -45,14 +45,11 @@ def floor_ratio_sustains(rule: FloorRatio, counts: MinuteCounts, minute: int, fr
     return counts.between(minute + 1 - rule.window, minute + 1) >= need
 
 
-def drop(rule: Drop, counts: MinuteCounts, minute: int, *, without: int = 0) -> RuleVerdict:
-    """Judge the window that ends with `minute`. With Rule B's numbers it is Rule B.
-
-    `without` events of that minute are left out (see `builtin_rules.signup_drop`).
-    """
+def drop(rule: Drop, counts: MinuteCounts, minute: int) -> RuleVerdict:
+    """Judge the window that ends with `minute`. With Rule B's numbers it is Rule B."""
     end = minute + 1
     start = end - rule.window
-    count = counts.between(start, end) - without
+    count = counts.between(start, end)
     normal = counts.between(start - rule.baseline.length, start) * rule.window / rule.baseline.length
     return RuleVerdict(
         rule=rule.name,

@@ -50,11 +50,22 @@ class Frozen:
 
 
 def evaluate(
-    rule: Seasonal, context: HourContext, counts: MinuteCounts, minute: int, state: SeasonalState
+    rule: Seasonal,
+    context: HourContext,
+    counts: MinuteCounts,
+    minute: int,
+    state: SeasonalState,
+    *,
+    not_before: int = 0,
 ) -> Finding | None:
-    """Judge the windows that end with `minute`; return the most surprising that met floor and ratio."""
+    """Judge the windows that end with `minute`; return the most surprising that met floor and ratio.
+
+    Windows that begin before the minute `not_before` are left out.
+    """
     best = None
     for window in rule.windows:
+        if minute + 1 - window.length < not_before:
+            continue
         if not _can_be_peak(rule, window, context, counts, minute, state):
             continue
         finding = measure(rule, window, context, counts, minute, state)
@@ -201,7 +212,8 @@ def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
     counted: Literal["at least", "at most"] = "at least" if rule.direction == "up" else "at most"
     has_floor = finding.count if rule.direction == "up" else finding.expected
     floor_name = "events" if rule.direction == "up" else "events expected"
-    threshold = window.ratio * finding.expected
+    by_ratio = window.ratio * finding.expected
+    threshold = max(window.floor, by_ratio) if rule.direction == "up" else by_ratio
     return RuleVerdict(
         rule=rule.name,
         minute=minute,
@@ -216,7 +228,7 @@ def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
                 name="events against the expectation",
                 have=finding.count,
                 compared=counted,
-                need=threshold,
+                need=by_ratio,
             ),
             RuleCondition(
                 name="significance",

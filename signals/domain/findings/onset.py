@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-HISTORY_MINUTES: Final = 75  # the rule's window and its baseline hour
+from signals.domain.detection.counts import MINUTES_READ
+
 LONGEST_MINUTES: Final = 45  # guess: an older change would have fired before
 SIGMAS: Final = 3.0  # a minute so far above usual belongs to the rise
 MIN_RISE: Final = 2  # events; fewer in a minute are noise
@@ -43,7 +44,7 @@ def fall(counts: Mapping[int, int], now: int) -> Onset:
 
 
 def _change(counts: Mapping[int, int], now: int, sign: int) -> tuple[int, float]:
-    oldest = now - HISTORY_MINUTES + 1
+    oldest = now - MINUTES_READ + 1
     total = sum(counts.get(minute, 0) for minute in range(oldest, now + 1))
     best, found, usual = -math.inf, now, 0.0
     after = 0
@@ -51,10 +52,10 @@ def _change(counts: Mapping[int, int], now: int, sign: int) -> tuple[int, float]
         after += counts.get(minute, 0)
         length = now - minute + 1
         rate_after = after / length
-        rate_before = (total - after) / (HISTORY_MINUTES - length)
+        rate_before = (total - after) / (MINUTES_READ - length)
         if sign * (rate_after - rate_before) <= 0:
             continue
-        gained = _poisson(after, length) + _poisson(total - after, HISTORY_MINUTES - length)
+        gained = _poisson(after, length) + _poisson(total - after, MINUTES_READ - length)
         if gained > best:
             best, found, usual = gained, minute, rate_before
     return found, usual

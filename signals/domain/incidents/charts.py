@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
-from signals.domain.detection.builtin_rules import HISTORY_MINUTES
+from signals.domain.detection.counts import MINUTES_READ
 
-BEFORE_MINUTES: Final = max(HISTORY_MINUTES.values())  # so that the baseline can be seen
+BEFORE_MINUTES: Final = MINUTES_READ  # so that the baseline can be seen
 MINUTE: Final = timedelta(minutes=1)
 MAX_MINUTES: Final = 180  # guess: what fits a screen; a longer outage shows its beginning
 

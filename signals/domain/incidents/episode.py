@@ -20,6 +20,7 @@ NOT_A_LEVEL: Final = 0.1  # share of the normal below which a lasting drop never
 USUAL_AFTER: Final = 24 * 60  # minutes after the last firing: what still lasts is the new normal
 CONFIRM_WITHIN: Final = 15  # minutes after opening in which a confirmation belongs to this incident
 REOPEN_WITHIN: Final = 60  # minutes after resolving in which a return is the same incident
+REOPEN_BY_HAND: Final = 5  # minutes, when a person resolved it (decided)
 GONE_AFTER: Final = 7 * 24 * 60  # minutes of silence after which a series has ended (guess: a week)
 
 
@@ -57,8 +58,9 @@ def due_at(episode: Episode) -> int:
 
 
 def seen(episode: Episode, minute: int, *, fires: bool) -> Episode:
-    """Keep it fresh."""
-    return replace(episode, last_seen=minute, last_fired=minute if fires else episode.last_fired)
+    """Keep it fresh; a late minute never moves it back."""
+    fired = max(episode.last_fired, minute) if fires else episode.last_fired
+    return replace(episode, last_seen=max(episode.last_seen, minute), last_fired=fired)
 
 
 def resolved(episode: Episode, minute: int, reason: ResolveReason) -> Episode:
@@ -78,11 +80,12 @@ def may_reopen(last: Episode | None, minute: int, verdict: IncidentVerdict) -> b
 
     A confirmed outage must not hide in a former unconfirmed incident, so that one never continues it.
     """
-    if last is None or last.resolved_at is None or last.reason != "quiet":
+    if last is None or last.resolved_at is None or last.reason not in ("quiet", "by_hand"):
         return False
     if not last.is_confirmed and last.verdict != verdict:
         return False
-    return minute - last.resolved_at <= REOPEN_WITHIN
+    within = REOPEN_WITHIN if last.reason == "quiet" else REOPEN_BY_HAND
+    return minute - last.resolved_at <= within
 
 
 def reopened(last: Episode, minute: int, frozen: Frozen | None) -> Episode:

@@ -1,19 +1,31 @@
-"""Decides from a series' evaluations about its incidents: open, keep fresh, worsen, summarize, end.
+"""Turns the judged minutes of a series into changes of its incidents: open, keep fresh, worsen, reopen, end.
 
-The numbers of the opening are frozen: an outage never becomes the normal that it is compared with. The replay
-of counts (`tracking`) shares the limits, and also confirms and reopens.
+What happens to an incident is decided in `tracking`; here it becomes rows: severities, instants, the minutes
+that represent it, and whether a summary is due.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
 from shared_types import Fingerprint
-from signals.domain.detection.buckets import Series
-from signals.domain.detection.builtin_rules import RULES, Evaluation, IncidentSeverity
-from signals.domain.incidents.episode import IDLE_MINUTES, NOT_A_LEVEL, USUAL_AFTER, ResolveReason
+from signals.domain.detection.buckets import Series, instant_of, minute_of
+from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.rule_types import Absence, Direction, Drop, Rule, Seasonal
+from signals.domain.detection.severity import IncidentSeverity, severity_of
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
+from signals.domain.incidents.following import FollowedMinute, SeriesRecord
+from signals.domain.incidents.tracking import (
+    KNOWN_AFTER,
+    TrackState,
+    nearest_seasonal,
+    resolved_by_hand,
+    verdict_at,
+)
+from signals.domain.incidents.watch import Watch
 
 IncidentKind = Literal["change", "new"]
 """`new`: the series had no history when the incident opened, so that its normal is unknown."""
@@ -22,191 +34,274 @@ SUMMARY_COOLDOWN_S: Final = 900  # guess: a still firing incident is worth a new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownHistory:
-    """When a series' normal is known. `known_from`: the first minute (since the epoch) with a whole history.
-
-    `is_learning`: the project itself had no event before the history of the opening minute.
-    """
-
-    known_from: int
-    is_learning: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenIncident:
-    """An incident that is not resolved. `summary_asked_s_ago` is None when no summary was ever asked.
+    """An incident that is not resolved, as its rows say. `summary_asked_s_ago` is None when none was asked.
 
-    `normal` is the baseline frozen at its opening; `last_fired` and `last_seen` are minutes since the epoch.
-    `known_from` is set for the kind `new` only: see `SeriesHistory`.
+    `opened` are the numbers at its opening; minutes are since the epoch.
     """
 
     id: UUID
     severity: IncidentSeverity
     summary_asked_s_ago: float | None
-    normal: float
-    last_fired: int
+    opened: RuleVerdict
+    opened_at: int
     last_seen: int
-    known_from: int | None = None
+    last_fired: int
+    verdict: IncidentVerdict
+    kind: IncidentKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedIncident:
+    """How an incident ended that the series' record still believes open: `reason` is None when unknown."""
+
+    reason: ResolveReason | None
+    resolved_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentChange:
-    """A change of one incident; `incident_id` is None when a new one is to be opened.
+    """A change of one incident. `opened` and `opened_at` are set for one that opens.
 
-    `minutes` are the minutes whose events represent the incident. `last_fired` is None when the rule did not
-    fire. `ended` is why the incident is over after this change, None while it goes on.
+    `reopens`: its row is resolved and opens again. `minutes` are those whose events represent the incident.
+    `episode` is its state after the change; `numbers` are its verdict's, None when they did not change.
     """
 
     series: Series
-    incident_id: UUID | None
-    opened: Evaluation | None
+    incident_id: UUID
+    episode: Episode
+    opened: RuleVerdict | None
     opened_at: datetime | None
-    latest: Evaluation | None
+    reopens: bool
+    latest: RuleVerdict | None
     last_seen_at: datetime | None
     severity: IncidentSeverity
     summarize: bool
     minutes: tuple[int, ...]
-    last_fired: int | None
-    known_from: int | None = None
-    is_learning: bool = False
-    ended: ResolveReason | None = None
+    numbers: RuleVerdict | None
+    rule_version: int
+    direction: Direction
+    known_from: int | None
 
     @property
     def kind(self) -> IncidentKind:
-        """The kind of an incident that opens now."""
-        return "change" if self.known_from is None else "new"
+        """Whether something changed, or the series is new."""
+        return "new" if self.episode.is_new else "change"
 
 
-def decide(
-    series: Series,
-    evaluations: Sequence[Evaluation],
-    seen_at: Mapping[int, datetime],
-    current: OpenIncident | None,
-    history: KnownHistory | None = None,
-) -> list[IncidentChange]:
-    """Turn the evaluations of one series, oldest first, into changes: at most one for each incident.
+def reconciled(
+    record: SeriesRecord, current: OpenIncident | None, ended: EndedIncident | None
+) -> SeriesRecord:
+    """Return the record after what people did: an incident resolved by hand, or opened again.
 
-    `seen_at` gives the newest event time of each evaluated minute. Nothing opens unless a rule fires; what
-    is open, or opens here, stays fresh while its rule's `sustains` holds against the frozen baseline.
-    `history` is None when the series' history is whole. All but the last change end their incident.
+    An incident that the hourly sweep resolved by the clock goes on: its own minutes decide about its end.
     """
-    changes = []
-    life = _Life(series, seen_at, current=current) if current else None
-    for evaluation in evaluations:
-        if life is not None and (reason := life.ends_before(evaluation)):
-            changes.append(life.change(reason))
-            life = None
-        if life is None and evaluation.fires:
-            life = _Life(series, seen_at, opened=evaluation, history=history)
-        if life is not None and life.lasts(evaluation):
-            life.take(evaluation)
-    if life is not None and life.relevant:
-        changes.append(life.change(None))
-    return changes
+    track = record.track
+    if track.episode is not None and (current is None or current.id != record.incident):
+        if current is None and (ended is None or ended.reason != "by_hand"):
+            return record
+        minute = minute_of(ended.resolved_at) if ended else record.judged
+        record = replace(
+            record,
+            track=resolved_by_hand(track, minute),
+            incident=None,
+            last_incident=record.incident,
+        )
+    if current is None or record.track.episode is not None:
+        return record
+    last = record.track.last
+    if last is not None and record.last_incident == current.id:
+        episode = replace(
+            last, resolved_at=None, reason=None, last_seen=current.last_seen, last_fired=current.last_fired
+        )
+    else:
+        episode = Episode(
+            rule=current.opened.rule,
+            opened=current.opened,
+            opened_at=current.opened_at,
+            last_seen=current.last_seen,
+            last_fired=current.last_fired,
+            verdict=current.verdict,
+            is_new=current.kind == "new",
+        )
+    track = replace(record.track, episode=episode, last=None)
+    return replace(record, track=track, incident=current.id, last_incident=None)
 
 
-class _Life:
-    """One incident while a batch's evaluations are applied to it."""
+class SeriesLives:
+    """The incidents of one series while a batch's minutes are followed.
+
+    `seen_at` gives the newest event time of each minute with events in the batch. `current` is the row of the
+    record's open incident, None when that row is resolved already.
+    """
 
     def __init__(
         self,
         series: Series,
-        seen_at: Mapping[int, datetime],
+        watch: Watch,
+        record: SeriesRecord,
         *,
-        current: OpenIncident | None = None,
-        opened: Evaluation | None = None,
-        history: KnownHistory | None = None,
+        current: OpenIncident | None,
+        seen_at: Mapping[int, datetime],
+        new_id: Callable[[], UUID],
     ) -> None:
-        self.relevant: list[Evaluation] = []
         self._series = series
+        self._watch = watch
+        self._since = record.since
         self._seen_at = seen_at
-        self._current = current
-        self._opened = opened
-        self._is_learning = False
-        if current is not None:
-            self._normal, self._last_fired = current.normal, current.last_fired
-            self._last_seen = current.last_seen
-            self._known_from = current.known_from
-        elif opened is not None:
-            self._normal, self._last_fired = opened.baseline, opened.minute
-            self._last_seen = opened.minute
-            self._known_from = None
-            if history is not None and opened.minute < history.known_from:
-                self._is_learning = history.is_learning
-                # Missing minutes count as zero. That exaggerates a rise, and hides a drop.
-                if RULES[opened.rule].direction == "up":
-                    self._known_from = history.known_from
+        self._new_id = new_id
+        self._lives: dict[UUID, _Life] = {}
+        self._open: _Life | None = None
+        self.incident, self.last_incident = record.incident, record.last_incident
+        episode = record.track.episode
+        if episode is not None and record.incident is not None:
+            self._open = _Life(record.incident, episode, current, is_row_open=current is not None)
+            self._lives[record.incident] = self._open
 
-    def lasts(self, evaluation: Evaluation) -> bool:
-        """Whether the evaluation keeps it fresh."""
-        rule = RULES[evaluation.rule]
-        return evaluation.fires or rule.sustains(evaluation.count, self._normal)
+    def take(self, followed: FollowedMinute, track: TrackState) -> None:
+        """Note what a judged minute did; `track` is the state after it."""
+        for ended in followed.closed:
+            if self._open is not None:
+                self._open.episode = ended
+                self.incident, self.last_incident = None, self._open.id
+                self._open = None
+        episode = followed.episode
+        if episode is None:
+            return
+        if self._open is None:
+            self._open = self._begin(episode, followed, track)
+        life = self._open
+        if episode.confirmed_by is not None and episode.confirmed_by is not life.episode.confirmed_by:
+            life.numbers = episode.confirmed_by
+        life.episode = episode
+        if episode.last_seen < followed.minute and not followed.is_apart:
+            return
+        verdict = verdict_at(self._watch, followed.evidence, track, followed.minute)
+        if verdict is not None and (verdict.fires or episode.last_seen == followed.minute):
+            life.see(followed.minute, verdict, self._severity(episode, verdict))
 
-    def ends_before(self, evaluation: Evaluation) -> ResolveReason | None:
-        """Say why the evaluation no longer belongs to this incident, None when it may."""
-        calm = evaluation.minute - self._last_fired
-        if evaluation.fires:
-            # A level that came with the series hides an outage on top of it. What was idle is the resolver's.
-            is_known = self._known_from is not None and evaluation.minute >= self._known_from
-            is_level = evaluation.minute - self._last_seen <= IDLE_MINUTES <= calm
-            return "superseded" if is_known and is_level else None
-        is_usual = calm >= USUAL_AFTER and self.lasts(evaluation)
-        # Next to nothing never becomes usual: a drop to zero lasts until signups come back.
-        is_level = evaluation.count >= NOT_A_LEVEL * self._normal
-        return "became_usual" if is_usual and is_level else None
+    def _begin(self, episode: Episode, followed: FollowedMinute, track: TrackState) -> "_Life":
+        if episode.reopened and self.last_incident is not None:
+            life = self._lives.get(self.last_incident) or _Life(
+                self.last_incident, episode, None, is_row_open=False
+            )
+            life.is_back = True
+        else:
+            life = _Life(self._new_id(), episode, None, is_row_open=False, opened=episode.opened)
+            life.numbers = episode.confirmed_by or self._nearest(followed, track) or episode.opened
+        self._lives[life.id] = life
+        self.incident, self.last_incident = life.id, None
+        return life
 
-    def take(self, evaluation: Evaluation) -> None:
-        """Let the evaluation keep it fresh."""
-        self.relevant.append(evaluation)
-        self._last_seen = max(self._last_seen, evaluation.minute)
-        if evaluation.fires:
-            self._last_fired = max(self._last_fired, evaluation.minute)
+    def _nearest(self, followed: FollowedMinute, track: TrackState) -> RuleVerdict | None:
+        return nearest_seasonal(self._watch, followed.evidence, track.seasonal, followed.minute)
 
-    def change(self, ended: ResolveReason | None) -> IncidentChange:
-        """Return what all evaluations taken do to it."""
-        current, relevant = self._current, self.relevant
-        severities = [self._severity(evaluation) for evaluation in relevant]
-        if current is not None:
-            severities.append(current.severity)
-        severity = max(severities)
+    def _severity(self, episode: Episode, verdict: RuleVerdict) -> IncidentSeverity:
+        """Return how bad it is; a multiple of an unknown normal says nothing."""
+        if episode.is_new and verdict.minute < self._since + KNOWN_AFTER:
+            return IncidentSeverity.WARN
+        rule = _rule_of(self._watch, episode)
+        if rule.severity is not None:
+            return IncidentSeverity.parse(rule.severity)
+        return severity_of(verdict, _direction(rule))
+
+    def changes(self) -> list[IncidentChange]:
+        """Return the changes: at most one of each incident."""
+        return [self._change(life) for life in self._lives.values() if life.has_changed]
+
+    def _change(self, life: "_Life") -> IncidentChange:
+        rule = _rule_of(self._watch, life.episode)
+        seen = [self._seen_at.get(minute) or instant_of(minute) for minute in life.minutes]
+        minute = life.episode.opened_at
         return IncidentChange(
             series=self._series,
-            incident_id=current.id if current else None,
-            opened=self._opened,
-            opened_at=self._seen_at[self._opened.minute] if self._opened else None,
-            latest=relevant[-1] if relevant else None,
-            last_seen_at=max((self._seen_at[e.minute] for e in relevant), default=None),
-            severity=severity,
-            summarize=bool(relevant) and (current is None or _wants_summary(current, severity, relevant)),
-            minutes=tuple(evaluation.minute for evaluation in relevant),
-            last_fired=self._last_fired if any(evaluation.fires for evaluation in relevant) else None,
-            known_from=self._known_from,
-            is_learning=self._is_learning,
-            ended=ended,
+            incident_id=life.id,
+            episode=life.episode,
+            opened=life.opened,
+            opened_at=(self._seen_at.get(minute) or instant_of(minute)) if life.opened else None,
+            reopens=life.opened is None and not life.is_row_open and life.episode.resolved_at is None,
+            latest=life.latest,
+            last_seen_at=max(seen, default=None),
+            severity=life.severity,
+            summarize=life.wants_summary(),
+            minutes=tuple(life.minutes),
+            numbers=life.numbers,
+            rule_version=rule.version,
+            direction=_direction(rule),
+            known_from=self._since + KNOWN_AFTER if life.episode.is_new else None,
         )
 
-    def _severity(self, evaluation: Evaluation) -> IncidentSeverity:
-        """Return how bad it is; a multiple of an unknown normal says nothing."""
-        is_unknown = self._known_from is not None and evaluation.minute < self._known_from
-        return IncidentSeverity.WARN if is_unknown else evaluation.severity
+
+class _Life:
+    """One incident while a batch's minutes are applied to it."""
+
+    def __init__(
+        self,
+        incident_id: UUID,
+        episode: Episode,
+        current: OpenIncident | None,
+        *,
+        is_row_open: bool,
+        opened: RuleVerdict | None = None,
+    ) -> None:
+        self.id = incident_id
+        self.episode = episode
+        self.opened = opened
+        self.is_row_open = is_row_open
+        self.is_back = False
+        self.latest: RuleVerdict | None = None
+        self.numbers: RuleVerdict | None = None
+        self.minutes: list[int] = []
+        self.severity = current.severity if current else IncidentSeverity.WARN
+        self._current = current
+        self._before = episode
+        self._fires = False
+
+    def see(self, minute: int, verdict: RuleVerdict, severity: IncidentSeverity) -> None:
+        """Let a minute represent it."""
+        self.minutes.append(minute)
+        self.severity = max(self.severity, severity)
+        self._fires = self._fires or verdict.fires
+        if self.latest is None or verdict.minute >= self.latest.minute:
+            self.latest = verdict
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether rows must follow."""
+        return bool(self.minutes) or self.opened is not None or self.episode != self._before
+
+    def wants_summary(self) -> bool:
+        """Whether a summary is due: it opened, came back, worsened, or still fires after a quarter hour."""
+        if not self.minutes:
+            return False
+        current = self._current
+        if self.opened is not None or self.is_back or current is None or self.severity > current.severity:
+            return True
+        if current.summary_asked_s_ago is None:
+            return True
+        return self._fires and current.summary_asked_s_ago >= SUMMARY_COOLDOWN_S
 
 
-def _wants_summary(current: OpenIncident, severity: IncidentSeverity, relevant: Sequence[Evaluation]) -> bool:
-    if severity > current.severity or current.summary_asked_s_ago is None:
-        return True
-    fires = any(evaluation.fires for evaluation in relevant)
-    return fires and current.summary_asked_s_ago >= SUMMARY_COOLDOWN_S
+def _rule_of(watch: Watch, episode: Episode) -> Rule:
+    if watch.seasonal is not None and episode.rule == watch.seasonal.name:
+        return watch.seasonal
+    return watch.rule
 
 
-def title_of(series: Series, evaluation: Evaluation, kind: IncidentKind = "change") -> str:
+def _direction(rule: Rule) -> Direction:
+    if isinstance(rule, Seasonal):
+        return rule.direction
+    return "down" if isinstance(rule, Drop | Absence) else "up"
+
+
+def title_of(series: Series, opened: RuleVerdict, kind: IncidentKind = "change") -> str:
     """Name a new incident until a summary names it better."""
-    rule, named = RULES[evaluation.rule], Fingerprint.parse(series.fingerprint)
-    title = rule.title_without_normal if kind == "new" else rule.title
-    return title.format(
-        error_code=named.error_code or "unknown",
-        route=named.route or "unknown",
-        environment=series.environment,
-        count=evaluation.count,
-        window=rule.window_minutes,
-        baseline=evaluation.baseline,
-    )
+    named = Fingerprint.parse(series.fingerprint)
+    counted = COUNTED_METRICS[series.metric_name]
+    happened = f"{opened.count} {counted.counted} in {opened.length} minutes"
+    if counted.direction == "down":
+        fell = f"{counted.counted.capitalize()} dropped in {series.environment}"
+        title = f"{fell}: {opened.count} in {opened.length} minutes"
+        return title if kind == "new" else f"{title}, usually {opened.normal:.0f}"
+    place = f"{named.error_code or 'unknown'} on {named.route or 'unknown'} in {series.environment}"
+    return f"{place}: {happened}, " + ("a new error" if kind == "new" else f"usually {opened.normal:.1f}")

@@ -13,7 +13,7 @@ from signals.domain.detection.counts import PrefixCounts
 from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER, Episode, due_at
-from signals.domain.incidents.series_replay import Stretch, replay
+from signals.domain.incidents.series_replay import Stretch, one_each, replay
 from signals.domain.incidents.tracking import Evidence, TrackState, step
 from signals.domain.incidents.watch import Watch
 
@@ -56,7 +56,7 @@ def _followed(watch: Watch, stretch: Stretch, firing: Sequence[int], project_sin
         episodes += closed
         mattering = firing if state.episode is None else lasting
         minute = _next(watch, mattering, state.episode, minute + 1, last_event)
-    return episodes if state.episode is None else [*episodes, state.episode]
+    return one_each(episodes, state.episode)
 
 
 def _next(watch: Watch, firing: Sequence[int], episode: Episode | None, minute: int, last_event: int) -> int:

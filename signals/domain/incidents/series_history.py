@@ -1,7 +1,7 @@
-"""A series' hours and seasons while its minutes pass: what a replay keeps in memory and a store in tables."""
+"""A series' hours and seasons while its minutes pass: computed here, stored by others."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from signals.domain.detection.counts import MinuteCounts
@@ -11,67 +11,142 @@ from signals.domain.detection.season import (
     DAYS_READ,
     FLAT_HOURS,
     HOUR,
+    RATE_FLOOR,
     WEEK,
     WEEKS_READ,
     HourRow,
-    flat_rate,
+    Offset,
     same_hours,
     usual_rate,
 )
 from signals.domain.detection.seasonal_state import HourContext, SeasonalState, close_hour, hour_context
 
 HOURS_READ: Final = 12  # closed hours that one evaluation may read
-RATES_BEFORE: Final = 3  # season rows before the hour
-RATES_AFTER: Final = 3  # season rows from the hour on
+RATES_BEFORE: Final = 3  # rates before the hour
+RATES_AFTER: Final = 3  # rates from the hour on
+RATES: Final = RATES_BEFORE + RATES_AFTER
+UNKNOWN: Final[tuple[float | None, ...]] = (None,) * RATES
+
+Hours = MutableMapping[int, HourRow]
+"""Closed hours of one series by hour since the epoch. One that is absent had no event and no outage."""
 
 
-class SeriesHistory:
-    """The closed hours of one series, and the season rows computed from them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptHours:
+    """The hours of a series as its record keeps them beside the stored ones: enough to judge the open hour.
 
-    `offset` gives the project's hours from UTC at an hour since the epoch.
+    `hour` is open, `first` the first of the history (hours since the epoch). `minutes` and `value` are the
+    clean minutes and events of all closed hours. `rates` are events a minute of the hours three before to two
+    after; None while only the mean of all hours is known. `newest` are the last closed hours, newest first.
     """
 
-    def __init__(self, rule: Seasonal, since: int, offset: Callable[[int], int]) -> None:
-        self._rule = rule
-        self._since = since
-        self._offset = offset
-        self._hours: dict[int, HourRow] = {}
-        self._rates: dict[int, float] = {}
+    hour: int
+    first: int
+    minutes: int = 0
+    value: int = 0
+    rates: tuple[float | None, ...] = UNKNOWN
+    newest: tuple[HourRow, ...] = ()
 
-    def context(self, hour: int, state: SeasonalState) -> HourContext:
-        """Return what the evaluations of `hour` read beside minutes and state."""
-        if state.since != self._since:
-            self._begin_again(state.since)
-        rates = [self._rate(at) for at in range(hour - RATES_BEFORE, hour + RATES_AFTER)]
-        newest = [self._hours[at] for at in range(hour - 1, hour - 1 - HOURS_READ, -1) if at in self._hours]
-        return hour_context(self._rule, hour, rates, newest, state)
+    @property
+    def closed(self) -> int:
+        """How many hours of the history are closed."""
+        return self.hour - self.first
 
-    def close(self, context: HourContext, counts: MinuteCounts, state: SeasonalState) -> SeasonalState:
-        """Close the context's hour and return the state."""
-        state, row = close_hour(self._rule, state, context, counts)
-        self._hours[row.hour] = row
-        return state
 
-    def _rate(self, hour: int) -> float:
-        known = self._rates.get(hour)
-        if known is not None:
-            return known
-        if len(self._hours) < FLAT_HOURS:
-            return flat_rate(self._hours.values())
-        days = same_hours(hour, step=DAY, count=DAYS_READ, offset=self._offset)
-        weeks = same_hours(hour, step=WEEK, count=WEEKS_READ, offset=self._offset)
-        rate = usual_rate(map(self._hours.get, days), map(self._hours.get, weeks))
-        if rate is None:
-            return flat_rate(self._hours.values())
-        self._rates[hour] = rate
-        return rate
+def begin(since: int) -> KeptHours:
+    """Return the hours of a series whose first event came at the minute `since`."""
+    return KeptHours(hour=since // HOUR, first=since // HOUR)
 
-    def _begin_again(self, since: int) -> None:
-        """Forget what came before `since`; what came after is the new normal, outage or not."""
-        self._since = since
-        self._rates.clear()
-        self._hours = {
-            hour: replace(row, clean_minutes=HOUR, clean_value=row.value)
-            for hour, row in self._hours.items()
-            if hour * HOUR >= since
-        }
+
+def context_of(rule: Seasonal, kept: KeptHours, state: SeasonalState) -> HourContext:
+    """Return what the evaluations of the open hour rest on beside minutes and state."""
+    flat = max(kept.value / kept.minutes, RATE_FLOOR) if kept.minutes else RATE_FLOOR
+    rates = [flat if rate is None else rate for rate in kept.rates]
+    return hour_context(rule, kept.hour, rates, kept.newest, state)
+
+
+def close(
+    rule: Seasonal, kept: KeptHours, state: SeasonalState, counts: MinuteCounts, hours: Hours, offset: Offset
+) -> tuple[KeptHours, SeasonalState]:
+    """Close the open hour: add it to `hours`, and open the next one."""
+    state, row = close_hour(rule, state, context_of(rule, kept, state), counts)
+    hours[row.hour] = row
+    kept = replace(
+        kept,
+        hour=kept.hour + 1,
+        minutes=kept.minutes + row.clean_minutes,
+        value=kept.value + row.clean_value,
+        newest=(row, *kept.newest)[:HOURS_READ],
+    )
+    return replace(kept, rates=_rates(kept, hours, offset)), state
+
+
+def _rates(kept: KeptHours, hours: Hours, offset: Offset) -> tuple[float | None, ...]:
+    if kept.closed < FLAT_HOURS:
+        return UNKNOWN
+    if kept.closed > FLAT_HOURS:
+        return (*kept.rates[1:], _rate(kept, kept.hour + RATES_AFTER - 1, hours, offset))
+    return _all_rates(kept, hours, offset)
+
+
+def _all_rates(kept: KeptHours, hours: Hours, offset: Offset) -> tuple[float | None, ...]:
+    around = range(kept.hour - RATES_BEFORE, kept.hour + RATES_AFTER)
+    return tuple(_rate(kept, hour, hours, offset) for hour in around)
+
+
+def _rate(kept: KeptHours, hour: int, hours: Hours, offset: Offset) -> float | None:
+    def rows(step: int, count: int) -> Iterator[HourRow | None]:
+        for past in same_hours(hour, step=step, count=count, offset=offset):
+            yield (hours.get(past) or _empty(past)) if kept.first <= past < kept.hour else None
+
+    return usual_rate(rows(DAY, DAYS_READ), rows(WEEK, WEEKS_READ))
+
+
+def _empty(hour: int) -> HourRow:
+    return HourRow(hour=hour, value=0, expected=0.0, clean_minutes=HOUR, clean_value=0)
+
+
+def begin_again(kept: KeptHours, since: int, hours: Hours, offset: Offset) -> KeptHours:
+    """Forget what came before the minute `since`; what came after is the new normal, outage or not."""
+    first = -(-since // HOUR)
+    for hour in [hour for hour in hours if hour < first]:
+        del hours[hour]
+    for hour, row in hours.items():
+        hours[hour] = replace(row, clean_minutes=HOUR, clean_value=row.value)
+    newest = (row for row in kept.newest if row.hour >= first)
+    kept = KeptHours(
+        hour=kept.hour,
+        first=first,
+        minutes=HOUR * max(0, kept.hour - first),
+        value=sum(row.value for row in hours.values()),
+        newest=tuple(replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
+    )
+    return replace(kept, rates=_all_rates(kept, hours, offset)) if kept.closed >= FLAT_HOURS else kept
+
+
+def needed_hours(kept: KeptHours, until: int, offset: Offset) -> set[int]:
+    """Return the stored hours that closing every hour before the hour `until` may look at."""
+    if until - kept.first < FLAT_HOURS or until <= kept.hour:
+        return set()
+    low = kept.hour + RATES_AFTER if kept.closed >= FLAT_HOURS else kept.first + FLAT_HOURS - RATES_BEFORE
+    wanted = range(low, until + RATES_AFTER)
+    past = {at for hour in wanted for at in _looked_at(hour, offset)}
+    return {hour for hour in past if kept.first <= hour < kept.hour}
+
+
+def _looked_at(hour: int, offset: Offset) -> Iterable[int]:
+    yield from same_hours(hour, step=DAY, count=DAYS_READ, offset=offset)
+    yield from same_hours(hour, step=WEEK, count=WEEKS_READ, offset=offset)
+
+
+def is_remarkable(row: HourRow) -> bool:
+    """Say whether an hour must be stored: a clean hour without events is known by its absence."""
+    return row.value > 0 or row.clean_minutes < HOUR
+
+
+def known(rows: Mapping[int, tuple[int, int, int]]) -> Hours:
+    """Build hours from stored events, clean minutes and clean events; what was expected is not stored."""
+    return {
+        hour: HourRow(hour=hour, value=value, expected=0.0, clean_minutes=minutes, clean_value=clean)
+        for hour, (value, minutes, clean) in rows.items()
+    }

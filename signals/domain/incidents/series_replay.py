@@ -1,15 +1,12 @@
 """Replays one series minute by minute through the rules that live evaluation calls."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from signals.domain.detection.counts import MinuteCounts, PrefixCounts
-from signals.domain.detection.season import HOUR
-from signals.domain.detection.seasonal_state import HourContext, SeasonalState
+from signals.domain.detection.counts import PrefixCounts
 from signals.domain.incidents.episode import Episode
-from signals.domain.incidents.series_history import SeriesHistory
-from signals.domain.incidents.tracking import Evidence, TrackState, step
+from signals.domain.incidents.following import SeriesFollower, Surroundings, begin_series
 from signals.domain.incidents.watch import Watch
 
 FORGOTTEN_AFTER: Final = 14 * 24 * 60  # minutes of silence after which a series begins anew
@@ -59,44 +56,23 @@ def replay(
 
     Minutes at which no rule can fire are skipped; `every_minute` judges them all the same.
     """
-    counts = PrefixCounts(stretch.since, stretch.counts)
-    whole = PrefixCounts(stretch.since, stretch.whole) if stretch.whole is not None else None
-    state = TrackState(seasonal=SeasonalState(since=stretch.since))
-    history = SeriesHistory(watch.seasonal, stretch.since, offset) if watch.seasonal else None
-    episodes: list[Episode] = []
+    around = Surroundings(
+        counts=PrefixCounts(stretch.since, stretch.counts),
+        hours={},
+        project_since=project_since,
+        offset=offset,
+        whole=PrefixCounts(stretch.since, stretch.whole) if stretch.whole is not None else None,
+    )
+    follower = SeriesFollower(watch, begin_series(stretch.since), around, every_minute=every_minute)
     end = stretch.since + len(stretch.counts)
-    last_event = stretch.since
-    skips = not every_minute and not watch.watches_silence
-    fewest = watch.fewest_events if skips else 0
-    for hour in range(stretch.since // HOUR, -(-end // HOUR)):
-        context = history.context(hour, state.seasonal) if history else None
-        evidence = Evidence(
-            counts=counts, context=context, project_since=project_since, since=stretch.since, whole=whole
-        )
-        for minute in range(max(hour * HOUR, stretch.since), min(end, hour * HOUR + HOUR)):
-            if stretch.counts[minute - stretch.since]:
-                last_event = minute
-            if skips and state.episode is None and counts.between(minute - HOUR + 1, minute + 1) < fewest:
-                continue
-            state, closed = step(watch, evidence, state, minute, last_event=last_event)
-            if closed:
-                episodes += closed
-                if history and closed[0].reason == "became_usual":
-                    evidence = replace(evidence, context=history.context(hour, state.seasonal))
-        state = _close(history, evidence.context, counts, state, hour, end)
-    if state.episode is not None:
-        episodes.append(state.episode)
-    return episodes
+    closed = [ended for followed in follower.advance(end - 1) for ended in followed.closed]
+    return one_each(closed, follower.track.episode)
 
 
-def _close(
-    history: SeriesHistory | None,
-    context: HourContext | None,
-    counts: MinuteCounts,
-    state: TrackState,
-    hour: int,
-    end: int,
-) -> TrackState:
-    if history is None or context is None or hour * HOUR + HOUR > end:
-        return state
-    return replace(state, seasonal=history.close(context, counts, state.seasonal))
+def one_each(closed: Iterable[Episode], last: Episode | None) -> list[Episode]:
+    """Return each incident once, in order of closing: one that was opened again as it ended at last."""
+    episodes: dict[int, Episode] = {}
+    for episode in [*closed, *([last] if last is not None else ())]:
+        episodes.pop(episode.opened_at, None)
+        episodes[episode.opened_at] = episode
+    return list(episodes.values())

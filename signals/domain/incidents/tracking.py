@@ -1,8 +1,4 @@
-"""One minute of one series: what the rules say, and what that does to its incident.
-
-The replay of counts calls `step`. The running engine uses `lifecycle.decide`, which knows Rules A and B only:
-it neither confirms nor reopens.
-"""
+"""One minute of one series: what the rules say, and what that does to its incident."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -77,6 +73,55 @@ def step(
         state, more = _judge_seasonal(watch, evidence, state, minute)
         closed += more
     return state, closed
+
+
+def judge_late(
+    watch: Watch, evidence: Evidence, state: TrackState, minute: int
+) -> tuple[TrackState, tuple[Episode, ...]]:
+    """Judge a minute with events out of order, late or early: by the fixed rule alone.
+
+    A drop is judged in order only: late events never make one.
+    """
+    if not isinstance(watch.fixed, FloorRatio):
+        return state, ()
+    return _judge_fixed(watch, evidence, state, minute, minute)
+
+
+def resolved_by_hand(state: TrackState, minute: int) -> TrackState:
+    """Return the state after a person resolved the open incident."""
+    assert state.episode is not None
+    return _settled(state, resolved(state.episode, minute, "by_hand"))
+
+
+def verdict_at(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> RuleVerdict | None:
+    """Return the numbers at `minute` of the rule that opened the incident: it fires, or merely lasts."""
+    episode = state.episode
+    if episode is None:
+        return None
+    if watch.fixed is not None and episode.rule == watch.fixed.name:
+        return _fixed_verdict(watch, evidence, minute, minute)
+    if watch.seasonal is None or evidence.context is None:
+        return None
+    windows = watch.seasonal.windows
+    window = next((one for one in windows if one.length == episode.opened.length), windows[0])
+    finding = seasonal.measure(
+        watch.seasonal, window, evidence.context, evidence.counts, minute, state.seasonal
+    )
+    return seasonal.verdict_of(watch.seasonal, finding, minute)
+
+
+def nearest_seasonal(
+    watch: Watch, evidence: Evidence, state: SeasonalState, minute: int
+) -> RuleVerdict | None:
+    """Return the seasonal verdict of the window nearest to firing; None while the rule cannot judge."""
+    if watch.seasonal is None or evidence.context is None or minute < evidence.since + KNOWN_AFTER:
+        return None
+    rule, context, counts = watch.seasonal, evidence.context, evidence.counts
+    verdicts = (
+        seasonal.verdict_of(rule, seasonal.measure(rule, window, context, counts, minute, state), minute)
+        for window in rule.windows
+    )
+    return min(verdicts, key=lambda verdict: verdict.shortfall)
 
 
 def _ended(evidence: Evidence, episode: Episode, minute: int, last_event: int) -> Episode | None:
@@ -168,7 +213,8 @@ def _incident_verdict(
     rule decides. A rise is beyond doubt only in a series whose last days had no peaks: in a bursty one,
     ten times the threshold is usual.
     """
-    is_new = verdict.minute < evidence.since + KNOWN_AFTER
+    # Missing minutes count as zero. That exaggerates a rise, and hides a drop.
+    is_new = not isinstance(watch.fixed, Drop) and verdict.minute < evidence.since + KNOWN_AFTER
     if verdict.minute < evidence.project_since + KNOWN_AFTER:
         return "learning", is_new
     is_bursty = isinstance(watch.fixed, FloorRatio) and state.seasonal.noise_peak(verdict.minute) > 0
@@ -184,7 +230,14 @@ def _judge_seasonal(
 ) -> tuple[TrackState, tuple[Episode, ...]]:
     if (state.episode is not None and state.episode.frozen) or not (watch.seasonal and evidence.context):
         return state, ()  # the outage itself teaches no noise
-    finding = seasonal.evaluate(watch.seasonal, evidence.context, evidence.counts, minute, state.seasonal)
+    finding = seasonal.evaluate(
+        watch.seasonal,
+        evidence.context,
+        evidence.counts,
+        minute,
+        state.seasonal,
+        not_before=_resolved_by_hand_at(state),
+    )
     if finding is None:
         return state, ()
     if not finding.fires:
@@ -198,6 +251,12 @@ def _judge_seasonal(
     if watch.seasonal.opens == "verdict":
         return state, ()
     return _open(_dirty(state, finding, minute), verdict, "confirmed", frozen, is_new=False), ()
+
+
+def _resolved_by_hand_at(state: TrackState) -> int:
+    """Return when a person called the last incident over: its own counts must not fire again; 0 without."""
+    last = state.last
+    return last.resolved_at or 0 if last is not None and last.reason == "by_hand" else 0
 
 
 def _dirty(state: TrackState, finding: Finding, minute: int) -> TrackState:

@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared_types import Fingerprint
-from signals.domain.detection.builtin_rules import RULE_OF_METRIC, BuiltinRule, RuleName
+from signals.domain.detection.counted import COUNTED_METRICS, CountedMetric
 from signals.domain.incidents.lifecycle import IncidentKind
 
 
@@ -33,9 +33,9 @@ class BriefIncident:
         return Fingerprint.parse(self.fingerprint)
 
     @property
-    def rule(self) -> BuiltinRule:
-        """The rule that judges its series."""
-        return RULE_OF_METRIC[self.parts.metric_name]
+    def counted(self) -> CountedMetric:
+        """The counter of its events."""
+        return COUNTED_METRICS[self.parts.metric_name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +43,12 @@ class BriefEvaluation:
     """The numbers of one firing of a rule; `count` and `baseline` are of windows of the same length."""
 
     moment: Literal["opened", "latest"]
-    rule: RuleName
+    rule: str
     minute_at: datetime
     count: int
     baseline: float
     threshold: float
+    window_minutes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

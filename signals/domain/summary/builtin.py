@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from signals.domain.detection.builtin_rules import RULES
 from signals.domain.queries.search import search_filters
 from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief
@@ -46,9 +45,9 @@ def _title(brief: Brief) -> str:
     latest = brief.latest
     if latest is None:
         return subject(brief.incident)
-    rule = RULES[latest.rule]
+    counted = brief.incident.counted.counted
     return (
-        f"{subject(brief.incident)}: {latest.count} {rule.counted} in {rule.window_minutes} min, "
+        f"{subject(brief.incident)}: {latest.count} {counted} in {latest.window_minutes} min, "
         f"{_normal(brief.normal)}"
     )
 
@@ -62,7 +61,6 @@ def _impact(brief: Brief) -> str:
     since = f"since {instant(incident.opened_at)}, last seen {instant(incident.last_seen_at)}"
     if latest is None:
         return f"{subject(incident)}, {since}."
-    rule = RULES[latest.rule]
     normal = brief.normal
     if normal is None:
         compared = ", without history to compare with,"
@@ -70,7 +68,7 @@ def _impact(brief: Brief) -> str:
         times = f" ({number(latest.count / normal)} times normal)" if normal > 0 else ""
         compared = f" against a normal of {number(normal)}{times}"
     sentence = (
-        f"{latest.count} {rule.counted} in {rule.window_minutes} minutes{compared} "
+        f"{latest.count} {incident.counted.counted} in {latest.window_minutes} minutes{compared} "
         f"in {incident.environment}, {since}."
     )
     parts = [
@@ -94,8 +92,8 @@ def _causes(brief: Brief) -> Iterator[str]:
     release = _suspect_release(brief)
     if release is not None:
         yield f"Release {release}, deployed shortly before the incident opened, is the first suspect."
-    signal = incident.rule.event_type
-    if incident.rule.direction == "down":
+    signal = incident.counted.event_type
+    if incident.counted.direction == "down":
         unreachable = f"The {signal} flow is unreachable or fails before it can report"
         yield f"{unreachable} (look for errors on its route)."
         stopped = f"The producer of {signal} events stopped sending"
@@ -128,8 +126,8 @@ def _next_steps(brief: Brief) -> Iterator[str]:
     release = _suspect_release(brief)
     if release is not None:
         yield f"Compare the time of release {release} with the first errors; roll it back if they agree."
-    signal = incident.rule.event_type
-    if incident.rule.direction == "down":
+    signal = incident.counted.event_type
+    if incident.counted.direction == "down":
         yield f"Try one {signal} by hand in this environment, and check that its event arrives."
         filters = f"event_type:error environment:{incident.environment}"
         yield f"Look for errors on the {signal}'s route: GET /v1/search/events?filters={quote(filters)}"

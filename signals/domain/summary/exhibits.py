@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from shared_types import Attributes
-from signals.domain.detection.builtin_rules import RULES
+from signals.domain.detection.counted import BASELINE_MINUTES, LOCKED_RULES
 from signals.domain.summary.answer import tidy
 from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
 
@@ -63,10 +63,10 @@ def number(value: float) -> str:
 
 def subject(incident: BriefIncident) -> str:
     """Name failure is broken: `UPSTREAM_TIMEOUT on /checkout in prod`."""
-    rule, parts = incident.rule, incident.parts
-    if rule.direction == "down":
-        return f"{rule.counted.capitalize()} dropped in {incident.environment}"
-    failure = f"{parts.error_code or rule.counted.capitalize()} on {parts.route or 'an unnamed route'}"
+    counted, parts = incident.counted, incident.parts
+    if counted.direction == "down":
+        return f"{counted.counted.capitalize()} dropped in {incident.environment}"
+    failure = f"{parts.error_code or counted.counted.capitalize()} on {parts.route or 'an unnamed route'}"
     return f"{_cut(failure, MAX_SUBJECT_CHARS)} in {incident.environment}"
 
 
@@ -91,20 +91,21 @@ def describe_event(event: BriefEvent) -> str:
     return text
 
 
-def describe_evaluation(evaluation: BriefEvaluation, normal: float | None) -> str:
+def describe_evaluation(evaluation: BriefEvaluation, counted: str, normal: float | None) -> str:
     """Render the numbers of one evaluation: counted, `normal` (frozen at the opening), threshold, ratio."""
-    rule = RULES[evaluation.rule]
-    minutes = rule.window_minutes
+    minutes = evaluation.window_minutes
     when = "when the incident opened" if evaluation.moment == "opened" else "at the latest evaluation"
-    counted = f"{evaluation.count} {rule.counted} in the {minutes} minutes that end with minute"
-    sentence = f"{counted} {instant(evaluation.minute_at)} ({when})"
+    sentence = f"{evaluation.count} {counted} in the {minutes} minutes that end with minute"
+    sentence = f"{sentence} {instant(evaluation.minute_at)} ({when})"
     if normal is None:
         return f"{sentence}; no history before the incident, so that its normal is unknown"
     ratio = f", {number(evaluation.count / normal)} times normal" if normal > 0 else ""
-    sentence += (
-        f"; normal is {number(normal)} per {minutes} minutes "
-        f"over the {rule.baseline_minutes} minutes before the incident opened{ratio}"
+    rests_on = (
+        f"over the {BASELINE_MINUTES} minutes before the incident opened"
+        if evaluation.rule.replace("_", "-") in LOCKED_RULES
+        else "at this hour of the week"
     )
+    sentence += f"; normal is {number(normal)} per {minutes} minutes {rests_on}{ratio}"
     # A later threshold follows the outage's own counts.
     is_opening = evaluation.moment == "opened"
     return f"{sentence}; threshold {number(evaluation.threshold)}" if is_opening else sentence
@@ -132,7 +133,7 @@ def _figures(brief: Brief) -> Iterator[str]:
         f"{number(minutes)} minutes so far, status {incident.status}, severity {incident.severity}"
     )
     for evaluation in sorted(brief.evaluations, key=lambda e: e.moment == "latest"):
-        yield describe_evaluation(evaluation, brief.normal)
+        yield describe_evaluation(evaluation, brief.incident.counted.counted, brief.normal)
     total = len(brief.events[:MAX_EVENTS])
     for attribute in NAMED:
         counted = ", ".join(f"{value} in {count}" for value, count in dominant(brief, attribute))

@@ -44,7 +44,7 @@ def build_prompt(brief: Brief, shown: Mapping[str, Exhibit], correction: str | N
     """Assemble the call. `correction` says what was wrong with the previous answer, if that was refused."""
     incident = brief.incident
     header = {
-        "kind": incident.rule.label,
+        "kind": incident.counted.label,
         "environment": incident.environment,
         "fingerprint": incident.fingerprint,
         "severity": incident.severity,

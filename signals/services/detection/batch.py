@@ -9,12 +9,10 @@ from shared_types import InvalidEvent, parse_envelope
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.deploys.deploy import Deploy, deploy_of
-from signals.domain.detection.buckets import Series
-from signals.domain.detection.builtin_rules import CLOCKED_METRICS
 from signals.domain.detection.recent_ids import RecentIds
-from signals.domain.detection.tally import BatchTally
 from signals.domain.events.sightings import Sighting, SightingReader
 from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place
+from signals.services.detection.tally import BatchTally
 
 STAGE: Final[Stage] = "incident-engine"
 
@@ -34,7 +32,6 @@ class CountedBatch:
     def __init__(self, counted_until: Mapping[int, int], recent: RecentIds, reader: SightingReader) -> None:
         self.tally = BatchTally()
         self.dead_letters: list[DeadLetter] = []
-        self.newest_signups: dict[Series, tuple[int, int]] = {}
         self.deploys: list[Deploy] = []
         self.duplicates = 0
         self.next_offsets: dict[int, int] = {}
@@ -86,10 +83,7 @@ class CountedBatch:
         if record.timestamp_ms > new.newest_ms:
             new.newest_ms = record.timestamp_ms
         if is_new:
-            self.tally.add(series, sighting, record.value)
-            if series.metric_name in CLOCKED_METRICS:
-                newest = self.newest_signups.get(series, (0, sighting.minute))[1]
-                self.newest_signups[series] = (record.partition, max(newest, sighting.minute))
+            self.tally.add(series, sighting, record.value, record.partition)
         return "counted"
 
     def _give_up(self, record: Record, error: InvalidEvent) -> None:

@@ -1,6 +1,7 @@
 """The incident engine's loop body: read a batch, count it exactly once, judge it, tell who waits."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -11,20 +12,19 @@ from psycopg_pool import ConnectionPool
 from signals.clients.kafka import ENGINE_GROUP, JOBS_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
-from signals.domain.detection.buckets import minute_of, ranges
-from signals.domain.detection.builtin_rules import HISTORY_MINUTES
+from signals.domain.detection.buckets import minute_of
 from signals.domain.detection.recent_ids import RecentIds
 from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.domain.operations.watermark import Barrier
 from signals.services.consuming import ConsumerSession, Membership
 from signals.services.detection.batch import CountedBatch
-from signals.services.detection.drops import judge_drops
-from signals.services.detection.incident_writes import write
+from signals.services.detection.judging import judge_batch, judge_by_clock
+from signals.services.detection.project_rules import RuleBook
 from signals.services.detection.refilling import Refill, refill_starts
 from signals.settings import KafkaSettings
 from signals.store.deploys import deploys
-from signals.store.detection import buckets, signup_series
+from signals.store.detection import buckets
 from signals.store.operations.offsets import StoredOffset
 
 GROUP: Final = ENGINE_GROUP
@@ -50,10 +50,9 @@ class IncidentEngine(ConsumerSession):
         super().__init__(kafka, pool, publisher, membership)
         self._recent = RecentIds()
         self._reader = SightingReader()
+        self._book = RuleBook()
         self._refill = Refill(self._consumer)
-        self._ticked_minutes: dict[
-            int, int
-        ] = {}  # signups were judged by the clock up to these, by partition
+        self._ticked_minutes: dict[int, int] = {}  # silence was judged by the clock up to these, by partition
 
     def step(self, timeout_s: float) -> int:
         """Count one batch, waiting up to `timeout_s` for it, and tick when due; return its records.
@@ -90,21 +89,19 @@ class IncidentEngine(ConsumerSession):
         if not batch.tally.buckets:
             return []
         buckets.increment(connection, batch.tally.counts())
-        if batch.newest_signups:
-            signup_series.note(connection, batch.newest_signups)
-        reads = list(ranges(batch.tally.touched(), HISTORY_MINUTES))
-        judged = batch.tally.judge(reads, buckets.read(connection, reads))
-        return write(connection, judged, batch.tally.records(), uuid4)
+        return judge_batch(
+            connection, batch.tally, self._book, now=minute_of(datetime.now(UTC)), new_id=uuid4
+        )
 
     def _tick(self, reached: Mapping[int, Barrier]) -> None:
-        """Judge signups by the clock wherever everything accepted in time has been counted."""
+        """Judge silence by the clock wherever everything accepted in time has been counted."""
         for number, barrier in reached.items():
             minute = minute_of(barrier.noted_at) - 1  # the newest minute that was over
             if minute <= self._ticked_minutes.get(number, NEVER_TICKED):
                 continue
             with transaction(self._pool) as connection:
                 self._fence(connection, number)
-                job_ids = judge_drops(connection, number, minute)
+                job_ids = judge_by_clock(connection, number, minute, self._book, new_id=uuid4)
             self._ticked_minutes[number] = minute
             self._notify(job_ids)
 

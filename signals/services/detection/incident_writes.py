@@ -6,121 +6,101 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from shared_types import Envelope, parse_envelope
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import instant_of
-from signals.domain.detection.builtin_rules import RULES
-from signals.domain.detection.tally import Judged, SeriesMinute
-from signals.domain.incidents.lifecycle import IncidentChange, decide, title_of
+from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.incidents.lifecycle import IncidentChange, title_of
 from signals.domain.incidents.representatives import PER_MINUTE, choose
-from signals.store.detection import histories
+from signals.services.detection.tally import SeriesMinute
 from signals.store.incidents import incident_events, incident_states, incidents
 from signals.store.incidents.incident_events import Representative
-from signals.store.incidents.incident_states import NewState
-from signals.store.incidents.incidents import NewIncident, Touch, key_of
+from signals.store.incidents.incident_states import StateChange
+from signals.store.incidents.incidents import NewIncident, Touch
 from signals.store.summary import ai_jobs
 
 
 def write(
     connection: Connection,
-    judged: Sequence[Judged],
+    changes: Sequence[IncidentChange],
     kept: Mapping[SeriesMinute, Sequence[bytes]],
     new_id: Callable[[], UUID],
 ) -> list[UUID]:
-    """Apply evaluations to incidents in the caller's transaction; return the ids of new summary jobs.
+    """Write changes of incidents in the caller's transaction; return the ids of new summary jobs.
 
     `kept` holds the records that may represent a minute; without any (a tick has no event) a row with
     the rule's numbers stands for it.
     """
-    alarming = [j for j in judged if any(e.fires or e.may_sustain for e in j.evaluations)]
-    if not alarming:
-        return []
-    current = incidents.lock_open(connection, [j.series for j in alarming])
-    beginning = {
-        j.series: firing
-        for j in alarming
-        if key_of(j.series) not in current and (firing := next((e for e in j.evaluations if e.fires), None))
-    }
-    known = histories.read(connection, beginning) if beginning else {}
-    decided = (
-        change
-        for j in alarming
-        for change in decide(
-            j.series, j.evaluations, j.seen_at, current.get(key_of(j.series)), known.get(j.series)
-        )
-    )
-    changes = {change.incident_id or new_id(): change for change in decided}
-    if not changes:
-        return []
-    _write_incidents(connection, changes)
-    _write_representatives(connection, changes, kept)
-    return _enqueue_summaries(connection, changes, new_id)
+    by_id = {change.incident_id: change for change in changes}
+    _write_incidents(connection, by_id)
+    _write_numbers(connection, by_id)
+    _write_representatives(connection, by_id, kept)
+    return _enqueue_summaries(connection, by_id, new_id)
 
 
 def _write_incidents(connection: Connection, changes: Mapping[UUID, IncidentChange]) -> None:
-    """Touch and end what was open, then open what is new: a series has one unresolved incident."""
-    touched = [
-        Touch(id=incident_id, severity=change.severity, last_seen_at=change.last_seen_at)
-        for incident_id, change in changes.items()
-        if change.incident_id and change.last_seen_at
-    ]
-    ended = {
-        incident_id: change.ended
-        for incident_id, change in changes.items()
-        if change.incident_id and change.ended
-    }
-    opened = [_new_incident(incident_id, change) for incident_id, change in changes.items() if change.opened]
+    """Touch and end what was open, then open what is new or back: a series has one unresolved incident."""
+    known = {incident_id: change for incident_id, change in changes.items() if not change.opened}
+    touched = [_touch(change) for change in known.values() if change.last_seen_at and not change.reopens]
+    ended = [incident_id for incident_id, change in known.items() if change.episode.resolved_at is not None]
+    back = [_touch(change) for change in known.values() if change.last_seen_at and change.reopens]
+    opened = [_new_incident(change) for change in changes.values() if change.opened]
     if touched:
         incidents.touch_all(connection, touched)
     if ended:
         incident_states.resolve_all(connection, ended)
+    if back:
+        incidents.reopen_all(connection, back)
     if opened:
         incidents.open_all(connection, opened)
-    _write_numbers(connection, changes)
 
 
-def _new_incident(incident_id: UUID, change: IncidentChange) -> NewIncident:
+def _touch(change: IncidentChange) -> Touch:
+    assert change.last_seen_at
+    return Touch(id=change.incident_id, severity=change.severity, last_seen_at=change.last_seen_at)
+
+
+def _new_incident(change: IncidentChange) -> NewIncident:
     assert change.opened
     assert change.opened_at
-    assert change.last_seen_at
     return NewIncident(
-        id=incident_id,
+        id=change.incident_id,
         series=change.series,
         severity=change.severity,
         title=title_of(change.series, change.opened, change.kind),
         opened_at=change.opened_at,
-        last_seen_at=change.last_seen_at,
-        is_over=change.ended is not None,
+        last_seen_at=change.last_seen_at or change.opened_at,
+        is_over=change.episode.resolved_at is not None,
     )
 
 
 def _write_numbers(connection: Connection, changes: Mapping[UUID, IncidentChange]) -> None:
     numbers = {
-        (incident_id, moment): evaluation
+        (incident_id, moment): verdict
         for incident_id, change in changes.items()
-        for moment, evaluation in (("latest", change.latest), ("opened", change.opened))
-        if evaluation
+        for moment, verdict in (("latest", change.latest), ("opened", change.opened))
+        if verdict
     }
     if numbers:
         incident_events.keep_evaluations(connection, numbers)
-    opened = [
-        NewState(
-            incident_id=incident_id,
-            kind=change.kind,
-            verdict="learning" if change.is_learning else None,
-            last_fired=change.last_fired,
-            known_from=change.known_from,
-            resolve_reason=change.ended,
-        )
-        for incident_id, change in changes.items()
-        if change.opened
-    ]
-    fired = {
-        change.incident_id: change.last_fired
-        for change in changes.values()
-        if change.incident_id and change.last_fired is not None
-    }
-    if opened:
-        incident_states.insert_all(connection, opened)
-    if fired:
-        incident_states.note_firings(connection, fired)
+    states = {incident_id: _state(change) for incident_id, change in changes.items()}
+    opened = [incident_id for incident_id, change in changes.items() if change.opened]
+    incident_states.write_all(connection, states, opened)
+
+
+def _state(change: IncidentChange) -> StateChange:
+    episode = change.episode
+    return StateChange(
+        incident_id=change.incident_id,
+        kind=change.kind,
+        verdict=episode.verdict,
+        rule=episode.rule,
+        rule_version=change.rule_version,
+        last_fired=episode.last_fired,
+        known_from=change.known_from,
+        confirmed=episode.confirmed_at,
+        numbers=change.numbers,
+        reopened=episode.reopened,
+        resolve_reason=episode.reason,
+        ended=episode.resolved_at,
+    )
 
 
 def _write_representatives(
@@ -169,24 +149,23 @@ def _event_row(incident_id: UUID, event: Envelope) -> Representative:
 
 
 def _numbers_row(incident_id: UUID, change: IncidentChange) -> Representative:
-    evaluation = change.latest
-    assert evaluation is not None  # whatever opens has been seen
-    rule = RULES[evaluation.rule]
-    name = f"{change.series.project_id}|{change.series.fingerprint}|{evaluation.minute}"
+    verdict = change.latest or change.opened
+    assert verdict is not None  # whatever opens has numbers
+    counted = COUNTED_METRICS[change.series.metric_name]
+    name = f"{change.series.project_id}|{change.series.fingerprint}|{verdict.minute}"
     return Representative(
         incident_id=incident_id,
         event_id=uuid5(NAMESPACE_URL, f"signals:tick:{name}"),  # the same tick always gets the same id
-        occurred_at=instant_of(evaluation.minute),
-        event_type=rule.event_type.value,
+        occurred_at=instant_of(verdict.minute),
+        event_type=counted.event_type,
         severity=change.severity.label,
         attributes={
-            "rule": evaluation.rule,
-            "count": evaluation.count,
-            "baseline": evaluation.baseline,
-            "threshold": evaluation.threshold,
+            "rule": verdict.rule,
+            "count": verdict.count,
+            "baseline": verdict.normal,
+            "threshold": verdict.threshold,
             "message": (
-                f"{evaluation.count} {rule.counted} in {rule.window_minutes} minutes, "
-                f"usually {evaluation.baseline:.0f}"
+                f"{verdict.count} {counted.counted} in {verdict.length} minutes, usually {verdict.normal:.0f}"
             ),
         },
     )

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule
+from signals.domain.detection.season import offset_hours
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import Member, Outage, group
 from signals.domain.incidents.quick_replay import quick_replay
@@ -90,7 +90,7 @@ class ReplayedSeries:
 
     def episodes(self, first: int, end: int, zone: ZoneInfo) -> Iterator[tuple[WatchedSeries, list[Episode]]]:
         """Yield each series with its incidents before the minute `end`; the project began at `first`."""
-        offset = partial(_offset_hours, zone)
+        offset = partial(offset_hours, zone)
         for watch, all_series in self._watched:
             for series in all_series.values():
                 yield series, _episodes(watch, series, first, end, offset)
@@ -205,9 +205,3 @@ def _active(series: Sequence[WatchedSeries]) -> Callable[[int], Mapping[str, Map
         return {one.name: one.attributes for one, known in days if day in known or day - 1 in known}
 
     return active
-
-
-def _offset_hours(zone: ZoneInfo, hour: int) -> int:
-    """Return whole hours from UTC; a zone of half hours has its hours of the week shifted by the half."""
-    offset = datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).utcoffset() or timedelta()
-    return offset // timedelta(hours=1)

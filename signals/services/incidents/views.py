@@ -15,9 +15,10 @@ from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, tr
 from signals.domain.deploys.beginning import BEFORE, IncidentBeginning, beginning_of
 from signals.domain.deploys.deploy import Deploy, DeployStatus
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
-from signals.domain.detection.builtin_rules import RULES
+from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.verdict import RuleCondition
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
-from signals.domain.incidents.episode import ResolveReason
+from signals.domain.incidents.episode import IncidentVerdict, ResolveReason
 from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery, instant
@@ -50,6 +51,7 @@ class ListRequest:
 
     environment: str | None = None
     status: IncidentStatus | None = None
+    verdict: IncidentVerdict | None = None
     since: str | None = None
     until: str | None = None
     limit: int = 50
@@ -69,19 +71,24 @@ class IncidentReason:
     """Why an incident fired, and the numbers it showed last; counts are of `window_minutes`.
 
     `normal` is the usual count, frozen at the opening; None when the series had no history (`kind` is `new`,
-    and its normal is known from `known_from` on). `verdict` is `learning` when the project itself was younger
-    than what the rule reads. `grouping` is the version of the fingerprints. `resolve_reason` is None while
-    unresolved, and for what an earlier release resolved.
+    and its normal is known from `known_from` on). `grouping` is the version of the fingerprints.
+    `resolve_reason` is None while unresolved, and for what an earlier release resolved. Of the verdict,
+    `conditions` say what the rule that decided it had and needed; an incident of an earlier release has none.
     """
 
     rule: str
+    rule_version: int
     window_minutes: int
     kind: IncidentKind
-    verdict: Literal["learning"] | None
+    verdict: IncidentVerdict | None
     normal: float | None
     known_from: datetime | None
     grouping: int
     resolve_reason: ResolveReason | None
+    confirmed_at: datetime | None
+    decided_by: str | None
+    conditions: list[RuleCondition]
+    reopened: int
     opened: Reason
     latest: Reason
 
@@ -144,6 +151,7 @@ class Incidents:
             project_id=tenancy.project_id,
             environment=request.environment,
             status=request.status,
+            verdict=request.verdict,
             since=instant("since", request.since) if request.since else None,
             until=instant("until", request.until) if request.until else None,
         )
@@ -213,13 +221,18 @@ def _why(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
         return None
     return IncidentReason(
         rule=opened.rule,
-        window_minutes=RULES[opened.rule].window_minutes,
+        rule_version=state.rule_version or 1,
+        window_minutes=opened.window_minutes,
         kind=state.kind,
         verdict=state.verdict,
         normal=None if state.kind == "new" else opened.baseline,
         known_from=state.known_from,
         grouping=state.grouping,
         resolve_reason=state.resolve_reason,
+        confirmed_at=state.confirmed_at,
+        decided_by=state.numbers.rule if state.numbers else None,
+        conditions=list(state.numbers.conditions) if state.numbers else [],
+        reopened=state.reopened,
         opened=opened,
         latest=by_moment.get("latest", opened),
     )
@@ -271,7 +284,7 @@ def _began(
     return beginning_of(
         counts,
         minute_of(why.opened.minute_at),
-        is_drop=RULES[why.opened.rule].direction == "down",
+        is_drop=COUNTED_METRICS[shown.series.metric_name].direction == "down",
         deploys=near,
     )
 

@@ -6,11 +6,12 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
+from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.ledger import Audit
 from signals.store.incidents import incidents
 from signals.store.ledger import ledger
 
-IDLE_S: Final = 60 * 60  # requirement R27
+IDLE_S: Final = IDLE_MINUTES * 60
 LEDGER_DAYS: Final = 7  # as long as Kafka keeps the events themselves
 LEDGER_ROWS: Final = 5_000  # guess: deleted within a second
 

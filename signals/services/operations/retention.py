@@ -13,6 +13,7 @@ from signals.store.operations.retention import DeletedRows
 
 PAGE_ROWS: Final = 2_000  # guess: read and deleted within some 20 ms
 PAGES: Final = 10  # a round; a round a minute removes up to 28 million rows a day
+HOURS_DAYS: Final = 35  # a season looks back four weeks, and a day of daylight saving
 KEY_USAGE_DAYS: Final = 7  # only today's is read
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class Retention:
         self._walks = [
             _Walk("minute buckets", retention.remove_buckets, settings.keep_buckets_days),
             _Walk("incident events", retention.remove_incident_events, settings.keep_incident_events_days),
+            _Walk("hours of series", retention.remove_hours, HOURS_DAYS),
         ]
 
     def round(self) -> int:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, LiteralString
+from typing import Any, Final, Literal, LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+import msgspec
+from psycopg.rows import class_row, kwargs_row
 
 from signals.clients.postgres import Connection
-from signals.domain.incidents.episode import ResolveReason
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.episode import IncidentVerdict, ResolveReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +28,11 @@ class Reason:
     count: int
     baseline: float
     threshold: float
+    window_minutes: int
 
 
 REASONS: LiteralString = """
-SELECT moment, rule, minute_at, count, baseline, threshold
+SELECT moment, rule, minute_at, count, baseline, threshold, window_minutes
 FROM pipeline.incident_evaluations
 WHERE incident_id = %(incident_id)s
 """
@@ -40,17 +43,27 @@ class State:
     """The state of an incident beside its row; `known_from` is set for the kind `new` only."""
 
     kind: Literal["change", "new"]
-    verdict: Literal["learning"] | None
+    verdict: IncidentVerdict | None
     grouping: int
     known_from: datetime | None
     resolve_reason: ResolveReason | None
+    rule_version: int | None = None
+    confirmed_at: datetime | None = None
+    numbers: RuleVerdict | None = None
+    reopened: int = 0
 
 
 STATE: LiteralString = """
-SELECT kind, verdict, grouping, known_from, resolve_reason
+SELECT kind, verdict, grouping, known_from, resolve_reason, rule_version, confirmed_at, numbers, reopened
 FROM pipeline.incident_states
 WHERE incident_id = %(incident_id)s
 """
+
+
+def _state(*, numbers: dict[str, object] | None, **columns: Any) -> State:
+    return State(numbers=msgspec.convert(numbers, RuleVerdict) if numbers else None, **columns)
+
+
 UNREMEMBERED: Final = State(kind="change", verdict=None, grouping=1, known_from=None, resolve_reason=None)
 """The state of an incident that an earlier release opened."""
 
@@ -134,7 +147,7 @@ def context_of(connection: Connection, incident_id: UUID, *, events: int, jobs: 
     """Return what stands around an incident: five questions in one round trip of a `reading` transaction."""
     parameters = {"incident_id": incident_id, "events": events, "jobs": jobs}
     reasons = connection.cursor(row_factory=class_row(Reason)).execute(REASONS, parameters)
-    state = connection.cursor(row_factory=class_row(State)).execute(STATE, parameters)
+    state = connection.cursor(row_factory=kwargs_row(_state)).execute(STATE, parameters)
     newest = connection.cursor(row_factory=class_row(RepresentativeEvent)).execute(EVENTS, parameters)
     work = connection.cursor(row_factory=class_row(AiJob)).execute(JOBS, parameters)
     summary = connection.cursor(row_factory=class_row(StoredSummary)).execute(SUMMARY, parameters)

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from signals.clients.postgres import Connection
-from signals.domain.detection.builtin_rules import Evaluation
+from signals.domain.detection.verdict import RuleVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,29 +60,32 @@ def insert_all(connection: Connection, representatives: Sequence[Representative]
 
 
 KEEP_EVALUATIONS: LiteralString = """
-INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold)
-SELECT r.incident_id, r.moment, r.rule, to_timestamp(r.minute * 60), r.count, r.baseline, r.threshold
+INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold,
+                                           window_minutes)
+SELECT r.incident_id, r.moment, r.rule, to_timestamp(r.minute * 60), r.count, r.baseline, r.threshold,
+       r.window_minutes
 FROM json_to_recordset(%(rows)s::json) AS r(incident_id uuid, moment text, rule text, minute bigint,
-     count int, baseline float8, threshold float8)
+     count int, baseline float8, threshold float8, window_minutes int)
 ON CONFLICT (incident_id, moment) DO UPDATE SET
     rule = excluded.rule, minute_at = excluded.minute_at, count = excluded.count,
-    baseline = excluded.baseline, threshold = excluded.threshold
+    baseline = excluded.baseline, threshold = excluded.threshold, window_minutes = excluded.window_minutes
 WHERE incident_evaluations.minute_at <= excluded.minute_at
 """
 
 
-def keep_evaluations(connection: Connection, evaluations: Mapping[tuple[UUID, str], Evaluation]) -> None:
+def keep_evaluations(connection: Connection, verdicts: Mapping[tuple[UUID, str], RuleVerdict]) -> None:
     """Store the numbers of an incident's moment, `opened` or `latest`, over older ones."""
     rows = [
         {
             "incident_id": incident_id,
             "moment": moment,
-            "rule": e.rule,
-            "minute": e.minute,
-            "count": e.count,
-            "baseline": e.baseline,
-            "threshold": e.threshold,
+            "rule": verdict.rule,
+            "minute": verdict.minute,
+            "count": verdict.count,
+            "baseline": verdict.normal,
+            "threshold": verdict.threshold,
+            "window_minutes": verdict.length,
         }
-        for (incident_id, moment), e in evaluations.items()
+        for (incident_id, moment), verdict in verdicts.items()
     ]
     connection.execute(KEEP_EVALUATIONS, {"rows": orjson.dumps(rows).decode()})

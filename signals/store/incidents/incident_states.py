@@ -1,83 +1,83 @@
-"""The state of incidents beside the table `incidents`: kind, last firing, why it ended.
+"""The state of incidents beside the table `incidents`: kind, verdict, last firing, why it ended.
 
 An incident of an earlier release has no row until something of it changes: kind `change`, grouping 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
+import msgspec
 import orjson
 
 from shared_types.grouping import GROUPING_VERSION
 from signals.clients.postgres import Connection
-from signals.domain.incidents.episode import ResolveReason
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.episode import IncidentVerdict, ResolveReason
 from signals.domain.incidents.lifecycle import IncidentKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewState:
-    """The state of an incident that opens; minutes are since the epoch."""
+class StateChange:
+    """The state of an incident that opens or changes; minutes are since the epoch.
+
+    `numbers` are those of its verdict, None when they did not change. `resolve_reason` and `ended` (when it
+    was over, in the time of its events) are None while it goes on.
+    """
 
     incident_id: UUID
     kind: IncidentKind
-    verdict: Literal["learning"] | None
-    last_fired: int | None
+    verdict: IncidentVerdict
+    rule: str
+    rule_version: int
+    last_fired: int
     known_from: int | None
+    confirmed: int | None
+    numbers: RuleVerdict | None
+    reopened: int
     resolve_reason: ResolveReason | None
+    ended: int | None
 
 
-INSERT: LiteralString = """
-INSERT INTO pipeline.incident_states (incident_id, kind, verdict, grouping, last_fired_at, known_from,
-                                      resolve_reason)
-SELECT r.incident_id, r.kind, r.verdict, %(grouping)s, to_timestamp(r.last_fired * 60),
-       to_timestamp(r.known_from * 60), r.resolve_reason
-FROM json_to_recordset(%(rows)s::json) AS r(incident_id uuid, kind text, verdict text, last_fired bigint,
-     known_from bigint, resolve_reason text)
-"""
-
-
-def insert_all(connection: Connection, states: Sequence[NewState]) -> None:
-    """Store the states of incidents that open, under the current version of the grouping."""
-    rows = orjson.dumps(states).decode()
-    connection.execute(INSERT, {"rows": rows, "grouping": GROUPING_VERSION})
-
-
-# Sorted: concurrent writers then lock in one order. `greatest` ignores null.
-NOTE_FIRINGS: LiteralString = """
-INSERT INTO pipeline.incident_states (incident_id, kind, grouping, last_fired_at)
-SELECT r.incident_id, 'change', 1, to_timestamp(r.minute * 60)
-FROM json_to_recordset(%(rows)s::json) AS r(incident_id uuid, minute bigint)
+# Sorted: concurrent writers then lock in one order. An incident of an earlier release has no row yet.
+WRITE: LiteralString = """
+INSERT INTO pipeline.incident_states AS s (incident_id, kind, verdict, grouping, last_fired_at, known_from,
+                                           resolve_reason, rule, rule_version, confirmed_at, numbers,
+                                           reopened, ended_at)
+SELECT r.incident_id, r.kind, r.verdict, CASE WHEN r.is_new THEN %(grouping)s ELSE 1 END,
+       to_timestamp(r.last_fired * 60), to_timestamp(r.known_from * 60), r.resolve_reason, r.rule,
+       r.rule_version, to_timestamp(r.confirmed * 60), r.numbers, r.reopened, to_timestamp(r.ended * 60)
+FROM json_to_recordset(%(rows)s::json) AS r(incident_id uuid, is_new boolean, kind text, verdict text,
+     last_fired bigint, known_from bigint, resolve_reason text, rule text, rule_version int,
+     confirmed bigint, numbers jsonb, reopened int, ended bigint)
 ORDER BY r.incident_id
-ON CONFLICT (incident_id) DO UPDATE SET last_fired_at = excluded.last_fired_at
-WHERE incident_states.last_fired_at IS NULL OR incident_states.last_fired_at < excluded.last_fired_at
+ON CONFLICT (incident_id) DO UPDATE SET
+    verdict = excluded.verdict, last_fired_at = greatest(s.last_fired_at, excluded.last_fired_at),
+    confirmed_at = coalesce(s.confirmed_at, excluded.confirmed_at),
+    numbers = coalesce(excluded.numbers, s.numbers), reopened = excluded.reopened,
+    resolve_reason = excluded.resolve_reason, ended_at = excluded.ended_at
 """
 
 
-def note_firings(connection: Connection, minutes: Mapping[UUID, int]) -> None:
-    """Move the newest firing minute of incidents forward, never back."""
-    rows = [{"incident_id": incident_id, "minute": minute} for incident_id, minute in minutes.items()]
-    connection.execute(NOTE_FIRINGS, {"rows": orjson.dumps(rows).decode()})
+def write_all(connection: Connection, states: Mapping[UUID, StateChange], opened: Collection[UUID]) -> None:
+    """Store the states of incidents; `opened` are new, under the current version of the grouping."""
+    rows = [
+        {**msgspec.to_builtins(state), "is_new": incident_id in opened}
+        for incident_id, state in states.items()
+    ]
+    connection.execute(WRITE, {"rows": orjson.dumps(rows).decode(), "grouping": GROUPING_VERSION})
 
 
 RESOLVE: LiteralString = """
-WITH ended AS (
-    UPDATE incidents i SET status = 'resolved', resolved_at = now()
-    FROM json_to_recordset(%(rows)s::json) AS r(id uuid, reason text)
-    WHERE i.id = r.id AND i.id = ANY(%(ids)s) AND i.status <> 'resolved'
-    RETURNING i.id, r.reason
-)
-INSERT INTO pipeline.incident_states (incident_id, kind, grouping, resolve_reason)
-SELECT id, 'change', 1, reason FROM ended ORDER BY id
-ON CONFLICT (incident_id) DO UPDATE SET resolve_reason = excluded.resolve_reason
+UPDATE incidents SET status = 'resolved', resolved_at = now()
+WHERE id = ANY(%(ids)s) AND status <> 'resolved'
 """
 
 
-def resolve_all(connection: Connection, reasons: Mapping[UUID, ResolveReason]) -> None:
-    """Resolve incidents that the caller has locked, each for its reason."""
-    rows = [{"id": incident_id, "reason": reason} for incident_id, reason in reasons.items()]
-    connection.execute(RESOLVE, {"rows": orjson.dumps(rows).decode(), "ids": list(reasons)})
+def resolve_all(connection: Connection, ids: Collection[UUID]) -> None:
+    """Resolve incidents that the caller has locked; `write_all` stores the reasons."""
+    connection.execute(RESOLVE, {"ids": list(ids)})
 
 
 # Whoever reopens an incident says that it is not usual: its 24 hours begin again.

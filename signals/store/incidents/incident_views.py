@@ -9,13 +9,16 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row
 
 from signals.clients.postgres import Connection
+from signals.domain.incidents.episode import IncidentVerdict
 
 IncidentStatus = Literal["open", "investigating", "resolved"]
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One incident; the last two fields describe its newest AI job and summary, None before them.
+    """One incident, its newest AI job and summary, None before them, its rule and the verdict on it.
+
+    Rule and verdict are None for an incident of an earlier release that kept none.
 
     Its fields come in the order of the queries' columns: to name them costs more than to read the rows.
     """
@@ -33,6 +36,8 @@ class Incident:
     resolved_at: datetime | None
     ai_job_status: str | None
     summary_model: str | None
+    rule: str | None
+    verdict: IncidentVerdict | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class ListFilter:
     project_id: str
     environment: str | None = None
     status: IncidentStatus | None = None
+    verdict: IncidentVerdict | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -49,8 +55,10 @@ class ListFilter:
 LIST: LiteralString = """
 SELECT i.id, i.org_id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title,
        i.opened_at, i.last_seen_at, i.resolved_at, job.status AS ai_job_status,
-       output.model AS summary_model
+       output.model AS summary_model, state.rule, state.verdict
 FROM incidents i
+LEFT JOIN LATERAL (SELECT rule, verdict FROM pipeline.incident_states
+                   WHERE incident_id = i.id OFFSET 0) AS state ON true
 LEFT JOIN LATERAL (SELECT status FROM ai_jobs WHERE incident_id = i.id
                    ORDER BY created_at DESC LIMIT 1) AS job ON true
 LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = i.id AND output_type = 'summary'
@@ -58,6 +66,7 @@ LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = i.id AND out
 WHERE i.project_id = %(project_id)s
   AND (%(environment)s::text IS NULL OR i.environment = %(environment)s)
   AND (%(status)s::text IS NULL OR i.status = %(status)s)
+  AND (%(verdict)s::text IS NULL OR state.verdict = %(verdict)s)
   AND (%(since)s::timestamptz IS NULL OR i.last_seen_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR i.opened_at < %(until)s)
   AND (%(before_at)s::timestamptz IS NULL
@@ -76,6 +85,7 @@ def list_incidents(
         "project_id": wanted.project_id,
         "environment": wanted.environment,
         "status": wanted.status,
+        "verdict": wanted.verdict,
         "since": wanted.since,
         "until": wanted.until,
         "before_at": before_at,
@@ -92,8 +102,10 @@ SELECT i.id, i.org_id, i.project_id, i.environment, i.fingerprint, i.status, i.s
        (SELECT status FROM ai_jobs WHERE incident_id = i.id
         ORDER BY created_at DESC LIMIT 1) AS ai_job_status,
        (SELECT model FROM ai_outputs WHERE incident_id = i.id AND output_type = 'summary'
-        ORDER BY created_at DESC LIMIT 1) AS summary_model
+        ORDER BY created_at DESC LIMIT 1) AS summary_model,
+       state.rule, state.verdict
 FROM incidents i
+LEFT JOIN pipeline.incident_states state ON state.incident_id = i.id
 WHERE i.id = %(incident_id)s AND i.project_id = %(project_id)s
 """
 

@@ -3,16 +3,19 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 import orjson
 from psycopg.errors import UniqueViolation
 
+from shared_types import MetricName
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.builtin_rules import IncidentSeverity
-from signals.domain.incidents.lifecycle import OpenIncident
+from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.lifecycle import EndedIncident, OpenIncident
 from signals.errors import Fenced
 
 IncidentKey = tuple[str, str, str]
@@ -51,11 +54,11 @@ LOCK_OPEN: LiteralString = """
 SELECT locked.project_id, locked.environment, locked.fingerprint, locked.id, locked.severity,
        (SELECT extract(epoch FROM now() - max(j.created_at))::float8
         FROM ai_jobs j WHERE j.incident_id = locked.id),
-       coalesce((SELECT e.baseline FROM pipeline.incident_evaluations e
-                 WHERE e.incident_id = locked.id AND e.moment = 'opened'), 0),
-       floor(extract(epoch FROM coalesce(state.last_fired_at, locked.opened_at)) / 60)::bigint,
+       floor(extract(epoch FROM locked.opened_at) / 60)::bigint,
        floor(extract(epoch FROM locked.last_seen_at) / 60)::bigint,
-       floor(extract(epoch FROM state.known_from) / 60)::bigint
+       floor(extract(epoch FROM coalesce(state.last_fired_at, locked.opened_at)) / 60)::bigint,
+       state.verdict, state.kind, opened.rule, opened.window_minutes, opened.count, opened.baseline,
+       opened.threshold
 FROM json_to_recordset(%(keys)s::json) AS k(project_id text, environment text, fingerprint text)
 CROSS JOIN LATERAL (
     SELECT i.project_id, i.environment, i.fingerprint, i.id, i.severity, i.opened_at,
@@ -66,41 +69,67 @@ CROSS JOIN LATERAL (
     FOR UPDATE
 ) AS locked
 LEFT JOIN LATERAL (
-    SELECT s.last_fired_at, s.known_from FROM pipeline.incident_states s
+    SELECT s.last_fired_at, s.verdict, s.kind FROM pipeline.incident_states s
     WHERE s.incident_id = locked.id OFFSET 0
 ) AS state ON true
+LEFT JOIN LATERAL (
+    SELECT e.rule, e.window_minutes, e.count, e.baseline, e.threshold FROM pipeline.incident_evaluations e
+    WHERE e.incident_id = locked.id AND e.moment = 'opened' OFFSET 0
+) AS opened ON true
 """
 
 
 def lock_open(connection: Connection, series: Collection[Series]) -> Mapping[IncidentKey, OpenIncident]:
-    """Return and lock the unresolved incident of each series that has one, in the order of the series."""
+    """Return and lock the unresolved incident of each series that has one, in the order of the series.
+
+    One whose numbers or verdict were never stored counts as confirmed by the locked rule of its counter.
+    """
+    metrics = {key_of(one): one.metric_name for one in series}
     keys = [
         {"project_id": s.project_id, "environment": s.environment, "fingerprint": s.fingerprint}
         for s in sorted(series)
     ]
     rows = connection.execute(LOCK_OPEN, {"keys": orjson.dumps(keys).decode()})
+    return {(row[0], row[1], row[2]): _open(metrics[row[0], row[1], row[2]], *row[3:]) for row in rows}
+
+
+def _open(metric: MetricName, *row: Any) -> OpenIncident:
+    incident_id, severity, asked, opened_at, last_seen, last_fired, verdict, kind, *numbers = row
+    rule, length, count, baseline, threshold = numbers
+    return OpenIncident(
+        id=incident_id,
+        severity=IncidentSeverity.parse(severity),
+        summary_asked_s_ago=asked,
+        opened=RuleVerdict(
+            rule=(rule or COUNTED_METRICS[metric].locked_rule).replace("_", "-"),  # see migration 0011
+            minute=opened_at,
+            length=length or COUNTED_METRICS[metric].window_minutes,
+            count=count or 0,
+            normal=baseline or 0.0,
+            threshold=threshold or 0.0,
+            conditions=(),
+        ),
+        opened_at=opened_at,
+        last_seen=last_seen,
+        last_fired=last_fired,
+        verdict=verdict or "confirmed",
+        kind=kind or "change",
+    )
+
+
+ENDED: LiteralString = """
+SELECT i.id, s.resolve_reason, i.resolved_at
+FROM incidents i LEFT JOIN pipeline.incident_states s ON s.incident_id = i.id
+WHERE i.id = ANY(%(ids)s) AND i.status = 'resolved'
+"""
+
+
+def ended(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, EndedIncident]:
+    """Return how those of these incidents ended that are resolved."""
+    rows = connection.execute(ENDED, {"ids": list(ids)})
     return {
-        (project_id, environment, fingerprint): OpenIncident(
-            id=incident_id,
-            severity=IncidentSeverity.parse(severity),
-            summary_asked_s_ago=asked,
-            normal=normal,
-            last_fired=last_fired,
-            last_seen=last_seen,
-            known_from=known_from,
-        )
-        for (
-            project_id,
-            environment,
-            fingerprint,
-            incident_id,
-            severity,
-            asked,
-            normal,
-            last_fired,
-            last_seen,
-            known_from,
-        ) in rows
+        incident_id: EndedIncident(reason=reason, resolved_at=resolved_at)
+        for incident_id, reason, resolved_at in rows
     }
 
 
@@ -157,6 +186,35 @@ def touch_all(connection: Connection, touches: Sequence[Touch]) -> int:
     rows = [{"id": t.id, "severity": t.severity.label, "last_seen_at": t.last_seen_at} for t in touches]
     parameters = {"rows": orjson.dumps(rows).decode(), "ids": [t.id for t in touches]}
     return connection.execute(TOUCH, parameters).rowcount
+
+
+# What the sweep resolved by the clock, or what came back, is open again.
+REOPEN: LiteralString = """
+UPDATE incidents i
+SET status = 'open', resolved_at = NULL, last_seen_at = greatest(i.last_seen_at, r.last_seen_at),
+    severity = (%(severities)s::text[])[greatest(array_position(%(severities)s::text[], r.severity),
+                                                 array_position(%(severities)s::text[], i.severity))]
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, severity text, last_seen_at timestamptz)
+WHERE i.id = r.id AND i.id = ANY(%(ids)s) AND i.status = 'resolved'
+"""
+
+
+def reopen_all(connection: Connection, touches: Sequence[Touch]) -> int:
+    """Open resolved incidents again; return how many were hit.
+
+    Raises:
+        Fenced: when a series has an unresolved one by now.
+    """
+    rows = [{"id": t.id, "severity": t.severity.label, "last_seen_at": t.last_seen_at} for t in touches]
+    parameters = {
+        "rows": orjson.dumps(rows).decode(),
+        "ids": [t.id for t in touches],
+        "severities": [severity.label for severity in IncidentSeverity],
+    }
+    try:
+        return connection.execute(REOPEN, parameters).rowcount
+    except UniqueViolation as error:
+        raise Fenced("another writer opened an incident of the same series meanwhile") from error
 
 
 # What the engine holds just now is left to the next round: waiting for it could deadlock.

@@ -40,6 +40,31 @@ SELECT max(id) AS last, count(*) AS read, (SELECT count(*) FROM removed) AS remo
 """
 
 
+# Hours and states of series are walked by series: one whose last minute is older goes with all its hours.
+HOURS: LiteralString = """
+WITH page AS MATERIALIZED (
+    SELECT series_id, judged_at, updated_at, by_clock FROM pipeline.rule_state
+    WHERE series_id > %(after)s ORDER BY series_id LIMIT %(rows)s
+), gone AS MATERIALIZED (
+    SELECT s.series_id FROM pipeline.rule_state s
+    WHERE s.series_id = ANY (ARRAY(SELECT series_id FROM page
+                                   WHERE updated_at < now() - make_interval(days => %(days)s)))
+      AND s.updated_at < now() - make_interval(days => %(days)s)
+    FOR UPDATE SKIP LOCKED
+), removed_series AS (
+    DELETE FROM pipeline.rule_series WHERE id = ANY (ARRAY(SELECT series_id FROM gone)) RETURNING id
+), removed AS (
+    DELETE FROM pipeline.metrics_hours h USING page
+    WHERE h.series_id = page.series_id AND h.series_id = ANY (ARRAY(SELECT series_id FROM page))
+      AND h.hour_start < page.judged_at - make_interval(days => %(days)s)
+    RETURNING h.series_id
+)
+SELECT max(series_id) AS last, count(*) AS read,
+       (SELECT count(*) FROM removed) + (SELECT count(*) FROM removed_series) AS removed
+FROM page
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedRows:
     """Rows that one step read and removed; the next begins at `last`, None at the end of the table."""
@@ -57,6 +82,14 @@ def remove_buckets(connection: Connection, *, after: int, days: int, rows: int) 
 def remove_incident_events(connection: Connection, *, after: int, days: int, rows: int) -> DeletedRows:
     """Read at most `rows` events behind the id `after`; remove those of incidents resolved `days` ago."""
     return _step(connection, INCIDENT_EVENTS, after, days, rows)
+
+
+def remove_hours(connection: Connection, *, after: int, days: int, rows: int) -> DeletedRows:
+    """Read at most `rows` series behind the id `after`; remove their hours of more than `days` before.
+
+    A series that nothing was judged of for so long is removed as a whole.
+    """
+    return _step(connection, HOURS, after, days, rows)
 
 
 def _step(connection: Connection, statement: LiteralString, after: int, days: int, rows: int) -> DeletedRows:

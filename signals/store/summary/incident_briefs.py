@@ -28,7 +28,7 @@ def incident(connection: Connection, incident_id: UUID) -> BriefIncident:
 
 
 EVALUATIONS: LiteralString = """
-SELECT moment, rule, minute_at, count, baseline, threshold
+SELECT moment, rule, minute_at, count, baseline, threshold, window_minutes
 FROM pipeline.incident_evaluations
 WHERE incident_id = %(incident_id)s
 ORDER BY minute_at

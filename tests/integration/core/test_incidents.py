@@ -62,7 +62,8 @@ def test_detail_explains_the_verdict_and_shows_the_context(
         buckets.increment(connection, {(series, first): 45, (series, first - 1): 2, (series, first - 200): 9})
         for moment, count in (("opened", 45), ("latest", 60)):
             connection.execute(
-                "INSERT INTO pipeline.incident_evaluations VALUES (%s, %s, 'error_spike', %s, %s, 2.5, 30)",
+                "INSERT INTO pipeline.incident_evaluations"
+                " VALUES (%s, %s, 'error-spike', %s, %s, 2.5, 30, 5)",
                 (incident_id, moment, NOON, count),
             )
         for number in range(60):
@@ -84,7 +85,7 @@ def test_detail_explains_the_verdict_and_shows_the_context(
     detail = reader.get(f"/v1/incidents/{incident_id}").json()
     assert detail["incident"]["title"] == "Checkout fails"
     assert detail["incident"]["ai_job_status"] == "queued"
-    assert (detail["why"]["rule"], detail["why"]["window_minutes"]) == ("error_spike", 5)
+    assert (detail["why"]["rule"], detail["why"]["window_minutes"]) == ("error-spike", 5)
     assert (detail["why"]["opened"]["count"], detail["why"]["latest"]["count"]) == (45, 60)
     assert (detail["why"]["kind"], detail["why"]["verdict"], detail["why"]["normal"]) == ("change", None, 2.5)
     assert (detail["summary"]["model"], detail["summary"]["content"]) == ("builtin", {"title": "newer"})
@@ -104,7 +105,8 @@ def test_a_new_incident_has_no_normal_and_says_why_it_ended(
     incident_id = open_incident(NOON)
     with pool.connection() as connection:
         connection.execute(
-            "INSERT INTO pipeline.incident_evaluations VALUES (%s, 'opened', 'error_spike', %s, 45, 0, 30)",
+            "INSERT INTO pipeline.incident_evaluations"
+            " VALUES (%s, 'opened', 'error-spike', %s, 45, 0, 30, 5)",
             (incident_id, NOON),
         )
         connection.execute(

@@ -7,7 +7,15 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import TupleRow
 
-TABLES: Final = ("metrics_buckets", "incidents", "incident_events", "ai_jobs")
+TABLES: Final = (
+    "metrics_buckets",
+    "incidents",
+    "incident_events",
+    "ai_jobs",
+    "rule_series",
+    "rule_state",
+    "metrics_hours",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

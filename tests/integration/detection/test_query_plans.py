@@ -18,11 +18,13 @@ from shared_types import Envelope, MetricName, Tenancy
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection, conninfo
 from signals.domain.detection.buckets import Series, instant_of, ranges
-from signals.domain.detection.builtin_rules import HISTORY_MINUTES, IncidentSeverity
+from signals.domain.detection.counts import MINUTES_READ
+from signals.domain.detection.severity import IncidentSeverity
 from signals.local.stack import RunningStack
 from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings, PostgresSettings
-from signals.store.detection import buckets, signup_series
+from signals.store.detection import buckets, rule_states
+from signals.store.detection import hours as hours_store
 from signals.store.incidents import incident_events, incidents
 from signals.store.incidents.incidents import Touch
 from tests.integration.detection.explaining import ExplainingConnection, Scan
@@ -33,13 +35,16 @@ FIRST: Final = 29_000_000  # the first of 500 minutes that have buckets, in Febr
 AT: Final = FIRST + 400
 OPEN: Final = 400  # incidents, one a series
 
-# 200,000 buckets; 20,000 incidents of which one a series is open; 80,000 representatives.
+# 200,000 buckets; 20,000 incidents of which one a series is open; 80,000 representatives; 20,400 watched
+# series, of which the clock watches 40; 320,000 hours.
 FILL: Final[tuple[LiteralString, ...]] = (
     "ALTER TABLE metrics_buckets SET (autovacuum_enabled = false)",
     "ALTER TABLE incidents SET (autovacuum_enabled = false)",
     "ALTER TABLE incident_events SET (autovacuum_enabled = false)",
     "ALTER TABLE ai_jobs SET (autovacuum_enabled = false)",
-    "ALTER TABLE pipeline.signup_series SET (autovacuum_enabled = false)",
+    "ALTER TABLE pipeline.rule_series SET (autovacuum_enabled = false)",
+    "ALTER TABLE pipeline.rule_state SET (autovacuum_enabled = false)",
+    "ALTER TABLE pipeline.metrics_hours SET (autovacuum_enabled = false)",
     """
     CREATE VIEW series AS
     SELECT n, 'org_1' AS org_id, 'proj_' || n % 40 AS project_id, 'error_count' AS metric_name,
@@ -72,8 +77,23 @@ FILL: Final[tuple[LiteralString, ...]] = (
     FROM incidents
     """,
     """
-    INSERT INTO pipeline.signup_series
-    SELECT 'proj_' || n, 'prod', 'org_1', n % 3, to_timestamp(29000000 * 60) FROM generate_series(1, 3000) n
+    INSERT INTO pipeline.rule_series (org_id, project_id, environment, metric_name, fingerprint,
+                                      first_bucket_at)
+    SELECT org_id, project_id, 'prod', metric_name, fingerprint, to_timestamp(29000000 * 60) FROM series
+    UNION ALL
+    SELECT 'org_1', 'proj_' || n % 40, 'staging', 'error_count', 'E' || n || '|/r|staging',
+           to_timestamp(29000000 * 60)
+    FROM generate_series(1, 20000) n
+    """,
+    """
+    INSERT INTO pipeline.rule_state (series_id, partition, by_clock, needs_history, judged_at)
+    SELECT id, id % 3, metric_name = 'signup_count', false, to_timestamp((29000000 + 399) * 60)
+    FROM pipeline.rule_series
+    """,
+    """
+    INSERT INTO pipeline.metrics_hours
+    SELECT s.id, to_timestamp((29000000 / 60 - h) * 3600), 3, 60, 3
+    FROM pipeline.rule_series s, generate_series(1, 800) h WHERE s.environment = 'prod'
     """,
 )
 
@@ -140,13 +160,26 @@ def connection(pool: ConnectionPool[Connection]) -> Iterator[ExplainingConnectio
 
 
 def test_buckets_are_read_by_one_range_of_the_unique_index(connection: ExplainingConnection) -> None:
-    for number, minutes in ((1, 65), (361, 75)):
-        buckets.read(connection, list(ranges({_series(number): [AT]}, HISTORY_MINUTES)))
-        (scan,) = connection.taken()
-        assert (scan.node, scan.index, scan.rows) == ("Index Scan", "metrics_buckets_series", minutes)
-    buckets.read(connection, list(ranges({series: [AT] for series in MANY}, HISTORY_MINUTES)))
+    buckets.read(connection, list(ranges({_series(1): [AT]}, MINUTES_READ)))
     (scan,) = connection.taken()
-    assert (scan.index, scan.rows) == ("metrics_buckets_series", 18 * 65 + 2 * 75)
+    assert (scan.node, scan.index, scan.rows) == ("Index Scan", "metrics_buckets_series", MINUTES_READ)
+    buckets.read(connection, list(ranges({series: [AT] for series in MANY}, MINUTES_READ)))
+    (scan,) = connection.taken()
+    assert (scan.index, scan.rows) == ("metrics_buckets_series", len(MANY) * MINUTES_READ)
+
+
+def test_states_and_hours_are_read_by_key(connection: ExplainingConnection) -> None:
+    found = rule_states.load(connection, MANY)
+    assert len(found) == len(MANY)
+    _assert_by_key(connection.taken(), len(MANY))
+    wanted = {stored.series_id: range(29_000_000 // 60 - 18, 29_000_000 // 60) for stored in found.values()}
+    assert all(len(hours) == 18 for hours in hours_store.read(connection, wanted).values())
+    _assert_by_key(connection.taken(), 18 * len(MANY))
+    assert rule_states.project_since(connection, ["proj_1", "proj_2"]) == {
+        "proj_1": FIRST,
+        "proj_2": FIRST,
+    }
+    _assert_by_key(connection.taken(), 2)
 
 
 def test_incidents_are_found_by_key(connection: ExplainingConnection) -> None:
@@ -162,9 +195,11 @@ def test_incidents_are_found_by_key(connection: ExplainingConnection) -> None:
     _assert_by_key(connection.taken(), len(MANY))
 
 
-def test_periodic_work_reads_open_incidents_only(connection: ExplainingConnection) -> None:
-    watched = signup_series.watched(connection, partition=0, since_minute=FIRST + 100_000, gone_minute=0)
-    assert len(watched) == 13  # of 1,000 those with an open incident
+def test_periodic_work_reads_open_incidents_and_series_of_the_clock_only(
+    connection: ExplainingConnection,
+) -> None:
+    watched = rule_states.by_clock(connection, partition=0, minute=AT)
+    assert 10 < len(watched) < 16  # of 20,400 series in three partitions the 40 that the clock watches
     _assert_by_key(connection.taken(), OPEN)
     assert incidents.resolve_stale(connection, idle_s=3600) == 0
     _assert_by_key(connection.taken(), OPEN)
@@ -180,11 +215,11 @@ def test_a_whole_batch_reads_nothing_but_ranges_and_keys(
         scans = connection.taken()
     read = [scan for scan in scans if scan.table == "metrics_buckets"]
     assert {scan.index for scan in read} == {"metrics_buckets_series"}
-    history = 18 * 65 + 2 * 75
+    history = len(MANY) * (MINUTES_READ + 1)
     rounding = len(read) * len(MANY)  # PostgreSQL rounds a node's rows per loop
-    assert history - rounding <= sum(scan.rows for scan in read) <= batches * history + rounding
+    assert sum(scan.rows for scan in read) <= batches * history + rounding
     others = [scan for scan in scans if scan.table != "metrics_buckets"]
-    assert {scan.table for scan in others} == {"incidents", "incident_events", "ai_jobs"}
+    assert {scan.table for scan in others} >= {"incidents", "incident_events", "ai_jobs", "rule_state"}
     _assert_by_key(others, OPEN)
 
 

@@ -34,19 +34,27 @@ def rows(pool: ConnectionPool[Connection], query: LiteralString) -> list[tuple[A
         return connection.execute(query).fetchall()
 
 
-def test_two_days_of_a_fingerprint_in_a_batch_make_one_incident(
+def test_two_days_of_a_fingerprint_in_a_batch_make_two_incidents(
     session: IncidentEngine, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
     publish(publisher, [*errors(40, NOON, every_s=0.5), *errors(70, NOON + timedelta(days=1), every_s=0.5)])
     drain(session)
-    assert rows(pool, "SELECT severity, opened_at, last_seen_at FROM incidents") == [
-        ("error", NOON + timedelta(seconds=19.5), NOON + timedelta(days=1, seconds=34.5))
+    assert rows(
+        pool, "SELECT severity, status, opened_at, last_seen_at FROM incidents ORDER BY opened_at"
+    ) == [
+        ("warn", "resolved", NOON + timedelta(seconds=19.5), NOON + timedelta(seconds=19.5)),
+        (
+            "error",
+            "open",
+            NOON + timedelta(days=1, seconds=34.5),
+            NOON + timedelta(days=1, seconds=34.5),
+        ),
     ]
     assert rows(pool, "SELECT occurred_at::date, count(*) FROM incident_events GROUP BY 1 ORDER BY 1") == [
         (NOON.date(), 3),
         ((NOON + timedelta(days=1)).date(), 3),
     ]
-    assert rows(pool, "SELECT count(*) FROM ai_jobs") == [(1,)]
+    assert rows(pool, "SELECT count(*) FROM ai_jobs") == [(2,)]
 
 
 def test_late_spike_keeps_last_seen_and_the_newest_numbers(
@@ -84,5 +92,5 @@ def test_trickling_signups_open_the_drop_without_a_tick(
     publish(publisher, signups(2, NOON + timedelta(minutes=75), every_s=20))
     drain(session)
     assert rows(pool, "SELECT fingerprint, severity, opened_at FROM incidents") == [
-        ("signup|prod", "error", NOON + timedelta(minutes=75, seconds=20))
+        ("signup|prod", "critical", NOON + timedelta(minutes=72))
     ]

@@ -47,9 +47,10 @@ VALUES (%(id)s, 'org_a', 'proj_a', 'prod', %(fingerprint)s, 'open', 'error', %(t
         now() - interval '12 minutes', now())
 """
 EVALUATION: LiteralString = """
-INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold)
-VALUES (%(id)s, 'opened', 'error_spike', now() - interval '12 minutes', 31, 2, 30),
-       (%(id)s, 'latest', 'error_spike', now(), 1240, 2.5, 30)
+INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold,
+                                           window_minutes)
+VALUES (%(id)s, 'opened', 'error-spike', now() - interval '12 minutes', 31, 2, 30, 5),
+       (%(id)s, 'latest', 'error-spike', now(), 1240, 2.5, 30, 5)
 """
 EVENT: LiteralString = """
 INSERT INTO incident_events (incident_id, event_id, occurred_at, event_type, severity, attributes_json)

@@ -59,7 +59,7 @@ def test_error_spike_becomes_documents_one_incident_and_a_summary(product: Produ
     assert detail["summary"]["model"] == "test-model"
     assert detail["summary"]["content"]["verification"]["verified"] > 0
     assert detail["incident"]["title"] == "Checkout fails: its upstream times out"
-    assert detail["why"]["rule"] == "error_spike"
+    assert detail["why"]["rule"] == "error-spike"
     assert [row["fingerprint"] for row in product.get("/v1/incidents?limit=100")["incidents"]] == [SPIKE]
 
 

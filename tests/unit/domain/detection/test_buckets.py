@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from shared_types import MetricName
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of, ranges, series_of
-from signals.domain.detection.builtin_rules import HISTORY_MINUTES
 from tests.support.events import NOON, event
 
 AT = 30_000_000
 YEAR = 525_600
+LENGTHS = {"error_count": 65, "signup_count": 75}
 
 
 def _series(metric: MetricName = "error_count", fingerprint: str = "TIMEOUT|/checkout|prod") -> Series:
@@ -20,7 +20,7 @@ def _series(metric: MetricName = "error_count", fingerprint: str = "TIMEOUT|/che
 
 
 def _spans(minutes: set[int]) -> list[tuple[int, int, tuple[int, ...]]]:
-    return [(read.start, read.end, read.minutes) for read in ranges({_series(): minutes}, HISTORY_MINUTES)]
+    return [(read.start, read.end, read.minutes) for read in ranges({_series(): minutes}, 65)]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_minutes_share_a_range_only_when_their_histories_overlap(
 def test_every_minute_has_its_whole_history_and_no_bucket_is_read_twice(
     minutes: set[int], metric: MetricName
 ) -> None:
-    length = HISTORY_MINUTES[metric]
-    reads = list(ranges({_series(metric): minutes}, HISTORY_MINUTES))
+    length = LENGTHS[metric]
+    reads = list(ranges({_series(metric): minutes}, length))
     assert sorted(minute for read in reads for minute in read.minutes) == sorted(minutes)
     assert all(
         read.start <= minute - length + 1 and minute < read.end for read in reads for minute in read.minutes
@@ -62,13 +62,13 @@ def test_every_minute_has_its_whole_history_and_no_bucket_is_read_twice(
 @settings(derandomize=True)
 @given(minute=st.integers(0, 2**31), metric=st.sampled_from(["error_count", "signup_count"]))
 def test_one_touched_minute_reads_65_or_75_buckets(minute: int, metric: MetricName) -> None:
-    (read,) = ranges({_series(metric): [minute]}, HISTORY_MINUTES)
-    assert read.end - read.start == {"error_count": 65, "signup_count": 75}[metric]
+    (read,) = ranges({_series(metric): [minute]}, LENGTHS[metric])
+    assert read.end - read.start == LENGTHS[metric]
 
 
 def test_each_series_is_read_alone() -> None:
     one, other = _series(), _series(fingerprint="OTHER|/checkout|prod")
-    reads = list(ranges({one: {AT}, other: {AT}}, HISTORY_MINUTES))
+    reads = list(ranges({one: {AT}, other: {AT}}, 65))
     assert reads == [BucketRange(s, AT - 64, AT + 1, (AT,)) for s in (one, other)]
 
 

@@ -1,25 +1,30 @@
 """Rules A and B at their exact edges. Source: docs/requirements.md, R24 and R25."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
-from shared_types import MetricName
-from signals.domain.detection.builtin_rules import (
-    CLOCKED_METRICS,
-    ERROR_SPIKE,
-    HISTORY_MINUTES,
-    RULE_OF_METRIC,
-    RULES,
-    SIGNUP_DROP,
-    BuiltinRule,
-    Evaluation,
-    IncidentSeverity,
-    error_spike,
-    signup_drop,
+from signals.domain.detection.counted import COUNTED_METRICS, LOCKED_RULES
+from signals.domain.detection.counts import BucketCounts
+from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE, SIGNUP_DROP
+from signals.domain.detection.fixed_rules import (
+    drop,
+    drop_sustains,
+    floor_ratio,
+    floor_ratio_sustains,
 )
+from signals.domain.detection.severity import IncidentSeverity, severity_of
+from signals.domain.detection.verdict import RuleVerdict
 
 AT = 30_000_000  # the evaluated minute
+
+
+def _spike(counts: Mapping[int, int]) -> RuleVerdict:
+    return floor_ratio(ERROR_SPIKE, BucketCounts(counts), AT)
+
+
+def _drop(counts: Mapping[int, int]) -> RuleVerdict:
+    return drop(SIGNUP_DROP, BucketCounts(counts), AT)
 
 
 def _hour_before(window: int, events: int) -> dict[int, int]:
@@ -29,7 +34,7 @@ def _hour_before(window: int, events: int) -> dict[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("counts", "fires", "may_sustain"),
+    ("counts", "fires", "lasts"),
     [
         pytest.param({}, False, False, id="no event at all"),
         pytest.param({AT: 29}, False, False, id="29 stay below"),
@@ -48,9 +53,9 @@ def _hour_before(window: int, events: int) -> dict[int, int]:
         pytest.param({AT - 65: 121, AT: 30}, True, True, id="the 66th does not"),
     ],
 )
-def test_error_spike_fires(counts: Mapping[int, int], fires: bool, may_sustain: bool) -> None:
-    verdict = error_spike(counts, AT)
-    assert (verdict.fires, verdict.may_sustain) == (fires, may_sustain)
+def test_error_spike_fires(counts: Mapping[int, int], fires: bool, lasts: bool) -> None:
+    assert _spike(counts).fires is fires
+    assert floor_ratio_sustains(ERROR_SPIKE, BucketCounts(counts), AT, 0.0) is lasts
 
 
 @pytest.mark.parametrize(
@@ -69,25 +74,33 @@ def test_error_spike_fires(counts: Mapping[int, int], fires: bool, may_sustain: 
     ],
 )
 def test_signup_drop_fires(counts: Mapping[int, int], fires: bool) -> None:
-    assert signup_drop(counts, AT).fires is fires
+    assert _drop(counts).fires is fires
 
 
 @pytest.mark.parametrize(
-    ("rule", "normal", "lasting", "over"),
+    ("normal", "lasting", "over"),
     [
-        pytest.param(ERROR_SPIKE, 0.0, 30, 29, id="a spike of a quiet series, down to 30"),
-        pytest.param(ERROR_SPIKE, 10.0, 30, 29, id="a spike at a normal of 10, down to 30"),
-        pytest.param(ERROR_SPIKE, 40.0, 120, 119, id="a spike of a busy series, down to three times it"),
-        pytest.param(SIGNUP_DROP, 40.0, 20, 21, id="a drop, up to half of 40"),
-        pytest.param(SIGNUP_DROP, 400.0, 200, 201, id="a drop of a busy series, up to half of it"),
-        pytest.param(SIGNUP_DROP, 5.0, 10, 11, id="a drop whose normal is unknown, up to 10"),
+        pytest.param(0.0, 30, 29, id="a quiet series, down to 30"),
+        pytest.param(10.0, 30, 29, id="a normal of 10, down to 30"),
+        pytest.param(40.0, 120, 119, id="a busy series, down to three times it"),
     ],
 )
-def test_an_incident_lasts_against_the_normal_of_its_opening(
-    rule: BuiltinRule, normal: float, lasting: int, over: int
-) -> None:
-    assert rule.sustains(lasting, normal)
-    assert not rule.sustains(over, normal)
+def test_a_spike_lasts_against_the_normal_of_its_opening(normal: float, lasting: int, over: int) -> None:
+    assert floor_ratio_sustains(ERROR_SPIKE, BucketCounts({AT: lasting}), AT, normal)
+    assert not floor_ratio_sustains(ERROR_SPIKE, BucketCounts({AT: over}), AT, normal)
+
+
+@pytest.mark.parametrize(
+    ("normal", "lasting", "over"),
+    [
+        pytest.param(40.0, 20, 21, id="up to half of 40"),
+        pytest.param(400.0, 200, 201, id="of a busy series, up to half of it"),
+        pytest.param(5.0, 10, 11, id="of an unknown normal, up to 10"),
+    ],
+)
+def test_a_drop_lasts_against_the_normal_of_its_opening(normal: float, lasting: int, over: int) -> None:
+    assert drop_sustains(SIGNUP_DROP, BucketCounts({AT: lasting}), AT, normal)
+    assert not drop_sustains(SIGNUP_DROP, BucketCounts({AT: over}), AT, normal)
 
 
 @pytest.mark.parametrize(
@@ -105,53 +118,34 @@ def test_an_incident_lasts_against_the_normal_of_its_opening(
 def test_severity_of_a_spike_follows_its_multiple_of_the_threshold(
     counts: Mapping[int, int], severity: IncidentSeverity
 ) -> None:
-    assert error_spike(counts, AT).severity is severity
+    assert severity_of(_spike(counts), "up") is severity
 
 
 def test_silence_is_more_severe_than_a_trickle() -> None:
     usual = _hour_before(15, 400)
-    assert signup_drop(usual, AT).severity is IncidentSeverity.CRITICAL
-    assert signup_drop(usual | {AT: 1}, AT).severity is IncidentSeverity.ERROR
+    assert severity_of(_drop(usual), "down") is IncidentSeverity.CRITICAL
+    assert severity_of(_drop(usual | {AT: 1}), "down") is IncidentSeverity.ERROR
 
 
-def test_drop_is_judged_at_the_start_of_its_minute() -> None:
-    counts = _hour_before(15, 160) | {AT: 30}
-    assert not signup_drop(counts, AT).fires
-    assert signup_drop(counts, AT, without=20).fires
-    assert not signup_drop(counts, AT, without=19).fires
+def test_verdict_carries_its_numbers() -> None:
+    spike = _spike(_hour_before(5, 160) | {AT: 45})
+    assert (spike.count, spike.normal, spike.threshold) == (45, 160 / 12, 40.0)
+    fall = _drop(_hour_before(15, 200) | {AT - 3: 4})
+    assert (fall.count, fall.normal, fall.threshold) == (4, 50.0, 10.0)
+    assert (spike.minute, fall.minute) == (AT, AT)
 
 
-def test_evaluation_carries_its_numbers() -> None:
-    spike = error_spike(_hour_before(5, 160) | {AT: 45}, AT)
-    assert (spike.count, spike.baseline, spike.threshold) == (45, 160 / 12, 40.0)
-    drop = signup_drop(_hour_before(15, 200) | {AT - 3: 4}, AT)
-    assert (drop.count, drop.baseline, drop.threshold) == (4, 50.0, 10.0)
-    assert (spike.minute, drop.minute) == (AT, AT)
+def test_no_rule_reads_beyond_its_history() -> None:
+    assert _spike({AT - 65: 10_000, AT + 1: 10_000}) == _spike({})
+    assert _drop({AT - 75: 10_000, AT + 1: 10_000}) == _drop({})
 
 
-@pytest.mark.parametrize(("rule", "metric"), [(error_spike, "error_count"), (signup_drop, "signup_count")])
-def test_no_rule_reads_beyond_its_history(
-    rule: Callable[[Mapping[int, int], int], Evaluation], metric: MetricName
-) -> None:
-    outside = {AT - HISTORY_MINUTES[metric]: 10_000, AT + 1: 10_000}
-    assert rule(outside, AT) == rule({}, AT)
-
-
-@pytest.mark.parametrize(
-    ("rule", "event_type", "window_minutes", "history_minutes", "direction"),
-    [(ERROR_SPIKE, "error", 5, 65, "up"), (SIGNUP_DROP, "signup", 15, 75, "down")],
-)
-def test_descriptions_match_the_specification(
-    rule: BuiltinRule, event_type: str, window_minutes: int, history_minutes: int, direction: str
-) -> None:
-    assert (rule.event_type, rule.direction) == (event_type, direction)
-    assert (rule.window_minutes, rule.history_minutes) == (window_minutes, history_minutes)
-    assert rule.evaluate({}, AT).rule == rule.name
-    assert RULES[rule.name] is RULE_OF_METRIC[rule.metric_name] is rule
-
-
-def test_ticks_judge_drops_only() -> None:
-    assert {"signup_count"} == CLOCKED_METRICS
+def test_each_counter_is_watched_by_one_locked_rule() -> None:
+    assert {rule.name for rule in DEFAULT_RULES if rule.locked} == LOCKED_RULES
+    described = [
+        (one.event_type.value, one.direction, one.window_minutes) for one in COUNTED_METRICS.values()
+    ]
+    assert described == [("error", "up", 5), ("signup", "down", 15)]
 
 
 @pytest.mark.parametrize("severity", IncidentSeverity)

@@ -1,36 +1,36 @@
-"""Changes of an incident by evaluations: open, touch, sustain, worsen, ask for a summary."""
+"""Changes of an incident's rows by judged minutes: open, touch, worsen, reopen, end, ask for a summary."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared_types import MetricName, fingerprint
-from signals.domain.detection.buckets import Series
-from signals.domain.detection.builtin_rules import (
-    ERROR_SPIKE,
-    Evaluation,
-    IncidentSeverity,
-    RuleName,
-    error_spike,
-    signup_drop,
-)
+from signals.domain.detection.buckets import Series, instant_of
+from signals.domain.detection.counts import BucketCounts
+from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.following import SeriesFollower, SeriesRecord, Surroundings, begin_series
 from signals.domain.incidents.lifecycle import (
     SUMMARY_COOLDOWN_S,
+    EndedIncident,
     IncidentChange,
-    KnownHistory,
     OpenIncident,
-    decide,
+    SeriesLives,
+    reconciled,
     title_of,
 )
+from signals.domain.incidents.watch import watches
 from tests.support.events import NOON, event
 
-AT = 30_000_000
+AT = 29_540_160
 INCIDENT = UUID(int=1)
+ERRORS, SIGNUPS = watches(DEFAULT_RULES)
 WARN, ERROR, CRITICAL = IncidentSeverity.WARN, IncidentSeverity.ERROR, IncidentSeverity.CRITICAL
+STEADY = dict.fromkeys(range(AT - 120, AT), 1)
 
 
 def _series(metric: MetricName = "error_count", name: str = "TIMEOUT|/checkout|prod") -> Series:
@@ -38,268 +38,166 @@ def _series(metric: MetricName = "error_count", name: str = "TIMEOUT|/checkout|p
 
 
 def _seen(minute: int) -> datetime:
-    return NOON + timedelta(minutes=minute - AT, seconds=30)
+    return instant_of(minute) + timedelta(seconds=30)
 
 
-def _judged(
-    minute: int, *, fires: bool = False, lasts: bool = True, severity: IncidentSeverity = WARN
-) -> Evaluation:
-    return Evaluation(
-        rule="error_spike",
-        minute=minute,
-        count=40 if lasts else 20,
-        baseline=1.0,
-        threshold=30.0,
-        fires=fires,
-        may_sustain=lasts,
-        severity=severity,
-    )
+class _Led:
+    """One series of errors, led through counts in pieces as the engine does in batches."""
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self.counts = dict(counts)
+        self.record: SeriesRecord = begin_series(min(counts))
+        self.ids = iter(UUID(int=number) for number in range(1, 1000))
+
+    def until(self, minute: int, *, current: OpenIncident | None = None) -> list[IncidentChange]:
+        """Judge up to a minute and return the changes."""
+        around = Surroundings(
+            counts=BucketCounts(self.counts), hours={}, project_since=AT - 10_000, offset=lambda _: 0
+        )
+        follower = SeriesFollower(ERRORS, self.record, around)
+        lives = SeriesLives(
+            _series(),
+            ERRORS,
+            self.record,
+            current=current,
+            seen_at={at: _seen(at) for at in self.counts},
+            new_id=lambda: next(self.ids),
+        )
+        for followed in follower.advance(minute, again=True):
+            lives.take(followed, follower.track)
+        self.record = follower.record(lives.incident, lives.last_incident)
+        return lives.changes()
 
 
-def _decide(*evaluations: Evaluation, current: OpenIncident | None = None) -> IncidentChange | None:
-    changes = _decide_all(*evaluations, current=current)
-    assert len(changes) <= 1
-    return changes[0] if changes else None
-
-
-def _decide_all(
-    *evaluations: Evaluation, current: OpenIncident | None = None, history: KnownHistory | None = None
-) -> list[IncidentChange]:
-    return decide(_series(), evaluations, {e.minute: _seen(e.minute) for e in evaluations}, current, history)
-
-
-def _open(
-    severity: IncidentSeverity = WARN,
-    summary_asked_s_ago: float | None = 0.0,
-    *,
-    normal: float = 1.0,
-    last_fired: int = AT - 1,
-    last_seen: int = AT - 1,
-    known_from: int | None = None,
+def _current(
+    severity: IncidentSeverity = WARN, asked: float | None = 0.0, incident_id: UUID = INCIDENT
 ) -> OpenIncident:
+    numbers = RuleVerdict(
+        rule="error-spike", minute=AT, length=5, count=40, normal=5.0, threshold=30.0, conditions=()
+    )
     return OpenIncident(
-        id=INCIDENT,
+        id=incident_id,
         severity=severity,
-        summary_asked_s_ago=summary_asked_s_ago,
-        normal=normal,
-        last_fired=last_fired,
-        last_seen=last_seen,
-        known_from=known_from,
+        summary_asked_s_ago=asked,
+        opened=numbers,
+        opened_at=AT,
+        last_seen=AT,
+        last_fired=AT,
+        verdict="confirmed",
+        kind="change",
     )
 
 
 def test_firing_series_opens_an_incident_at_its_first_firing_minute() -> None:
-    change = _decide(_judged(AT), _judged(AT + 1, fires=True), _judged(AT + 2), _judged(AT + 3, fires=True))
-    assert change is not None
-    assert change.incident_id is None
-    assert change.opened == _judged(AT + 1, fires=True)
-    assert change.opened_at == _seen(AT + 1)
-    assert change.last_seen_at == _seen(AT + 3)
-    assert change.minutes == (AT + 1, AT + 2, AT + 3)
+    led = _Led({**STEADY, AT: 10, AT + 1: 40, AT + 3: 2})
+    assert led.until(AT) == []
+    (change,) = led.until(AT + 3)
+    assert change.opened is not None
+    assert (change.incident_id, change.opened.count, change.kind) == (INCIDENT, 53, "change")
+    assert (change.opened_at, change.last_seen_at) == (_seen(AT + 1), _seen(AT + 3))
+    assert change.minutes == (AT + 1, AT + 3)
     assert change.summarize
+    assert led.record.incident == INCIDENT
 
 
-@pytest.mark.parametrize("lasts", [True, False])
-def test_quiet_series_opens_no_incident(lasts: bool) -> None:
-    assert _decide(_judged(AT, lasts=lasts)) is None
-    assert _decide() is None
+def test_quiet_series_opens_no_incident() -> None:
+    led = _Led({**STEADY, AT: 20})
+    assert led.until(AT + 5) == []
 
 
-def test_an_open_incident_is_touched_while_it_sustains() -> None:
-    change = _decide(_judged(AT, lasts=False), _judged(AT + 1), current=_open())
-    assert change is not None
-    assert change.incident_id == INCIDENT
-    assert (change.opened, change.opened_at) == (None, None)
-    assert change.last_seen_at == _seen(AT + 1)
-    assert change.minutes == (AT + 1,)
-    assert not change.summarize
+def test_open_incident_is_touched_while_it_lasts_and_only_then() -> None:
+    led = _Led({**STEADY, AT: 40})
+    led.until(AT)
+    (change,) = led.until(AT + 2, current=_current())
+    assert (change.incident_id, change.opened, change.opened_at) == (INCIDENT, None, None)
+    led.until(AT + 40, current=_current())
+    assert led.until(AT + 50, current=_current()) == []
 
 
-def test_calm_open_incident_is_not_changed() -> None:
-    assert _decide(_judged(AT, lasts=False), current=_open()) is None
-
-
-def test_an_outage_that_became_its_own_baseline_sustains_but_does_not_fire() -> None:
-    steady = dict.fromkeys(range(AT - 120, AT + 1), 8)
-    verdict = error_spike(steady, AT)
-    assert not verdict.fires
-    change = _decide(verdict, current=_open())
-    assert change is not None
-    assert change.last_seen_at == _seen(AT)
+def test_severity_only_rises() -> None:
+    led = _Led({**STEADY, AT: 40, AT + 1: 500})
+    led.until(AT)
+    (worse,) = led.until(AT + 1, current=_current())
+    assert (worse.severity, worse.summarize) == (CRITICAL, True)
+    led.counts[AT + 2] = 1
+    (calmer,) = led.until(AT + 2, current=_current(CRITICAL))
+    assert (calmer.severity, calmer.summarize) == (CRITICAL, False)
 
 
 @pytest.mark.parametrize(
-    ("evaluations", "current", "expected"),
-    [
-        ([_judged(AT, fires=True, severity=ERROR)], _open(WARN), (ERROR, True)),
-        ([_judged(AT, severity=CRITICAL), _judged(AT + 1)], _open(ERROR), (CRITICAL, True)),
-        ([_judged(AT, fires=True, severity=WARN)], _open(ERROR), (ERROR, False)),
-        ([_judged(AT, fires=True, severity=ERROR)], _open(ERROR), (ERROR, False)),
-    ],
-    ids=["rises", "rises in between", "never falls", "stays"],
+    ("asked", "due"), [(None, True), (SUMMARY_COOLDOWN_S - 1, False), (SUMMARY_COOLDOWN_S, True)]
 )
-def test_only_rising_severity_requests_another_summary(
-    evaluations: list[Evaluation], current: OpenIncident, expected: tuple[IncidentSeverity, bool]
+def test_firing_incident_asks_for_a_summary_each_quarter_hour(asked: float | None, due: bool) -> None:
+    led = _Led({**STEADY, AT: 40, AT + 1: 1})
+    led.until(AT)
+    (change,) = led.until(AT + 1, current=_current(CRITICAL, asked))
+    assert change.summarize is due
+
+
+def test_ended_incident_is_resolved_and_a_return_within_the_hour_opens_it_again() -> None:
+    led = _Led({**STEADY, AT: 400})
+    led.until(AT)
+    (ended,) = led.until(AT + 90, current=_current())
+    assert (ended.episode.reason, led.record.incident, led.record.last_incident) == ("quiet", None, INCIDENT)
+    led.counts[AT + 100] = 400
+    (back,) = led.until(AT + 100)
+    assert (back.incident_id, back.reopens, back.episode.reopened) == (INCIDENT, True, 1)
+    assert back.summarize
+
+
+def test_incident_resolved_by_the_sweep_goes_on_when_its_own_minutes_say_so() -> None:
+    led = _Led({**STEADY, AT: 400})
+    led.until(AT)
+    swept = EndedIncident(reason="quiet", resolved_at=datetime.now(UTC))
+    led.record = reconciled(led.record, None, swept)
+    led.counts[AT + 1] = 100
+    (change,) = led.until(AT + 1)
+    assert (change.incident_id, change.reopens, change.episode.reopened) == (INCIDENT, True, 0)
+
+
+@pytest.mark.parametrize(("minutes", "same"), [(5, True), (6, False)])
+def test_return_after_a_resolve_by_hand_is_the_same_incident_for_five_minutes(
+    minutes: int, same: bool
 ) -> None:
-    change = _decide(*evaluations, current=current)
-    assert change is not None
-    assert (change.severity, change.summarize) == expected
+    led = _Led({**STEADY, AT: 400})
+    led.until(AT + 20)
+    by_hand = EndedIncident(reason="by_hand", resolved_at=instant_of(AT + 20))
+    led.record = reconciled(led.record, None, by_hand)
+    assert led.until(AT + 19 + minutes) == []  # its own counts, still in a window of an hour, fire no more
+    led.counts[AT + 20 + minutes] = 400
+    (change,) = led.until(AT + 20 + minutes)
+    assert (change.incident_id == INCIDENT) is same
+    assert change.reopens is same
 
 
-@pytest.mark.parametrize(
-    ("asked_s_ago", "fires", "summarize"),
-    [
-        (SUMMARY_COOLDOWN_S - 1, True, False),
-        (SUMMARY_COOLDOWN_S, True, True),
-        (SUMMARY_COOLDOWN_S, False, False),
-        (None, False, True),
-    ],
-    ids=["too soon", "after the cooldown", "no longer firing", "never asked"],
-)
-def test_firing_incident_requests_a_summary_again_after_the_cooldown(
-    asked_s_ago: float | None, fires: bool, summarize: bool
-) -> None:
-    change = _decide(_judged(AT, fires=fires), current=_open(summary_asked_s_ago=asked_s_ago))
-    assert change is not None
-    assert change.summarize is summarize
+def test_incident_opened_again_by_a_person_is_the_engines_own_again() -> None:
+    led = _Led({**STEADY, AT: 400})
+    led.until(AT)
+    led.until(AT + 90, current=_current())
+    led.record = reconciled(led.record, replace(_current(), last_seen=AT + 95, last_fired=AT + 95), None)
+    episode = led.record.track.episode
+    assert episode is not None
+    assert (episode.resolved_at, episode.last_seen, led.record.incident) == (None, AT + 95, INCIDENT)
 
 
-def test_last_seen_is_the_newest_instant_even_when_minutes_come_in_another_order() -> None:
-    seen: Mapping[int, datetime] = {AT: NOON + timedelta(hours=1), AT + 1: NOON}
-    (change,) = decide(_series(), [_judged(AT, fires=True), _judged(AT + 1)], seen, None)
-    assert change.last_seen_at == NOON + timedelta(hours=1)
+def test_incident_of_an_earlier_release_is_adopted_with_its_frozen_normal() -> None:
+    record = reconciled(begin_series(AT), _current(), None)
+    assert record.track.episode is not None
+    assert (record.track.episode.opened.normal, record.track.episode.rule) == (5.0, "error-spike")
 
 
-def test_an_incident_ends_when_the_count_falls_below_its_frozen_normal() -> None:
-    busy = _open(normal=40.0)  # 40 is above the floor of 30, and far below three times the frozen normal
-    assert _decide(_judged(AT), current=busy) is None
-    assert _decide(_judged(AT), current=_open(normal=13.0)) is not None
+def test_verdict_keeps_every_number_of_the_nearest_window() -> None:
+    at = AT - 120  # the day is not over
+    led = _Led({**dict.fromkeys(range(at - 300, at), 8), at: 400})
+    change = led.until(at)[-1]
+    assert change.episode.verdict == "confirmed"
+    assert change.numbers is not None
+    assert [condition.name for condition in change.numbers.conditions][-1] == "significance"
 
 
-def test_a_level_becomes_usual_24_hours_after_the_last_firing() -> None:
-    day = 24 * 60
-    (going,) = _decide_all(_judged(AT), current=_open(last_fired=AT - day + 1))
-    (ended,) = _decide_all(_judged(AT), current=_open(last_fired=AT - day))
-    assert (going.ended, going.last_seen_at) == (None, _seen(AT))
-    assert (ended.ended, ended.latest, ended.last_seen_at) == ("became_usual", None, None)
-    (firing,) = _decide_all(_judged(AT, fires=True), current=_open(last_fired=AT - day))
-    assert (firing.ended, firing.last_fired) == (None, AT)
-    assert _decide(_judged(AT, lasts=False), current=_open(last_fired=AT - day)) is None
-
-
-def test_firing_above_the_new_usual_level_opens_another_incident() -> None:
-    usual, again = _decide_all(
-        _judged(AT), _judged(AT + 9, fires=True), current=_open(last_fired=AT - 24 * 60)
-    )
-    assert (usual.incident_id, usual.ended) == (INCIDENT, "became_usual")
-    assert (again.incident_id, again.ended, again.opened_at) == (None, None, _seen(AT + 9))
-
-
-def test_a_drop_to_nothing_never_becomes_usual() -> None:
-    series, current = _series("signup_count", "signup|prod"), _open(normal=80.0, last_fired=AT - 24 * 60)
-    (silent,) = decide(series, [signup_drop({}, AT)], {AT: _seen(AT)}, current)
-    assert silent.ended is None
-    (fewer,) = decide(series, [signup_drop({AT: 8}, AT)], {AT: _seen(AT)}, current)
-    assert fewer.ended == "became_usual"
-
-
-def test_an_unknown_normal_makes_a_new_incident_a_warning() -> None:
-    history = KnownHistory(known_from=AT + 60, is_learning=True)
-    (change,) = _decide_all(_judged(AT, fires=True, severity=CRITICAL), history=history)
-    assert (change.kind, change.severity, change.is_learning) == ("new", WARN, True)
-    assert change.known_from == AT + 60
-    (change,) = _decide_all(
-        _judged(AT + 59, fires=True, severity=CRITICAL), current=_open(known_from=AT + 60)
-    )
-    assert change.severity is WARN
-    (change,) = _decide_all(
-        _judged(AT + 60, fires=True, severity=CRITICAL), current=_open(known_from=AT + 60, last_fired=AT + 1)
-    )
-    assert change.severity is CRITICAL
-
-
-def test_a_drop_of_a_young_series_is_no_new_incident() -> None:
-    history = KnownHistory(known_from=AT + 10, is_learning=True)
-    usual = {AT - 15 - age: 4 for age in range(50)}
-    series = _series("signup_count", "signup|prod")
-    (change,) = decide(series, [signup_drop(usual, AT)], {AT: _seen(AT)}, None, history)
-    assert (change.kind, change.severity, change.is_learning) == ("change", CRITICAL, True)
-
-
-def test_a_rise_over_a_known_normal_supersedes_a_new_incident_that_had_calmed_down() -> None:
-    new = _open(normal=0.0, known_from=AT, last_fired=AT - 60)
-    ended, opened = _decide_all(_judged(AT, fires=True, severity=ERROR), current=new)
-    assert (ended.incident_id, ended.ended) == (INCIDENT, "superseded")
-    assert (opened.incident_id, opened.kind, opened.severity) == (None, "change", ERROR)
-    (same,) = _decide_all(
-        _judged(AT, fires=True, severity=ERROR), current=_open(known_from=AT, last_fired=AT - 59)
-    )
-    assert (same.incident_id, same.severity) == (INCIDENT, ERROR)
-    idle = _open(known_from=AT, last_fired=AT - 600, last_seen=AT - 61)
-    (same,) = _decide_all(_judged(AT, fires=True, severity=ERROR), current=idle)
-    assert same.incident_id == INCIDENT
-
-
-@given(
-    counts=st.dictionaries(st.integers(AT, AT + 4000), st.integers(0, 400), max_size=400),
-    first=st.integers(AT - 2000, AT + 100),
-    cut=st.integers(0, 400),
-)
-def test_incidents_follow_each_other_and_never_overlap(counts: dict[int, int], first: int, cut: int) -> None:
-    history = KnownHistory(known_from=first + 65, is_learning=False)
-    evaluations = [error_spike(counts, minute) for minute in sorted(counts)]
-    changes = decide(_series(), evaluations, {m: _seen(m) for m in counts}, None, history)
-    assert all(change.ended for change in changes[:-1])
-    assert all(change.ended is None for change in changes[-1:])
-    minutes = [minute for change in changes for minute in change.minutes]
-    assert minutes == sorted(set(minutes))
-    for change in changes:
-        assert change.opened is not None
-        assert change.opened.fires
-        assert (change.kind == "new") is (change.opened.minute < first + 65)
-        taken = {e.minute: e for e in evaluations if e.minute in change.minutes}
-        assert all(e.fires or ERROR_SPIKE.sustains(e.count, change.opened.baseline) for e in taken.values())
-    _assert_split_batches_agree(evaluations, cut, changes, history)
-
-
-def _assert_split_batches_agree(
-    evaluations: list[Evaluation], cut: int, whole: list[IncidentChange], history: KnownHistory
-) -> None:
-    """Two batches must open and end the same incidents as one."""
-    seen = {e.minute: _seen(e.minute) for e in evaluations}
-    first = decide(_series(), evaluations[:cut], seen, None, history)
-    current = None
-    if first:
-        assert first[-1].opened is not None
-        assert first[-1].last_fired is not None
-        current = _open(
-            first[-1].severity,
-            normal=first[-1].opened.baseline,
-            last_fired=first[-1].last_fired,
-            last_seen=first[-1].minutes[-1],
-            known_from=first[-1].known_from,
-        )
-    second = decide(_series(), evaluations[cut:], seen, current, history)
-    opened = [change.opened for change in [*first, *second] if change.opened]
-    assert opened == [change.opened for change in whole]
-    ended = [change.ended for change in [*first, *second] if change.ended]
-    assert ended == [change.ended for change in whole if change.ended]
-
-
-def _spike(name: str, baseline: float = 0.5) -> str:
-    return title_of(_series(name=name), _named("error_spike", 42, baseline))
-
-
-def _named(rule: RuleName, count: int, baseline: float) -> Evaluation:
-    return Evaluation(
-        rule=rule,
-        minute=AT,
-        count=count,
-        baseline=baseline,
-        threshold=30.0,
-        fires=True,
-        may_sustain=True,
-        severity=WARN,
+def _named(count: int, normal: float) -> RuleVerdict:
+    return RuleVerdict(
+        rule="error-spike", minute=AT, length=5, count=count, normal=normal, threshold=30.0, conditions=()
     )
 
 
@@ -321,15 +219,16 @@ def test_a_title_shows_code_and_route_as_they_were_sent(
 ) -> None:
     print_ = fingerprint(event("error", NOON, error_code=code, route=route))
     assert print_ is not None
-    assert _spike(print_) == f"{named} in prod: 42 errors in 5 minutes, usually 0.5"
+    title = title_of(_series(name=print_), _named(42, 0.5))
+    assert title == f"{named} in prod: 42 errors in 5 minutes, usually 0.5"
 
 
 def test_title_of_a_drop_names_the_usual_count() -> None:
     series = _series("signup_count", "signup|prod")
-    usual = {AT - 15 - age: 4 for age in range(60)}
-    assert title_of(series, signup_drop(usual, AT)) == "Signups dropped in prod: 0 in 15 minutes, usually 60"
+    fell = replace(_named(0, 60.0), rule="signup-drop", length=15)
+    assert title_of(series, fell) == "Signups dropped in prod: 0 in 15 minutes, usually 60"
 
 
 def test_the_title_of_a_new_error_calls_nothing_usual() -> None:
-    title = title_of(_series(), _named("error_spike", 42, 0.0), "new")
+    title = title_of(_series(), _named(42, 0.0), "new")
     assert title == "TIMEOUT on /checkout in prod: 42 errors in 5 minutes, a new error"

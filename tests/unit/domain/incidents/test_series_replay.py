@@ -14,7 +14,7 @@ from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal import evaluate
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import Episode
-from signals.domain.incidents.series_history import SeriesHistory
+from signals.domain.incidents.series_history import Hours, begin, close, context_of
 from signals.domain.incidents.series_replay import Stretch, replay, stretches
 from signals.domain.incidents.tracking import Evidence, TrackState, step
 from signals.domain.incidents.watch import Watch, watches
@@ -22,6 +22,10 @@ from signals.domain.incidents.watch import Watch, watches
 START = 29_540_160  # a Monday, 00:00 UTC
 DAY = 1440
 ERRORS, SIGNUPS = watches(DEFAULT_RULES)
+
+
+def _no_hours() -> Hours:
+    return {}
 
 
 def _utc(_hour: int) -> int:
@@ -199,10 +203,10 @@ def test_evaluation_of_75_minutes_equals_one_of_the_whole_history(watch: Watch) 
     rng = random.Random(12)
     counts = _drawn(12, 5, lambda minute: 6 * _daily(minute) * rng.choice((0.1, 1, 1, 3)))
     whole, state = PrefixCounts(START, counts), SeasonalState(since=START)
-    history = SeriesHistory(rule, START, _utc)
+    kept, hours = begin(START), _no_hours()
     found = 0
     for hour in range(START // HOUR, START // HOUR + 5 * 24):
-        context = history.context(hour, state)
+        context = context_of(rule, kept, state)
         for minute in range(hour * HOUR, hour * HOUR + HOUR, 7):
             if minute - START < MINUTES_READ:
                 continue
@@ -210,7 +214,7 @@ def test_evaluation_of_75_minutes_equals_one_of_the_whole_history(watch: Watch) 
             assert once == evaluate(rule, context, _Bounded(counts, minute), minute, state)
             found += once is not None
         assert len(context.hours) <= 12
-        state = history.close(context, whole, state)
+        kept, state = close(rule, kept, state, whole, hours, _utc)
     assert found > 2
 
 
@@ -218,9 +222,9 @@ def test_series_that_begins_late_in_a_day_has_its_level_of_one() -> None:
     since = START + 22 * HOUR
     whole, state = PrefixCounts(since, [5] * 2 * HOUR), SeasonalState(since=since)
     assert SIGNUPS.seasonal is not None
-    history = SeriesHistory(SIGNUPS.seasonal, since, _utc)
-    for hour in (since // HOUR, since // HOUR + 1):
-        state = history.close(history.context(hour, state), whole, state)
+    kept, hours = begin(since), _no_hours()
+    for _ in range(2):
+        kept, state = close(SIGNUPS.seasonal, kept, state, whole, hours, _utc)
     (level,) = state.levels
     assert level == pytest.approx(1.0)
 
@@ -229,9 +233,9 @@ def test_state_of_a_series_stays_below_a_kibibyte() -> None:
     counts = _drawn(13, 20, lambda minute: 10 * _daily(minute))
     whole, state = PrefixCounts(START, counts), SeasonalState(since=START)
     assert ERRORS.seasonal is not None
-    history = SeriesHistory(ERRORS.seasonal, START, _utc)
-    for hour in range(START // HOUR, START // HOUR + 20 * 24):
-        state = history.close(history.context(hour, state), whole, state)
+    kept, hours = begin(START), _no_hours()
+    for _ in range(20 * 24):
+        kept, state = close(ERRORS.seasonal, kept, state, whole, hours, _utc)
     assert len(state.levels) == 5
     assert len(msgspec.msgpack.encode(state)) <= 1024
 

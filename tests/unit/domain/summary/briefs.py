@@ -47,15 +47,22 @@ SPIKE = Brief(
     ),
     evaluations=(
         BriefEvaluation(
-            moment="opened", rule="error_spike", minute_at=OPENED_AT, count=31, baseline=2.0, threshold=30.0
+            moment="opened",
+            rule="error-spike",
+            minute_at=OPENED_AT,
+            count=31,
+            baseline=2.0,
+            threshold=30.0,
+            window_minutes=5,
         ),
         BriefEvaluation(
             moment="latest",
-            rule="error_spike",
+            rule="error-spike",
             minute_at=OPENED_AT + timedelta(minutes=12),
             count=1240,
             baseline=2.5,
             threshold=30.0,
+            window_minutes=5,
         ),
     ),
     events=tuple(
@@ -70,7 +77,13 @@ DROP = replace(
     incident=replace(SPIKE.incident, fingerprint="signup|prod"),
     evaluations=(
         BriefEvaluation(
-            moment="opened", rule="signup_drop", minute_at=OPENED_AT, count=0, baseline=80.25, threshold=10.0
+            moment="opened",
+            rule="signup-drop",
+            minute_at=OPENED_AT,
+            count=0,
+            baseline=80.25,
+            threshold=10.0,
+            window_minutes=15,
         ),
     ),
     events=(),

@@ -1,0 +1,183 @@
+"""Follows one series through its minutes: the one way in which live evaluation and replay judge.
+
+Hours are closed on the way. Nothing is read or stored here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from signals.domain.detection.counts import MinuteCounts
+from signals.domain.detection.season import HOUR, Offset
+from signals.domain.detection.seasonal_state import SeasonalState
+from signals.domain.incidents.episode import Episode
+from signals.domain.incidents.series_history import Hours, KeptHours, begin, begin_again, close, context_of
+from signals.domain.incidents.tracking import Evidence, TrackState, judge_late, step
+from signals.domain.incidents.watch import Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesRecord:
+    """A series between two evaluations. Minutes are since the epoch.
+
+    `since` is its first minute, `judged` the newest that was judged, `last_event` the newest with an event.
+    `incident` is the id of the open incident, `last_incident` of the newest resolved one; a replay has none.
+    """
+
+    since: int
+    judged: int
+    last_event: int
+    kept: KeptHours
+    track: TrackState
+    incident: UUID | None = None
+    last_incident: UUID | None = None
+
+
+def begin_series(since: int) -> SeriesRecord:
+    """Return the record of a series whose first event came at the minute `since`."""
+    return SeriesRecord(
+        since=since,
+        judged=since - 1,
+        last_event=since,
+        kept=begin(since),
+        track=TrackState(seasonal=SeasonalState(since=since)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The surroundings of a series: its minutes and stored hours, its project, the time zone.
+
+    `hours` is added to. `whole` is the denominator of a rate rule.
+    """
+
+    counts: MinuteCounts
+    hours: Hours
+    project_since: int
+    offset: Offset
+    whole: MinuteCounts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedMinute:
+    """One judged minute: the incidents that it ended, and the one that is open after it.
+
+    `is_apart`: it was judged out of order.
+    """
+
+    minute: int
+    evidence: Evidence
+    closed: tuple[Episode, ...]
+    episode: Episode | None
+    is_apart: bool = False
+
+
+class SeriesFollower:
+    """Leads one series from minute to minute.
+
+    Minutes at which no rule can fire are skipped, unless `every_minute`. `track` is the state after the
+    newest minute. `forgotten_before` is the first hour that is still history when a new level became usual
+    on the way, else None.
+    """
+
+    def __init__(
+        self, watch: Watch, record: SeriesRecord, around: Surroundings, *, every_minute: bool = False
+    ) -> None:
+        self.track = record.track
+        self.forgotten_before: int | None = None
+        self._watch = watch
+        self._around = around
+        self._begun = record
+        self._judged, self._last_event, self._kept = record.judged, record.last_event, record.kept
+        self._skips = not every_minute and not watch.watches_silence
+        self._fewest = watch.fewest_events if self._skips else 0.0
+        self._evidence = self._evidence_of_hour()
+
+    def record(self, incident: UUID | None = None, last_incident: UUID | None = None) -> SeriesRecord:
+        """Return the series' record after the newest minute, with the ids of its incidents."""
+        return SeriesRecord(
+            since=self._begun.since,
+            judged=self._judged,
+            last_event=self._last_event,
+            kept=self._kept,
+            track=self.track,
+            incident=incident,
+            last_incident=last_incident,
+        )
+
+    def advance(self, until: int, *, again: bool = False, not_before: int = 0) -> Iterator[FollowedMinute]:
+        """Judge the minutes after the newest judged one up to `until`, which may still grow.
+
+        `again` judges the newest judged one again. Hours before the minute `not_before` are closed unjudged.
+        """
+        minute = max(self._judged + (0 if again else 1), not_before, self._begun.since)
+        while minute <= until:
+            self._close_hours_before(minute // HOUR)
+            end = min(until, (minute // HOUR + 1) * HOUR - 1)
+            if not self._is_idle(minute, end):
+                for one in range(minute, end + 1):
+                    if (followed := self._judge(one)) is not None:
+                        yield followed
+            minute = end + 1
+        self._judged = max(self._judged, until)
+
+    def judge_apart(self, minute: int, counts: MinuteCounts) -> FollowedMinute:
+        """Judge a minute out of order, by the fixed rule alone: nothing is learned from it."""
+        evidence = replace(self._evidence, counts=counts, context=None)
+        self.track, closed = judge_late(self._watch, evidence, self.track, minute)
+        return FollowedMinute(
+            minute=minute, evidence=evidence, closed=closed, episode=self.track.episode, is_apart=True
+        )
+
+    def _judge(self, minute: int) -> FollowedMinute | None:
+        counts = self._around.counts
+        if counts.between(minute, minute + 1):
+            self._last_event = max(self._last_event, minute)
+        may_skip = self._skips and self.track.episode is None
+        if may_skip and counts.between(minute - HOUR + 1, minute + 1) < self._fewest:
+            return None
+        evidence, before = self._evidence, self.track.seasonal.since
+        last_event = min(minute, self._last_event)
+        self.track, closed = step(self._watch, evidence, self.track, minute, last_event=last_event)
+        if self.track.seasonal.since != before:
+            self._begin_again()
+        return FollowedMinute(minute=minute, evidence=evidence, closed=closed, episode=self.track.episode)
+
+    def _is_idle(self, minute: int, end: int) -> bool:
+        """Say whether no minute of this part of an hour can matter; note its newest event."""
+        if not self._skips or self.track.episode is not None:
+            return False
+        counts = self._around.counts
+        total = counts.between(minute - HOUR + 1, end + 1)
+        if total >= self._fewest:
+            return False
+        if total and counts.between(minute, end + 1):
+            newest = next(one for one in range(end, minute - 1, -1) if counts.between(one, one + 1))
+            self._last_event = max(self._last_event, newest)
+        return True
+
+    def _close_hours_before(self, hour: int) -> None:
+        rule, kept = self._watch.seasonal, self._kept
+        if rule is None or kept.hour >= hour:
+            return
+        around, seasonal = self._around, self.track.seasonal
+        while kept.hour < hour:
+            kept, seasonal = close(rule, kept, seasonal, around.counts, around.hours, around.offset)
+        self._kept, self.track = kept, replace(self.track, seasonal=seasonal)
+        self._evidence = self._evidence_of_hour()
+
+    def _begin_again(self) -> None:
+        since, around = self.track.seasonal.since, self._around
+        self._kept = begin_again(self._kept, since, around.hours, around.offset)
+        self.forgotten_before = self._kept.first
+        self._evidence = self._evidence_of_hour()
+
+    def _evidence_of_hour(self) -> Evidence:
+        rule = self._watch.seasonal
+        return Evidence(
+            counts=self._around.counts,
+            context=context_of(rule, self._kept, self.track.seasonal) if rule else None,
+            project_since=self._around.project_since,
+            since=self._begun.since,
+            whole=self._around.whole,
+        )

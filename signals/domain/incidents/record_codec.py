@@ -1,0 +1,206 @@
+"""Writes a series' record as bytes, at most a kibibyte with the default rules, and reads it again."""
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from signals.domain.detection.season import HourRow
+from signals.domain.detection.seasonal import Frozen
+from signals.domain.detection.seasonal_state import SeasonalState
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
+from signals.domain.incidents.following import SeriesRecord
+from signals.domain.incidents.series_history import KeptHours
+from signals.domain.incidents.tracking import TrackState
+
+FORMAT: Final = 1  # of the bytes; another one is not read, and the series begins anew
+MAX_BYTES: Final = 1024  # design, with the rules of a new project
+
+_Hour = tuple[int, float, int, int]  # events, expected, clean minutes, clean events
+
+
+class _Episode(msgspec.Struct, array_like=True, frozen=True):
+    """An incident without the conditions at its opening: those are stored with the incident."""
+
+    rule: str
+    length: int
+    count: int
+    normal: float
+    threshold: float
+    opened_at: int
+    last_seen: int
+    last_fired: int
+    verdict: IncidentVerdict
+    is_new: bool
+    confirmed_at: int | None
+    frozen: tuple[float, float] | None
+    reopened: int
+    resolved_at: int | None
+    reason: ResolveReason | None
+
+
+class _Record(msgspec.Struct, array_like=True, frozen=True):
+    format: int
+    since: int
+    judged: int
+    last_event: int
+    kept: tuple[int, int, int, int, tuple[float | None, ...], tuple[_Hour, ...]]
+    season_since: int
+    levels: tuple[float, ...]
+    day: tuple[int, float]
+    peaks: tuple[float, ...]
+    peak: tuple[float, int, float]
+    noise: tuple[tuple[float, ...], ...]
+    noise_sums: tuple[float, ...]
+    dirty: tuple[int, int]
+    episode: _Episode | None
+    last: _Episode | None
+    fired: tuple[int, ...]
+    incident: bytes | None
+    last_incident: bytes | None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Record).decode
+
+
+def encode_record(record: SeriesRecord) -> bytes:
+    """Write a record. The last resolved incident is kept while it may be opened again."""
+    kept, track, season = record.kept, record.track, record.track.seasonal
+    return _encode(
+        _Record(
+            format=FORMAT,
+            since=record.since,
+            judged=record.judged,
+            last_event=record.last_event,
+            kept=(
+                kept.hour,
+                kept.first,
+                kept.minutes,
+                kept.value,
+                kept.rates,
+                tuple((row.value, row.expected, row.clean_minutes, row.clean_value) for row in kept.newest),
+            ),
+            season_since=season.since,
+            levels=season.levels,
+            day=(season.day_value, season.day_expected),
+            peaks=season.peaks,
+            peak=(season.peak, season.newest_minute, season.newest_peak),
+            noise=season.noise,
+            noise_sums=season.noise_sums,
+            dirty=(season.dirty_from, season.dirty_until),
+            episode=_stored(track.episode),
+            last=_stored(track.last),
+            fired=track.fired,
+            incident=record.incident.bytes if record.incident else None,
+            last_incident=record.last_incident.bytes if record.last_incident else None,
+        )
+    )
+
+
+def decode_record(data: bytes) -> SeriesRecord | None:
+    """Read a record; None when it was written in another format."""
+    try:
+        found = _decode(data)
+    except msgspec.DecodeError:
+        return None
+    if found.format != FORMAT:
+        return None
+    hour, first, minutes, value, rates, newest = found.kept
+    day_value, day_expected = found.day
+    peak, newest_minute, newest_peak = found.peak
+    dirty_from, dirty_until = found.dirty
+    return SeriesRecord(
+        since=found.since,
+        judged=found.judged,
+        last_event=found.last_event,
+        kept=KeptHours(
+            hour=hour,
+            first=first,
+            minutes=minutes,
+            value=value,
+            rates=rates,
+            newest=tuple(
+                HourRow(
+                    hour=hour - 1 - back,
+                    value=row[0],
+                    expected=row[1],
+                    clean_minutes=row[2],
+                    clean_value=row[3],
+                )
+                for back, row in enumerate(newest)
+            ),
+        ),
+        track=TrackState(
+            seasonal=SeasonalState(
+                since=found.season_since,
+                levels=found.levels,
+                day_value=day_value,
+                day_expected=day_expected,
+                peaks=found.peaks,
+                peak=peak,
+                newest_minute=newest_minute,
+                newest_peak=newest_peak,
+                noise=found.noise,
+                noise_sums=found.noise_sums,
+                dirty_from=dirty_from,
+                dirty_until=dirty_until,
+            ),
+            episode=_episode(found.episode),
+            last=_episode(found.last),
+            fired=found.fired,
+        ),
+        incident=UUID(bytes=found.incident) if found.incident else None,
+        last_incident=UUID(bytes=found.last_incident) if found.last_incident else None,
+    )
+
+
+def _stored(episode: Episode | None) -> _Episode | None:
+    if episode is None:
+        return None
+    opened, frozen = episode.opened, episode.frozen
+    return _Episode(
+        rule=episode.rule,
+        length=opened.length,
+        count=opened.count,
+        normal=opened.normal,
+        threshold=opened.threshold,
+        opened_at=episode.opened_at,
+        last_seen=episode.last_seen,
+        last_fired=episode.last_fired,
+        verdict=episode.verdict,
+        is_new=episode.is_new,
+        confirmed_at=episode.confirmed_at,
+        frozen=(frozen.level, frozen.need_z) if frozen else None,
+        reopened=episode.reopened,
+        resolved_at=episode.resolved_at,
+        reason=episode.reason,
+    )
+
+
+def _episode(stored: _Episode | None) -> Episode | None:
+    if stored is None:
+        return None
+    return Episode(
+        rule=stored.rule,
+        opened=RuleVerdict(
+            rule=stored.rule,
+            minute=stored.opened_at,
+            length=stored.length,
+            count=stored.count,
+            normal=stored.normal,
+            threshold=stored.threshold,
+            conditions=(),
+        ),
+        opened_at=stored.opened_at,
+        last_seen=stored.last_seen,
+        last_fired=stored.last_fired,
+        verdict=stored.verdict,
+        is_new=stored.is_new,
+        confirmed_at=stored.confirmed_at,
+        frozen=Frozen(level=stored.frozen[0], need_z=stored.frozen[1]) if stored.frozen else None,
+        reopened=stored.reopened,
+        resolved_at=stored.resolved_at,
+        reason=stored.reason,
+    )

@@ -1,0 +1,292 @@
+"""Judges series in the caller's transaction: loads states, reads buckets, follows minutes, writes changes.
+
+An evaluation reads at most 75 minutes and one state row; an hour that closes reads up to 18 stored hours.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import BucketRange, ranges
+from signals.domain.detection.counts import MINUTES_READ, BucketCounts, MinuteCounts, PrefixCounts
+from signals.domain.detection.season import HOUR, Offset
+from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER
+from signals.domain.incidents.following import SeriesFollower, SeriesRecord, Surroundings, begin_series
+from signals.domain.incidents.lifecycle import IncidentChange, OpenIncident, SeriesLives, reconciled
+from signals.domain.incidents.record_codec import decode_record, encode_record
+from signals.domain.incidents.series_history import Hours, is_remarkable, known, needed_hours
+from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
+from signals.domain.incidents.tracking import KNOWN_AFTER
+from signals.domain.incidents.watch import Watch
+from signals.services.detection.incident_writes import write
+from signals.services.detection.project_rules import RuleBook
+from signals.services.detection.tally import BatchTally, SeriesMinute
+from signals.store.detection import buckets, hours, rule_states
+from signals.store.detection.rule_states import StateWrite, StoredState
+from signals.store.incidents import incidents
+from signals.store.incidents.incidents import key_of
+
+CATCH_UP: Final = 24 * 60  # minutes of silence that are judged one by one; of a longer one the last (guess)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Turn:
+    """One series that is judged: its state, and which minutes.
+
+    `until` is the newest minute to judge in order, None for none; `apart` are judged by the fixed rule alone.
+    """
+
+    stored: StoredState
+    watch: Watch
+    offset: Offset
+    record: SeriesRecord
+    until: int | None
+    again: bool = False
+    apart: Sequence[int] = ()
+    seen_at: Mapping[int, datetime] = field(default_factory=dict)
+    partition: int = 0
+    current: OpenIncident | None = None
+    forgets: bool = False
+
+    @property
+    def reads(self) -> Iterable[BucketRange]:
+        """The ranges of buckets that judging needs: one for the minutes in order, others for those apart."""
+        if self.until is not None:
+            start = min(self.record.judged, self.until) - MINUTES_READ + 1
+            yield BucketRange(self.stored.series, start, self.until + 1, ())
+        if self.apart:
+            yield from ranges({self.stored.series: self.apart}, MINUTES_READ)
+
+
+def judge_batch(
+    connection: Connection, tally: BatchTally, book: RuleBook, *, now: int, new_id: Callable[[], UUID]
+) -> list[UUID]:
+    """Judge the series that a batch touched, after its buckets were written; return ids of new summary jobs.
+
+    `now` is the present minute. Counters of which a fall is bad are left to the clock, unless the events are
+    older than what it catches up with.
+    """
+    touched = tally.touched()
+    states = rule_states.load(connection, touched)
+    if missing := {series: min(touched[series]) for series in touched if series not in states}:
+        rule_states.insert(connection, missing, tally.partitions)
+        states = {**states, **rule_states.load(connection, missing)}
+    rules = book.of(connection, {series.project_id for series in touched})
+    turns = []
+    for series, minutes in touched.items():
+        watch = rules[series.project_id].watches.get(series.metric_name)
+        if watch is None:
+            continue
+        turn = _turn_of_batch(states[series], watch, rules[series.project_id].offset, sorted(minutes), now)
+        turn.seen_at = tally.seen_at(series, minutes)
+        turn.partition = tally.partitions[series]
+        turns.append(turn)
+    return _judge(connection, turns, tally.records(), new_id)
+
+
+def judge_by_clock(
+    connection: Connection, partition: int, minute: int, book: RuleBook, *, new_id: Callable[[], UUID]
+) -> list[UUID]:
+    """Judge the silence of a partition's series up to `minute`, of which everything has been counted.
+
+    These are series of which a fall is bad, and all with an open incident.
+    """
+    states = rule_states.by_clock(connection, partition=partition, minute=minute)
+    if not states:
+        return []
+    rules = book.of(connection, {stored.series.project_id for stored in states})
+    turns = []
+    for stored in states:
+        project = rules[stored.series.project_id]
+        watch = project.watches.get(stored.series.metric_name)
+        if watch is not None:
+            watch = _without_season(watch, stored)
+            record = _record(stored)
+            is_over = minute - record.judged >= FORGOTTEN_AFTER
+            until = None if is_over else minute
+            turn = _Turn(stored=stored, watch=watch, offset=project.offset, record=record, until=until)
+            turn.partition = partition
+            turns.append(turn)
+    return _judge(connection, turns, {}, new_id)
+
+
+def _turn_of_batch(
+    stored: StoredState, watch: Watch, offset: Offset, minutes: Sequence[int], now: int
+) -> _Turn:
+    watch, record, forgets = _without_season(watch, stored), _record(stored), False
+    arrived = [minute for minute in minutes if minute <= now]
+    if arrived and arrived[-1] - record.last_event >= FORGOTTEN_AFTER and record.track.episode is None:
+        first = next(minute for minute in arrived if minute - record.last_event >= FORGOTTEN_AFTER)
+        record, forgets = begin_series(first), True
+    turn = _Turn(stored=stored, watch=watch, offset=offset, record=record, until=None, forgets=forgets)
+    if watch.watches_silence:
+        until = min(arrived[-1] - 1, now - CATCH_UP) if arrived else record.judged
+        turn.until = until if until > record.judged else None
+        return turn
+    if arrived and arrived[-1] >= record.judged:
+        turn.until = arrived[-1]
+        turn.again = record.judged in minutes
+    turn.apart = [minute for minute in minutes if minute < record.judged or minute > now]
+    return turn
+
+
+def _without_season(watch: Watch, stored: StoredState) -> Watch:
+    """Leave the seasonal rule out while hours of older buckets are not filled in."""
+    return replace(watch, seasonal=None) if stored.needs_history and watch.fixed else watch
+
+
+def _record(stored: StoredState) -> SeriesRecord:
+    record = decode_record(stored.state) if stored.state is not None else None
+    if record is None:
+        return replace(begin_series(stored.first_bucket), judged=stored.judged)
+    return replace(record, judged=stored.judged)
+
+
+def _judge(
+    connection: Connection,
+    turns: Sequence[_Turn],
+    kept: Mapping[SeriesMinute, Sequence[bytes]],
+    new_id: Callable[[], UUID],
+) -> list[UUID]:
+    _reconcile(connection, turns)
+    since = _project_since(connection, turns)
+    past = _hours(connection, turns)
+    counts = _counts(connection, turns)
+    changes: list[IncidentChange] = []
+    states: list[StateWrite] = []
+    closed: dict[tuple[int, int], hours.HourValues] = {}
+    forgotten: dict[int, int] = {}
+    for turn in turns:
+        series_id = turn.stored.series_id
+        before = past.get(series_id, {})
+        around = Surroundings(
+            counts=counts[series_id],
+            hours=dict(before),
+            project_since=since.get(turn.stored.series.project_id, turn.record.since),
+            offset=turn.offset,
+        )
+        record, found, first = _follow(turn, around, new_id)
+        changes += found
+        for hour, row in around.hours.items():
+            if before.get(hour) != row and (is_remarkable(row) or hour in before):
+                closed[series_id, hour] = (row.value, row.clean_minutes, row.clean_value)
+        if first is not None or turn.forgets:
+            forgotten[series_id] = record.kept.first
+        if (state := _state(turn, record)) is not None:
+            states.append(state)
+    if forgotten:
+        hours.forget(connection, forgotten)
+    if closed:
+        hours.write(connection, closed)
+    if states:
+        rule_states.save(connection, states)
+    return write(connection, changes, kept, new_id) if changes else []
+
+
+def _follow(
+    turn: _Turn, around: Surroundings, new_id: Callable[[], UUID]
+) -> tuple[SeriesRecord, list[IncidentChange], int | None]:
+    """Lead one series through its minutes; return its record, the changes, and its new first hour."""
+    follower = SeriesFollower(turn.watch, turn.record, around)
+    lives = SeriesLives(
+        turn.stored.series,
+        turn.watch,
+        turn.record,
+        current=turn.current,
+        seen_at=turn.seen_at,
+        new_id=new_id,
+    )
+    late = [minute for minute in turn.apart if minute < turn.record.judged]
+    for minute in late:
+        lives.take(follower.judge_apart(minute, around.counts), follower.track)
+    if turn.until is not None:
+        is_long = turn.watch.watches_silence and turn.record.track.episode is None
+        not_before = turn.until - CATCH_UP if is_long else 0
+        for followed in follower.advance(turn.until, again=turn.again, not_before=not_before):
+            lives.take(followed, follower.track)
+    for minute in turn.apart[len(late) :]:
+        lives.take(follower.judge_apart(minute, around.counts), follower.track)
+    record = follower.record(lives.incident, lives.last_incident)
+    return record, lives.changes(), follower.forgotten_before
+
+
+def _state(turn: _Turn, record: SeriesRecord) -> StateWrite | None:
+    """Return the state to store, None when it stands there already."""
+    stored = turn.stored
+    is_gone = (turn.until is None and not turn.seen_at) or record.judged - record.last_event >= GONE_AFTER
+    by_clock = record.track.episode is not None or (turn.watch.watches_silence and not is_gone)
+    data = encode_record(record)
+    if data == stored.state and record.judged == stored.judged and turn.partition == stored.partition:
+        return None
+    return StateWrite(
+        series_id=stored.series_id,
+        partition=turn.partition,
+        by_clock=by_clock,
+        judged=record.judged,
+        state=data,
+    )
+
+
+def _reconcile(connection: Connection, turns: Sequence[_Turn]) -> None:
+    """Lock the open incidents of these series, and learn what people did to them."""
+    asked = [turn for turn in turns if turn.stored.has_open or turn.record.incident is not None]
+    if not asked:
+        return
+    current = incidents.lock_open(connection, [turn.stored.series for turn in asked])
+    gone = [
+        turn.record.incident
+        for turn in asked
+        if turn.record.incident is not None and key_of(turn.stored.series) not in current
+    ]
+    ended = incidents.ended(connection, gone) if gone else {}
+    for turn in asked:
+        turn.current = current.get(key_of(turn.stored.series))
+        known_end = ended.get(turn.record.incident) if turn.record.incident else None
+        turn.record = reconciled(turn.record, turn.current, known_end)
+
+
+def _project_since(connection: Connection, turns: Sequence[_Turn]) -> Mapping[str, int]:
+    """Ask when the projects of young series began; an older series says that its project is older, too."""
+    young = {
+        turn.stored.series.project_id
+        for turn in turns
+        if min((turn.record.judged, *turn.apart)) < turn.record.since + KNOWN_AFTER
+    }
+    return rule_states.project_since(connection, young) if young else {}
+
+
+def _hours(connection: Connection, turns: Sequence[_Turn]) -> Mapping[int, Hours]:
+    """Read the stored hours that closing hours needs, and those since an opening that may become usual."""
+    wanted: dict[int, set[int]] = {}
+    for turn in turns:
+        if turn.until is None or turn.watch.seasonal is None or turn.forgets:
+            continue
+        kept, until = turn.record.kept, turn.until // HOUR
+        needed = needed_hours(kept, until, turn.offset)
+        episode = turn.record.track.episode
+        if episode is not None and turn.until - episode.last_fired >= USUAL_AFTER:
+            needed |= set(range(episode.opened_at // HOUR, kept.hour))
+        if needed:
+            wanted[turn.stored.series_id] = needed
+    found = hours.read(connection, wanted) if wanted else {}
+    return {series_id: known(rows) for series_id, rows in found.items()}
+
+
+def _counts(connection: Connection, turns: Sequence[_Turn]) -> Mapping[int, MinuteCounts]:
+    """Read the buckets of all turns at once; return the counts by series id."""
+    reads = [(turn, read) for turn in turns for read in turn.reads]
+    found = buckets.read(connection, [read for _, read in reads]) if reads else []
+    merged: dict[int, dict[int, int]] = {turn.stored.series_id: {} for turn in turns}
+    for (turn, _), values in zip(reads, found, strict=True):
+        merged[turn.stored.series_id].update(values)
+    return {turn.stored.series_id: _as_counts(turn, merged[turn.stored.series_id]) for turn in turns}
+
+
+def _as_counts(turn: _Turn, values: Mapping[int, int]) -> MinuteCounts:
+    if turn.apart or turn.until is None:
+        return BucketCounts(values)
+    start = min(turn.record.judged, turn.until) - MINUTES_READ + 1
+    return PrefixCounts(start, [values.get(minute, 0) for minute in range(start, turn.until + 1)])

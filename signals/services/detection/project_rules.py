@@ -1,0 +1,58 @@
+"""The rules that watch a project's counters, and its clock: the one place where the engine asks for them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from shared_types import MetricName
+from signals.clients.postgres import Connection
+from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.rule_types import EventSelection, Rule
+from signals.domain.detection.season import Offset, offset_hours
+from signals.domain.incidents.watch import Watch, watches
+from signals.store.detection import project_calendars, rule_signatures, rules
+
+MOST_PROJECTS: Final = 20_000  # kept compiled, at about 2 KB each (guess)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectRules:
+    """The rules that watch each counter of a project, sharing its incidents, and the project's clock."""
+
+    watches: Mapping[MetricName, Watch]
+    offset: Offset
+
+
+class RuleBook:
+    """Keeps the rules of projects compiled, and reads again what was changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[str, str], ProjectRules]] = {}
+
+    def of(self, connection: Connection, project_ids: Collection[str]) -> Mapping[str, ProjectRules]:
+        """Return the rules of each project as they are now."""
+        signatures = rule_signatures.read(connection, project_ids)
+        changed = [
+            one for one, signature in signatures.items() if self._known.get(one, (None,))[0] != signature
+        ]
+        if changed:
+            if len(self._known) + len(changed) > MOST_PROJECTS:
+                self._known.clear()
+                changed = list(signatures)
+            found = rules.rules_of(connection, changed)
+            zones = project_calendars.zone_of(connection, changed)
+            for one in changed:
+                self._known[one] = signatures[one], _compiled(found[one], zones[one])
+        return {one: self._known[one][1] for one in signatures}
+
+
+def _compiled(found: Sequence[Rule], zone: ZoneInfo) -> ProjectRules:
+    by_metric: dict[MetricName, Watch] = {}
+    for watch in watches(found):
+        for name, counted in COUNTED_METRICS.items():
+            # A rule over part of a counter's events has no counter of its own yet.
+            if watch.rule.on == EventSelection(event_type=counted.event_type):
+                by_metric.setdefault(name, watch)
+    return ProjectRules(watches=by_metric, offset=partial(offset_hours, zone))

@@ -1,0 +1,63 @@
+"""Totals of one batch of events by series and minute."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+from signals.domain.detection.buckets import Series
+from signals.domain.events.sightings import Sighting, instant_of_ms
+from signals.domain.incidents.representatives import KEPT_PER_MINUTE
+
+SeriesMinute = tuple[Series, int]
+"""A series and minutes since the epoch: one bucket."""
+
+
+class Bucket:
+    """A batch's addition to one bucket: how many events, the newest instant, a few records for all."""
+
+    __slots__ = ("count", "kept", "newest_ms")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.newest_ms = 0
+        self.kept: list[bytes] = []
+
+
+class BatchTally:
+    """Counts the events of one batch by bucket."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[SeriesMinute, Bucket] = {}
+        self.partitions: dict[Series, int] = {}
+
+    def add(self, series: Series, sighting: Sighting, data: bytes, partition: int) -> None:
+        """Count one event of a series; `data` is its record in the partition."""
+        key = (series, sighting.minute)
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self.buckets[key] = Bucket()
+            self.partitions[series] = partition
+        bucket.count += 1
+        if sighting.occurred_ms > bucket.newest_ms:
+            bucket.newest_ms = sighting.occurred_ms
+        if len(bucket.kept) < KEPT_PER_MINUTE:
+            bucket.kept.append(data)
+
+    def counts(self) -> dict[SeriesMinute, int]:
+        """Return the events of each bucket."""
+        return {key: bucket.count for key, bucket in self.buckets.items()}
+
+    def records(self) -> dict[SeriesMinute, list[bytes]]:
+        """Return the records that may represent each bucket."""
+        return {key: bucket.kept for key, bucket in self.buckets.items()}
+
+    def touched(self) -> dict[Series, set[int]]:
+        """Return the minutes of each series that got events."""
+        minutes: defaultdict[Series, set[int]] = defaultdict(set)
+        for series, minute in self.buckets:
+            minutes[series].add(minute)
+        return dict(minutes)
+
+    def seen_at(self, series: Series, minutes: Iterable[int]) -> dict[int, datetime]:
+        """Return the newest event time of each of a series' minutes in the batch."""
+        return {minute: instant_of_ms(self.buckets[series, minute].newest_ms) for minute in minutes}

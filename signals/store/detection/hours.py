@@ -1,0 +1,70 @@
+"""Whole hours of watched series: read when an hour closes, written in the batch's transaction."""
+
+from collections.abc import Collection, Mapping
+from typing import LiteralString
+
+import orjson
+
+from signals.clients.postgres import Connection
+
+HourValues = tuple[int, int, int]
+"""Events, clean minutes, and events in these."""
+
+# The lateral aggregate stays whole: probes by key, with any statistics.
+READ: LiteralString = """
+SELECT r.series_id, found.hours, found.values, found.minutes, found.clean
+FROM json_to_recordset(%(rows)s::json) AS r(series_id bigint, hours bigint[])
+CROSS JOIN LATERAL (
+    SELECT array_agg((extract(epoch FROM h.hour_start)::bigint / 3600)::int) AS hours,
+           array_agg(h.value) AS values, array_agg(h.clean_minutes) AS minutes,
+           array_agg(h.clean_value) AS clean
+    FROM pipeline.metrics_hours h
+    WHERE h.series_id = r.series_id
+      AND h.hour_start = ANY (ARRAY(SELECT to_timestamp(hour * 3600) FROM unnest(r.hours) AS hour))
+) AS found
+WHERE found.hours IS NOT NULL
+"""
+
+
+def read(
+    connection: Connection, wanted: Mapping[int, Collection[int]]
+) -> Mapping[int, Mapping[int, HourValues]]:
+    """Return the stored ones of the wanted hours (since the epoch) of each series id."""
+    rows = [{"series_id": series_id, "hours": sorted(hours)} for series_id, hours in wanted.items()]
+    found = connection.execute(READ, {"rows": orjson.dumps(rows).decode()})
+    return {
+        series_id: dict(zip(hours, zip(values, minutes, clean, strict=True), strict=True))
+        for series_id, hours, values, minutes, clean in found
+    }
+
+
+WRITE: LiteralString = """
+INSERT INTO pipeline.metrics_hours (series_id, hour_start, value, clean_minutes, clean_value)
+SELECT r.series_id, to_timestamp(r.hour * 3600), r.value, r.minutes, r.clean
+FROM json_to_recordset(%(rows)s::json) AS r(series_id bigint, hour bigint, value int, minutes int, clean int)
+ORDER BY r.series_id, r.hour
+ON CONFLICT (series_id, hour_start) DO UPDATE SET
+    value = excluded.value, clean_minutes = excluded.clean_minutes, clean_value = excluded.clean_value
+"""
+
+
+def write(connection: Connection, hours: Mapping[tuple[int, int], HourValues]) -> None:
+    """Store hours by (series id, hour since the epoch), over older values."""
+    rows = [
+        {"series_id": series_id, "hour": hour, "value": value, "minutes": minutes, "clean": clean}
+        for (series_id, hour), (value, minutes, clean) in hours.items()
+    ]
+    connection.execute(WRITE, {"rows": orjson.dumps(rows).decode()})
+
+
+FORGET: LiteralString = """
+DELETE FROM pipeline.metrics_hours h
+USING json_to_recordset(%(rows)s::json) AS r(series_id bigint, first bigint)
+WHERE h.series_id = r.series_id AND h.series_id = ANY(%(ids)s) AND h.hour_start < to_timestamp(r.first * 3600)
+"""
+
+
+def forget(connection: Connection, before: Mapping[int, int]) -> None:
+    """Delete the hours of series before the one from which their history begins again."""
+    rows = [{"series_id": series_id, "first": first} for series_id, first in before.items()]
+    connection.execute(FORGET, {"rows": orjson.dumps(rows).decode(), "ids": list(before)})
