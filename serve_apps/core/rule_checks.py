@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from starlette.responses import Response
 
 from serve_apps.core.requests import BLANK, READ_ERRORS, CoreResources, Instant, ProjectId, check_project
-from serve_apps.core.rules import BODY_ERRORS, RULE_SCHEMA, bad_rule
+from serve_apps.core.rule_requests import BODY_ERRORS, RULE_SCHEMA, bad_rule
 from serve_apps.http.answers import encode, json_answer
 from serve_apps.http.bodies import MAX_RULE_BYTES, read_body
 from serve_apps.http.endpoint import Answer, Call, Endpoint
@@ -19,7 +19,7 @@ from shared_types import Environment, EventType, Tenancy, parse_envelope
 from signals.domain.access.scopes import Right
 from signals.domain.detection.rule_text import BadRule
 from signals.domain.queries.parameters import InvalidQuery, checked_text, instant
-from signals.services.detection.rule_preview import RulePreview
+from signals.services.detection.preview_answers import RulePreview
 from signals.services.detection.why_not import SeriesQuestion, WhyNot
 from signals.services.events.search import SearchRequest
 

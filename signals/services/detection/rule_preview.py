@@ -16,9 +16,10 @@ from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import instant_of, minute_of
 from signals.domain.detection.rule_types import EventSelection, Rate, Rule
-from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
+from signals.domain.incidents.episode import Episode
 from signals.errors import DependencyUnavailable
 from signals.services.detection.count_lines import CountedSeries, instant_text
+from signals.services.detection.preview_answers import RulePreview, previewed
 from signals.services.detection.replay import ReplayedSeries, WatchedSeries
 from signals.services.detection.rule_registry import drafted
 from signals.store.detection import project_calendars, series_counts
@@ -31,55 +32,6 @@ WAIT_S: Final = 5.0  # for the one before
 BUDGET_S: Final = 2.0  # of judging; series that were not judged by then are counted as left out
 STORED: Final = frozenset({"environment", "error_code", "route"})
 """Attributes that the stored series of errors and signups know."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewCondition:
-    """One comparison of the rule at the opening: what it had, what it needed."""
-
-    name: str
-    have: float
-    compared: str
-    need: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewedIncident:
-    """An incident that the rule would have opened; `resolved_at` is None while it would be open still.
-
-    `count` events came in `minutes`; `usual` is None when the series was new.
-    """
-
-    series: Mapping[str, str]
-    opened_at: datetime
-    resolved_at: datetime | None
-    resolved_because: ResolveReason | None
-    verdict: IncidentVerdict
-    count: int
-    minutes: int
-    usual: float | None
-    conditions: list[PreviewCondition]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RulePreview:
-    """The incidents that a draft would have opened from `since` to `until`, in order of opening.
-
-    `incidents` are the first `MAX_INCIDENTS` of `total`. `counted_since` is the first minute with an event,
-    None without any. `series` were judged; `series_left_out` were not, those with the fewest events.
-    `missing` says in sentences which data the answer lacks.
-    """
-
-    name: str
-    since: datetime
-    until: datetime
-    counted_since: datetime | None
-    series: int
-    series_left_out: int
-    total: int
-    incidents_a_week: float
-    incidents: list[PreviewedIncident]
-    missing: list[str]
 
 
 class RulePreviewer:
@@ -234,7 +186,7 @@ def _judged(
         series_left_out=left_out,
         total=len(episodes),
         incidents_a_week=round(len(episodes) / max(1.0, weeks), 2),
-        incidents=[_incident(watched, episode) for watched, episode in episodes[:MAX_INCIDENTS]],
+        incidents=[previewed(watched, episode) for watched, episode in episodes[:MAX_INCIDENTS]],
         missing=over.missing + _gaps(first, over, left_out),
     )
 
@@ -249,26 +201,3 @@ def _gaps(first: int | None, over: _Range, left_out: int) -> list[str]:
     if left_out:
         said.append(f"{left_out} series with fewer events were left out; name a series to judge one of them")
     return said
-
-
-def _incident(watched: WatchedSeries, episode: Episode) -> PreviewedIncident:
-    opened = episode.confirmed_by or episode.opened
-    return PreviewedIncident(
-        series=watched.attributes,
-        opened_at=instant_of(episode.opened_at),
-        resolved_at=None if episode.resolved_at is None else instant_of(episode.resolved_at),
-        resolved_because=episode.reason,
-        verdict=episode.verdict,
-        count=opened.count,
-        minutes=opened.length,
-        usual=None if episode.is_new else round(opened.normal, 2),
-        conditions=[
-            PreviewCondition(
-                name=one.name,
-                have=round(float(one.have), 2),
-                compared=one.compared,
-                need=round(float(one.need), 2),
-            )
-            for one in opened.conditions
-        ],
-    )

@@ -25,7 +25,7 @@ from signals.services.detection.blockers import (
     of_series,
     of_versions,
 )
-from signals.services.detection.rule_preview import PreviewCondition
+from signals.services.detection.preview_answers import PreviewCondition, condition_of
 from signals.store.detection import buckets, rules, series_facts
 from signals.store.detection.rules import RuleVersion
 
@@ -160,15 +160,7 @@ class _Judged:
                 usual=round(verdict.normal, 2),
                 threshold=round(verdict.threshold, 2),
                 shortfall=round(verdict.shortfall, 4),
-                conditions=[
-                    PreviewCondition(
-                        name=one.name,
-                        have=round(float(one.have), 2),
-                        compared=one.compared,
-                        need=round(float(one.need), 2),
-                    )
-                    for one in verdict.conditions
-                ],
+                conditions=[condition_of(one) for one in verdict.conditions],
             ),
             blockers=blockers,
         )
