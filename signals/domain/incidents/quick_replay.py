@@ -5,12 +5,13 @@ minutes are found by sums over the whole range, with the rule's own comparisons,
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
 from signals.domain.detection.counts import PrefixCounts
-from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate
+from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate, Rule, Seasonal
+from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER, Episode, due_at
 from signals.domain.incidents.series_replay import Stretch, one_each, replay
@@ -21,13 +22,56 @@ WIDER: Final = 1e-9  # relative: rounding must not hide a minute
 NEVER_ENDS: Final = 1 << 60
 
 
+def may_open(watch: Watch, counts: Mapping[int, int], whole: Mapping[int, int] | None, end: int) -> bool:
+    """Say whether any rule may fire on a sparse series: a glance at its events, not at its minutes.
+
+    `counts` are the events of its non-empty minutes before `end`; `whole` those of a rate's denominator.
+    """
+    if watch.seasonal is not None and watch.watches_silence:
+        return True
+    rules: list[Rule] = [rule for rule in (watch.fixed, watch.seasonal) if rule is not None]
+    minutes = sorted(counts)
+    return any(_may_fire(rule, minutes, counts, whole or {}, end) for rule in rules)
+
+
+def _may_fire(
+    rule: Rule, minutes: Sequence[int], counts: Mapping[int, int], whole: Mapping[int, int], end: int
+) -> bool:
+    match rule:
+        case FloorRatio():
+            least = max(rule.floor, rule.ratio * rule.baseline.minimum) * (1 - WIDER)
+            return _most_within(rule.window, minutes, counts) >= least
+        case Drop():
+            least = rule.baseline.minimum * rule.baseline.length / rule.window * (1 - WIDER)
+            return _most_within(rule.baseline.length, minutes, counts) >= least
+        case NewSeries():
+            return _most_within(rule.window, minutes, counts) >= rule.floor
+        case Rate():
+            return _most_within(rule.window, sorted(whole), whole) >= rule.floor
+        case Absence():
+            return any(after - at > rule.after for at, after in pairwise((*minutes, end)))
+        case Seasonal():
+            fewest = min(window.floor for window in rule.windows)
+            return _most_within(HOUR, minutes, counts) >= fewest
+
+
+def _most_within(length: int, minutes: Sequence[int], counts: Mapping[int, int]) -> int:
+    """Return the most events of so many minutes in a row."""
+    most = events = first = 0
+    for minute in minutes:
+        events += counts[minute]
+        while minutes[first] <= minute - length:
+            events -= counts[minutes[first]]
+            first += 1
+        most = max(most, events)
+    return most
+
+
 def quick_replay(
     watch: Watch, stretch: Stretch, *, project_since: int, offset: Callable[[int], int]
 ) -> list[Episode]:
     """Return the incidents of one stretch, in order of closing, as `series_replay.replay` does."""
     if watch.seasonal is not None:
-        if not _may_rise(watch, stretch.counts):
-            return []
         return replay(watch, stretch, project_since=project_since, offset=offset)
     firing = [stretch.since + at for at in _candidates(watch, stretch)]
     return _followed(watch, stretch, firing, project_since) if firing else []
@@ -136,11 +180,3 @@ def _silences(rule: Absence, counts: Sequence[int]) -> Iterator[int]:
             last = at
         elif at - last >= rule.after:
             yield at
-
-
-def _may_rise(watch: Watch, counts: Sequence[int]) -> bool:
-    """Say whether any window of rules that only watch rises reaches its floor."""
-    if watch.watches_silence:
-        return True
-    fewest = watch.fewest_events
-    return any(events >= fewest for _, _, events, _ in _windows(counts, 60, 0))

@@ -11,7 +11,7 @@ from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate,
 from signals.domain.detection.season import offset_hours
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import Member, Outage, group
-from signals.domain.incidents.quick_replay import quick_replay
+from signals.domain.incidents.quick_replay import may_open, quick_replay
 from signals.domain.incidents.series_replay import FORGOTTEN_AFTER, stretches
 from signals.domain.incidents.watch import Watch, watches
 from signals.services.detection.count_lines import CountedSeries, CountLine
@@ -124,6 +124,8 @@ def _episodes(
     watch: Watch, series: WatchedSeries, project_since: int, end: int, offset: Callable[[int], int]
 ) -> list[Episode]:
     whole = _events(series.whole) if isinstance(watch.fixed, Rate) else None
+    if not may_open(watch, series.counts, whole, series.end(end)):
+        return []
     silence = watch.fixed.silent_days * DAY if isinstance(watch.fixed, NewSeries) else FORGOTTEN_AFTER
     return [
         episode

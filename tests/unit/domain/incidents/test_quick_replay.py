@@ -20,7 +20,7 @@ from signals.domain.detection.rule_types import (
     Rate,
     Rule,
 )
-from signals.domain.incidents.quick_replay import quick_replay
+from signals.domain.incidents.quick_replay import may_open, quick_replay
 from signals.domain.incidents.series_replay import Stretch, replay
 from signals.domain.incidents.watch import Watch, watches
 
@@ -53,6 +53,12 @@ def _both(watch: Watch, counts: Sequence[int], whole: Sequence[int] | None) -> N
     stretch = Stretch(since=SINCE, counts=counts, whole=whole)
     quick = quick_replay(watch, stretch, project_since=SINCE, offset=lambda _: 0)
     assert quick == replay(watch, stretch, project_since=SINCE, offset=lambda _: 0, every_minute=True)
+    sparse, of = _sparse(counts), _sparse(whole) if whole else None
+    assert may_open(watch, sparse, of, SINCE + len(counts)) or not quick
+
+
+def _sparse(counts: Sequence[int]) -> dict[int, int]:
+    return {SINCE + at: count for at, count in enumerate(counts) if count}
 
 
 @pytest.mark.parametrize("watch", watches(RULES), ids=lambda watch: watch.rule.name)
@@ -70,6 +76,21 @@ def test_lasting_incident_becomes_usual_or_gone_at_the_same_minute() -> None:
     _both(drop, [3] * 300 + [0] * 12_000, None)
 
 
-@pytest.mark.parametrize("watch", watches(DEFAULT_RULES), ids=lambda watch: watch.rule.name)
-def test_series_that_cannot_rise_has_no_incident(watch: Watch) -> None:
-    _both(watch, [1, *([0] * 59)] * 60, None)
+QUIET = (
+    (RULES[0], [1, *([0] * 9)] * 60, [1, 0, 5, *([0] * 60), 8]),
+    (RULES[3], [1, *([0] * 9)] * 60, [4] * 60 + [0] * 20),
+    (RULES[4], [1] * 60, [1] * 10 + [5]),
+    (RULES[5], [1, *([0] * 44)] * 9, [1, *([0] * 45)]),
+    (RULES[6], [1, *([0] * 9)] * 60, [1, 2]),
+    (DEFAULT_RULES[2], [1, *([0] * 9)] * 60, [20]),
+)
+
+
+@pytest.mark.parametrize(("rule", "quiet", "loud"), QUIET, ids=lambda one: getattr(one, "name", ""))
+def test_glance_tells_a_quiet_series_from_one_that_may_fire(
+    rule: Rule, quiet: Sequence[int], loud: Sequence[int]
+) -> None:
+    [watch] = watches((rule,))
+    for counts, may in ((quiet, False), (loud, True)):
+        whole = _sparse([5 * may] * 15) if isinstance(rule, Rate) else None
+        assert may_open(watch, _sparse(counts), whole, SINCE + len(counts)) is may
