@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,9 +13,12 @@ from actors.consumers import Consumer
 from signals.clients.kafka import JOBS_TOPIC
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.llm import open_model
+from signals.clients.opensearch.comparison import compare
+from signals.clients.opensearch.connection import open_client
+from signals.clients.opensearch.index import labels_since
 from signals.errors import DependencyUnavailable, SettingsError
-from signals.services.summary import IncidentSummarizer, Policy
-from signals.settings import KafkaSettings, ModelSettings
+from signals.services.summary import ComparisonSource, IncidentSummarizer, Policy
+from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings
 
 NOTICE_GROUP: Final = "signals-ai-worker"
 NOTICE_POLL_S: Final = 1.0
@@ -36,7 +40,16 @@ class Summarizer(Consumer):
         done, settings = threading.Event(), ModelSettings.from_env()
         with (
             open_model(settings) as model,
-            IncidentSummarizer(self.pool, model, Policy.of(settings), chance=random.random) as summarizer,
+            open_client(OpenSearchSettings.from_env(), connections=settings.signals_ai_concurrency) as search,
+            IncidentSummarizer(
+                self.pool,
+                model,
+                Policy.of(settings),
+                chance=random.random,
+                comparison=ComparisonSource(
+                    compare=partial(compare, search), labels_since=partial(labels_since, search)
+                ),
+            ) as summarizer,
         ):
             listener = threading.Thread(
                 target=self._listen, args=(summarizer, stopping, done), name="job-notices", daemon=True

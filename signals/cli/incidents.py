@@ -136,7 +136,8 @@ def _print_chart(out: Console, chart: dict[str, Any]) -> None:
 def _print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[str, Any]]) -> None:
     if summary:
         content = summary["content"]
-        out.print(f"\nsummary by {plain(summary['model'])}, {moment(summary['created_at'])}")
+        version = f"version {summary['version']}, {moment(summary['created_at'])}"
+        out.print(f"\nsummary by {plain(summary['model'])}, {version}")
         out.print(plain(content.get("impact")))
         verification = content.get("verification") or {}
         checked = f"{verification.get('verified')} of {verification.get('claimed')} claims verified"
@@ -145,6 +146,8 @@ def _print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict
             out.print(name.replace("_", " "))
             for line in content.get(name) or ():
                 out.print(f"  - {plain(line)}")
+        for link in (content.get("findings") or {}).get("links") or ():
+            out.print(f"{plain(link['text'])}: GET {plain(link['href'])}")
     for line, times in Counter(map(_job_line, jobs)).items():
         out.print(line if times == 1 else f"{line} ({times} times)")
 

@@ -19,7 +19,7 @@ MAX_EXACT: Final = 100  # guess: smaller integers are counted one by one, larger
 MIN_SECRET_CHARS: Final = 11  # the shortest secret that a pattern recognises without "@" or "+"
 
 _FIRST: Final = ("release", "region", "host", "customer_id")
-_NEVER: Final = frozenset({"method", "status_code", "error_code"})
+_NEVER: Final = frozenset({"method", "status_code", "error_code", "route_raw", "error_code_raw"})
 """Fields of their own in the index, and effects of failing or parts of the fingerprint: never a cause."""
 _ID: Final = re.compile(
     r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]*\d)[0-9a-f]{16,}|\d{10,}"

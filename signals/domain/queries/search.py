@@ -227,5 +227,6 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "status_code": _Field("attributes.status_code", _status_code, ranged=True),
     "error_code": _Field("attributes.error_code"),
     "release": _Field("attributes.release"),
+    "label": _Field("labels"),
 }
 _ALIASES: Final = {"env": "environment"}

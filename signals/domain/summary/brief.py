@@ -83,6 +83,12 @@ class Brief:
         return opened.baseline if opened else None
 
     @property
+    def opened_minute_at(self) -> datetime:
+        """The minute at which the rule fired first."""
+        minutes = [evaluation.minute_at for evaluation in self.evaluations]
+        return min(minutes, default=self.incident.opened_at)
+
+    @property
     def latest(self) -> BriefEvaluation | None:
         """The newest evaluation, None when no rule's numbers were kept."""
         return max(self.evaluations, key=lambda evaluation: evaluation.minute_at, default=None)

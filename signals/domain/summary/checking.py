@@ -48,7 +48,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSummary:
-    """A checked answer, ready to be stored: the six keys of requirement R31 and `verification`."""
+    """A checked answer, ready to be stored: the six keys of requirement R31, `verification`, `findings`."""
 
     title: str
     impact: str
@@ -57,10 +57,14 @@ class CheckedSummary:
     next_steps: tuple[str, ...]
     confidence: float
     verification: Verification
+    findings: Mapping[str, object] | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return the value of `ai_outputs.content_json`."""
-        return asdict(self)
+        """Return the value of `ai_outputs.content_json`; `findings` only when something was compared."""
+        found = asdict(self)
+        if self.findings is None:
+            del found["findings"]
+        return found
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 Findings become exhibits F..., so that every number in the answer can be checked as any other is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from signals.domain.findings.causes import Findings
 from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
@@ -28,12 +28,17 @@ def with_findings(shown: Mapping[str, Exhibit], findings: Findings) -> dict[str,
     return {exhibit.ref: exhibit for exhibit in [*figures, *added, *events]}
 
 
-def answer_from_findings(brief: Brief, shown: Mapping[str, Exhibit], findings: Findings) -> SummaryAnswer:
-    """Summarize the brief, causes first; `shown` is the result of `with_findings`."""
+def answer_from_findings(
+    brief: Brief, shown: Mapping[str, Exhibit], findings: Findings, notes: Sequence[str] = ()
+) -> SummaryAnswer:
+    """Summarize the brief, causes first; `shown` is the result of `with_findings`.
+
+    `notes` say in sentences what could not be compared.
+    """
     base = answer_from(brief, shown)
     return SummaryAnswer(
         title=base.title,
-        impact=" ".join([base.impact, *_reach(findings)]),
+        impact=" ".join([base.impact, *_reach(findings), *notes]),
         likely_causes=tuple(causes_of(findings)),
         evidence=tuple(_evidence(shown, findings)),
         next_steps=tuple(steps_of(findings)),

@@ -1,9 +1,9 @@
 """Assembles what is known of an incident before the model is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 from psycopg_pool import ConnectionPool
@@ -16,7 +16,10 @@ from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident
 from signals.domain.summary.builtin import answer_from
 from signals.domain.summary.checking import CheckedSummary, check
 from signals.domain.summary.exhibits import MAX_DEPLOYS, MAX_EVENTS, Exhibit, exhibits
+from signals.domain.summary.explained import answer_from_findings, with_findings
+from signals.domain.summary.figures import figures_of
 from signals.domain.summary.redaction import redact
+from signals.services.summary.comparing import ComparedIncident
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter
 from signals.store.summary import incident_briefs
@@ -26,20 +29,41 @@ TICK: Final = timedelta(microseconds=1)  # an end is exclusive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryCase:
-    """The facts of an incident that a model may see, and the built-in answer, which rests on all of them."""
+    """The facts of an incident that a model may see, and the built-in answer, which rests on all of them.
+
+    `known` is the brief with everything; `figures` are what a comparison found, as data.
+    """
 
     brief: Brief
     shown: Mapping[str, Exhibit]
     recorded: Mapping[str, Exhibit]
     builtin: SummaryAnswer
+    known: Brief
+    figures: Mapping[str, object] | None = None
 
     def summary(self, answer: SummaryAnswer) -> CheckedSummary:
         """Check a model's answer against the exhibits that it was shown."""
-        return check(answer, self.shown, fallback=self.builtin)
+        return replace(check(answer, self.shown, fallback=self.builtin), findings=self.figures)
 
     def builtin_summary(self, note: str) -> CheckedSummary:
         """Return the built-in answer; `note` says why it answers."""
-        return check(self.builtin, self.recorded, fallback=self.builtin, note=note)
+        checked = check(self.builtin, self.recorded, fallback=self.builtin, note=note)
+        return replace(checked, findings=self.figures)
+
+    def explained(self, compared: ComparedIncident) -> Self:
+        """Return the case with what a comparison found, or with what it could not say."""
+        findings, notes = compared.findings, compared.notes
+        if findings is None:
+            impact = " ".join([self.builtin.impact, *notes])
+            return replace(self, builtin=self.builtin.model_copy(update={"impact": impact}))
+        recorded = with_findings(self.recorded, findings)
+        return replace(
+            self,
+            shown=with_findings(self.shown, findings),
+            recorded=recorded,
+            builtin=answer_from_findings(self.known, recorded, findings, notes),
+            figures=figures_of(self.known, findings, notes),
+        )
 
 
 def assemble(pool: ConnectionPool[Connection], incident_id: UUID, *, redacted: bool) -> SummaryCase:
@@ -58,7 +82,7 @@ def assemble(pool: ConnectionPool[Connection], incident_id: UUID, *, redacted: b
     recorded = exhibits(brief)
     sent = redact(brief) if redacted else brief
     return SummaryCase(
-        brief=sent, shown=exhibits(sent), recorded=recorded, builtin=answer_from(brief, recorded)
+        brief=sent, shown=exhibits(sent), recorded=recorded, builtin=answer_from(brief, recorded), known=brief
     )
 
 

@@ -25,6 +25,7 @@ from signals.domain.summary.prompt import build_prompt
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
 from signals.services.summary.case import SummaryCase, assemble
+from signals.services.summary.comparing import ComparisonSource, compare_incident
 from signals.settings import ModelSettings
 from signals.store import leases
 from signals.store.access import limits
@@ -32,6 +33,8 @@ from signals.store.summary import ai_outputs, incident_briefs
 from signals.store.summary.ai_jobs import QUEUE, JobLease
 
 RATE_LIMIT: Final = "model-requests"
+FIRST: Final = "first"
+ASKED: Final = "The model is being asked: the built-in summarizer answered."
 NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
 
 log = structlog.get_logger(__name__)
@@ -70,7 +73,8 @@ class JobOutcome:
 class IncidentSummarizer:
     """Runs due jobs, up to `policy.concurrency` at once; used by one thread, as a context manager.
 
-    Without a model the built-in summarizer answers. `chance` returns numbers in [0, 1) for the jitter.
+    Without a model the built-in summarizer answers. `chance` returns numbers in [0, 1) for the jitter;
+    `comparison` is how failing and working requests are compared, None where that is not possible.
     """
 
     def __init__(
@@ -80,11 +84,13 @@ class IncidentSummarizer:
         policy: Policy,
         *,
         chance: Callable[[], float],
+        comparison: ComparisonSource | None = None,
     ) -> None:
         self._pool = pool
         self._model = model
         self._policy = policy
         self._chance = chance
+        self._comparison = comparison
         self._changed = threading.Event()
         self._running: set[Future[JobOutcome]] = set()
         self._threads = ThreadPoolExecutor(policy.concurrency, thread_name_prefix="summary")
@@ -150,6 +156,8 @@ class IncidentSummarizer:
 
     def _run(self, held: JobLease) -> JobOutcome:
         case = assemble(self._pool, held.incident_id, redacted=self._policy.redacts)
+        self._store_first(held, case)
+        case = case.explained(compare_incident(self._pool, case.known, self._comparison))
         if held.is_exhausted:
             lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it
@@ -172,6 +180,18 @@ class IncidentSummarizer:
             error=outcome.error,
         )
         return outcome
+
+    def _store_first(self, held: JobLease, case: SummaryCase) -> None:
+        """Store a built-in summary at once when the incident has none: the comparison may take seconds."""
+        if self._model is None and self._comparison is None:
+            return  # nothing takes time
+        note = NO_KEY if self._model is None else ASKED
+        with transaction(self._pool) as connection:
+            if ai_outputs.has_any(connection, held.incident_id):
+                return
+            if self._model is None:  # else the title is the model's to give
+                incident_briefs.retitle(connection, held.incident_id, case.builtin.title)
+            _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note), name=FIRST)
 
     def _succeed(self, held: JobLease, model: str, summary: CheckedSummary) -> JobOutcome:
         try:
@@ -225,10 +245,17 @@ def _must_hit(rows: int) -> None:
         raise Fenced("the lease passed to another worker")
 
 
-def _store(connection: Connection, held: JobLease, model: str, summary: CheckedSummary) -> None:
+def _store(
+    connection: Connection,
+    held: JobLease,
+    model: str,
+    summary: CheckedSummary,
+    *,
+    name: str = ai_outputs.OUTPUT_TYPE,
+) -> None:
     ai_outputs.insert(
         connection,
-        output_id=uuid5(held.job_id, ai_outputs.OUTPUT_TYPE),  # the primary key allows one output a job
+        output_id=uuid5(held.job_id, name),  # the primary key allows one of each name a job
         incident_id=held.incident_id,
         model=model,
         content=summary.to_json(),

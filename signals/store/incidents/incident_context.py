@@ -116,15 +116,16 @@ LIMIT %(jobs)s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSummary:
-    """The text of the model, or of the built-in summarizer."""
+    """The text of the model, or of the built-in summarizer; `version` counts from 1, the first stored."""
 
+    version: int
     model: str
     content: dict[str, object]
     created_at: datetime
 
 
 SUMMARY: LiteralString = """
-SELECT model, content_json AS content, created_at
+SELECT (count(*) OVER ())::int AS version, model, content_json AS content, created_at
 FROM ai_outputs
 WHERE incident_id = %(incident_id)s AND output_type = 'summary'
 ORDER BY created_at DESC

@@ -12,14 +12,18 @@ OUTPUT_TYPE: Final = "summary"  # requirement R31
 
 INSERT: LiteralString = """
 INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)
-VALUES (%(output_id)s, %(incident_id)s, %(output_type)s, %(model)s, %(content)s, now())
+SELECT %(output_id)s, %(incident_id)s, %(output_type)s, %(model)s, %(content)s, now()
+WHERE NOT EXISTS (SELECT FROM ai_outputs o
+                  WHERE o.incident_id = %(incident_id)s AND o.output_type = %(output_type)s
+                    AND o.model = %(model)s AND o.content_json = %(content)s)
+ON CONFLICT (id) DO NOTHING
 """
 
 
 def insert(
     connection: Connection, *, output_id: UUID, incident_id: UUID, model: str, content: Mapping[str, object]
-) -> None:
-    """Store one summary. The primary key refuses a second one with the same `output_id`."""
+) -> bool:
+    """Store one summary; False when there is one with this `output_id` or the same content, which stays."""
     values = {
         "output_id": output_id,
         "incident_id": incident_id,
@@ -27,4 +31,17 @@ def insert(
         "model": model,
         "content": Jsonb(dict(content)),
     }
-    connection.execute(INSERT, values)
+    return connection.execute(INSERT, values).rowcount == 1
+
+
+HAS_ANY: LiteralString = """
+SELECT EXISTS (SELECT FROM ai_outputs WHERE incident_id = %(incident_id)s AND output_type = %(output_type)s)
+"""
+
+
+def has_any(connection: Connection, incident_id: UUID) -> bool:
+    """Whether the incident has a summary."""
+    values = {"incident_id": incident_id, "output_type": OUTPUT_TYPE}
+    row = connection.execute(HAS_ANY, values).fetchone()
+    assert row is not None
+    return bool(row[0])

@@ -91,11 +91,14 @@ def job(pool: Pool) -> JobRow:
     return only
 
 
-OUTPUTS: LiteralString = "SELECT incident_id, output_type, model, content_json FROM ai_outputs"
+OUTPUTS: LiteralString = """
+SELECT DISTINCT ON (incident_id) incident_id, output_type, model, content_json
+FROM ai_outputs ORDER BY incident_id, created_at DESC
+"""
 
 
 def outputs(pool: Pool) -> list[OutputRow]:
-    """Return all summaries."""
+    """Return the newest summary of each incident."""
     with transaction(pool) as connection, connection.cursor(row_factory=class_row(OutputRow)) as cursor:
         return cursor.execute(OUTPUTS).fetchall()
 

@@ -127,10 +127,11 @@ def _jobs(connection: Connection, project_id: str) -> Jobs:
         "SELECT o.id FROM ai_outputs o JOIN incidents i ON i.id = o.incident_id WHERE project_id = %s",
         (project_id,),
     ).fetchall()
+    first = {uuid5(job_id, "first") for job_id, _ in jobs}  # stored at once, before the job's own output
     return Jobs(
         live=frozenset(job_id for job_id, status in jobs if status not in FINISHED),
         expected_outputs=frozenset(uuid5(job_id, "summary") for job_id, status in jobs if status in FINISHED),
-        outputs=tuple(output_id for (output_id,) in outputs),
+        outputs=tuple(output_id for (output_id,) in outputs if output_id not in first),
     )
 
 

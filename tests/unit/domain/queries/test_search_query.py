@@ -26,6 +26,7 @@ CODE = "attributes.status_code"
         ("severity:error", [AnyOf(field="severity", values=("error",))]),
         ("severity:Error,severity:warn", [AnyOf(field="severity", values=("error", "warn"))]),
         ("severity:error severity:error", [AnyOf(field="severity", values=("error",))]),
+        ('label:"region=fra1"', [AnyOf(field="labels", values=("region=fra1",))]),
         ("env:PROD", [AnyOf(field="environment", values=("prod",))]),
         ("route:/a:b?c=d", [AnyOf(field="attributes.route", values=("/a:b?c=d",))]),
         ("route:[slug]", [AnyOf(field="attributes.route", values=("[slug]",))]),

@@ -1,0 +1,105 @@
+"""Findings as data, beside the sentences: counts, rates, links; a page draws them, a script reads them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+from signals.domain.detection.buckets import instant_of
+from signals.domain.findings.causes import Cause, Findings
+from signals.domain.findings.segments import Segment
+from signals.domain.queries.search import search_filters
+from signals.domain.summary.brief import Brief
+from signals.domain.summary.causes import sentence_of
+
+DIGITS: Final = 4  # of a share
+MAX_LINKED: Final = 2  # causes with links, as many as have steps
+
+
+def figures_of(brief: Brief, findings: Findings, notes: Sequence[str]) -> dict[str, object]:
+    """Return what was compared, each cause with its numbers, and links to look further."""
+    comparison = findings.comparison
+    return {
+        "first_bad_at": instant_of(comparison.onset.minute).isoformat(),
+        "last_compared_at": instant_of(comparison.now).isoformat(),
+        "reference": findings.reference,
+        "compared": {
+            "names": list(findings.compared),
+            "failing": comparison.failing.total,
+            "working": comparison.working.total,
+            "working_before": comparison.working_before.total,
+            "errors_before": comparison.errors_before.total,
+        },
+        "affected": dict(comparison.distinct),
+        "causes": [_cause(cause, findings) for cause in findings.causes],
+        "cleared": [
+            {"event_id": item.change.event_id, "kind": item.change.kind, "why": item.why}
+            for item in findings.cleared
+        ],
+        "notes": list(notes),
+        "links": list(_links(brief, findings)),
+    }
+
+
+def _cause(cause: Cause, findings: Findings) -> dict[str, object]:
+    change = cause.change or cause.coincidence
+    return {
+        "says": sentence_of(cause, findings.comparison),
+        "confidence": round(cause.confidence, DIGITS),
+        "group": None if cause.segment is None else _group(cause.segment),
+        "names": cause.mechanism and cause.mechanism.label,
+        "message": cause.message and cause.message.text,
+        "change": change
+        and {
+            "event_id": change.change.event_id,
+            "kind": change.change.kind,
+            "minutes_before": change.minutes,
+            "is_linked": change.linked,
+        },
+    }
+
+
+def _group(segment: Segment) -> dict[str, object]:
+    cells, explained = segment.cells, segment.explained
+    shares = (explained.value, explained.low, explained.high)
+    return {
+        "form": segment.form,
+        "labels": list(segment.labels),
+        "same_requests": list(segment.twins),
+        "failing_inside": cells.failing_in,
+        "failing_outside": cells.failing_out,
+        "working_inside": cells.working_in,
+        "working_outside": cells.working_out,
+        "rate_inside": round(cells.rate_in, DIGITS),
+        "rate_outside": round(cells.rate_out, DIGITS),
+        "explained": [round(share, DIGITS) for share in shares],
+    }
+
+
+def _links(brief: Brief, findings: Findings) -> Iterator[dict[str, str]]:
+    """Yield links of our own API: failing and working events of each group, and deploys."""
+    comparison, parts = findings.comparison, brief.incident.parts
+    since = instant_of(comparison.onset.minute).isoformat()
+    for cause in findings.causes[:MAX_LINKED]:
+        segment = cause.segment
+        if segment is not None and segment.form != "absence":
+            # Values of one key are alternatives in a search: of two labels together, the first must do.
+            shown = segment.labels[:1] if segment.form == "pair" else segment.labels
+            labels = " ".join(f'label:"{label}"' for label in shown)
+            if not cause.lost:
+                yield _search(
+                    f"failing events with {segment.labels[0]}", f"{search_filters(parts)} {labels}", since
+                )
+                works = f"event_type:http_request environment:{parts.environment} status_code:<400 {labels}"
+                yield _search(f"working requests with {segment.labels[0]}", works, since)
+            else:
+                yield _search(f"signups with {segment.labels[0]}", f"{search_filters(parts)} {labels}", since)
+        for suspect in (cause.change, cause.coincidence):
+            if suspect is not None and suspect.change.kind == "deploy":
+                yield {
+                    "text": "the deploy, and what it changed",
+                    "href": f"/v1/deploys/{suspect.change.event_id}",
+                }
+
+
+def _search(text: str, filters: str, since: str) -> dict[str, str]:
+    return {"text": text, "href": f"/v1/search/events?{urlencode({'filters': filters, 'since': since})}"}

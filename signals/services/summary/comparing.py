@@ -1,0 +1,156 @@
+"""Compares an incident's failing events with working ones, in time or not at all."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.opensearch.comparison import ComparisonAnswer, ComparisonQuestion
+from signals.clients.postgres import Connection, transaction
+from signals.domain.detection.buckets import BucketRange, Series, minute_of
+from signals.domain.findings.causes import Findings
+from signals.domain.findings.collecting import ComparedSeries
+from signals.domain.findings.comparison import BEFORE_MINUTES, Change, Comparison
+from signals.domain.findings.onset import HISTORY_MINUTES, fall, rise
+from signals.domain.findings.verdict import find
+from signals.domain.summary.brief import Brief, BriefEvent
+from signals.domain.summary.wording import clock
+from signals.errors import DependencyUnavailable
+from signals.store.detection import buckets
+
+LONGEST_MINUTES: Final = 30  # guess: after the opening; later events say the same, and cost more
+PATIENCE_S: Final = 2.0  # for events that are counted and not yet searchable: the index refreshes each second
+PAUSE_S: Final = 0.4
+SEARCHABLE: Final = 0.98  # of the failing; fewer are said to be a part
+
+Compare = Callable[[ComparisonQuestion], ComparisonAnswer]
+"""Counts the windows of a question; may raise `DependencyUnavailable`."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSource:
+    """How to compare, and since when documents can be: None when all can."""
+
+    compare: Compare
+    labels_since: Callable[[], datetime | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedIncident:
+    """Findings, None when nothing could be compared; `notes` say what is missing, in sentences."""
+
+    findings: Findings | None
+    notes: tuple[str, ...] = ()
+
+
+def compare_incident(
+    pool: ConnectionPool[Connection], brief: Brief, source: ComparisonSource | None
+) -> ComparedIncident:
+    """Compare what failed since the first bad minute; never raises because of OpenSearch.
+
+    Raises:
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    if source is None:
+        return ComparedIncident(findings=None)
+    question, counted = _question(pool, brief)
+    try:
+        answer, since = _answered(source, question, counted), source.labels_since()
+    except (DependencyUnavailable, LookupError) as error:
+        reason = str(error) if isinstance(error, DependencyUnavailable) else "the index has no labels yet"
+        log.warning("nothing compared", incident_id=str(brief.incident.incident_id), reason=reason)
+        note = f"Causes are unknown: failing and working requests could not be compared ({reason})."
+        return ComparedIncident(findings=None, notes=(note,))
+    comparison = _with_deploys(answer.comparison, brief)
+    notes = tuple(_notes(question, comparison, counted, since, is_partial=answer.is_partial))
+    return ComparedIncident(findings=find(comparison), notes=notes)
+
+
+def _question(pool: ConnectionPool[Connection], brief: Brief) -> tuple[ComparisonQuestion, int]:
+    """Return the question, and how many events of the series were counted in its minutes."""
+    incident, parts = brief.incident, brief.incident.parts
+    is_drop = incident.rule.direction == "down"
+    fired = minute_of(brief.opened_minute_at)
+    newest = max(
+        fired, minute_of(incident.last_seen_at), *(minute_of(e.minute_at) for e in brief.evaluations)
+    )
+    now = min(newest, fired + LONGEST_MINUTES)
+    series = Series(
+        incident.project_id, incident.environment, parts.metric_name, incident.fingerprint, incident.org_id
+    )
+    with transaction(pool) as connection:
+        [counts] = buckets.read(connection, [BucketRange(series, now - HISTORY_MINUTES, now + 1, ())])
+    onset = (fall if is_drop else rise)(counts, now)
+    question = ComparisonQuestion(
+        org_id=incident.org_id,
+        project_id=incident.project_id,
+        environment=incident.environment,
+        series=ComparedSeries(is_drop=is_drop, error_code=parts.error_code, route=parts.route),
+        onset=onset,
+        now=now,
+    )
+    return question, sum(count for minute, count in counts.items() if minute >= onset.minute)
+
+
+def _answered(source: ComparisonSource, question: ComparisonQuestion, counted: int) -> ComparisonAnswer:
+    """Ask, and ask again while events are missing that were counted already."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        answer = source.compare(question)
+        if _held(answer.comparison) >= counted or answer.is_partial or time.monotonic() + PAUSE_S > end:
+            return answer
+        time.sleep(PAUSE_S)
+
+
+def _held(comparison: Comparison) -> int:
+    return (comparison.working if comparison.is_drop else comparison.failing).total
+
+
+def _with_deploys(comparison: Comparison, brief: Brief) -> Comparison:
+    """Add deploys that are stored and not searchable: a marker is never missed for the index's sake."""
+    known = {change.event_id for change in comparison.changes}
+    onset = comparison.onset.minute
+    added = [
+        _change(deploy)
+        for deploy in brief.deploys
+        if str(deploy.event_id) not in known
+        and onset - BEFORE_MINUTES <= minute_of(deploy.occurred_at) <= onset
+    ]
+    changes = sorted((*comparison.changes, *added), key=lambda change: change.at)
+    return replace(comparison, changes=tuple(changes))
+
+
+def _change(deploy: BriefEvent) -> Change:
+    labels = tuple(f"{name}={value}" for name, value in deploy.attributes.items())
+    release = deploy.attributes.get("release", "an unnamed release")
+    return Change(
+        event_id=str(deploy.event_id),
+        kind="deploy",
+        at=deploy.occurred_at,
+        text=f"Deployed {release}",
+        labels=labels,
+    )
+
+
+def _notes(
+    question: ComparisonQuestion,
+    comparison: Comparison,
+    counted: int,
+    since: datetime | None,
+    *,
+    is_partial: bool,
+) -> list[str]:
+    notes = []
+    if is_partial:
+        notes.append("Compared on a part: the search was stopped before it had read every event.")
+    elif _held(comparison) < SEARCHABLE * counted:
+        notes.append(f"Compared on a part: {_held(comparison)} of {counted} events are searchable so far.")
+    if since is not None and minute_of(since) > question.onset.minute - BEFORE_MINUTES:
+        notes.append(f"Compared since {clock(minute_of(since))}: earlier events have no labels.")
+    return notes
