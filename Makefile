@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Set everything up, send an error spike, show the incident with its summary
+demo: $(READY) ## Set everything up, send a bad deploy, show the incident with its cause
 	@$(BIN)/signals demo
 
 up: $(READY) ## Start servers, Ray, both APIs and all actors in the background

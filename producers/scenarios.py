@@ -31,6 +31,7 @@ BUSY_SIGNUP_EVERY_S: Final = 7.5
 DROP_HISTORY_S: Final = 95 * 60.0
 DROP_SILENCE_S: Final = 15 * 60.0  # Rule B's window
 DEPLOY_HISTORY_S: Final = 60 * 60.0
+CANARY_BEFORE_S: Final = 4 * 60.0
 HISTORY_RATE: Final = 0.5  # events per second: some thousand events of history at any --rate
 
 
@@ -62,6 +63,7 @@ def open_shop(start: datetime, seed: int) -> Shop:
         start=start,
         chance=Random(seed),
         ids=Random(f"{seed} {start.isoformat()}"),
+        customers=Random(f"{seed} customers"),
         release=f"{start - timedelta(days=1):%Y.%m.%d}.2",
     )
 
@@ -105,17 +107,17 @@ def _drop_signups(shop: Shop, load: Load) -> Iterator[Planned]:
 
 
 def _deploy_then_spike(shop: Shop, load: Load) -> Iterator[Planned]:
+    """An hour of working traffic, a canary, and four minutes later its carts fail: the cause can be found."""
     past = TrafficSpan(begin_s=-DEPLOY_HISTORY_S, end_s=0.0, rate=HISTORY_RATE)
-    deploy = once(
-        min(10.0, 0.15 * load.duration_s), lambda at_s: shop.deploy(at_s, f"{load.start:%Y.%m.%d}.1")
-    )
+    release = f"{load.start:%Y.%m.%d}.1"
+    deploy = once(-CANARY_BEFORE_S, lambda at_s: shop.deploy(at_s, release, canary=True))
     surge = TrafficSurge(
-        begin_s=min(20.0, 0.3 * load.duration_s),
-        make=lambda at_s: shop.error(at_s, PRICE_MISSING, Environment.PROD),
+        begin_s=min(5.0, 0.15 * load.duration_s),
+        make=lambda at_s: shop.error(at_s, PRICE_MISSING, Environment.PROD, shop.canary),
     )
     return chain(
-        traffic(shop, past, background_errors(shop)),
-        traffic(shop, _live(load), [*_everyday(shop), deploy], surge),
+        traffic(shop, past, [*background_errors(shop), deploy]),
+        traffic(shop, _live(load), _everyday(shop), surge),
     )
 
 

@@ -82,6 +82,11 @@ _STATUS_SHARES: Final = (92, 6, 2)
 _ENVIRONMENT_SHARES: Final = (86, 10, 4)
 _REGIONS: Final = ("fra1", "nyc3", "sgp1")
 _PLANS: Final = ("free", "starter", "business")
+_TIERS: Final = ("free", "pro", "enterprise")
+_TIER_SHARES: Final = (70, 25, 5)
+_BROWSERS: Final = ("chrome", "safari", "firefox", "edge")
+_BROWSER_SHARES: Final = (60, 22, 10, 8)
+CANARY_SHARE: Final = 0.03  # of prod's traffic, while a release is tried out
 _FEEDBACK: Final = (
     "Checkout was quick, thank you",
     "Where do I find my invoices?",
@@ -95,13 +100,16 @@ _FEEDBACK: Final = (
 class Shop:
     """Makes events. Contents come from `chance`, ids from `ids`, instants are seconds after `start`.
 
-    `release` is what prod runs; a deploy changes it.
+    Customers (tier, browser, who meets a canary) come from `customers`. `release` is what prod runs; a deploy
+    changes it. `canary` is a release that a small share of prod runs beside it.
     """
 
     start: datetime
     chance: Random
     ids: Random
+    customers: Random
     release: str
+    canary: str | None = None
 
     def visit(self, at_s: float) -> ShopEvent:
         """Return an everyday event: a request, sometimes feedback or a finished job."""
@@ -128,8 +136,10 @@ class Shop:
             payload={"duration_ms": duration_ms},
         )
 
-    def error(self, at_s: float, failure: ShopFailure, environment: Environment) -> ShopEvent:
-        """Return one occurrence of `failure`."""
+    def error(
+        self, at_s: float, failure: ShopFailure, environment: Environment, release: str | None = None
+    ) -> ShopEvent:
+        """Return one occurrence of `failure`; `release` is where it happens alone, None everywhere."""
         return self._event(
             at_s,
             EventType.ERROR,
@@ -143,6 +153,7 @@ class Shop:
                 "error_code": failure.error_code,
             },
             payload={"trace_id": f"{self.chance.getrandbits(64):016x}", "retry": self.chance.randint(0, 2)},
+            release=release,
         )
 
     def signup(self, at_s: float, environment: Environment) -> ShopEvent:
@@ -158,15 +169,20 @@ class Shop:
             payload={"plan": plan},
         )
 
-    def deploy(self, at_s: float, release: str) -> ShopEvent:
-        """Deploy `release` to prod; later prod events carry it."""
-        previous, self.release = self.release, release
+    def deploy(self, at_s: float, release: str, *, canary: bool = False) -> ShopEvent:
+        """Deploy `release` to prod; later prod events carry it, or a small share of them as a canary."""
+        previous = self.release
+        if canary:
+            self.canary = release
+        else:
+            self.release, self.canary = release, None
         return self._event(
             at_s,
             EventType.DEPLOY,
             Severity.INFO,
             f"Deployed shop {release}",
             payload={"service": "shop", "previous_release": previous},
+            release=release,
         )
 
     def _event(
@@ -179,10 +195,14 @@ class Shop:
         environment: Environment = Environment.PROD,
         attributes: ShopEvent | None = None,
         payload: ShopEvent,
+        release: str | None = None,
     ) -> ShopEvent:
         instant = self.start + timedelta(seconds=at_s)
         region = self.chance.choice(_REGIONS)
-        release = self.release if environment is Environment.PROD else f"{self.release}-{environment}"
+        customer = self._customer() if event_type in _OF_CUSTOMERS else {}
+        meets_canary = self.customers.random() < CANARY_SHARE
+        if release is None and environment is Environment.PROD:
+            release = self.canary if self.canary and meets_canary else self.release
         return {
             "event_id": str(uuid.UUID(int=self.ids.getrandbits(128), version=4)),
             "occurred_at": rfc3339(instant),
@@ -190,9 +210,23 @@ class Shop:
             "event_type": event_type,
             "severity": severity,
             "message": message,
-            "attributes": {**(attributes or {}), "release": release, "region": region},
+            "attributes": {
+                **(attributes or {}),
+                "release": release or f"{self.release}-{environment}",
+                "region": region,
+                **customer,
+            },
             "payload": payload,
         }
+
+    def _customer(self) -> ShopEvent:
+        return {
+            "tier": self.customers.choices(_TIERS, _TIER_SHARES)[0],
+            "browser": self.customers.choices(_BROWSERS, _BROWSER_SHARES)[0],
+        }
+
+
+_OF_CUSTOMERS: Final = frozenset({EventType.HTTP_REQUEST, EventType.ERROR, EventType.SIGNUP})
 
 
 def rfc3339(instant: datetime) -> str:

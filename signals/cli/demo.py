@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,7 +20,9 @@ from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console
 from signals.local.errors import LocalStackError
 
-FINGERPRINT: Final = "UPSTREAM_TIMEOUT|/checkout|prod"  # what the loadgen's spike_errors is about
+MODE: Final = "deploy_then_spike"
+FINGERPRINT: Final = "PRICE_MISSING|/cart|prod"  # what the mode is about
+COUNTED: Final = timedelta(hours=2)  # the mode sends an hour of history
 WITHIN_S: Final = 60.0
 POLL_S: Final = 0.3
 
@@ -36,17 +38,18 @@ def demo(
     rate: Annotated[int, typer.Option(help="Events a second.", min=10)] = 100,
     duration: Annotated[str, typer.Option(help="How long events are sent.")] = "12s",
 ) -> None:
-    """Start everything, send an error spike, and wait for its incident, its summary and its events."""
+    """Start everything, send a bad deploy's traffic, and wait for its incident, its cause and its events."""
     out = console()
     out.print("1. Start the servers, Ray, both APIs and the actors")
     up_command.up(folder, http_port)
-    out.print(f"\n2. Send a shop's traffic with an error spike: signals-loadgen spike_errors --rate {rate}")
+    out.print(f"\n2. Send a shop's traffic with a bad deploy: signals-loadgen {MODE} --rate {rate}")
     started_at = datetime.now(UTC)
+    since = (started_at - COUNTED).isoformat().replace("+00:00", "Z")
+    before = _searchable(since)
     accepted = _send(rate, duration)
-    out.print("\n3. Wait until the spike is one incident with a summary, and every event is searchable")
-    incident = _within(lambda: _summarized_incident(started_at), "unresolved incident with a summary")
-    since = started_at.isoformat().replace("+00:00", "Z")
-    _within(lambda: _all_searchable(since, accepted), f"{accepted} searchable events")
+    out.print("\n3. Wait until the spike is one incident with a cause, and every event is searchable")
+    incident = _within(lambda: _explained_incident(started_at), "unresolved incident with its causes")
+    _within(lambda: _searchable(since) >= before + accepted, f"{accepted} searchable events")
     out.print(f"   incident {incident['id']}: {incident['status']}, {incident['severity']}")
     out.print(f"   all {accepted} events are searchable\n")
     show_incident(incident["id"])
@@ -70,7 +73,7 @@ def _send(rate: int, duration: str) -> int:
         report = Path(folder) / "loadgen.json"
         tool = (sys.executable, "-m", "producers.loadgen")  # its script may lie anywhere, as with pip --user
         options = [f"--rate={rate}", f"--duration={duration}", f"--report={report}"]
-        sent = subprocess.run([*tool, "spike_errors", *options], check=False)
+        sent = subprocess.run([*tool, MODE, *options], check=False)
         if sent.returncode != 0:
             raise LocalStackError(f"signals-loadgen ended with exit code {sent.returncode}; see above")
         accepted = json.loads(report.read_text())["accepted"]
@@ -78,19 +81,23 @@ def _send(rate: int, duration: str) -> int:
         return accepted
 
 
-def _summarized_incident(started_at: datetime) -> Any:
+def _explained_incident(started_at: datetime) -> Any:
+    """Return the incident once its summary has findings, which follow the first version."""
     page = get("/v1/incidents", {"env": "prod", "limit": 200})
     ours = [r for r in page["incidents"] if r["fingerprint"] == FINGERPRINT and r["status"] != "resolved"]
     if len(ours) > 1:
         raise LocalStackError(f"{len(ours)} unresolved incidents of {FINGERPRINT}: there must be one")
     fresh = [row for row in ours if datetime.fromisoformat(row["last_seen_at"]) >= started_at]
-    return fresh[0] if fresh and fresh[0]["summary_model"] else None
+    if not fresh or not fresh[0]["summary_model"]:
+        return None
+    summary = get(f"/v1/incidents/{fresh[0]['id']}", {})["summary"]
+    return fresh[0] if summary["content"].get("findings") else None
 
 
-def _all_searchable(since: str, accepted: int) -> bool:
-    """Whether a search finds them all; its total is capped, its histogram is not."""
+def _searchable(since: str) -> int:
+    """Count events that a search finds; its total is capped, its histogram is not."""
     buckets = get("/v1/search/events", {"since": since, "limit": 1})["histogram"]["buckets"]
-    return sum(int(bucket["count"]) for bucket in buckets) >= accepted
+    return sum(int(bucket["count"]) for bucket in buckets)
 
 
 def _within(condition: Callable[[], Any], expected: str) -> Any:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "demo": ("demo", "Start everything, send an error spike, show its incident with the summary."),
+    "demo": ("demo", "Start everything, send a bad deploy, show its incident with the cause."),
     "up": ("up", "Start servers, Ray, both APIs and all actors in the background."),
     "down": ("up", "Stop everything that `signals up` started; data stays."),
     "status": ("status", "Show servers, deployments, actors with their lag, and jobs."),
