@@ -1,10 +1,12 @@
 """`signals ai eval`: how good summaries are, on labelled cases; no server, no model, no key."""
 
 import json
+import os
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,14 +15,20 @@ from rich.table import Table
 
 from signals.cases.answering import AnswerableCase, answer_case
 from signals.cases.files import read_cases, write_answer
+from signals.cases.kinds import KINDS
+from signals.cases.live import LiveProduct, answer_live
 from signals.cases.making import make_cases
 from signals.cases.scoring import Judgement, Score, judge, score
+from signals.cli.core_client import load_environment
 from signals.cli.readable import console, plain
+from signals.clients.postgres import open_pool
 from signals.domain.findings.statistics import ConfidenceInterval
 from signals.errors import SettingsError
+from signals.settings import PostgresSettings
 
 DEFAULT_SEEDS: Final = 2
 MISSED_SHOWN: Final = 20
+Answerer = Callable[[AnswerableCase], Mapping[str, Any] | None]
 
 ai = typer.Typer(help="Measure how good summaries are.", no_args_is_help=True)
 
@@ -46,6 +54,12 @@ def evaluate(
     minutes: Annotated[
         int, typer.Option(min=0, max=15, help="Answer so many minutes after the rule fired.")
     ] = 0,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--kind", help="Made cases of this kind only; may be repeated.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Send each case to the running product, and score its summary.")
+    ] = False,
     answers: Annotated[
         Path | None, typer.Option(help="Write what was answered, one JSON line a case.")
     ] = None,
@@ -54,9 +68,11 @@ def evaluate(
     """Score the built-in summary: is the cause named first, does it abstain, how sure is it."""
     with ExitStack() as open_files:
         out = open_files.enter_context(answers.open("w")) if answers is not None else None
+        answered = open_files.enter_context(_live()) if live else partial(_pure, minutes=minutes)
         rows = []
-        for events, truth in read_cases(cases) if cases else make_cases(range(1, seeds + 1)):
-            row, answer = _judged(events, truth, minutes)
+        made = make_cases(range(1, seeds + 1), _known(kinds) if kinds else None)
+        for events, truth in read_cases(cases) if cases else made:
+            row, answer = _judged(events, truth, answered)
             rows.append(row)
             if out is not None:
                 write_answer(out, truth["case"], answer, row.seconds)
@@ -71,13 +87,34 @@ def evaluate(
             console().print(f"missed: {plain(', '.join(total.missed[:MISSED_SHOWN]))}")
 
 
+def _known(kinds: Sequence[str]) -> list[str]:
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise SettingsError(f"--kind: there is no {unknown[0]}; there are {', '.join(KINDS)}")
+    return list(kinds)
+
+
+def _pure(case: AnswerableCase, minutes: int) -> Mapping[str, Any] | None:
+    return answer_case(case, minutes)
+
+
+@contextmanager
+def _live() -> Iterator[Answerer]:
+    """Yield how the running product answers, by the environment of `signals up`."""
+    load_environment()
+    urls = {name: os.environ.get(name, "") for name in ("INGEST_API_URL", "CORE_API_URL")}
+    with open_pool(PostgresSettings.from_env(), size=1) as pool:
+        product = LiveProduct(ingest_url=urls["INGEST_API_URL"], core_url=urls["CORE_API_URL"], pool=pool)
+        yield partial(answer_live, product)
+
+
 def _judged(
-    events: list[dict[str, Any]], truth: dict[str, Any], minutes: int
+    events: list[dict[str, Any]], truth: dict[str, Any], answered: Answerer
 ) -> tuple[Judgement, dict[str, Any]]:
     began = time.perf_counter()
     try:
         case = AnswerableCase(name=truth["case"], fingerprint=truth["fingerprint"], events=events)
-        answer = answer_case(case, minutes) or {}
+        answer = dict(answered(case) or {})
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(
             f"case {truth['case']} cannot be read: {error!r}; see docs/concepts/causes.md"
