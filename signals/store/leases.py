@@ -42,11 +42,13 @@ L = TypeVar("L", bound=Lease)
 class Queue(Generic[L]):
     """A table of jobs (`schema.name`, or a name in the default schema), and the lease of one job.
 
-    Each field that `lease_type` adds to `Lease` is a column of the table.
+    Each field that `lease_type` adds to `Lease` is a column of the table. `first` says in SQL which of the
+    due jobs (`due_job`) come first; ties go by id.
     """
 
     table: LiteralString
     lease_type: type[L]
+    first: LiteralString = "run_after"
 
     def query(self, text: LiteralString) -> sql.Composed:
         """Return the query with this queue's names in place of `{table}` and `{own}`."""
@@ -56,16 +58,17 @@ class Queue(Generic[L]):
             for field in fields(self.lease_type)
             if field.name not in ours
         ]
-        return sql.SQL(text).format(table=sql.Identifier(*self.table.split(".")), own=sql.Composed(own))
+        table = sql.Identifier(*self.table.split("."))
+        return sql.SQL(text).format(table=table, own=sql.Composed(own), first=sql.SQL(self.first))
 
 
 LEASE: LiteralString = """
 WITH due AS (
     SELECT id, status = 'running' AS lost
-    FROM {table}
+    FROM {table} AS due_job
     WHERE (status = 'queued' AND run_after <= now() AND (leased_until IS NULL OR leased_until < now()))
        OR (status = 'running' AND leased_until < now())
-    ORDER BY run_after, id
+    ORDER BY {first}, id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
@@ -82,7 +85,7 @@ RETURNING job.id AS job_id, job.attempt_count, job.max_attempts, job.leased_unti
 
 
 def lease(connection: Connection, queue: Queue[L], *, lease: timedelta) -> L | None:
-    """Take the job that is due longest and that no other transaction is taking, else None.
+    """Take the first due job that no other transaction is taking, else None.
 
     A running job whose lease has expired is due too: its worker is taken for dead, which counts as an
     attempt. Source: docs/requirements.md, R28.

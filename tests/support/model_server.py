@@ -190,5 +190,6 @@ def completion(text: str) -> bytes:
             "choices": [
                 {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
             ],
+            "usage": {"prompt_tokens": 1200, "completion_tokens": 80, "total_tokens": 1280},
         }
     ).encode()

@@ -30,10 +30,15 @@ class ModelRefused(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A model's answer, empty when there is none, and the model's name (`ai_outputs.model`)."""
+    """A model's answer, empty when there is none, and the model's name (`ai_outputs.model`).
+
+    Tokens are as the server counted them; None when it does not say.
+    """
 
     text: str
     model: str
+    tokens_in: int | None = None
+    tokens_out: int | None = None
 
 
 class Model(Protocol):

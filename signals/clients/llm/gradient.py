@@ -67,12 +67,18 @@ class GradientModel:
 
     def _ask(self, name: str, prompt: Prompt, call: BoundedCall) -> Completion:
         try:
-            choices = ChatCompletion.model_validate_json(self._post(name, prompt, call)).choices
+            answer = ChatCompletion.model_validate_json(self._post(name, prompt, call))
         except APIStatusError as error:
             raise _sorted(error.status_code, error.response.headers) from error
         except (APIConnectionError, httpx2.HTTPError, ValidationError) as error:
             raise self._unavailable(error, call) from error
-        return Completion((choices[0].message.content or "") if choices else "", name)
+        choices, usage = answer.choices, answer.usage
+        return Completion(
+            text=(choices[0].message.content or "") if choices else "",
+            model=name,
+            tokens_in=usage.prompt_tokens if usage else None,
+            tokens_out=usage.completion_tokens if usage else None,
+        )
 
     def _post(self, name: str, prompt: Prompt, call: BoundedCall) -> bytes:
         with self._client.with_options(

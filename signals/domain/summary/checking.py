@@ -47,6 +47,16 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRun:
+    """The cost of one answer; `prompt` is the version of the prompt. None: the server does not say."""
+
+    prompt: str
+    seconds: float
+    tokens_in: int | None
+    tokens_out: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSummary:
     """A checked answer, ready to be stored: the six keys of requirement R31, `verification`, `findings`."""
 
@@ -58,13 +68,23 @@ class CheckedSummary:
     confidence: float
     verification: Verification
     findings: Mapping[str, object] | None = None
+    run: ModelRun | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return the value of `ai_outputs.content_json`; `findings` only when something was compared."""
+        """Return the value of `ai_outputs.content_json`; without what is unknown."""
         found = asdict(self)
-        if self.findings is None:
-            del found["findings"]
-        return found
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What an answer must rest on: the exhibits of the causes that a comparison found, best first.
+
+    When none is visible the only exhibit says that. No answer is surer than the comparison.
+    """
+
+    causes: Mapping[str, str]
+    confidence: float
 
 
 @dataclass(slots=True)
@@ -81,11 +101,17 @@ class _Findings:
 
 
 def check(
-    answer: SummaryAnswer, shown: Mapping[str, Exhibit], *, fallback: SummaryAnswer, note: str = ""
+    answer: SummaryAnswer,
+    shown: Mapping[str, Exhibit],
+    *,
+    fallback: SummaryAnswer,
+    note: str = "",
+    grounds: Grounds | None = None,
 ) -> CheckedSummary:
     """Check every statement; what does not hold is dropped, or replaced by the exhibit or by `fallback`.
 
-    Confidence is capped by the verified share of the evidence; without evidence it is 0.
+    Confidence is capped by the verified share of the evidence; without evidence it is 0. With `grounds` the
+    first cause must cite one of them, and confidence is capped by theirs.
     """
     findings = _Findings()
     for claim in answer.evidence:
@@ -97,6 +123,8 @@ def check(
         for cause in answer.likely_causes
         if _leads_nowhere(cause, own, findings) and _holds(cause, known, findings)
     )
+    if grounds is not None:
+        causes = _grounded(causes, grounds, shown, findings)
     title_holds = _leads_nowhere(answer.title, own, findings) and _holds(answer.title, known, findings)
     impact_holds = _leads_nowhere(answer.impact, own, findings) and _holds(answer.impact, known, findings)
     claimed = len(answer.evidence)
@@ -106,7 +134,11 @@ def check(
         likely_causes=causes,
         evidence=tuple(findings.evidence),
         next_steps=tuple(step for step in answer.next_steps if _leads_nowhere(step, own, findings)),
-        confidence=min(answer.confidence, findings.verified / claimed if claimed else 0.0),
+        confidence=min(
+            answer.confidence,
+            findings.verified / claimed if claimed else 0.0,
+            1.0 if grounds is None else grounds.confidence,
+        ),
         verification=Verification(
             claimed=claimed,
             verified=findings.verified,
@@ -116,6 +148,25 @@ def check(
             note=note,
         ),
     )
+
+
+def _grounded(
+    causes: tuple[str, ...], grounds: Grounds, shown: Mapping[str, Exhibit], findings: _Findings
+) -> tuple[str, ...]:
+    """Put the comparison's own cause first when the answer's first one cites none of them."""
+    cited = [ref for ref in _refs(causes[0]) if ref in grounds.causes] if causes else []
+    if not cited:
+        if causes:
+            findings.drop(causes[0], "the first cause cites no finding of the comparison")
+        cited = list(grounds.causes)[:1]
+        causes = (*(f"[{ref}] {grounds.causes[ref]}" for ref in cited), *causes[1:])
+    findings.cited.update((ref, shown[ref]) for ref in cited if ref in shown)
+    return causes
+
+
+def _refs(text: str) -> list[str]:
+    found = (ref for group in CITATION.findall(text) for ref in re.findall(r"[EF]\d+", group))
+    return list(dict.fromkeys(found))
 
 
 def numbers(text: str) -> frozenset[str]:
@@ -146,7 +197,7 @@ def _numbers_of(shown: Iterable[Exhibit]) -> frozenset[str]:
 
 
 def _check_claim(claim: str, shown: Mapping[str, Exhibit], findings: _Findings) -> None:
-    refs = dict.fromkeys(ref for group in CITATION.findall(claim) for ref in re.findall(r"[EF]\d+", group))
+    refs = _refs(claim)
     cited = [shown[ref] for ref in refs if ref in shown]
     unknown = ", ".join(ref for ref in refs if ref not in shown)
     if unknown or not refs:

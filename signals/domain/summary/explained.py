@@ -10,6 +10,7 @@ from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.builtin import answer_from
 from signals.domain.summary.causes import cleared_sentence, nothing_sentence, sentence_of
+from signals.domain.summary.checking import Grounds
 from signals.domain.summary.exhibits import Exhibit
 from signals.domain.summary.steps import steps_of
 from signals.domain.summary.wording import clock, percent
@@ -26,6 +27,16 @@ def with_findings(shown: Mapping[str, Exhibit], findings: Findings) -> dict[str,
     figures = [exhibit for exhibit in shown.values() if exhibit.event_id is None]
     events = [exhibit for exhibit in shown.values() if exhibit.event_id is not None]
     return {exhibit.ref: exhibit for exhibit in [*figures, *added, *events]}
+
+
+def grounds_of(shown: Mapping[str, Exhibit], findings: Findings) -> Grounds:
+    """Return the exhibits of the causes, which a model's first cause must cite one of.
+
+    `shown` is the result of `with_findings`.
+    """
+    said = [tidy(text, MAX_TEXT_CHARS) for text in causes_of(findings)][: max(1, len(findings.causes))]
+    causes = {exhibit.ref: exhibit.text for exhibit in shown.values() if exhibit.text in said}
+    return Grounds(causes=causes, confidence=findings.confidence)
 
 
 def answer_from_findings(

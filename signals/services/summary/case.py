@@ -14,9 +14,9 @@ from signals.domain.deploys.deploy import Deploy
 from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident
 from signals.domain.summary.builtin import answer_from
-from signals.domain.summary.checking import CheckedSummary, check
+from signals.domain.summary.checking import CheckedSummary, Grounds, ModelRun, check
 from signals.domain.summary.exhibits import MAX_DEPLOYS, MAX_EVENTS, Exhibit, exhibits
-from signals.domain.summary.explained import answer_from_findings, with_findings
+from signals.domain.summary.explained import answer_from_findings, grounds_of, with_findings
 from signals.domain.summary.figures import figures_of
 from signals.domain.summary.redaction import redact
 from signals.services.summary.comparing import ComparedIncident
@@ -40,10 +40,12 @@ class SummaryCase:
     builtin: SummaryAnswer
     known: Brief
     figures: Mapping[str, object] | None = None
+    grounds: Grounds | None = None
 
-    def summary(self, answer: SummaryAnswer) -> CheckedSummary:
+    def summary(self, answer: SummaryAnswer, run: ModelRun | None = None) -> CheckedSummary:
         """Check a model's answer against the exhibits that it was shown."""
-        return replace(check(answer, self.shown, fallback=self.builtin), findings=self.figures)
+        checked = check(answer, self.shown, fallback=self.builtin, grounds=self.grounds)
+        return replace(checked, findings=self.figures, run=run)
 
     def builtin_summary(self, note: str) -> CheckedSummary:
         """Return the built-in answer; `note` says why it answers."""
@@ -56,10 +58,11 @@ class SummaryCase:
         if findings is None:
             impact = " ".join([self.builtin.impact, *notes])
             return replace(self, builtin=self.builtin.model_copy(update={"impact": impact}))
-        recorded = with_findings(self.recorded, findings)
+        recorded, shown = with_findings(self.recorded, findings), with_findings(self.shown, findings)
         return replace(
             self,
-            shown=with_findings(self.shown, findings),
+            shown=shown,
+            grounds=grounds_of(shown, findings),
             recorded=recorded,
             builtin=answer_from_findings(self.known, recorded, findings, notes),
             figures=figures_of(self.known, findings, notes),

@@ -4,6 +4,7 @@ It reads no clock: the database computes leases and waits. Source: docs/requirem
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,8 +21,8 @@ from signals.domain.access.limits import RateLimit
 from signals.domain.operations.retry import JobFailure, decide
 from signals.domain.summary.answer import InvalidAnswer, SummaryAnswer, correction_of, parse_answer
 from signals.domain.summary.builtin import BUILTIN_MODEL
-from signals.domain.summary.checking import CheckedSummary
-from signals.domain.summary.prompt import build_prompt
+from signals.domain.summary.checking import CheckedSummary, ModelRun
+from signals.domain.summary.prompt import PROMPT_VERSION, build_prompt
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
 from signals.services.summary.case import SummaryCase, assemble
@@ -170,8 +171,8 @@ class IncidentSummarizer:
             if isinstance(answered, JobFailure):
                 outcome = self._fail(keeper.held, case, answered)
             else:
-                answer, model = answered
-                outcome = self._succeed(keeper.held, model, case.summary(answer))
+                answer, model, run = answered
+                outcome = self._succeed(keeper.held, model, case.summary(answer, run))
         log.info(
             "job ended",
             job_id=str(held.job_id),
@@ -227,11 +228,20 @@ class IncidentSummarizer:
         return JobOutcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
 
 
-def _ask(model: Model, case: SummaryCase, correction: str | None) -> tuple[SummaryAnswer, str] | JobFailure:
-    """Return the answer and the name of the model that gave it."""
+def _ask(
+    model: Model, case: SummaryCase, correction: str | None
+) -> tuple[SummaryAnswer, str, ModelRun] | JobFailure:
+    """Return the answer, the name of the model that gave it, and what it took."""
+    began = time.monotonic()
     try:
         said = model.complete(build_prompt(case.brief, case.shown, correction))
-        return parse_answer(said.text), said.model
+        run = ModelRun(
+            prompt=PROMPT_VERSION,
+            seconds=round(time.monotonic() - began, 3),
+            tokens_in=said.tokens_in,
+            tokens_out=said.tokens_out,
+        )
+        return parse_answer(said.text), said.model, run
     except InvalidAnswer as error:
         return JobFailure(reason=str(error))
     except ModelUnavailable as error:

@@ -22,7 +22,17 @@ class JobLease(leases.Lease):
     incident_id: UUID
 
 
-QUEUE: Final = Queue(table="ai_jobs", lease_type=JobLease)
+# Severe incidents first; among equals the project with the fewest jobs under way, so that a flood of one
+# project delays no other; then the longest due.
+FAIR: LiteralString = """
+(SELECT array_position(ARRAY['critical', 'error', 'warn'], i.severity)
+ FROM incidents i WHERE i.id = due_job.incident_id),
+(SELECT count(*) FROM ai_jobs busy JOIN incidents theirs ON theirs.id = busy.incident_id
+ WHERE busy.status = 'running' AND theirs.project_id =
+       (SELECT i.project_id FROM incidents i WHERE i.id = due_job.incident_id)),
+run_after
+"""
+QUEUE: Final = Queue(table="ai_jobs", lease_type=JobLease, first=FAIR)
 
 # Sorted by incident: concurrent writers then meet the unique index in one order.
 ENQUEUE: LiteralString = """

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from signals.clients.postgres import transaction
+from signals.domain.summary.prompt import PROMPT_VERSION
 from signals.services.summary import IncidentSummarizer
 from signals.settings import ModelSettings
 from tests.integration.summary.cases import OLD_TITLE, Pool, incident_with_job, job, make_due, outputs, title
@@ -40,6 +41,8 @@ def test_a_good_answer_is_stored_with_its_title_and_its_event_ids(
     assert (found["claimed"], found["verified"], found["dropped"]) == (5, 5, [])
     assert len(cast(list[str], found["event_ids"])) == 1
     assert output.content_json["confidence"] == 0.9
+    run = cast(dict[str, object], output.content_json["run"])
+    assert (run["prompt"], run["tokens_in"], run["tokens_out"]) == (PROMPT_VERSION, 1200, 80)
     assert title(pool, incident_id) == "Checkout fails: its upstream times out"
     (call,) = model_server.calls
     assert (call.authorization, call.model) == (f"Bearer {KEY}", "test-model")

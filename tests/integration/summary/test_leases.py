@@ -231,3 +231,20 @@ def test_a_failed_jobs_backoff_ends_by_the_databases_clock(pool: Pool, worker: I
     assert worker.run_one() is None
     make_due(pool)
     assert worker.run_one() is not None
+
+
+def test_flood_of_one_project_delays_neither_a_severe_incident_nor_another_project(pool: Pool) -> None:
+    for number in range(20):
+        incident_with_job(pool, number=number)
+    other = incident_with_job(pool, number=20)
+    severe = incident_with_job(pool, number=21)
+    with transaction(pool) as connection:
+        connection.execute("UPDATE incidents SET project_id = 'proj_b' WHERE id = %s", [other])
+        connection.execute("UPDATE incidents SET severity = 'critical' WHERE id = %s", [severe])
+        taken = []
+        for _ in range(3):
+            held = leases.lease(connection, ai_jobs.QUEUE, lease=timedelta(minutes=1))
+            assert held is not None
+            taken.append(held.incident_id)
+    # The severe one of the flooding project is under way, so the other project comes next.
+    assert taken[:2] == [severe, other]

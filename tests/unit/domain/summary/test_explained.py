@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from signals.domain.findings.verdict import find
 from signals.domain.summary.checking import CheckedSummary, check
 from signals.domain.summary.exhibits import exhibits
-from signals.domain.summary.explained import answer_from_findings, with_findings
+from signals.domain.summary.explained import answer_from_findings, grounds_of, with_findings
 from tests.unit.domain.findings.comparisons import ONSET_MINUTE, Row, comparison_of, hour
 from tests.unit.domain.summary.briefs import SPIKE
 
@@ -97,3 +97,49 @@ def test_any_events_give_a_provable_answer(
     assert "<b>" not in leading
     assert "SYSTEM" not in leading
     assert "://" not in leading
+
+
+GROUNDED = (
+    hour(release="r1"),
+    Row(count=40, attributes={"release": "r2"}, fails="price 17 is null"),
+    Row(count=60, attributes={"release": "r1"}),
+)
+
+
+def model_answer(first_cause: str, confidence: float) -> CheckedSummary:
+    """Check an answer as a model would have given it to the facts of `GROUNDED`."""
+    findings = find(comparison_of(*GROUNDED))
+    shown = with_findings(exhibits(SPIKE), findings)
+    ours = answer_from_findings(SPIKE, shown, findings)
+    ref = next(iter(grounds_of(shown, findings).causes))
+    causes = (first_cause.replace("REF", ref), "Something else")
+    given = ours.model_copy(update={"likely_causes": causes, "confidence": confidence})
+    return check(given, shown, fallback=ours, grounds=grounds_of(shown, findings))
+
+
+def test_first_cause_that_cites_a_finding_stays_and_is_no_surer_than_it() -> None:
+    summary = model_answer("[REF] The new release breaks prices.", 1.0)
+    assert summary.likely_causes[0].endswith("The new release breaks prices.")
+    assert summary.confidence == find(comparison_of(*GROUNDED)).confidence < 1
+    assert any("release=r2" in text for text in summary.verification.figures.values())
+
+
+def test_first_cause_without_a_finding_gives_way_to_the_finding() -> None:
+    summary = model_answer("A database is slow.", 0.2)
+    assert "release=r2" in summary.likely_causes[0]
+    assert "A database is slow." not in summary.likely_causes
+    assert summary.confidence == 0.2
+    assert [item.reason for item in summary.verification.dropped] == [
+        "the first cause cites no finding of the comparison"
+    ]
+
+
+def test_model_may_not_name_a_cause_when_none_is_visible() -> None:
+    findings = find(comparison_of(hour(release="r1")))
+    shown = with_findings(exhibits(SPIKE), findings)
+    grounds = grounds_of(shown, findings)
+    ours = answer_from_findings(SPIKE, shown, findings)
+    given = ours.model_copy(update={"likely_causes": ("The database.",), "confidence": 0.9})
+    summary = check(given, shown, fallback=ours, grounds=grounds)
+    assert "No cause is visible" in summary.likely_causes[0]
+    assert summary.confidence <= 0.1
