@@ -12,10 +12,11 @@ from psycopg_pool import ConnectionPool
 from signals.clients.opensearch.comparison import ComparisonAnswer, ComparisonQuestion
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import BucketRange, Series, minute_of
+from signals.domain.detection.counts import MINUTES_READ
 from signals.domain.findings.causes import Findings
 from signals.domain.findings.collecting import ComparedSeries
 from signals.domain.findings.comparison import BEFORE_MINUTES, Change, Comparison
-from signals.domain.findings.onset import HISTORY_MINUTES, fall, rise
+from signals.domain.findings.onset import fall, rise
 from signals.domain.findings.verdict import find
 from signals.domain.summary.brief import Brief, BriefEvent
 from signals.domain.summary.wording import clock
@@ -75,7 +76,7 @@ def compare_incident(
 def _question(pool: ConnectionPool[Connection], brief: Brief) -> tuple[ComparisonQuestion, int]:
     """Return the question, and how many events of the series were counted in its minutes."""
     incident, parts = brief.incident, brief.incident.parts
-    is_drop = incident.rule.direction == "down"
+    is_drop = incident.counted.direction == "down"
     fired = minute_of(brief.opened_minute_at)
     newest = max(
         fired, minute_of(incident.last_seen_at), *(minute_of(e.minute_at) for e in brief.evaluations)
@@ -85,7 +86,7 @@ def _question(pool: ConnectionPool[Connection], brief: Brief) -> tuple[Compariso
         incident.project_id, incident.environment, parts.metric_name, incident.fingerprint, incident.org_id
     )
     with transaction(pool) as connection:
-        [counts] = buckets.read(connection, [BucketRange(series, now - HISTORY_MINUTES, now + 1, ())])
+        [counts] = buckets.read(connection, [BucketRange(series, now - MINUTES_READ, now + 1, ())])
     onset = (fall if is_drop else rise)(counts, now)
     question = ComparisonQuestion(
         org_id=incident.org_id,
