@@ -23,14 +23,26 @@ from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
 from signals.periodic import Interval
 from signals.rotation import CHECK_S, Rotation
-from signals.settings import KafkaSettings, ModelSettings, OpenSearchSettings, PostgresSettings
+from signals.settings import (
+    KafkaSettings,
+    ModelSettings,
+    NotificationSettings,
+    OpenSearchSettings,
+    PostgresSettings,
+)
 from signals.store.operations.workers import ConsumerState, Heartbeat
 
 POLL_S: Final = 0.5  # the longest wait for records; bounds how late a stop or a tick is noticed
 LAG_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 15.0  # guess: an outage's end is noticed this late
-CONNECTIONS: Final = (PostgresSettings, KafkaSettings, OpenSearchSettings, ModelSettings)
+CONNECTIONS: Final = (
+    PostgresSettings,
+    KafkaSettings,
+    OpenSearchSettings,
+    ModelSettings,
+    NotificationSettings,
+)
 DOUBT_S: Final = 2 * MAX_PAUSE_S  # after too many dead letters: the next session needs a while to meet them
 
 log = structlog.get_logger(__name__)

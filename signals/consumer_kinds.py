@@ -31,7 +31,7 @@ class ConsumerKind:
     setting: str
     most: int
     stack_count: StackCount
-    waits_for: Literal["events", "jobs"]
+    waits_for: Literal["events", "jobs", "notices"]
     actor: str
 
 
@@ -61,6 +61,14 @@ KINDS: tuple[ConsumerKind, ...] = (
         stack_count=StackCount(field="summarizers", default=1),
         waits_for="jobs",
         actor="actors.summarizer:Summarizer",
+    ),
+    ConsumerKind(
+        name="notifier",
+        setting="notifiers",
+        most=64,
+        stack_count=StackCount(field="notifiers", default=1),
+        waits_for="notices",
+        actor="actors.notifier:NotifierActor",
     ),
 )
 

@@ -184,6 +184,28 @@ class ModelSettings(EnvironmentSettings):
         return tuple(name for given in self.gradient_model.split(",") if (name := given.strip()))
 
 
+class NotificationSettings(EnvironmentSettings):
+    """How destinations are reached, and how their secrets are kept."""
+
+    signals_secret_keys: SecretStr | None = Field(
+        default=None,
+        description="keys that seal the secrets of destinations, several with commas: the first seals, all "
+        "open; `signals secrets new-key` prints one",
+    )
+    signals_notify_allow: str = Field(
+        default="",
+        description="networks (CIDR) and host names that messages may go to though they are not public, "
+        "with commas",
+    )
+    signals_notify_link_url: str = Field(
+        default="",
+        description="where people reach the API, like `https://signals.example`, for links in messages",
+    )
+    signals_notify_timeout_s: float = Field(
+        default=10, gt=0, le=25, description="seconds that one message may take to be sent"
+    )
+
+
 class RuntimeSettings(EnvironmentSettings):
     """How often periodic work is done, and what is allowed."""
 

@@ -115,6 +115,25 @@ class Ai(ApiModel):
     requests_per_minute: int = Field(default=60, ge=1, le=100_000, description="of all summarizers together")
 
 
+class Notifications(ApiModel):
+    """How people are notified about incidents; without a key no destination with a secret can be stored."""
+
+    secret_ref: SecretRef | None = Field(
+        default=None, description="key SIGNALS_SECRET_KEYS: seals the secrets of destinations"
+    )
+    allow: tuple[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^,\s]+$")], ...] = Field(
+        default=(),
+        max_length=64,
+        description="networks (CIDR) and host names that are not public, yet may be told",
+    )
+    link_url: str = Field(
+        default="",
+        alias="linkURL",
+        max_length=2_048,
+        description="where people reach the API, for links in messages",
+    )
+
+
 class Exposure(ApiModel):
     """The Service in front of an API."""
 
@@ -284,6 +303,7 @@ class SignalsStackSpec(ApiModel):
     kafka: KafkaSpec
     opensearch: OpenSearchSpec
     ai: Ai | None = None
+    notifications: Notifications | None = None
     ingest: Api = Api()
     core_api: Api = Api()
     pipeline: Pipeline = Pipeline()

@@ -26,6 +26,7 @@ from shared_types import Environment
 from signals.domain.access.scopes import Right
 from signals.domain.incidents.episode import IncidentVerdict
 from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, StatusOutcome
+from signals.store.incidents.incident_changes import TimelineEntry
 from signals.store.incidents.incident_views import IncidentStatus
 
 
@@ -72,6 +73,14 @@ def get_incident(core: CoreResources, call: Call[NoParameters]) -> Response:
     return tagged_answer(call.request, _detail(core, call))
 
 
+def incident_timeline(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """Return what happened to the incident, oldest first: each change, when, and by whom."""
+    changes = core.incidents.timeline(call.tenancy, _incident_id(call))
+    if changes is None:
+        raise no_such_incident()
+    return tagged_answer(call.request, changes)
+
+
 async def change_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set an incident's status. A read key may do this."""
     incident_id = _incident_id(call)
@@ -80,7 +89,10 @@ async def change_status(core: CoreResources, call: Call[NoParameters]) -> Respon
     except ValidationError as error:
         detail = 'Send JSON like {"status": "investigating"}.'
         raise Problem(400, "invalid_body", detail) from error
-    outcome = await call.in_thread(core.incidents.set_status, call.tenancy, incident_id, change.status)
+    actor = f"key:{call.principal.key_id}"
+    outcome = await call.in_thread(
+        core.incidents.set_status, call.tenancy, incident_id, change.status, actor=actor
+    )
     if outcome != "changed":
         raise _refused(outcome)
     return json_answer(call.request, await call.in_thread(_detail, core, call))
@@ -155,6 +167,20 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         headers=(_IF_NONE_MATCH,),
         answers={
             200: Answer(description="The incident.", model=IncidentDetail, headers=_TAG),
+            304: _UNCHANGED,
+        },
+        errors=READ_ERRORS | _NO_SUCH,
+    ),
+    Endpoint(
+        method="GET",
+        path=f"{_ONE}/timeline",
+        handler=incident_timeline,
+        tag="incidents",
+        right=Right.READ,
+        query=NoParameters,
+        headers=(_IF_NONE_MATCH,),
+        answers={
+            200: Answer(description="Its changes.", model=list[TimelineEntry], headers=_TAG),
             304: _UNCHANGED,
         },
         errors=READ_ERRORS | _NO_SUCH,

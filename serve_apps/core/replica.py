@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from psycopg_pool import ConnectionPool
 from ray import serve
 from starlette.types import ASGIApp
 
@@ -20,6 +21,9 @@ from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.search import EventSearch
+from signals.clients.outbound.senders import open_sender
+from signals.clients.postgres import Connection
+from signals.clients.sealing import open_seal
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
@@ -33,10 +37,14 @@ from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
+from signals.services.notifications.destinations import Destinations
+from signals.services.notifications.notices import Notices
+from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
 from signals.settings import (
     ConsumerSettings,
     KafkaSettings,
+    NotificationSettings,
     OpenSearchSettings,
     PostgresSettings,
     RuntimeSettings,
@@ -99,14 +107,27 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
     return CoreResources(
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
+        destinations=open_destinations(pool),
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
         rule_registry=RuleRegistry(pool),
         rule_previewer=RulePreviewer(pool),
         why_not=WhyNotFinder(pool),
         event_finder=EventFinder(EventSearch(client)),
+        notices=Notices(pool),
         readiness=readiness,
+        routes=Routes(pool),
     )
+
+
+def open_destinations(pool: ConnectionPool[Connection]) -> Destinations:
+    """Open the destinations as the environment says.
+
+    Raises:
+        SettingsError: naming the variable at fault.
+    """
+    settings = NotificationSettings.from_env()
+    return Destinations(pool, open_seal(settings), open_sender(settings))
 
 
 @serve.deployment(

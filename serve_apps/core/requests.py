@@ -16,6 +16,9 @@ from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
+from signals.services.notifications.destinations import Destinations
+from signals.services.notifications.notices import Notices
+from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
 
 MAX_PAGE: Final = 200
@@ -43,13 +46,16 @@ class CoreResources:
 
     ledger_audit: LedgerAudit
     authenticator: KeyAuthenticator
+    destinations: Destinations
     incidents: Incidents
     deploys: Deploys
     rule_registry: RuleRegistry
     rule_previewer: RulePreviewer
     why_not: WhyNotFinder
     event_finder: EventFinder
+    notices: Notices
     readiness: ReadinessCheck
+    routes: Routes
 
 
 def _blank_as_absent(value: object) -> object:

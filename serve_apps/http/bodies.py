@@ -3,10 +3,11 @@
 import asyncio
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import brotli
 import zstandard
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from serve_apps.http.problems import Problem
@@ -16,9 +17,13 @@ MAX_EVENT_BYTES: Final = 1024 * 1024  # guess: bounds memory; docs/how-to/send-e
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024  # also of a foreign protocol's request
 MAX_PATCH_BYTES: Final = 4096
 MAX_RULE_BYTES: Final = 64 * 1024  # guess: a rule that lists a hundred long routes
+MAX_MODEL_BYTES: Final = 16_384  # guess: a destination with all its fields at their longest has some 8 KiB
 """The largest bodies, before and after decompression."""
 MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to support 8 MiB
 ZSTD_STEP_BYTES: Final = 256  # holds at most 64 blocks, which inflate to 8 MiB at most (RFC 8878)
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_body(
@@ -40,6 +45,23 @@ async def read_body(
     body = await _read(request, limit_bytes)
     decompress = known.get(encoding)
     return decompress(body, limit_bytes) if decompress else body
+
+
+async def read_model(request: Request, kind: type[Model]) -> Model:
+    """Return the JSON body as a model.
+
+    Raises:
+        Problem: 400 naming the first field at fault, and as `read_body` does.
+    """
+    body = await read_body(request, MAX_MODEL_BYTES)
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        # Neither the input nor the text of a nested error: both may hold a secret.
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        detail = f"{place or 'body'}: {fault['msg']}."
+    raise Problem(400, "invalid_body", detail, members={"field": place or "body"})
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:

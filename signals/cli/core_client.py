@@ -43,6 +43,11 @@ def get(path: str, parameters: QueryParameters) -> Any:
     return ask("GET", path, parameters=parameters).body
 
 
+def send(method: str, path: str, body: object = None) -> Any:
+    """Send JSON and return the JSON that core-api answers, None without a body. Raises as `ask` does."""
+    return ask(method, path, body=body).body
+
+
 def ask(
     method: str,
     path: str,
@@ -51,7 +56,7 @@ def ask(
     body: object = None,
     if_match: str | None = None,
 ) -> CoreAnswer:
-    """Send one request to core-api: with the admin key when it changes a rule, else with the read key.
+    """Send one request to core-api: with the admin key when it changes configuration, else with the read key.
 
     Raises:
         SettingsError: when CORE_API_URL or the key is missing.

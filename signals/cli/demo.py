@@ -6,23 +6,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Console
 
 from signals.cli import up as up_command
-from signals.cli.core_client import get
+from signals.cli.core_client import get, send
 from signals.cli.incidents import show_incident
+from signals.cli.notify import show
 from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console
 from signals.local.errors import LocalStackError
+from signals.local.inbox import InboxMessage, open_inbox
 
 MODE: Final = "deploy_then_spike"
 FINGERPRINT: Final = "PRICE_MISSING|/cart|prod"  # what the mode is about
 COUNTED: Final = timedelta(hours=2)  # the mode sends an hour of history
+INBOX: Final = "demo-inbox"
 WITHIN_S: Final = 60.0
 POLL_S: Final = 0.3
 
@@ -40,8 +45,17 @@ def demo(
 ) -> None:
     """Start everything, send a bad deploy's traffic, and wait for its incident, its cause and its events."""
     out = console()
+    messages: list[InboxMessage] = []
     out.print("1. Start the servers, Ray, both APIs and the actors")
     up_command.up(folder, http_port)
+    with open_inbox(messages.append) as inbox, _told(inbox.url):
+        incident_id, is_new = _spike_to_incident(out, rate, duration)
+        _show_message(out, messages, incident_id, is_new=is_new)
+    _where_next(out, folder)
+
+
+def _spike_to_incident(out: Console, rate: int, duration: str) -> tuple[str, bool]:
+    """Return the incident's id, and whether it is new and not one of an earlier run that goes on."""
     out.print(f"\n2. Send a shop's traffic with a bad deploy: signals-loadgen {MODE} --rate {rate}")
     started_at = datetime.now(UTC)
     since = (started_at - COUNTED).isoformat().replace("+00:00", "Z")
@@ -53,10 +67,54 @@ def demo(
     out.print(f"   incident {incident['id']}: {incident['status']}, {incident['severity']}")
     out.print(f"   all {accepted} events are searchable\n")
     show_incident(incident["id"])
-    out.print(f"\nDone: {accepted} events became one incident. Where to look next:")
+    out.print(f"\nDone: {accepted} events became one incident.")
+    is_new = datetime.fromisoformat(incident["opened_at"]) >= started_at - timedelta(minutes=1)
+    return str(incident["id"]), is_new
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Have the product tell an inbox on this machine of incidents inside the block."""
+    destination_id = _inbox_destination(url)
+    try:
+        yield
+    finally:
+        send("PATCH", f"/v1/destinations/{destination_id}", {"enabled": False})
+
+
+def _inbox_destination(url: str) -> str:
+    target = {"kind": "webhook", "url": url}
+    known = [row for row in get("/v1/destinations", {}) if row["name"] == INBOX]
+    if known:
+        destination_id = str(known[0]["id"])
+        send("PATCH", f"/v1/destinations/{destination_id}", {"target": {"url": url}, "enabled": True})
+        return destination_id
+    created = send("POST", "/v1/destinations", {"name": INBOX, "target": target})
+    destination_id = str(created["destination"]["id"])
+    route = {"destination_id": destination_id, "verdicts": ["confirmed", "learning"]}  # the project is new
+    send("POST", "/v1/routes", route)
+    return destination_id
+
+
+def _show_message(out: Console, messages: Sequence[InboxMessage], incident_id: str, *, is_new: bool) -> None:
+    """Show the newest message about the incident; it came to an inbox that this command opened."""
+
+    def ours() -> list[InboxMessage]:
+        return [message for message in messages if incident_id in message.text]
+
+    if not (is_new or ours()):
+        out.print("\n4. No message: the incident goes on, and was told before; see signals notices list")
+        return
+    out.print("\n4. The message that would have gone out, as it came to an inbox on this machine")
+    show(out, _within(ours, "message at the inbox")[-1])
+
+
+def _where_next(out: Console, folder: Path) -> None:
+    out.print("\nWhere to look next:")
     api, dashboard = os.environ["CORE_API_URL"], os.environ["RAY_DASHBOARD_URL"]
     for purpose, place in (
-        ("the incident as JSON", f"GET {api}{'/v1/incidents/'}{incident['id']}"),
+        ("the incidents", "signals incidents list"),
+        ("be notified about them", "signals destinations create-webhook|create-email|create-slack ..."),
         ("the API", f"{api}/docs"),
         ("actors and logs", dashboard),
         ("what runs", "signals status"),

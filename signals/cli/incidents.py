@@ -76,6 +76,22 @@ def show_incident(incident_id: str, as_json: AsJson = False) -> None:
     _print_events(out, detail["events"])
 
 
+@incidents.command("timeline")
+def incident_timeline(incident_id: str, as_json: AsJson = False) -> None:
+    """Show what happened to one incident: each change, when, and by whom."""
+    changes = get(f"/v1/incidents/{quote(incident_id, safe='')}/timeline", {})
+    if as_json:
+        print(json.dumps(changes, indent=2))
+        return
+    table = Table("#", "at", "change", "by", "now", box=None, pad_edge=False)
+    for change in changes:
+        now = ", ".join(f"{name} {plain(value)}" for name, value in change["detail"].items())
+        table.add_row(
+            str(change["number"]), moment(change["at"]), change["kind"], plain(change["actor"]), now
+        )
+    console().print(table)
+
+
 def _print_head(out: Console, incident: dict[str, Any], why: dict[str, Any] | None) -> None:
     out.print(Text(plain(incident["title"]), style="bold"))
     out.print(f"{incident['status']}, {incident['severity']}, {incident['environment']}, {incident['id']}")

@@ -14,6 +14,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "status": ("status", "Show servers, deployments, actors with their lag, and jobs."),
     "incidents": ("incidents", "Read incidents."),
     "deploys": ("deploys", "Read deploys, and what each changed."),
+    "destinations": ("destinations", "Destinations: where people are notified about incidents."),
+    "routes": ("routes", "Routes: which incidents a destination gets."),
+    "notices": ("notices", "Notices: what destinations were told, or could not be told."),
+    "notify": ("notify", "Try notifications on this machine."),
     "rules": (
         "rules",
         "Rules: what opens an incident. Read, change, preview, or try them on your own history.",
@@ -26,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "orgs": ("tenancy", "Organisations."),
     "projects": ("tenancy", "Projects; events and incidents belong to one."),
     "keys": ("tenancy", "API keys; a key is printed once, when it is created."),
+    "secrets": ("secrets", "Keys that seal the secrets of destinations."),
     "preflight": ("preflight", "Check your own servers before the product starts."),
     "prepare": ("up", "Bring schema, topics and index of your own servers up to date."),
     "migrate": ("up", "Bring the schema of DATABASE_URL up to date."),

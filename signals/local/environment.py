@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from signals.clients.sealing import new_key
 from signals.local.errors import LocalStackError
 from signals.local.files import replace_file
 
@@ -24,6 +25,9 @@ VARIABLES = {
 }
 """By server, its address first (requirements R33 to R35)."""
 MODEL_VARIABLES = ("GRADIENT_BASE_URL", "GRADIENT_API_KEY", "GRADIENT_MODEL")
+NOTIFY_VARIABLES = ("SIGNALS_SECRET_KEYS", "SIGNALS_NOTIFY_ALLOW", "SIGNALS_NOTIFY_LINK_URL")
+ALLOWED_ON_A_LAPTOP = "127.0.0.0/8,::1"
+"""Receivers of notifications on this machine: a stack of one's own may send to itself, a cluster may not."""
 DEFAULT_PORTS = {"postgres": 5432, "kafka": 9092, "opensearch": 9200}
 REACHABLE_WITHIN_S = 5.0
 
@@ -78,6 +82,13 @@ def _endpoints(server: str, address: str) -> list[tuple[str, int]]:
             raise LocalStackError(f"{variable} cannot be understood: it must look like {shape}")
         endpoints.append((host, port))
     return endpoints
+
+
+def notification_variables(environ: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
+    """The variables of notifications: as the user set them, else as at the last start, else new ones."""
+    found = {name: environ.get(name) or kept.get(name, "") for name in NOTIFY_VARIABLES}
+    fresh = {"SIGNALS_SECRET_KEYS": new_key(), "SIGNALS_NOTIFY_ALLOW": ALLOWED_ON_A_LAPTOP}
+    return {name: value or fresh.get(name, "") for name, value in found.items()}
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ from signals.local.environment import (
     MODEL_VARIABLES,
     address_variable,
     check_reachable,
+    notification_variables,
     read_env_file,
     variables_for,
     write_env_file,
@@ -94,6 +95,7 @@ def start(
     with DownloadProgress(console=console) as progress:
         servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
     environment = {name: environ.get(name, "") for name in MODEL_VARIABLES}
+    environment |= notification_variables(environ, read_env_file(folder.env_path))
     environment |= _environment(servers, environ)
     state.addresses = {name: environment[address_variable(name)] for name in own}
     folder.save(state)

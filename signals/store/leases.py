@@ -49,6 +49,9 @@ class Queue(Generic[L]):
     table: LiteralString
     lease_type: type[L]
     first: LiteralString = "run_after"
+    shared_by: LiteralString | None = None
+    """A column: of the jobs with one value of it, at most `at_once` run at a time."""
+    at_once: int = 1
 
     def query(self, text: LiteralString) -> sql.Composed:
         """Return the query with this queue's names in place of `{table}` and `{own}`."""
@@ -58,16 +61,36 @@ class Queue(Generic[L]):
             for field in fields(self.lease_type)
             if field.name not in ours
         ]
-        table = sql.Identifier(*self.table.split("."))
-        return sql.SQL(text).format(table=table, own=sql.Composed(own), first=sql.SQL(self.first))
+        return sql.SQL(text).format(
+            table=sql.Identifier(*self.table.split(".")),
+            own=sql.Composed(own),
+            first=sql.SQL(self.first),
+            room=self._room(),
+        )
+
+    def _room(self) -> sql.Composable:
+        """Return the condition that few enough jobs beside `due_job` are running.
+
+        Two leases at the same instant may both see room, so the limit may briefly be exceeded.
+        """
+        if self.shared_by is None:
+            return sql.SQL("")
+        return sql.SQL(
+            " AND (SELECT count(*) FROM {table} other WHERE other.{column} = due_job.{column}"
+            " AND other.status = 'running' AND other.leased_until >= now()) < {at_once}"
+        ).format(
+            table=sql.Identifier(*self.table.split(".")),
+            column=sql.Identifier(self.shared_by),
+            at_once=sql.Literal(self.at_once),
+        )
 
 
 LEASE: LiteralString = """
 WITH due AS (
     SELECT id, status = 'running' AS lost
     FROM {table} AS due_job
-    WHERE (status = 'queued' AND run_after <= now() AND (leased_until IS NULL OR leased_until < now()))
-       OR (status = 'running' AND leased_until < now())
+    WHERE ((status = 'queued' AND run_after <= now() AND (leased_until IS NULL OR leased_until < now()))
+       OR (status = 'running' AND leased_until < now())){room}
     ORDER BY {first}, id
     LIMIT 1
     FOR UPDATE SKIP LOCKED

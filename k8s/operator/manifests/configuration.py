@@ -47,6 +47,8 @@ def secret_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
         ]
     if spec.ai and spec.ai.enabled:
         keys += _keys(spec.ai.secret_ref, "GRADIENT_API_KEY")
+    if spec.notifications:
+        keys += _keys(spec.notifications.secret_ref, "SIGNALS_SECRET_KEYS")
     return tuple(keys)
 
 
@@ -94,6 +96,11 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
             "GRADIENT_MODEL": ",".join(spec.ai.models),
             "SIGNALS_AI_REQUESTS_PER_MINUTE": str(spec.ai.requests_per_minute),
         }
+    if spec.notifications:
+        variables |= {
+            "SIGNALS_NOTIFY_ALLOW": ",".join(spec.notifications.allow),
+            "SIGNALS_NOTIFY_LINK_URL": spec.notifications.link_url,
+        }
     return variables
 
 
@@ -114,6 +121,8 @@ FIELDS: Final = {
     "GRADIENT_BASE_URL": "spec.ai.baseURL",
     "GRADIENT_MODEL": "spec.ai.models",
     "SIGNALS_AI_REQUESTS_PER_MINUTE": "spec.ai.requestsPerMinute",
+    "SIGNALS_NOTIFY_ALLOW": "spec.notifications.allow",
+    "SIGNALS_NOTIFY_LINK_URL": "spec.notifications.linkURL",
     "SIGNALS_PARTITIONS": "spec.kafka.topics.partitions",
     "SIGNALS_REPLICATION_FACTOR": "spec.kafka.topics.replicationFactor",
 }

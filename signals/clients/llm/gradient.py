@@ -6,8 +6,6 @@ It never retries by itself, and never logs prompts, answers or keys.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -17,6 +15,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAI
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
+from signals.clients.http_answers import may_succeed_later, retry_after_of
 from signals.clients.llm import Completion, ModelRefused, ModelUnavailable
 from signals.clients.llm.bounded_call import BoundedCall
 from signals.domain.summary.prompt import Prompt
@@ -29,9 +28,6 @@ LIST_TIMEOUT_S: Final = 10.0  # guess: a list is made without a model
 TEMPERATURE: Final = 0.2  # guess: sober, yet a retry of a refused answer is not the same answer
 
 log = structlog.get_logger(__name__)
-
-# A later attempt may succeed: request timeout, conflict, too early, too many requests, any 5xx.
-RETRIED_STATUSES: Final = frozenset({408, 409, 425, 429})
 
 ADVICE: Final = {
     401: ("GRADIENT_API_KEY", "set it to a valid model access key"),
@@ -165,7 +161,7 @@ def _bounded(response: httpx2.Response) -> bytes:
 
 def _sorted(status: int, headers: httpx2.Headers) -> ModelUnavailable | ModelRefused:
     """Sort a status by duty. The body stays out of the text: servers quote keys and prompts in it."""
-    if status in RETRIED_STATUSES or status >= 500:
+    if may_succeed_later(status):
         return ModelUnavailable(f"it answered {status}", retry_after_of(headers))
     if 300 <= status < 400:
         refusal = ("GRADIENT_BASE_URL", "redirects are not followed; set it to the address behind them")
@@ -174,17 +170,3 @@ def _sorted(status: int, headers: httpx2.Headers) -> ModelUnavailable | ModelRef
     variable, advice = ADVICE.get(status, refusal)
     kind = _WithdrawnError if status == HTTPStatus.NOT_FOUND else ModelRefused
     return kind(variable, f"the model's server answered {status}; {advice}")
-
-
-def retry_after_of(headers: httpx2.Headers) -> timedelta | None:
-    """Read `Retry-After` in seconds or as a date, which is compared with the server's own `Date`.
-
-    Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-    """
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return timedelta(seconds=min(int(value[:9]), 86_400))
-    try:
-        return max(timedelta(), parsedate_to_datetime(value) - parsedate_to_datetime(headers["date"]))
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return None  # absent or unreadable: our own backoff decides

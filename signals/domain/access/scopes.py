@@ -29,6 +29,7 @@ class Right(StrEnum):
     READ = "read incidents, events and the ledger"
     CHANGE_INCIDENTS = "set the status of an incident"
     CHANGE_RULES = "create, edit, disable and remove rules"
+    CHANGE_NOTIFICATIONS = "set destinations and routes of notifications"
     CHANGE_DOORS = "set what a project keeps of its clients' payloads, and which events are signups"
 
 
@@ -38,7 +39,15 @@ RIGHTS: Final[Mapping[Scope, frozenset[Right]]] = {
     ),
     # There is no scope for the two changes alone: it would cost every team one more key.
     Scope.READ: frozenset({Right.READ, Right.CHANGE_INCIDENTS, Right.CHANGE_DOORS}),
-    Scope.ADMIN: frozenset({Right.READ, Right.CHANGE_INCIDENTS, Right.CHANGE_DOORS, Right.CHANGE_RULES}),
+    Scope.ADMIN: frozenset(
+        {
+            Right.READ,
+            Right.CHANGE_INCIDENTS,
+            Right.CHANGE_DOORS,
+            Right.CHANGE_RULES,
+            Right.CHANGE_NOTIFICATIONS,
+        }
+    ),
     Scope.PUBLIC: frozenset({Right.SEND_BY_CLIENTS, Right.SEND_FROM_PAGES}),
 }
 """Rights of every key of a scope."""

@@ -26,7 +26,8 @@ from signals.domain.queries.search import search_filters
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter
 from signals.store.detection import buckets
-from signals.store.incidents import incident_context, incident_states, incident_views
+from signals.store.incidents import incident_changes, incident_context, incident_states, incident_views
+from signals.store.incidents.incident_changes import TimelineEntry
 from signals.store.incidents.incident_context import (
     AiJob,
     Reason,
@@ -38,6 +39,7 @@ from signals.store.incidents.incident_views import Incident, IncidentStatus, Lis
 
 MAX_EVENTS: Final = 50  # as many as the summary reads
 MAX_DEPLOYS: Final = 50  # guess: near one incident; of more, the newest are shown
+MAX_CHANGES: Final = 1_000  # guess: a change a minute for most of a day
 MAX_JOBS: Final = 20  # guess: newest first; older ones have nothing to add
 
 STATUSES: Final[tuple[IncidentStatus, ...]] = get_args(IncidentStatus)
@@ -192,8 +194,21 @@ class Incidents:
                 links=_links(incident, chart),
             )
 
-    def set_status(self, tenancy: Tenancy, incident_id: UUID, status: str) -> StatusOutcome:
-        """Set the status; setting what already is counts as changed.
+    def timeline(self, tenancy: Tenancy, incident_id: UUID) -> list[TimelineEntry] | None:
+        """Return what happened to the incident, oldest first; None when the project has no such one.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            if incident_views.get(connection, tenancy.project_id, incident_id) is None:
+                return None
+            return list(incident_changes.timeline(connection, incident_id, limit=MAX_CHANGES))
+
+    def set_status(
+        self, tenancy: Tenancy, incident_id: UUID, status: str, *, actor: str = "api"
+    ) -> StatusOutcome:
+        """Set the status; setting what already is counts as changed. The timeline names the `actor`.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
@@ -207,6 +222,7 @@ class Incidents:
                 return "unknown_status"
             if incident.status == wanted:
                 return "changed"
+            incident_changes.act_as(connection, actor)
             outcome = incident_views.set_status(connection, incident, wanted)
             if outcome == "changed" and "resolved" in (wanted, incident.status):
                 incident_states.note_status(connection, incident.id, is_resolved=wanted == "resolved")

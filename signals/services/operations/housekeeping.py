@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.ledger import Audit
-from signals.store.incidents import incidents
+from signals.store.incidents import incident_changes, incidents
 from signals.store.ledger import ledger
 
 IDLE_S: Final = IDLE_MINUTES * 60
@@ -25,6 +25,7 @@ def resolve_stale_incidents(pool: ConnectionPool[Connection]) -> int:
         DependencyUnavailable: when PostgreSQL is away.
     """
     with transaction(pool) as connection:
+        incident_changes.act_as(connection, "housekeeping")
         resolved = incidents.resolve_stale(connection, idle_s=IDLE_S)
     if resolved:
         log.info("incidents resolved by age", count=resolved)

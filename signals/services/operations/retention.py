@@ -15,6 +15,7 @@ PAGE_ROWS: Final = 2_000  # guess: read and deleted within some 20 ms
 PAGES: Final = 10  # a round; a round a minute removes up to 28 million rows a day
 HOURS_DAYS: Final = 35  # a season looks back four weeks, and a day of daylight saving
 KEY_USAGE_DAYS: Final = 7  # only today's is read
+NOTICE_ATTEMPTS_DAYS: Final = 30  # guess: who asks why a message did not come, asks within a month
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,9 @@ class Retention:
         """
         removed = sum(self._go_on(walk) for walk in self._walks if walk.days)
         with transaction(self._pool) as connection:
+            removed += retention.remove_notice_attempts(
+                connection, days=NOTICE_ATTEMPTS_DAYS, rows=self._page_rows
+            )
             return removed + retention.remove_key_usage(connection, days=KEY_USAGE_DAYS)
 
     def _go_on(self, walk: _Walk) -> int:

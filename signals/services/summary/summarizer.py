@@ -30,12 +30,14 @@ from signals.services.summary.comparing import ComparisonSource, compare_inciden
 from signals.settings import ModelSettings
 from signals.store import leases
 from signals.store.access import limits
+from signals.store.incidents import incident_changes
 from signals.store.summary import ai_outputs, incident_briefs
 from signals.store.summary.ai_jobs import QUEUE, JobLease
 
 RATE_LIMIT: Final = "model-requests"
 FIRST: Final = "first"
 ASKED: Final = "The model is being asked: the built-in summarizer answered."
+ACTOR: Final = "ai-worker"
 NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
 
 log = structlog.get_logger(__name__)
@@ -188,6 +190,7 @@ class IncidentSummarizer:
             return  # nothing takes time
         note = NO_KEY if self._model is None else ASKED
         with transaction(self._pool) as connection:
+            incident_changes.act_on(connection, held.incident_id, ACTOR)
             if ai_outputs.has_any(connection, held.incident_id):
                 return
             if self._model is None:  # else the title is the model's to give
@@ -197,7 +200,7 @@ class IncidentSummarizer:
     def _succeed(self, held: JobLease, model: str, summary: CheckedSummary) -> JobOutcome:
         try:
             with transaction(self._pool) as connection:
-                # The incident's row before the job's, as the engine does it: no deadlock.
+                incident_changes.act_on(connection, held.incident_id, ACTOR)
                 incident_briefs.retitle(connection, held.incident_id, summary.title)
                 _must_hit(leases.succeed(connection, QUEUE, held))
                 _store(connection, held, model, summary)
@@ -213,6 +216,7 @@ class IncidentSummarizer:
         count, error = decision.attempt_count, failure.reason
         try:
             with transaction(self._pool) as connection:
+                incident_changes.act_on(connection, held.incident_id, ACTOR)
                 if decision.delay is not None:
                     _must_hit(
                         leases.retry_later(

@@ -105,3 +105,17 @@ KEY_USAGE: LiteralString = "DELETE FROM pipeline.key_usage WHERE day < current_d
 def remove_key_usage(connection: Connection, *, days: int) -> int:
     """Remove the daily counts of keys older than `days`: one row per key and day; return how many."""
     return connection.execute(KEY_USAGE, {"days": days}).rowcount
+
+
+# Ids grow with time, so that the oldest rows come first: no index on the instant is needed.
+NOTICE_ATTEMPTS: LiteralString = """
+DELETE FROM pipeline.notice_attempts WHERE id = ANY (ARRAY(
+    SELECT id FROM (SELECT id, at FROM pipeline.notice_attempts ORDER BY id LIMIT %(rows)s) AS oldest
+    WHERE at < now() - make_interval(days => %(days)s)
+))
+"""
+
+
+def remove_notice_attempts(connection: Connection, *, days: int, rows: int) -> int:
+    """Remove at most `rows` lines of the delivery log that are older than `days`; return how many."""
+    return connection.execute(NOTICE_ATTEMPTS, {"days": days, "rows": rows}).rowcount

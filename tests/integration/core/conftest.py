@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.fernet import Fernet, MultiFernet
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
@@ -17,8 +18,11 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import BulkVerdict, bulk_create
 from signals.clients.opensearch.search import EventSearch
+from signals.clients.outbound.senders import Sender
 from signals.clients.postgres import Connection
+from signals.clients.sealing import Seal
 from signals.domain.access.scopes import Scope
+from signals.domain.notifications.addresses import AllowList
 from signals.logs import configure_logs
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key
@@ -29,12 +33,17 @@ from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
+from signals.services.notifications.destinations import Destinations
+from signals.services.notifications.notices import Notices
+from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import DependencyCheck, ReadinessCheck
 from tests.support.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
 FINGERPRINT = "TIMEOUT|/checkout|prod"
 OpenIncident = Callable[..., UUID]
+SEAL = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
+LOOPBACK = AllowList.parse("127.0.0.0/8, ::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +93,16 @@ def core_client(
     resources = CoreResources(
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool),
+        destinations=Destinations(pool, SEAL, Sender(LOOPBACK, timeout_s=5)),
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
         rule_registry=RuleRegistry(pool),
         rule_previewer=RulePreviewer(pool),
         why_not=WhyNotFinder(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
+        notices=Notices(pool),
         readiness=readiness,
+        routes=Routes(pool),
     )
     with TestClient(build_core_api(resources), raise_server_exceptions=False) as client:
         yield client

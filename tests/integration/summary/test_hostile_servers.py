@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signals.clients.http_answers import retry_after_of
 from signals.clients.llm import Model, ModelRefused, ModelUnavailable, open_model
-from signals.clients.llm.gradient import MAX_RESPONSE_BYTES, retry_after_of
+from signals.clients.llm.gradient import MAX_RESPONSE_BYTES
 from signals.domain.operations.retry import RETRY_AFTER_CAP, JobFailure, decide
 from signals.domain.summary.prompt import Prompt
 from signals.settings import ModelSettings

@@ -12,7 +12,12 @@ from tests.support.waiting import until
 from tests.system.e2e.test_acceptance import lag, spike
 
 SCALED: Final = {"consumers": "supervisor", "core": "core-api"}
-KINDS: Final = {"detectors": "incident-engine", "indexers": "indexer", "summarizers": "ai-worker"}
+KINDS: Final = {
+    "detectors": "incident-engine",
+    "indexers": "indexer",
+    "summarizers": "ai-worker",
+    "notifiers": "notifier",
+}
 SERVERS: Final = {"postgresql", "kafka", "opensearch"}
 PARTITIONS: Final = list(range(KafkaSettings.model_fields["signals_partitions"].default))
 OWNERS: Final = [f"incident-engine-{number}" for number in range(3)]
@@ -61,7 +66,7 @@ def counted(product: Product, code: str) -> int:
 
 def test_consumers_scale_without_restart_or_loss(product: Product) -> None:
     one = dict.fromkeys(KINDS, 1)
-    more = {"detectors": 3, "indexers": 2, "summarizers": 2}
+    more = {"detectors": 3, "indexers": 2, "summarizers": 2, "notifiers": 1}
     until(lambda: runs_with(product, one), within_s=60)
     before = replicas(product)
     scale(product, more)

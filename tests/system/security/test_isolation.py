@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,14 @@ INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status,
                        last_seen_at)
 VALUES (%s, %s, %s, 'prod', 'TIMEOUT|/checkout|prod', 'open', 'error', %s, now(), now())
 """
+DESTINATION = """
+INSERT INTO pipeline.destinations (id, project_id, name, kind, settings, hint, created_by)
+VALUES (%s, %s, %s, 'webhook', '{}', 'h', 'test')
+"""
+ROUTE = """
+INSERT INTO pipeline.routes (id, project_id, destination_id, fingerprint, created_by)
+VALUES (%s, %s, %s, %s, 'test')
+"""
 LEDGER = """
 INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)
 VALUES (%s, date_trunc('minute', now()), 'ingest-api', 'accepted', -1, 47110815)
@@ -50,12 +59,24 @@ READ_ROUTES = {
     ("GET", "/v1/rules/{name}/history"),
     ("POST", "/v1/rules/preview"),
     ("GET", "/v1/why-not"),
+    ("GET", "/v1/destinations"),
+    ("GET", "/v1/destinations/{destination_id}"),
+    ("GET", "/v1/routes"),
+    ("GET", "/v1/incidents/{incident_id}/routes"),
+    ("GET", "/v1/incidents/{incident_id}/timeline"),
+    ("GET", "/v1/notices"),
 }
 ADMIN_ROUTES = {
     ("POST", "/v1/rules"),
     ("PUT", "/v1/rules/{name}"),
     ("PATCH", "/v1/rules/{name}"),
     ("DELETE", "/v1/rules/{name}"),
+    ("POST", "/v1/destinations"),
+    ("PATCH", "/v1/destinations/{destination_id}"),
+    ("DELETE", "/v1/destinations/{destination_id}"),
+    ("POST", "/v1/destinations/{destination_id}/test"),
+    ("POST", "/v1/routes"),
+    ("DELETE", "/v1/routes/{route_id}"),
 }
 INGEST_ROUTES = {("POST", "/v1/events"), ("POST", "/v1/events/batch")}
 
@@ -68,6 +89,8 @@ def both_tenants(surface: Surface, pool: ConnectionPool[Connection], opensearch:
     with pool.connection() as connection:
         connection.execute(INCIDENT, [OURS, TENANCY.org_id, TENANCY.project_id, "ours"])
         connection.execute(INCIDENT, [THEIRS, OTHER.org_id, OTHER.project_id, SECRET])
+        connection.execute(DESTINATION, [THEIRS, OTHER.project_id, SECRET])
+        connection.execute(ROUTE, [THEIRS, OTHER.project_id, THEIRS, SECRET])
         connection.execute(LEDGER, [OTHER.project_id])
         connection.execute(DEPLOY, [TENANCY.project_id, OURS, "ours"])
         connection.execute(DEPLOY, [OTHER.project_id, THEIRS, SECRET])
@@ -89,10 +112,7 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
     content = contents.get(method)
     return requests.request(
         method,
-        surface.base_url
-        + path.replace("{incident_id}", str(THEIRS))
-        .replace("{deploy_id}", str(THEIRS))
-        .replace("{name}", SECRET),
+        surface.base_url + re.sub(r"{\w+_id}", str(THEIRS), path.replace("{name}", SECRET)),
         headers={"If-Match": '"1"'} | ({"X-API-Key": key} if key else {}),
         json=[content] if path.endswith("batch") else content,
         timeout=30,
@@ -181,6 +201,18 @@ def test_lists_hold_the_keys_project_only(surface: Surface, path: str) -> None:
         answer = call(surface, ("GET", path), surface.read, params={name: value})
         assert answer.status_code == status
         assert mark not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/v1/destinations", "/v1/routes"])
+def test_configuration_of_another_project_is_neither_listed_nor_changed(surface: Surface, path: str) -> None:
+    assert SECRET in call(surface, ("GET", path), surface.other_read).text
+    assert SECRET not in call(surface, ("GET", path), surface.read).text
+    for method, route in READ_ROUTES | ADMIN_ROUTES:
+        if route.startswith(f"{path}/"):
+            answer = call(surface, (method, route), surface.admin)
+            assert answer.status_code in (400, 404), (method, route)  # 400: of the body, before any look-up
+            assert SECRET not in answer.text
+    assert SECRET in call(surface, ("GET", path), surface.other_read).text
 
 
 ESCAPES = [

@@ -20,12 +20,13 @@ def test_environment_sets_counts_without_user_config(environment: EnvironmentSet
         "incident-engine-1": "incident-engine",
         "indexer-0": "indexer",
         "ai-worker-0": "ai-worker",
+        "notifier-0": "notifier",
     }
 
 
 def test_user_config_overrides_each_count_and_allows_zero(environment: EnvironmentSettings) -> None:
     names = list(expected({"detectors": 0, "indexers": 3}, environment))
-    assert names == ["indexer-0", "indexer-1", "indexer-2", "ai-worker-0"]
+    assert names == ["indexer-0", "indexer-1", "indexer-2", "ai-worker-0", "notifier-0"]
 
 
 @pytest.mark.parametrize("wrong", [{"detectors": -1}, {"detectors": "3"}, {"detector": 1}, {"indexers": 257}])

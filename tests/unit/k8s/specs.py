@@ -47,6 +47,11 @@ EVERYTHING: Final[dict[str, Any]] = DOKS | {
             },
         },
     },
+    "notifications": {
+        "secretRef": {"name": "signals-notify"},
+        "allow": ["10.20.0.0/16", "ntfy.internal"],
+        "linkURL": "https://signals.example",
+    },
     "coreApi": {"replicas": 3},
     "pipeline": {"workers": 12, "summarizers": 2},
     "ray": {

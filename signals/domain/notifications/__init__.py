@@ -1,0 +1,1 @@
+"""Notifications: who gets which incident, where, and in which words."""

@@ -1,0 +1,41 @@
+"""How one attempt to send a message ended, and when the next one may be made."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal
+
+from signals.domain.operations.retry import jittered
+
+BACKOFF_BASE: Final = timedelta(milliseconds=500)
+BACKOFF_CAP: Final = timedelta(minutes=5)
+RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: a destination may not silence us for longer
+MAX_ATTEMPTS: Final = 20  # with full jitter some 40 minutes; a newer state begins anew
+FALLBACK_AFTER: Final = 6  # failed attempts: about a quarter of a minute
+DISABLED_AFTER_REFUSALS: Final = 5
+DISABLED_AFTER: Final = timedelta(hours=24)
+
+DeliveryState = Literal["told", "retry", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryResult:
+    """One attempt. `retry`: a later one may succeed; `refused`: only a change of the destination helps.
+
+    `reference` is what the destination calls the message; `is_gone`: it says that it is closed for good.
+    """
+
+    state: DeliveryState
+    status: int | None = None
+    error: str | None = None
+    retry_after: timedelta | None = None
+    reference: str | None = None
+    is_gone: bool = False
+
+
+def retry_delay(failed_attempts: int, retry_after: timedelta | None, chance: float) -> timedelta:
+    """Return the wait after failed attempt 1, 2, ...: full jitter below 0.5 s, 1 s, 2 s ... 5 minutes.
+
+    What the destination asked for (`Retry-After`) is a lower bound. `chance` is in [0, 1).
+    """
+    longest = min(BACKOFF_BASE * (1 << min(failed_attempts - 1, 12)), BACKOFF_CAP)
+    return max(jittered(longest, chance), min(retry_after or timedelta(), RETRY_AFTER_CAP))

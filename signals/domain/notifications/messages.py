@@ -1,0 +1,179 @@
+"""The content of a notice, before it is written for one kind of destination.
+
+All text of events is hostile: it is cleaned here, once, and each kind escapes it in its own way.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from signals.domain.summary.redaction import Redactor
+
+Happening = Literal["opened", "worse", "reopened", "resolved", "updated", "test"]
+"""Why a message is sent. All but `updated` ring; `updated` only edits what was told."""
+
+MAX_TITLE: Final = 200  # guess: what phones and mail lists show of a line is shorter
+MAX_LINE: Final = 400
+MAX_LISTED: Final = 10  # guess: of a storm; more is read in the list of incidents
+
+WORDS: Final = {
+    "opened": "opened",
+    "worse": "became worse",
+    "reopened": "opened again",
+    "resolved": "resolved",
+    "updated": "updated",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldIncident:
+    """An incident as a message shows it; `numbers` is why it fired, `impact` and `causes` the summary's."""
+
+    id: UUID
+    project_id: str
+    environment: str
+    fingerprint: str
+    status: str
+    severity: str
+    title: str
+    opened_at: datetime
+    resolved_at: datetime | None = None
+    numbers: str | None = None
+    impact: str | None = None
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeMessage:
+    """One version of one message. `reference` is what the destination called the first version.
+
+    `version` grows with each change; together with `notice_id` it is the idempotency key.
+    """
+
+    notice_id: UUID
+    version: int
+    happening: Happening
+    subject_id: UUID
+    title: str
+    severity: str
+    status: str
+    lines: tuple[str, ...]
+    at: datetime
+    link: str | None = None
+    reference: str | None = None
+    incidents: tuple[ToldIncident, ...] = field(default=())
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same for every attempt at this version."""
+        return f"{self.notice_id}.{self.version}"
+
+    @property
+    def text(self) -> str:
+        """The whole message as plain lines."""
+        link = (f"More: {self.link}",) if self.link else ()
+        return "\n".join((self.title, *self.lines, *link))
+
+
+def clean(text: str, limit: int = MAX_LINE) -> str:
+    """Return one line without control characters, secrets and personal data, cut at `limit` characters."""
+    shown = "".join(character if character.isprintable() else " " for character in Redactor().text(text))
+    line = " ".join(shown.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def compose(
+    incident: ToldIncident,
+    happening: Happening,
+    *,
+    notice_id: UUID,
+    version: int,
+    at: datetime,
+    link_url: str = "",
+    reference: str | None = None,
+) -> NoticeMessage:
+    """Write the message about one incident."""
+    state = "" if happening == "opened" else f"{WORDS[happening]}, " if happening != "updated" else ""
+    place = f"{clean(incident.project_id, 64)} {clean(incident.environment, 16)}"
+    title = clean(f"[{incident.severity}] {place}: {incident.title}", MAX_TITLE)
+    lines = [f"{state}{incident.status} since {_instant(incident.opened_at)}"]
+    if incident.resolved_at is not None:
+        lines[0] = f"resolved: was open {_instant(incident.opened_at)} to {_instant(incident.resolved_at)}"
+    if incident.numbers:
+        lines.append(clean(incident.numbers))
+    if incident.impact:
+        lines.append(clean(incident.impact))
+    lines += [f"Likely cause: {clean(cause)}" for cause in incident.causes[:2]]
+    lines.append(f"signals incidents show {incident.id}")
+    return NoticeMessage(
+        notice_id=notice_id,
+        version=version,
+        happening=happening,
+        subject_id=incident.id,
+        title=title,
+        severity=incident.severity,
+        status=incident.status,
+        lines=tuple(lines),
+        at=at,
+        link=f"{link_url.rstrip('/')}/v1/incidents/{incident.id}" if link_url else None,
+        reference=reference,
+        incidents=(incident,),
+    )
+
+
+def compose_storm(
+    incidents: tuple[ToldIncident, ...],
+    *,
+    notice_id: UUID,
+    version: int,
+    at: datetime,
+    is_first: bool,
+    reference: str | None = None,
+) -> NoticeMessage:
+    """Write the one message that stands for many incidents; the caller has sorted them, worst first."""
+    unresolved = [one for one in incidents if one.status != "resolved"]
+    worst = (unresolved or list(incidents))[0]
+    status = "open" if unresolved else "resolved"
+    title = f"[{worst.severity}] {clean(worst.project_id, 64)}: {len(incidents)} further incidents at once"
+    lines = [f"{len(unresolved)} of them not resolved"]
+    lines += [
+        f"{one.severity}, {one.status}, {clean(one.environment, 16)}: {clean(one.title, MAX_TITLE)}"
+        for one in incidents[:MAX_LISTED]
+    ]
+    if len(incidents) > MAX_LISTED:
+        lines.append(f"and {len(incidents) - MAX_LISTED} more: signals incidents list")
+    happening: Happening = "opened" if is_first else "updated" if unresolved else "resolved"
+    return NoticeMessage(
+        notice_id=notice_id,
+        version=version,
+        happening=happening,
+        subject_id=notice_id,
+        title=title,
+        severity=worst.severity,
+        status=status,
+        lines=tuple(lines),
+        at=at,
+        reference=reference,
+        incidents=incidents,
+    )
+
+
+def compose_test(name: str, *, notice_id: UUID, at: datetime) -> NoticeMessage:
+    """Write the message of a test: marked as one, about no incident."""
+    return NoticeMessage(
+        notice_id=notice_id,
+        version=1,
+        happening="test",
+        subject_id=notice_id,
+        title=f"[test] This is a test of the destination {clean(name, 64)}",
+        severity="warn",
+        status="resolved",
+        lines=("If you can read this, notifications arrive here. No incident is open because of it.",),
+        at=at,
+    )
+
+
+def _instant(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,94 @@
+"""Decides the next thing to tell: compares what a message said last with the incident as it is now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal, Self
+
+from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.notifications.messages import Happening
+
+BURST: Final = 5  # messages of their own that a destination gets within a minute
+CRITICAL_BURST: Final = 20  # likewise, when the incident is critical
+STORM_S: Final = 60.0  # a storm is over when nothing joined it for so long
+SINGLE_KINDS: Final = frozenset({"pagerduty", "webhook"})
+"""Programs sort by key: they get a message an incident, however many there are."""
+EDITING_KINDS: Final = frozenset({"slack", "pagerduty", "webhook"})
+"""Their messages change in place, or are taken as states: nobody is disturbed by one more."""
+EDIT_PACE: Final = timedelta(seconds=5)
+REPLY_PACE: Final = timedelta(minutes=1)
+MAX_REPLY_PACE: Final = timedelta(minutes=8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldState:
+    """The state that a message told last, of its incident, or the worst of a storm."""
+
+    status: str
+    severity: str
+    title: str
+    has_summary: bool = False
+    count: int = 1
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any] | None) -> Self | None:
+        """Return what was stored, None when nothing was told."""
+        return None if fields is None else cls(**fields)
+
+
+def happening(before: ToldState | None, now: ToldState, kind: str) -> Happening | None:
+    """Return what is to be told to a destination of this kind, None when there is nothing.
+
+    What was over before it was told is one message that says so; a pager is left alone then.
+    """
+    if before is None:
+        if now.status == "resolved":
+            return None if kind == "pagerduty" else "resolved"
+        return "opened"
+    if now.status == "resolved" and before.status != "resolved":
+        return "resolved"
+    if now.status != "resolved" and before.status == "resolved":
+        return "reopened"
+    if IncidentSeverity.parse(now.severity) > IncidentSeverity.parse(before.severity):
+        return "worse"
+    if now == before:
+        return None
+    has_news = now.has_summary and not before.has_summary
+    return "updated" if kind in EDITING_KINDS or (kind == "email" and has_news) else None
+
+
+def storm_happening(before: ToldState | None, now: ToldState) -> Happening | None:
+    """Return what a storm's message tells: it is edited as long as something changes."""
+    if before is None:
+        return "opened"
+    if now == before:
+        return None
+    return "resolved" if now.status == "resolved" and before.status != "resolved" else "updated"
+
+
+def place(
+    kind: str, severity: IncidentSeverity, *, recent: int, has_storm: bool
+) -> Literal["single", "storm"]:
+    """Say whether an incident gets a message of its own, after `recent` ones within a minute."""
+    if kind in SINGLE_KINDS:
+        return "single"
+    if severity is IncidentSeverity.CRITICAL:
+        return "single" if recent < CRITICAL_BURST else "storm"
+    return "storm" if has_storm or recent >= BURST else "single"
+
+
+def pace(kind: str, sends: int) -> timedelta:
+    """Return how long a storm's message waits after its send number `sends` before it may change again."""
+    if kind in EDITING_KINDS:
+        return EDIT_PACE
+    return min(REPLY_PACE * (1 << min(max(sends - 1, 0), 4)), MAX_REPLY_PACE)
+
+
+def worst_first(states: Sequence[ToldState]) -> ToldState:
+    """Return the state of a storm: the worst of what is not resolved, else resolved."""
+    unresolved = [one for one in states if one.status != "resolved"]
+    worst = max(unresolved or states, key=lambda one: IncidentSeverity.parse(one.severity))
+    status = "open" if unresolved else "resolved"
+    return ToldState(
+        status=status, severity=worst.severity, title=f"{len(unresolved)} unresolved", count=len(states)
+    )

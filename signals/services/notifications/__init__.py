@@ -1,0 +1,1 @@
+"""Manages destinations and routes; plans and delivers notices."""

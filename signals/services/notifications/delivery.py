@@ -1,0 +1,207 @@
+"""Delivers one leased message: renders the incident as it is now, sends, and stores what came of it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from signals.clients.outbound.senders import Sender
+from signals.clients.postgres import Connection, transaction
+from signals.clients.sealing import Seal
+from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.notifications.delivery import FALLBACK_AFTER, DeliveryResult, retry_delay
+from signals.domain.notifications.messages import Happening, NoticeMessage, compose, compose_storm
+from signals.domain.notifications.telling import (
+    ToldState,
+    happening,
+    pace,
+    storm_happening,
+    worst_first,
+)
+from signals.errors import SettingsError
+from signals.services.notifications.destinations import open_target
+from signals.store import leases
+from signals.store.notifications import destinations, notices, subjects
+from signals.store.notifications.destinations import StoredDestination
+from signals.store.notifications.notices import QUEUE, NoticeLease, ToldNotice
+from signals.store.notifications.subjects import NoticeSubject
+
+LEASE: Final = timedelta(seconds=40)  # longer than any send may take (SIGNALS_NOTIFY_TIMEOUT_S and connects)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """A leased message with what it must say; `message` is None when there is nothing to say."""
+
+    held: NoticeLease
+    destination: StoredDestination
+    state: ToldState | None
+    message: NoticeMessage | None
+
+
+class Delivery:
+    """Sends due messages; safe to call from several threads. `chance` is in [0, 1), for the jitter."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        seal: Seal,
+        sender: Sender,
+        *,
+        link_url: str,
+        chance: Callable[[], float],
+    ) -> None:
+        self._pool = pool
+        self._seal = seal
+        self._sender = sender
+        self._link_url = link_url
+        self._chance = chance
+
+    def deliver_one(self) -> bool:
+        """Lease one due message and send it; False when none is due.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL is away; a message under way is sent again after its lease.
+        """
+        task = self._take()
+        if task is None:
+            return False
+        if task.message is None:
+            self._finish(task, None, took_ms=0)
+            return True
+        began = monotonic()
+        result = self._send(task, task.message)
+        took_ms = round((monotonic() - began) * 1000)
+        if result.state == "told":
+            self._finish(task, result, took_ms=took_ms)
+        else:
+            self._fail(task, task.message.happening, result, took_ms=took_ms)
+        return True
+
+    def _take(self) -> _Task | None:
+        """Lease a message and read what it is about: one transaction, and no message without its facts."""
+        with transaction(self._pool) as connection:
+            held = leases.lease(connection, QUEUE, lease=LEASE)
+            if held is None:
+                return None
+            destination = destinations.get(connection, held.destination_id)
+            assert destination is not None, "the foreign key says that it exists"
+            ids = notices.subjects_of(connection, held.job_id)
+            found = subjects.read(connection, ids)
+        told = [found[subject_id] for subject_id in ids if subject_id in found]
+        state, message = self._say(held, destination.kind, told)
+        return _Task(held=held, destination=destination, state=state, message=message)
+
+    def _say(
+        self, held: NoticeLease, kind: str, told: list[NoticeSubject]
+    ) -> tuple[ToldState | None, NoticeMessage | None]:
+        if not told:
+            return None, None
+        before, now = ToldState.read(held.told_state), datetime.now(UTC)
+        if held.is_storm:
+            state = worst_first([_state_of(one) for one in told])
+            if storm_happening(before, state) is None:
+                return state, None
+            in_order = sorted(told, key=_rank)
+            return state, compose_storm(
+                tuple(one.told for one in in_order),
+                notice_id=held.job_id,
+                version=held.wanted,
+                at=now,
+                is_first=before is None,
+                reference=held.reference,
+            )
+        state = _state_of(told[0])
+        what = happening(before, state, kind)
+        if what is None:
+            return state, None
+        return state, compose(
+            told[0].told,
+            what,
+            notice_id=held.job_id,
+            version=held.wanted,
+            at=now,
+            link_url=self._link_url,
+            reference=held.reference,
+        )
+
+    def _send(self, task: _Task, message: NoticeMessage) -> DeliveryResult:
+        if task.destination.state == "disabled":
+            return DeliveryResult(state="refused", error="the destination is disabled")
+        try:
+            target = open_target(self._seal, task.destination)
+        except SettingsError as error:
+            return DeliveryResult(state="retry", error=str(error))
+        return self._sender.send(target, message, datetime.now(UTC))
+
+    def _finish(self, task: _Task, result: DeliveryResult | None, *, took_ms: int) -> None:
+        held = task.held
+        told = ToldNotice(
+            version=held.wanted,
+            told_state=None if task.state is None else asdict(task.state),
+            reference=held.reference if result is None else result.reference or held.reference,
+            sent=result is not None,
+            pace=pace(task.destination.kind, held.sends + 1) if held.is_storm else timedelta(),
+        )
+        with transaction(self._pool) as connection:
+            if not notices.finish(connection, held, told):
+                log.warning("message sent, lease lost", notice_id=str(held.job_id))
+                return
+            if result is not None and task.message is not None:
+                what = task.message.happening
+                notices.log_attempt(connection, held, what, result, took_ms=took_ms)
+                notices.note_success(connection, held.destination_id)
+        if task.message is not None:
+            log.info("told", notice_id=str(held.job_id), happening=task.message.happening, took_ms=took_ms)
+
+    def _fail(self, task: _Task, what: Happening, result: DeliveryResult, *, took_ms: int) -> None:
+        held, destination = task.held, task.destination
+        failed = held.attempt_count + 1
+        given_up = result.state == "refused" or failed >= held.max_attempts
+        error = result.error or "it failed"
+        with transaction(self._pool) as connection:
+            if given_up:
+                hit = leases.fail(connection, QUEUE, held, attempt_count=failed, error=error)
+            else:
+                delay = retry_delay(failed, result.retry_after, self._chance())
+                hit = leases.retry_later(
+                    connection, QUEUE, held, attempt_count=failed, delay=delay, error=error
+                )
+            if not hit:
+                log.warning("message not sent, lease lost", notice_id=str(held.job_id))
+                return
+            notices.log_attempt(connection, held, what, result, took_ms=took_ms)
+            disabled = notices.note_failure(connection, destination.id, result)
+            fallback = destination.fallback_id
+            if fallback is not None and (given_up or failed >= FALLBACK_AFTER):
+                notices.pass_on(connection, held, fallback)
+        log.warning(
+            "not told",
+            notice_id=str(held.job_id),
+            destination_id=str(destination.id),
+            failed=failed,
+            given_up=given_up,
+            error=error,
+        )
+        if disabled:
+            log.error("destination disabled", destination_id=str(destination.id), error=error)
+
+
+def _state_of(subject: NoticeSubject) -> ToldState:
+    told = subject.told
+    return ToldState(
+        status=told.status, severity=told.severity, title=told.title, has_summary=subject.has_summary
+    )
+
+
+def _rank(subject: NoticeSubject) -> tuple[bool, int, float, UUID]:
+    told = subject.told
+    severity = -int(IncidentSeverity.parse(told.severity))
+    return told.status == "resolved", severity, told.opened_at.timestamp(), told.id

@@ -1,0 +1,56 @@
+"""The timeline of incidents: numbered changes, which triggers write in the transaction of each change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from signals.clients.postgres import Connection
+
+ACT_AS: LiteralString = "SELECT set_config('signals.actor', %(actor)s, true)"
+
+
+def act_as(connection: Connection, actor: str) -> None:
+    """Name who makes the changes of this transaction; unnamed, it is the engine."""
+    connection.execute(ACT_AS, {"actor": actor})
+
+
+# The incident's row before any job's, as the engine does it: no deadlock.
+LOCK: LiteralString = """
+SELECT set_config('signals.actor', %(actor)s, true), id FROM incidents WHERE id = %(incident_id)s
+FOR NO KEY UPDATE
+"""
+
+
+def act_on(connection: Connection, incident_id: UUID, actor: str) -> None:
+    """Name who makes the changes of this transaction, and lock the incident that they are about."""
+    connection.execute(LOCK, {"actor": actor, "incident_id": incident_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """One change: `detail` holds the fields of the incident that changed, with their new values."""
+
+    number: int
+    kind: str
+    actor: str
+    at: datetime
+    detail: dict[str, Any]
+
+
+TIMELINE: LiteralString = """
+SELECT number, kind, actor, at, detail
+FROM pipeline.incident_changes
+WHERE incident_id = %(incident_id)s
+ORDER BY number
+LIMIT %(limit)s
+"""
+
+
+def timeline(connection: Connection, incident_id: UUID, *, limit: int) -> Sequence[TimelineEntry]:
+    """Return the changes of an incident, oldest first."""
+    with connection.cursor(row_factory=class_row(TimelineEntry)) as cursor:
+        return cursor.execute(TIMELINE, {"incident_id": incident_id, "limit": limit}).fetchall()

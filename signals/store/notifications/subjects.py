@@ -1,0 +1,72 @@
+"""Reads incidents as notifications need them: for routes, and for messages."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, LiteralString
+from uuid import UUID
+
+from signals.clients.postgres import Connection
+from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.notifications.messages import ToldIncident
+from signals.domain.notifications.routing import Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSubject:
+    """An incident as it is now: as routes match it, and as messages show it."""
+
+    matched: Subject
+    told: ToldIncident
+    has_summary: bool
+
+
+READ: LiteralString = """
+SELECT i.id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title, i.opened_at,
+       i.resolved_at, coalesce(s.verdict, 'confirmed'), e.rule, e.count, e.baseline, e.threshold,
+       coalesce(s.kind, 'change'), o.content_json
+FROM incidents i
+LEFT JOIN pipeline.incident_states s ON s.incident_id = i.id
+LEFT JOIN pipeline.incident_evaluations e ON e.incident_id = i.id AND e.moment = 'opened'
+LEFT JOIN LATERAL (
+    SELECT content_json FROM ai_outputs WHERE incident_id = i.id ORDER BY created_at DESC, id DESC LIMIT 1
+) AS o ON true
+WHERE i.id = ANY(%(incident_ids)s)
+"""
+
+
+def read(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, NoticeSubject]:
+    """Return these incidents by id."""
+    rows = connection.execute(READ, {"incident_ids": list(incident_ids)})
+    return {row[0]: _subject(row) for row in rows}
+
+
+def _subject(row: tuple[Any, ...]) -> NoticeSubject:
+    (incident_id, project_id, environment, fingerprint, status, severity, title) = row[:7]
+    opened_at, resolved_at, verdict, rule, count, baseline, threshold, kind, summary = row[7:]
+    content = summary if isinstance(summary, dict) else {}
+    usual = "no history when it opened" if kind == "new" else f"usually {baseline or 0:.1f}"
+    numbers = f"{rule}: {count}, {usual}, threshold {threshold or 0:.0f}" if rule else None
+    causes = content.get("likely_causes")
+    return NoticeSubject(
+        matched=Subject(
+            environment=environment,
+            severity=IncidentSeverity.parse(severity),
+            verdict=verdict,
+            fingerprints=(fingerprint,),
+        ),
+        told=ToldIncident(
+            id=incident_id,
+            project_id=project_id,
+            environment=environment,
+            fingerprint=fingerprint,
+            status=status,
+            severity=severity,
+            title=title or fingerprint,
+            opened_at=opened_at,
+            resolved_at=resolved_at,
+            numbers=numbers,
+            impact=str(content["impact"]) if content.get("impact") else None,
+            causes=tuple(str(cause) for cause in causes) if isinstance(causes, list) else (),
+        ),
+        has_summary=bool(content),
+    )

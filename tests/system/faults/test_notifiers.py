@@ -1,0 +1,194 @@
+"""Notifiers that are killed, and destinations that fail: every incident is told once, in its newest state."""
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+import pytest
+from cryptography.fernet import Fernet, MultiFernet
+from psycopg_pool import ConnectionPool
+
+from signals.clients.outbound.senders import Sender
+from signals.clients.postgres import Connection
+from signals.clients.sealing import Seal
+from signals.services.access.provisioning import create_org, create_project
+from signals.settings import PostgresSettings
+from tests.integration.notifications.conftest import LOOPBACK, World
+from tests.support.events import TENANCY
+from tests.support.receivers import HttpReceiver, Mode, http_receiver
+from tests.support.waiting import pause, until
+from tests.system.faults.table import FaultRow
+
+pytestmark = [pytest.mark.faults]
+
+Rows = Callable[[str], FaultRow]
+KEY: Final = Fernet.generate_key()
+NOTIFIERS: Final = 4
+KILLS: Final = 10
+INCIDENTS: Final = 500
+MODES: Final[tuple[Mode, ...]] = ("error", "busy", "hang", "drip", "reset")
+PROGRAM: Final = """
+import random, sys
+from signals.clients.postgres import open_pool
+from signals.services.notifications.notifier import Notifier, open_delivery
+from signals.settings import PostgresSettings
+with open_pool(PostgresSettings.from_env(), size=11) as pool:
+    with Notifier(pool, open_delivery(pool, random.random)) as notifier:
+        print("ready", flush=True)
+        while True:
+            notifier.step(0.2)
+"""
+
+
+@pytest.fixture
+def world(pool: ConnectionPool[Connection]) -> World:
+    """A project with nothing in it yet."""
+    create_org(pool, TENANCY.org_id, "An organisation")
+    create_project(pool, TENANCY.project_id, org_id=TENANCY.org_id, name="A project")
+    return World(pool=pool, seal=Seal(MultiFernet([Fernet(KEY)])), sender=Sender(LOOPBACK, timeout_s=2))
+
+
+class Notifiers:
+    """Notifier processes; one that is killed is replaced."""
+
+    def __init__(self, database: PostgresSettings) -> None:
+        self._environment = os.environ | {
+            "DATABASE_URL": database.database_url.get_secret_value(),
+            "PG_SSLMODE": "disable",
+            "SIGNALS_SECRET_KEYS": KEY.decode(),
+            "SIGNALS_NOTIFY_ALLOW": "127.0.0.0/8",
+            "SIGNALS_NOTIFY_TIMEOUT_S": "2",
+        }
+        self._processes = [self._start() for _ in range(NOTIFIERS)]
+
+    def kill_one(self, chance: random.Random) -> None:
+        """Kill one at a random place, and start another."""
+        place = chance.randrange(NOTIFIERS)
+        self._processes[place].kill()
+        self._processes[place].wait()
+        self._processes[place] = self._start()
+
+    def close(self) -> None:
+        """End all."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def notifiers(database: PostgresSettings) -> Iterator[Notifiers]:
+    """Run notifiers inside the block."""
+    running = Notifiers(database)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def test_killed_notifiers_lose_and_repeat_nothing(
+    world: World, database: PostgresSettings, fault_row: Rows
+) -> None:
+    row, chance = fault_row("SIGKILL notifiers, 4 of them, 5 destinations"), random.Random(7)
+    with ExitStack() as stack:
+        receivers = [stack.enter_context(http_receiver()) for _ in range(5)]
+        for receiver in receivers[:3]:
+            world.webhook(receiver)
+        for receiver in receivers[3:]:
+            world.pagerduty(receiver)
+        running = stack.enter_context(notifiers(database))
+        killing = threading.Thread(target=_kill, args=(running, row, chance))
+        killing.start()
+        ids = [world.open(f"number {number}") for number in range(INCIDENTS)]
+        killing.join()
+        for incident_id in ids:
+            world.set(incident_id, status="resolved")
+        until(lambda: _all_resolved(receivers, len(ids)), within_s=240, every_s=0.5)
+        until(world.is_quiet, within_s=120, every_s=0.5)
+    lost = doubled = repeats = 0
+    for receiver in receivers:
+        told = defaultdict(list)
+        for got in receiver.accepted:
+            told[_subject(got.json)].append((got.headers.get("webhook-id"), _state(got.json)))
+        lost += INCIDENTS - len(told)
+        for versions in told.values():
+            states = [state for _, state in versions]
+            assert states == sorted(states), "out of order"
+            doubled += sum(count - 1 for count in Counter(states).values())
+            repeats += len(versions) - len(set(versions))
+    row.judged(acknowledged=INCIDENTS * 5, lost=lost, double=doubled - repeats)
+    assert lost == 0
+    assert doubled <= row.injected * 8  # only what each killed process had under way
+    [(notices,)] = world.rows("SELECT count(*) FROM pipeline.notices")
+    assert notices == INCIDENTS * 5  # one message a pair
+
+
+@pytest.mark.faults_quick
+@pytest.mark.parametrize("mode", MODES)
+def test_failing_destination_gets_the_newest_state_and_delays_no_other(
+    world: World, database: PostgresSettings, fault_row: Rows, mode: Mode
+) -> None:
+    row = fault_row(f"destination of notices: {mode}")
+    with http_receiver() as failing, http_receiver() as healthy, notifiers(database):
+        world.webhook(failing)
+        world.webhook(healthy)
+        failing.mode = mode
+        ids = [world.open(f"number {number}") for number in range(8)]
+        for severity in ("critical", "error", "critical"):
+            for incident_id in ids:
+                world.set(incident_id, severity=severity)
+        row.injected += len(ids)
+        until(lambda: _subjects(healthy) == {str(one) for one in ids}, within_s=60)
+        assert failing.accepted == []
+        until(lambda: len(failing.requests) >= 2, within_s=60)
+        pause(2)
+        failing.mode = "ok"
+        failing.closing.set()
+        failing.closing.clear()
+        until(lambda: _subjects(failing) == {str(one) for one in ids}, within_s=120)
+        until(world.is_quiet, within_s=60)
+    newest = {got.json["data"]["id"]: got.json["data"]["severity"] for got in failing.accepted}
+    row.judged(acknowledged=len(ids), lost=len(ids) - len(newest), double=0)
+    assert set(newest.values()) == {"critical"}
+    assert len(failing.accepted) <= 2 * len(ids)  # the newest state, not each of the four
+
+
+def _kill(running: Notifiers, row: FaultRow, chance: random.Random) -> None:
+    for _ in range(KILLS):
+        pause(1.0)
+        running.kill_one(chance)
+        row.injected += 1
+
+
+def _subject(body: Any) -> str:
+    return str(body["dedup_key"] if "dedup_key" in body else body["data"]["id"])
+
+
+def _state(body: Any) -> int:
+    if "event_action" in body:
+        return int(body["event_action"] == "resolve")
+    return int(body["data"]["status"] == "resolved")
+
+
+def _subjects(receiver: HttpReceiver) -> set[str]:
+    return {_subject(got.json) for got in receiver.accepted}
+
+
+def _all_resolved(receivers: list[HttpReceiver], count: int) -> bool:
+    return all(
+        len({_subject(got.json) for got in receiver.accepted if _state(got.json)}) == count
+        for receiver in receivers
+    )
