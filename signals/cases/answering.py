@@ -1,23 +1,29 @@
-"""Answers a case with the built-in summarizer by pure functions alone: no server, no model."""
+"""Answers a case without a server: by the built-in summarizer, or by a model that is shown the findings."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
 from shared_types import Fingerprint
+from signals.clients.llm import Model
 from signals.domain.detection.counts import BucketCounts
 from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
 from signals.domain.detection.fixed_rules import drop, floor_ratio
 from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.findings.causes import Findings
 from signals.domain.findings.collecting import ComparedSeries, Observed, compare
 from signals.domain.findings.verdict import find
+from signals.domain.summary.answer import InvalidAnswer, SummaryAnswer, parse_answer
 from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
-from signals.domain.summary.checking import check
-from signals.domain.summary.exhibits import exhibits
-from signals.domain.summary.explained import answer_from_findings, with_findings
+from signals.domain.summary.checking import ModelRun, check
+from signals.domain.summary.exhibits import Exhibit, exhibits
+from signals.domain.summary.explained import answer_from_findings, grounds_of, with_findings
+from signals.domain.summary.prompt import PROMPT_VERSION, build_prompt
+from signals.domain.summary.redaction import redact
 
 KEPT_PER_MINUTE: Final = 3  # as the engine keeps representatives
 KEPT: Final = 50
@@ -35,8 +41,56 @@ class AnswerableCase:
     events: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFacts:
+    """What a summary of a case rests on, and the built-in answer."""
+
+    brief: Brief
+    findings: Findings
+    shown: Mapping[str, Exhibit]
+    builtin: SummaryAnswer
+
+
 def answer_case(case: AnswerableCase, minutes_later: int = 0) -> dict[str, object] | None:
     """Answer as the summary would so many minutes after the rule fired; None when it does not fire."""
+    facts = facts_of(case, minutes_later)
+    if facts is None:
+        return None
+    return check(facts.builtin, facts.shown, fallback=facts.builtin).to_json()
+
+
+def answer_by_model(model: Model, case: AnswerableCase, minutes_later: int = 0) -> dict[str, object] | None:
+    """Answer as a model does that is shown the findings; None when the rule does not fire.
+
+    An answer that is not the JSON that was asked for is an empty one: it counts as wrong.
+
+    Raises:
+        ModelUnavailable, ModelRefused: when it does not answer.
+    """
+    facts = facts_of(case, minutes_later)
+    if facts is None:
+        return None
+    brief = redact(facts.brief)
+    shown = with_findings(exhibits(brief), facts.findings)
+    began = time.monotonic()
+    said = model.complete(build_prompt(brief, shown))
+    run = ModelRun(
+        prompt=PROMPT_VERSION,
+        seconds=round(time.monotonic() - began, 3),
+        tokens_in=said.tokens_in,
+        tokens_out=said.tokens_out,
+    )
+    try:
+        answer = parse_answer(said.text)
+    except InvalidAnswer:
+        return {"run": asdict(run)}
+    grounds = grounds_of(shown, facts.findings)
+    checked = check(answer, shown, fallback=facts.builtin, grounds=grounds)
+    return replace(checked, run=run).to_json()
+
+
+def facts_of(case: AnswerableCase, minutes_later: int = 0) -> CaseFacts | None:
+    """Compare a case so many minutes after the rule fired; None when it does not fire."""
     series = series_of(case.fingerprint)
     seen = [observed(event) for event in case.events]
     fired = first_firing(seen, series)
@@ -51,8 +105,8 @@ def answer_case(case: AnswerableCase, minutes_later: int = 0) -> dict[str, objec
     brief = _brief(case, arrived, series, fired, now)
     findings = find(compare(arrived, series, now))
     shown = with_findings(exhibits(brief), findings)
-    answer = answer_from_findings(brief, shown, findings)
-    return check(answer, shown, fallback=answer).to_json()
+    builtin = answer_from_findings(brief, shown, findings)
+    return CaseFacts(brief=brief, findings=findings, shown=shown, builtin=builtin)
 
 
 def series_of(fingerprint: str) -> ComparedSeries:

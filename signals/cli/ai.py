@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from signals.cases.answering import AnswerableCase, answer_case
+from signals.cases.answering import AnswerableCase, answer_by_model, answer_case
 from signals.cases.files import read_cases, write_answer
 from signals.cases.kinds import KINDS
 from signals.cases.live import LiveProduct, answer_live
@@ -21,10 +22,11 @@ from signals.cases.making import make_cases
 from signals.cases.scoring import Judgement, Score, judge, score
 from signals.cli.core_client import load_environment
 from signals.cli.readable import console, plain
+from signals.clients.llm import ModelRefused, ModelUnavailable, open_model
 from signals.clients.postgres import open_pool
 from signals.domain.findings.statistics import ConfidenceInterval
-from signals.errors import SettingsError
-from signals.settings import PostgresSettings
+from signals.errors import DependencyUnavailable, SettingsError
+from signals.settings import ModelSettings, PostgresSettings
 
 DEFAULT_SEEDS: Final = 2
 MISSED_SHOWN: Final = 20
@@ -60,6 +62,9 @@ def evaluate(
     live: Annotated[
         bool, typer.Option("--live", help="Send each case to the running product, and score its summary.")
     ] = False,
+    model: Annotated[
+        bool, typer.Option("--model", help="Ask the configured model, which is shown the findings.")
+    ] = False,
     answers: Annotated[
         Path | None, typer.Option(help="Write what was answered, one JSON line a case.")
     ] = None,
@@ -68,21 +73,31 @@ def evaluate(
     """Score the built-in summary: is the cause named first, does it abstain, how sure is it."""
     with ExitStack() as open_files:
         out = open_files.enter_context(answers.open("w")) if answers is not None else None
-        answered = open_files.enter_context(_live()) if live else partial(_pure, minutes=minutes)
-        rows = []
+        if live:
+            answered = open_files.enter_context(_live())
+        elif model:
+            answered = open_files.enter_context(_by_model(minutes))
+        else:
+            answered = partial(_pure, minutes=minutes)
+        rows: list[Judgement] = []
+        tokens = Counter[str]()
         made = make_cases(range(1, seeds + 1), _known(kinds) if kinds else None)
         for events, truth in read_cases(cases) if cases else made:
             row, answer = _judged(events, truth, answered)
             rows.append(row)
+            run = answer.get("run") or {}
+            tokens.update({name: run.get(name) or 0 for name in ("tokens_in", "tokens_out")})
             if out is not None:
                 write_answer(out, truth["case"], answer, row.seconds)
     if not rows:
         raise SettingsError(f"--cases: {cases} names no case in truth.ndjson; write at least one line")
     total = score(rows)
     if as_json:
-        print(json.dumps(asdict(total), indent=2))
+        print(json.dumps(asdict(total) | (dict(tokens) if model else {}), indent=2))
     else:
         console().print(_table(total))
+        if model:
+            console().print(f"tokens: {tokens['tokens_in']} in, {tokens['tokens_out']} out")
         if total.missed:
             console().print(f"missed: {plain(', '.join(total.missed[:MISSED_SHOWN]))}")
 
@@ -96,6 +111,29 @@ def _known(kinds: Sequence[str]) -> list[str]:
 
 def _pure(case: AnswerableCase, minutes: int) -> Mapping[str, Any] | None:
     return answer_case(case, minutes)
+
+
+@contextmanager
+def _by_model(minutes: int) -> Iterator[Answerer]:
+    """Yield how the configured model answers.
+
+    Raises:
+        SettingsError: when no key is set.
+    """
+    load_environment()
+    with open_model(ModelSettings.from_env()) as model:
+        if model is None:
+            raise SettingsError("set GRADIENT_API_KEY: without a key there is no model to ask")
+
+        def answered(case: AnswerableCase) -> Mapping[str, Any] | None:
+            try:
+                return answer_by_model(model, case, minutes)
+            except ModelUnavailable as error:
+                raise DependencyUnavailable("the model", error.reason) from error
+            except ModelRefused as error:
+                raise SettingsError(str(error)) from error
+
+        yield answered
 
 
 @contextmanager

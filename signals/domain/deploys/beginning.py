@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from signals.domain.deploys.deploy import Deploy
-from signals.domain.detection.buckets import instant_of
+from signals.domain.detection.buckets import instant_of, minute_of
 from signals.domain.findings.onset import fall, rise
 
 BEFORE: Final = timedelta(minutes=60)  # guess: older deploys rarely are the cause
@@ -18,7 +18,7 @@ MAX_NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployBefore:
-    """A deploy near the first bad minute, `minutes_before` it; 0 for one within that minute."""
+    """A deploy near the first bad minute, `minutes_before` it by whole minutes of the clock; 0 within it."""
 
     id: UUID
     release: str | None
@@ -64,7 +64,7 @@ def _before(first_bad_at: datetime, deploys: Iterable[Deploy]) -> list[DeployBef
             release=deploy.release,
             service=deploy.service,
             at=deploy.occurred_at,
-            minutes_before=max(0, int((first_bad_at - deploy.occurred_at) / timedelta(minutes=1))),
+            minutes_before=max(0, minute_of(first_bad_at) - minute_of(deploy.occurred_at)),
         )
         for deploy in list(newest.values())[:MAX_NAMED]
     ]

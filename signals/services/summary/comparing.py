@@ -100,13 +100,24 @@ def _question(pool: ConnectionPool[Connection], brief: Brief) -> tuple[Compariso
 
 
 def _answered(source: ComparisonSource, question: ComparisonQuestion, counted: int) -> ComparisonAnswer:
-    """Ask, and ask again while events are missing that were counted already."""
+    """Ask, and ask again while events are missing that were counted already.
+
+    A search that did not answer is tried a second time: its caches are cold when the first incident opens.
+    """
     end = time.monotonic() + PATIENCE_S
-    while True:
-        answer = source.compare(question)
-        if _held(answer.comparison) >= counted or answer.is_partial or time.monotonic() + PAUSE_S > end:
-            return answer
+    answer = _asked_twice(source, question)
+    while _held(answer.comparison) < counted and not answer.is_partial and time.monotonic() + PAUSE_S <= end:
         time.sleep(PAUSE_S)
+        answer = source.compare(question)
+    return answer
+
+
+def _asked_twice(source: ComparisonSource, question: ComparisonQuestion) -> ComparisonAnswer:
+    try:
+        return source.compare(question)
+    except DependencyUnavailable as error:
+        log.info("comparison tried again", reason=str(error))
+        return source.compare(question)
 
 
 def _held(comparison: Comparison) -> int:

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from signals.cases.making import make_case
 from signals.cli import app
 from signals.errors import SettingsError
+from tests.support.model_server import Reply, open_model_server
 
 RUN = CliRunner()
 
@@ -63,3 +65,29 @@ def test_bad_input_names_the_remedy(tmp_path: Path) -> None:
         json.dumps({**events[0], "event_id": None, "occurred_at": "soon"})
     )
     assert "cannot be read" in fails("--cases", str(tmp_path))
+
+
+def test_scripted_model_is_scored_with_its_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_case(tmp_path, "one_pod")
+    monkeypatch.chdir(tmp_path)
+    with open_model_server() as server:
+        monkeypatch.setenv("GRADIENT_BASE_URL", server.base_url)
+        monkeypatch.setenv("GRADIENT_API_KEY", "k")
+        monkeypatch.setenv("GRADIENT_MODEL", "scripted")
+        # The scripted answer invents a cause: the comparison's own takes its place.
+        server.reply = Reply(changes={"likely_causes": ["A database is slow."]})
+        finished = RUN.invoke(app, ["ai", "eval", "--model", "--cases", str(tmp_path), "--json"])
+    assert finished.exit_code == 0, finished.output
+    found = json.loads(finished.output)
+    assert (found["at_1"]["value"], found["tokens_in"], found["tokens_out"]) == (1, 1200, 80)
+    assert "of these requests fail" in server.calls[0].user
+
+
+def test_model_without_a_key_names_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADIENT_API_KEY", "")
+    assert "GRADIENT_API_KEY" in fails("--model")
+
+
+def test_unknown_kind_is_named(tmp_path: Path) -> None:
+    assert "there is no nonsense" in fails("--kind", "nonsense")
