@@ -37,8 +37,9 @@ VALUES (%(id)s, %(org_id)s, %(project_id)s, 'prod', %(fingerprint)s, 'open', 'er
         %(seen)s)
 """
 EVALUATION: LiteralString = """
-INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold)
-VALUES (%(id)s, 'opened', %(rule)s, %(at)s, 60, 2, 30)
+INSERT INTO pipeline.incident_evaluations (incident_id, moment, rule, minute_at, count, baseline, threshold,
+                                           window_minutes)
+VALUES (%(id)s, 'opened', %(rule)s, %(at)s, 60, 2, 30, %(window)s)
 """
 EVENT: LiteralString = """
 INSERT INTO incident_events (incident_id, event_id, occurred_at, event_type, severity, attributes_json)
@@ -79,10 +80,10 @@ def store_case(
     incident_id = uuid4()
     values = {"id": incident_id, "org_id": tenancy.org_id, "project_id": tenancy.project_id}
     values |= {"fingerprint": fingerprint, "at": instant_of(fired), "seen": instant_of(now)}
-    rule = "signup_drop" if series.is_drop else "error_spike"
+    rule, window = ("signup-drop", 15) if series.is_drop else ("error-spike", 5)
     with transaction(pool) as connection:
         connection.execute(INCIDENT, values)
-        connection.execute(EVALUATION, values | {"rule": rule})
+        connection.execute(EVALUATION, values | {"rule": rule, "window": window})
         buckets.increment(connection, {(stored, minute): count for minute, count in counts.items()})
         shipped = [one for one in _envelopes(events, tenancy) if one.event_type == "deploy"]
         deploys.insert_all(connection, [deploy_of(one) for one in shipped])
