@@ -13,6 +13,7 @@ from signals.domain.ledger import ENTRIES, STAGES
 from signals.periodic import repeated
 from signals.services.detection import IncidentEngine
 from signals.services.detection.history_filling import HistoryFilling
+from signals.services.incidents.settling import Settling
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.operations.housekeeping import log_audit, resolve_stale_incidents, trim_ledger
 from signals.services.operations.retention import Retention
@@ -20,7 +21,8 @@ from signals.settings import KafkaSettings, RetentionSettings, RuntimeSettings
 
 LEDGER_EVERY_S: Final = 60.0
 RETAIN_EVERY_S: Final = 60.0  # a round takes a tenth of a second
-CONNECTIONS: Final = 5  # at once: the loop, the heartbeat, and three duties
+SETTLE_EVERY_S: Final = 2.0  # how late an outage shows what changed of its incidents; a round takes 5 ms
+CONNECTIONS: Final = 6  # at once: the loop, the heartbeat, and four duties
 
 
 class Detector(Consumer):
@@ -32,6 +34,7 @@ class Detector(Consumer):
     def __init__(self, name: str) -> None:
         super().__init__(name, "incident-engine", connections=CONNECTIONS)
         self._runtime = RuntimeSettings.from_env()
+        self._settling = Settling(self.pool)
         self._retention = Retention(self.pool, RetentionSettings.from_env())
         self._history = HistoryFilling(self.pool)
         self.start(self._session)
@@ -49,6 +52,7 @@ class Detector(Consumer):
                 dlq_max_share=self._runtime.dlq_max_share,
             ) as session,
             repeated(resolve, every_s=self._runtime.resolve_every_s, name="resolution of stale incidents"),
+            repeated(self._settling.round, every_s=SETTLE_EVERY_S, name="settling of outages"),
             repeated(self._keep_ledger, every_s=LEDGER_EVERY_S, name="audit of the ledger"),
             repeated(self._keep_tables, every_s=RETAIN_EVERY_S, name="retention and history"),
         ):

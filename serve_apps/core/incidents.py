@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from serve_apps.core.requests import (
     BLANK,
+    IF_NONE_MATCH,
     READ_ERRORS,
+    TAG,
+    UNCHANGED,
     CoreResources,
     Cursor,
     Instant,
@@ -17,25 +19,16 @@ from serve_apps.core.requests import (
     ProjectId,
     check_project,
 )
+from serve_apps.core.status_changes import CHANGE_ERRORS, UNKNOWN_STATUS, StatusChange, read_change
 from serve_apps.http.answers import json_answer, tagged_answer
-from serve_apps.http.bodies import MAX_PATCH_BYTES, read_body
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
 from signals.domain.access.scopes import Right
-from signals.domain.incidents.episode import IncidentVerdict
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
 from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, StatusOutcome
 from signals.store.incidents.incident_changes import TimelineEntry
-from signals.store.incidents.incident_views import IncidentStatus
-
-
-class StatusChange(BaseModel):
-    """The body of a status change."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: Annotated[str, Field(max_length=64, description="open, investigating or resolved")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +77,9 @@ def incident_timeline(core: CoreResources, call: Call[NoParameters]) -> Response
 async def change_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set an incident's status. A read key may do this."""
     incident_id = _incident_id(call)
-    try:
-        change = StatusChange.model_validate_json(await read_body(call.request, MAX_PATCH_BYTES))
-    except ValidationError as error:
-        detail = 'Send JSON like {"status": "investigating"}.'
-        raise Problem(400, "invalid_body", detail) from error
+    status = await read_change(call)
     actor = f"key:{call.principal.key_id}"
-    outcome = await call.in_thread(
-        core.incidents.set_status, call.tenancy, incident_id, change.status, actor=actor
-    )
+    outcome = await call.in_thread(core.incidents.set_status, call.tenancy, incident_id, status, actor=actor)
     if outcome != "changed":
         raise _refused(outcome)
     return json_answer(call.request, await call.in_thread(_detail, core, call))
@@ -121,7 +108,7 @@ def _refused(outcome: StatusOutcome) -> Problem:
     if outcome == "unknown_incident":
         return no_such_incident()
     status, detail = {
-        "unknown_status": (422, "The status is one of open, investigating, resolved."),
+        "unknown_status": UNKNOWN_STATUS,
         "stale": (409, "Somebody changed the status meanwhile; read the incident again."),
         "another_open": (
             409,
@@ -131,14 +118,6 @@ def _refused(outcome: StatusOutcome) -> Problem:
     return Problem(status, outcome, detail)
 
 
-_TAG: Final = {"ETag": {"description": "of this version", "schema": {"type": "string"}}}
-_IF_NONE_MATCH: Final = {
-    "name": "If-None-Match",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "ETag of the version that the reader has; 304 when it is still the same",
-}
-_UNCHANGED: Final = Answer(description="The reader has this version.", headers=_TAG)
 _ONE: Final = "/v1/incidents/{incident_id}"
 _NO_SUCH: Final = {404: "The key's project has no such incident."}
 
@@ -150,10 +129,10 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         tag="incidents",
         right=Right.READ,
         query=IncidentQuery,
-        headers=(_IF_NONE_MATCH,),
+        headers=(IF_NONE_MATCH,),
         answers={
-            200: Answer(description="One page.", model=IncidentPage, headers=_TAG),
-            304: _UNCHANGED,
+            200: Answer(description="One page.", model=IncidentPage, headers=TAG),
+            304: UNCHANGED,
         },
         errors=READ_ERRORS,
     ),
@@ -164,10 +143,10 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         tag="incidents",
         right=Right.READ,
         query=NoParameters,
-        headers=(_IF_NONE_MATCH,),
+        headers=(IF_NONE_MATCH,),
         answers={
-            200: Answer(description="The incident.", model=IncidentDetail, headers=_TAG),
-            304: _UNCHANGED,
+            200: Answer(description="The incident.", model=IncidentDetail, headers=TAG),
+            304: UNCHANGED,
         },
         errors=READ_ERRORS | _NO_SUCH,
     ),
@@ -178,10 +157,10 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         tag="incidents",
         right=Right.READ,
         query=NoParameters,
-        headers=(_IF_NONE_MATCH,),
+        headers=(IF_NONE_MATCH,),
         answers={
-            200: Answer(description="Its changes.", model=list[TimelineEntry], headers=_TAG),
-            304: _UNCHANGED,
+            200: Answer(description="Its changes.", model=list[TimelineEntry], headers=TAG),
+            304: UNCHANGED,
         },
         errors=READ_ERRORS | _NO_SUCH,
     ),
@@ -194,14 +173,6 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         query=NoParameters,
         body={"application/json": StatusChange},
         answers={200: Answer(description="The incident as it is now.", model=IncidentDetail)},
-        errors=READ_ERRORS
-        | _NO_SUCH
-        | {
-            408: "The body did not arrive in time.",
-            409: "The incident cannot take this status.",
-            413: "The body is too large.",
-            415: "Content-Encoding is not supported.",
-            422: "There is no such status.",
-        },
+        errors=READ_ERRORS | _NO_SUCH | CHANGE_ERRORS,
     ),
 )

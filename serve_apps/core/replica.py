@@ -35,6 +35,7 @@ from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
+from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
@@ -113,6 +114,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         rule_registry=RuleRegistry(pool),
         rule_previewer=RulePreviewer(pool),
         why_not=WhyNotFinder(pool),
+        outages=Outages(pool),
         event_finder=EventFinder(EventSearch(client)),
         notices=Notices(pool),
         readiness=readiness,

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
+from serve_apps.http.endpoint import Answer
 from serve_apps.http.problems import Problem
 from shared_types import Tenancy
 from signals.domain.queries import cursors
@@ -14,6 +15,7 @@ from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
+from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
@@ -40,6 +42,17 @@ READ_ERRORS: Final = {
 """What every endpoint with a read key may answer."""
 
 
+TAG: Final = {"ETag": {"description": "of this version", "schema": {"type": "string"}}}
+IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "ETag of the version that the reader has; 304 when it is still the same",
+}
+UNCHANGED: Final = Answer(description="The reader has this version.", headers=TAG)
+"""Beside 200, the answer of an endpoint that tags what it answers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreResources:
     """Resources of the endpoints; the app's host opens them."""
@@ -52,6 +65,7 @@ class CoreResources:
     rule_registry: RuleRegistry
     rule_previewer: RulePreviewer
     why_not: WhyNotFinder
+    outages: Outages
     event_finder: EventFinder
     notices: Notices
     readiness: ReadinessCheck

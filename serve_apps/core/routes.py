@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from serve_apps.core import about, deploys, events, incidents, notifications, rule_checks, rules
+from serve_apps.core import about, deploys, events, incidents, notifications, outages, rule_checks, rules
 from serve_apps.core.requests import CoreResources
 from serve_apps.http.answers import encode, encoded_answer
 from serve_apps.http.docs_page import PAGE_HEADERS, docs_page
@@ -14,6 +14,7 @@ from serve_apps.ingest.routes import ENDPOINTS as INGEST_ENDPOINTS
 
 ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *incidents.ENDPOINTS,  # first the hottest
+    *outages.ENDPOINTS,
     *events.ENDPOINTS,
     *deploys.ENDPOINTS,
     *notifications.ENDPOINTS,

@@ -19,6 +19,8 @@ ENV_FILE: Final = Path(".signals/env")
 TIMEOUT_S: Final = 30.0
 READING_PATHS: Final = frozenset({"/v1/rules/preview"})
 """Paths that only read although they take a body."""
+ADMIN_PATHS: Final = "/v1/rules"
+"""Beginning of the paths whose changes need the admin key."""
 
 QueryParameters = Mapping[str, str | int | Sequence[str] | None]
 
@@ -68,7 +70,7 @@ def ask(
     url = f"{_variable('CORE_API_URL').rstrip('/')}{path}" + (f"?{query}" if query else "")
     if urlsplit(url).scheme not in ("http", "https"):
         raise SettingsError("CORE_API_URL must begin with http:// or https://")
-    is_read = method == "GET" or path in READING_PATHS
+    is_read = method == "GET" or path in READING_PATHS or not path.startswith(ADMIN_PATHS)
     key = _variable("READ_API_KEY") if is_read else _variable("ADMIN_API_KEY")
     headers = {"Authorization": f"Bearer {key}"}
     if if_match is not None:

@@ -70,9 +70,12 @@ def show_incident(incident_id: str, as_json: AsJson = False) -> None:
         return
     out = console()
     _print_head(out, detail["incident"], detail["why"])
+    if outage := detail["outage"]:
+        others = f" with {outage['incidents'] - 1} more" if outage["incidents"] > 1 else ""
+        out.print(f"outage {outage['id']}{others}, {outage['status']}, {outage['verdict']}")
     _print_beginning(out, detail["began"])
-    _print_chart(out, detail["chart"])
-    _print_summary(out, detail["summary"], detail["ai_jobs"])
+    print_chart(out, detail["chart"])
+    print_summary(out, detail["summary"], detail["ai_jobs"])
     _print_events(out, detail["events"])
 
 
@@ -139,7 +142,8 @@ def _print_beginning(out: Console, began: dict[str, Any] | None) -> None:
         out.print("no deploy was reported in the hour before")
 
 
-def _print_chart(out: Console, chart: dict[str, Any]) -> None:
+def print_chart(out: Console, chart: dict[str, Any]) -> None:
+    """Draw the minutes against the normal of the opening."""
     minutes = chart["minutes"]
     counts = [minute["count"] for minute in minutes]
     usual = chart["baseline_per_minute"]
@@ -149,7 +153,8 @@ def _print_chart(out: Console, chart: dict[str, Any]) -> None:
     out.print(f"{moment(minutes[0]['at'])} to {moment(minutes[-1]['at'])}")
 
 
-def _print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[str, Any]]) -> None:
+def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[str, Any]]) -> None:
+    """Print the summary, and how the work on it stands."""
     if summary:
         content = summary["content"]
         version = f"version {summary['version']}, {moment(summary['created_at'])}"

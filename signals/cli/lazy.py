@@ -12,6 +12,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "up": ("up", "Start servers, Ray, both APIs and all actors in the background."),
     "down": ("up", "Stop everything that `signals up` started; data stays."),
     "status": ("status", "Show servers, deployments, actors with their lag, and jobs."),
+    "outages": ("outages", "Read outages, resolve or reopen one: incidents with one cause."),
     "incidents": ("incidents", "Read incidents."),
     "deploys": ("deploys", "Read deploys, and what each changed."),
     "destinations": ("destinations", "Destinations: where people are notified about incidents."),

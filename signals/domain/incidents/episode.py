@@ -10,6 +10,7 @@ from typing import Final, Literal
 from signals.domain.detection.seasonal import Frozen
 from signals.domain.detection.verdict import RuleVerdict
 
+IncidentStatus = Literal["open", "investigating", "resolved"]
 IncidentVerdict = Literal["confirmed", "unconfirmed", "learning"]
 ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand"]
 """Why an incident ended; `by_hand` is a person's doing, which no replay knows."""

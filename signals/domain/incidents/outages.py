@@ -18,6 +18,7 @@ COVERED_SHARE: Final = 0.6  # of a value's active series must have fired for the
 PROJECT_SERIES: Final = 4  # fired series from which "the whole project" may be the cause (guess)
 WIDE_ATTRIBUTES: Final = ("environment", "release")  # that nearly all series share: they explain only many
 MAX_EXACT: Final = 3  # values of an exact cover; more are chosen one by one
+MAX_CANDIDATES: Final = 40  # values tried for an exact cover: ten thousand triples, some 20 ms
 
 EVERYTHING: Final = ("project", "*")
 
@@ -53,8 +54,11 @@ class Outage:
         return max(member.opened_at for member in self.members)
 
 
-Active = Callable[[int], Mapping[str, Mapping[str, str]]]
-"""Returns the series that had an event in the day before a minute, with their attributes."""
+SeriesAttributes = Mapping[str, Mapping[str, str]]
+"""Series by name, with their attributes."""
+
+Active = Callable[[int], SeriesAttributes]
+"""Returns the series that had an event in the day before a minute."""
 
 
 def group(members: Sequence[Member], active: Active) -> list[Outage]:
@@ -63,46 +67,62 @@ def group(members: Sequence[Member], active: Active) -> list[Outage]:
     waiting: list[Member] = []
     for member in members:
         if waiting and member.opened_at > waiting[0].opened_at + REVISE_MINUTES:
-            outages += _settle(waiting, active)
+            outages += settle(waiting, active(waiting[0].opened_at))
             waiting = []
         if not waiting and (known := _joins(member, outages)) is not None:
             known.members.append(member)
         else:
             waiting.append(member)
-    return outages + (_settle(waiting, active) if waiting else [])
+    return outages + (settle(waiting, active(waiting[0].opened_at)) if waiting else [])
+
+
+def may_join(member: Member, cause: Value | None, newest_at: int) -> bool:
+    """Say whether a latecomer has the cause of an outage, soon enough after the outage's newest member."""
+    return (
+        cause is not None and member.opened_at - newest_at <= JOIN_MINUTES and has(member.attributes, cause)
+    )
 
 
 def _joins(member: Member, outages: Iterable[Outage]) -> Outage | None:
     """Return the newest outage that the latecomer belongs to."""
     for outage in reversed(list(outages)):
-        if member.opened_at - outage.newest_at > JOIN_MINUTES:
-            continue
-        if any(member.series == other.series for other in outage.members):
+        is_soon = member.opened_at - outage.newest_at <= JOIN_MINUTES
+        if is_soon and any(member.series == other.series for other in outage.members):
             return outage
-        if outage.cause is not None and _has(member.attributes, outage.cause):
+        if may_join(member, outage.cause, outage.newest_at):
             return outage
     return None
 
 
-def _settle(waiting: Sequence[Member], active: Active) -> list[Outage]:
-    """Decide what began together: at minute five, and again with what came until minute ten."""
+def settle(waiting: Sequence[Member], known: SeriesAttributes) -> list[Outage]:
+    """Decide what began together: at minute five, and again with what came until minute ten.
+
+    `waiting` are members in order of opening, `known` the series that were active before the first.
+    """
     begun = waiting[0].opened_at
-    known = active(begun)
     first = [member for member in waiting if member.opened_at <= begun + GATHER_MINUTES]
     whole = _cover(waiting, known)
     early = _cover(first, known)
     # The later decision may only merge: values of the first one stay, unless fewer explain all.
     if len(whole) <= len(early) or len(first) == len(waiting):
         return _assign(waiting, whole)
-    late = [member for member in waiting if not any(_has(member.attributes, cause) for cause in early)]
+    late = [member for member in waiting if not any(has(member.attributes, cause) for cause in early)]
     return _assign(waiting, [*early, *_cover(late, known)] if late else early)
+
+
+def explained_by(outage: Outage, known: SeriesAttributes) -> tuple[int, int]:
+    """Return how many series fired with the outage's cause, and how many that have it were active."""
+    assert outage.cause is not None
+    fired = {member.series for member in outage.members}
+    active = {name for name, have in known.items() if has(have, outage.cause)}
+    return len(fired), len(fired | active)
 
 
 def _assign(members: Sequence[Member], causes: Sequence[Value]) -> list[Outage]:
     outages = {cause: Outage(cause=cause) for cause in causes}
     alone: dict[str, Outage] = {}
     for member in members:
-        cause = next((cause for cause in causes if _has(member.attributes, cause)), None)
+        cause = next((cause for cause in causes if has(member.attributes, cause)), None)
         if cause is None:
             alone.setdefault(member.series, Outage(cause=None)).members.append(member)
         else:
@@ -111,7 +131,7 @@ def _assign(members: Sequence[Member], causes: Sequence[Value]) -> list[Outage]:
     return sorted(found, key=lambda outage: outage.opened_at)
 
 
-def _cover(members: Sequence[Member], active: Mapping[str, Mapping[str, str]]) -> list[Value]:
+def _cover(members: Sequence[Member], active: SeriesAttributes) -> list[Value]:
     """Return the fewest values that explain the members, best explained first; single series are left out."""
     fired = {member.series: member.attributes for member in members}
     everyone = {**active, **fired}
@@ -122,20 +142,18 @@ def _cover(members: Sequence[Member], active: Mapping[str, Mapping[str, str]]) -
     shares = _shares(fired, everyone)
     strong = [value for value, share in shares.items() if share >= COVERED_SHARE]
     chosen = _fewest(fired, strong, shares)
-    rest = {name: have for name, have in fired.items() if not any(_has(have, value) for value in chosen)}
+    rest = {name: have for name, have in fired.items() if not any(has(have, value) for value in chosen)}
     narrow = [value for value in shares if value[0] not in WIDE_ATTRIBUTES]
     return chosen + (_fewest(rest, narrow, shares) if len(rest) > 1 else [])
 
 
-def _one_value(fired: Mapping[str, Mapping[str, str]]) -> bool:
+def _one_value(fired: SeriesAttributes) -> bool:
     """Say whether all share one value, which is a better word than the whole project."""
     pairs = [set(have.items()) for have in fired.values()]
     return any(name not in WIDE_ATTRIBUTES for name, _ in set.intersection(*pairs))
 
 
-def _shares(
-    fired: Mapping[str, Mapping[str, str]], everyone: Mapping[str, Mapping[str, str]]
-) -> dict[Value, float]:
+def _shares(fired: SeriesAttributes, everyone: SeriesAttributes) -> dict[Value, float]:
     """Return the share of active series that fired, for each value that enough fired series have."""
     have, of = defaultdict[Value, int](int), defaultdict[Value, int](int)
     for name, attributes in everyone.items():
@@ -149,18 +167,19 @@ def _shares(
     }
 
 
-def _fewest(
-    fired: Mapping[str, Mapping[str, str]], values: Sequence[Value], shares: Mapping[Value, float]
-) -> list[Value]:
+def _fewest(fired: SeriesAttributes, values: Sequence[Value], shares: Mapping[Value, float]) -> list[Value]:
     """Cover as many of `fired` as `values` can with as few of them; among equals, with the best explained."""
-    covers = {value: frozenset(name for name, have in fired.items() if _has(have, value)) for value in values}
+    covers = {value: frozenset(name for name, have in fired.items() if has(have, value)) for value in values}
     covers = {value: names for value, names in covers.items() if len(names) > 1}
     if not covers:
         return []
     wanted = frozenset().union(*covers.values())
-    for size in range(1, MAX_EXACT + 1):
+    ordered = sorted(
+        covers, key=lambda value: (value[0] in WIDE_ATTRIBUTES, value)
+    )  # of equals, the narrow one
+    for size in range(1, MAX_EXACT + 1 if len(covers) <= MAX_CANDIDATES else 1):
         best: tuple[float, tuple[Value, ...]] | None = None
-        for chosen in combinations(sorted(covers), size):
+        for chosen in combinations(ordered, size):
             if frozenset().union(*(covers[value] for value in chosen)) != wanted:
                 continue
             quality = sum(shares[value] for value in chosen) / size
@@ -187,5 +206,6 @@ def _by_share(values: Iterable[Value], shares: Mapping[Value, float]) -> list[Va
     return sorted(values, key=lambda value: (-shares[value], value))
 
 
-def _has(attributes: Mapping[str, str], value: Value) -> bool:
+def has(attributes: Mapping[str, str], value: Value) -> bool:
+    """Say whether a series has an attribute's value; every one has `EVERYTHING`."""
     return value == EVERYTHING or attributes.get(value[0]) == value[1]

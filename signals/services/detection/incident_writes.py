@@ -10,6 +10,7 @@ from signals.domain.detection.counted import COUNTED_METRICS
 from signals.domain.incidents.lifecycle import IncidentChange, title_of
 from signals.domain.incidents.representatives import PER_MINUTE, choose
 from signals.services.detection.tally import SeriesMinute
+from signals.services.grouping import group
 from signals.store.incidents import incident_events, incident_states, incidents
 from signals.store.incidents.incident_events import Representative
 from signals.store.incidents.incident_states import StateChange
@@ -32,7 +33,9 @@ def write(
     _write_incidents(connection, by_id)
     _write_numbers(connection, by_id)
     _write_representatives(connection, by_id, kept)
-    return _enqueue_summaries(connection, by_id, new_id)
+    job_ids = _enqueue_summaries(connection, by_id, new_id)
+    group(connection, [change.incident_id for change in changes if change.opened])
+    return job_ids
 
 
 def _write_incidents(connection: Connection, changes: Mapping[UUID, IncidentChange]) -> None:

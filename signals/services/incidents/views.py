@@ -18,7 +18,7 @@ from signals.domain.detection.buckets import BucketRange, Series, instant_of, mi
 from signals.domain.detection.counted import COUNTED_METRICS
 from signals.domain.detection.verdict import RuleCondition
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
-from signals.domain.incidents.episode import IncidentVerdict, ResolveReason
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
 from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery, instant
@@ -26,16 +26,23 @@ from signals.domain.queries.search import search_filters
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter
 from signals.store.detection import buckets
-from signals.store.incidents import incident_changes, incident_context, incident_states, incident_views
+from signals.store.incidents import (
+    incident_changes,
+    incident_context,
+    incident_states,
+    incident_views,
+    outage_states,
+)
 from signals.store.incidents.incident_changes import TimelineEntry
 from signals.store.incidents.incident_context import (
     AiJob,
+    OutageLink,
     Reason,
     RepresentativeEvent,
     State,
     StoredSummary,
 )
-from signals.store.incidents.incident_views import Incident, IncidentStatus, ListFilter
+from signals.store.incidents.incident_views import Incident, ListFilter, StatusMove
 
 MAX_EVENTS: Final = 50  # as many as the summary reads
 MAX_DEPLOYS: Final = 50  # guess: near one incident; of more, the newest are shown
@@ -124,6 +131,7 @@ class IncidentDetail:
     """Everything about one incident. `began` is computed when it is read: a marker may come late."""
 
     incident: Incident
+    outage: OutageLink | None
     why: IncidentReason | None
     began: IncidentBeginning | None
     summary: StoredSummary | None
@@ -178,13 +186,14 @@ class Incidents:
             if incident is None:
                 return None
             context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
-            why = _why(context.reasons, context.state)
+            why = explain(context.reasons, context.state)
             shown = _shown(incident)
             near = _deploys_near(connection, shown)
             [counts] = buckets.read(connection, [shown])
             chart = _chart(shown, counts, why, near)
             return IncidentDetail(
                 incident=incident,
+                outage=context.outage,
                 why=why,
                 began=_began(shown, counts, why, near),
                 summary=context.summary,
@@ -223,14 +232,19 @@ class Incidents:
             if incident.status == wanted:
                 return "changed"
             incident_changes.act_as(connection, actor)
-            outcome = incident_views.set_status(connection, incident, wanted)
-            if outcome == "changed" and "resolved" in (wanted, incident.status):
-                incident_states.note_status(connection, incident.id, is_resolved=wanted == "resolved")
+            move = StatusMove(expected=incident.status, status=wanted)
+            outcome = incident_views.set_status(connection, incident.project_id, [incident.id], move)
+            if outcome == "changed":
+                if "resolved" in (wanted, incident.status):
+                    incident_states.note_status(connection, [incident.id], is_resolved=wanted == "resolved")
+                outage_states.follow_incidents(connection, [incident.id])
+                outage_states.note_work(connection, incident.id)
         log.info("incident status", incident_id=str(incident_id), status=wanted, outcome=outcome)
         return outcome
 
 
-def _why(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
+def explain(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
+    """Say why an incident fired, None when an earlier release kept no numbers."""
     by_moment = {reason.moment: reason for reason in reasons}
     opened = by_moment.get("opened")
     if opened is None:

@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.ledger import Audit
-from signals.store.incidents import incident_changes, incidents
+from signals.store.incidents import incident_changes, incidents, outage_states
 from signals.store.ledger import ledger
 
 IDLE_S: Final = IDLE_MINUTES * 60
@@ -19,7 +19,9 @@ log = structlog.get_logger(__name__)
 
 
 def resolve_stale_incidents(pool: ConnectionPool[Connection]) -> int:
-    """Resolve incidents not seen for an hour; return how many. Harmless when several do it at once.
+    """Resolve incidents not seen for an hour, with their outages; return how many.
+
+    Harmless when several do it at once.
 
     Raises:
         DependencyUnavailable: when PostgreSQL is away.
@@ -27,6 +29,8 @@ def resolve_stale_incidents(pool: ConnectionPool[Connection]) -> int:
     with transaction(pool) as connection:
         incident_changes.act_as(connection, "housekeeping")
         resolved = incidents.resolve_stale(connection, idle_s=IDLE_S)
+        if resolved:
+            outage_states.follow_lively(connection)
     if resolved:
         log.info("incidents resolved by age", count=resolved)
     return resolved

@@ -11,7 +11,7 @@ from psycopg.rows import class_row, kwargs_row
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.verdict import RuleVerdict
-from signals.domain.incidents.episode import IncidentVerdict, ResolveReason
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,28 +134,52 @@ LIMIT 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutageLink:
+    """The outage that an incident belongs to, and how many incidents it has."""
+
+    id: UUID
+    status: IncidentStatus
+    verdict: IncidentVerdict
+    incidents: int
+
+
+OUTAGE: LiteralString = """
+SELECT o.id, o.status, o.verdict,
+       (SELECT count(*)::int FROM pipeline.outage_members WHERE outage_id = o.id) AS incidents
+FROM pipeline.outage_members m JOIN pipeline.outages o ON o.id = m.outage_id
+WHERE m.incident_id = %(incident_id)s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Everything around one incident, newest first; `summary` is None before the first."""
+    """Everything around one incident, newest first; `summary` is None before the first.
+
+    `outage` is None for the moment after an update in which an incident of an earlier release has none.
+    """
 
     reasons: Sequence[Reason]
     state: State
     events: list[RepresentativeEvent]
     ai_jobs: list[AiJob]
     summary: StoredSummary | None
+    outage: OutageLink | None
 
 
 def context_of(connection: Connection, incident_id: UUID, *, events: int, jobs: int) -> Context:
-    """Return what stands around an incident: five questions in one round trip of a `reading` transaction."""
+    """Return what stands around an incident: six questions in one round trip of a `reading` transaction."""
     parameters = {"incident_id": incident_id, "events": events, "jobs": jobs}
     reasons = connection.cursor(row_factory=class_row(Reason)).execute(REASONS, parameters)
     state = connection.cursor(row_factory=kwargs_row(_state)).execute(STATE, parameters)
     newest = connection.cursor(row_factory=class_row(RepresentativeEvent)).execute(EVENTS, parameters)
     work = connection.cursor(row_factory=class_row(AiJob)).execute(JOBS, parameters)
     summary = connection.cursor(row_factory=class_row(StoredSummary)).execute(SUMMARY, parameters)
+    outage = connection.cursor(row_factory=class_row(OutageLink)).execute(OUTAGE, parameters)
     return Context(
         reasons=reasons.fetchall(),
         state=state.fetchone() or UNREMEMBERED,
         events=newest.fetchall(),
         ai_jobs=work.fetchall(),
         summary=summary.fetchone(),
+        outage=outage.fetchone(),
     )

@@ -83,14 +83,15 @@ def resolve_all(connection: Connection, ids: Collection[UUID]) -> None:
 # Whoever reopens an incident says that it is not usual: its 24 hours begin again.
 NOTE_STATUS: LiteralString = """
 INSERT INTO pipeline.incident_states AS s (incident_id, kind, grouping, last_fired_at, resolve_reason)
-VALUES (%(incident_id)s, 'change', 1, CASE WHEN NOT %(is_resolved)s THEN now() END,
-        CASE WHEN %(is_resolved)s THEN 'by_hand' END)
+SELECT incident_id, 'change', 1, CASE WHEN NOT %(is_resolved)s THEN now() END,
+       CASE WHEN %(is_resolved)s THEN 'by_hand' END
+FROM unnest(%(incident_ids)s::uuid[]) AS incident_id ORDER BY incident_id
 ON CONFLICT (incident_id) DO UPDATE SET
     last_fired_at = greatest(s.last_fired_at, excluded.last_fired_at),
     resolve_reason = excluded.resolve_reason
 """
 
 
-def note_status(connection: Connection, incident_id: UUID, *, is_resolved: bool) -> None:
-    """Remember that a person resolved the incident, or opened it again."""
-    connection.execute(NOTE_STATUS, {"incident_id": incident_id, "is_resolved": is_resolved})
+def note_status(connection: Connection, incident_ids: Collection[UUID], *, is_resolved: bool) -> None:
+    """Remember that a person resolved incidents, or opened them again."""
+    connection.execute(NOTE_STATUS, {"incident_ids": list(incident_ids), "is_resolved": is_resolved})

@@ -1,17 +1,17 @@
 """Incidents as readers see them: lists, one by its id, and the status that people set."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, LiteralString
 from uuid import UUID
 
+from psycopg import Rollback
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row
 
 from signals.clients.postgres import Connection
-from signals.domain.incidents.episode import IncidentVerdict
-
-IncidentStatus = Literal["open", "investigating", "resolved"]
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +123,37 @@ SET status = %(status)s,
     resolved_at = CASE WHEN %(status)s = 'resolved' THEN now() END,
     last_seen_at = CASE WHEN %(expected)s = 'resolved' THEN greatest(last_seen_at, now())
                         ELSE last_seen_at END
-WHERE id = %(incident_id)s AND project_id = %(project_id)s AND status = %(expected)s
+WHERE id = ANY(%(incident_ids)s) AND project_id = %(project_id)s AND status = %(expected)s
 """
 
 
-def set_status(
-    connection: Connection, incident: Incident, status: IncidentStatus
-) -> Literal["changed", "stale", "another_open"]:
-    """Move the incident from the status it was read with to another.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusMove:
+    """A change of status that people ask for: from the one that they saw to another."""
 
-    `stale`: another request changed it meanwhile. `another_open`: its fingerprint has a newer unresolved one.
+    expected: IncidentStatus
+    status: IncidentStatus
+
+
+def set_status(
+    connection: Connection, project_id: str, incident_ids: Collection[UUID], move: StatusMove
+) -> Literal["changed", "stale", "another_open"]:
+    """Move incidents of a project from one status to another, all or none of them.
+
+    `stale`: another request changed one meanwhile. `another_open`: a fingerprint has a newer unresolved one.
     """
     parameters = {
-        "status": status,
-        "expected": incident.status,
-        "incident_id": incident.id,
-        "project_id": incident.project_id,
+        "status": move.status,
+        "expected": move.expected,
+        "incident_ids": list(incident_ids),
+        "project_id": project_id,
     }
+    hit = 0
     try:
-        with connection.transaction():
+        with connection.transaction() as attempt:
             hit = connection.execute(SET_STATUS, parameters).rowcount
+            if hit != len(incident_ids):
+                raise Rollback(attempt)
     except UniqueViolation:  # of the index that allows one unresolved incident a fingerprint
         return "another_open"
-    return "changed" if hit else "stale"
+    return "changed" if hit == len(incident_ids) else "stale"

@@ -12,7 +12,7 @@ from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.local.processes.ports import free_port
 from tests.integration.cli.conftest import Run
-from tests.integration.core.conftest import Keys, index
+from tests.integration.core.conftest import Keys, OpenOutage, index
 from tests.support.events import NOON, TENANCY, errors, event
 
 
@@ -73,6 +73,26 @@ def test_an_incident_is_readable_in_a_terminal(run: Run, pool: ConnectionPool[Co
     assert "\x1b[2J" not in shown.stdout
     assert "error_count a minute, at most 40" in shown.stdout
     assert "█" in shown.stdout
+
+
+@pytest.mark.usefixtures("served")
+def test_outage_is_listed_shown_resolved_and_reopened(run: Run, open_outage: OpenOutage) -> None:
+    outage_id = str(open_outage("DB_DOWN|/a|prod", "DB_DOWN|/b|prod"))
+    listed = run("outages", "list", "--env", "prod")
+    assert outage_id in listed.stdout, listed.stderr
+    assert run("outages", "list", "--status", "resolved").stdout == "No outages (verdict confirmed).\n"
+    assert json.loads(run("outages", "list", "--verdict", "any", "--json").stdout)["next_cursor"] is None
+    shown = run("outages", "show", outage_id)
+    assert "DB_DOWN|/a|prod fails (and 1 more series)" in shown.stdout, shown.stderr
+    assert "2 of 2 incidents" in shown.stdout
+    resolved = run("outages", "resolve", outage_id)
+    assert "resolved, error, confirmed, prod" in resolved.stdout, resolved.stderr
+    assert "(by hand)" in resolved.stdout
+    reopened = run("outages", "reopen", outage_id)
+    assert "came back once" in reopened.stdout
+    [first, _] = json.loads(run("outages", "show", outage_id, "--json").stdout)["incidents"]
+    assert f"outage {outage_id} with 1 more, open, confirmed" in run("incidents", "show", first["id"]).stdout
+    assert "no outage with this id" in run("outages", "resolve", "nonsense").stderr
 
 
 @pytest.mark.usefixtures("served")

@@ -31,6 +31,8 @@ from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.search import EventFinder
+from signals.services.grouping import group
+from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
@@ -44,6 +46,7 @@ FINGERPRINT = "TIMEOUT|/checkout|prod"
 OpenIncident = Callable[..., UUID]
 SEAL = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
 LOOPBACK = AllowList.parse("127.0.0.0/8, ::1")
+OpenOutage = Callable[..., UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,7 @@ def core_client(
         rule_registry=RuleRegistry(pool),
         rule_previewer=RulePreviewer(pool),
         why_not=WhyNotFinder(pool),
+        outages=Outages(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
         notices=Notices(pool),
         readiness=readiness,
@@ -160,3 +164,26 @@ def index(opensearch: Client, events: Iterable[Envelope]) -> None:
     documents = [(str(event.event_id), event.to_json()) for event in events]
     assert {item.verdict for item in bulk_create(opensearch, documents)} <= {BulkVerdict.CREATED}
     opensearch.indices.refresh(index=EVENTS_INDEX)
+
+
+@pytest.fixture
+def open_outage(pool: ConnectionPool[Connection], open_incident: OpenIncident) -> OpenOutage:
+    """Writes incidents that open together, and groups them; returns the first one's outage."""
+
+    def insert(
+        *fingerprints: str, at: datetime = NOON, tenancy: Tenancy = TENANCY, **columns: object
+    ) -> UUID:
+        names = fingerprints or (FINGERPRINT,)
+        ids = [
+            open_incident(at, tenancy, fingerprint=name, title=f"{name} fails", **columns) for name in names
+        ]
+        with pool.connection() as connection:
+            group(connection, ids)
+            found = connection.execute(
+                "SELECT outage_id FROM pipeline.outage_members WHERE incident_id = %s", [ids[0]]
+            ).fetchone()
+        assert found
+        assert isinstance(found[0], UUID)
+        return found[0]
+
+    return insert

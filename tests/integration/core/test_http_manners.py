@@ -2,17 +2,18 @@
 
 import gzip
 import re
+from datetime import timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
 from serve_apps.core.routes import ENDPOINTS
 from serve_apps.http.answers import COMPRESS_FROM_BYTES
-from tests.integration.core.conftest import Keys, OpenIncident
+from tests.integration.core.conftest import Keys, OpenIncident, OpenOutage
 from tests.support.events import NOON
 
 GETS = [one.path for one in ENDPOINTS if one.method == "GET"] + ["/docs", "/openapi.json"]
-TAGGED = ["/v1/incidents", "/v1/incidents/{incident_id}"]
+TAGGED = ["/v1/incidents", "/v1/incidents/{incident_id}", "/v1/outages", "/v1/outages/{outage_id}"]
 
 
 @pytest.fixture
@@ -23,9 +24,17 @@ def incident(open_incident: OpenIncident) -> str:
     return str(open_incident(NOON))
 
 
+@pytest.fixture
+def outage(open_outage: OpenOutage) -> str:
+    """An outage that began later than the incidents."""
+    return str(open_outage("DB_DOWN|/r|prod", at=NOON + timedelta(hours=3)))
+
+
 @pytest.mark.parametrize("path", GETS)
-def test_get_answers_head_with_the_same_headers(reader: TestClient, incident: str, path: str) -> None:
-    path = path.format(incident_id=incident)
+def test_get_answers_head_with_the_same_headers(
+    reader: TestClient, incident: str, outage: str, path: str
+) -> None:
+    path = path.format(incident_id=incident, outage_id=outage)
     whole, head = reader.get(path), reader.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers.keys() == whole.headers.keys()
@@ -33,9 +42,11 @@ def test_get_answers_head_with_the_same_headers(reader: TestClient, incident: st
 
 
 @pytest.mark.parametrize("path", GETS)
-def test_answer_forbids_caches_unless_tagged(reader: TestClient, incident: str, path: str) -> None:
+def test_answer_forbids_caches_unless_tagged(
+    reader: TestClient, incident: str, outage: str, path: str
+) -> None:
     kept = path in TAGGED
-    answer = reader.get(path.format(incident_id=incident))
+    answer = reader.get(path.format(incident_id=incident, outage_id=outage))
     assert answer.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
     assert ("etag" in answer.headers) == kept
     assert ("Authorization" in answer.headers.get("vary", "")) == kept
@@ -48,14 +59,15 @@ def test_problem_forbids_caches(reader: TestClient) -> None:
 
 @pytest.mark.parametrize("path", TAGGED)
 def test_unchanged_version_is_not_sent_again(
-    reader: TestClient, incident: str, path: str, open_incident: OpenIncident
+    reader: TestClient, incident: str, outage: str, path: str
 ) -> None:
-    path = path.format(incident_id=incident)
+    path = path.format(incident_id=incident, outage_id=outage)
     tag = reader.get(path).headers["etag"]
     for known in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
         answer = reader.get(path, headers={"If-None-Match": known})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
-    assert reader.patch(f"/v1/incidents/{incident}", json={"status": "resolved"}).status_code == 200
+    changed_path = f"/v1/outages/{outage}" if "outages" in path else f"/v1/incidents/{incident}"
+    assert reader.patch(changed_path, json={"status": "resolved"}).status_code == 200
     changed = reader.get(path, headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag

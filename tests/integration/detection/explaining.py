@@ -15,6 +15,8 @@ TABLES: Final = (
     "rule_series",
     "rule_state",
     "metrics_hours",
+    "outages",
+    "outage_members",
 )
 
 

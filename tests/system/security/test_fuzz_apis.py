@@ -36,6 +36,14 @@ INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status,
                        last_seen_at)
 VALUES (%s, 'org_1', 'proj_1', 'prod', 'TIMEOUT|/checkout|prod', 'open', 'error', 'Fails', now(), now())
 """
+INSERT_OUTAGE = """
+INSERT INTO pipeline.outages (id, project_id, window_id, opened_at, newest_at, verdict, severity, status)
+SELECT id, project_id, id, opened_at, opened_at, 'confirmed', severity, status FROM incidents
+"""
+INSERT_MEMBER = """
+INSERT INTO pipeline.outage_members (incident_id, outage_id, project_id, environment, fingerprint, opened_at)
+SELECT id, id, project_id, environment, fingerprint, opened_at FROM incidents
+"""
 NOT_HTTP = (
     400,
     "Invalid HTTP request received.",
@@ -44,9 +52,11 @@ NOT_HTTP = (
 
 @pytest.fixture
 def session(surface: Surface, pool: ConnectionPool[Connection]) -> Iterator[requests.Session]:
-    """One connection kept open, with an incident to be found."""
+    """One connection kept open, with an incident and its outage to be found."""
     with pool.connection() as connection:
         connection.execute(INSERT_INCIDENT, [INCIDENT])
+        connection.execute(INSERT_OUTAGE)
+        connection.execute(INSERT_MEMBER)
     with requests.Session() as session:
         yield session
 
@@ -91,8 +101,8 @@ def _fuzz(
     )
     @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
     def fuzz(case: Case[Any], known: bool) -> None:
-        if known and "incident_id" in case.path_parameters:
-            case.path_parameters["incident_id"] = str(INCIDENT)
+        for name in {"incident_id", "outage_id"} & set(case.path_parameters if known else ()):
+            case.path_parameters[name] = str(INCIDENT)
         if known and "name" in case.path_parameters:
             case.path_parameters["name"] = "errors-above-usual"
         answer = case.call(base_url=surface.base_url, session=session, headers={"X-API-Key": key}, timeout=30)

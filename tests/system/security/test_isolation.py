@@ -37,6 +37,16 @@ ROUTE = """
 INSERT INTO pipeline.routes (id, project_id, destination_id, fingerprint, created_by)
 VALUES (%s, %s, %s, %s, 'test')
 """
+OUTAGE = """
+INSERT INTO pipeline.outages (id, project_id, window_id, opened_at, newest_at, verdict, severity, status)
+SELECT id, project_id, id, opened_at, opened_at, 'confirmed', severity, status FROM incidents
+ON CONFLICT DO NOTHING
+"""
+OUTAGE_MEMBER = """
+INSERT INTO pipeline.outage_members (incident_id, outage_id, project_id, environment, fingerprint, opened_at)
+SELECT id, id, project_id, environment, fingerprint, opened_at FROM incidents
+ON CONFLICT DO NOTHING
+"""
 LEDGER = """
 INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)
 VALUES (%s, date_trunc('minute', now()), 'ingest-api', 'accepted', -1, 47110815)
@@ -52,6 +62,9 @@ READ_ROUTES = {
     ("GET", "/v1/incidents"),
     ("GET", "/v1/incidents/{incident_id}"),
     ("PATCH", "/v1/incidents/{incident_id}"),
+    ("GET", "/v1/outages"),
+    ("GET", "/v1/outages/{outage_id}"),
+    ("PATCH", "/v1/outages/{outage_id}"),
     ("GET", "/v1/ledger"),
     ("GET", "/v1/search/events"),
     ("GET", "/v1/rules"),
@@ -85,12 +98,14 @@ pytestmark = pytest.mark.usefixtures("both_tenants")
 
 @pytest.fixture
 def both_tenants(surface: Surface, pool: ConnectionPool[Connection], opensearch: Client) -> None:
-    """An incident, an event and a line of the ledger each; theirs hold a word that must never leave."""
+    """An incident, its outage, an event, a line of the ledger each; theirs hold a word that may not leave."""
     with pool.connection() as connection:
         connection.execute(INCIDENT, [OURS, TENANCY.org_id, TENANCY.project_id, "ours"])
         connection.execute(INCIDENT, [THEIRS, OTHER.org_id, OTHER.project_id, SECRET])
         connection.execute(DESTINATION, [THEIRS, OTHER.project_id, SECRET])
         connection.execute(ROUTE, [THEIRS, OTHER.project_id, THEIRS, SECRET])
+        connection.execute(OUTAGE)
+        connection.execute(OUTAGE_MEMBER)
         connection.execute(LEDGER, [OTHER.project_id])
         connection.execute(DEPLOY, [TENANCY.project_id, OURS, "ours"])
         connection.execute(DEPLOY, [OTHER.project_id, THEIRS, SECRET])
@@ -154,16 +169,18 @@ def test_no_route_answers_without_the_right_key(
     assert stored() == []
 
 
-def test_guessed_incident_is_neither_read_nor_changed(
-    surface: Surface, pool: ConnectionPool[Connection]
+@pytest.mark.parametrize("kind", ["incident", "outage"])
+def test_guessed_id_is_neither_read_nor_changed(
+    surface: Surface, pool: ConnectionPool[Connection], kind: str
 ) -> None:
+    path = f"/v1/{kind}s/{{{kind}_id}}"
     for method in ("GET", "PATCH"):
-        answer = call(surface, (method, "/v1/incidents/{incident_id}"), surface.read)
-        assert (answer.status_code, answer.json()["code"]) == (404, "no_such_incident")
+        answer = call(surface, (method, path), surface.read)
+        assert (answer.status_code, answer.json()["code"]) == (404, f"no_such_{kind}")
         assert SECRET not in answer.text
     assert their_status(pool) == ("open",)
-    owner = call(surface, ("GET", "/v1/incidents/{incident_id}"), surface.other_read)
-    assert owner.json()["incident"]["title"] == SECRET  # it is there to be found
+    owner = call(surface, ("GET", path), surface.other_read)
+    assert owner.json()[kind]["title"] == SECRET  # it is there to be found
 
 
 def test_guessed_deploy_is_not_read(surface: Surface) -> None:
@@ -186,7 +203,9 @@ def test_guessed_rule_is_neither_read_nor_changed(surface: Surface) -> None:
     assert call(surface, ("POST", "/v1/rules"), surface.admin).status_code == 201  # a name is a project's
 
 
-@pytest.mark.parametrize("path", ["/v1/incidents", "/v1/deploys", "/v1/search/events", "/v1/ledger"])
+@pytest.mark.parametrize(
+    "path", ["/v1/incidents", "/v1/deploys", "/v1/outages", "/v1/search/events", "/v1/ledger"]
+)
 def test_lists_hold_the_keys_project_only(surface: Surface, path: str) -> None:
     mine = call(surface, ("GET", path), surface.read)
     assert mine.status_code == 200
@@ -249,7 +268,7 @@ def test_no_search_escapes_its_project(surface: Surface, parameters: dict[str, s
         assert SECRET not in json.dumps(answer.json()["facets"])
 
 
-@pytest.mark.parametrize("path", ["/v1/search/events", "/v1/incidents"])
+@pytest.mark.parametrize("path", ["/v1/search/events", "/v1/incidents", "/v1/outages"])
 def test_cursor_of_another_tenant_shows_nothing(
     surface: Surface, pool: ConnectionPool[Connection], path: str
 ) -> None:
@@ -257,6 +276,8 @@ def test_cursor_of_another_tenant_shows_nothing(
         for tenancy in (TENANCY, OTHER):
             row = [UUID(int=ord(tenancy.org_id[-1])), tenancy.org_id, tenancy.project_id, tenancy.org_id]
             connection.execute(INCIDENT.replace("TIMEOUT", "ANOTHER"), row)
+        connection.execute(OUTAGE)
+        connection.execute(OUTAGE_MEMBER)
     first = {
         key: call(surface, ("GET", path), key, params={"limit": 1}).json()["next_cursor"]
         for key in (surface.read, surface.other_read)

@@ -1,0 +1,160 @@
+"""The endpoints of outages: list them, read one, set its status."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field
+from starlette.responses import Response
+
+from serve_apps.core.requests import (
+    BLANK,
+    IF_NONE_MATCH,
+    READ_ERRORS,
+    TAG,
+    UNCHANGED,
+    CoreResources,
+    Cursor,
+    Instant,
+    Limit,
+    ProjectId,
+    check_project,
+)
+from serve_apps.core.status_changes import CHANGE_ERRORS, UNKNOWN_STATUS, StatusChange, read_change
+from serve_apps.http.answers import json_answer, tagged_answer
+from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.parameters import NoParameters
+from serve_apps.http.problems import Problem
+from shared_types import Environment
+from signals.domain.access.scopes import Right
+from signals.domain.incidents.episode import IncidentStatus
+from signals.services.incidents.outage_answers import OutageDetail, OutagePage
+from signals.services.incidents.outage_views import OutageListRequest, OutageStatusOutcome
+
+SeverityName = Literal["warn", "error", "critical"]
+VerdictWanted = Literal["confirmed", "unconfirmed", "learning", "any"]
+TOLD: Final = "confirmed"
+"""The verdict of those that people are notified about, and that a list holds unless it asks for others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageQuery:
+    """The parameters of a list of outages."""
+
+    project_id: ProjectId = None
+    env: Annotated[Environment | None, BLANK, Field(description="of one incident at least")] = None
+    status: Annotated[IncidentStatus | None, BLANK] = None
+    severity: Annotated[SeverityName | None, BLANK] = None
+    verdict: Annotated[
+        VerdictWanted,
+        BeforeValidator(lambda value: value or TOLD),
+        Field(description="people are notified about confirmed ones; any: all of them"),
+    ] = TOLD
+    since: Instant = None
+    limit: Limit = 50
+    cursor: Cursor = None
+
+
+def list_outages(core: CoreResources, call: Call[OutageQuery]) -> Response:
+    """List the project's outages, newest opening first; since selects those active since then.
+
+    Without `verdict`, confirmed ones only: those that people are notified about.
+    """
+    query = call.query
+    check_project(call.tenancy, query.project_id)
+    request = OutageListRequest(
+        environment=query.env and query.env.value,
+        status=query.status,
+        severity=query.severity,
+        verdict=None if query.verdict == "any" else query.verdict,
+        since=query.since,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return tagged_answer(call.request, core.outages.page(call.tenancy, request))
+
+
+def get_outage(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """Return one outage: its cause, its incidents, their sum as a chart, the first incident's summary."""
+    return tagged_answer(call.request, _detail(core, call))
+
+
+async def change_outage_status(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """Set the status of an outage and of its incidents. As with an incident, a read key may do this."""
+    outage_id = _outage_id(call)
+    status = await read_change(call)
+    actor = f"key:{call.principal.key_id}"
+    outcome = await call.in_thread(core.outages.set_status, call.tenancy, outage_id, status, actor=actor)
+    if outcome != "changed":
+        raise _refused(outcome)
+    return json_answer(call.request, await call.in_thread(_detail, core, call))
+
+
+def no_such_outage() -> Problem:
+    """Return the answer for another project's outage as for none."""
+    return Problem(404, "no_such_outage", "Your project has no outage with this id.")
+
+
+def _detail(core: CoreResources, call: Call[NoParameters]) -> OutageDetail:
+    detail = core.outages.detail(call.tenancy, _outage_id(call))
+    if detail is None:
+        raise no_such_outage()
+    return detail
+
+
+def _outage_id(call: Call[NoParameters]) -> UUID:
+    try:
+        return UUID(call.request.path_params["outage_id"])
+    except ValueError as error:
+        raise no_such_outage() from error
+
+
+def _refused(outcome: OutageStatusOutcome) -> Problem:
+    if outcome == "unknown_outage":
+        return no_such_outage()
+    status, detail = {
+        "unknown_status": UNKNOWN_STATUS,
+        "stale": (409, "Its status or its incidents changed meanwhile; read the outage again."),
+        "another_open": (409, "A series of it has a newer incident that is not resolved; work on that one."),
+    }[outcome]
+    return Problem(status, outcome, detail)
+
+
+_ONE: Final = "/v1/outages/{outage_id}"
+_NO_SUCH: Final = {404: "The key's project has no such outage."}
+
+ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
+    Endpoint(
+        method="GET",
+        path="/v1/outages",
+        handler=list_outages,
+        tag="outages",
+        right=Right.READ,
+        query=OutageQuery,
+        headers=(IF_NONE_MATCH,),
+        answers={200: Answer(description="One page.", model=OutagePage, headers=TAG), 304: UNCHANGED},
+        errors=READ_ERRORS,
+    ),
+    Endpoint(
+        method="GET",
+        path=_ONE,
+        handler=get_outage,
+        tag="outages",
+        right=Right.READ,
+        query=NoParameters,
+        headers=(IF_NONE_MATCH,),
+        answers={200: Answer(description="The outage.", model=OutageDetail, headers=TAG), 304: UNCHANGED},
+        errors=READ_ERRORS | _NO_SUCH,
+    ),
+    Endpoint(
+        method="PATCH",
+        path=_ONE,
+        handler=change_outage_status,
+        tag="outages",
+        right=Right.READ,
+        query=NoParameters,
+        body={"application/json": StatusChange},
+        answers={200: Answer(description="The outage as it is now.", model=OutageDetail)},
+        errors=READ_ERRORS | _NO_SUCH | CHANGE_ERRORS,
+    ),
+)

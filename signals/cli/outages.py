@@ -1,0 +1,113 @@
+"""`signals outages list|show|resolve|reopen`: incidents with one cause, as people are notified about them."""
+
+import json
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from signals.cli.core_client import ask, get
+from signals.cli.incidents import print_chart, print_summary
+from signals.cli.options import AsJson, Since, in_query
+from signals.cli.readable import console, moment, plain
+
+INCIDENTS_SHOWN: Final = 20
+
+outages = typer.Typer(help="Read outages, resolve or reopen one.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(outages, name="outages")
+
+
+@outages.command("list")
+def list_outages(
+    env: Annotated[str | None, typer.Option(help="prod, staging or dev.")] = None,
+    status: Annotated[str | None, typer.Option(help="open, investigating or resolved.")] = None,
+    severity: Annotated[str | None, typer.Option(help="warn, error or critical.")] = None,
+    verdict: Annotated[str, typer.Option(help="confirmed, unconfirmed, learning or any.")] = "confirmed",
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest outages of the key's project: confirmed ones, unless --verdict says otherwise."""
+    filters = {"env": env, "status": status, "severity": severity, "verdict": verdict, "limit": limit}
+    page = get("/v1/outages", {**filters, "since": in_query(since)})
+    if as_json:
+        print(json.dumps(page, indent=2))
+        return
+    table = Table("opened", "status", "severity", "verdict", "incidents", "title", box=None, pad_edge=False)
+    table.add_column("id", no_wrap=True)
+    for row in page["outages"]:
+        table.add_row(
+            moment(row["opened_at"]),
+            row["status"],
+            row["severity"],
+            row["verdict"],
+            str(row["incidents"]),
+            plain(row["title"]),
+            row["id"],
+        )
+    out = console()
+    out.print(table if page["outages"] else f"No outages (verdict {plain(verdict)}).")
+    if page["next_cursor"]:
+        out.print(f"There are more; raise --limit above {limit} or narrow with --since.")
+
+
+@outages.command("show")
+def show_outage(outage_id: str, as_json: AsJson = False) -> None:
+    """Show one outage: its cause, its incidents, their chart, the summary."""
+    _show(get(_path(outage_id), {}), as_json=as_json)
+
+
+@outages.command("resolve")
+def resolve_outage(outage_id: str, as_json: AsJson = False) -> None:
+    """Resolve an outage and its incidents; a return within 5 minutes opens it again."""
+    _show(ask("PATCH", _path(outage_id), body={"status": "resolved"}).body, as_json=as_json)
+
+
+@outages.command("reopen")
+def reopen_outage(outage_id: str, as_json: AsJson = False) -> None:
+    """Open a resolved outage again, with the incidents that ended with it."""
+    _show(ask("PATCH", _path(outage_id), body={"status": "open"}).body, as_json=as_json)
+
+
+def _path(outage_id: str) -> str:
+    return f"/v1/outages/{quote(outage_id, safe='')}"
+
+
+def _show(detail: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(detail, indent=2))
+        return
+    out = console()
+    _print_head(out, detail["outage"], detail["why"]["explanation"])
+    print_chart(out, detail["chart"])
+    print_summary(out, detail["summary"], detail["ai_jobs"])
+    _print_incidents(out, detail["outage"]["incidents"], detail["incidents"])
+
+
+def _print_head(out: Console, outage: dict[str, Any], explanation: str) -> None:
+    out.print(Text(plain(outage["title"]), style="bold"))
+    places = ", ".join(outage["environments"])
+    out.print(f"{outage['status']}, {outage['severity']}, {outage['verdict']}, {places}, {outage['id']}")
+    out.print(plain(explanation))
+    ended = f", resolved {moment(outage['resolved_at'])}" if outage["resolved_at"] else ""
+    because = f" ({outage['resolve_reason'].replace('_', ' ')})" if outage["resolve_reason"] else ""
+    seen = moment(outage["last_seen_at"])
+    out.print(f"opened {moment(outage['opened_at'])}, last seen {seen}{ended}{because}")
+    if outage["reopened"]:
+        out.print("came back " + ("once" if outage["reopened"] == 1 else f"{outage['reopened']} times"))
+    if outage["regression_of"]:
+        out.print(f"the same series failed before: outage {outage['regression_of']}")
+
+
+def _print_incidents(out: Console, total: int, incidents: list[dict[str, Any]]) -> None:
+    out.print(f"\n{min(len(incidents), INCIDENTS_SHOWN)} of {total} incidents")
+    for incident in incidents[:INCIDENTS_SHOWN]:
+        opened = moment(incident["opened_at"])
+        out.print(f"  {opened} {incident['status']} {plain(incident['title'])} {incident['id']}")

@@ -1,0 +1,135 @@
+"""Lists outages, explains one, and sets its status together with its incidents'."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import UUID
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from shared_types import Tenancy
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
+from signals.domain.queries import cursors
+from signals.domain.queries.parameters import instant
+from signals.services.incidents.outage_answers import (
+    OutageDetail,
+    OutagePage,
+    chart_of,
+    explain_outage,
+    view_of,
+)
+from signals.services.incidents.outage_status import MoveOutcome, set_status
+from signals.services.incidents.views import MAX_JOBS, STATUSES, explain
+from signals.store.incidents import incident_changes, incident_context, outage_views
+from signals.store.incidents.outage_views import OutageFilter, OutageRow
+
+MAX_MEMBERS: Final = 200  # shown, in order of opening: a page's worth
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageListRequest:
+    """A list of outages as the client asked for it; `verdict` None means any."""
+
+    environment: str | None = None
+    status: IncidentStatus | None = None
+    severity: str | None = None
+    verdict: IncidentVerdict | None = None
+    since: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+OutageStatusOutcome = MoveOutcome | Literal["unknown_outage", "unknown_status"]
+
+
+class Outages:
+    """Reads and settles the outages of a tenant; safe to call from several threads."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    def page(self, tenancy: Tenancy, request: OutageListRequest) -> OutagePage:
+        """Return one page of outages.
+
+        Raises:
+            InvalidQuery: naming the parameter at fault.
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        wanted = OutageFilter(
+            project_id=tenancy.project_id,
+            environment=request.environment,
+            status=request.status,
+            severity=request.severity,
+            verdict=request.verdict,
+            since=instant("since", request.since) if request.since else None,
+        )
+        tied_to = cursors.tie("outages", wanted)
+        before = cursors.decode_row(request.cursor, tied_to=tied_to) if request.cursor is not None else None
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            rows = outage_views.list_outages(connection, wanted, before=before, limit=request.limit + 1)
+        page, more = rows[: request.limit], len(rows) > request.limit
+        next_cursor = cursors.encode_row(page[-1].opened_at, page[-1].id, tied_to=tied_to) if more else None
+        return OutagePage(outages=[view_of(row) for row in page], next_cursor=next_cursor)
+
+    def detail(self, tenancy: Tenancy, outage_id: UUID) -> OutageDetail | None:
+        """Return one outage with everything around it, None when the project has no such one.
+
+        An outage that was merged until minute ten is answered with the one that has its incidents now.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            row = _find(connection, tenancy, outage_id)
+            if row is None:
+                return None
+            members = outage_views.members(connection, row.id, limit=MAX_MEMBERS)
+            first = incident_context.context_of(connection, row.first_incident_id, events=0, jobs=MAX_JOBS)
+            chart = chart_of(connection, tenancy, row, members)
+        return OutageDetail(
+            outage=view_of(row),
+            why=explain_outage(row, explain(first.reasons, first.state)),
+            summary=first.summary,
+            ai_jobs=first.ai_jobs,
+            incidents=members,
+            chart=chart,
+            links={
+                "self": f"/v1/outages/{row.id}",
+                "first_incident": f"/v1/incidents/{row.first_incident_id}",
+            },
+        )
+
+    def set_status(
+        self, tenancy: Tenancy, outage_id: UUID, status: str, *, actor: str
+    ) -> OutageStatusOutcome:
+        """Set the status of an outage and its incidents; setting what already is counts as changed.
+
+        `actor` is who asks, for the timeline of its incidents.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
+        """
+        wanted = next((known for known in STATUSES if known == status), None)
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            row = _find(connection, tenancy, outage_id)
+            if row is None:
+                return "unknown_outage"
+            if wanted is None:
+                return "unknown_status"
+            if row.status == wanted:
+                return "changed"
+            incident_changes.act_as(connection, actor)
+            outcome = set_status(connection, row, wanted)
+        log.info("outage status", outage_id=str(row.id), status=wanted, outcome=outcome)
+        return outcome
+
+
+def _find(connection: Connection, tenancy: Tenancy, outage_id: UUID) -> OutageRow | None:
+    found = outage_views.get(connection, tenancy.project_id, outage_id)
+    if found is not None:
+        return found
+    survivor = outage_views.survivor_of(connection, tenancy.project_id, outage_id)
+    return outage_views.get(connection, tenancy.project_id, survivor) if survivor != outage_id else None

@@ -1,0 +1,259 @@
+"""Outages as readers see them: lists, one by its id, its incidents, and the status that people set."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import args_row
+
+from signals.clients.postgres import Connection
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
+
+
+@dataclass(frozen=True, slots=True)
+class OutageRow:
+    """One outage; the last four fields are of its first incident, its newest AI job and summary.
+
+    Its fields come in the order of the queries' columns, as those of `Incident` do.
+    """
+
+    id: UUID
+    project_id: str
+    status: IncidentStatus
+    severity: str
+    verdict: IncidentVerdict
+    opened_at: datetime
+    confirmed_at: datetime | None
+    newest_at: datetime
+    resolved_at: datetime | None
+    resolve_reason: ResolveReason | None
+    reopened: int
+    regression_of: UUID | None
+    settled_at: datetime | None
+    cause_attribute: str | None
+    cause_value: str | None
+    fired_series: int | None
+    active_series: int | None
+    incidents: int
+    series: int
+    environments: list[str]
+    last_seen_at: datetime
+    first_incident_id: UUID
+    first_title: str
+    ai_job_status: str | None
+    summary_model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageFilter:
+    """Which outages; None means any. Those active since `since` count."""
+
+    project_id: str
+    environment: str | None = None
+    status: IncidentStatus | None = None
+    severity: str | None = None
+    verdict: IncidentVerdict | None = None
+    since: datetime | None = None
+
+
+# The page first, then the rest of its rows. OFFSET 0 keeps each look a probe by key.
+LIST: LiteralString = """
+SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confirmed_at, o.newest_at,
+       o.resolved_at, o.resolve_reason, o.reopened, o.regression_of, o.settled_at, o.cause_attribute,
+       o.cause_value, o.fired_series, o.active_series, held.incidents, held.series, held.environments,
+       held.last_seen_at, first.id, first.title, job.status, output.model
+FROM (
+    SELECT o.* FROM pipeline.outages o
+    WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL
+      AND (%(outage_id)s::uuid IS NULL OR o.id = %(outage_id)s)
+      AND (%(status)s::text IS NULL OR o.status = %(status)s)
+      AND (%(severity)s::text IS NULL OR o.severity = %(severity)s)
+      AND (%(verdict)s::text IS NULL OR o.verdict = %(verdict)s)
+      AND (%(environment)s::text IS NULL
+           OR EXISTS (SELECT FROM pipeline.outage_members m
+                      WHERE m.outage_id = o.id AND m.environment = %(environment)s OFFSET 0))
+      AND (%(since)s::timestamptz IS NULL
+           OR EXISTS (SELECT FROM pipeline.outage_members m
+                      CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents
+                                          WHERE id = m.incident_id OFFSET 0) AS i
+                      WHERE m.outage_id = o.id AND i.last_seen_at >= %(since)s OFFSET 0))
+      AND (%(before_at)s::timestamptz IS NULL
+           OR (o.opened_at, o.id) < (%(before_at)s, %(before_id)s::uuid))
+    ORDER BY o.opened_at DESC, o.id DESC
+    LIMIT %(limit)s
+) AS o
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS incidents, count(DISTINCT m.fingerprint)::int AS series,
+           array_agg(DISTINCT m.environment) AS environments, max(i.last_seen_at) AS last_seen_at
+    FROM pipeline.outage_members m
+    CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents WHERE id = m.incident_id OFFSET 0) AS i
+    WHERE m.outage_id = o.id
+) AS held
+CROSS JOIN LATERAL (
+    SELECT i.id, i.title FROM (
+        SELECT m.incident_id FROM pipeline.outage_members m
+        WHERE m.outage_id = o.id ORDER BY m.opened_at, m.fingerprint, m.incident_id LIMIT 1
+    ) AS m
+    CROSS JOIN LATERAL (SELECT id, title FROM incidents WHERE id = m.incident_id OFFSET 0) AS i
+) AS first
+LEFT JOIN LATERAL (SELECT status FROM ai_jobs WHERE incident_id = first.id
+                   ORDER BY created_at DESC LIMIT 1) AS job ON true
+LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = first.id AND output_type = 'summary'
+                   ORDER BY created_at DESC LIMIT 1) AS output ON true
+ORDER BY o.opened_at DESC, o.id DESC
+"""
+
+
+def list_outages(
+    connection: Connection, wanted: OutageFilter, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[OutageRow]:
+    """Return outages, newest opening first, from after the position `before`."""
+    return _rows(connection, wanted, before=before, limit=limit)
+
+
+def get(connection: Connection, project_id: str, outage_id: UUID) -> OutageRow | None:
+    """Return one outage of the project, None when the project has no such one."""
+    found = _rows(connection, OutageFilter(project_id=project_id), outage_id=outage_id)
+    return found[0] if found else None
+
+
+def _rows(
+    connection: Connection,
+    wanted: OutageFilter,
+    *,
+    outage_id: UUID | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 1,
+) -> list[OutageRow]:
+    before_at, before_id = before or (None, None)
+    parameters = {
+        "project_id": wanted.project_id,
+        "outage_id": outage_id,
+        "environment": wanted.environment,
+        "status": wanted.status,
+        "severity": wanted.severity,
+        "verdict": wanted.verdict,
+        "since": wanted.since,
+        "before_at": before_at,
+        "before_id": before_id,
+        "limit": limit,
+    }
+    with connection.cursor(row_factory=args_row(OutageRow)) as cursor:
+        return cursor.execute(LIST, parameters).fetchall()
+
+
+# From merge to merge: an outage may take others in, and be merged itself, until minute ten.
+SURVIVOR: LiteralString = """
+WITH RECURSIVE path AS (
+    SELECT id, merged_into FROM pipeline.outages WHERE id = %(outage_id)s AND project_id = %(project_id)s
+    UNION
+    SELECT o.id, o.merged_into FROM path JOIN pipeline.outages o ON o.id = path.merged_into
+)
+SELECT id FROM path WHERE merged_into IS NULL
+"""
+
+
+def survivor_of(connection: Connection, project_id: str, outage_id: UUID) -> UUID:
+    """Return the outage into which one was merged; the id itself when it was not, or is unknown."""
+    parameters = {"outage_id": outage_id, "project_id": project_id}
+    found = connection.execute(SURVIVOR, parameters).fetchone()
+    return UUID(str(found[0])) if found else outage_id
+
+
+@dataclass(frozen=True, slots=True)
+class OutageMember:
+    """An incident of an outage; the last three are the normal of its opening.
+
+    Its fields come in the order of the query's columns.
+    """
+
+    id: UUID
+    environment: str
+    fingerprint: str
+    title: str
+    status: IncidentStatus
+    severity: str
+    verdict: IncidentVerdict | None
+    opened_at: datetime
+    joined_at: datetime
+    last_seen_at: datetime
+    resolved_at: datetime | None
+    rule: str | None
+    window_minutes: int | None
+    normal: float | None
+
+
+MEMBERS: LiteralString = """
+SELECT i.id, i.environment, i.fingerprint, i.title, i.status, i.severity, s.verdict, i.opened_at, m.joined_at,
+       i.last_seen_at, i.resolved_at, e.rule, e.window_minutes,
+       CASE WHEN s.kind IS DISTINCT FROM 'new' THEN e.baseline END
+FROM (
+    SELECT incident_id, opened_at, fingerprint, joined_at FROM pipeline.outage_members
+    WHERE outage_id = %(outage_id)s ORDER BY opened_at, fingerprint, incident_id LIMIT %(limit)s
+) AS m
+CROSS JOIN LATERAL (SELECT * FROM incidents WHERE id = m.incident_id OFFSET 0) AS i
+LEFT JOIN LATERAL (
+    SELECT kind, verdict FROM pipeline.incident_states WHERE incident_id = m.incident_id OFFSET 0
+) AS s ON true
+LEFT JOIN LATERAL (
+    SELECT rule, window_minutes, baseline FROM pipeline.incident_evaluations
+    WHERE incident_id = m.incident_id AND moment = 'opened' OFFSET 0
+) AS e ON true
+ORDER BY m.opened_at, m.fingerprint, m.incident_id
+"""
+
+
+def members(connection: Connection, outage_id: UUID, *, limit: int) -> list[OutageMember]:
+    """Return the first incidents of an outage, in order of opening."""
+    with connection.cursor(row_factory=args_row(OutageMember)) as cursor:
+        return cursor.execute(MEMBERS, {"outage_id": outage_id, "limit": limit}).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class LockedMember:
+    """An incident of an outage whose status a person changes."""
+
+    id: UUID
+    status: IncidentStatus
+    resolved_at: datetime | None
+
+
+# In the order in which the engine locks: signups after errors, bytes and not words.
+LOCK_MEMBERS: LiteralString = """
+SELECT i.id, i.status, i.resolved_at
+FROM incidents i
+WHERE i.id = ANY(ARRAY(SELECT incident_id FROM pipeline.outage_members WHERE outage_id = %(outage_id)s))
+ORDER BY i.environment COLLATE "C", i.fingerprint LIKE 'signup|%%', i.fingerprint COLLATE "C"
+FOR UPDATE OF i
+"""
+
+
+def lock_members(connection: Connection, outage_id: UUID) -> list[LockedMember]:
+    """Lock the incidents of an outage, and return them."""
+    with connection.cursor(row_factory=args_row(LockedMember)) as cursor:
+        return cursor.execute(LOCK_MEMBERS, {"outage_id": outage_id}).fetchall()
+
+
+# An incident that joined meanwhile has moved `newest_at` or the number of members.
+SET_STATUS: LiteralString = """
+UPDATE pipeline.outages o
+SET status = %(status)s,
+    resolved_at = CASE WHEN %(status)s = 'resolved' THEN now() END,
+    resolve_reason = CASE WHEN %(status)s = 'resolved' THEN 'by_hand' END,
+    reopened = reopened + CASE WHEN %(expected)s = 'resolved' THEN 1 ELSE 0 END
+WHERE id = %(outage_id)s AND project_id = %(project_id)s AND status = %(expected)s AND merged_into IS NULL
+  AND (SELECT count(*) FROM pipeline.outage_members WHERE outage_id = o.id) = %(incidents)s
+"""
+
+
+def set_status(connection: Connection, outage: OutageRow, status: IncidentStatus) -> bool:
+    """Move an outage from the status and incidents it was read with; return whether it still had them."""
+    parameters = {
+        "status": status,
+        "expected": outage.status,
+        "outage_id": outage.id,
+        "project_id": outage.project_id,
+        "incidents": outage.incidents,
+    }
+    return connection.execute(SET_STATUS, parameters).rowcount == 1

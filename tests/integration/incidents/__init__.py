@@ -1,0 +1,1 @@
+"""Outages on a real PostgreSQL: grouped, divided, followed."""
