@@ -1,5 +1,5 @@
 -- Where notifications go, and which incidents go where (docs/concepts/notifications.md).
--- depends: 0014.deploys
+-- depends: 0015.outages
 CREATE TABLE pipeline.destinations (
     id               uuid PRIMARY KEY,
     project_id       text NOT NULL REFERENCES projects (id),
