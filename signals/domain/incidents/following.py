@@ -108,10 +108,13 @@ class SeriesFollower:
     def advance(self, until: int, *, again: bool = False, not_before: int = 0) -> Iterator[FollowedMinute]:
         """Judge the minutes after the newest judged one up to `until`, which may still grow.
 
-        `again` judges the newest judged one again. Hours before the minute `not_before` are closed unjudged.
+        `again` judges the newest judged one again. Hours before the minute `not_before` are closed unjudged
+        while no incident is open.
         """
-        minute = max(self._judged + (0 if again else 1), not_before, self._begun.since)
+        minute = max(self._judged + (0 if again else 1), self._begun.since)
         while minute <= until:
+            if minute < not_before and self.track.episode is None:
+                minute = not_before
             self._close_hours_before(minute // HOUR)
             end = min(until, (minute // HOUR + 1) * HOUR - 1)
             if not self._is_idle(minute, end):

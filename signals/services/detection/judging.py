@@ -203,8 +203,7 @@ def _follow(
     for minute in late:
         lives.take(follower.judge_apart(minute, around.counts), follower.track)
     if turn.until is not None:
-        is_long = turn.watch.watches_silence and turn.record.track.episode is None
-        not_before = turn.until - CATCH_UP if is_long else 0
+        not_before = turn.until - CATCH_UP if turn.watch.watches_silence else 0
         for followed in follower.advance(turn.until, again=turn.again, not_before=not_before):
             lives.take(followed, follower.track)
     for minute in turn.apart[len(late) :]:
@@ -219,7 +218,8 @@ def _state(turn: _Turn, record: SeriesRecord) -> StateWrite | None:
     is_gone = (turn.until is None and not turn.seen_at) or record.judged - record.last_event >= GONE_AFTER
     by_clock = record.track.episode is not None or (turn.watch.watches_silence and not is_gone)
     data = encode_record(record)
-    if data == stored.state and record.judged == stored.judged and turn.partition == stored.partition:
+    is_stored = data == stored.state and record.judged == stored.judged and turn.partition == stored.partition
+    if is_stored and not is_gone:
         return None
     return StateWrite(
         series_id=stored.series_id,
