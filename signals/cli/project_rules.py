@@ -17,7 +17,7 @@ from signals.cli.readable import console, moment, plain
 
 RULES: Final = "/v1/rules"
 NOT_EVALUATED: Final = (
-    "The engine does not evaluate rules of your own yet; `signals rules preview` shows their incidents."
+    "The engine does not judge by this rule yet; `signals rules preview` shows what it would open."
 )
 
 Name = Annotated[str, typer.Argument(help="The rule's name.")]
@@ -151,7 +151,7 @@ def _path(name: str) -> str:
 def _say(change: str, found: dict[str, Any]) -> None:
     rule = found["rule"]
     print(f"Rule {rule['name']} is {change}: version {rule['version']}, {_state(rule)}.")
-    if not found["evaluated"]:
+    if rule["enabled"] and not found["evaluated"]:
         typer.echo(NOT_EVALUATED, err=True)
 
 

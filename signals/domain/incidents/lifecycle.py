@@ -13,6 +13,7 @@ from uuid import UUID
 from shared_types import Fingerprint
 from signals.domain.detection.buckets import Series, instant_of, minute_of
 from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE
 from signals.domain.detection.rule_types import Absence, Direction, Drop, Rule, Seasonal
 from signals.domain.detection.severity import IncidentSeverity, severity_of
 from signals.domain.detection.verdict import RuleVerdict
@@ -285,7 +286,9 @@ class _Life:
 def _rule_of(watch: Watch, episode: Episode) -> Rule:
     if watch.seasonal is not None and episode.rule == watch.seasonal.name:
         return watch.seasonal
-    return watch.rule
+    if (rule := watch.fixed or watch.seasonal) is not None:
+        return rule
+    return next((one for one in DEFAULT_RULES if one.name == episode.rule), ERROR_SPIKE)  # all are disabled
 
 
 def _direction(rule: Rule) -> Direction:

@@ -1,5 +1,6 @@
 """Which rules watch one series together, sharing its one open incident."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,10 @@ FixedRule = FloorRatio | Drop | Rate | Absence | NewSeries
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """At most one fixed rule and at most one seasonal rule of the same series."""
+    """At most one fixed rule and at most one seasonal rule of the same series.
+
+    Without either nothing opens, and what is open ends.
+    """
 
     fixed: FixedRule | None = None
     seasonal: Seasonal | None = None
@@ -43,20 +47,25 @@ class Watch:
             floors.append(self.fixed.floor)
         elif self.fixed is not None:
             floors.append(1)
-        return min(floors)
+        return min(floors, default=math.inf)
 
 
 def watches(rules: Sequence[Rule]) -> list[Watch]:
-    """Group rules: a locked rule shares its incidents with its seasonal partner."""
+    """Group rules: a locked rule shares its incidents with its seasonal partner.
+
+    A copy of a locked rule takes the place of a disabled original.
+    """
     by_name = {rule.name: rule for rule in rules if rule.enabled}
     out = []
     for locked, partner in ((ERROR_SPIKE, ERRORS_ABOVE_USUAL), (SIGNUP_DROP, SIGNUPS_BELOW_USUAL)):
-        fixed, seasonal = by_name.get(locked.name), by_name.get(partner.name)
+        copies = (rule for rule in by_name.values() if type(rule) is type(locked))
+        fixed = by_name.get(locked.name) or next((one for one in copies if _same_series(one, locked)), None)
+        seasonal = by_name.get(partner.name)
         if not isinstance(fixed, FloorRatio | Drop) or not isinstance(seasonal, Seasonal):
             continue
-        if fixed.locked and _same_series(fixed, seasonal):  # of any version: a locked rule never changes
+        if _same_series(fixed, locked) and _same_series(fixed, seasonal):
             out.append(Watch(fixed=fixed, seasonal=seasonal))
-            del by_name[locked.name], by_name[partner.name]
+            del by_name[fixed.name], by_name[partner.name]
     alone = by_name.values()
     return out + [Watch(seasonal=rule) if isinstance(rule, Seasonal) else Watch(fixed=rule) for rule in alone]
 

@@ -1,6 +1,6 @@
 """Everything that can keep an incident from opening, each as a code and a sentence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -9,9 +9,8 @@ from uuid import UUID
 from shared_types import Tenancy
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rule_types import Rule, Seasonal
+from signals.domain.detection.rule_types import Rule
 from signals.domain.incidents.tracking import KNOWN_AFTER
-from signals.store.detection import rules
 from signals.store.detection.rules import RuleVersion
 from signals.store.detection.series_facts import OverlappingIncident
 from signals.store.ledger import ledger
@@ -31,7 +30,6 @@ BlockerCode = Literal[
     "version_then",
     "held",
     "not_evaluated",
-    "needs_history",
 ]
 
 
@@ -104,13 +102,10 @@ def of_versions(newest: RuleVersion, then: RuleVersion | None) -> Iterator[Block
         yield Blocker(code="version_then", detail=detail)
 
 
-def of_kind(rule: Rule) -> Iterator[Blocker]:
-    """Yield why a kind of rule is not judged here."""
-    if rule.name not in rules.DEFAULT_NAMES:
-        yield Blocker(code="not_evaluated", detail="the engine does not evaluate rules of your own yet")
-    if isinstance(rule, Seasonal):
-        detail = "its verdict rests on weeks of history; `signals rules preview` judges it on stored counts"
-        yield Blocker(code="needs_history", detail=detail)
+def of_engine(rule: Rule, judged: Collection[str]) -> Iterator[Blocker]:
+    """Yield that the engine does not judge by the rule; `judged` names those that it takes."""
+    if rule.enabled and rule.name not in judged:
+        yield Blocker(code="not_evaluated", detail="the engine does not judge by this rule")
 
 
 def of_hold(rule: Rule, fired: Sequence[int]) -> Iterator[Blocker]:

@@ -7,13 +7,16 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from shared_types import MetricName
+from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection
 from signals.domain.detection.counted import COUNTED_METRICS
-from signals.domain.detection.rule_types import EventSelection, Rule
+from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
+from signals.domain.detection.rule_types import Rule
 from signals.domain.detection.season import Offset, offset_hours
 from signals.domain.incidents.watch import Watch, watches
 from signals.store.detection import project_calendars, rule_signatures, rules
 
+NO_RULES: Final = Watch()
 MOST_PROJECTS: Final = 20_000  # kept compiled, at about 2 KB each (guess)
 
 
@@ -48,11 +51,24 @@ class RuleBook:
         return {one: self._known[one][1] for one in signatures}
 
 
+def judged_names(found: Sequence[Rule]) -> frozenset[str]:
+    """Return the names of the rules by which the engine judges, of those of a project."""
+    chosen = _watches(found).values()
+    return frozenset(rule.name for watch in chosen for rule in (watch.fixed, watch.seasonal) if rule)
+
+
 def _compiled(found: Sequence[Rule], zone: ZoneInfo) -> ProjectRules:
+    return ProjectRules(watches=_watches(found), offset=partial(offset_hours, zone))
+
+
+def _watches(found: Sequence[Rule]) -> Mapping[MetricName, Watch]:
+    """Choose the one watch of each counter; a counter without rules has one, so that open incidents end.
+
+    A rule over part of a counter's events, or over other series, has no counter of its own yet.
+    """
     by_metric: dict[MetricName, Watch] = {}
     for watch in watches(found):
-        for name, counted in COUNTED_METRICS.items():
-            # A rule over part of a counter's events has no counter of its own yet.
-            if watch.rule.on == EventSelection(event_type=counted.event_type):
-                by_metric.setdefault(name, watch)
-    return ProjectRules(watches=by_metric, offset=partial(offset_hours, zone))
+        for locked in (ERROR_SPIKE, SIGNUP_DROP):
+            if (watch.rule.on, watch.rule.per) == (locked.on, locked.per):
+                by_metric.setdefault(METRICS[locked.on.event_type], watch)
+    return {name: by_metric.get(name, NO_RULES) for name in COUNTED_METRICS}

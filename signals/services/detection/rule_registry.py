@@ -15,6 +15,7 @@ from signals.domain.access.principal import Principal
 from signals.domain.detection.rule_kinds import RULE_KINDS, RuleKind
 from signals.domain.detection.rule_text import MAX_RULES, BadRule, parse_rule
 from signals.domain.detection.rule_types import Rule
+from signals.services.detection.project_rules import judged_names
 from signals.store.detection import rules
 from signals.store.detection.rules import RuleChangeKind, RuleEntry, RuleOrigin, RuleVersion
 
@@ -48,8 +49,8 @@ class RuleDetail:
 class RuleInForce:
     """The newest version of a rule, and where the rule is from.
 
-    `evaluated`: the running engine opens incidents by it when it is enabled. So far it does so for the
-    rules that every project has; others can be previewed and replayed.
+    `evaluated`: the running engine opens incidents by it. It does so for the rules that every project has,
+    and for a copy of a disabled one; other rules can be previewed and replayed so far.
     """
 
     origin: RuleOrigin
@@ -85,13 +86,13 @@ class RuleRegistry:
         """Return the project's rules."""
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             entries = _entries(connection, tenancy.project_id)
-        return RuleList(rules=[_in_force(entry) for entry in entries], kinds=RULE_KINDS)
+        return RuleList(rules=[_in_force(entry, entries) for entry in entries], kinds=RULE_KINDS)
 
     def one(self, tenancy: Tenancy, name: str) -> RuleInForce | None:
         """Return one rule, None when the project has none of that name."""
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            entry = _entry(connection, tenancy.project_id, name)
-        return _in_force(entry) if entry else None
+            entries = _entries(connection, tenancy.project_id)
+        return next((_in_force(one, entries) for one in entries if one.newest.rule.name == name), None)
 
     def history(self, tenancy: Tenancy, name: str) -> RuleHistory | None:
         """Return a rule's newest versions, None when there has never been one of that name."""
@@ -115,10 +116,9 @@ class RuleRegistry:
             version = rules.create(connection, project_id, rule, created_by=_author(caller), most=MAX_RULES)
             if version is None:
                 return "name_taken" if len(names) < MAX_RULES else "too_many_rules"
-            entry = _entry(connection, project_id, rule.name)
-        assert entry is not None
-        _log(caller, entry)
-        return _in_force(entry)
+            created = _now(connection, project_id, rule.name)
+        _log(caller, created)
+        return created
 
     def edit(self, caller: Principal, name: str, version: int, given: object) -> RuleInForce | RuleRefusal:
         """Replace a rule's text, if `version` is still its newest.
@@ -141,7 +141,9 @@ class RuleRegistry:
             if rule.name != name:
                 raise BadRule(f"rule {name}: name: a rule keeps its name; write {name}", field="name")
             is_same = msgspec.structs.replace(rule, version=version) == entry.newest.rule
-            return _in_force(entry) if is_same else _replaced(connection, caller, rule, version, "edited")
+            if is_same:
+                return _now(connection, project_id, name)
+            return _replaced(connection, caller, rule, version, "edited")
 
     def switch(
         self, caller: Principal, name: str, version: int | None, *, enabled: bool
@@ -156,7 +158,7 @@ class RuleRegistry:
             if version not in (None, newest.version):
                 return "stale_version"
             if newest.enabled == enabled:
-                return _in_force(entry)
+                return _now(connection, caller.tenancy.project_id, name)
             rule = msgspec.structs.replace(newest, enabled=enabled)
             change: RuleChangeKind = "enabled" if enabled else "disabled"
             return _replaced(connection, caller, rule, newest.version, change)
@@ -198,21 +200,20 @@ def _replaced(
     rule = msgspec.structs.replace(rule, version=version)
     if rules.replace(connection, project_id, rule, change=change, created_by=author) is None:
         return "stale_version"
-    entry = _entry(connection, project_id, rule.name)
-    assert entry is not None
-    _log(caller, entry)
-    return _in_force(entry)
+    replaced = _now(connection, project_id, rule.name)
+    _log(caller, replaced)
+    return replaced
 
 
-def _log(caller: Principal, entry: RuleEntry) -> None:
-    newest = entry.newest
+def _log(caller: Principal, changed: RuleInForce) -> None:
+    rule = changed.rule
     log.info(
         "rule changed",
         project_id=caller.tenancy.project_id,
-        rule=newest.rule.name,
-        version=newest.rule.version,
-        change=newest.change,
-        by=newest.created_by,
+        rule=rule.name,
+        version=rule.version,
+        change=rule.change,
+        by=rule.created_by,
     )
 
 
@@ -228,9 +229,17 @@ def _entry(connection: Connection, project_id: str, name: str) -> RuleEntry | No
     return next((one for one in _entries(connection, project_id) if one.newest.rule.name == name), None)
 
 
-def _in_force(entry: RuleEntry) -> RuleInForce:
-    is_evaluated = entry.origin == "default"
-    return RuleInForce(origin=entry.origin, evaluated=is_evaluated, rule=_detail(entry.newest))
+def _now(connection: Connection, project_id: str, name: str) -> RuleInForce:
+    """Return a rule that the project has, as it is after a change."""
+    entries = _entries(connection, project_id)
+    return next(_in_force(one, entries) for one in entries if one.newest.rule.name == name)
+
+
+def _in_force(entry: RuleEntry, entries: Sequence[RuleEntry]) -> RuleInForce:
+    judged = judged_names([one.newest.rule for one in entries])
+    return RuleInForce(
+        origin=entry.origin, evaluated=entry.newest.rule.name in judged, rule=_detail(entry.newest)
+    )
 
 
 def _detail(version: RuleVersion) -> RuleDetail:

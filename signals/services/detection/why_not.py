@@ -1,10 +1,12 @@
 """Why no incident opened: how near each rule came around an instant, and everything that stood in the way."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from psycopg_pool import ConnectionPool
 
@@ -13,22 +15,28 @@ from shared_types.fingerprints import METRICS
 from shared_types.grouping import group_code, group_route
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
-from signals.domain.detection.counts import MINUTES_READ, BucketCounts
-from signals.domain.detection.nearest_miss import firing, nearest
+from signals.domain.detection.counts import BucketCounts
+from signals.domain.detection.rule_types import Rule, Seasonal
+from signals.domain.detection.season import offset_hours
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.nearest_miss import firing, nearest, nearest_of_season
+from signals.domain.incidents.series_replay import stretches
 from signals.domain.incidents.tracking import KNOWN_AFTER
 from signals.services.detection.blockers import (
     Blocker,
     of_arrival,
+    of_engine,
     of_hold,
-    of_kind,
     of_open_incidents,
     of_series,
     of_versions,
 )
 from signals.services.detection.preview_answers import PreviewCondition, condition_of
-from signals.store.detection import buckets, rules, series_facts
+from signals.services.detection.project_rules import judged_names
+from signals.store.detection import buckets, project_calendars, rules, series_facts
 from signals.store.detection.rules import RuleVersion
 
+HISTORY_DAYS: Final = 14  # from which a seasonal rule learns here; live it knows up to 35
 AROUND: Final = timedelta(minutes=30)  # before and after the instant (guess: people say "about nine")
 
 
@@ -101,7 +109,7 @@ class WhyNotFinder:
             return WhyNot(fingerprint=None, since=since, until=until, events=0, blockers=[blocker], rules=[])
         series = _series(tenancy, question)
         low, high = minute_of(since), minute_of(until)
-        wanted = BucketRange(series, low - MINUTES_READ, high + 1, ())
+        wanted = BucketRange(series, low - HISTORY_DAYS * 1440, high + 1, ())
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             [found] = buckets.read(connection, [wanted])
             first, is_known = series_facts.first_seen(
@@ -110,10 +118,19 @@ class WhyNotFinder:
             open_ones = series_facts.overlapping_incidents(connection, series, since, until)
             rules.insert_defaults(connection, tenancy.project_id)
             versions = rules.history_of(connection, tenancy.project_id)
+            now_in_force = rules.rules_of(connection, [tenancy.project_id])[tenancy.project_id]
+            zone = project_calendars.zone_of(connection, [tenancy.project_id])[tenancy.project_id]
             late = list(of_arrival(connection, tenancy, question.at, question.received_at))
         events = sum(count for minute, count in found.items() if low <= minute <= high)
         general = [*late, *of_series(series, first, events, is_known=is_known), *of_open_incidents(open_ones)]
-        judged = _Judged(question, BucketCounts(found), range(low, high + 1), bool(open_ones))
+        judged = _Judged(
+            question=question,
+            found=found,
+            minutes=range(low, high + 1),
+            is_open=bool(open_ones),
+            judged=judged_names(now_in_force),
+            zone=zone,
+        )
         return WhyNot(
             fingerprint=series.fingerprint,
             since=since,
@@ -124,14 +141,25 @@ class WhyNotFinder:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
-    """The counts around an instant, and how near a rule came on them."""
+    """The counts before and around an instant, and how near a rule came on them."""
 
     question: SeriesQuestion
-    counts: BucketCounts
+    found: Mapping[int, int]
     minutes: range
     is_open: bool
+    judged: Collection[str]
+    zone: ZoneInfo
+
+    def nearest(self, rule: Rule) -> RuleVerdict | None:
+        """Return the rule's verdict nearest to firing."""
+        if not isinstance(rule, Seasonal):
+            return nearest(rule, BucketCounts(self.found), self.minutes)
+        known = list(stretches(dict(self.found), self.minutes.stop))
+        if not known:
+            return None
+        return nearest_of_season(rule, known[-1], self.minutes, partial(offset_hours, self.zone))
 
     def miss(self, versions: Sequence[RuleVersion]) -> RuleMiss | None:
         """Return how near one rule came, by its versions, newest first; None if it watches other events."""
@@ -140,12 +168,12 @@ class _Judged:
         if then is None and versions[-1].created_by == "system":
             then = versions[-1]  # the rules of every project were in force before they were rows
         rule = (then or versions[-1]).rule
-        if rule.on.event_type != self.question.event_type or (newest.change == "removed" and then is newest):
+        if not _selects(rule, self.question) or (newest.change == "removed" and then is newest):
             return None
-        blockers = [*of_versions(newest, then), *of_kind(rule)]
-        verdict = nearest(rule, self.counts, self.minutes)
+        blockers = [*of_versions(newest, then), *of_engine(rule, self.judged)]
+        verdict = self.nearest(rule)
         if verdict is not None and verdict.fires and not self.is_open:
-            blockers += of_hold(rule, firing(rule, self.counts, self.minutes))
+            blockers += of_hold(rule, firing(rule, BucketCounts(self.found), self.minutes))
         return RuleMiss(
             name=rule.name,
             kind=rules.spec_of(rule)["kind"],
@@ -164,6 +192,13 @@ class _Judged:
             ),
             blockers=blockers,
         )
+
+
+def _selects(rule: Rule, question: SeriesQuestion) -> bool:
+    if rule.on.event_type != question.event_type:
+        return False
+    asked = ((rule.on.environment, question.environment), (rule.on.error_code, question.error_code))
+    return all(not values or value in values for values, value in (*asked, (rule.on.route, question.route)))
 
 
 def _series(tenancy: Tenancy, question: SeriesQuestion) -> Series:

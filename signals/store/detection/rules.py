@@ -18,8 +18,6 @@ RuleChangeKind = Literal["created", "edited", "enabled", "disabled", "removed"]
 
 BESIDE_SPEC: Final = ("name", "kind", "version", "enabled", "locked")
 """Fields of a rule with a column of their own."""
-DEFAULT_NAMES: Final = frozenset(rule.name for rule in DEFAULT_RULES)
-"""The rules that every project has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,9 @@ def test_locked_rule_can_be_disabled_but_not_edited(admin: TestClient) -> None:
     assert admin.patch("/v1/rules/error-spike", json={"enabled": False}).headers["etag"] == '"2"'
     copy = admin.post("/v1/rules", json=spec | {"name": "my-spike", "floor": 5})
     assert copy.json()["rule"]["spec"]["floor"] == 5
+    assert copy.json()["evaluated"] is True  # it stands in for the disabled original
+    assert admin.patch("/v1/rules/error-spike", json={"enabled": True}).json()["evaluated"] is True
+    assert admin.get("/v1/rules/my-spike").json()["evaluated"] is False
 
 
 @pytest.mark.parametrize(

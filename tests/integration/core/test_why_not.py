@@ -52,7 +52,13 @@ def test_nearest_miss_names_each_condition(reader: TestClient, pool: ConnectionP
     assert nearest["at"] == (AT - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
     assert nearest["conditions"][0] == {"name": "events", "have": 24, "compared": "at least", "need": 30}
     assert nearest["shortfall"] == pytest.approx(0.2)
-    assert codes(rule(found, "errors-above-usual")["blockers"]) == {"needs_history"}
+    usual = rule(found, "errors-above-usual")
+    assert usual["blockers"] == []
+    assert [one["name"] for one in usual["nearest"]["conditions"]] == [
+        "events",
+        "events against the expectation",
+        "significance",
+    ]
 
 
 def test_open_incident_and_young_project_are_blockers(

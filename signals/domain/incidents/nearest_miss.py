@@ -1,0 +1,62 @@
+"""How near a rule came to firing: its verdict at the minute with the smallest shortfall."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from signals.domain.detection import fixed_rules
+from signals.domain.detection.counts import MinuteCounts, PrefixCounts
+from signals.domain.detection.rule_types import Drop, FloorRatio, Rule, Seasonal
+from signals.domain.detection.season import Offset
+from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.incidents.following import SeriesFollower, Surroundings, begin_series
+from signals.domain.incidents.series_replay import Stretch
+from signals.domain.incidents.tracking import nearest_seasonal
+from signals.domain.incidents.watch import Watch
+
+
+def nearest(rule: Rule, counts: MinuteCounts, minutes: Iterable[int]) -> RuleVerdict | None:
+    """Return the verdict nearest to firing; the first of equals, one that fires before any that does not.
+
+    A spike is judged at minutes with an event only. None when no minute is judged, and for a kind whose
+    verdict rests on more than minutes.
+    """
+    verdicts = (_verdict(rule, counts, minute) for minute in minutes)
+    return min((one for one in verdicts if one), key=lambda one: one.shortfall, default=None)
+
+
+def nearest_of_season(rule: Seasonal, stretch: Stretch, minutes: range, offset: Offset) -> RuleVerdict | None:
+    """Return the seasonal verdict nearest to firing, after the history that the stretch holds.
+
+    None when the series is too young to be judged at these minutes, which lie in the stretch.
+    """
+    around = Surroundings(
+        counts=PrefixCounts(stretch.since, stretch.counts),
+        hours={},
+        project_since=stretch.since,
+        offset=offset,
+    )
+    watch = Watch(seasonal=rule)
+    before = SeriesFollower(watch, begin_series(stretch.since), around)
+    deque(before.advance(minutes.start - 1), maxlen=0)
+    follower = SeriesFollower(watch, before.record(), around, every_minute=True)
+    verdicts = (
+        nearest_seasonal(watch, followed.evidence, follower.track.seasonal, followed.minute)
+        for followed in follower.advance(minutes.stop - 1)
+    )
+    return min((one for one in verdicts if one), key=lambda one: one.shortfall, default=None)
+
+
+def firing(rule: Rule, counts: MinuteCounts, minutes: Iterable[int]) -> list[int]:
+    """Return the minutes at which the rule fires."""
+    verdicts = (_verdict(rule, counts, minute) for minute in minutes)
+    return [one.minute for one in verdicts if one and one.fires]
+
+
+def _verdict(rule: Rule, counts: MinuteCounts, minute: int) -> RuleVerdict | None:
+    match rule:
+        case FloorRatio():
+            has_event = counts.between(minute, minute + 1) > 0
+            return fixed_rules.floor_ratio(rule, counts, minute) if has_event else None
+        case Drop():
+            return fixed_rules.drop(rule, counts, minute)
+    return None
