@@ -27,6 +27,7 @@ LONGEST_MINUTES: Final = 30  # guess: after the opening; later events say the sa
 PATIENCE_S: Final = 2.0  # for events that are counted and not yet searchable: the index refreshes each second
 PAUSE_S: Final = 0.4
 SEARCHABLE: Final = 0.98  # of the failing; fewer are said to be a part
+USABLE: Final = 0.5  # of the failing; guess: half of a burst has the same causes as all of it
 
 Compare = Callable[[ComparisonQuestion], ComparisonAnswer]
 """Counts the windows of a question; may raise `DependencyUnavailable`."""
@@ -44,10 +45,14 @@ class ComparisonSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedIncident:
-    """Findings, None when nothing could be compared; `notes` say what is missing, in sentences."""
+    """Findings, None when nothing could be compared; `notes` say what is missing, in sentences.
+
+    `is_early` when a later try may find more: the search is away, or behind the counting.
+    """
 
     findings: Findings | None
     notes: tuple[str, ...] = ()
+    is_early: bool = False
 
 
 def compare_incident(
@@ -67,10 +72,16 @@ def compare_incident(
         reason = str(error) if isinstance(error, DependencyUnavailable) else "the index has no labels yet"
         log.warning("nothing compared", incident_id=str(brief.incident.incident_id), reason=reason)
         note = f"Causes are unknown: failing and working requests could not be compared ({reason})."
-        return ComparedIncident(findings=None, notes=(note,))
+        return ComparedIncident(findings=None, notes=(note,), is_early=True)
     comparison = _with_deploys(answer.comparison, brief)
     notes = tuple(_notes(question, comparison, counted, since, is_partial=answer.is_partial))
-    return ComparedIncident(findings=find(comparison), notes=notes)
+    held = _held(comparison)
+    return ComparedIncident(
+        # Of a few events in the index nothing follows, least of all that no cause is visible.
+        findings=find(comparison) if held >= USABLE * counted else None,
+        notes=notes,
+        is_early=held < SEARCHABLE * counted and not answer.is_partial,
+    )
 
 
 def _question(pool: ConnectionPool[Connection], brief: Brief) -> tuple[ComparisonQuestion, int]:

@@ -31,10 +31,12 @@ from signals.settings import ModelSettings
 from signals.store import leases
 from signals.store.access import limits
 from signals.store.incidents import incident_changes
-from signals.store.summary import ai_outputs, incident_briefs
+from signals.store.summary import ai_jobs, ai_outputs, incident_briefs
 from signals.store.summary.ai_jobs import QUEUE, JobLease
 
 RATE_LIMIT: Final = "model-requests"
+COMPARE_AGAIN: Final = timedelta(seconds=3)
+COMPARE_WITHIN: Final = timedelta(seconds=60)  # guess: an index that is further behind is a fault of its own
 FIRST: Final = "first"
 ASKED: Final = "The model is being asked: the built-in summarizer answered."
 ACTOR: Final = "ai-worker"
@@ -160,7 +162,10 @@ class IncidentSummarizer:
     def _run(self, held: JobLease) -> JobOutcome:
         case = assemble(self._pool, held.incident_id, redacted=self._policy.redacts)
         self._store_first(held, case)
-        case = case.explained(compare_incident(self._pool, case.known, self._comparison))
+        compared = compare_incident(self._pool, case.known, self._comparison)
+        if compared.is_early and self._postpone(held):
+            return JobOutcome(job_id=held.job_id, state="retrying", error=compared.notes[0])
+        case = case.explained(compared)
         if held.is_exhausted:
             lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it
@@ -196,6 +201,11 @@ class IncidentSummarizer:
             if self._model is None:  # else the title is the model's to give
                 incident_briefs.retitle(connection, held.incident_id, case.builtin.title)
             _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note), name=FIRST)
+
+    def _postpone(self, held: JobLease) -> bool:
+        """Compare again a little later, while the job is young: the first version stands until then."""
+        with transaction(self._pool) as connection:
+            return ai_jobs.postpone(connection, held, delay=COMPARE_AGAIN, within=COMPARE_WITHIN)
 
     def _succeed(self, held: JobLease, model: str, summary: CheckedSummary) -> JobOutcome:
         try:

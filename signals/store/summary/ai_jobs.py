@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, LiteralString
 from uuid import UUID
 
@@ -44,6 +45,20 @@ ORDER BY r.incident_id
 ON CONFLICT (incident_id, job_type) WHERE status IN ('queued', 'running') DO NOTHING
 RETURNING id
 """
+
+
+# The age is the job's own, so that a job which nothing helps ends.
+POSTPONE: LiteralString = """
+UPDATE ai_jobs
+SET status = 'queued', leased_until = NULL, run_after = now() + %(delay)s, updated_at = now()
+WHERE id = %(job_id)s AND status = 'running' AND leased_until = %(token)s AND created_at > now() - %(within)s
+"""
+
+
+def postpone(connection: Connection, held: JobLease, *, delay: timedelta, within: timedelta) -> bool:
+    """Queue a job younger than `within` again, at no attempt's cost; False when it is older, or not ours."""
+    values = {"job_id": held.job_id, "token": held.leased_until, "delay": delay, "within": within}
+    return connection.execute(POSTPONE, values).rowcount == 1
 
 
 def enqueue_all(connection: Connection, incident_ids: Mapping[UUID, UUID]) -> list[UUID]:

@@ -21,7 +21,7 @@ from signals.errors import DependencyUnavailable
 from signals.services.summary import ComparisonSource, IncidentSummarizer, Policy
 from signals.settings import ModelSettings
 from signals.store.summary import ai_jobs
-from tests.integration.summary.cases import Pool, outputs
+from tests.integration.summary.cases import Pool, jobs, make_due, outputs
 from tests.support.case_index import index_case, store_case
 
 SEED: Final = 7
@@ -55,8 +55,14 @@ def worker(pool: Pool, source: ComparisonSource) -> Iterator[IncidentSummarizer]
         yield summarizer
 
 
-def run_all(pool: Pool, source: ComparisonSource) -> None:
-    """Run every due job."""
+OLD = "UPDATE ai_jobs SET created_at = created_at - interval '2 minutes', run_after = now()"
+
+
+def run_all(pool: Pool, source: ComparisonSource, *, is_old: bool = False) -> None:
+    """Run every due job; an old one is not postponed any more."""
+    if is_old:
+        with transaction(pool) as connection:
+            connection.execute(OLD)
     with worker(pool, source) as summarizer:
         while summarizer.run_one() is not None:
             pass
@@ -117,7 +123,7 @@ def _away(_: object) -> Any:
 def test_summary_without_the_search_says_what_is_missing(pool: Pool, source: ComparisonSource) -> None:
     events, truth = make_case("zone_down", SEED)
     incident_id = store_case(pool, events, truth)
-    run_all(pool, replace(source, compare=_away))
+    run_all(pool, replace(source, compare=_away), is_old=True)
     newest = versions(pool, incident_id)[-1]
     assert "could not be compared (OpenSearch is unavailable: it is away)" in newest["impact"]
     assert newest["likely_causes"]
@@ -139,15 +145,32 @@ def test_parts_and_late_labels_are_said(pool: Pool, opensearch: Client, source: 
     assert notes[1].startswith("Compared since ")
 
 
-def test_events_that_are_not_searchable_yet_are_said(
+def test_young_job_waits_for_events_that_are_not_searchable_yet(
     pool: Pool, opensearch: Client, source: ComparisonSource
 ) -> None:
     events, truth = make_case("zone_down", SEED)
-    index_case(opensearch, events[: len(events) // 2])
     incident_id = store_case(pool, events, truth)
     run_all(pool, source)
-    [note] = versions(pool, incident_id)[-1]["findings"]["notes"]
-    assert note.endswith("events are searchable so far.")
+    [first] = versions(pool, incident_id)
+    assert "findings" not in first
+    assert [row.status for row in jobs(pool)] == ["queued"]
+    assert [row.attempt_count for row in jobs(pool)] == [0]
+    index_case(opensearch, events)
+    make_due(pool)
+    run_all(pool, source)
+    assert "findings" in versions(pool, incident_id)[-1]
+
+
+def test_old_job_does_not_claim_that_no_cause_is_visible_in_an_empty_index(
+    pool: Pool, opensearch: Client, source: ComparisonSource
+) -> None:
+    events, truth = make_case("zone_down", SEED)
+    incident_id = store_case(pool, events, truth)
+    run_all(pool, source, is_old=True)
+    newest = versions(pool, incident_id)[-1]
+    assert "events are searchable so far." in newest["impact"]
+    assert "No cause is visible" not in newest["likely_causes"][0]
+    assert "findings" not in newest
 
 
 def test_stored_deploy_counts_without_the_search(
