@@ -34,6 +34,7 @@ from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
+from signals.services.events.project_doors import DoorSettingsEditor
 from signals.services.events.search import EventFinder
 from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.views import Incidents
@@ -117,6 +118,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         outages=Outages(pool),
         event_finder=EventFinder(EventSearch(client)),
         notices=Notices(pool),
+        door_settings=DoorSettingsEditor(pool),
         readiness=readiness,
         routes=Routes(pool),
     )

@@ -14,6 +14,7 @@ from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
+from signals.services.events.project_doors import DoorSettingsEditor
 from signals.services.events.search import EventFinder
 from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.views import Incidents
@@ -68,6 +69,7 @@ class CoreResources:
     outages: Outages
     event_finder: EventFinder
     notices: Notices
+    door_settings: DoorSettingsEditor
     readiness: ReadinessCheck
     routes: Routes
 

@@ -4,7 +4,17 @@ from typing import Final
 
 from starlette.responses import Response
 
-from serve_apps.core import about, deploys, events, incidents, notifications, outages, rule_checks, rules
+from serve_apps.core import (
+    about,
+    deploys,
+    doors,
+    events,
+    incidents,
+    notifications,
+    outages,
+    rule_checks,
+    rules,
+)
 from serve_apps.core.requests import CoreResources
 from serve_apps.http.answers import encode, encoded_answer
 from serve_apps.http.docs_page import PAGE_HEADERS, docs_page
@@ -20,6 +30,7 @@ ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *notifications.ENDPOINTS,
     *rule_checks.ENDPOINTS,
     *rules.ENDPOINTS,
+    *doors.ENDPOINTS,
     *about.ENDPOINTS,
 )
 

@@ -99,7 +99,8 @@ def _basic_user(authorization: str | None) -> str | None:
     if scheme.lower() != "basic":
         return None
     try:
-        return base64.b64decode(credentials, validate=True).decode("utf-8").partition(":")[0]
+        padded = credentials.strip() + "=" * (-len(credentials.strip()) % 4)  # some clients leave it out
+        return base64.b64decode(padded, validate=True).decode("utf-8").partition(":")[0].strip()
     except ValueError:
         return None
 

@@ -21,6 +21,7 @@ from signals.clients.kafka.publisher import open_publisher
 from signals.clients.postgres import open_pool, renew
 from signals.domain.access.limits import KeyLimits
 from signals.domain.access.unknown_keys import UnknownKeys
+from signals.domain.events.grouping_guard import GroupingGuard
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
@@ -58,7 +59,13 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
         patient.close()
 
     authorizer = Authorizer(resources.authenticator)
-    doors = Doors(Intake(resources.quotas, patient), authorizer, resources.ledger_writer, UnknownKeys())
+    doors = Doors(
+        Intake(resources.quotas, patient),
+        authorizer,
+        resources.ledger_writer,
+        UnknownKeys(),
+        GroupingGuard(),
+    )
     return build_application(
         ENDPOINTS,
         Intake(resources.quotas, acknowledgements),

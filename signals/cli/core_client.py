@@ -1,4 +1,4 @@
-"""Asks core-api over HTTP, as a client with a key would."""
+"""Asks our APIs over HTTP, as any client with a key would."""
 
 import json
 import os
@@ -33,8 +33,8 @@ def load_environment(env_file: Path = ENV_FILE) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CoreAnswer:
-    """An answer of core-api: its JSON, None without a body, and its ETag."""
+class ApiAnswer:
+    """An answer of one of our APIs: its JSON, None without a body, and its ETag."""
 
     body: Any
     etag: str | None
@@ -57,7 +57,7 @@ def ask(
     parameters: QueryParameters | None = None,
     body: object = None,
     if_match: str | None = None,
-) -> CoreAnswer:
+) -> ApiAnswer:
     """Send one request to core-api: with the admin key when it changes configuration, else with the read key.
 
     Raises:
@@ -67,11 +67,9 @@ def ask(
     """
     load_environment()
     query = urlencode({k: v for k, v in (parameters or {}).items() if v is not None}, doseq=True)
-    url = f"{_variable('CORE_API_URL').rstrip('/')}{path}" + (f"?{query}" if query else "")
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise SettingsError("CORE_API_URL must begin with http:// or https://")
+    url = address("CORE_API_URL", path + (f"?{query}" if query else ""))
     is_read = method == "GET" or path in READING_PATHS or not path.startswith(ADMIN_PATHS)
-    key = _variable("READ_API_KEY") if is_read else _variable("ADMIN_API_KEY")
+    key = variable("READ_API_KEY") if is_read else variable("ADMIN_API_KEY")
     headers = {"Authorization": f"Bearer {key}"}
     if if_match is not None:
         headers["If-Match"] = if_match
@@ -79,26 +77,49 @@ def ask(
     if body is not None:
         data = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
-    request = Request(url, data=data, headers=headers, method=method)  # noqa: S310  # checked above
+    request = Request(url, data=data, headers=headers, method=method)  # noqa: S310  # `address` has checked it
+    return answer_of(request, "core-api", "CORE_API_URL")
+
+
+def address(name: str, path: str) -> str:
+    """Return the address of a path below the API that an environment variable names.
+
+    Raises:
+        SettingsError: when the variable is missing or no HTTP address.
+    """
+    url = f"{variable(name).rstrip('/')}{path}"
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise SettingsError(f"{name} must begin with http:// or https://")
+    return url
+
+
+def answer_of(request: Request, server: str, setting: str) -> ApiAnswer:
+    """Return what one of our APIs answers; `setting` names its address.
+
+    Raises:
+        DependencyUnavailable: when it cannot be reached, or says that it is not well.
+        typer.Exit: after the problem was printed, when it refuses.
+    """
     try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  # checked above
+        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  # `address` has checked it
             text = answer.read()
-            return CoreAnswer(body=json.loads(text) if text else None, etag=answer.headers.get("ETag"))
+            return ApiAnswer(body=json.loads(text) if text else None, etag=answer.headers.get("ETag"))
     except HTTPError as error:
         with error:
             detail = _detail(error.read(), error.code)
         if error.code >= 500:
-            raise DependencyUnavailable("core-api", detail) from error
+            raise DependencyUnavailable(server, detail) from error
         typer.echo(f"signals: {detail}", err=True)
         raise typer.Exit(1) from error
     except (URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
-        where = urlsplit(url).netloc
-        remedy = "start it with `signals up`, or correct CORE_API_URL"
-        raise DependencyUnavailable("core-api", f"{reason} ({where}); {remedy}") from error
+        where = urlsplit(request.full_url).netloc
+        remedy = f"start it with `signals up`, or correct {setting}"
+        raise DependencyUnavailable(server, f"{reason} ({where}); {remedy}") from error
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """Return an environment variable. Raises SettingsError when it is missing."""
     value = os.environ.get(name)
     if not value:
         raise SettingsError(f"set {name}, or run this where `signals up` has written {ENV_FILE}")

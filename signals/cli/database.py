@@ -14,6 +14,7 @@ from signals.cli.core_client import load_environment
 from signals.cli.readable import console, moment, plain
 from signals.clients.postgres import Connection, open_pool
 from signals.services.access import provisioning
+from signals.services.events.project_doors import DoorSettingsRefused
 from signals.settings import PostgresSettings
 
 
@@ -24,7 +25,7 @@ def opened_database() -> Iterator[ConnectionPool[Connection]]:
     try:
         with open_pool(PostgresSettings.from_env(), size=1) as pool:
             yield pool
-    except provisioning.ProvisioningRefused as error:
+    except (provisioning.ProvisioningRefused, DoorSettingsRefused) as error:
         typer.echo(f"signals: {error}", err=True)
         raise typer.Exit(1) from error
 

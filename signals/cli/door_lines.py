@@ -17,10 +17,11 @@ Segment
   Node:   new Analytics({{ writeKey: "{key}", host: "{base}", path: "/v1/events/segment/v1/batch" }})
 
 Deploys
-  CI:     curl -sS "{base}/v1/events/deploys" -H "Authorization: Bearer {key}" -d '{{"release": "VERSION"}}'
+  CI:     signals deploy --release VERSION --env production
+  curl:   curl -sS "{base}/v1/events/deploys" -H "Authorization: Bearer {key}" -d '{{"release": "VERSION"}}'
   GitHub: {base}/v1/events/deploys/github?key={key} with the key as its secret
   GitLab: {base}/v1/events/deploys/gitlab with the key as its secret token
-  Vercel: {base}/v1/events/deploys/vercel?key={key}
+  Vercel: {base}/v1/events/deploys/vercel?key={key} (signals projects doors PROJECT --vercel-secret)
 
 Web pages need a key of scope public: signals keys create --scope public"""
 

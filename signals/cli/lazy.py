@@ -26,6 +26,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "search": ("search", "Search events."),
     "ai": ("ai", "Measure how good summaries are."),
     "doors": ("doors", "Print what to paste into Sentry, OpenTelemetry, Segment and CI to send here."),
+    "deploy": (
+        "deploy",
+        "Report a deploy from CI, so that incidents name the release. It may be repeated.",
+    ),
     "ledger": ("ledger", "Account for every accepted event; exit code 1 when one is missing."),
     "dlq": ("dlq", "Dead letters: records that no stage could handle."),
     "orgs": ("tenancy", "Organisations."),

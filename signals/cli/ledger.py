@@ -13,9 +13,8 @@ from signals.cli.options import ROOT, Folder, Since
 from signals.cli.readable import console, plain
 from signals.clients.postgres import open_pool
 from signals.domain.ledger import StageLine
-from signals.services.ledger.audit import LedgerAudit, LedgerReport
+from signals.services.ledger.audit import LedgerAudit, LedgerReport, NotEvents
 from signals.settings import PostgresSettings
-from signals.store.ledger.ledger import MinuteEvents
 
 DEFAULT_AGE: Final = timedelta(hours=1)
 NUMBERS: Final = (
@@ -48,13 +47,12 @@ def ledger(
     load_environment(folder / "env")
     with open_pool(PostgresSettings.from_env(), size=1) as pool:
         report = LedgerAudit(pool).report(project, start, now)
-        not_events = LedgerAudit(pool).not_events(project, start, now)
     if as_json:
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:
         console().print(_table(report))
-        if not_events:
-            console().print(not_events_table(not_events))
+        if report.not_events:
+            console().print(not_events_table(report.not_events))
     if any(line.missing for line in report.totals):
         raise typer.Exit(1)
 
@@ -74,15 +72,15 @@ def _table(report: LedgerReport) -> Table:
     return table
 
 
-def not_events_table(rows: Sequence[MinuteEvents]) -> Table:
+def not_events_table(rows: Sequence[NotEvents]) -> Table:
     """Show what became no event, beside the balance."""
     table = Table(box=None, pad_edge=False, title="no events: ignored, refused, or lost before us")
     for heading in ("minute (UTC)", "project", "what", "door", "reason", "items"):
         table.add_column(heading)
     for row in rows:
-        what, door, reason = row.outcome.split(":", 2)
-        at = f"{row.minute_at:%m-%d %H:%M}"
-        table.add_row(at, plain(row.project_id), what.replace("_", " "), door, plain(reason), str(row.events))
+        at, what = f"{row.minute_at:%m-%d %H:%M}", row.kind.replace("_", " ")
+        project = plain(row.project_id) or "(none)"
+        table.add_row(at, project, what, row.door, plain(row.reason), str(row.items))
     return table
 
 

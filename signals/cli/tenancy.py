@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from signals.cli import project_times
+from signals.cli import project_doors, project_times
 from signals.cli.database import opened_database, print_rows
 from signals.cli.options import AsJson
 from signals.clients.postgres import transaction
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(orgs, name="orgs")
     app.add_typer(projects, name="projects")
     project_times.add_commands(projects)
+    project_doors.add_commands(projects)
     app.add_typer(keys, name="keys")
 
 

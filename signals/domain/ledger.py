@@ -66,6 +66,13 @@ def foreign_outcome(kind: ForeignKind, door: str, reason: str) -> str:
     return f"{kind}:{door}:{reason}"
 
 
+def foreign_parts(outcome: str) -> tuple[ForeignKind, str, str]:
+    """Return kind, door and reason of an outcome that `foreign_outcome` named."""
+    word, door, reason = outcome.split(":", 2)
+    kind = next(known for known in FOREIGN_KINDS if known == word)
+    return kind, door, reason
+
+
 def is_foreign(outcome: str) -> bool:
     """Whether an outcome stands beside the balance, as `foreign_outcome` names it."""
     return outcome.partition(":")[0] in FOREIGN_KINDS and ":" in outcome

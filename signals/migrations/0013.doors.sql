@@ -12,5 +12,6 @@ CREATE TABLE pipeline.door_settings (
     project_id   text PRIMARY KEY REFERENCES projects (id) ON DELETE CASCADE,
     signup_names text[] NULL,                -- events that are signups; null: the built-in names
     kept_fields  text[] NOT NULL DEFAULT '{}', -- opt-ins, names of signals.domain.events.door_settings
+    vercel_secret text NULL,                 -- signs Vercel's hooks; never shown
     updated_at   timestamptz NOT NULL DEFAULT now()
 );

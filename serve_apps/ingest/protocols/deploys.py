@@ -1,7 +1,7 @@
 """The door for deploy hooks: one line of curl, GitHub, GitLab and Vercel.
 
 The key stands in a header or in `?key=`. GitHub signs the body with the same key as its secret; GitLab sends
-it as its token. Vercel makes up a secret of its own, which is not kept here: its key is that of the URL.
+it as its token. Vercel makes up a secret of its own, which the project's settings hold.
 """
 
 from typing import Final
@@ -12,17 +12,14 @@ from starlette.responses import Response
 from serve_apps.http.answers import json_answer
 from serve_apps.http.authorization import foreign_keys, only_key
 from serve_apps.http.endpoint import Answer, Call, Endpoint
-from serve_apps.http.problems import Problem
+from serve_apps.http.problems import Problem, answer_to
 from serve_apps.ingest.protocols.doors import Doors, foreign_body, receipt_of, unreadable
 from shared_types import InvalidEvent
+from signals.domain.access.principal import Principal
 from signals.domain.events.foreign import ForeignReading, Receipt
-from signals.domain.events.from_deploys import (
-    is_signed_by_github,
-    read_deploy,
-    read_github,
-    read_gitlab,
-    read_vercel,
-)
+from signals.domain.events.from_deploys import read_deploy, read_github, read_gitlab, read_vercel
+from signals.domain.events.hook_signatures import is_signed_by_github, is_signed_by_vercel
+from signals.errors import DependencyUnavailable
 
 DOOR: Final = "deploys"
 BASE: Final = "/v1/events/deploys"
@@ -32,6 +29,15 @@ SENDERS: Final = ("github", "gitlab", "vercel")
 async def deploy_hook(doors: Doors, call: Call[None]) -> Response:
     """Accept a deploy."""
     request = call.request
+    try:
+        return await _accepted(doors, request)
+    except (InvalidEvent, Problem, DependencyUnavailable) as error:
+        refusal = unreadable(error) if isinstance(error, InvalidEvent) else error
+        doors.note_refusal(request, DOOR, refusal)
+        return answer_to(request, refusal)
+
+
+async def _accepted(doors: Doors, request: Request) -> Response:
     source = request.path_params.get("source")
     if source is not None and source not in SENDERS:
         raise Problem(404, "not_found", f"There is no such hook; there are {', '.join(SENDERS)}.")
@@ -39,13 +45,9 @@ async def deploy_hook(doors: Doors, call: Call[None]) -> Response:
     sender = await doors.sender(request, DOOR, token)
     key = only_key(foreign_keys(request) | ({token} if token else set())) or ""
     body = await foreign_body(request)
-    if source == "github":
-        _check_signature(request, body, key)
+    _check_signature(request, body, key, sender)
     receipt = receipt_of(sender)
-    try:
-        reading = _read(request, source, body, receipt)
-    except InvalidEvent as error:
-        raise unreadable(error) from error
+    reading = _read(request, source, body, receipt)
     if reading.refused:
         raise Problem(400, "no_release", f"No deploy can be read: {', '.join(reading.refused)}.")
     results = await doors.publish(DOOR, sender, reading, receipt)
@@ -55,9 +57,19 @@ async def deploy_hook(doors: Doors, call: Call[None]) -> Response:
     return json_answer(request, {"event_ids": ids, "ignored": dict(reading.ignored)})
 
 
-def _check_signature(request: Request, body: bytes, key: str) -> None:
-    if not is_signed_by_github(body, request.headers.get("x-hub-signature-256", ""), key):
-        detail = "The signature is missing or wrong; set the key as the secret of the webhook."
+def _check_signature(request: Request, body: bytes, key: str, sender: Principal) -> None:
+    match request.path_params.get("source"):
+        case "github":
+            is_right = is_signed_by_github(body, request.headers.get("x-hub-signature-256", ""), key)
+            remedy = "set the key as the secret of the webhook"
+        case "vercel":
+            secrets = (sender.doors.vercel_secret, key)
+            is_right = is_signed_by_vercel(body, request.headers.get("x-vercel-signature", ""), secrets)
+            remedy = "give Vercel's secret to `signals projects doors PROJECT --vercel-secret`"
+        case _:
+            return
+    if not is_right:
+        detail = f"The signature is missing or wrong; {remedy}."
         raise Problem(401, "wrong_signature", detail, headers={"WWW-Authenticate": "Bearer"})
 
 

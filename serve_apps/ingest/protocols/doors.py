@@ -19,6 +19,7 @@ from signals.domain.access.principal import Principal
 from signals.domain.access.scopes import RIGHT_TO_SEND, Right
 from signals.domain.access.unknown_keys import UnknownKeys
 from signals.domain.events.foreign import ForeignReading, RawEvent, Receipt, count
+from signals.domain.events.grouping_guard import GroupingGuard
 from signals.domain.ledger import ForeignKind
 from signals.services.events.ingestion import EventResult
 from signals.services.ledger.entries import LedgerWriter
@@ -26,6 +27,14 @@ from signals.services.ledger.entries import LedgerWriter
 PATIENCE_S: Final = 10.0  # guess: Sentry's SDKs wait 30 s, send from the background, and never repeat
 AGAIN_S: Final = 0.25  # guess: between two tries within that patience
 TOO_MUCH: Final = frozenset({"too_many_events", "too_many_items", "too_many_values", "too_large"})
+
+
+class NotTaken(Problem):
+    """A refusal of events that could be read: `items` of them."""
+
+    def __init__(self, cause: Problem, items: int) -> None:
+        super().__init__(cause.status, cause.code, cause.detail, headers=cause.headers, members=cause.members)
+        self.items = items
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ class Doors:
     authorizer: Authorizer
     ledger_writer: LedgerWriter
     unknown_keys: UnknownKeys
+    grouping_guard: GroupingGuard
     patience_s: float = PATIENCE_S
 
     async def early_sender(self, request: Request, door: str) -> Principal | None:
@@ -63,11 +73,24 @@ class Doors:
         except Problem as problem:
             self._refused(sender.tenancy.project_id, datetime.now(UTC), door, problem.code.replace("_", " "))
             raise
+        request.state.sender = sender
         self.intake.check_limits(sender)
         return sender
 
-    def _refused(self, project_id: str, at: datetime, door: str, reason: str) -> None:
-        self.ledger_writer.noted(project_id, at, door, {"refused": Counter({reason: 1})})
+    def note_refusal(self, request: Request, door: str, error: Exception) -> None:
+        """Enter the answer to a request that is refused: its client may never say what it lost."""
+        sender = getattr(request.state, "sender", None)
+        if sender is None:  # the hits with unknown keys and of foreign pages are entered already
+            return
+        project_id, now = sender.tenancy.project_id, datetime.now(UTC)
+        if isinstance(error, Problem):
+            items = error.items if isinstance(error, NotTaken) else 1
+            self._refused(project_id, now, door, f"answered {error.status} {error.code}", items)
+        else:
+            self._refused(project_id, now, door, "answered 503 unavailable")
+
+    def _refused(self, project_id: str, at: datetime, door: str, reason: str, items: int = 1) -> None:
+        self.ledger_writer.noted(project_id, at, door, {"refused": Counter({reason: items})})
 
     def note(self, door: str, sender: Principal, reading: ForeignReading, receipt: Receipt) -> None:
         """Enter what is no event into the ledger, beside its balance."""
@@ -89,8 +112,9 @@ class Doors:
         events = _permitted(reading, sender)
         self.note(door, sender, reading, receipt)
         results = await self.publish_events(door, sender, events, receipt) if events else []
-        if any(result.status == "unavailable" for result in results):
-            raise unavailable("Kafka did not acknowledge all events; send them again.")
+        if lacking := sum(result.status == "unavailable" for result in results):
+            cause = unavailable("Kafka did not acknowledge all events; send them again.")
+            raise NotTaken(cause, lacking)
         return results
 
     async def publish_events(
@@ -101,7 +125,10 @@ class Doors:
         Raises:
             Problem: 429 beyond a limit of the key.
         """
-        results = await self._published(sender, events)
+        try:
+            results = await self._published(sender, events)
+        except Problem as problem:
+            raise NotTaken(problem, len(events)) from problem
         rejected = Counter(result.code or "invalid" for result in results if result.status == "rejected")
         if rejected:
             self.note(door, sender, ForeignReading(refused=rejected), receipt)
@@ -109,6 +136,7 @@ class Doors:
 
     async def _published(self, sender: Principal, events: Sequence[object]) -> list[EventResult]:
         """Publish, and again what Kafka did not acknowledge while there is patience: ids stay the same."""
+        self.grouping_guard.bound(sender.key_id, events, datetime.now(UTC))
         loop = asyncio.get_running_loop()
         until = loop.time() + self.patience_s
         results = await self.intake.publish(events, sender)

@@ -63,14 +63,22 @@ async def _answered(doors: Doors, request: Request, signal: Signal) -> Response:
         results = await doors.publish(DOOR, sender, reading, receipt)
         rejected = sum(result.status == "rejected" for result in results)
         response = _success(request, signal, reading, rejected)
-    except InvalidEvent as error:
-        response = _error(request, unreadable(error))
-    except Problem as error:
-        response = _error(request, error)
-    except DependencyUnavailable as error:
-        response = _error(request, unavailable(f"{error.dependency} does not answer at the moment."))
+    except (InvalidEvent, Problem, DependencyUnavailable) as error:
+        refusal = _problem_of(error)
+        doors.note_refusal(request, DOOR, refusal)
+        response = _error(request, refusal)
     response.headers.update(cors(request))
     return response
+
+
+def _problem_of(error: InvalidEvent | Problem | DependencyUnavailable) -> Problem:
+    match error:
+        case InvalidEvent():
+            return unreadable(error)
+        case DependencyUnavailable():
+            return unavailable(f"{error.dependency} does not answer at the moment.")
+        case _:
+            return error
 
 
 def _is_json(request: Request) -> bool:

@@ -39,10 +39,10 @@ async def page_events(doors: Doors, call: Call[None]) -> Response:
         events = [_permitted(event, sender) for event in read_page(await foreign_body(request), receipt)]
         results = await doors.publish_events(DOOR, sender, events, receipt)
         response = batch_answer(request, results)
-    except InvalidEvent as error:
-        response = answer_to(request, unreadable(error))
-    except (Problem, DependencyUnavailable) as error:
-        response = answer_to(request, error)
+    except (InvalidEvent, Problem, DependencyUnavailable) as error:
+        refusal = unreadable(error) if isinstance(error, InvalidEvent) else error
+        doors.note_refusal(request, DOOR, refusal)
+        response = answer_to(request, refusal)
     response.headers.update(cors(request))
     return response
 
@@ -86,7 +86,9 @@ class PageRoute(Route):
 
 
 def _is_of_page(scope: AsgiScope) -> bool:
-    return scope["query_string"].startswith(b"key=") or any(name == b"origin" for name, _ in scope["headers"])
+    query = scope["query_string"]
+    has_key = query.startswith(b"key=") or b"&key=" in query
+    return has_key or any(name == b"origin" for name, _ in scope["headers"])
 
 
 _ANSWERS: Final = {202: Answer(description="Kafka has acknowledged the events.")}

@@ -21,7 +21,7 @@ from signals.errors import DependencyUnavailable
 
 DOOR: Final = "segment"
 BASE: Final = "/v1/events/segment"
-BATCHES: Final = ("batch", "import")
+BATCHES: Final = ("batch", "import", "b")  # the last is that of browser libraries
 
 
 async def segment_calls(doors: Doors, call: Call[None]) -> Response:
@@ -29,10 +29,10 @@ async def segment_calls(doors: Doors, call: Call[None]) -> Response:
     request = call.request
     try:
         response = await _accepted(doors, request)
-    except InvalidEvent as error:
-        response = answer_to(request, unreadable(error))
-    except (Problem, DependencyUnavailable) as error:
-        response = answer_to(request, error)
+    except (InvalidEvent, Problem, DependencyUnavailable) as error:
+        refusal = unreadable(error) if isinstance(error, InvalidEvent) else error
+        doors.note_refusal(request, DOOR, refusal)
+        response = answer_to(request, refusal)
     response.headers.update(cors(request))
     return response
 

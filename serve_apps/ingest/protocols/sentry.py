@@ -21,7 +21,7 @@ from serve_apps.http.problems import Problem, answer_to
 from serve_apps.ingest.protocols.doors import Doors, foreign_body, receipt_of, unreadable
 from shared_types import InvalidEvent
 from signals.domain.access.principal import Principal
-from signals.domain.events.foreign import ForeignReading, Receipt
+from signals.domain.events.foreign import ForeignReading, Receipt, count
 from signals.domain.events.from_sentry import key_of_dsn, read_envelope, read_store
 from signals.domain.events.sentry_envelopes import split_envelope
 from signals.errors import DependencyUnavailable
@@ -48,6 +48,11 @@ async def sentry_store(doors: Doors, call: Call[None]) -> Response:
     return await _answered(doors, call.request, _store)
 
 
+async def sentry_other(doors: Doors, call: Call[None]) -> Response:
+    """Accept and count a report that becomes no event: browsers' security reports, crash dumps."""
+    return await _answered(doors, call.request, _other)
+
+
 async def sentry_preflight(_: Doors, call: Call[None]) -> Response:
     """Answer a browser that asks first."""
     return preflight(call.request)
@@ -71,12 +76,20 @@ async def _store(doors: Doors, request: Request) -> Read:
     body = await foreign_body(request)
     if body.startswith(BASE64_ZLIB):
         try:
-            packed = base64.b64decode(body, validate=True)
+            packed = base64.b64decode(b"".join(body.split()), validate=True)  # some wrap their lines
         except binascii.Error as error:
             raise InvalidEvent("malformed_base64", None, "The body is no valid base64.") from error
         body = inflate(packed, MAX_BATCH_BYTES)
     receipt = receipt_of(sender)
     return sender, read_store(body, receipt), receipt
+
+
+async def _other(doors: Doors, request: Request) -> Read:
+    sender = await doors.sender(request, DOOR)
+    receipt = receipt_of(sender)
+    reading = ForeignReading()
+    count(reading.ignored, request.url.path.rstrip("/").rpartition("/")[2])
+    return sender, reading, receipt
 
 
 async def _answered(
@@ -85,10 +98,10 @@ async def _answered(
     try:
         sender, reading, receipt = await read(doors, request)
         results = await doors.publish(DOOR, sender, reading, receipt)
-    except InvalidEvent as error:
-        response = _refusal(request, unreadable(error))
-    except (Problem, DependencyUnavailable) as error:
-        response = _refusal(request, error)
+    except (InvalidEvent, Problem, DependencyUnavailable) as error:
+        refusal = unreadable(error) if isinstance(error, InvalidEvent) else error
+        doors.note_refusal(request, DOOR, refusal)
+        response = _refusal(request, refusal)
     else:
         ids = [result.event_id for result in results if result.event_id]
         if results and not ids:
@@ -131,6 +144,8 @@ ENDPOINTS: Final[tuple[Endpoint[Doors], ...]] = (
     *_rows(f"{BASE}/api/{{project}}/store/", sentry_store),
     *_rows(f"{BASE}/api/{{project}}/store", sentry_store),
     *_rows(f"{BASE}/api/store/", sentry_store),
+    *_rows(f"{BASE}/api/{{project}}/security/", sentry_other),
+    *_rows(f"{BASE}/api/{{project}}/minidump/", sentry_other),
     *_rows(f"{BASE}/tunnel", sentry_envelope),
     *_rows(f"{BASE}/tunnel/", sentry_envelope),
 )

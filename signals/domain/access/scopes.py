@@ -37,8 +37,8 @@ RIGHTS: Final[Mapping[Scope, frozenset[Right]]] = {
     Scope.INGEST: frozenset(
         {Right.SEND_EVENTS, Right.SEND_BY_CLIENTS, Right.SEND_SIGNUPS, Right.SEND_DEPLOYS}
     ),
-    # There is no scope for the two changes alone: it would cost every team one more key.
-    Scope.READ: frozenset({Right.READ, Right.CHANGE_INCIDENTS, Right.CHANGE_DOORS}),
+    # There is no scope for the change of a status alone: it would cost every team one more key.
+    Scope.READ: frozenset({Right.READ, Right.CHANGE_INCIDENTS}),
     Scope.ADMIN: frozenset(
         {
             Right.READ,

@@ -3,7 +3,7 @@
 Without settings the built-in names hold, and only the allow-list of docs/concepts/foreign-events.md is kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
@@ -38,16 +38,27 @@ KEPT_FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
-    """Settings of one project; `signups` are plain names, as `plain_name` writes them."""
+    """Settings of one project; `signups` are plain names, as `plain_name` writes them.
+
+    Vercel signs its hooks with `vercel_secret`, which it makes up itself; empty when it is unknown.
+    """
 
     signups: frozenset[str] = frozenset(map(plain_name, SIGNUP_NAMES))
     kept: frozenset[str] = frozenset()
+    vercel_secret: str = field(default="", repr=False)
 
     @classmethod
-    def of(cls, signup_names: list[str] | None, kept_fields: list[str] | None) -> Self:
+    def of(
+        cls,
+        signup_names: list[str] | None,
+        kept_fields: list[str] | None,
+        vercel_secret: str | None = None,
+    ) -> Self:
         """Build the settings from what is stored; None is the default of each."""
-        kept = frozenset(kept_fields or ())
-        return cls(kept=kept) if signup_names is None else cls(frozenset(map(plain_name, signup_names)), kept)
+        kept, secret = frozenset(kept_fields or ()), vercel_secret or ""
+        if signup_names is None:
+            return cls(kept=kept, vercel_secret=secret)
+        return cls(frozenset(map(plain_name, signup_names)), kept, secret)
 
     def is_signup(self, name: str) -> bool:
         """Whether an event of this name is a signup, compared without case, spaces, `-` and `_`."""

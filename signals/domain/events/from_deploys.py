@@ -4,21 +4,16 @@ Sources: GitHub "Webhook events and payloads" (deployment_status, release), GitL
 (deployment, release), Vercel "Webhooks API"; the vendors' published examples, not recordings.
 """
 
-import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
+from urllib.parse import parse_qs
 
 from shared_types import InvalidEvent
-from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
+from signals.domain.events.deploy_reports import DeployReport, deploy_reading, ignored_hook
 from signals.domain.events.foreign import (
     ForeignReading,
-    RawEvent,
     Receipt,
-    count,
     derived_id,
-    environment_of,
     instant_of,
     known_word,
     member,
@@ -26,12 +21,12 @@ from signals.domain.events.foreign import (
     skew_of,
 )
 from signals.domain.events.loose_json import read_object
-from signals.domain.events.masking import label, masked, text_of
+from signals.domain.events.masking import text_of
 
 HookPayload = Mapping[str, object]
 
 _SUCCEEDED: Final = frozenset({"success", "succeeded", "ok", "done", "ready", ""})
-_FAILED: Final = frozenset({"failure", "failed", "error"})
+_FAILED: Final = frozenset({"failure", "failed", "error", "rolled_back"})
 _UNFINISHED: Final = frozenset(
     {
         "pending",
@@ -49,21 +44,17 @@ _UNFINISHED: Final = frozenset(
 _GITHUB: Final = frozenset({"ping", "push", "deployment", "release", "workflow_run"})
 _GITLAB: Final = frozenset({"deployment", "release", "push", "pipeline"})
 _TARGETS: Final = {"production": "production", "staging": "staging"}
-_SHORT_SHA_CHARS: Final = 40
-
-
-def is_signed_by_github(body: bytes, signature: str, secret: str) -> bool:
-    """Whether `X-Hub-Signature-256` is that of the raw body."""
-    expected = hmac.new(secret.encode(), body, sha256).hexdigest()
-    return hmac.compare_digest(f"sha256={expected}".encode(), signature.strip().encode("utf-8", "replace"))
+_SHA_CHARS: Final = 40
+_FORM: Final = b"payload="
 
 
 def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
     """Read our own hook.
 
-    Members: `release`, and optionally `environment`, `status`, `url`, `occurred_at` and `id`.
+    Members: `release`, and optionally `environment`, `service`, `status`, `previous`, `by`, `url`,
+    `occurred_at` and `id`.
 
-    Without an `id`, the same release to the same environment within an hour of the clock is one deploy.
+    Without an `id`, the same release of a service to the same environment within an hour is one deploy.
 
     Raises InvalidEvent when the body is no JSON object, names no release, or its status is unknown.
     """
@@ -76,12 +67,14 @@ def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
         raise InvalidEvent("unknown_value", "status", "status must be success or failure.")
     instant = instant_of(payload.get("occurred_at"))
     hour = occurred_at(instant, skew_of(None, receipt), receipt)[:13]
-    environment = text_of(payload.get("environment"))
+    environment, service = text_of(payload.get("environment")), text_of(payload.get("service")).strip()
     own_id = text_of(payload.get("id")).strip()
-    name = ("id", own_id) if own_id else ("hour", release, environment, status, hour)
-    return _deploy(
+    outcome = "failure" if status in _FAILED else "success"
+    place = environment or "production"
+    name = ("id", own_id) if own_id else ("hour", release, place, outcome, hour, service)
+    return deploy_reading(
         receipt,
-        _Deploy(
+        DeployReport(
             identity=derived_id(receipt, "deploy", *name),
             release=release,
             environment=environment,
@@ -89,24 +82,27 @@ def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
             instant=payload.get("occurred_at"),
             url=payload.get("url"),
             source="hook",
+            service=service,
+            previous=payload.get("previous"),
+            by=payload.get("by"),
         ),
     )
 
 
 def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> ForeignReading:
-    """Read a webhook of GitHub; `event` and `delivery` are its headers.
+    """Read a webhook of GitHub; `event` and `delivery` are its headers. Its body is JSON or a form.
 
     Raises InvalidEvent when the body is no JSON object.
     """
-    payload = read_object(body)
+    payload = read_object(_of_form(body) if body.startswith(_FORM) else body)
     identity = derived_id(receipt, "github", delivery or body)
     if event == "deployment_status":
         return _github_status(payload, identity, receipt)
     if event == "release" and payload.get("action") in ("published", "released"):
-        return _deploy(
+        return deploy_reading(
             receipt,
             # Both actions come for one release.
-            _Deploy(
+            DeployReport(
                 identity=derived_id(receipt, "github release", text_of(member(payload, "release", "id"))),
                 release=text_of(member(payload, "release", "tag_name")),
                 environment="production",
@@ -116,24 +112,33 @@ def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> For
                 source="github",
             ),
         )
-    return _ignored(f"github {known_word(event, _GITHUB)}")
+    return ignored_hook(f"github {known_word(event, _GITHUB)}")
+
+
+def _of_form(body: bytes) -> bytes:
+    """Return the JSON of a form, which GitHub sends unless told otherwise."""
+    try:
+        return parse_qs(body, max_num_fields=1).get(b"payload", [b""])[0]
+    except ValueError as error:
+        raise InvalidEvent("malformed_form", None, "The form is no payload; send JSON.") from error
 
 
 def _github_status(payload: HookPayload, identity: str, receipt: Receipt) -> ForeignReading:
     state = text_of(member(payload, "deployment_status", "state")).lower()
     if state not in _SUCCEEDED | _FAILED or not state:
-        return _ignored(f"github deployment {known_word(state, _UNFINISHED)}")
-    return _deploy(
+        return ignored_hook(f"github deployment {known_word(state, _UNFINISHED)}")
+    return deploy_reading(
         receipt,
-        _Deploy(
+        DeployReport(
             identity=identity,
-            release=text_of(member(payload, "deployment", "sha"))[:_SHORT_SHA_CHARS],
+            release=text_of(member(payload, "deployment", "sha"))[:_SHA_CHARS],
             environment=text_of(member(payload, "deployment_status", "environment"))
             or text_of(member(payload, "deployment", "environment")),
             is_failed=state in _FAILED,
             instant=member(payload, "deployment_status", "created_at"),
             url=member(payload, "deployment_status", "target_url"),
             source="github",
+            by=member(payload, "deployment", "creator", "login"),
         ),
     )
 
@@ -143,9 +148,9 @@ def read_gitlab(body: bytes, receipt: Receipt) -> ForeignReading:
     payload = read_object(body)
     kind = text_of(payload.get("object_kind"))
     if kind == "release" and payload.get("action") == "create":
-        return _deploy(
+        return deploy_reading(
             receipt,
-            _Deploy(
+            DeployReport(
                 identity=derived_id(
                     receipt,
                     "gitlab release",
@@ -162,11 +167,11 @@ def read_gitlab(body: bytes, receipt: Receipt) -> ForeignReading:
         )
     status = text_of(payload.get("status")).lower()
     if kind != "deployment" or status not in _SUCCEEDED | _FAILED or not status:
-        return _ignored(f"gitlab {known_word(kind, _GITLAB)} {known_word(status, _UNFINISHED)}")
+        return ignored_hook(f"gitlab {known_word(kind, _GITLAB)} {known_word(status, _UNFINISHED)}")
     commit = text_of(payload.get("commit_url")).rpartition("/")[2]
-    return _deploy(
+    return deploy_reading(
         receipt,
-        _Deploy(
+        DeployReport(
             identity=derived_id(
                 receipt,
                 "gitlab",
@@ -180,6 +185,7 @@ def read_gitlab(body: bytes, receipt: Receipt) -> ForeignReading:
             instant=_gitlab_instant(payload.get("status_changed_at")),
             url=payload.get("deployable_url"),
             source="gitlab",
+            by=member(payload, "user", "username"),
         ),
     )
 
@@ -194,15 +200,15 @@ def read_vercel(body: bytes, receipt: Receipt) -> ForeignReading:
     payload = read_object(body)
     kind = text_of(payload.get("type"))
     if kind not in ("deployment.succeeded", "deployment.error"):
-        return _ignored("vercel other")
+        return ignored_hook("vercel other")
     inner = payload.get("payload")
     meta = member(inner, "deployment", "meta")
     shas = (member(meta, name) for name in ("githubCommitSha", "gitlabCommitSha", "bitbucketCommitSha"))
     release = next((text_of(sha) for sha in shas if sha), "") or text_of(member(inner, "deployment", "id"))
     url = text_of(member(inner, "deployment", "url")) or text_of(member(inner, "url"))
-    return _deploy(
+    return deploy_reading(
         receipt,
-        _Deploy(
+        DeployReport(
             identity=derived_id(receipt, "vercel", text_of(payload.get("id")) or body),
             release=release,
             environment=_TARGETS.get(text_of(member(inner, "target")), "preview"),
@@ -212,50 +218,3 @@ def read_vercel(body: bytes, receipt: Receipt) -> ForeignReading:
             source="vercel",
         ),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Deploy:
-    """One deploy as a hook reports it; `identity` is its event id, `instant` as the hook writes it."""
-
-    identity: str
-    release: str
-    environment: str
-    is_failed: bool
-    instant: object
-    url: object
-    source: str
-
-
-def _deploy(receipt: Receipt, deploy: _Deploy) -> ForeignReading:
-    mapped, is_known = environment_of(deploy.environment, receipt.environment)
-    name = label(deploy.release, LABEL_CHARS)
-    if name is None:
-        return ForeignReading(refused=_ignored(f"{deploy.source} deploy without a release").ignored)
-    verb = "Deploy failed" if deploy.is_failed else "Deployed"
-    payload: dict[str, object] = {
-        "door": "deploys",
-        "source": deploy.source,
-        "status": "failure" if deploy.is_failed else "success",
-    }
-    if link := masked(text_of(deploy.url)):
-        payload["url"] = link
-    if not is_known:
-        payload["environment_name"] = masked(deploy.environment)
-    event: RawEvent = {
-        "event_id": deploy.identity,
-        "occurred_at": occurred_at(instant_of(deploy.instant), skew_of(None, receipt), receipt),
-        "environment": mapped,
-        "event_type": "deploy",
-        "severity": "error" if deploy.is_failed else "info",
-        "message": masked(f"{verb}: {name} ({mapped})", MESSAGE_CHARS),
-        "attributes": {"release": name},
-        "payload": payload,
-    }
-    return ForeignReading(events=[event])
-
-
-def _ignored(reason: str) -> ForeignReading:
-    reading = ForeignReading()
-    count(reading.ignored, reason)
-    return reading

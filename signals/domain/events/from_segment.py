@@ -7,12 +7,13 @@ docs/concepts/foreign-events.md.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from shared_types import InvalidEvent
 from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
+from signals.domain.events.door_settings import IDENTIFY, KeptField
 from signals.domain.events.foreign import (
     ForeignReading,
     RawEvent,
@@ -30,6 +31,7 @@ from signals.domain.events.grouping import path_of, templated
 from signals.domain.events.loose_json import read_json
 from signals.domain.events.masking import label, masked, masked_members, text_of
 
+NEW_PERSON: Final = timedelta(days=1)  # guess: so long after a signup its first identify may come
 MAX_CALLS: Final = 1_000  # of one batch; libraries send up to 100 (recorded) and about 475 kB
 CALLS: Final[Mapping[str, str]] = {
     **{name: name for name in ("track", "identify", "page", "screen", "group", "alias")},
@@ -78,18 +80,51 @@ def read_calls(calls: Calls, receipt: Receipt) -> ForeignReading:
         kind = member(call, "type")
         if not isinstance(call, Mapping) or not isinstance(kind, str):
             count(reading.refused, "call without a type")
+        elif kind == "identify" and receipt.settings.is_signup(IDENTIFY):
+            _identify(call, _skew(calls, call, receipt), receipt, reading)
         elif kind != "track":
             count(reading.ignored, known_word(kind, CALLS))
         elif not isinstance(call.get("event"), str) or not str(call["event"]).strip():
             count(reading.refused, "track without an event")
         else:
-            sent_at = call.get("sentAt") if calls.sent_at is None else calls.sent_at
-            reading.events.append(_event(call, skew_of(sent_at, receipt), receipt))
+            name = str(call["event"])
+            kind = "signup" if receipt.settings.is_signup(name) else "custom"
+            identity = _id(call, receipt)
+            skew = _skew(calls, call, receipt)
+            reading.events.append(_event(call, _Named(name, kind, identity), skew, receipt))
     return reading
 
 
-def _event(call: Mapping[str, object], skew: timedelta, receipt: Receipt) -> RawEvent:
-    name = str(call["event"])
+def _skew(calls: Calls, call: Mapping[str, object], receipt: Receipt) -> timedelta:
+    return skew_of(call.get("sentAt") if calls.sent_at is None else calls.sent_at, receipt)
+
+
+def _identify(call: Mapping[str, object], skew: timedelta, receipt: Receipt, reading: ForeignReading) -> None:
+    """Take the first identify of a person for a signup: its id is the person's, so later ones count once.
+
+    A person who was created more than a day before the call is known.
+    """
+    person = call.get("userId")
+    created = instant_of(member(call, "traits", "createdAt") or member(call, "traits", "created_at"))
+    called = instant_of(call.get("timestamp")) or receipt.received_at
+    if not isinstance(person, (str, int)) or person == "":
+        count(reading.ignored, "identify without a user")
+    elif created is not None and called - created > NEW_PERSON:
+        count(reading.ignored, "identify of a known user")
+    else:
+        identity = derived_id(receipt, "segment identify", str(person))
+        reading.events.append(_event(call, _Named(IDENTIFY, "signup", identity), skew, receipt))
+
+
+class _Named(NamedTuple):
+    """Name, event type and id of the event that a call becomes."""
+
+    name: str
+    event_type: str
+    event_id: str
+
+
+def _event(call: Mapping[str, object], named: _Named, skew: timedelta, receipt: Receipt) -> RawEvent:
     context = call.get("context")
     attributes: dict[str, object] = {}
     page = member(context, "page", "path")
@@ -99,14 +134,14 @@ def _event(call: Mapping[str, object], skew: timedelta, receipt: Receipt) -> Raw
         attributes["release"] = release
     instant = instant_of(call.get("timestamp")) or instant_of(call.get("originalTimestamp"))
     return {
-        "event_id": _id(call, receipt),
+        "event_id": named.event_id,
         "occurred_at": occurred_at(instant, skew, receipt),
         "environment": receipt.environment,
-        "event_type": "signup" if receipt.settings.is_signup(name) else "custom",
+        "event_type": named.event_type,
         "severity": "info",
-        "message": masked(name, MESSAGE_CHARS) or "(no name)",
+        "message": masked(named.name, MESSAGE_CHARS) or "(no name)",
         "attributes": attributes,
-        "payload": _payload(call, name, skew, receipt),
+        "payload": _payload(call, named.name, skew, receipt),
     }
 
 
@@ -132,6 +167,13 @@ def _payload(call: Mapping[str, object], name: str, skew: timedelta, receipt: Re
         payload["sdk"] = sdk
     if user := person_hash(receipt, call.get("userId") or call.get("anonymousId")):
         payload["user_hash"] = user
+    settings = receipt.settings
+    if settings.keeps(KeptField.USER_ID) and (own := masked(text_of(call.get("userId")))):
+        payload["user_id"] = own
+    if settings.keeps(KeptField.REQUEST_URL) and (
+        url := masked(text_of(member(call, "context", "page", "url")))
+    ):
+        payload["request_url"] = url
     if properties := masked_members(call.get("properties")):
         payload["properties"] = properties
     if skew:

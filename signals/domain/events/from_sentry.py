@@ -70,6 +70,8 @@ def read_envelope(envelope: SentryEnvelope, receipt: Receipt) -> ForeignReading:
     """
     skew = skew_of(envelope.header.get("sent_at"), receipt)
     reading = ForeignReading(refused=envelope.refused)
+    if not (envelope.items or envelope.refused):
+        count(reading.ignored, "empty envelope")
     for item in envelope.items:
         reader = _READERS.get(item.type)
         if reader is None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS, ROUTE_CHARS
+from signals.domain.events.door_settings import DoorSettings, KeptField
 from signals.domain.events.foreign import (
     GROUPING,
     RawEvent,
@@ -43,6 +44,7 @@ _NEVER_KEPT: Final = (
     *("thread.", "telemetry.", "server.", "http.client_ip", "http.user_agent", "user_agent.", "code."),
     *("messaging.message.body", "rpc.", "gen_ai.", "host.", "os."),
 )
+_SECRET_PARTS: Final = ("cookie", "authorization")  # never kept, even if a project asks for them
 _MESSAGE_MEMBERS: Final = ("msg", "message", "event")
 
 
@@ -179,17 +181,31 @@ def _payload(
         payload["trace_id"] = clean(record.trace_id)[:64]
     if record.skew:
         payload["clock_shift_s"] = round(record.skew.total_seconds())
+    keeps_all = receipt.settings.keeps(KeptField.LOG_ATTRIBUTES)
+    payload |= _opted_in(record.attributes, receipt.settings)
     further = {
         key: value
         for key, value in record.attributes.items()
         if key not in _USED
-        and not key.startswith(_NEVER_KEPT)
+        and (keeps_all or not key.startswith(_NEVER_KEPT))
+        and not any(word in key for word in _SECRET_PARTS)
         and key != "logger.name"
         and key not in payload
         and is_storable_name(key)
     }
     kept = masked_members(dict(list(further.items())[:MAX_ATTRIBUTES]))
     return payload | kept
+
+
+def _opted_in(own: Mapping[str, object], settings: DoorSettings) -> dict[str, object]:
+    if not settings.kept:
+        return {}
+    parts = {
+        KeptField.USER_ID: _first((own, "user.id"), (own, "enduser.id")),
+        KeptField.REQUEST_URL: _first((own, "url.full"), (own, "http.url"), (own, "http.target")),
+    }
+    texts = {field: masked(text_of(part)) for field, part in parts.items() if settings.keeps(field)}
+    return {str(field): text for field, text in texts.items() if text}
 
 
 def _first(*places: tuple[Mapping[str, object], str]) -> object:

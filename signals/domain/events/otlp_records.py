@@ -8,6 +8,7 @@ from signals.domain.events.log_records import ERROR_FROM, EXCEPTION, LogRecord
 Signal = Literal["logs", "traces"]
 Members = Mapping[str, object]
 
+SEVERITY_PREFIX: Final = "SEVERITY_NUMBER_"  # of names of the enumeration, as some write it in JSON
 SERVER: Final = (2, "SPAN_KIND_SERVER")  # Span.SpanKind
 FAILED: Final = (2, "STATUS_CODE_ERROR")  # Status.StatusCode
 _LEVELS: Final = (
@@ -34,7 +35,8 @@ def severity_of(number: object, text: object) -> int:
     """Return the severity number; text alone works as well."""
     if isinstance(number, int) and not isinstance(number, bool) and number > 0:
         return number
-    lowered = text.strip().lower() if isinstance(text, str) else ""
+    named = number if isinstance(number, str) and number.startswith(SEVERITY_PREFIX) else text
+    lowered = named.strip().removeprefix(SEVERITY_PREFIX).lower() if isinstance(named, str) else ""
     return next((level for word, level in _LEVELS if lowered.startswith(word)), 0)
 
 

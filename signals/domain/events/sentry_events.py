@@ -30,6 +30,7 @@ from signals.domain.events.sentry_grouping import (
     route_of,
     texts_of,
 )
+from signals.domain.events.sentry_opt_ins import kept_of_sentry
 from signals.domain.events.sentry_stacks import faults_of, loose_frames, stack_of
 
 TRIMMED_FROM_BYTES: Final = 1024 * 1024  # Sentry's limit of an event, where it would be refused
@@ -96,7 +97,7 @@ def event_of(event: Mapping[str, object], origin: Origin, receipt: Receipt) -> R
     if release := label(text_of(event.get("release")), LABEL_CHARS):
         attributes["release"] = release
     frames = main.frames if main and main.frames else loose_frames(event)
-    payload |= stack_of(frames)
+    payload |= stack_of(frames) | kept_of_sentry(event, frames, receipt.settings)
     if main is not None and main.handled is not None:
         payload["handled"] = main.handled
     message = message_of(main, texts)

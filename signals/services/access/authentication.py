@@ -219,6 +219,6 @@ def _verdict(key: str, owner: api_keys.KeyOwner | None, default: KeyLimits) -> K
 
 
 def _settings(owner: api_keys.KeyOwner) -> DoorSettings:
-    if owner.signup_names is None and not owner.kept_fields:
+    if owner.signup_names is None and not owner.kept_fields and not owner.vercel_secret:
         return DEFAULT_SETTINGS
-    return DoorSettings.of(owner.signup_names, owner.kept_fields)
+    return DoorSettings.of(owner.signup_names, owner.kept_fields, owner.vercel_secret)

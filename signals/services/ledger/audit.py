@@ -1,7 +1,7 @@
 """Says where events went: a report of the loss ledger, and an audit that tells whether any is missing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
@@ -15,8 +15,10 @@ from signals.domain.ledger import (
     INGEST,
     STAGES,
     Audit,
+    ForeignKind,
     ReadingStage,
     StageLine,
+    foreign_parts,
     is_foreign,
     line_of,
     settled_before,
@@ -44,8 +46,23 @@ class LedgerMinute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotEvents:
+    """Items of one project, minute, door and reason that became no event, beside the balance."""
+
+    project_id: str
+    minute_at: datetime
+    kind: ForeignKind
+    door: str
+    reason: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerReport:
-    """Where the events received from `since` up to `until` went; `settled_before` is by stage."""
+    """Where the events received from `since` up to `until` went; `settled_before` is by stage.
+
+    `not_events` is what clients of other products sent that became no event.
+    """
 
     since: datetime
     until: datetime
@@ -53,6 +70,7 @@ class LedgerReport:
     accepted: int
     totals: list[StageLine]
     minutes: list[LedgerMinute]
+    not_events: list[NotEvents] = field(default_factory=list)
 
 
 class LedgerAudit:
@@ -94,6 +112,7 @@ class LedgerAudit:
             # The watermarks first: what they call settled must be in what is read after them.
             settled = _settled(connection)
             rows = ledger.read(connection, project_id=project_id, since=since, until=until)
+        not_events = [_not_events(row) for row in rows if is_foreign(row.outcome)]
         rows = [row for row in rows if not is_foreign(row.outcome)]
         minutes = [
             _minute(key[0], key[1], {(r.stage, r.outcome): r.events for r in group}, settled)
@@ -110,9 +129,10 @@ class LedgerAudit:
             accepted=sum(minute.accepted for minute in minutes),
             totals=list(totals.values()),
             minutes=minutes,
+            not_events=not_events,
         )
 
-    def not_events(self, project_id: str | None, since: datetime, until: datetime) -> list[MinuteEvents]:
+    def not_events(self, project_id: str | None, since: datetime, until: datetime) -> list[NotEvents]:
         """Return what clients of other products sent that became no event, by minute, project and reason.
 
         Raises:
@@ -120,7 +140,7 @@ class LedgerAudit:
         """
         with transaction(self._pool) as connection:
             rows = ledger.read(connection, project_id=project_id, since=since, until=until)
-        return [row for row in rows if is_foreign(row.outcome)]
+        return [_not_events(row) for row in rows if is_foreign(row.outcome)]
 
 
 def span(since: str | None, until: str | None) -> tuple[datetime, datetime]:
@@ -137,6 +157,18 @@ def span(since: str | None, until: str | None) -> tuple[datetime, datetime]:
     if end - start > MAX_SPAN + timedelta(seconds=BUCKET_S):
         raise InvalidQuery("since", "ask for 24 hours at most")
     return start, end
+
+
+def _not_events(row: MinuteEvents) -> NotEvents:
+    kind, door, reason = foreign_parts(row.outcome)
+    return NotEvents(
+        project_id=row.project_id,
+        minute_at=row.minute_at,
+        kind=kind,
+        door=door,
+        reason=reason,
+        items=row.events,
+    )
 
 
 def _settled(connection: Connection) -> dict[ReadingStage, datetime | None]:

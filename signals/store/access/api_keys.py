@@ -1,7 +1,7 @@
 """API keys by their hashes: whose they are, whether they were revoked, when they were last used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
@@ -30,6 +30,7 @@ class KeyOwner:
     allowed: list[str] | None = None
     signup_names: list[str] | None = None
     kept_fields: list[str] | None = None
+    vercel_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,8 @@ class KeyRow:
 
 FIND: LiteralString = """
 SELECT k.id AS key_id, p.org_id, p.id AS project_id, k.revoked_at IS NOT NULL AS revoked,
-       l.events_per_second, l.events_per_day, o.origins, o.allowed, d.signup_names, d.kept_fields
+       l.events_per_second, l.events_per_day, o.origins, o.allowed,
+       d.signup_names, d.kept_fields, d.vercel_secret
 FROM project_api_keys k
 JOIN projects p ON p.id = k.project_id
 LEFT JOIN pipeline.key_limits l ON l.key_id = k.id

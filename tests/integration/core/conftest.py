@@ -30,6 +30,7 @@ from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
+from signals.services.events.project_doors import DoorSettingsEditor
 from signals.services.events.search import EventFinder
 from signals.services.grouping import group
 from signals.services.incidents.outage_views import Outages
@@ -105,6 +106,7 @@ def core_client(
         outages=Outages(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
         notices=Notices(pool),
+        door_settings=DoorSettingsEditor(pool),
         readiness=readiness,
         routes=Routes(pool),
     )

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from unittest.mock import patch
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
@@ -22,9 +23,11 @@ from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import IssuedKey, create_org, create_project, issue_key
 from signals.services.access.quotas import Quotas
 from signals.services.events.ingestion import Ingestion
+from signals.services.ledger.audit import LedgerAudit, NotEvents
 from signals.services.ledger.entries import LedgerWriter
 from signals.settings import KafkaSettings
 from tests.support.events import TENANCY
+from tests.support.waiting import until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +106,18 @@ def client(anonymous: TestClient, key: IssuedKey) -> TestClient:
 
 
 def _length(consumer: Consumer, partition: TopicPartition) -> int:
-    found = consumer.get_watermark_offsets(partition, timeout=10)
+    found = until(lambda: _watermarks(consumer, partition))
     assert found is not None
     oldest, end = found
     return int(end - oldest)
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int] | None:
+    """Ask again when a broker that was away has no leader yet."""
+    try:
+        return consumer.get_watermark_offsets(partition, timeout=10)
+    except KafkaException:
+        return None
 
 
 @pytest.fixture
@@ -134,3 +145,11 @@ def nothing_stored(stored: Stored) -> Iterator[None]:
     """A refused request must leave nothing in Kafka."""
     yield
     assert stored() == []
+
+
+def not_events(
+    pool: ConnectionPool[Connection], since: datetime, until_at: datetime, *, at_least: int
+) -> list[NotEvents]:
+    """Return what became no event of proj_1, empty until there are so many lines of it."""
+    rows = LedgerAudit(pool).not_events("proj_1", since, until_at)
+    return rows if len(rows) >= at_least else []

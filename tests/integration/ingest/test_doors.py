@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import re
+import resource
 import time
 import zlib
 from collections.abc import Callable
@@ -20,14 +21,17 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
+from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
 from signals.services.access.provisioning import IssuedKey
+from signals.services.events.project_doors import DoorsChange, DoorSettingsEditor
 from signals.services.ledger.audit import LedgerAudit
-from tests.integration.ingest.conftest import Stored
+from tests.integration.ingest.conftest import Stored, ingest_client, not_events
 from tests.support.recordings import Recording, recording, recordings
 from tests.support.waiting import until
 
 SENTRY = "/v1/events/sentry/api/1/envelope/"
+MAX_KIB_OF_A_BOMB = 20 * 1024
 ENVELOPE = (
     b'{}\n{"type":"event"}\n{"message":"m","level":"error","event_id":"0123456789abcdef0123456789abcdef"}'
 )
@@ -143,6 +147,19 @@ def test_every_encoding_is_read_and_its_bomb_is_refused(client: TestClient, name
         assert client.post(SENTRY, content=cut, headers=header).status_code == 400
 
 
+@pytest.mark.parametrize("name", sorted(set(ENCODINGS) - {"identity"}))
+def test_bomb_costs_little_memory(client: TestClient, name: str) -> None:
+    bomb = ENCODINGS[name](b"{}\n" + b" " * (64 * 1024 * 1024))
+    assert len(bomb) < 1024 * 1024
+    header = {"Content-Encoding": name.split()[0]}
+    client.post(SENTRY, content=bomb, headers=header)  # what is loaded once is no cost of a bomb
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(4):
+        assert client.post(SENTRY, content=bomb, headers=header).status_code == 413
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert peak_kib - before_kib < MAX_KIB_OF_A_BOMB
+
+
 def test_base64_of_zlib_is_read_at_the_store_endpoint(client: TestClient) -> None:
     body = base64.b64encode(zlib.compress(b'{"message":"m"}'))
     assert body.startswith(b"eJ")
@@ -167,7 +184,7 @@ def test_losses_and_ignored_items_stand_in_the_ledger(
     since, until_at = now - timedelta(minutes=2), now + timedelta(minutes=2)
     ledger_audit = LedgerAudit(pool)
     found = until(lambda: ledger_audit.not_events("proj_1", since, until_at))
-    assert {row.outcome: row.events for row in found} == {
+    assert {f"{row.kind}:{row.door}:{row.reason}": row.items for row in found} == {
         "lost_before:sentry:network_error/error": 3,
         "ignored:sentry:session": 1,
     }
@@ -198,6 +215,22 @@ def test_environment_in_the_path_of_segment(client: TestClient, stored: Stored) 
     assert (event["event_type"], event["environment"]) == ("signup", "staging")
 
 
+def test_settings_of_the_project_reach_the_door(
+    pool: ConnectionPool[Connection], publisher: Publisher, key: IssuedKey, stored: Stored
+) -> None:
+    call = {"event": "Trial Started", "userId": "u-1", "messageId": "m"}
+    with ingest_client(pool, publisher, cache_s=0.0) as client:
+        for names in (None, ["trial started"]):
+            change = DoorsChange(signup_names=names, default_names=names is None, kept_fields=["user_id"])
+            DoorSettingsEditor(pool).change(key.project_id, change)
+            assert (
+                client.post("/v1/events/segment/v1/track", json=call, auth=(key.text, "")).status_code == 200
+            )
+    events = [orjson.loads(record.value) for record in stored()]
+    assert sorted(event["event_type"] for event in events) == ["custom", "signup"]
+    assert {event["payload"]["user_id"] for event in events} == {"u-1"}
+
+
 def test_webhook_of_github_needs_its_signature(anonymous: TestClient, key: IssuedKey) -> None:
     path = f"/v1/events/deploys/github?key={key.text}"
     body = orjson.dumps({"deployment_status": {"state": "success"}, "deployment": {"sha": "abc123"}})
@@ -211,6 +244,44 @@ def test_webhook_of_github_needs_its_signature(anonymous: TestClient, key: Issue
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].json() == answers[1].json()
     assert len(answers[0].json()["event_ids"]) == 1
+
+
+def test_webhook_of_vercel_needs_its_signature(
+    pool: ConnectionPool[Connection], publisher: Publisher, key: IssuedKey
+) -> None:
+    path = f"/v1/events/deploys/vercel?key={key.text}"
+    deployment = {"id": "dpl_1", "meta": {"githubCommitSha": "abc123"}}
+    body = orjson.dumps({"id": "h", "type": "deployment.succeeded", "payload": {"deployment": deployment}})
+    signed = {"x-vercel-signature": hmac.new(b"made-up", body, hashlib.sha1).hexdigest()}
+    with ingest_client(pool, publisher, cache_s=0.0) as client:
+        for headers in ({}, signed):
+            refused = client.post(path, content=body, headers=headers)
+            assert (refused.status_code, refused.json()["code"]) == (401, "wrong_signature")
+        assert "--vercel-secret" in refused.json()["detail"]
+        DoorSettingsEditor(pool).change(key.project_id, DoorsChange(vercel_secret="made-up"))
+        assert client.post(path, content=body).status_code == 401
+        accepted = client.post(path, content=body, headers=signed)
+        assert (accepted.status_code, len(accepted.json()["event_ids"])) == (200, 1)
+        DoorSettingsEditor(pool).change(key.project_id, DoorsChange(vercel_secret=""))
+        assert client.post(path, content=body, headers=signed).status_code == 401
+
+
+def test_every_refusal_stands_in_the_ledger(client: TestClient, pool: ConnectionPool[Connection]) -> None:
+    assert client.post(SENTRY, content=b"[").status_code == 400
+    assert client.post(SENTRY, content=b"x" * (9 * 1024 * 1024)).status_code == 413
+    assert client.post("/v1/events/otlp/v1/logs", content=b"\xff").status_code == 400
+    assert client.post("/v1/events/segment/v1/batch", content=b"{}").status_code == 400
+    assert client.post("/v1/events/deploys", content=b"{}").status_code == 400
+    now = datetime.now(UTC)
+    since, until_at = now - timedelta(minutes=2), now + timedelta(minutes=2)
+    found = until(lambda: not_events(pool, since, until_at, at_least=5))
+    assert {(row.door, row.reason): row.items for row in found} == {
+        ("sentry", "answered 400 malformed_json"): 1,
+        ("sentry", "answered 413 too_large"): 1,
+        ("otlp", "answered 400 malformed_protobuf"): 1,
+        ("segment", "answered 400 missing"): 1,
+        ("deploys", "answered 400 missing"): 1,
+    }
 
 
 def test_hook_that_cannot_be_read_is_refused(client: TestClient) -> None:

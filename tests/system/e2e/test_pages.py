@@ -22,6 +22,7 @@ PAGES: Final = (
     "docs/how-to/manage-keys.md",
     "docs/how-to/send-from-pages.md",
     "docs/how-to/send-deploys.md",
+    "docs/how-to/choose-signups-and-fields.md",
     "docs/how-to/dead-letters.md",
     "docs/how-to/troubleshoot.md",
     "docs/concepts/ledger.md",

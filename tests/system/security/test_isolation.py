@@ -65,6 +65,7 @@ READ_ROUTES = {
     ("GET", "/v1/outages"),
     ("GET", "/v1/outages/{outage_id}"),
     ("PATCH", "/v1/outages/{outage_id}"),
+    ("GET", "/v1/doors"),
     ("GET", "/v1/ledger"),
     ("GET", "/v1/search/events"),
     ("GET", "/v1/rules"),
@@ -80,6 +81,7 @@ READ_ROUTES = {
     ("GET", "/v1/notices"),
 }
 ADMIN_ROUTES = {
+    ("PATCH", "/v1/doors"),
     ("POST", "/v1/rules"),
     ("PUT", "/v1/rules/{name}"),
     ("PATCH", "/v1/rules/{name}"),
@@ -124,6 +126,8 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
     contents: dict[str, Any] = {"POST": body(), "PATCH": {"status": "resolved"}}
     if path.startswith("/v1/rules"):
         contents = {"POST": RULE, "PUT": RULE, "PATCH": {"enabled": False}}
+    elif path == "/v1/doors":
+        contents = {"PATCH": {"kept_fields": []}}
     content = contents.get(method)
     return requests.request(
         method,

@@ -3,19 +3,15 @@
 import hashlib
 import hmac
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
 
 from shared_types import InvalidEvent
 from signals.domain.events.foreign import ForeignReading
-from signals.domain.events.from_deploys import (
-    is_signed_by_github,
-    read_deploy,
-    read_github,
-    read_gitlab,
-    read_vercel,
-)
+from signals.domain.events.from_deploys import read_deploy, read_github, read_gitlab, read_vercel
+from signals.domain.events.hook_signatures import is_signed_by_github, is_signed_by_vercel
 from tests.support.recordings import RECEIPT
 
 SHA = "9049f1265b7d61be4a8904a9a27120d2064dab3b"
@@ -51,6 +47,8 @@ def test_repeated_hook_is_one_deploy() -> None:
     body = b'{"release":"2.4.1"}'
     first, again = read_deploy(body, RECEIPT), read_deploy(body, RECEIPT)
     assert first.events[0]["event_id"] == again.events[0]["event_id"]
+    full = read_deploy(b'{"release":"2.4.1","status":"ok","environment":"production"}', RECEIPT)
+    assert full.events[0]["event_id"] == first.events[0]["event_id"]
     other = read_deploy(b'{"release":"2.4.1","id":"run-2"}', RECEIPT)
     assert other.events[0]["event_id"] != first.events[0]["event_id"]
 
@@ -133,3 +131,31 @@ def test_signature_is_that_of_the_raw_body() -> None:
     for wrong in ("", "sha256=", right[:-1] + "x", "\ud83d"):
         assert not is_signed_by_github(body, wrong, secret)
     assert not is_signed_by_github(body + b" ", right, secret)
+
+
+def test_signature_of_vercel_fits_one_of_its_secrets() -> None:
+    body, secret = b'{"a": 1}', "made-up-by-vercel"
+    right = hmac.new(secret.encode(), body, hashlib.sha1).hexdigest()
+    assert is_signed_by_vercel(body, right, ("", secret))
+    assert not is_signed_by_vercel(body, right, ("", "another"))
+    empty = hmac.new(b"", body, hashlib.sha1).hexdigest()
+    assert not is_signed_by_vercel(body, empty, ("", secret))  # no secret is no empty secret
+
+
+def test_form_of_github_is_read_as_its_json() -> None:
+    form = urlencode({"payload": _github("success").decode()}).encode()
+    assert _facts(read_github(form, "deployment_status", "d-1", RECEIPT)) == ("deploy", "info", "prod", SHA)
+    with pytest.raises(InvalidEvent):
+        read_github(b"payload=", "deployment_status", "d-1", RECEIPT)
+
+
+def test_services_with_one_release_are_two_deploys() -> None:
+    hooks = [
+        orjson.dumps({"release": "7", "service": name, "previous": "6", "by": "ci"})
+        for name in ("web", "worker")
+    ]
+    web, worker = (read_deploy(hook, RECEIPT).events[0] for hook in hooks)
+    assert web["event_id"] != worker["event_id"]
+    assert isinstance(web["payload"], dict)
+    named = {name: web["payload"][name] for name in ("service", "previous", "by")}
+    assert named == {"service": "web", "previous": "6", "by": "ci"}

@@ -1,5 +1,6 @@
 """Log records and exceptions in spans become errors; what is below is counted."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared_types import InvalidEvent
+from signals.domain.events.door_settings import DoorSettings, KeptField
 from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_otlp import read_otlp
 from signals.domain.events.otlp_wire import MAX_MESSAGE_BYTES, MAX_RECORDS
@@ -202,3 +204,23 @@ def test_spans_in_json_are_read_alike() -> None:
     reading = read_otlp(orjson.dumps(body), "traces", RECEIPT, is_json=True)
     assert [event["message"] for event in reading.events] == ["upstream"]
     assert reading.ignored == {"span": 1}
+
+
+def test_private_attributes_are_kept_only_for_projects_that_ask() -> None:
+    attributes = {
+        "user.id": "u-17",
+        "url.full": "https://shop.example/pay?step=2",
+        "db.query.text": "SELECT 1",
+        "http.request.header.cookie": "sid=4711",
+    }
+    scopes = [{"logRecords": [_log(severityNumber=17, attributes=attributes)]}]
+    body = orjson.dumps({"resourceLogs": [{"scopeLogs": scopes}]})
+    receipt = replace(RECEIPT, settings=DoorSettings.of(None, list(KeptField)))
+    [plain], [kept] = (read_otlp(body, "logs", one, is_json=True).events for one in (RECEIPT, receipt))
+    assert isinstance(plain["payload"], dict)
+    assert isinstance(kept["payload"], dict)
+    assert not {"user_id", "user.id", "request_url", "db.query.text"} & plain["payload"].keys()
+    assert kept["payload"]["user_id"] == kept["payload"]["user.id"] == "u-17"
+    assert kept["payload"]["request_url"] == "https://shop.example/pay?step=2"
+    assert kept["payload"]["db.query.text"] == "SELECT 1"
+    assert "4711" not in repr(kept["payload"])

@@ -1,12 +1,14 @@
 """Calls of Segment's libraries: tracks become events, the rest is counted."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
 from shared_types import InvalidEvent
-from signals.domain.events.foreign import ForeignReading
+from signals.domain.events.door_settings import DoorSettings
+from signals.domain.events.foreign import ForeignReading, Receipt
 from signals.domain.events.from_segment import parse_calls, read_calls
 from tests.support.recordings import RECEIPT
 
@@ -82,3 +84,49 @@ def test_single_call_takes_its_kind_from_the_path() -> None:
 def test_body_that_is_no_batch_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidEvent):
         parse_calls(body, None)
+
+
+def _settings(*names: str) -> Receipt:
+    return replace(RECEIPT, settings=DoorSettings.of(list(names), None))
+
+
+def _call(kind: str, **members: object) -> dict[str, object]:
+    return {"type": kind, "userId": "u-1", "timestamp": "2026-11-29T06:00:00Z", **members}
+
+
+def _types(calls: list[dict[str, object]], receipt: Receipt) -> list[object]:
+    body = orjson.dumps({"batch": calls})
+    return [event["event_type"] for event in read_calls(parse_calls(body, None), receipt).events]
+
+
+def test_signup_list_of_the_project_replaces_the_built_in_one() -> None:
+    calls = [_call("track", event="Signed Up"), _call("track", event="trial_started")]
+    assert _types(calls, RECEIPT) == ["signup", "custom"]
+    assert _types(calls, _settings("Trial Started")) == ["custom", "signup"]
+    assert _types(calls, _settings()) == ["custom", "custom"]
+
+
+def test_first_identify_is_a_signup_when_the_project_says_so() -> None:
+    receipt = _settings("identify")
+    old = _call("identify", traits={"createdAt": "2026-10-01T06:00:00Z"})
+    nameless = _call("identify", userId=None, anonymousId="a")
+    calls = [_call("identify"), _call("identify", traits={"plan": "pro"}), old, nameless]
+    reading = read_calls(parse_calls(orjson.dumps({"batch": calls}), None), receipt)
+    assert [event["event_type"] for event in reading.events] == ["signup", "signup"]
+    assert len({event["event_id"] for event in reading.events}) == 1  # counted once
+    assert reading.ignored == {"identify of a known user": 1, "identify without a user": 1}
+    assert _types(calls, RECEIPT) == []
+
+
+def test_opt_ins_keep_the_user_and_the_address() -> None:
+    page = {"page": {"url": "https://shop.example/pay?step=2&password=hunter2", "path": "/pay"}}
+    calls = parse_calls(orjson.dumps({"batch": [_call("track", event="Paid", context=page)]}), None)
+    plain = read_calls(calls, RECEIPT).events[0]["payload"]
+    assert isinstance(plain, dict)
+    assert not {"user_id", "request_url"} & plain.keys()
+    receipt = replace(RECEIPT, settings=DoorSettings.of(None, ["user_id", "request_url"]))
+    payload = read_calls(calls, receipt).events[0]["payload"]
+    assert isinstance(payload, dict)
+    assert payload["user_id"] == "u-1"
+    assert payload["request_url"].startswith("https://shop.example/pay?step=2")
+    assert "hunter2" not in payload["request_url"]

@@ -1,5 +1,7 @@
 """Events of Sentry SDKs, of every age, become the events that the rules say."""
 
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +9,7 @@ import orjson
 import pytest
 
 from shared_types import InvalidEvent
+from signals.domain.events.door_settings import DoorSettings, KeptField
 from signals.domain.events.foreign import ForeignReading
 from signals.domain.events.from_sentry import key_of_dsn, read_envelope, read_store
 from signals.domain.events.sentry_envelopes import split_envelope
@@ -228,7 +231,8 @@ def test_envelope_of_bad_items_alone_is_refused() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"{}", b"{}\n", b"{}\n\n"])
 def test_empty_envelope_is_empty(body: bytes) -> None:
-    assert read_envelope(split_envelope(body), RECEIPT) == ForeignReading()
+    empty = ForeignReading(ignored=Counter({"empty envelope": 1}))
+    assert read_envelope(split_envelope(body), RECEIPT) == empty
 
 
 def test_feedback_and_reports_of_users_name_nobody() -> None:
@@ -274,3 +278,39 @@ def test_names_that_clients_choose_stay_few_in_the_counts() -> None:
     lines += [{"type": "client_report"}, {"discarded_events": discarded}]
     reading = _read(*lines)
     assert (reading.ignored, reading.lost) == ({"other": 40}, {"other/error": 40})
+
+
+PRIVATE: dict[str, Any] = {
+    "user": {"id": "u-17", "email": "jo@shop.example"},
+    "request": {
+        "url": "https://shop.example/pay",
+        "query_string": "step=2&token=abcdef",
+        "data": {"amount": 7, "password": "hunter2"},
+        "cookies": "sid=cookie-4711",
+        "headers": {"Authorization": "Bearer header-4711"},
+    },
+    "breadcrumbs": {
+        "values": [{"category": "ui.click", "message": "pay"}, {"message": "mail jo@shop.example"}]
+    },
+}
+
+
+def test_private_parts_are_kept_only_for_projects_that_ask() -> None:
+    event = {**PRIVATE, "exception": {"values": [_exception("KeyError")]}}
+    body = orjson.dumps({"event_id": EVENT_ID, **event})
+    asked = {str(field) for field in KeptField if field is not KeptField.LOG_ATTRIBUTES}
+    [plain] = read_store(body, RECEIPT).events
+    settings = DoorSettings.of(None, list(KeptField))
+    [kept] = read_store(body, replace(RECEIPT, settings=settings)).events
+    assert isinstance(plain["payload"], dict)
+    assert isinstance(kept["payload"], dict)
+    assert not asked & plain["payload"].keys()
+    assert {name: kept["payload"][name] for name in sorted(asked)} == {
+        "breadcrumbs": "ui.click: pay\n: mail [email]",
+        "locals": {"card": "1"},
+        "request_data": {"amount": 7, "password": "[secret]"},
+        "request_url": "https://shop.example/pay?step=2&token=[secret]",
+        "user_id": "u-17",
+    }
+    for secret in ("4711", "hunter2", "jo@shop.example", "abcdef"):
+        assert secret not in repr(kept["payload"])

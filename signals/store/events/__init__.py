@@ -1,0 +1,1 @@
+"""Tables about events and the payloads that they come from."""
