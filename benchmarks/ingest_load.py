@@ -30,10 +30,17 @@ class Shape:
     events: int
     gzipped: bool = False
 
+    status = HTTPStatus.ACCEPTED
+
     @property
     def path(self) -> str:
         """Path of the request."""
         return "/v1/events" if self.events == 1 else "/v1/events/batch"
+
+    @property
+    def headers(self) -> str:
+        """Lines of the request's head beside the usual ones."""
+        return "Content-Encoding: gzip\r\n" if self.gzipped else ""
 
     def write(self, folder: Path) -> Path:
         """Write the bodies in the load generator's format, once."""
@@ -46,6 +53,24 @@ class Shape:
             part = sent[start : start + self.events]
             body = orjson.dumps(part[0] if self.events == 1 else part)
             yield gzip.compress(body) if self.gzipped else body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorShape:
+    """The load of another product's clients: requests of `events` each, made by `bodies`."""
+
+    name: str
+    connections: int
+    events: int
+    path: str
+    bodies: Callable[[], Iterator[bytes]]
+    headers: str = ""
+    status: HTTPStatus = HTTPStatus.OK
+
+    def write(self, folder: Path) -> Path:
+        """Write the bodies in the load generator's format, once."""
+        path = folder / f"bodies-{self.name}"
+        return path if path.exists() else write_bodies(path, self.bodies())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +87,7 @@ class IngestBench:
         """Seconds of measured load in a round."""
         return self.plan.pick(full=8, quick=3, tiny=1)
 
-    def load(self, shape: Shape, server: Server) -> Round:
+    def load(self, shape: Shape | DoorShape, server: Server) -> Round:
         """Measure one round of load on a server."""
         load = Load(
             bodies=shape.write(self.plan.folder),
@@ -70,8 +95,8 @@ class IngestBench:
             seconds=self.seconds,
             key=self.key,
             path=shape.path,
-            headers="Content-Encoding: gzip\r\n" if shape.gzipped else "",
-            status=HTTPStatus.ACCEPTED,
+            headers=shape.headers,
+            status=shape.status,
         )
         result = load.on(server, self.servers.meters(), self.plan.folder)
         return Round(

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.timing import Program
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 UV = Path(sys.executable).parent / "uv"
 
 
@@ -27,31 +28,34 @@ def interpreter(name: str) -> Path:
     requirements = HERE / name / "requirements.txt"
     if not requirements.exists():
         return Path(sys.executable)
+    return python_with(requirements, "bench-peers", name)
+
+
+def python_with(requirements: Path, kind: str, name: str, *options: str) -> Path:
+    """Return a Python with exactly these requirements, from the cache if they have not changed.
+
+    `options` are for `uv pip install`.
+    """
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
-    folder = _cache() / f"{name}-{digest}"
+    folder = cache() / kind / f"{name}-{digest}"
     ready, python = folder / ".ready", folder / "bin" / "python"
     if not ready.exists():
         _run("venv", "--quiet", "--clear", f"--python={sys.executable}", str(folder))
-        _run(
-            "pip",
-            "install",
-            "--quiet",
-            f"--python={python}",
-            "--no-deps",
-            "--requirements",
-            str(requirements),
-        )
+        install = ("pip", "install", "--quiet", f"--python={python}", "--no-deps", *options)
+        _run(*install, "--requirements", str(requirements))
         ready.touch()
     return python
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Return the folder for what is fetched once."""
     given = os.environ.get("SIGNALS_CACHE_DIR")
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "customer-signals-copilot"
-    return (Path(given).expanduser() if given else default) / "bench-peers"
+    return Path(given).expanduser() if given else default
 
 
 def _run(*arguments: str) -> None:
-    done = subprocess.run([str(UV), *arguments], capture_output=True, text=True, check=False)
+    trusting = (sys.executable, str(ROOT / "requirements" / "system_trust.py"))
+    done = subprocess.run([*trusting, str(UV), *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"uv {arguments[0]} failed: {done.stderr.strip()[-500:]}")

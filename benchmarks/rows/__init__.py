@@ -8,6 +8,7 @@ from benchmarks.rounds import Row
 MODULES: Final = (
     "engine",
     "ingest",
+    "doors",
     "indexer",
     "core",
     "latency",

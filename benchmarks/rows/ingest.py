@@ -24,7 +24,8 @@ SMALL: Final = Shape(connections=32, events=100)
 
 
 @contextmanager
-def _bench(plan: Plan) -> Iterator[IngestBench]:
+def open_bench(plan: Plan) -> Iterator[IngestBench]:
+    """Open servers with a project and its ingest key."""
     with open_servers(plan, "postgres", "kafka") as servers:
         servers.prepare_template()
         with servers.fresh_database() as database, open_pool(database, size=1) as pool:
@@ -54,7 +55,7 @@ def _fastapi_on_serve(environment: Mapping[str, str]) -> Program:
 
 @contextmanager
 def _single(plan: Plan) -> Iterator[Sequence[Contender]]:
-    with _bench(plan) as bench, bench.on_serve() as serve:
+    with open_bench(plan) as bench, bench.on_serve() as serve:
         less = "no keys, tenants, limits, bounds, normalization or ledger"
         yield [
             Contender(name="Serve and HAProxy", role="ours", run=partial(bench.load, SINGLE, serve)),
@@ -77,7 +78,7 @@ def _single(plan: Plan) -> Iterator[Sequence[Contender]]:
 
 @contextmanager
 def _batches(plan: Plan) -> Iterator[Sequence[Contender]]:
-    with _bench(plan) as bench, bench.on_serve() as serve:
+    with open_bench(plan) as bench, bench.on_serve() as serve:
         yield [
             Contender(name="500 plain", role="ours", run=partial(bench.load, BATCHES, serve)),
             Contender(name="500 gzip", role="ours", run=partial(bench.load, GZIPPED, serve)),

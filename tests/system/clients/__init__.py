@@ -1,0 +1,1 @@
+"""Real clients of other products, at locked versions, against the whole product."""

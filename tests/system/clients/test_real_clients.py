@@ -1,0 +1,91 @@
+"""Real clients of other products report one outage through every door; the product opens one incident."""
+
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+
+from signals.clients.postgres import open_pool
+from signals.services.ledger.audit import LedgerAudit
+from tests.support.product import Product
+from tests.support.waiting import until
+from tests.system.clients.conftest import Clients, finish
+
+EACH = 12  # reports of each client: four of them exceed the rule's 30, none alone
+PEOPLE = 7
+FINGERPRINT = "PaymentDeclined|/checkout/{id}|prod"
+STOPPED_S = 8.0
+A_SECOND = 5.0
+
+
+def _dsn(product: Product) -> str:
+    host = product.environment["INGEST_API_URL"].removeprefix("http://")
+    return f"http://{product.environment['PROJECT_API_KEY']}@{host}/v1/events/sentry/1"
+
+
+def _found(product: Product, filters: str) -> int:
+    return int(product.get(f"/v1/search/events?limit=1&filters={filters}")["total"]["value"])
+
+
+def _not_events(product: Product) -> dict[tuple[str, str, str], int]:
+    now = datetime.now(UTC)
+    with open_pool(product.servers.postgres, size=1) as pool:
+        rows = LedgerAudit(pool).not_events(None, now - timedelta(hours=1), now + timedelta(minutes=1))
+    counts: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        key = row.kind, row.door, row.reason
+        counts[key] = counts.get(key, 0) + row.items
+    return counts
+
+
+def _losses(counts: dict[tuple[str, str, str], int]) -> list[tuple[str, str, str]]:
+    """Return what was refused or lost; sentry-sdk itself leaves out the second report of one exception."""
+    own_choice = ("lost_before", "sentry", "event_processor/error")
+    return [what for what in counts if what[0] in ("refused", "lost_before") and what != own_choice]
+
+
+def test_one_outage_through_every_client_is_one_incident(product: Product, clients: Clients) -> None:
+    base, key = product.environment["INGEST_API_URL"], product.environment["PROJECT_API_KEY"]
+    otel = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{base}/v1/events/otlp",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{key}",
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.version=shop@2.4.1,deployment.environment.name=production",
+    }
+    logs = f"{base}/v1/events/otlp/v1/logs"
+    running = [
+        clients.start("sentry_shop.py", _dsn(product), str(EACH), "0"),
+        clients.start("otel_shop.py", str(EACH), **otel),
+        clients.start("segment_shop.py", f"{base}/v1/events/segment", key, str(PEOPLE)),
+        clients.start("shop.mjs", _dsn(product), logs, base, key, str(EACH)),
+    ]
+    for program in running:
+        finish(program)
+    until(lambda: _found(product, "error_code:PaymentDeclined") == 4 * EACH)
+    assert _found(product, "error_code:PaymentDeclined,release:shop@2.4.1") == 4 * EACH
+    assert _found(product, "error_code:PaymentDeclined,route:%2Fcheckout%2F{id}") == 4 * EACH
+    until(lambda: _found(product, "event_type:signup") == PEOPLE + EACH)
+    incidents = until(lambda: product.get("/v1/incidents?limit=100")["incidents"])
+    assert [row["fingerprint"] for row in incidents] == [FINGERPRINT]
+    counts = until(lambda: _not_events(product))
+    assert counts["ignored", "otlp", "below severity"] == EACH
+    assert counts["ignored", "segment", "identify"] == counts["ignored", "segment", "page"] == PEOPLE
+    assert not _losses(counts)
+
+
+def test_stopped_kafka_loses_nothing_of_a_real_sdk(product: Product, clients: Clients) -> None:
+    kafka = product.stack.servers["kafka"].process.pid
+    assert kafka is not None
+    already = _found(product, "error_code:PaymentDeclined")
+    orders = int(A_SECOND * (STOPPED_S + 4))
+    program = clients.start("sentry_shop.py", _dsn(product), str(orders), str(1 / A_SECOND))
+    until(lambda: _found(product, "error_code:PaymentDeclined") > already)
+    stopped_at = datetime.now(UTC)
+    os.kill(kafka, signal.SIGSTOP)
+    try:
+        until(lambda: datetime.now(UTC) - stopped_at >= timedelta(seconds=STOPPED_S))
+    finally:
+        os.kill(kafka, signal.SIGCONT)
+    reported = finish(program).split()
+    assert len(reported) == orders
+    until(lambda: _found(product, "error_code:PaymentDeclined") == already + orders)
+    assert not _losses(_not_events(product))
