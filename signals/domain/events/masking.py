@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -17,6 +18,7 @@ MAX_MEMBERS: Final = 32  # guess: of tags, properties and lists
 MAX_DEPTH: Final = 3  # guess: of properties that are kept
 MARK_CHARS: Final = 9  # a cut text ends with `~` and a hash
 MAX_READ_CHARS: Final = 32_768  # guess: read of one text, so that time is bounded
+SHORT_CHARS: Final = 64  # of a text that is remembered: 4,096 of them take 0.5 MB
 _MARGIN_CHARS: Final = 512  # guess: longer than most tokens
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
@@ -28,6 +30,16 @@ def clean(text: str) -> str:
 
 def masked(text: str, limit: int = MAX_KEPT_CHARS) -> str:
     """Return cleaned text without what looks like a secret or a person's data, at most `limit` long."""
+    return _masked_short(text, limit) if len(text) <= SHORT_CHARS else _masked(text, limit)
+
+
+@lru_cache(maxsize=4096)
+def _masked_short(text: str, limit: int) -> str:
+    """Remember short texts: names of events, libraries and plans come with every request."""
+    return _masked(text, limit)
+
+
+def _masked(text: str, limit: int) -> str:
     text = clean(text[: 2 * limit + _MARGIN_CHARS])  # beyond what is kept: half a token looks like none
     for kind, pattern, spans in RULES:
         pieces: list[str] = []
