@@ -17,10 +17,8 @@ from signals.local.environment import read_env_file
 
 ENV_FILE: Final = Path(".signals/env")
 TIMEOUT_S: Final = 30.0
-READING_PATHS: Final = frozenset({"/v1/rules/preview"})
-"""Paths that only read although they take a body."""
-ADMIN_PATHS: Final = "/v1/rules"
-"""Beginning of the paths whose changes need the admin key."""
+READ_KEY_PATHS: Final = ("/v1/rules/preview", "/v1/incidents/", "/v1/outages/")
+"""Beginnings of paths that take a body and need the read key; other changes need the admin key."""
 
 QueryParameters = Mapping[str, str | int | Sequence[str] | None]
 
@@ -68,8 +66,8 @@ def ask(
     load_environment()
     query = urlencode({k: v for k, v in (parameters or {}).items() if v is not None}, doseq=True)
     url = address("CORE_API_URL", path + (f"?{query}" if query else ""))
-    is_read = method == "GET" or path in READING_PATHS or not path.startswith(ADMIN_PATHS)
-    key = variable("READ_API_KEY") if is_read else variable("ADMIN_API_KEY")
+    has_read_key = method == "GET" or path.startswith(READ_KEY_PATHS)
+    key = variable("READ_API_KEY") if has_read_key else variable("ADMIN_API_KEY")
     headers = {"Authorization": f"Bearer {key}"}
     if if_match is not None:
         headers["If-Match"] = if_match
