@@ -43,7 +43,7 @@ class AnswerableCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFacts:
-    """What a summary of a case rests on, and the built-in answer."""
+    """The facts that a summary of a case rests on, and the built-in answer."""
 
     brief: Brief
     findings: Findings

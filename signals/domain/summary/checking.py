@@ -78,7 +78,7 @@ class CheckedSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
-    """What an answer must rest on: the exhibits of the causes that a comparison found, best first.
+    """The ground of an answer: the exhibits of the causes that a comparison found, best first.
 
     When none is visible the only exhibit says that. No answer is surer than the comparison.
     """
