@@ -1,17 +1,23 @@
 """`signals up`, `signals down`, `signals prepare`, `signals migrate`."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console
+from signals.clients.postgres import open_pool
+from signals.domain.access.people import Role
 from signals.local import bring_up, watchdog
 from signals.local.errors import NotReadyError
+from signals.services.access import people
+from signals.services.access.provisioning import ProvisioningRefused
 from signals.settings import PostgresSettings
 from signals.store.operations.schema import migrate as apply_migrations
+
+DEMO_ADMIN: Final = "admin@demo.local"
 
 HttpPort = Annotated[int | None, typer.Option(help="Port of both APIs; 8000 unless busy.")]
 
@@ -41,9 +47,21 @@ def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
     if not product.started:
         out.print("Already running; nothing to do.")
     env = folder / "env"
+    out.print(f"Console        {product.environment['CORE_API_URL']}{_sign_in_link()}")
+    out.print(f"               (signs in once, within 15 minutes; another: signals users link {DEMO_ADMIN})")
     out.print(f"APIs           {product.environment['CORE_API_URL']}")
     out.print(f"Ray dashboard  {product.environment['RAY_DASHBOARD_URL']}")
     out.print(f"Keys and URLs  {env} (set -a; . {env}; set +a)")
+
+
+def _sign_in_link() -> str:
+    """Make a link for the admin of the demo organisation, who is created by the first `up`."""
+    with open_pool(PostgresSettings.from_env(), size=1) as pool:
+        try:
+            return people.issue_link(pool, DEMO_ADMIN)
+        except ProvisioningRefused:  # the first time
+            people.add_person(pool, DEMO_ADMIN, org_id=bring_up.DEMO_ORG, role=Role.ADMIN, actor="cli:up")
+            return people.issue_link(pool, DEMO_ADMIN)
 
 
 def down(folder: Folder = ROOT) -> None:

@@ -15,7 +15,7 @@ from signals.domain.access.api_keys import SECRET_BYTES, key_hash, key_text
 from signals.domain.access.origins import MAX_ORIGINS, origin_pattern
 from signals.domain.access.scopes import FORMS, RIGHT_TO_SEND, Scope
 from signals.domain.detection.calendar import CalendarDay, UnknownZone, zone_named
-from signals.store.access import api_keys, limits, tenancy
+from signals.store.access import api_keys, audit, limits, tenancy
 from signals.store.detection import project_calendars, rules
 
 MAX_DAY_NAME: Final = 100  # characters (guess: a line of a calendar)
@@ -131,11 +131,12 @@ def issue_key(
     *,
     ending_oldest: bool = False,
     options: KeyOptions = NO_OPTIONS,
+    actor: str | None = None,
 ) -> IssuedKey:
     """Create a key of an existing project, if its scope has room (`signals.domain.access.scopes.FORMS`).
 
     With `ending_oldest` the oldest is revoked when there is no room: a rotation, in which the newer ones go
-    on. The new key then has the properties of the newest.
+    on. The new key then has the properties of the newest. An `actor` is noted in the audit, here and below.
 
     Raises:
         ProvisioningRefused: when there is no such project, no room for a key, or an option is wrong.
@@ -171,6 +172,8 @@ def issue_key(
         if valid and ending_oldest:
             limits.copy_limits(connection, of=valid[-1].key_id, to=key_id)
             api_keys.copy_pages(connection, of=valid[-1].key_id, to=key_id)
+        if actor is not None:
+            audit.record_about_key(connection, key_id, actor=actor, verb=f"{scope} key created")
     return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
 
 
@@ -225,6 +228,7 @@ def limit_key(
     *,
     events_per_second: int | None,
     events_per_day: int | None,
+    actor: str | None = None,
 ) -> None:
     """Set the limits of a key: None for the environment's, 0 for none.
 
@@ -237,6 +241,9 @@ def limit_key(
             connection, key_id, events_per_second=events_per_second, events_per_day=events_per_day
         ):
             raise ProvisioningRefused(f"there is no key {key_id}: see `signals keys list`")
+        if actor is not None:
+            detail = {"events_per_second": events_per_second, "events_per_day": events_per_day}
+            audit.record_about_key(connection, key_id, actor=actor, verb="key limited", detail=detail)
 
 
 def _no_room(project_id: str, scope: Scope, valid: Sequence[api_keys.KeyRow]) -> str:
@@ -257,6 +264,7 @@ def revoke_keys(
     key_id: UUID | None = None,
     project_id: str | None = None,
     org_id: str | None = None,
+    actor: str | None = None,
 ) -> int:
     """Revoke one key, or all of a project or an organisation; return how many were valid until now.
 
@@ -264,7 +272,10 @@ def revoke_keys(
         DependencyUnavailable: when PostgreSQL does not answer.
     """
     with transaction(pool) as connection:
-        return api_keys.revoke(connection, key_id=key_id, project_id=project_id, org_id=org_id)
+        count = api_keys.revoke(connection, key_id=key_id, project_id=project_id, org_id=org_id)
+        if count and key_id is not None and actor is not None:
+            audit.record_about_key(connection, key_id, actor=actor, verb="key revoked")
+        return count
 
 
 def _check_id(tenant_id: str) -> None:

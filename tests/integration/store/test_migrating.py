@@ -73,7 +73,7 @@ def test_lock_of_a_killed_migration_blocks_no_later_one(empty: PostgresSettings)
     migrate(empty)
     with psycopg.connect(conninfo(empty)) as connection:
         connection.execute("DELETE FROM _yoyo_migration WHERE migration_id >= '0005'")
-        connection.execute("DROP SCHEMA pipeline CASCADE")
+        connection.execute("DROP SCHEMA pipeline, people CASCADE")
         connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
     assert migrate(empty) == [name for name in NAMES if name >= "0005"]
 

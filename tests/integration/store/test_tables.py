@@ -94,7 +94,7 @@ def test_schema_has_no_other_tables(pool: ConnectionPool[Connection]) -> None:
     with pool.connection() as connection:
         found = connection.execute(query).fetchall()
     assert {name for schema, name in found if schema == "public"} == set(SPECIFIED) | BOOKKEEPING
-    assert {schema for schema, _ in found} == {"public", "pipeline"}
+    assert {schema for schema, _ in found} == {"public", "pipeline", "people"}
 
 
 def test_buckets_have_the_specified_unique_index(pool: ConnectionPool[Connection]) -> None:

@@ -13,18 +13,19 @@ from tests.system.upgrade.fixtures import Fixture
 COLUMNS: LiteralString = """
 SELECT table_schema, table_name, array_agg(column_name::text ORDER BY column_name)
 FROM information_schema.columns
-WHERE table_schema IN ('public', 'pipeline') AND table_name !~ '^_?yoyo'
+WHERE table_schema IN ('public', 'pipeline', 'people') AND table_name !~ '^_?yoyo'
 GROUP BY 1, 2
 """
 OBJECTS: LiteralString = """
 SELECT 'column', format('%s.%s.%s %s %s %s', table_schema, table_name, column_name, data_type, is_nullable,
                         column_default)
-FROM information_schema.columns WHERE table_schema IN ('public', 'pipeline')
+FROM information_schema.columns WHERE table_schema IN ('public', 'pipeline', 'people')
 UNION ALL
-SELECT 'index', indexdef FROM pg_indexes WHERE schemaname IN ('public', 'pipeline')
+SELECT 'index', indexdef FROM pg_indexes WHERE schemaname IN ('public', 'pipeline', 'people')
 UNION ALL
 SELECT 'constraint', format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(c.oid))
-FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace WHERE nspname IN ('public', 'pipeline')
+FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace
+WHERE nspname IN ('public', 'pipeline', 'people')
 """
 Rows = dict[tuple[str, str], tuple[list[str], list[Any]]]
 

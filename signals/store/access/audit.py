@@ -1,0 +1,88 @@
+"""The audit: which person changed what, and when. Rows are only added."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from signals.clients.postgres import Connection
+
+RECORD: LiteralString = """
+INSERT INTO people.audit (org_id, actor, verb, object, detail)
+VALUES (%(org_id)s, %(actor)s, %(verb)s, %(object)s, %(detail)s)
+"""
+
+
+def record(
+    connection: Connection,
+    *,
+    org_id: str,
+    actor: str,
+    verb: str,
+    target: str,
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Note a change in the transaction that makes it; `target` is like `incident:<id>`."""
+    values = {
+        "org_id": org_id,
+        "actor": actor,
+        "verb": verb,
+        "object": target,
+        "detail": Jsonb(dict(detail or {})),
+    }
+    connection.execute(RECORD, values)
+
+
+RECORD_ABOUT_KEY: LiteralString = """
+INSERT INTO people.audit (org_id, actor, verb, object, detail)
+SELECT p.org_id, %(actor)s, %(verb)s, 'key:' || k.id, %(detail)s || jsonb_build_object('project', p.id)
+FROM project_api_keys k JOIN projects p ON p.id = k.project_id
+WHERE k.id = %(key_id)s
+"""
+
+
+def record_about_key(
+    connection: Connection,
+    key_id: UUID,
+    *,
+    actor: str,
+    verb: str,
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Note a change of an API key, in the organisation that it belongs to."""
+    values = {"key_id": key_id, "actor": actor, "verb": verb, "detail": Jsonb(dict(detail or {}))}
+    connection.execute(RECORD_ABOUT_KEY, values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One change; `person` is the actor's name, None when the actor is no person."""
+
+    at: datetime
+    actor: str
+    person: str | None
+    verb: str
+    target: str
+    detail: dict[str, Any]
+
+
+READ: LiteralString = """
+SELECT a.at, a.actor, u.name AS person, a.verb, a.object AS target, a.detail
+FROM people.audit a
+LEFT JOIN people.users u ON a.actor = 'user:' || u.id
+WHERE a.org_id = %(org_id)s AND (%(target)s::text IS NULL OR a.object = %(target)s)
+ORDER BY a.id DESC
+LIMIT %(rows)s
+"""
+
+
+def read(
+    connection: Connection, org_id: str, *, target: str | None = None, rows: int = 50
+) -> Sequence[AuditRow]:
+    """Return the changes in an organisation, or of one object of it, newest first."""
+    with connection.cursor(row_factory=class_row(AuditRow)) as cursor:
+        return cursor.execute(READ, {"org_id": org_id, "target": target, "rows": rows}).fetchall()
