@@ -3,12 +3,13 @@
 from typing import Final
 
 from pydantic import BaseModel
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from serve_apps.core.requests import CoreResources
 from serve_apps.http.answers import json_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.health import Liveness, alive
+from serve_apps.http.problems import NOT_STORED
 from signals.services.operations.readiness import ProductReadiness
 
 
@@ -25,7 +26,9 @@ _WELCOME: Final = Welcome().model_dump()
 
 
 async def welcome(_: CoreResources, call: Call[None]) -> Response:
-    """Say where to look."""
+    """Say where to look; a browser is sent to the console."""
+    if "text/html" in call.request.headers.get("accept", ""):
+        return RedirectResponse("/console/", status_code=303, headers=NOT_STORED)
     return json_answer(call.request, _WELCOME)
 
 
@@ -46,7 +49,10 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path="/",
         handler=welcome,
         tag="about",
-        answers={200: Answer(description="Links.", model=Welcome)},
+        answers={
+            200: Answer(description="Links.", model=Welcome),
+            303: Answer(description="To the console, for a browser."),
+        },
     ),
     Endpoint(
         method="GET",

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -12,9 +13,12 @@ from ray import serve
 from starlette.types import ASGIApp
 
 from actors.names import expected
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.routes import endpoints as console_pages
+from serve_apps.console.views import Renderer
 from serve_apps.core.requests import CoreResources
 from serve_apps.core.routes import ENDPOINTS, documentation
-from serve_apps.http.application import build_application
+from serve_apps.http.application import build_application, routes_of
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
 from signals.clients import postgres
@@ -30,6 +34,7 @@ from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
+from signals.services.access.signing_in import SigningIn
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
@@ -37,12 +42,14 @@ from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.project_doors import DoorSettingsEditor
 from signals.services.events.search import EventFinder
 from signals.services.incidents.outage_views import Outages
+from signals.services.incidents.overview import IncidentOverview
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
+from signals.services.summary.job_list import JobList
 from signals.settings import (
     ConsumerSettings,
     KafkaSettings,
@@ -57,7 +64,7 @@ CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; other
 
 
 def build_core_api(resources: CoreResources) -> ASGIApp:
-    """Build the application; its document describes ingest-api as well."""
+    """Build the application; its document describes ingest-api as well, and no page of the console."""
 
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
 
@@ -69,12 +76,31 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
             yield
         threads.shutdown()
 
+    authorizer = Authorizer(resources.authenticator, threads)
+    console = resources.console
+    pages = routes_of(console_pages(), console, authorizer, threads=threads) if console else ()
     return build_application(
         (*ENDPOINTS, *documentation()),
         resources,
-        Authorizer(resources.authenticator, threads),
+        authorizer,
         lifespan=lifespan,
         threads=threads,
+        further_routes=pages,
+    )
+
+
+def console_resources(core: CoreResources, pool: ConnectionPool[Connection]) -> ConsoleResources:
+    """Return what the pages need beside what the API has."""
+    return ConsoleResources(
+        renderer=Renderer(),
+        signing_in=SigningIn(pool),
+        pool=pool,
+        incidents=core.incidents,
+        overview=IncidentOverview(pool),
+        event_finder=core.event_finder,
+        ledger_audit=core.ledger_audit,
+        readiness=core.readiness,
+        job_list=JobList(pool),
     )
 
 
@@ -106,7 +132,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         ),
     }
     stack.enter_context(renewed(rotation, renewals))
-    return CoreResources(
+    core = CoreResources(
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
         destinations=open_destinations(pool),
@@ -122,6 +148,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         readiness=readiness,
         routes=Routes(pool),
     )
+    return replace(core, console=console_resources(core, pool))
 
 
 def open_destinations(pool: ConnectionPool[Connection]) -> Destinations:

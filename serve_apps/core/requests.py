@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
+from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.endpoint import Answer
 from serve_apps.http.problems import Problem
 from shared_types import Tenancy
@@ -56,7 +57,7 @@ UNCHANGED: Final = Answer(description="The reader has this version.", headers=TA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreResources:
-    """Resources of the endpoints; the app's host opens them."""
+    """Resources of the endpoints; the app's host opens them. Without `console` there are no pages."""
 
     ledger_audit: LedgerAudit
     authenticator: KeyAuthenticator
@@ -72,6 +73,7 @@ class CoreResources:
     door_settings: DoorSettingsEditor
     readiness: ReadinessCheck
     routes: Routes
+    console: ConsoleResources | None = None
 
 
 def _blank_as_absent(value: object) -> object:

@@ -82,19 +82,13 @@ def keys(pool: ConnectionPool[Connection]) -> Keys:
     )
 
 
-@contextmanager
-def core_client(
-    pool: ConnectionPool[Connection],
-    opensearch: Client,
-    *,
-    servers: dict[str, DependencyCheck] | None = None,
-    expected: Iterable[str] = (),
-) -> Iterator[TestClient]:
-    """Serve core-api in this process; a crash becomes a 500, as it would be outside."""
+def core_resources(
+    pool: ConnectionPool[Connection], opensearch: Client, servers: dict[str, DependencyCheck]
+) -> CoreResources:
+    """Return the resources of core-api on these servers; `readiness` is to be closed."""
     ledger_audit = LedgerAudit(pool)
-    readiness = ReadinessCheck(pool, servers or {}, ledger_audit.audit)
-    readiness.expect(list(expected))
-    resources = CoreResources(
+    readiness = ReadinessCheck(pool, servers, ledger_audit.audit)
+    return CoreResources(
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool),
         destinations=Destinations(pool, SEAL, Sender(LOOPBACK, timeout_s=5)),
@@ -110,9 +104,22 @@ def core_client(
         readiness=readiness,
         routes=Routes(pool),
     )
+
+
+@contextmanager
+def core_client(
+    pool: ConnectionPool[Connection],
+    opensearch: Client,
+    *,
+    servers: dict[str, DependencyCheck] | None = None,
+    expected: Iterable[str] = (),
+) -> Iterator[TestClient]:
+    """Serve core-api in this process; a crash becomes a 500, as it would be outside."""
+    resources = core_resources(pool, opensearch, servers or {})
+    resources.readiness.expect(list(expected))
     with TestClient(build_core_api(resources), raise_server_exceptions=False) as client:
         yield client
-    readiness.close()
+    resources.readiness.close()
 
 
 @pytest.fixture

@@ -1,0 +1,274 @@
+"""The list of incidents, the page of one, and the change of its status."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, cast, get_args
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.responses import Response
+
+from serve_apps.console.charts import Compared, series_charts
+from serve_apps.console.pages import ConsolePage, Visit, own_path, project_path, see_other
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.views import View
+from serve_apps.console.words import cited, steps
+from serve_apps.http.problems import Problem
+from shared_types import Environment, Fingerprint
+from signals.domain.detection.counted import BASELINE_MINUTES, COUNTED_METRICS, CountedMetric
+from signals.domain.incidents.episode import IDLE_MINUTES, IncidentStatus
+from signals.domain.incidents.shared_values import shared_values
+from signals.domain.queries.search import search_filters
+from signals.services.incidents.views import IncidentDetail, ListRequest
+from signals.store.incidents.incident_changes import TimelineEntry
+from signals.store.incidents.incident_context import StoredSummary
+from signals.store.incidents.incident_views import Incident
+
+PAGE_ROWS: Final = 50
+SHOWN_EVENTS: Final = 12
+STATUSES: Final[tuple[IncidentStatus, ...]] = get_args(IncidentStatus)
+TABS: Final = ("open", "investigating", "resolved", "all")
+CONFLICTS: Final = {
+    "unknown_status": (422, "The status is one of open, investigating, resolved."),
+    "stale": (
+        409,
+        "Another person changed the status meanwhile. Here is the incident as it is now; try again.",
+    ),
+    "another_open": (409, "A newer incident of the same kind is not resolved; work on that one."),
+}
+FIRST_STATE: Final = {"open": "FIRING", "investigating": "INVESTIGATING", "resolved": "Resolved"}
+BY_HAND: Final = {
+    "user:": "A former member",
+    "key:": "An API key",
+    "cli:": "The command line",
+    "api": "The API",
+}
+"""Actors of changes that are no process of ours, with a name for those who have none."""
+RESOLVED_BY: Final = {
+    "quiet": "by itself, after an hour without a sign of it",
+    "became_usual": "because its level had become the usual one",
+    "superseded": "because another incident took its place",
+    "gone": "because its series had ended",
+    "by_hand": "by hand",
+}
+
+
+def list_incidents(resources: ConsoleResources, visit: Visit) -> View:
+    """Show one page of incidents, newest opening first; every filter stands in the address."""
+    tab = visit.query("status") or "open"
+    if tab not in TABS:
+        raise Problem(400, "invalid_query", f"status: it is one of {', '.join(TABS)}.")
+    environment = visit.query("env")
+    if environment and environment not in list(Environment):
+        raise Problem(400, "invalid_query", f"env: it is one of {', '.join(Environment)}.")
+    request = ListRequest(
+        environment=environment or None,
+        status=cast(IncidentStatus, tab) if tab != "all" else None,
+        limit=PAGE_ROWS,
+        cursor=visit.query("cursor") or None,
+    )
+    page = resources.incidents.page(visit.where.tenancy, request)
+    numbers = resources.overview.latest([one.id for one in page.incidents if one.status != "resolved"])
+    return View(
+        "incidents.html",
+        {
+            "incidents": page.incidents,
+            "numbers": numbers,
+            "counted_of": counted_of,
+            "tab": tab,
+            "tabs": TABS,
+            "environment": environment,
+            "environments": list(Environment),
+            "counts": resources.overview.unresolved(visit.where.tenancy),
+            "older": _address(tab, environment, page.next_cursor) if page.next_cursor else "",
+            "newest": _address(tab, environment, None) if request.cursor else "",
+            "address": _address,
+        },
+    )
+
+
+def _address(tab: str, environment: str, cursor: str | None) -> str:
+    parts = {"status": tab, "env": environment, "cursor": cursor or ""}
+    return "?" + urlencode({name: value for name, value in parts.items() if value})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One line of an incident's history; `kind` gives its colour."""
+
+    at: datetime
+    kind: str
+    text: str
+
+
+def show_incident(resources: ConsoleResources, visit: Visit) -> View:
+    """Show one incident: since when, how bad, why it fired, what the events share, what was done."""
+    return _incident_view(resources, visit, _incident_id(visit))
+
+
+def _incident_view(
+    resources: ConsoleResources, visit: Visit, incident_id: UUID, *, conflict: str = "", status: int = 200
+) -> View:
+    detail = resources.incidents.detail(visit.where.tenancy, incident_id)
+    if detail is None:
+        raise Problem(404, "no_such_incident", "This project has no incident with this id.")
+    changes = resources.incidents.timeline(visit.where.tenancy, incident_id) or []
+    names = resources.overview.names(visit.where.tenancy)
+    why, incident = detail.why, detail.incident
+    compared = why and Compared(
+        window=why.window_minutes,
+        threshold=why.opened.threshold,
+        normal=why.normal,
+        opened_at=why.opened.minute_at,
+    )
+    parts = Fingerprint.parse(incident.fingerprint)
+    values = {
+        "incident": incident,
+        "state": FIRST_STATE[incident.status],
+        "why": why,
+        "rule": counted_of(incident),
+        "baseline_minutes": BASELINE_MINUTES,
+        "parts": parts,
+        "charts": series_charts(detail.chart, compared or None, visit.clock),
+        "began": detail.began,
+        "summary": _summary(detail.summary),
+        "summary_job": detail.ai_jobs[0] if detail.ai_jobs else None,
+        "events": detail.events[:SHOWN_EVENTS],
+        "event_count": len(detail.events),
+        "shared": shared_values([event.attributes or {} for event in detail.events]),
+        "timeline": sorted(_history(detail, changes, names), key=lambda entry: entry.at, reverse=True),
+        "quiet_for": visit.clock.now - incident.last_seen_at,
+        "idle_minutes": IDLE_MINUTES,
+        "search": _search_address(visit, detail),
+        "conflict": conflict,
+    }
+    return View("incident.html", values, status)
+
+
+def _search_address(visit: Visit, detail: IncidentDetail) -> str:
+    filters = search_filters(Fingerprint.parse(detail.incident.fingerprint))
+    since = detail.chart.minutes[0].at if detail.chart.minutes else detail.incident.opened_at
+    query = urlencode({"filters": filters, "since": since.isoformat().replace("+00:00", "Z")})
+    return f"{visit.base}/search?{query}"
+
+
+def _summary(stored: StoredSummary | None) -> Mapping[str, Any] | None:
+    """Return the parts of a stored summary; texts of models are data."""
+    if stored is None:
+        return None
+    content = stored.content
+    verification = content.get("verification")
+    checked: Mapping[str, Any] = verification if isinstance(verification, dict) else {}
+    return {
+        "model": stored.model,
+        "created_at": stored.created_at,
+        "impact": str(content.get("impact") or ""),
+        "causes": _texts(content.get("likely_causes")),
+        "evidence": [cited(text) for text in _texts(content.get("evidence"))],
+        "steps": list(steps(_texts(content.get("next_steps")))),
+        "claimed": checked.get("claimed", 0),
+        "verified": checked.get("verified", 0),
+        "dropped": [one for one in checked.get("dropped") or [] if isinstance(one, dict)],
+        "note": str(checked.get("note") or ""),
+    }
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list | tuple) else []
+
+
+def _history(
+    detail: IncidentDetail, changes: Sequence[TimelineEntry], names: Mapping[str, str]
+) -> Iterator[HistoryLine]:
+    incident, why = detail.incident, detail.why
+    opened = "Opened"
+    if why:
+        counted = counted_of(incident).counted
+        opened = f"Opened: {why.opened.count:,} {counted} in {why.window_minutes} minutes"
+    yield HistoryLine(at=incident.opened_at, kind="fired", text=opened)
+    for job in detail.ai_jobs:
+        yield HistoryLine(at=job.created_at, kind="", text="Summary asked for")
+        if job.status in ("succeeded", "failed"):
+            done = "written" if job.status == "succeeded" else "given up"
+            yield HistoryLine(at=job.updated_at, kind="", text=f"Summary {done}")
+    by_people = {
+        change.at: _changed(change, names)
+        for change in changes
+        if "status" in change.detail and change.actor.startswith(tuple(BY_HAND))
+    }
+    for at, text in by_people.items():
+        yield HistoryLine(at=at, kind="person", text=text)
+    for deploy in detail.chart.deploys:
+        named = " ".join(part for part in (deploy.service, deploy.release) if part)
+        yield HistoryLine(at=deploy.at, kind="deploy", text=f"Deployed {named}".strip())
+    resolved_at = incident.resolved_at
+    if resolved_at and not any(abs(at - resolved_at) < timedelta(seconds=2) for at in by_people):
+        reason = RESOLVED_BY.get((why and why.resolve_reason) or "", "")
+        yield HistoryLine(at=resolved_at, kind="resolved", text=f"Resolved {reason}".rstrip())
+
+
+def _changed(change: TimelineEntry, names: Mapping[str, str]) -> str:
+    verbs = {"investigating": "took it on", "resolved": "resolved it", "open": "opened it again"}
+    done = verbs.get(str(change.detail.get("status")), "changed its status")
+    unnamed = next((text for kind, text in BY_HAND.items() if change.actor.startswith(kind)), change.actor)
+    return f"{names.get(change.actor, unnamed)} {done}"
+
+
+def counted_of(incident: Incident) -> CountedMetric:
+    """Return which events an incident is about, and whether more or fewer of them are bad."""
+    return COUNTED_METRICS[Fingerprint.parse(incident.fingerprint).metric_name]
+
+
+def set_status(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Take an incident on, resolve it, or open it again, in the person's name."""
+    incident_id, wanted = _incident_id(visit), visit.form.get("status", "")
+    outcome = resources.incidents.set_status(visit.where.tenancy, incident_id, wanted, actor=visit.who.actor)
+    if outcome == "unknown_incident":
+        raise Problem(404, "no_such_incident", "This project has no incident with this id.")
+    if outcome == "changed":
+        return see_other(own_path(visit.form.get("next") or f"{visit.base}/incidents/{incident_id}"))
+    status, text = CONFLICTS[outcome]
+    return _incident_view(resources, visit, incident_id, conflict=text, status=status)
+
+
+def find_incident(resources: ConsoleResources, visit: Visit) -> Response:
+    """Go to an incident by its id alone, as links from outside name it.
+
+    Raises:
+        Problem: 404 when none of the person's projects has it.
+    """
+    incident_id = _incident_id(visit)
+    for access in visit.who.projects:
+        if resources.incidents.timeline(access.tenancy, incident_id) is not None:
+            return see_other(f"{project_path(access.project_id)}/incidents/{incident_id}")
+    raise Problem(404, "no_such_incident", "There is no such incident, or you are no member of its project.")
+
+
+def _incident_id(visit: Visit) -> UUID:
+    try:
+        return UUID(visit.request.path_params["incident_id"])
+    except ValueError as error:
+        raise Problem(404, "no_such_incident", "This project has no incident with this id.") from error
+
+
+def title_of(incident: Incident) -> str:
+    """Return the title of an incident's page: its state first, so that a row of tabs reads well."""
+    return f"{FIRST_STATE[incident.status]} · {incident.title}"
+
+
+_LIST: Final = "/console/p/{project_id}/incidents"
+PAGES: Final = (
+    ConsolePage(method="GET", path=_LIST, right="read", handler=list_incidents, active="incidents"),
+    ConsolePage(
+        method="GET", path=_LIST + "/{incident_id}", right="read", handler=show_incident, active="incidents"
+    ),
+    ConsolePage(
+        method="POST",
+        path=_LIST + "/{incident_id}/status",
+        right="respond",
+        handler=set_status,
+        active="incidents",
+    ),
+    ConsolePage(method="GET", path="/console/incidents/{incident_id}", right="member", handler=find_incident),
+)

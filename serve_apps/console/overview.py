@@ -1,0 +1,90 @@
+"""The first page of a project: is anything wrong, is the pipeline well, is data coming in?"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from serve_apps.console.charts import HistogramChart, histograms
+from serve_apps.console.cookies import address
+from serve_apps.console.incidents import counted_of
+from serve_apps.console.pages import ConsolePage, Visit
+from serve_apps.console.pipeline import hour_of
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.search import bucket_length
+from serve_apps.console.views import View
+from signals.errors import DependencyUnavailable
+from signals.services.events.search import SearchPage, SearchRequest
+from signals.services.incidents.views import ListRequest
+
+SHOWN: Final = 8  # incidents; guess: what fits a screen
+SPAN: Final = timedelta(hours=6)
+NOISY: Final = ("error_code", "route")
+SNIPPET: Final = """curl -sS {address}/v1/events \\
+  -H "Authorization: Bearer {key}" \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"event_type": "error", "environment": "prod", "occurred_at": "'"$(date -u +%FT%TZ)"'",
+       "message": "hello", "attributes": {{"route": "/checkout", "error_code": "HELLO"}}}}'"""
+LOOK_AGAIN_S: Final = 5  # seconds between two looks for the first event
+FIRST_EVENTS: Final = 5  # guess: so few in six hours are a first try
+NO_KEY: Final = "$PROJECT_API_KEY"
+
+
+def show_overview(resources: ConsoleResources, visit: Visit) -> View:
+    """Show what is open, how the pipeline does, and the events of the last hours."""
+    tenancy = visit.where.tenancy
+    counts = resources.overview.unresolved(tenancy)
+    rows = []
+    for status in ("open", "investigating"):
+        rows += resources.incidents.page(tenancy, ListRequest(status=status, limit=SHOWN)).incidents
+    rows = rows[:SHOWN]
+    last = resources.incidents.page(tenancy, ListRequest(status="resolved", limit=1)).incidents
+    found = _events(resources, visit)
+    charts: Sequence[HistogramChart] = ()
+    if found and found.histogram and found.total.value:
+        buckets = [(bucket.at, bucket.count) for bucket in found.histogram.buckets]
+        charts = histograms(buckets, bucket_length(found.histogram), visit.clock)
+    hour = hour_of(resources, visit)
+    is_quiet = not rows and not last
+    is_new = is_quiet and not hour.accepted and found is not None and not found.total.value
+    return View(
+        "overview.html",
+        {
+            "counts": counts,
+            "incidents": rows,
+            "numbers": resources.overview.latest([one.id for one in rows]),
+            "counted_of": counted_of,
+            "last_resolved": last[0] if last else None,
+            "readiness": resources.readiness.check(),
+            "hour": hour,
+            "found": found,
+            "charts": charts,
+            "noisy": {name: found.facets[name][:5] for name in NOISY} if found and found.facets else {},
+            "is_new": is_new,
+            "is_first": is_quiet and found is not None and 0 < found.total.value <= FIRST_EVENTS,
+            "snippet": snippet(visit, NO_KEY),
+        },
+        headers={"Refresh": str(LOOK_AGAIN_S)} if is_new else {},
+    )
+
+
+def _events(resources: ConsoleResources, visit: Visit) -> SearchPage | None:
+    """Search the last hours, None while OpenSearch is away: the page has more to show."""
+    since = (visit.clock.now - SPAN).replace(second=0, microsecond=0)
+    try:
+        return resources.event_finder.search(
+            visit.where.tenancy, SearchRequest(since=since.isoformat(), limit=1)
+        )
+    except DependencyUnavailable:
+        return None
+
+
+def snippet(visit: Visit, key: str) -> str:
+    """Return the command that sends a first event, ready to be pasted once it has a key."""
+    return SNIPPET.format(address=address(visit.request), key=key)
+
+
+PAGES: Final[tuple[ConsolePage, ...]] = (
+    ConsolePage(
+        method="GET", path="/console/p/{project_id}/", right="read", handler=show_overview, active="overview"
+    ),
+)

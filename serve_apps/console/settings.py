@@ -1,0 +1,167 @@
+"""Settings: keys and their limits, members, one's own sessions, and the audit."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from serve_apps.console.cookies import address
+from serve_apps.console.overview import snippet
+from serve_apps.console.pages import ConsolePage, Visit, see_other
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.views import View
+from serve_apps.http.problems import Problem
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, transaction
+from signals.domain.access.people import INVITATION_LASTS, Role
+from signals.domain.access.scopes import Scope
+from signals.services.access import people, provisioning
+from signals.services.access.provisioning import IssuedKey, ProvisioningRefused
+from signals.store.access import api_keys, audit
+from signals.store.access import people as members
+
+AUDIT_ROWS: Final = 30
+HINTS: Final = {Scope.INGEST: "sends events", Scope.READ: "reads incidents and events"}
+"""The scopes that the page offers; a key for web pages needs origins, which `signals keys create` takes."""
+
+
+def show_settings(resources: ConsoleResources, visit: Visit) -> View:
+    """Show the settings that the person may see."""
+    return _view(resources, visit)
+
+
+def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
+    """Render the settings; `shown` holds an issued key, an invitation, or a refusal, each this once."""
+    is_admin = visit.where.role is Role.ADMIN
+    with transaction(resources.pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        keys = api_keys.list_keys(connection, visit.where.project_id)
+        everyone = members.list_members(connection, visit.where.org_id)
+        changes = audit.read(connection, visit.where.org_id, rows=AUDIT_ROWS) if is_admin else ()
+    names = {f"user:{one.user_id}": one.name for one in everyone}
+    values: dict[str, Any] = {
+        "keys": [key for key in reversed(keys) if key.revoked_at is None],
+        "revoked": sum(key.revoked_at is not None for key in keys),
+        "members": everyone,
+        "sessions": resources.signing_in.browsers(visit.who),
+        "changes": changes,
+        "names": names | {f"key:{key.key_id}": f"key {key.hash_prefix}" for key in keys},
+        "roles": list(Role),
+        "scopes": list(HINTS),
+        "hints": HINTS,
+        "issued": None,
+        "snippet": "",
+        "invitation": "",
+        "invited": "",
+        "refusal": "",
+        "refused_in": "",
+    }
+    status = 422 if shown.get("refusal") else 200
+    return View("settings.html", values | shown, status)
+
+
+def _refused(resources: ConsoleResources, visit: Visit, section: str, error: ProvisioningRefused) -> View:
+    text = str(error)
+    return _view(resources, visit, refusal=f"{text[:1].upper()}{text[1:]}.", refused_in=section)
+
+
+def create_key(resources: ConsoleResources, visit: Visit) -> View:
+    """Create a key and show it, this once."""
+    scope = next((one for one in HINTS if one.value == visit.form.get("scope")), None)
+    if scope is None:
+        raise Problem(422, "unknown_scope", f"The scope is one of {', '.join(HINTS)}.")
+    try:
+        issued: IssuedKey = provisioning.issue_key(
+            resources.pool, visit.where.project_id, scope, actor=visit.who.actor
+        )
+    except ProvisioningRefused as error:
+        return _refused(resources, visit, "keys", error)
+    command = snippet(visit, issued.text) if scope is Scope.INGEST else ""
+    return _view(resources, visit, issued=issued, snippet=command)
+
+
+def revoke_key(resources: ConsoleResources, visit: Visit) -> Response:
+    """Revoke a key of this project."""
+    key_id = _key_of_project(resources, visit)
+    provisioning.revoke_keys(resources.pool, key_id=key_id, actor=visit.who.actor)
+    return see_other(f"{visit.base}/settings#keys")
+
+
+def limit_key(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Set the limits of a key of this project; an empty field is the installation's default."""
+    key_id = _key_of_project(resources, visit)
+    try:
+        per_second = _limit(visit.form.get("events_per_second", ""), most=10**9)
+        per_day = _limit(visit.form.get("events_per_day", ""), most=10**15)
+    except ValueError as error:
+        return _view(resources, visit, refusal=str(error), refused_in="keys")
+    provisioning.limit_key(
+        resources.pool, key_id, events_per_second=per_second, events_per_day=per_day, actor=visit.who.actor
+    )
+    return see_other(f"{visit.base}/settings#keys")
+
+
+def _limit(text: str, *, most: int) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= most):
+        raise ValueError(f"A limit is a whole number up to {most:,}, 0 for none, or empty for the default.")
+    return int(text)
+
+
+def _key_of_project(resources: ConsoleResources, visit: Visit) -> UUID:
+    """Return the id of the form's key.
+
+    Raises:
+        Problem: 404 for a key of another project as for none.
+    """
+    wanted = visit.form.get("key", "")
+    with transaction(resources.pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        keys = api_keys.list_keys(connection, visit.where.project_id)
+    found = next((key.key_id for key in keys if str(key.key_id) == wanted and key.revoked_at is None), None)
+    if found is None:
+        raise Problem(404, "no_such_key", "This project has no valid key with this id.")
+    return found
+
+
+def add_member(resources: ConsoleResources, visit: Visit) -> View:
+    """Add a person or change a role, and show a link with which they sign in, this once."""
+    email, org_id, actor = visit.form.get("email", ""), visit.where.org_id, visit.who.actor
+    role = next((one for one in Role if one.value == visit.form.get("role")), None)
+    if role is None:
+        raise Problem(422, "unknown_role", f"The role is one of {', '.join(Role)}.")
+    try:
+        people.add_person(resources.pool, email, org_id=org_id, role=role, actor=actor, only_here=True)
+        link = people.issue_link(resources.pool, email, lasts=INVITATION_LASTS, org_id=org_id, actor=actor)
+    except ProvisioningRefused as error:
+        return _refused(resources, visit, "people", error)
+    return _view(resources, visit, invitation=address(visit.request) + link, invited=email)
+
+
+def remove_member(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Remove a person from this organisation; sessions end with the last membership."""
+    try:
+        people.remove_person(
+            resources.pool, visit.form.get("email", ""), org_id=visit.where.org_id, actor=visit.who.actor
+        )
+    except ProvisioningRefused as error:
+        return _refused(resources, visit, "people", error)
+    return see_other(f"{visit.base}/settings#people")
+
+
+_SETTINGS: Final = "/console/p/{project_id}/settings"
+
+
+def _change(name: str, handler: Callable[[ConsoleResources, Visit], View | Response]) -> ConsolePage:
+    return ConsolePage(
+        method="POST", path=f"{_SETTINGS}/{name}", right="administer", handler=handler, active="settings"
+    )
+
+
+PAGES: Final = (
+    ConsolePage(method="GET", path=_SETTINGS, right="read", handler=show_settings, active="settings"),
+    _change("create-key", create_key),
+    _change("revoke-key", revoke_key),
+    _change("limit-key", limit_key),
+    _change("add-member", add_member),
+    _change("remove-member", remove_member),
+)

@@ -1,0 +1,112 @@
+"""Writes instants, ages, numbers and the like as people read them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+STAMP: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?Z")
+CITATION: Final = re.compile(r"^\[([^\]]{1,400})\]\s*(.*)", re.DOTALL)
+REFERENCE: Final = re.compile(r"\b([EF]\d{1,6})(?:\s+([0-9a-f-]{36}))?")
+FOR_PROGRAMS: Final = ("Read the failing events: GET ", "See the counts by minute ")
+API_CALL: Final = re.compile(r":?\s*(?:GET|PATCH|POST)\s+/v1/\S*.*$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The present and the reader's time zone."""
+
+    now: datetime
+    zone: ZoneInfo
+
+    @property
+    def zone_name(self) -> str:
+        """The zone as the header shows it: its city, or UTC."""
+        return self.zone.key.rpartition("/")[2].replace("_", " ")
+
+    def local(self, at: datetime) -> datetime:
+        """Return an instant in the reader's zone."""
+        return at.astimezone(self.zone)
+
+    def time(self, at: datetime) -> str:
+        """Write the time of day, to the second."""
+        return f"{self.local(at):%H:%M:%S}"
+
+    def minute(self, at: datetime) -> str:
+        """Write the time of day, to the minute."""
+        return f"{self.local(at):%H:%M}"
+
+    def moment(self, at: datetime) -> str:
+        """Write day and time, without what the reader knows: today, or the present year."""
+        local, now = self.local(at), self.local(self.now)
+        if local.date() == now.date():
+            return f"{local:%H:%M}"
+        return f"{local.day} {local:%b, %H:%M}" if local.year == now.year else f"{local:%Y-%m-%d %H:%M}"
+
+    def full(self, at: datetime) -> str:
+        """Write the whole instant with its zone."""
+        return f"{self.local(at):%Y-%m-%d %H:%M:%S} {self.zone_name}"
+
+    def ago(self, at: datetime) -> str:
+        """Write how long ago, or in how long, in the largest whole unit."""
+        age = self.now - at
+        return f"in {duration(-age)}" if age < timedelta(seconds=-1) else f"{duration(age)} ago"
+
+    def in_words(self, text: str) -> str:
+        """Write the RFC 3339 stamps inside a text as times of the reader's zone."""
+
+        def shown(match: re.Match[str]) -> str:
+            try:
+                at = datetime.fromisoformat(match[0])
+            except ValueError:
+                return match[0]
+            same_day = self.local(at).date() == self.local(self.now).date()
+            return self.time(at) if same_day else f"{self.moment(at)}"
+
+        return STAMP.sub(shown, text)
+
+
+def duration(length: timedelta) -> str:
+    """Write a length in its largest whole unit."""
+    seconds = max(0, int(length.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def number(value: float) -> str:
+    """Write a number with separators, to one decimal place where it has one."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+@dataclass(frozen=True, slots=True)
+class CitedStatement:
+    """A statement of a summary without its brackets, and the exhibits that it cites with their events."""
+
+    text: str
+    references: tuple[tuple[str, str | None], ...]
+
+
+def cited(statement: str) -> CitedStatement:
+    """Split `[E1 <event id>, F2] text` into text and references."""
+    match = CITATION.match(statement)
+    if match is None:
+        return CitedStatement(statement, ())
+    found = tuple((one[1], one[2]) for one in REFERENCE.finditer(match[1]))
+    return CitedStatement(match[2], found)
+
+
+def steps(texts: list[str]) -> Iterator[str]:
+    """Yield next steps for a person: without calls of the API, for which the page has links and buttons."""
+    for text in texts:
+        if text.startswith(FOR_PROGRAMS) or "PATCH /v1/" in text:
+            continue
+        yield API_CALL.sub(".", text)
+
+
+def utc_now() -> datetime:
+    """Return the present."""
+    return datetime.now(UTC)

@@ -1,0 +1,50 @@
+"""Says how many incidents of a project are unresolved, and what the numbers of some were last."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from psycopg_pool import ConnectionPool
+
+from shared_types import Tenancy
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading
+from signals.store.access import people
+from signals.store.incidents import incident_overview
+from signals.store.incidents.incident_overview import LatestNumbers, UnresolvedCounts
+
+
+class IncidentOverview:
+    """Reads across the incidents of a tenant; safe to call from several threads."""
+
+    def __init__(self, pool: ConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    def unresolved(self, tenancy: Tenancy) -> UnresolvedCounts:
+        """Count the unresolved incidents.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return incident_overview.unresolved(connection, tenancy.project_id)
+
+    def latest(self, incident_ids: Sequence[UUID]) -> Mapping[UUID, LatestNumbers]:
+        """Return the newest numbers of incidents that were read as a tenant's before.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        if not incident_ids:
+            return {}
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return {one.incident_id: one for one in incident_overview.latest(connection, incident_ids)}
+
+    def names(self, tenancy: Tenancy) -> Mapping[str, str]:
+        """Return the names of the organisation's people by the actor that a timeline names.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return {
+                f"user:{one.user_id}": one.name for one in people.list_members(connection, tenancy.org_id)
+            }

@@ -1,0 +1,61 @@
+"""Counts over a project's unresolved incidents, and the newest numbers of some."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from signals.clients.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnresolvedCounts:
+    """How many incidents are open, and how many are being investigated."""
+
+    open: int
+    investigating: int
+
+
+COUNTS: LiteralString = """
+SELECT count(*) FILTER (WHERE status = 'open') AS open,
+       count(*) FILTER (WHERE status = 'investigating') AS investigating
+FROM incidents WHERE project_id = %(project_id)s AND status <> 'resolved'
+"""
+
+
+def unresolved(connection: Connection, project_id: str) -> UnresolvedCounts:
+    """Count the unresolved incidents of a project."""
+    with connection.cursor(row_factory=class_row(UnresolvedCounts)) as cursor:
+        found = cursor.execute(COUNTS, {"project_id": project_id}).fetchone()
+    assert found is not None, "an aggregate always has a row"
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestNumbers:
+    """The newest evaluation of one incident: `count` events in the window that ends with `minute_at`."""
+
+    incident_id: UUID
+    rule: str
+    minute_at: datetime
+    count: int
+    threshold: float
+    window_minutes: int
+
+
+LATEST: LiteralString = """
+SELECT DISTINCT ON (incident_id) incident_id, rule, minute_at, count, threshold,
+       window_minutes
+FROM pipeline.incident_evaluations
+WHERE incident_id = ANY(%(incident_ids)s)
+ORDER BY incident_id, minute_at DESC
+"""
+
+
+def latest(connection: Connection, incident_ids: Sequence[UUID]) -> Sequence[LatestNumbers]:
+    """Return the newest numbers of incidents; one that was never evaluated has none."""
+    with connection.cursor(row_factory=class_row(LatestNumbers)) as cursor:
+        return cursor.execute(LATEST, {"incident_ids": list(incident_ids)}).fetchall()

@@ -1,0 +1,335 @@
+"""Pages show what is stored, escape all of it, and change what a person asks for in their name."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Final
+from uuid import uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from shared_types import Tenancy
+from signals.clients.opensearch.connection import Client, open_client
+from signals.clients.postgres import Connection, transaction
+from signals.domain.access.people import Role
+from signals.services.access.authentication import KeyAuthenticator, KeyGranted, KeyRefused
+from signals.services.access.people import add_person, issue_link
+from signals.services.access.provisioning import create_org, create_project
+from signals.settings import OpenSearchSettings
+from tests.integration.console.conftest import ADDRESS, BASE, SAME_ORIGIN, Visitor
+from tests.integration.core.conftest import index
+from tests.support.console_world import FINGERPRINT, SHOP, World, add_incident, console_app, error
+
+Pool = ConnectionPool[Connection]
+PAGES: Final = ("/", "/incidents", "/incidents?status=all", "/search", "/pipeline", "/ai-jobs", "/settings")
+HOSTILE: Final = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</title><svg onload=alert(1)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "\u202egnp.exe",
+    "a" * 250,
+    "]]><!--",
+)
+
+
+class Elements(HTMLParser):
+    """The tags of a page with their attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.found.append((tag, dict(attrs)))
+
+    def faults(self) -> Iterator[str]:
+        """Yield what the content security policy would stop, or what leads to another host."""
+        for tag, attributes in self.found:
+            if tag in ("style", "img", "iframe", "object", "base", "embed"):
+                yield tag
+            if tag == "script" and not str(attributes.get("src", "")).startswith("/console/static/"):
+                yield "inline script"
+            for name, value in attributes.items():
+                if name.startswith("on") or name == "style":
+                    yield name
+                if name in ("href", "src", "action") and not re.match(r"[/?#]", value or "?"):
+                    yield f"{name}={value}"
+
+
+def status_of(pool: Pool, incident_id: object) -> str:
+    with pool.connection() as connection:
+        row = connection.execute("SELECT status FROM incidents WHERE id = %s", [incident_id]).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_pages_run_and_load_nothing_foreign(visitor: Visitor, world: World) -> None:
+    reader = visitor(Role.ADMIN)
+    paths = [BASE + path for path in PAGES]
+    paths += [f"{BASE}/incidents/{world.open_id}", f"{BASE}/events/{world.events[0].event_id}"]
+    for path in [*paths, BASE + "/incidents/none", "/console/nothing/here", "/console/sign-in"]:
+        answer = reader.get(path)
+        assert list(Elements(answer.text).faults()) == [], path
+        policy = answer.headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_assets_are_kept_and_named_by_their_content(visitor: Visitor) -> None:
+    reader = visitor(Role.VIEWER)
+    for tag, attributes in Elements(reader.get(BASE + "/").text).found:
+        path = attributes.get("src" if tag == "script" else "href") or ""
+        if path.startswith("/console/static/"):
+            answer = reader.get(path)
+            assert answer.status_code == 200
+            assert "immutable" in answer.headers["cache-control"]
+            assert reader.get(path.replace(".", ".0", 1)).status_code == 404
+
+
+def test_incident_page_says_since_when_how_bad_and_why(visitor: Visitor, world: World) -> None:
+    page = visitor(Role.RESPONDER).get(f"{BASE}/incidents/{world.open_id}").text
+    assert re.search(r"<title>FIRING · PRICE_MISSING", page)
+    for text in ("critical", "At its last", "1,142", "Why it fired", "threshold of <b>30</b>", "TypeError"):
+        assert text in page, text
+    assert "statements verified" in page
+    assert f'href="{BASE}/events/' in page  # evidence leads to the event that it rests on
+    assert page.count('<svg class="chart') == 2
+    assert "GET /v1/" not in page  # steps for programs have no place here
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_stays_text_in_every_field(
+    visitor: Visitor, pool: Pool, opensearch: Client, world: World, hostile: str
+) -> None:
+    reader = visitor(Role.ADMIN)
+    incident_id = add_incident(pool, title=hostile, fingerprint="X|/y|prod")
+    event = error(SHOP, world.events[0].occurred_at, {"route": "/y", "error_code": hostile[:128]}, hostile)
+    index(opensearch, [event])
+    summary = {
+        name: [hostile, f"[E1 {uuid4()}] {hostile}"] for name in ("likely_causes", "evidence", "next_steps")
+    }
+    checked = {
+        "claimed": 1,
+        "verified": 0,
+        "note": hostile,
+        "dropped": [{"text": hostile, "reason": hostile}],
+    }
+    with transaction(pool) as connection:
+        connection.execute(
+            "INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)"
+            " VALUES (%s, %s, 'summary', %s, %s, now())",
+            [uuid4(), incident_id, hostile, Jsonb(summary | {"impact": hostile, "verification": checked})],
+        )
+        connection.execute(
+            "INSERT INTO ai_jobs (id, incident_id, job_type, status, attempt_count, max_attempts, run_after,"
+            " last_error, created_at, updated_at)"
+            " VALUES (%s, %s, 'incident_summary', 'failed', 1, 5, now(), %s, now(), now())",
+            [uuid4(), incident_id, hostile],
+        )
+        connection.execute(
+            "INSERT INTO incident_events (incident_id, event_id, occurred_at, event_type, severity,"
+            " attributes_json) VALUES (%s, %s, now(), 'error', 'error', %s)",
+            [incident_id, uuid4(), Jsonb({"message": hostile, hostile: hostile, "release": hostile})],
+        )
+        connection.execute("UPDATE people.users SET name = %s", [hostile[:80]])
+        connection.execute("UPDATE projects SET name = %s WHERE id = 'shop'", [hostile])
+    for path in (
+        f"{BASE}/incidents/{incident_id}",
+        f"{BASE}/incidents",
+        f"{BASE}/",
+        f"{BASE}/ai-jobs",
+        f"{BASE}/settings",
+        f"{BASE}/search?since=6h",
+        f"{BASE}/events/{event.event_id}",
+    ):
+        answer = reader.get(path)
+        assert answer.status_code == 200, (path, answer.text[-300:])
+        assert list(Elements(answer.text).faults()) == [], path
+    echoed = reader.get(f"{BASE}/search", params={"q": hostile, "filters": hostile, "since": hostile})
+    assert echoed.status_code == 400
+    assert list(Elements(echoed.text).faults()) == []
+
+
+def test_status_changes_in_the_name_of_the_person(visitor: Visitor, pool: Pool, world: World) -> None:
+    person = visitor(Role.RESPONDER)
+    path = f"{BASE}/incidents/{world.open_id}"
+    for wanted, done in (
+        ("investigating", "took it on"),
+        ("resolved", "resolved it"),
+        ("open", "opened it again"),
+    ):
+        answer = person.post(path + "/status", data={"status": wanted})
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+        assert status_of(pool, world.open_id) == wanted
+        assert f"responder {done}" in person.get(path).text
+    with pool.connection() as connection:
+        rows = connection.execute(
+            "SELECT actor FROM pipeline.incident_changes WHERE incident_id = %s AND actor LIKE 'user:%%'",
+            [world.open_id],
+        ).fetchall()
+    assert len(rows) == 3
+
+
+def test_reopening_beside_a_newer_incident_is_refused_in_words(
+    visitor: Visitor, pool: Pool, world: World
+) -> None:
+    older = add_incident(pool, status="resolved", fingerprint=FINGERPRINT)
+    answer = visitor(Role.RESPONDER).post(f"{BASE}/incidents/{older}/status", data={"status": "open"})
+    assert answer.status_code == 409
+    assert "A newer incident of the same kind" in answer.text
+    assert status_of(pool, older) == "resolved"
+
+
+def test_older_pages_reach_every_incident_once(visitor: Visitor, pool: Pool) -> None:
+    ids = {str(add_incident(pool, fingerprint=f"E{n}|/r|prod", title=f"Title {n}")) for n in range(120)}
+    reader, path, seen = visitor(Role.VIEWER), f"{BASE}/incidents?status=all&env=prod", []
+    while path:
+        page = reader.get(path).text
+        seen += re.findall(rf'<a href="{BASE}/incidents/([0-9a-f-]{{36}})"', page)
+        older = re.search(r'<a href="(\?[^"]+)" rel="next"', page)
+        path = f"{BASE}/incidents{older[1].replace('&amp;', '&')}" if older else ""
+    assert len(seen) == len(set(seen))
+    assert ids <= set(seen)
+
+
+@pytest.mark.parametrize("query", ["status=odd", "env=moon", "cursor=nonsense"])
+def test_wrong_filter_is_named(visitor: Visitor, query: str) -> None:
+    answer = visitor(Role.VIEWER).get(f"{BASE}/incidents?{query}")
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.text
+
+
+def test_search_narrows_by_its_own_links(visitor: Visitor, world: World) -> None:
+    reader = visitor(Role.VIEWER)
+    page = reader.get(f"{BASE}/search?since=24h").text
+    assert "270 events" in page
+    link = re.search(r'href="(\?[^"]*CARD_DECLINED[^"]*)"', page)
+    assert link is not None
+    narrowed = reader.get(f"{BASE}/search{link[1].replace('&amp;', '&')}").text
+    assert "issuer declined the card" in narrowed
+    assert "TypeError" not in narrowed
+    bar = re.search(r'<a href="(\?[^"]*until=[^"]*)"', page)
+    assert bar is not None
+    assert reader.get(f"{BASE}/search{bar[1].replace('&amp;', '&')}").status_code == 200
+    older = re.search(r'<a href="(\?[^"]*cursor=[^"]*)" rel="next"', page)
+    assert older is not None
+    second = reader.get(f"{BASE}/search{older[1].replace('&amp;', '&')}")
+    assert second.status_code == 200
+    ids = re.compile(rf"{BASE}/events/([0-9a-f-]{{36}})")
+    assert set(ids.findall(page)).isdisjoint(ids.findall(second.text))
+
+
+def test_export_holds_every_event_and_no_formula(visitor: Visitor, opensearch: Client, world: World) -> None:
+    formula = '=HYPERLINK("http://evil.example","x")'
+    index(opensearch, [error(SHOP, world.events[0].occurred_at, {"route": "/f"}, formula)])
+    reader = visitor(Role.VIEWER)
+    lines = reader.get(f"{BASE}/export?since=24h").text.splitlines()
+    assert len({json.loads(line)["event_id"] for line in lines}) == len(lines) == 271
+    answer = reader.get(f"{BASE}/export?since=24h&format=csv")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    rows = list(csv.reader(answer.text.splitlines()))
+    assert len(rows) == 272
+    cells = [cell for row in rows for cell in row]
+    assert "'" + formula in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+
+
+def test_key_is_shown_once_works_and_ends(visitor: Visitor, pool: Pool) -> None:
+    admin = visitor(Role.ADMIN)
+    created = admin.post(f"{BASE}/settings/create-key", data={"scope": "ingest"})
+    found = re.search(r'<pre id="new-key"[^>]*>(sig_ingest_[^<]+)</pre>', created.text)
+    assert found is not None
+    key = found[1]
+    assert f"Bearer {key}" in created.text  # the line to paste has it
+    assert key not in admin.get(f"{BASE}/settings").text
+    granted = KeyAuthenticator(pool).check(key)
+    assert isinstance(granted, KeyGranted)
+    named = {"key": str(granted.key_id)}
+    limits = named | {"events_per_second": "50", "events_per_day": ""}
+    assert admin.post(f"{BASE}/settings/limit-key", data=limits).status_code == 303
+    limited = KeyAuthenticator(pool).check(key)
+    assert isinstance(limited, KeyGranted)
+    assert limited.limits.events_per_second == 50
+    refused = admin.post(f"{BASE}/settings/limit-key", data=named | {"events_per_second": "many"})
+    assert refused.status_code == 422
+    assert "whole number" in refused.text
+    assert admin.post(f"{BASE}/settings/revoke-key", data=named).status_code == 303
+    assert KeyAuthenticator(pool).check(key) == KeyRefused("revoked")
+    page = admin.get(f"{BASE}/settings").text
+    for verb in ("ingest key created", "key limited", "key revoked"):
+        assert verb in page
+
+
+def test_third_key_is_refused_with_the_remedy(visitor: Visitor) -> None:
+    admin = visitor(Role.ADMIN)
+    answers = [admin.post(f"{BASE}/settings/create-key", data={"scope": "read"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 422]
+    assert "has 2 valid keys" in answers[-1].text
+
+
+def test_empty_project_teaches_how_to_send(visitor: Visitor, pool: Pool) -> None:
+    create_org(pool, "fresh", "Fresh")
+    create_project(pool, "new", org_id="fresh", name="New")
+    answer = visitor(Role.ADMIN, org_id="fresh").get("/console/p/new/")
+    assert "curl -sS http://127.0.0.1/v1/events" in answer.text
+    assert "Make a key for this line" in answer.text
+    assert answer.headers["refresh"]
+
+
+def test_first_event_turns_the_page_green(
+    visitor: Visitor, pool: Pool, opensearch: Client, world: World
+) -> None:
+    create_org(pool, "fresh", "Fresh")
+    create_project(pool, "new", org_id="fresh", name="New")
+    tenancy = Tenancy("fresh", "new")
+    index(opensearch, [error(tenancy, world.events[-1].occurred_at, {"route": "/a"}, "hello")])
+    answer = visitor(Role.ADMIN, org_id="fresh").get("/console/p/new/")
+    assert "The first event has arrived" in answer.text
+    assert "refresh" not in answer.headers
+
+
+def test_times_follow_the_reader(visitor: Visitor, world: World) -> None:
+    reader = visitor(Role.VIEWER)
+    path = f"{BASE}/incidents/{world.open_id}"
+    assert 'title="All times are shown in UTC."' in reader.get(path).text
+    reader.cookies.set("signals-zone", "Asia/Kolkata")
+    assert "All times are shown in Kolkata" in reader.get(path).text
+    answer = reader.post("/console/zone", data={"next": path})
+    assert answer.headers["location"] == path
+    assert "All times are shown in UTC. Press to change." in reader.get(path).text
+    for odd in ("../../etc/passwd", "Mars/Base", "<b>"):
+        reader.cookies.set("signals-zone", odd)
+        assert reader.get(path).status_code == 200
+
+
+def test_pages_say_when_opensearch_is_away(pool: Pool, world: World) -> None:
+    nowhere = OpenSearchSettings(opensearch_url="http://127.0.0.1:9")
+    with open_client(nowhere) as away, console_app(pool, away) as app:
+        client = TestClient(app, base_url=ADDRESS, follow_redirects=False, headers=SAME_ORIGIN)
+        add_person(pool, "a@b.example", org_id=SHOP.org_id, role=Role.VIEWER, actor="cli:test")
+        client.post("/console/sign-in", data={"link": issue_link(pool, "a@b.example")})
+        overview = client.get(f"{BASE}/")
+        assert overview.status_code == 200
+        assert "OpenSearch does not answer" in overview.text
+        assert "PRICE_MISSING" in overview.text
+        search = client.get(f"{BASE}/search")
+        assert search.status_code == 503
+        assert "OpenSearch does not answer" in search.text
+        assert client.get(f"{BASE}/incidents/{world.open_id}").status_code == 200
+
+
+def test_browser_that_asks_for_the_root_is_sent_to_the_console(stranger: TestClient) -> None:
+    assert stranger.get("/", headers={"Accept": "text/html"}).headers["location"] == "/console/"
+    assert stranger.get("/").json()["documentation"] == "/docs"

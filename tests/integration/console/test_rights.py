@@ -1,0 +1,136 @@
+"""Every page names its right; every role opens what it may and nothing else; organisations never meet."""
+
+from typing import Final, get_args
+from uuid import UUID
+
+import pytest
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from serve_apps.console.pages import ConsolePage, PageRight
+from serve_apps.console.routes import PAGES
+from signals.clients.postgres import Connection
+from signals.domain.access.people import PersonRight, Role
+from signals.domain.access.scopes import Scope
+from signals.services.access.provisioning import issue_key
+from tests.integration.console.conftest import BASE, Visitor
+from tests.integration.core.conftest import OTHER
+from tests.support.console_world import SHOP, World, add_incident
+
+OPEN: Final = {
+    ("GET", "/console"),
+    ("GET", "/console/sign-in"),
+    ("POST", "/console/sign-in"),
+    ("GET", "/console/static/{name}"),
+    ("GET", "/console/{rest:path}"),
+}
+SIGNED_IN: Final = {
+    ("GET", "/console/"),
+    ("POST", "/console/sign-out"),
+    ("POST", "/console/zone"),
+    ("POST", "/console/end-session"),
+    ("GET", "/console/incidents/{incident_id}"),
+}
+READ: Final = {
+    "",
+    "/",
+    "/incidents",
+    "/incidents/{incident_id}",
+    "/search",
+    "/export",
+    "/events/{event_id}",
+    "/pipeline",
+    "/ai-jobs",
+    "/settings",
+}
+RESPOND: Final = {"/incidents/{incident_id}/status"}
+ADMINISTER: Final = {
+    "/settings/create-key",
+    "/settings/revoke-key",
+    "/settings/limit-key",
+    "/settings/add-member",
+    "/settings/remove-member",
+}
+PROJECT: Final = "/console/p/{project_id}"
+MATRIX: Final[dict[tuple[str, str], PageRight]] = {
+    **dict.fromkeys(OPEN, "anyone"),
+    **dict.fromkeys(SIGNED_IN, "member"),
+    **{("GET", PROJECT + path): "read" for path in READ},
+    **{("POST", PROJECT + path): "respond" for path in RESPOND},
+    **{("POST", PROJECT + path): "administer" for path in ADMINISTER},
+}
+
+
+def test_table_names_the_right_of_every_page() -> None:
+    assert {(page.method, page.path): page.right for page in PAGES} == MATRIX
+    assert {page.right for page in PAGES} <= {*get_args(PersonRight), "anyone", "member"}
+
+
+def address(page: ConsolePage, incident_id: UUID, event_id: UUID, project_id: str) -> str:
+    return page.path.format(
+        project_id=project_id, incident_id=incident_id, event_id=event_id, name="console.css"
+    )
+
+
+@pytest.mark.parametrize("role", Role)
+def test_role_opens_the_pages_of_its_rights(role: Role, visitor: Visitor, world: World) -> None:
+    person = visitor(role)
+    for page in PAGES:
+        if page.right in ("anyone", "member"):
+            continue
+        path = address(page, world.open_id, world.events[0].event_id, SHOP.project_id)
+        data = {"status": "investigating"} if page.method == "POST" else None
+        answer = person.request(page.method, path, data=data)
+        allowed = role.may(page.right)  # type: ignore[arg-type]  # the others were left out
+        assert (answer.status_code != 403) == allowed, (role, page.path, answer.status_code)
+        if allowed and page.method == "GET":
+            assert answer.status_code in (200, 308), (page.path, answer.text[-500:])
+
+
+def test_page_needs_a_session(stranger: TestClient, world: World) -> None:
+    for page in PAGES:
+        if page.right == "anyone":
+            continue
+        path = address(page, world.open_id, world.events[0].event_id, SHOP.project_id)
+        data = {"status": "resolved"} if page.method == "POST" else None
+        answer = stranger.request(page.method, path, data=data, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == 303, page.path
+        assert answer.headers["location"].startswith("/console/sign-in"), page.path
+
+
+def test_admin_sees_and_changes_nothing_of_another_organisation(
+    visitor: Visitor, world: World, pool: ConnectionPool[Connection]
+) -> None:
+    theirs = visitor(Role.ADMIN, org_id=OTHER.org_id)
+    secret = "their-secret-4711"
+    ours = add_incident(pool, title=secret, fingerprint="SECRET|/x|prod")
+    for page in PAGES:
+        if page.right in ("anyone", "member"):
+            continue
+        data = {"status": "resolved", "scope": "ingest"} if page.method == "POST" else None
+        # In our project, and with our ids in their own.
+        for project_id in (SHOP.project_id, OTHER.project_id):
+            path = address(page, ours, world.events[0].event_id, project_id)
+            answer = theirs.request(page.method, path, data=data)
+            assert secret not in answer.text
+            assert "PRICE_MISSING" not in answer.text
+            if project_id == SHOP.project_id or "{incident_id}" in page.path or "{event_id}" in page.path:
+                assert answer.status_code == 404, page.path
+    assert theirs.get(f"/console/incidents/{ours}").status_code == 404
+    with pool.connection() as connection:
+        assert connection.execute("SELECT status FROM incidents WHERE id = %s", [ours]).fetchone() == (
+            "open",
+        )
+
+
+def test_key_of_another_project_cannot_be_revoked(
+    visitor: Visitor, world: World, pool: ConnectionPool[Connection]
+) -> None:
+
+    key = issue_key(pool, OTHER.project_id, Scope.READ)
+    for name in ("revoke-key", "limit-key"):
+        answer = visitor(Role.ADMIN).post(f"{BASE}/settings/{name}", data={"key": str(key.key_id)})
+        assert answer.status_code == 404
+    with pool.connection() as connection:
+        revoked = connection.execute("SELECT revoked_at FROM project_api_keys WHERE id = %s", [key.key_id])
+        assert revoked.fetchone() == (None,)
