@@ -1,0 +1,127 @@
+"""People at work: with the keyboard alone, without JavaScript, and two at once."""
+
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection
+from signals.domain.access.people import Role
+from tests.system.console.conftest import BASE, Site, faults_of
+
+
+def test_keyboard_alone_finds_and_resolves_an_incident(site: Site) -> None:
+    context = site.context(Role.RESPONDER)
+    page = context.pages[0]
+    faults = faults_of(page)
+    page.keyboard.press("g")
+    page.keyboard.press("i")
+    page.wait_for_url("**/incidents")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/incidents/{site.world.open_id}")
+    with page.expect_navigation():
+        page.keyboard.press("i")
+    assert page.locator(".head .status").inner_text() == "Investigating"
+    with page.expect_navigation():
+        page.keyboard.press("e")
+    assert page.locator(".head .status").inner_text() == "Resolved"
+    assert page.title().startswith("Resolved")
+    page.keyboard.press("/")
+    page.wait_for_url("**/search")
+    page.keyboard.press("/")
+    page.keyboard.type("declined i e")  # letters in a field are no shortcuts
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert "q=declined+i+e" in page.url
+    assert faults == []
+    context.close()
+
+
+def test_focus_is_visible_and_reaches_the_actions_in_order(site: Site) -> None:
+    context = site.context(Role.RESPONDER)
+    page = context.pages[0]
+    page.goto(f"{BASE}/incidents/{site.world.open_id}")
+    reached = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("() => document.activeElement.innerText.trim()"))
+        outline = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", reached
+    assert reached[0] == "Skip to content"
+    assert reached.index("Incidents") < next(
+        i for i, text in enumerate(reached) if text.startswith("I’m on it")
+    )
+    context.close()
+
+
+def test_essentials_work_without_javascript(site: Site) -> None:
+    context = site.context(Role.RESPONDER, java_script_enabled=False)
+    page = context.pages[0]
+    page.fill("#link", site.link(Role.RESPONDER))
+    page.click("button.primary")
+    page.wait_for_url("**/console/p/**")
+    page.click("nav >> text=Incidents")
+    page.click("text=PRICE_MISSING")
+    page.click("button:has-text('I’m on it')")
+    assert page.locator(".head .status").inner_text() == "Investigating"
+    page.click("button:has-text('Resolve')")
+    assert page.locator(".head .status").inner_text() == "Resolved"
+    page.click("nav >> text=Search")
+    page.fill("input[name=q]", "declined")
+    page.click("button:has-text('Search')")
+    assert page.locator(".rows.events li").count() > 0
+    context.close()
+
+
+def test_two_people_see_each_others_changes(site: Site, pool: ConnectionPool[Connection]) -> None:
+    first, second = site.context(Role.ADMIN), site.context(Role.RESPONDER)
+    path = f"{BASE}/incidents/{site.world.open_id}"
+    for context in (first, second):
+        context.pages[0].goto(path)
+    first.pages[0].click("button:has-text('Resolve')")
+    second.pages[0].reload()
+    assert second.pages[0].locator(".head .status").inner_text() == "Resolved"
+    assert "Admin resolved it" in second.pages[0].locator(".timeline").inner_text()
+    for context in (first, second):
+        context.close()
+
+
+def test_viewer_is_offered_nothing_to_change(site: Site) -> None:
+    context = site.context(Role.VIEWER)
+    page = context.pages[0]
+    for path in (f"{BASE}/incidents/{site.world.open_id}", f"{BASE}/settings"):
+        page.goto(path)
+        assert page.locator("main form").count() == 0
+    context.close()
+
+
+def test_open_page_follows_and_keeps_what_the_reader_opened(site: Site) -> None:
+    first, second = site.context(Role.ADMIN), site.context(Role.RESPONDER)
+    reader, faults = second.pages[0], faults_of(second.pages[0])
+    reader.goto(f"{BASE}/incidents/{site.world.open_id}")
+    reader.click(".summary .fold summary")
+    reader.evaluate("() => document.activeElement.blur()")
+    first.pages[0].goto(f"{BASE}/incidents/{site.world.open_id}")
+    first.pages[0].click("button:has-text('I’m on it')")
+    reader.wait_for_function("() => document.title.startsWith('INVESTIGATING')")
+    assert reader.locator(".head .status").inner_text() == "Investigating"
+    assert "Admin took it on" in reader.locator(".timeline").inner_text()
+    assert reader.locator(".summary .fold").first.get_attribute("open") is not None
+    assert reader.locator("#live").inner_text() == "live: every 5 s"
+    assert faults == []
+    for context in (first, second):
+        context.close()
+
+
+def test_hidden_page_asks_nothing(site: Site) -> None:
+    context = site.context(Role.VIEWER)
+    page = context.new_page()
+    page.add_init_script(
+        "Object.defineProperty(document, 'visibilityState', {get: () => window.seen ? 'visible' : 'hidden'})"
+    )
+    page.goto(f"{BASE}/incidents")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("() => new Promise((done) => setTimeout(done, 7000))")  # longer than one turn
+    assert asked == []
+    with page.expect_request("**/incidents"):
+        page.evaluate("() => { window.seen = true }")
+    context.close()
