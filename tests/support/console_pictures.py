@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from playwright.sync_api import ViewportSize
 from pydantic import SecretStr
 
 from signals.clients.opensearch.connection import open_client
@@ -25,7 +26,7 @@ from tests.system.security.conftest import served
 
 ASSETS: Final = Path(__file__).parents[2] / "docs" / "assets"
 EMAIL: Final = "ann@example.com"
-SIZE: Final = {"width": 1200, "height": 860}
+SIZE: Final = ViewportSize(width=1200, height=860)
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
                 page.goto(link)
                 page.wait_for_url("**/console/p/**")
                 for theme in ("light", "dark"):
-                    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its two words
+                    page.emulate_media(color_scheme=theme)
                     page.goto(f"/console/p/{SHOP.project_id}/incidents/{world.open_id}")
                     page.screenshot(path=ASSETS / f"console-{theme}.png")
 

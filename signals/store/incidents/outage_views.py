@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Final, LiteralString
 from uuid import UUID
 
 from psycopg.rows import args_row
 
+from shared_types import Environment, EventType, Fingerprint
 from signals.clients.postgres import Connection
 from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
 
@@ -220,11 +221,14 @@ class LockedMember:
 
 
 # In the order in which the engine locks: signups after errors, bytes and not words.
+SIGNUPS: Final = [
+    Fingerprint(event_type=EventType.SIGNUP, environment=environment).text for environment in Environment
+]
 LOCK_MEMBERS: LiteralString = """
 SELECT i.id, i.status, i.resolved_at
 FROM incidents i
 WHERE i.id = ANY(ARRAY(SELECT incident_id FROM pipeline.outage_members WHERE outage_id = %(outage_id)s))
-ORDER BY i.environment COLLATE "C", i.fingerprint LIKE 'signup|%%', i.fingerprint COLLATE "C"
+ORDER BY i.environment COLLATE "C", i.fingerprint = ANY(%(signups)s), i.fingerprint COLLATE "C"
 FOR UPDATE OF i
 """
 
@@ -232,7 +236,7 @@ FOR UPDATE OF i
 def lock_members(connection: Connection, outage_id: UUID) -> list[LockedMember]:
     """Lock the incidents of an outage, and return them."""
     with connection.cursor(row_factory=args_row(LockedMember)) as cursor:
-        return cursor.execute(LOCK_MEMBERS, {"outage_id": outage_id}).fetchall()
+        return cursor.execute(LOCK_MEMBERS, {"outage_id": outage_id, "signups": SIGNUPS}).fetchall()
 
 
 # An incident that joined meanwhile has moved `newest_at` or the number of members.

@@ -7,6 +7,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -170,9 +171,13 @@ def _kill(running: Notifiers, row: FaultRow, chance: random.Random, receivers: l
     for _ in range(KILLS // 2):
         before = sum(len(one.requests) for one in receivers)
         with suppress(TimeoutError):  # all was sent already
-            until(lambda seen=before: sum(len(one.requests) for one in receivers) >= seen + 5, within_s=15)
+            until(partial(_have_taken, receivers, before + 5), within_s=15)
         running.kill_one(chance)
         row.injected += 1
+
+
+def _have_taken(receivers: list[HttpReceiver], requests: int) -> bool:
+    return sum(len(one.requests) for one in receivers) >= requests
 
 
 def _subject(body: Any) -> str:

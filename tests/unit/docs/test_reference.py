@@ -17,7 +17,7 @@ from tests.unit.docs.markdown import GENERATED, ROOT
 READERS = ("signals/local", "signals/cli", "producers")
 """Where variables are read beside the settings: before there are any, or without the product."""
 READ = re.compile(
-    r"""environ(?:\.get\(|\[)\s*"([A-Z_]+)"|envvar="([A-Z_]+)"|_variable\(['"]([A-Z_]+)['"]\)"""
+    r"""environ(?:\.get\(|\[)\s*"([A-Z_]+)"|envvar="([A-Z_]+)"|\b_?variable\(['"]([A-Z_]+)['"]\)"""
 )
 
 
