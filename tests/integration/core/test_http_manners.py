@@ -2,18 +2,36 @@
 
 import gzip
 import re
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Final
+from uuid import UUID
 
 import pytest
+from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
 from serve_apps.core.routes import ENDPOINTS
 from serve_apps.http.answers import COMPRESS_FROM_BYTES
+from signals.clients.postgres import Connection
 from tests.integration.core.conftest import Keys, OpenIncident, OpenOutage
 from tests.support.events import NOON
 
-GETS = [one.path for one in ENDPOINTS if one.method == "GET"] + ["/docs", "/openapi.json"]
+GETS = [one.path for one in ENDPOINTS if one.method == "GET" and one.path not in ("/", "/v1/why-not")]
+GETS += ["/v1/why-not?error_code=E&route=/r&at=2026-03-01T12:00:00Z", "/docs", "/openapi.json"]
 TAGGED = ["/v1/incidents", "/v1/incidents/{incident_id}", "/v1/outages", "/v1/outages/{outage_id}"]
+KEPT = [*TAGGED, "/v1/incidents/{incident_id}/timeline"]
+VERSIONED = [*KEPT, "/v1/rules/{name}"]
+"""A rule's version is for `If-Match` alone."""
+ROW: Final = UUID(int=5)
+DEPLOY: Final = """
+INSERT INTO pipeline.deploys (project_id, event_id, environment, release, status, occurred_at, received_at)
+VALUES ('proj_1', %s, 'prod', 'r1', 'success', now(), now())
+"""
+DESTINATION: Final = """
+INSERT INTO pipeline.destinations (id, project_id, name, kind, settings, hint, created_by)
+VALUES (%s, 'proj_1', 'ours', 'webhook', '{}', 'h', 'test')
+"""
 
 
 @pytest.fixture
@@ -30,25 +48,35 @@ def outage(open_outage: OpenOutage) -> str:
     return str(open_outage("DB_DOWN|/r|prod", at=NOON + timedelta(hours=3)))
 
 
+@pytest.fixture
+def values(pool: ConnectionPool[Connection], incident: str, outage: str) -> Mapping[str, str]:
+    """What the fields of a path are replaced by: one row of each kind."""
+    with pool.connection() as connection:
+        for statement in (DEPLOY, DESTINATION):
+            connection.execute(statement, [ROW])
+    ids = {"deploy_id": str(ROW), "destination_id": str(ROW), "name": "error-spike"}
+    return ids | {"incident_id": incident, "outage_id": outage}
+
+
 @pytest.mark.parametrize("path", GETS)
 def test_get_answers_head_with_the_same_headers(
-    reader: TestClient, incident: str, outage: str, path: str
+    reader: TestClient, values: Mapping[str, str], path: str
 ) -> None:
-    path = path.format(incident_id=incident, outage_id=outage)
+    path = path.format_map(values)
     whole, head = reader.get(path), reader.head(path)
-    assert (head.status_code, head.content) == (200, b"")
+    assert (whole.status_code, head.status_code, head.content) == (200, 200, b"")
     assert head.headers.keys() == whole.headers.keys()
     assert head.headers["content-type"] == whole.headers["content-type"]
 
 
 @pytest.mark.parametrize("path", GETS)
 def test_answer_forbids_caches_unless_tagged(
-    reader: TestClient, incident: str, outage: str, path: str
+    reader: TestClient, values: Mapping[str, str], path: str
 ) -> None:
-    kept = path in TAGGED
-    answer = reader.get(path.format(incident_id=incident, outage_id=outage))
+    kept = path in KEPT
+    answer = reader.get(path.format_map(values))
     assert answer.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
-    assert ("etag" in answer.headers) == kept
+    assert ("etag" in answer.headers) == (path in VERSIONED)
     assert ("Authorization" in answer.headers.get("vary", "")) == kept
 
 
