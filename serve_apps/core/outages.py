@@ -151,7 +151,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         path=_ONE,
         handler=change_outage_status,
         tag="outages",
-        right=Right.READ,
+        right=Right.CHANGE_INCIDENTS,
         query=NoParameters,
         body={"application/json": StatusChange},
         answers={200: Answer(description="The outage as it is now.", model=OutageDetail)},

@@ -1,6 +1,7 @@
 """`signals rules list|show|create|edit|enable|disable|remove|history`: the rules of a running product."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,9 +68,14 @@ def create_rule(file: RuleFile) -> None:
 
 
 def edit_rule(name: Name, file: RuleFile) -> None:
-    """Replace the text of a rule by the file; the next version is in force at once."""
-    given = read_rule(file)
-    version = ask("GET", _path(name)).etag
+    """Replace the text of a rule by the file; the next version is in force at once.
+
+    A file that begins as `signals rules show` prints is refused when the rule has a newer version.
+    """
+    text = _read(file)
+    given = _parsed(text, file)
+    shown = re.match(r"# version (\d+),", text)
+    version = f'"{shown[1]}"' if shown else ask("GET", _path(name)).etag
     _say("edited", ask("PUT", _path(name), body=given, if_match=version).body)
 
 
@@ -115,10 +121,20 @@ def read_rule(file: Path) -> dict[str, Any]:
     Raises:
         typer.Exit: after the problem was printed, when there is none.
     """
+    return _parsed(_read(file), file)
+
+
+def _read(file: Path) -> str:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refused(f"cannot read {file}: {error}") from error
+
+
+def _parsed(text: str, file: Path) -> dict[str, Any]:
+    try:
         given = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
         raise _refused(f"cannot read {file}: {error}") from error
     if isinstance(given, list) and len(given) == 1:
         given = given[0]

@@ -23,7 +23,8 @@ RuleName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,62}$")]
 Minutes = Annotated[int, Meta(ge=1, le=60)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Ratio = Annotated[float, Meta(gt=0, le=1_000)]
-Values = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=512)], ...], Meta(max_length=100)]
+Value = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
+Values = Annotated[tuple[Value, ...], Meta(max_length=100)]
 
 
 class EventSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +45,10 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     fires: Annotated[int, Meta(ge=1, le=30)] = 1
     of: Annotated[int, Meta(ge=1, le=30)] = 1
+
+    def __post_init__(self) -> None:
+        if self.fires > self.of:
+            raise ValueError(f"fires must be at most {self.of}, as many minutes as `of` names")
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

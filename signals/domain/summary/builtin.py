@@ -42,12 +42,13 @@ def answer_from(brief: Brief, shown: Mapping[str, Exhibit]) -> SummaryAnswer:
 
 
 def _title(brief: Brief) -> str:
-    latest = brief.latest
-    if latest is None:
+    if not brief.evaluations:
         return subject(brief.incident)
-    counted = brief.incident.counted.counted
+    counter = brief.incident.counted
+    worst = max if counter.direction == "up" else min  # the latest may be of an outage that is over
+    shown = worst(brief.evaluations, key=lambda evaluation: evaluation.count)
     return (
-        f"{subject(brief.incident)}: {latest.count} {counted} in {latest.window_minutes} min, "
+        f"{subject(brief.incident)}: {shown.count} {counter.counted} in {shown.window_minutes} min, "
         f"{_normal(brief.normal)}"
     )
 

@@ -50,7 +50,7 @@ def outage(open_outage: OpenOutage) -> str:
 
 @pytest.fixture
 def values(pool: ConnectionPool[Connection], incident: str, outage: str) -> Mapping[str, str]:
-    """What the fields of a path are replaced by: one row of each kind."""
+    """Values for the fields of a path: one row of each kind."""
     with pool.connection() as connection:
         for statement in (DEPLOY, DESTINATION):
             connection.execute(statement, [ROW])

@@ -153,6 +153,7 @@ def test_readiness_names_every_dependency_and_actor(product: Product) -> None:
         "incident-engine-0",
         "indexer-0",
         "ai-worker-0",
+        "notifier-0",
     }
 
 
