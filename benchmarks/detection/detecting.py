@@ -5,15 +5,13 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from benchmarks.detection.corpus import GIVEN, LabelledSeries, counts_of
 from benchmarks.detection.scoring import Opened, Shown
+from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import ReplayedOutage, replay_counts
-
-UTC_ZONE = ZoneInfo("UTC")
 
 
 def confirmed_of(series: LabelledSeries, corpus: Path = GIVEN) -> list[Opened]:
@@ -27,7 +25,7 @@ def confirmed_of(series: LabelledSeries, corpus: Path = GIVEN) -> list[Opened]:
     lines = [CountLine(minute, named, count) for minute, count in sorted(counts.items())]
     return [
         Opened(series.series, incident.episode.opened_at, incident.episode.resolved_at)
-        for outage in replay_counts(lines, DEFAULT_RULES, UTC_ZONE)
+        for outage in replay_counts(lines, DEFAULT_RULES, UTC_CLOCK)
         for incident in outage.incidents
         if incident.episode.is_confirmed
     ]
@@ -57,7 +55,7 @@ def shown_of(
     lines.sort(key=lambda line: line.minute)
     return [
         _shown(project, outage)
-        for outage in replay_counts(lines, DEFAULT_RULES, UTC_ZONE)
+        for outage in replay_counts(lines, DEFAULT_RULES, UTC_CLOCK)
         if outage.confirmed_at
     ]
 

@@ -52,7 +52,7 @@ def list_days(project_id: str, as_json: AsJson = False) -> None:
 def add_day(
     project_id: str, day: Day, kind: Kind, name: Annotated[str, typer.Option(help="For people.")]
 ) -> None:
-    """Enter a day off or a launch into a project's calendar."""
+    """Enter a day off or a launch: the seasonal rules follow its own level, and learn nothing from it."""
     with opened_database() as pool:
         provisioning.set_calendar_day(pool, project_id, CalendarDay(day=day.date(), kind=kind, name=name))
     print(f"{day.date()} is {kind.replace('_', ' ')} of {project_id}: {name}.")

@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from signals.cli import project_rules, rule_checks
-from signals.domain.detection.calendar import UnknownZone, zone_named
+from signals.domain.detection.calendar import CalendarDay, ProjectClock, UnknownZone, zone_named
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_text import BadRule, parse_rules
 from signals.domain.detection.rule_types import Rule
@@ -45,16 +45,20 @@ def replay(
         typer.Option("--rules", help="YAML or JSON list of rules; those of a new project otherwise."),
     ] = None,
     time_zone: Annotated[str, typer.Option(help="The project's time zone, like Europe/Berlin.")] = "UTC",
+    calendar: Annotated[
+        Path | None,
+        typer.Option(help="JSON list of days off and launches, as `signals projects days --json` prints it."),
+    ] = None,
     told: Annotated[
         bool, typer.Option("--told", help="Print outages as people would be notified of them.")
     ] = False,
 ) -> None:
     """Print the incidents that these counts would have opened, one JSON object a line."""
     chosen = _read_rules(rules_file) if rules_file else DEFAULT_RULES
-    zone = _zone(time_zone)
+    clock = ProjectClock.of(_zone(time_zone), _read_days(calendar) if calendar else ())
     try:
         with _opened(counts) as file:
-            outages = replay_counts(read_counts(file), chosen, zone)
+            outages = replay_counts(read_counts(file), chosen, clock)
     except BadLine as error:
         raise _failed(f"{_name(counts)}, {error}") from error
     except UnicodeDecodeError as error:
@@ -95,6 +99,15 @@ def _read_rules(path: Path) -> tuple[Rule, ...]:
         raise _failed(f"cannot read {path}: {error.strerror}") from error
     except (BadRule, yaml.YAMLError) as error:
         raise _failed(f"{path}: {error}") from error
+
+
+def _read_days(path: Path) -> list[CalendarDay]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[CalendarDay])
+    except OSError as error:
+        raise _failed(f"cannot read {path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise _failed(f"{path}: {error}; write a list as `signals projects days --json` prints it") from error
 
 
 def _zone(name: str) -> ZoneInfo:

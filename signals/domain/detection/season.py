@@ -5,10 +5,8 @@ Rows are read and written by others; this module only computes them.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from statistics import fmean, median
 from typing import Final
-from zoneinfo import ZoneInfo
 
 HOUR: Final = 60  # minutes
 DAY: Final = 24  # hours
@@ -47,12 +45,6 @@ class HourRow:
 
 Offset = Callable[[int], int]
 """The project's offset from UTC, in hours, at an hour since the epoch."""
-
-
-def offset_hours(zone: ZoneInfo, hour: int) -> int:
-    """Return whole hours from UTC; a zone of half hours has its hours of the week shifted by the half."""
-    offset = datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).utcoffset() or timedelta()
-    return offset // timedelta(hours=1)
 
 
 def same_hours(hour: int, *, step: int, count: int, offset: Offset) -> Iterator[int]:

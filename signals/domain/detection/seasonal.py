@@ -141,12 +141,12 @@ def _clean_hours(window: RuleWindow, context: HourContext, state: SeasonalState)
     """Return the closed hours that a window of hours reads: none of before the last outage's end.
 
     Otherwise an outage that is over would fire again, from the window's older hours. Without that many
-    hours of history the answer is 0.
+    hours of history the answer is 0, and on a day off or a launch.
     """
     number = window.length // HOUR
     if number > len(context.hours):
         return 0
-    return max(0, min(number, (context.shape.start - state.dirty_until) // HOUR))
+    return max(0, min(number, context.usual_hours, (context.shape.start - state.dirty_until) // HOUR))
 
 
 def _level(
@@ -160,10 +160,10 @@ def _level(
     """Return the level to compare with, and how many events it rests on.
 
     Recent: the whole hours before the window, and the minutes between them and the window where the 75
-    minutes that are read hold all of them.
+    minutes that are read hold all of them. While the level is free, it is never the usual one alone.
     """
     usual = state.usual_level
-    if window.against == "usual":
+    if window.against == "usual" and not context.is_free:
         return usual, USUAL_EVENTS
     end = minute + 1
     start = end - window.length
@@ -176,8 +176,8 @@ def _level(
     if low < start and low >= end - MINUTES_READ and is_clean:
         value += counts.between(low, start)
         expected += context.shape.between(low, start)
-    level = recent_level(value, expected, usual)
-    if window.against == "both":
+    level = recent_level(value, expected, usual, is_free=context.is_free)
+    if window.against != "recent":
         level = max(level, usual) if rule.direction == "up" else min(level, usual)
     return level, value
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from statistics import median
 from typing import Final
 
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.rule_types import Seasonal
 from signals.domain.detection.season import DAY, HOUR, HourRow, Shape
@@ -14,6 +15,9 @@ PRIOR: Final = 6.0  # events: how strongly the usual level is believed before re
 LEVEL_HOURS: Final = 3  # whole hours of the recent level (180 minutes)
 LEVEL_MIN: Final = 0.25  # design
 LEVEL_MAX: Final = 4.0  # design
+FREE_LEVEL: Final = 20.0  # on special days the level stays between a twentieth and this (guess)
+FREE_NOISE: Final = 0.1  # relative variance that a special day adds: its hours have their own shape (guess)
+HOURS_READ: Final = 12  # closed hours that one evaluation may read
 LEVELS_KEPT: Final = 5  # days whose median is the usual level: a holiday or a launch cannot move it
 PEAKS_KEPT: Final = 14  # days of the noise guard
 PEAK_RANK: Final = 3  # the guard ignores the two noisiest days
@@ -79,6 +83,10 @@ class HourContext:
     previous one. `hours` are the closed hours, newest first, at most twelve; `hour_sums` gives events and
     expected events of the newest none, one, two and so on. `noise` is the relative
     variance by window length. `is_cold`: the hour of the day is not known yet.
+
+    `is_special`: the hour lies on a day off or a launch, and teaches nothing. `is_free`: it or one of the
+    hours of the recent level does: the level moves freely, and no noise is learned. `usual_hours` is how
+    many of the newest closed hours windows of hours may read: none before a special day's end.
     """
 
     shape: Shape
@@ -87,17 +95,27 @@ class HourContext:
     hour_sums: tuple[tuple[int, float], ...]
     noise: Mapping[int, float]
     is_cold: bool
+    is_special: bool = False
+    is_free: bool = False
+    usual_hours: int = HOURS_READ
 
 
 def hour_context(
-    rule: Seasonal, hour: int, rates: Sequence[float], hours: Sequence[HourRow], state: SeasonalState
+    rule: Seasonal,
+    hour: int,
+    rates: Sequence[float],
+    hours: Sequence[HourRow],
+    state: SeasonalState,
+    clock: ProjectClock,
 ) -> HourContext:
     """Assemble the context of `hour` from six season rows, at most twelve closed hours and the state.
 
     `rates` are events a minute of the hours three before to two after; `hours` are newest first.
     """
     days = max(1.0, (hour * HOUR - state.since) / (DAY * HOUR))
-    of_season = NOISE_OF_SEASON / days
+    is_free = any(map(clock.is_special, range(hour - LEVEL_HOURS, hour + 1)))
+    usual = sum(1 for _ in takewhile(lambda row: not clock.is_special(row.hour), hours))
+    of_season = NOISE_OF_SEASON / days + FREE_NOISE * is_free
     noise = {
         length: of_season + (median(day[i] for day in state.noise) if state.noise else NOISE_FIRST)
         for i, length in enumerate(learned_lengths(rule))
@@ -109,6 +127,9 @@ def hour_context(
         hour_sums=tuple(accumulate(((row.value, row.expected) for row in hours), _plus, initial=(0, 0.0))),
         noise=noise,
         is_cold=days < COLD_DAYS,
+        is_special=clock.is_special(hour),
+        is_free=is_free,
+        usual_hours=0 if is_free else usual,
     )
 
 
@@ -125,9 +146,10 @@ def learned_lengths(rule: Seasonal) -> tuple[int, ...]:
     return tuple(sorted({HOUR, *(window.length for window in rule.windows if window.length <= HOUR)}))
 
 
-def recent_level(value: int, expected: float, usual: float) -> float:
+def recent_level(value: int, expected: float, usual: float, *, is_free: bool = False) -> float:
     """Return the level of recent events, drawn to the usual one where they are few."""
-    return min(LEVEL_MAX, max(LEVEL_MIN, (value + PRIOR * usual) / (expected + PRIOR)))
+    low, high = (1 / FREE_LEVEL, FREE_LEVEL) if is_free else (LEVEL_MIN, LEVEL_MAX)
+    return min(high, max(low, (value + PRIOR * usual) / (expected + PRIOR)))
 
 
 def close_hour(
@@ -150,14 +172,18 @@ def close_hour(
         clean_minutes=clean_minutes,
         clean_value=clean_value,
     )
-    sums = state.noise_sums or (0.0,) * (2 * len(learned_lengths(rule)))
     has_shape = bool(context.hours)  # nothing is expected of a series' first hour: it says nothing of a level
-    state = replace(
-        state,
-        day_value=state.day_value + clean_value * has_shape,
-        day_expected=state.day_expected + row.clean_expected * has_shape,
-        noise_sums=_noise(rule, sums, context, counts, state.usual_level) if clean_minutes == HOUR else sums,
-    )
+    if has_shape and not context.is_special:
+        state = replace(
+            state,
+            day_value=state.day_value + clean_value,
+            day_expected=state.day_expected + row.clean_expected,
+        )
+    if not context.is_free:
+        sums = state.noise_sums or (0.0,) * (2 * len(learned_lengths(rule)))
+        is_clean = clean_minutes == HOUR
+        sums = _noise(rule, sums, context, counts, state.usual_level) if is_clean else sums
+        state = replace(state, noise_sums=sums)
     return (_close_day(state) if (row.hour + 1) % DAY == 0 else state), row
 
 
@@ -193,6 +219,6 @@ def _close_day(state: SeasonalState) -> SeasonalState:
         peaks=(*state.peaks, max(state.peak, state.newest_peak))[-PEAKS_KEPT:],
         peak=0.0,
         newest_peak=0.0,
-        noise=(*state.noise, noise)[-NOISE_DAYS:],
+        noise=(*state.noise, noise)[-NOISE_DAYS:] if noise else state.noise,  # none of a special day
         noise_sums=(),
     )

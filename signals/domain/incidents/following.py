@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
-from signals.domain.detection.season import HOUR, Offset
+from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.series_history import Hours, KeptHours, begin, begin_again, close, context_of
@@ -46,7 +47,7 @@ def begin_series(since: int) -> SeriesRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The surroundings of a series: its minutes and stored hours, its project, the time zone.
+    """The surroundings of a series: its minutes and stored hours, its project with clock and calendar.
 
     `hours` is added to. `whole` is the denominator of a rate rule.
     """
@@ -54,7 +55,7 @@ class Surroundings:
     counts: MinuteCounts
     hours: Hours
     project_since: int
-    offset: Offset
+    clock: ProjectClock
     whole: MinuteCounts | None = None
 
 
@@ -165,13 +166,13 @@ class SeriesFollower:
             return
         around, seasonal = self._around, self.track.seasonal
         while kept.hour < hour:
-            kept, seasonal = close(rule, kept, seasonal, around.counts, around.hours, around.offset)
+            kept, seasonal = close(rule, kept, seasonal, around.counts, around.hours, around.clock)
         self._kept, self.track = kept, replace(self.track, seasonal=seasonal)
         self._evidence = self._evidence_of_hour()
 
     def _begin_again(self) -> None:
         since, around = self.track.seasonal.since, self._around
-        self._kept = begin_again(self._kept, since, around.hours, around.offset)
+        self._kept = begin_again(self._kept, since, around.hours, around.clock)
         self.forgotten_before = self._kept.first
         self._evidence = self._evidence_of_hour()
 
@@ -179,7 +180,7 @@ class SeriesFollower:
         rule = self._watch.seasonal
         return Evidence(
             counts=self._around.counts,
-            context=context_of(rule, self._kept, self.track.seasonal) if rule else None,
+            context=context_of(rule, self._kept, self.track.seasonal, self._around.clock) if rule else None,
             project_since=self._around.project_since,
             since=self._begun.since,
             whole=self._around.whole,

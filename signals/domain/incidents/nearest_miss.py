@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Iterable
 
 from signals.domain.detection import fixed_rules
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts, PrefixCounts
 from signals.domain.detection.rule_types import Drop, FloorRatio, Rule, Seasonal
-from signals.domain.detection.season import Offset
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.following import SeriesFollower, Surroundings, begin_series
 from signals.domain.incidents.series_replay import Stretch
@@ -24,7 +24,9 @@ def nearest(rule: Rule, counts: MinuteCounts, minutes: Iterable[int]) -> RuleVer
     return min((one for one in verdicts if one), key=lambda one: one.shortfall, default=None)
 
 
-def nearest_of_season(rule: Seasonal, stretch: Stretch, minutes: range, offset: Offset) -> RuleVerdict | None:
+def nearest_of_season(
+    rule: Seasonal, stretch: Stretch, minutes: range, clock: ProjectClock
+) -> RuleVerdict | None:
     """Return the seasonal verdict nearest to firing, after the history that the stretch holds.
 
     None when the series is too young to be judged at these minutes, which lie in the stretch.
@@ -33,7 +35,7 @@ def nearest_of_season(rule: Seasonal, stretch: Stretch, minutes: range, offset: 
         counts=PrefixCounts(stretch.since, stretch.counts),
         hours={},
         project_since=stretch.since,
-        offset=offset,
+        clock=clock,
     )
     watch = Watch(seasonal=rule)
     before = SeriesFollower(watch, begin_series(stretch.since), around)

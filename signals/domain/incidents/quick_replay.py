@@ -5,10 +5,11 @@ minutes are found by sums over the whole range, with the rule's own comparisons,
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import PrefixCounts
 from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate, Rule, Seasonal
 from signals.domain.detection.season import HOUR
@@ -67,12 +68,10 @@ def _most_within(length: int, minutes: Sequence[int], counts: Mapping[int, int])
     return most
 
 
-def quick_replay(
-    watch: Watch, stretch: Stretch, *, project_since: int, offset: Callable[[int], int]
-) -> list[Episode]:
+def quick_replay(watch: Watch, stretch: Stretch, *, project_since: int, clock: ProjectClock) -> list[Episode]:
     """Return the incidents of one stretch, in order of closing, as `series_replay.replay` does."""
     if watch.seasonal is not None:
-        return replay(watch, stretch, project_since=project_since, offset=offset)
+        return replay(watch, stretch, project_since=project_since, clock=clock)
     firing = [stretch.since + at for at in _candidates(watch, stretch)]
     return _followed(watch, stretch, firing, project_since) if firing else []
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.rule_types import Seasonal
 from signals.domain.detection.season import (
@@ -15,13 +16,17 @@ from signals.domain.detection.season import (
     WEEK,
     WEEKS_READ,
     HourRow,
-    Offset,
     same_hours,
     usual_rate,
 )
-from signals.domain.detection.seasonal_state import HourContext, SeasonalState, close_hour, hour_context
+from signals.domain.detection.seasonal_state import (
+    HOURS_READ,
+    HourContext,
+    SeasonalState,
+    close_hour,
+    hour_context,
+)
 
-HOURS_READ: Final = 12  # closed hours that one evaluation may read
 RATES_BEFORE: Final = 3  # rates before the hour
 RATES_AFTER: Final = 3  # rates from the hour on
 RATES: Final = RATES_BEFORE + RATES_AFTER
@@ -58,18 +63,23 @@ def begin(since: int) -> KeptHours:
     return KeptHours(hour=since // HOUR, first=since // HOUR)
 
 
-def context_of(rule: Seasonal, kept: KeptHours, state: SeasonalState) -> HourContext:
+def context_of(rule: Seasonal, kept: KeptHours, state: SeasonalState, clock: ProjectClock) -> HourContext:
     """Return what the evaluations of the open hour rest on beside minutes and state."""
     flat = max(kept.value / kept.minutes, RATE_FLOOR) if kept.minutes else RATE_FLOOR
     rates = [flat if rate is None else rate for rate in kept.rates]
-    return hour_context(rule, kept.hour, rates, kept.newest, state)
+    return hour_context(rule, kept.hour, rates, kept.newest, state, clock)
 
 
 def close(
-    rule: Seasonal, kept: KeptHours, state: SeasonalState, counts: MinuteCounts, hours: Hours, offset: Offset
+    rule: Seasonal,
+    kept: KeptHours,
+    state: SeasonalState,
+    counts: MinuteCounts,
+    hours: Hours,
+    clock: ProjectClock,
 ) -> tuple[KeptHours, SeasonalState]:
     """Close the open hour: add it to `hours`, and open the next one."""
-    state, row = close_hour(rule, state, context_of(rule, kept, state), counts)
+    state, row = close_hour(rule, state, context_of(rule, kept, state, clock), counts)
     hours[row.hour] = row
     kept = replace(
         kept,
@@ -78,26 +88,27 @@ def close(
         value=kept.value + row.clean_value,
         newest=(row, *kept.newest)[:HOURS_READ],
     )
-    return replace(kept, rates=_rates(kept, hours, offset)), state
+    return replace(kept, rates=_rates(kept, hours, clock)), state
 
 
-def _rates(kept: KeptHours, hours: Hours, offset: Offset) -> tuple[float | None, ...]:
+def _rates(kept: KeptHours, hours: Hours, clock: ProjectClock) -> tuple[float | None, ...]:
     if kept.closed < FLAT_HOURS:
         return UNKNOWN
     if kept.closed > FLAT_HOURS:
-        return (*kept.rates[1:], _rate(kept, kept.hour + RATES_AFTER - 1, hours, offset))
-    return _all_rates(kept, hours, offset)
+        return (*kept.rates[1:], _rate(kept, kept.hour + RATES_AFTER - 1, hours, clock))
+    return _all_rates(kept, hours, clock)
 
 
-def _all_rates(kept: KeptHours, hours: Hours, offset: Offset) -> tuple[float | None, ...]:
+def _all_rates(kept: KeptHours, hours: Hours, clock: ProjectClock) -> tuple[float | None, ...]:
     around = range(kept.hour - RATES_BEFORE, kept.hour + RATES_AFTER)
-    return tuple(_rate(kept, hour, hours, offset) for hour in around)
+    return tuple(_rate(kept, hour, hours, clock) for hour in around)
 
 
-def _rate(kept: KeptHours, hour: int, hours: Hours, offset: Offset) -> float | None:
+def _rate(kept: KeptHours, hour: int, hours: Hours, clock: ProjectClock) -> float | None:
     def rows(step: int, count: int) -> Iterator[HourRow | None]:
-        for past in same_hours(hour, step=step, count=count, offset=offset):
-            yield (hours.get(past) or _empty(past)) if kept.first <= past < kept.hour else None
+        for past in same_hours(hour, step=step, count=count, offset=clock.offset):
+            is_known = kept.first <= past < kept.hour and not clock.is_special(past)
+            yield (hours.get(past) or _empty(past)) if is_known else None
 
     return usual_rate(rows(DAY, DAYS_READ), rows(WEEK, WEEKS_READ))
 
@@ -106,7 +117,7 @@ def _empty(hour: int) -> HourRow:
     return HourRow(hour=hour, value=0, expected=0.0, clean_minutes=HOUR, clean_value=0)
 
 
-def begin_again(kept: KeptHours, since: int, hours: Hours, offset: Offset) -> KeptHours:
+def begin_again(kept: KeptHours, since: int, hours: Hours, clock: ProjectClock) -> KeptHours:
     """Forget what came before the minute `since`; what came after is the new normal, outage or not."""
     first = -(-since // HOUR)
     for hour in [hour for hour in hours if hour < first]:
@@ -121,22 +132,22 @@ def begin_again(kept: KeptHours, since: int, hours: Hours, offset: Offset) -> Ke
         value=sum(row.value for row in hours.values()),
         newest=tuple(replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
     )
-    return replace(kept, rates=_all_rates(kept, hours, offset)) if kept.closed >= FLAT_HOURS else kept
+    return replace(kept, rates=_all_rates(kept, hours, clock)) if kept.closed >= FLAT_HOURS else kept
 
 
-def needed_hours(kept: KeptHours, until: int, offset: Offset) -> set[int]:
+def needed_hours(kept: KeptHours, until: int, clock: ProjectClock) -> set[int]:
     """Return the stored hours that closing every hour before the hour `until` may look at."""
     if until - kept.first < FLAT_HOURS or until <= kept.hour:
         return set()
     low = kept.hour + RATES_AFTER if kept.closed >= FLAT_HOURS else kept.first + FLAT_HOURS - RATES_BEFORE
     wanted = range(low, until + RATES_AFTER)
-    past = {at for hour in wanted for at in _looked_at(hour, offset)}
+    past = {at for hour in wanted for at in _looked_at(hour, clock)}
     return {hour for hour in past if kept.first <= hour < kept.hour}
 
 
-def _looked_at(hour: int, offset: Offset) -> Iterable[int]:
-    yield from same_hours(hour, step=DAY, count=DAYS_READ, offset=offset)
-    yield from same_hours(hour, step=WEEK, count=WEEKS_READ, offset=offset)
+def _looked_at(hour: int, clock: ProjectClock) -> Iterable[int]:
+    yield from same_hours(hour, step=DAY, count=DAYS_READ, offset=clock.offset)
+    yield from same_hours(hour, step=WEEK, count=WEEKS_READ, offset=clock.offset)
 
 
 def is_remarkable(row: HourRow) -> bool:

@@ -1,9 +1,10 @@
 """Replays one series minute by minute through the rules that live evaluation calls."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import PrefixCounts
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.following import SeriesFollower, Surroundings, begin_series
@@ -49,7 +50,7 @@ def replay(
     stretch: Stretch,
     *,
     project_since: int,
-    offset: Callable[[int], int],
+    clock: ProjectClock,
     every_minute: bool = False,
 ) -> list[Episode]:
     """Return the incidents of one stretch, in order of closing; the last may be open.
@@ -60,7 +61,7 @@ def replay(
         counts=PrefixCounts(stretch.since, stretch.counts),
         hours={},
         project_since=project_since,
-        offset=offset,
+        clock=clock,
         whole=PrefixCounts(stretch.since, stretch.whole) if stretch.whole is not None else None,
     )
     follower = SeriesFollower(watch, begin_series(stretch.since), around, every_minute=every_minute)

@@ -135,9 +135,11 @@ def _ended(evidence: Evidence, episode: Episode, minute: int, last_event: int) -
 
 
 def _is_level(evidence: Evidence) -> bool:
-    """Say whether anything comes at all: nothing is never the new normal."""
+    """Say whether this can be the new normal: nothing never is, and a day off or a launch is over soon."""
     if evidence.context is None:
         return True
+    if evidence.context.is_free:
+        return False
     rows = evidence.context.hours
     return sum(row.value for row in rows) >= NOT_A_LEVEL * sum(row.expected for row in rows)
 
@@ -240,10 +242,12 @@ def _judge_seasonal(
     )
     if finding is None:
         return state, ()
+    if not evidence.context.is_free:
+        # Outages must not raise the bar without limit: a firing teaches no more than the bar itself.
+        peak = finding.need_z if finding.fires else finding.z
+        state = replace(state, seasonal=state.seasonal.with_peak(minute, peak))
     if not finding.fires:
-        return replace(state, seasonal=state.seasonal.with_peak(minute, finding.z)), ()
-    # Outages must not raise the bar without limit: a firing teaches no more than the bar itself.
-    state = replace(state, seasonal=state.seasonal.with_peak(minute, finding.need_z))
+        return state, ()
     verdict = seasonal.verdict_of(watch.seasonal, finding, minute)
     frozen = Frozen(level=finding.level, need_z=finding.need_z)
     if state.episode is not None:

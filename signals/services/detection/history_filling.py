@@ -106,7 +106,7 @@ def _followed(
         counts=PrefixCounts(newest.since, newest.counts),
         hours={},
         project_since=first,
-        offset=rules.offset,
+        clock=rules.clock,
     )
     follower = SeriesFollower(watch, begin_series(newest.since), around)
     for _ in follower.advance(newest.since + len(newest.counts) - 1):

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange, ranges
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MINUTES_READ, BucketCounts, MinuteCounts, PrefixCounts
-from signals.domain.detection.season import HOUR, Offset
+from signals.domain.detection.season import HOUR
 from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER
 from signals.domain.incidents.following import SeriesFollower, SeriesRecord, Surroundings, begin_series
 from signals.domain.incidents.lifecycle import IncidentChange, OpenIncident, SeriesLives, reconciled
@@ -41,7 +42,7 @@ class _Turn:
 
     stored: StoredState
     watch: Watch
-    offset: Offset
+    clock: ProjectClock
     record: SeriesRecord
     until: int | None
     again: bool = False
@@ -80,7 +81,7 @@ def judge_batch(
         watch = rules[series.project_id].watches.get(series.metric_name)
         if watch is None:
             continue
-        turn = _turn_of_batch(states[series], watch, rules[series.project_id].offset, sorted(minutes), now)
+        turn = _turn_of_batch(states[series], watch, rules[series.project_id].clock, sorted(minutes), now)
         turn.seen_at = tally.seen_at(series, minutes)
         turn.partition = tally.partitions[series]
         turns.append(turn)
@@ -107,21 +108,21 @@ def judge_by_clock(
             record = _record(stored)
             is_over = minute - record.judged >= FORGOTTEN_AFTER
             until = None if is_over else minute
-            turn = _Turn(stored=stored, watch=watch, offset=project.offset, record=record, until=until)
+            turn = _Turn(stored=stored, watch=watch, clock=project.clock, record=record, until=until)
             turn.partition = partition
             turns.append(turn)
     return _judge(connection, turns, {}, new_id)
 
 
 def _turn_of_batch(
-    stored: StoredState, watch: Watch, offset: Offset, minutes: Sequence[int], now: int
+    stored: StoredState, watch: Watch, clock: ProjectClock, minutes: Sequence[int], now: int
 ) -> _Turn:
     watch, record, forgets = _without_season(watch, stored), _record(stored), False
     arrived = [minute for minute in minutes if minute <= now]
     if arrived and arrived[-1] - record.last_event >= FORGOTTEN_AFTER and record.track.episode is None:
         first = next(minute for minute in arrived if minute - record.last_event >= FORGOTTEN_AFTER)
         record, forgets = begin_series(first), True
-    turn = _Turn(stored=stored, watch=watch, offset=offset, record=record, until=None, forgets=forgets)
+    turn = _Turn(stored=stored, watch=watch, clock=clock, record=record, until=None, forgets=forgets)
     if watch.watches_silence:
         until = min(arrived[-1] - 1, now - CATCH_UP) if arrived else record.judged
         turn.until = until if until > record.judged else None
@@ -166,7 +167,7 @@ def _judge(
             counts=counts[series_id],
             hours=dict(before),
             project_since=since.get(turn.stored.series.project_id, turn.record.since),
-            offset=turn.offset,
+            clock=turn.clock,
         )
         record, found, first = _follow(turn, around, new_id)
         changes += found
@@ -265,7 +266,7 @@ def _hours(connection: Connection, turns: Sequence[_Turn]) -> Mapping[int, Hours
         if turn.until is None or turn.watch.seasonal is None or turn.forgets:
             continue
         kept, until = turn.record.kept, turn.until // HOUR
-        needed = needed_hours(kept, until, turn.offset)
+        needed = needed_hours(kept, until, turn.clock)
         episode = turn.record.track.episode
         if episode is not None and turn.until - episode.last_fired >= USUAL_AFTER:
             needed |= set(range(episode.opened_at // HOUR, kept.hour))

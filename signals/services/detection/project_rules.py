@@ -1,18 +1,16 @@
-"""The rules that watch a project's counters, and its clock: the one place where the engine asks for them."""
+"""Rules, clock and calendar of a project: the one place where the engine asks for them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from shared_types import MetricName
 from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counted import COUNTED_METRICS
 from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
 from signals.domain.detection.rule_types import Rule
-from signals.domain.detection.season import Offset, offset_hours
 from signals.domain.incidents.watch import Watch, watches
 from signals.store.detection import project_calendars, rule_signatures, rules
 
@@ -22,10 +20,10 @@ MOST_PROJECTS: Final = 20_000  # kept compiled, at about 2 KB each (guess)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectRules:
-    """The rules that watch each counter of a project, sharing its incidents, and the project's clock."""
+    """The rules that watch each counter of a project, sharing its incidents, and its clock and calendar."""
 
     watches: Mapping[MetricName, Watch]
-    offset: Offset
+    clock: ProjectClock
 
 
 class RuleBook:
@@ -45,9 +43,9 @@ class RuleBook:
                 self._known.clear()
                 changed = list(signatures)
             found = rules.rules_of(connection, changed)
-            zones = project_calendars.zone_of(connection, changed)
+            clocks = project_calendars.clocks_of(connection, changed)
             for one in changed:
-                self._known[one] = signatures[one], _compiled(found[one], zones[one])
+                self._known[one] = signatures[one], _compiled(found[one], clocks[one])
         return {one: self._known[one][1] for one in signatures}
 
 
@@ -57,8 +55,8 @@ def judged_names(found: Sequence[Rule]) -> frozenset[str]:
     return frozenset(rule.name for watch in chosen for rule in (watch.fixed, watch.seasonal) if rule)
 
 
-def _compiled(found: Sequence[Rule], zone: ZoneInfo) -> ProjectRules:
-    return ProjectRules(watches=_watches(found), offset=partial(offset_hours, zone))
+def _compiled(found: Sequence[Rule], clock: ProjectClock) -> ProjectRules:
+    return ProjectRules(watches=_watches(found), clock=clock)
 
 
 def _watches(found: Sequence[Rule]) -> Mapping[MetricName, Watch]:

@@ -3,12 +3,10 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule
-from signals.domain.detection.season import offset_hours
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import Member, Outage, group
 from signals.domain.incidents.quick_replay import may_open, quick_replay
@@ -88,12 +86,13 @@ class ReplayedSeries:
             for minute, count in counts:
                 target[minute] += count
 
-    def episodes(self, first: int, end: int, zone: ZoneInfo) -> Iterator[tuple[WatchedSeries, list[Episode]]]:
+    def episodes(
+        self, first: int, end: int, clock: ProjectClock
+    ) -> Iterator[tuple[WatchedSeries, list[Episode]]]:
         """Yield each series with its incidents before the minute `end`; the project began at `first`."""
-        offset = partial(offset_hours, zone)
         for watch, all_series in self._watched:
             for series in all_series.values():
-                yield series, _episodes(watch, series, first, end, offset)
+                yield series, _episodes(watch, series, first, end, clock)
 
     @property
     def series(self) -> list[WatchedSeries]:
@@ -101,7 +100,9 @@ class ReplayedSeries:
         return [series for _, all_series in self._watched for series in all_series.values()]
 
 
-def replay_counts(lines: Iterable[CountLine], rules: Sequence[Rule], zone: ZoneInfo) -> list[ReplayedOutage]:
+def replay_counts(
+    lines: Iterable[CountLine], rules: Sequence[Rule], clock: ProjectClock
+) -> list[ReplayedOutage]:
     """Return the outages of one project's counts, in order of opening. Reads the whole file first.
 
     Raises:
@@ -116,12 +117,12 @@ def replay_counts(lines: Iterable[CountLine], rules: Sequence[Rule], zone: ZoneI
         replayed.add(line.series, ((line.minute, line.count),))
     if first is None:
         return []
-    found = [(one, episode) for one, all_of in replayed.episodes(first, end, zone) for episode in all_of]
+    found = [(one, episode) for one, all_of in replayed.episodes(first, end, clock) for episode in all_of]
     return _outages(found, replayed.series)
 
 
 def _episodes(
-    watch: Watch, series: WatchedSeries, project_since: int, end: int, offset: Callable[[int], int]
+    watch: Watch, series: WatchedSeries, project_since: int, end: int, clock: ProjectClock
 ) -> list[Episode]:
     whole = _events(series.whole) if isinstance(watch.fixed, Rate) else None
     if not may_open(watch, series.counts, whole, series.end(end)):
@@ -130,7 +131,7 @@ def _episodes(
     return [
         episode
         for stretch in stretches(_events(series.counts), series.end(end), whole, forgotten_after=silence)
-        for episode in quick_replay(watch, stretch, project_since=project_since, offset=offset)
+        for episode in quick_replay(watch, stretch, project_since=project_since, clock=clock)
     ]
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg_pool import ConnectionPool
@@ -15,6 +14,7 @@ from shared_types import Environment, EventType, Fingerprint, Tenancy
 from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import instant_of, minute_of
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.rule_types import EventSelection, Rate, Rule
 from signals.domain.incidents.episode import Episode
 from signals.errors import DependencyUnavailable
@@ -65,13 +65,13 @@ class RulePreviewer:
         start = end - PREVIEW_DAYS * 1440
         missing = _not_counted(rule)
         with transaction(self._pool) as connection:  # a million rows on a busy server: not a request's 5 s
-            zone = project_calendars.zone_of(connection, [tenancy.project_id])[tenancy.project_id]
+            clock = project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id]
             found: Sequence[CountsOfSeries] = ()
             total = 0
             if not missing:
                 wanted = _wanted(tenancy.project_id, rule, series, start, end)
                 found, total = series_counts.read(connection, wanted)
-        return _judged(rule, _matching(rule, found, series), zone, _Range(start, end, total, missing))
+        return _judged(rule, _matching(rule, found, series), clock, _Range(start, end, total, missing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _named(stored: CountsOfSeries) -> CountedSeries:
 
 
 def _judged(
-    rule: Rule, found: Sequence[tuple[CountedSeries, CountsOfSeries]], zone: ZoneInfo, over: _Range
+    rule: Rule, found: Sequence[tuple[CountedSeries, CountsOfSeries]], clock: ProjectClock, over: _Range
 ) -> RulePreview:
     rule = msgspec.structs.replace(rule, enabled=True)  # a draft is tried, in force or not
     replayed = ReplayedSeries((rule,))
@@ -169,7 +169,7 @@ def _judged(
     episodes: list[tuple[WatchedSeries, Episode]] = []
     series, deadline = 0, time.thread_time() + BUDGET_S
     if first is not None:
-        for watched, opened in replayed.episodes(first, over.end, zone):
+        for watched, opened in replayed.episodes(first, over.end, clock):
             episodes += [(watched, episode) for episode in opened]
             series += 1
             if time.thread_time() > deadline:

@@ -3,10 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import groupby
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from psycopg_pool import ConnectionPool
 
@@ -15,9 +13,9 @@ from shared_types.fingerprints import METRICS
 from shared_types.grouping import group_code, group_route
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
+from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import BucketCounts
 from signals.domain.detection.rule_types import Rule, Seasonal
-from signals.domain.detection.season import offset_hours
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.nearest_miss import firing, nearest, nearest_of_season
 from signals.domain.incidents.series_replay import stretches
@@ -119,7 +117,7 @@ class WhyNotFinder:
             rules.insert_defaults(connection, tenancy.project_id)
             versions = rules.history_of(connection, tenancy.project_id)
             now_in_force = rules.rules_of(connection, [tenancy.project_id])[tenancy.project_id]
-            zone = project_calendars.zone_of(connection, [tenancy.project_id])[tenancy.project_id]
+            clock = project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id]
             late = list(of_arrival(connection, tenancy, question.at, question.received_at))
         events = sum(count for minute, count in found.items() if low <= minute <= high)
         general = [*late, *of_series(series, first, events, is_known=is_known), *of_open_incidents(open_ones)]
@@ -129,7 +127,7 @@ class WhyNotFinder:
             minutes=range(low, high + 1),
             is_open=bool(open_ones),
             judged=judged_names(now_in_force),
-            zone=zone,
+            clock=clock,
         )
         return WhyNot(
             fingerprint=series.fingerprint,
@@ -150,7 +148,7 @@ class _Judged:
     minutes: range
     is_open: bool
     judged: Collection[str]
-    zone: ZoneInfo
+    clock: ProjectClock
 
     def nearest(self, rule: Rule) -> RuleVerdict | None:
         """Return the rule's verdict nearest to firing."""
@@ -159,7 +157,7 @@ class _Judged:
         known = list(stretches(dict(self.found), self.minutes.stop))
         if not known:
             return None
-        return nearest_of_season(rule, known[-1], self.minutes, partial(offset_hours, self.zone))
+        return nearest_of_season(rule, known[-1], self.minutes, self.clock)
 
     def miss(self, versions: Sequence[RuleVersion]) -> RuleMiss | None:
         """Return how near one rule came, by its versions, newest first; None if it watches other events."""

@@ -6,7 +6,7 @@ from typing import LiteralString
 from zoneinfo import ZoneInfo
 
 from signals.clients.postgres import Connection
-from signals.domain.detection.calendar import CalendarDay, DayKind, zone_named
+from signals.domain.detection.calendar import CalendarDay, DayKind, ProjectClock, zone_named
 
 ZONES: LiteralString = """
 SELECT project_id, time_zone FROM pipeline.project_clocks WHERE project_id = ANY(%(project_ids)s)
@@ -48,6 +48,12 @@ def calendar_of(
     for project_id, day, kind, name in connection.execute(DAYS, {"project_ids": list(project_ids)}):
         found[project_id].append(CalendarDay(day=day, kind=kind, name=name))
     return {project_id: tuple(days) for project_id, days in found.items()}
+
+
+def clocks_of(connection: Connection, project_ids: Collection[str]) -> Mapping[str, ProjectClock]:
+    """Return the clock of each project, which knows its days off and launches."""
+    zones, days = zone_of(connection, project_ids), calendar_of(connection, project_ids)
+    return {one: ProjectClock.of(zones[one], days[one]) for one in project_ids}
 
 
 SET_DAY: LiteralString = """

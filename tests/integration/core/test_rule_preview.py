@@ -4,7 +4,6 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from psycopg_pool import ConnectionPool
@@ -13,6 +12,7 @@ from starlette.testclient import TestClient
 from shared_types import Environment, EventType, Fingerprint, Tenancy
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, instant_of, minute_of
+from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.rule_text import parse_rule
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import replay_counts
@@ -109,7 +109,7 @@ def replayed(
     ]
     lines.sort(key=lambda line: line.minute)
     end = CountLine(LAST - 1, CountedSeries("end", (("event_type", "deploy"),)), 0)  # the fortnight ends here
-    outages = replay_counts([*lines, end], (parse_rule(rule),), ZoneInfo("UTC"))
+    outages = replay_counts([*lines, end], (parse_rule(rule),), UTC_CLOCK)
     return sorted(
         (
             instant_of(one.episode.opened_at),

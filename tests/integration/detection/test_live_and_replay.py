@@ -6,20 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
-from signals.domain.detection.buckets import Series, minute_of
+from signals.domain.detection.buckets import Series, instant_of, minute_of
+from signals.domain.detection.calendar import UTC_CLOCK, CalendarDay, ProjectClock
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.incidents.record_codec import MAX_BYTES
 from signals.domain.incidents.series_replay import Stretch, replay
 from signals.domain.incidents.watch import watches
+from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection.judging import judge_batch, judge_by_clock
 from signals.services.detection.project_rules import RuleBook
 from signals.services.detection.tally import BatchTally, Bucket
-from signals.store.detection import buckets
+from signals.store.detection import buckets, project_calendars
 
 START: Final = 29_540_160  # a Monday, 00:00 UTC
 DAY: Final = 1440
@@ -74,7 +77,7 @@ def _world(seed: int, days: float) -> Counts:
     }
 
 
-def _replayed(counts: Counts) -> list[Incident]:
+def _replayed(counts: Counts, clock: ProjectClock = UTC_CLOCK) -> list[Incident]:
     first = min(START + next(m for m, count in enumerate(one) if count) for one in counts.values())
     found: list[Incident] = []
     for series, minutes in counts.items():
@@ -83,7 +86,7 @@ def _replayed(counts: Counts) -> list[Incident]:
         stretch = Stretch(since=START + begun, counts=minutes[begun:])
         found += (
             (series.fingerprint, one.opened_at, one.resolved_at, one.rule, one.verdict, one.reopened)
-            for one in replay(watch, stretch, project_since=first, offset=lambda _: 0)
+            for one in replay(watch, stretch, project_since=first, clock=clock)
         )
     return sorted(found, key=str)
 
@@ -170,3 +173,19 @@ def test_live_evaluation_finds_what_the_replay_finds(pool: ConnectionPool[Connec
         ).fetchall()
     assert len(sizes) == len(counts)
     assert max(size for (size,) in sizes) <= MAX_BYTES
+
+
+def test_live_evaluation_follows_the_calendar_as_the_replay_does(pool: ConnectionPool[Connection]) -> None:
+    rng = random.Random(3)
+    off = range(3 * DAY, 4 * DAY)  # in UTC as in the project's zone
+    day_off = CalendarDay(day=instant_of(START + off.start).date(), kind="day_off", name="Holiday")
+    rates = (0.3 if minute in off else 1.0 for minute in range(5 * DAY))
+    counts = {_series("signup|prod"): [_poisson(rng, 5 * share) for share in rates]}
+    clock = ProjectClock.of(ZoneInfo("UTC"), [day_off])
+    expected = _replayed(counts, clock)
+    assert expected != _replayed(counts)
+    create_org(pool, "org_1", "An organisation")
+    create_project(pool, "proj_1", org_id="org_1", name="A project")
+    with transaction(pool) as connection:
+        assert project_calendars.set_day(connection, "proj_1", day_off)
+    assert _live(pool, rng, counts) == expected

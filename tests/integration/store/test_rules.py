@@ -1,6 +1,6 @@
 """Rules as rows: those of a new project, versions, and the same rows after an upgrade."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import LiteralString
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_types import Absence, EventSelection
 from signals.services.access.provisioning import create_org, create_project
 from signals.settings import PostgresSettings
-from signals.store.detection import project_calendars, rules
+from signals.store.detection import project_calendars, rule_signatures, rules
 from signals.store.operations.schema import migrate
 
 HEARTBEAT = Absence(name="heartbeat", on=EventSelection(event_type=EventType.CUSTOM), per=(), after=20)
@@ -118,6 +118,12 @@ def test_project_has_a_zone_and_a_calendar_of_its_own(projects: ConnectionPool[C
         assert project_calendars.set_day(connection, "proj_1", launch)
         assert not project_calendars.set_day(connection, "nowhere", launch)
         assert project_calendars.calendar_of(connection, both) == {"proj_1": (launch,), "proj_2": ()}
+        before = rule_signatures.read(connection, both)
+        clocks = project_calendars.clocks_of(connection, both)
+        assert clocks["proj_1"].is_special(int(datetime(2026, 3, 1, 23, tzinfo=UTC).timestamp()) // 3600)
+        assert not clocks["proj_2"].edges
         assert project_calendars.remove_day(connection, "proj_2", launch.day) == 0
         assert project_calendars.remove_day(connection, "proj_1", launch.day) == 1
         assert project_calendars.calendar_of(connection, both)["proj_1"] == ()
+        after = rule_signatures.read(connection, both)
+        assert {one for one in both if before[one] != after[one]} == {"proj_1"}

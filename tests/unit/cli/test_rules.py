@@ -11,6 +11,7 @@ from signals.services.detection.count_lines import instant_text
 
 START = 29_540_160  # a Monday, 00:00 UTC
 RUN = CliRunner()
+SIGNUPS = '"{""event_type"":""signup"",""environment"":""prod""}"'
 
 
 @pytest.fixture
@@ -64,6 +65,23 @@ def test_rules_of_a_file_take_the_place_of_the_default_ones(counts: Path, tmp_pa
     rules.write_text("- {name: mine, kind: floor_ratio, on: {event_type: error}, floor: 100}\n")
     (incident,) = _lines(RUN.invoke(app, ["rules", "replay", str(counts), "--rules", str(rules)]).output)
     assert incident["rule"] == "mine"
+
+
+def test_replay_knows_the_days_of_a_calendar(tmp_path: Path) -> None:
+    rows = (
+        f"{instant_text(START + at)},signups,{1 + at % 2 if at // 1440 == 4 else 5}\n"
+        for at in range(5 * 1440)
+    )
+    counts, days = tmp_path / "counts.csv", tmp_path / "days.json"
+    counts.write_text("minute,series,count\n" + "".join(rows))
+    days.write_text('[{"day": "2026-03-06", "kind": "day_off", "name": "Holiday"}]')
+    assert _lines(RUN.invoke(app, ["rules", "replay", str(counts)]).output)
+    known = RUN.invoke(app, ["rules", "replay", str(counts), "--calendar", str(days)])
+    assert (known.exit_code, known.output) == (0, "")
+    days.write_text('[{"day": "25.12.", "kind": "day_off", "name": "Holiday"}]')
+    refused = RUN.invoke(app, ["rules", "replay", str(counts), "--calendar", str(days)])
+    assert refused.exit_code == 1
+    assert "$[0].day" in refused.stderr
 
 
 @pytest.mark.parametrize(

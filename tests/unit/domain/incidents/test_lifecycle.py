@@ -9,6 +9,7 @@ import pytest
 
 from shared_types import MetricName, fingerprint
 from signals.domain.detection.buckets import Series, instant_of
+from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.counts import BucketCounts
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.severity import IncidentSeverity
@@ -52,7 +53,7 @@ class _Led:
     def until(self, minute: int, *, current: OpenIncident | None = None) -> list[IncidentChange]:
         """Judge up to a minute and return the changes."""
         around = Surroundings(
-            counts=BucketCounts(self.counts), hours={}, project_since=AT - 10_000, offset=lambda _: 0
+            counts=BucketCounts(self.counts), hours={}, project_since=AT - 10_000, clock=UTC_CLOCK
         )
         follower = SeriesFollower(ERRORS, self.record, around)
         lives = SeriesLives(

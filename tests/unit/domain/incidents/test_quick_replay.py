@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_types import EventType
+from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_types import (
     Absence,
@@ -51,8 +52,8 @@ def drawn(seed: int, days: int) -> list[int]:
 
 def _both(watch: Watch, counts: Sequence[int], whole: Sequence[int] | None) -> None:
     stretch = Stretch(since=SINCE, counts=counts, whole=whole)
-    quick = quick_replay(watch, stretch, project_since=SINCE, offset=lambda _: 0)
-    assert quick == replay(watch, stretch, project_since=SINCE, offset=lambda _: 0, every_minute=True)
+    quick = quick_replay(watch, stretch, project_since=SINCE, clock=UTC_CLOCK)
+    assert quick == replay(watch, stretch, project_since=SINCE, clock=UTC_CLOCK, every_minute=True)
     sparse, of = _sparse(counts), _sparse(whole) if whole else None
     assert may_open(watch, sparse, of, SINCE + len(counts)) or not quick
 

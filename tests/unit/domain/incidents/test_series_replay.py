@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 import pytest
 
+from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.counts import MINUTES_READ, BucketCounts, PrefixCounts
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.season import HOUR
@@ -26,10 +27,6 @@ ERRORS, SIGNUPS = watches(DEFAULT_RULES)
 
 def _no_hours() -> Hours:
     return {}
-
-
-def _utc(_hour: int) -> int:
-    return 0
 
 
 def _drawn(seed: int, days: float, rate: Callable[[int], float]) -> list[int]:
@@ -57,11 +54,11 @@ def _daily(minute: int) -> float:
 
 
 def _errors(counts: Sequence[int], *, project_since: int = START - DAY) -> list[Episode]:
-    return replay(ERRORS, Stretch(since=START, counts=counts), project_since=project_since, offset=_utc)
+    return replay(ERRORS, Stretch(since=START, counts=counts), project_since=project_since, clock=UTC_CLOCK)
 
 
 def _signups(counts: Sequence[int]) -> list[Episode]:
-    return replay(SIGNUPS, Stretch(since=START, counts=counts), project_since=START, offset=_utc)
+    return replay(SIGNUPS, Stretch(since=START, counts=counts), project_since=START, clock=UTC_CLOCK)
 
 
 def _confirmed(episodes: Sequence[Episode]) -> list[Episode]:
@@ -177,8 +174,8 @@ def test_skipped_minutes_change_nothing() -> None:
         11, 4, lambda minute: 0.3 * _daily(minute) + (5 if 3 * DAY <= minute < 3 * DAY + 60 else 0)
     )
     stretch = Stretch(since=START, counts=counts)
-    skipping = replay(ERRORS, stretch, project_since=START, offset=_utc)
-    judging_all = replay(ERRORS, stretch, project_since=START, offset=_utc, every_minute=True)
+    skipping = replay(ERRORS, stretch, project_since=START, clock=UTC_CLOCK)
+    judging_all = replay(ERRORS, stretch, project_since=START, clock=UTC_CLOCK, every_minute=True)
     assert skipping == judging_all
     assert _confirmed(skipping)
 
@@ -206,7 +203,7 @@ def test_evaluation_of_75_minutes_equals_one_of_the_whole_history(watch: Watch) 
     kept, hours = begin(START), _no_hours()
     found = 0
     for hour in range(START // HOUR, START // HOUR + 5 * 24):
-        context = context_of(rule, kept, state)
+        context = context_of(rule, kept, state, UTC_CLOCK)
         for minute in range(hour * HOUR, hour * HOUR + HOUR, 7):
             if minute - START < MINUTES_READ:
                 continue
@@ -214,7 +211,7 @@ def test_evaluation_of_75_minutes_equals_one_of_the_whole_history(watch: Watch) 
             assert once == evaluate(rule, context, _Bounded(counts, minute), minute, state)
             found += once is not None
         assert len(context.hours) <= 12
-        kept, state = close(rule, kept, state, whole, hours, _utc)
+        kept, state = close(rule, kept, state, whole, hours, UTC_CLOCK)
     assert found > 2
 
 
@@ -224,7 +221,7 @@ def test_series_that_begins_late_in_a_day_has_its_level_of_one() -> None:
     assert SIGNUPS.seasonal is not None
     kept, hours = begin(since), _no_hours()
     for _ in range(2):
-        kept, state = close(SIGNUPS.seasonal, kept, state, whole, hours, _utc)
+        kept, state = close(SIGNUPS.seasonal, kept, state, whole, hours, UTC_CLOCK)
     (level,) = state.levels
     assert level == pytest.approx(1.0)
 
@@ -235,7 +232,7 @@ def test_state_of_a_series_stays_below_a_kibibyte() -> None:
     assert ERRORS.seasonal is not None
     kept, hours = begin(START), _no_hours()
     for _ in range(20 * 24):
-        kept, state = close(ERRORS.seasonal, kept, state, whole, hours, _utc)
+        kept, state = close(ERRORS.seasonal, kept, state, whole, hours, UTC_CLOCK)
     assert len(state.levels) == 5
     assert len(msgspec.msgpack.encode(state)) <= 1024
 

@@ -2,16 +2,15 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from zoneinfo import ZoneInfo
 
 from shared_types import EventType
+from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_types import EventSelection, FloorRatio, NewSeries, Rate, Rule
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import ReplayedOutage, replay_counts
 
 START = 29_540_160  # a Monday, 00:00 UTC
-UTC = ZoneInfo("UTC")
 
 
 def _series(code: str, route: str, event_type: str = "error") -> CountedSeries:
@@ -43,7 +42,7 @@ def test_outage_over_ten_routes_is_reported_once() -> None:
     for number in range(10):
         counts[_series("DB_DOWN", f"/r{number}")] = _quiet(600, number) + [20] * 30 + _quiet(60, number)
         counts[_series("TIMEOUT", f"/r{number}")] = _quiet(690, 50 + number)
-    (outage,) = _confirmed(replay_counts(_lines(counts), DEFAULT_RULES, UTC))
+    (outage,) = _confirmed(replay_counts(_lines(counts), DEFAULT_RULES, UTC_CLOCK))
     assert outage.outage.cause == ("error_code", "DB_DOWN")
     assert len(outage.incidents) == 10
 
@@ -55,7 +54,7 @@ def test_lines_of_one_fingerprint_are_added_up() -> None:
         for text in ("r1", "r2")
     }
     rule = FloorRatio(name="mine", on=EventSelection(event_type=EventType.ERROR), floor=45)
-    (outage,) = replay_counts(_lines(releases), [rule], UTC)
+    (outage,) = replay_counts(_lines(releases), [rule], UTC_CLOCK)
     assert outage.incidents[0].episode.opened.count >= 45
     assert outage.incidents[0].series == "error_code=A|route=/a|environment=prod"
 
@@ -65,7 +64,7 @@ def test_own_rule_is_confirmed_and_filters_by_attribute() -> None:
         name="pay", on=EventSelection(event_type=EventType.ERROR, route=("/pay",)), per=("route",), floor=10
     )
     counts = {_series("A", "/pay"): [0] * 99 + [1, 0, 12], _series("A", "/other"): [1] + [0] * 100 + [99]}
-    (outage,) = replay_counts(_lines(counts), [rule], UTC)
+    (outage,) = replay_counts(_lines(counts), [rule], UTC_CLOCK)
     assert [(one.series, one.episode.verdict) for one in outage.incidents] == [("error:A /pay", "confirmed")]
 
 
@@ -80,28 +79,30 @@ def test_rate_rule_compares_errors_with_requests() -> None:
         _series("A", "/pay"): [1] * 100 + [10] * 20,
         _series("A", "/pay", "http_request"): [50] * 120,
     }
-    (outage,) = replay_counts(_lines(counts), [rule], UTC)
+    (outage,) = replay_counts(_lines(counts), [rule], UTC_CLOCK)
     assert START + 100 <= outage.incidents[0].episode.opened_at <= START + 110
 
 
 def test_series_beyond_the_bound_are_counted_together() -> None:
     rule = FloorRatio(name="mine", on=EventSelection(event_type=EventType.ERROR), max_series=2, floor=30)
     counts = {_series("A", f"/{number}"): [1] * 70 + [4] * 5 for number in range(9)}
-    names = [one.series for outage in replay_counts(_lines(counts), [rule], UTC) for one in outage.incidents]
+    names = [
+        one.series for outage in replay_counts(_lines(counts), [rule], UTC_CLOCK) for one in outage.incidents
+    ]
     assert set(names) == {"other"}
 
 
 def test_empty_input_gives_no_incident() -> None:
-    assert replay_counts([], DEFAULT_RULES, UTC) == []
+    assert replay_counts([], DEFAULT_RULES, UTC_CLOCK) == []
 
 
 def test_newest_line_with_count_zero_ends_its_series() -> None:
     ended, other = CountedSeries("a-signups", (("event_type", "signup"),)), _series("A", "/a")
     busy = [CountLine(START + at, ended, 10) for at in range(600)]
     later = [CountLine(START + at, other, 1) for at in range(600, 1200)]
-    assert _confirmed(replay_counts([*busy, *later], DEFAULT_RULES, UTC))
+    assert _confirmed(replay_counts([*busy, *later], DEFAULT_RULES, UTC_CLOCK))
     marked = [*busy, CountLine(START + 600, ended, 0), *later]
-    assert not _confirmed(replay_counts(marked, DEFAULT_RULES, UTC))
+    assert not _confirmed(replay_counts(marked, DEFAULT_RULES, UTC_CLOCK))
 
 
 def test_lines_with_count_zero_change_nothing_while_the_series_lasts() -> None:
@@ -110,9 +111,9 @@ def test_lines_with_count_zero_change_nothing_while_the_series_lasts() -> None:
     every = [CountLine(START + at, series, count) for at, count in enumerate(counts)]
     first = CountLine(START, _series("B", "/b"), 1)
     sparse = [line for line in every if line.count]
-    found = replay_counts([first, *every], DEFAULT_RULES, UTC)
+    found = replay_counts([first, *every], DEFAULT_RULES, UTC_CLOCK)
     assert _confirmed(found)
-    assert found == replay_counts([first, *sparse], DEFAULT_RULES, UTC)
+    assert found == replay_counts([first, *sparse], DEFAULT_RULES, UTC_CLOCK)
 
 
 def test_series_counts_as_new_after_its_silent_days() -> None:
@@ -120,5 +121,7 @@ def test_series_counts_as_new_after_its_silent_days() -> None:
     opened = []
     for days in (2, 4):
         rule = NewSeries(name="new", on=EventSelection(event_type=EventType.ERROR), silent_days=days)
-        opened.append(sum(len(outage.incidents) for outage in replay_counts(_lines(counts), (rule,), UTC)))
+        opened.append(
+            sum(len(outage.incidents) for outage in replay_counts(_lines(counts), (rule,), UTC_CLOCK))
+        )
     assert opened == [2, 1]
