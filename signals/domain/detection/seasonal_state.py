@@ -113,8 +113,10 @@ def hour_context(
     `rates` are events a minute of the hours three before to two after; `hours` are newest first.
     """
     days = max(1.0, (hour * HOUR - state.since) / (DAY * HOUR))
-    is_free = any(map(clock.is_special, range(hour - LEVEL_HOURS, hour + 1)))
-    usual = sum(1 for _ in takewhile(lambda row: not clock.is_special(row.hour), hours))
+    is_free, usual = False, len(hours)
+    if clock.edges:  # almost never, and this runs at every evaluation
+        is_free = any(map(clock.is_special, range(hour - LEVEL_HOURS, hour + 1)))
+        usual = sum(1 for _ in takewhile(lambda row: not clock.is_special(row.hour), hours))
     of_season = NOISE_OF_SEASON / days + FREE_NOISE * is_free
     noise = {
         length: of_season + (median(day[i] for day in state.noise) if state.noise else NOISE_FIRST)
