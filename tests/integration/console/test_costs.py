@@ -21,7 +21,7 @@ INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status,
                        last_seen_at, resolved_at)
 SELECT gen_random_uuid(), 'demo', 'shop', 'prod', 'E' || n || '|/r|prod', 'resolved', 'error',
        'Incident ' || n, at, at, at
-FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 minute' AS at)
+FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 minute' AS at) AS moments
 """
 
 

@@ -51,14 +51,17 @@ REFUSED = {
     "?statsu=open": (
         400,
         "invalid_query",
-        "statsu: it is not a parameter here; there are cursor, env, limit, project_id, since, status, until.",
+        (
+            "statsu: it is not a parameter here; "
+            "there are cursor, env, limit, project_id, since, status, until, verdict."
+        ),
     ),
     "?a%20b=1": (
         400,
         "invalid_query",
         (
             "a parameter: it is not a parameter here; "
-            "there are cursor, env, limit, project_id, since, status, until."
+            "there are cursor, env, limit, project_id, since, status, until, verdict."
         ),
     ),
 }

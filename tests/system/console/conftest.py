@@ -28,9 +28,9 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests; without one they fail and say which line installs it."""
+    """One browser for these tests; its event loop must not outlive them, or no other test could run one."""
     with open_browser(find_chromium()) as browser:
         yield browser
 

@@ -91,7 +91,7 @@ def test_demo_works_in_an_empty_folder(newcomer: Newcomer) -> None:
     assert newcomer.run("signals", "--version").stdout.strip() == PYPROJECT["project"]["version"]
     told = newcomer.run("signals", "demo")
     assert told.returncode == 0, told.stdout + told.stderr
-    assert "Done: 1200 events became one incident." in told.stdout
+    assert "Done: 3000 events became one incident." in told.stdout
     (made,) = newcomer.folder.iterdir()
     assert made.name == ".signals"
     assert made.stat().st_uid == (made.parent.stat().st_uid if newcomer.drop else os.geteuid()) != 0

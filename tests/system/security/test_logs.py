@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route, Router
 
-from serve_apps.http.application import Application
+from serve_apps.http.application import Application, PathAnswers
 from shared_types.envelope import Envelope
 from signals.clients.postgres import Connection, open_pool
 from signals.errors import DependencyUnavailable
@@ -114,7 +114,8 @@ def test_crash_in_a_request_is_answered_and_its_text_reaches_no_log(
 
         return StreamingResponse(pieces())
 
-    routes = [Route("/crash", crash), Route("/broken-off", broken_off)]
+    answers = {"/crash": crash, "/broken-off": broken_off}
+    routes = [Route(path, PathAnswers({"GET": answer})) for path, answer in answers.items()]
     app = Application(Router(routes))
     with served(app) as base_url, httpx2.Client(base_url=base_url) as client:
         answer = client.get("/crash")

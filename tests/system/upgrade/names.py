@@ -28,7 +28,7 @@ from signals.ray_node.variables import image_variables
 ROOT: Final = Path(__file__).resolve().parents[3]
 READERS: Final = ("signals", "producers")
 READ: Final = re.compile(
-    r"""environ(?:\.get\(|\[)\s*"([A-Z_]+)"|envvar="([A-Z_]+)"|_variable\(['"]([A-Z_]+)['"]\)"""
+    r"""environ(?:\.get\(|\[)\s*"([A-Z_]+)"|envvar="([A-Z_]+)"|\b_?variable\(['"]([A-Z_]+)['"]\)"""
 )
 """How code reads a variable that is no setting: before there are any, or without the product."""
 PACKAGES: Final = "signals|serve_apps|actors|producers|k8s|shared_types|fixtures|benchmarks"
