@@ -99,6 +99,6 @@ def test_demo_works_in_an_empty_folder(newcomer: Newcomer) -> None:
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
     listed = newcomer.run("signals", "incidents", "list")
     assert listed.returncode == 0, listed.stderr
-    assert "UPSTREAM_TIMEOUT" in listed.stdout
+    assert "PRICE_MISSING" in listed.stdout
     stopped = newcomer.run("signals", "down")
     assert stopped.stdout == "Stopped ray, postgres, kafka, opensearch.\n", stopped.stderr
