@@ -19,10 +19,10 @@ from signals.local.ray_head import NAME as RAY
 
 
 def start(root: Path) -> None:
-    """Start the watchdog unless it runs. Our environment, which may name the user's servers, is its own."""
+    """Start the watchdog unless it runs or has nothing to watch; it inherits our environment."""
     folder = StackFolder(root=root.resolve())
     process = _process(folder)
-    if not process.is_running():
+    if folder.names_with_pid() and not process.is_running():
         argv = (sys.executable, "-m", "signals.local.processes.server_watch", str(folder.root))
         process.start(Command(argv=argv, env=dict(os.environ), cwd=folder.root))
 

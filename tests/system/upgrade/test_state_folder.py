@@ -50,6 +50,7 @@ def test_up_keeps_issued_keys(folder: Path, run: Run) -> None:
 def test_stack_up_takes_the_folder_over(folder: Path, run: Run) -> None:
     before, state = read_env_file(folder / "env"), StackFolder(root=folder).load()
     assert run("stack", "up").exit_code == 0  # with the test's servers as the user's own: none is started
+    assert StackFolder(root=folder).names_with_pid() == []
     after, now = read_env_file(folder / "env"), StackFolder(root=folder).load()
     assert before.keys() <= after.keys()
     assert after["READ_API_KEY"] == before["READ_API_KEY"]
