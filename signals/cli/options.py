@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 ROOT: Final = Path(".signals")
+NO_INSTANT: Final = "write an age like 30m, 6h or 7d, or an instant like 2026-03-01T12:00:00Z"
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -17,15 +18,15 @@ def read_instant(text: str) -> datetime:
     Raises:
         typer.BadParameter: when the text is neither, or lies before the first representable instant.
     """
+    if age := re.fullmatch(r"(\d{1,5})([mhd])", text):
+        return datetime.now(UTC) - timedelta(**{UNITS[age[2]]: int(age[1])})
     try:
-        if age := re.fullmatch(r"(\d{1,5})([mhd])", text):
-            return datetime.now(UTC) - timedelta(**{UNITS[age[2]]: int(age[1])})
         instant = datetime.fromisoformat(text)
-        if instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise typer.BadParameter("write an age like 30m, 6h or 7d, or an instant like 2026-03-01T12:00:00Z")
+        if instant.tzinfo is None:
+            raise typer.BadParameter(NO_INSTANT)
+        return instant.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(NO_INSTANT) from error
 
 
 Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]

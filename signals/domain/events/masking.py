@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -119,10 +120,8 @@ def text_of(value: object, limit: int = MAX_READ_CHARS) -> str:
         return ""
     if isinstance(value, str):
         return value[:limit]
-    try:
+    with suppress(TypeError):  # a lone surrogate, 65 bits, or too deep: the slower writer takes more
         return orjson.dumps(value).decode()[:limit]
-    except TypeError:  # a lone surrogate, 65 bits, or too deep
-        pass
     try:
         return json.dumps(value)[:limit]
     except (TypeError, ValueError, RecursionError):
