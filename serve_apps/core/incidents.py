@@ -19,7 +19,7 @@ from serve_apps.core.requests import (
     ProjectId,
     check_project,
 )
-from serve_apps.core.status_changes import CHANGE_ERRORS, UNKNOWN_STATUS, StatusChange, read_change
+from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
 from serve_apps.http.answers import json_answer, tagged_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
@@ -27,7 +27,7 @@ from serve_apps.http.problems import Problem
 from shared_types import Environment
 from signals.domain.access.scopes import Right
 from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
-from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest, StatusOutcome
+from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest
 from signals.store.incidents.incident_changes import TimelineEntry
 
 
@@ -76,12 +76,7 @@ def incident_timeline(core: CoreResources, call: Call[NoParameters]) -> Response
 
 async def change_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set an incident's status. A read key may do this."""
-    incident_id = _incident_id(call)
-    status = await read_change(call)
-    actor = f"key:{call.principal.key_id}"
-    outcome = await call.in_thread(core.incidents.set_status, call.tenancy, incident_id, status, actor=actor)
-    if outcome != "changed":
-        raise _refused(outcome)
+    await apply_change(call, core.incidents.set_status, _incident_id(call), _refusals())
     return json_answer(call.request, await call.in_thread(_detail, core, call))
 
 
@@ -98,24 +93,17 @@ def _detail(core: CoreResources, call: Call[NoParameters]) -> IncidentDetail:
 
 
 def _incident_id(call: Call[NoParameters]) -> UUID:
-    try:
-        return UUID(call.request.path_params["incident_id"])
-    except ValueError as error:
-        raise no_such_incident() from error
+    return id_in_path(call, "incident_id", no_such_incident)
 
 
-def _refused(outcome: StatusOutcome) -> Problem:
-    if outcome == "unknown_incident":
-        return no_such_incident()
-    status, detail = {
-        "unknown_status": UNKNOWN_STATUS,
-        "stale": (409, "Somebody changed the status meanwhile; read the incident again."),
-        "another_open": (
-            409,
-            "A newer incident of the same fingerprint is not resolved; work on that one.",
+def _refusals() -> dict[str, Problem]:
+    return {
+        "unknown_incident": no_such_incident(),
+        "stale": Problem(409, "stale", "Somebody changed the status meanwhile; read the incident again."),
+        "another_open": Problem(
+            409, "another_open", "A newer incident of the same fingerprint is not resolved; work on that one."
         ),
-    }[outcome]
-    return Problem(status, outcome, detail)
+    }
 
 
 _ONE: Final = "/v1/incidents/{incident_id}"

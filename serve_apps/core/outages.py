@@ -20,7 +20,7 @@ from serve_apps.core.requests import (
     ProjectId,
     check_project,
 )
-from serve_apps.core.status_changes import CHANGE_ERRORS, UNKNOWN_STATUS, StatusChange, read_change
+from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
 from serve_apps.http.answers import json_answer, tagged_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
@@ -29,7 +29,7 @@ from shared_types import Environment
 from signals.domain.access.scopes import Right
 from signals.domain.incidents.episode import IncidentStatus
 from signals.services.incidents.outage_answers import OutageDetail, OutagePage
-from signals.services.incidents.outage_views import OutageListRequest, OutageStatusOutcome
+from signals.services.incidents.outage_views import OutageListRequest
 
 SeverityName = Literal["warn", "error", "critical"]
 VerdictWanted = Literal["confirmed", "unconfirmed", "learning", "any"]
@@ -81,12 +81,7 @@ def get_outage(core: CoreResources, call: Call[NoParameters]) -> Response:
 
 async def change_outage_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set the status of an outage and of its incidents. As with an incident, a read key may do this."""
-    outage_id = _outage_id(call)
-    status = await read_change(call)
-    actor = f"key:{call.principal.key_id}"
-    outcome = await call.in_thread(core.outages.set_status, call.tenancy, outage_id, status, actor=actor)
-    if outcome != "changed":
-        raise _refused(outcome)
+    await apply_change(call, core.outages.set_status, _outage_id(call), _refusals())
     return json_answer(call.request, await call.in_thread(_detail, core, call))
 
 
@@ -103,21 +98,17 @@ def _detail(core: CoreResources, call: Call[NoParameters]) -> OutageDetail:
 
 
 def _outage_id(call: Call[NoParameters]) -> UUID:
-    try:
-        return UUID(call.request.path_params["outage_id"])
-    except ValueError as error:
-        raise no_such_outage() from error
+    return id_in_path(call, "outage_id", no_such_outage)
 
 
-def _refused(outcome: OutageStatusOutcome) -> Problem:
-    if outcome == "unknown_outage":
-        return no_such_outage()
-    status, detail = {
-        "unknown_status": UNKNOWN_STATUS,
-        "stale": (409, "Its status or its incidents changed meanwhile; read the outage again."),
-        "another_open": (409, "A series of it has a newer incident that is not resolved; work on that one."),
-    }[outcome]
-    return Problem(status, outcome, detail)
+def _refusals() -> dict[str, Problem]:
+    return {
+        "unknown_outage": no_such_outage(),
+        "stale": Problem(409, "stale", "Its status or incidents changed meanwhile; read the outage again."),
+        "another_open": Problem(
+            409, "another_open", "A series of it has a newer incident that is not resolved; work on that one."
+        ),
+    }
 
 
 _ONE: Final = "/v1/outages/{outage_id}"
