@@ -6,7 +6,7 @@ import traceback
 from typing import Final
 
 import structlog
-from structlog.typing import ExcInfo
+from structlog.typing import ExcInfo, Processor
 
 from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
 from signals.settings import RuntimeSettings
@@ -16,42 +16,6 @@ OURS: Final = (DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters,
 LIBRARIES: Final = ("psycopg.pool",)
 """Loggers of libraries whose warnings matter: a pool that cannot reconnect."""
 REPEAT_AFTER_S: Final = 60.0  # a pool tries again every second or so
-
-
-def configure_logs() -> None:
-    """Set structlog up for this process; called once at each entry point."""
-    level = getattr(logging, RuntimeSettings.from_env().log_level.upper())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.ExceptionRenderer(without_data),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    )
-    for name in LIBRARIES:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_LibraryHandler()], False
-
-
-class _LibraryHandler(logging.Handler):
-    """Passes a library's warnings on as structured lines, each text at most once a minute."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._logged_at: dict[str, float] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Log the first line of the record, which names the server and the fault."""
-        text, now = record.getMessage().partition("\n")[0], time.monotonic()
-        if now - self._logged_at.get(text, -REPEAT_AFTER_S) < REPEAT_AFTER_S:
-            return
-        self._logged_at = {key: at for key, at in self._logged_at.items() if now - at < REPEAT_AFTER_S}
-        self._logged_at[text] = now
-        structlog.get_logger(record.name).warning("a library warns", library=record.name, reason=text)
 
 
 def without_data(exc_info: ExcInfo) -> str:
@@ -75,3 +39,43 @@ def _name(error: BaseException) -> str:
         return f"{kind}: {str(error).partition(chr(10))[0]}"
     sqlstate = getattr(error, "sqlstate", None)
     return f"{kind} (SQLSTATE {sqlstate})" if sqlstate else kind
+
+
+PROCESSORS: Final[list[Processor]] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    structlog.processors.ExceptionRenderer(without_data),
+    structlog.processors.JSONRenderer(),
+]
+"""One list for every `configure_logs`: a logger keeps the list of its first line for the process's life."""
+
+
+def configure_logs() -> None:
+    """Set structlog up for this process; called once at each entry point."""
+    level = getattr(logging, RuntimeSettings.from_env().log_level.upper())
+    structlog.configure(
+        processors=PROCESSORS,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    for name in LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_LibraryHandler()], False
+
+
+class _LibraryHandler(logging.Handler):
+    """Passes a library's warnings on as structured lines, each text at most once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._logged_at: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the first line of the record, which names the server and the fault."""
+        text, now = record.getMessage().partition("\n")[0], time.monotonic()
+        if now - self._logged_at.get(text, -REPEAT_AFTER_S) < REPEAT_AFTER_S:
+            return
+        self._logged_at = {key: at for key, at in self._logged_at.items() if now - at < REPEAT_AFTER_S}
+        self._logged_at[text] = now
+        structlog.get_logger(record.name).warning("a library warns", library=record.name, reason=text)

@@ -41,7 +41,7 @@ FAULTS: Final[
     tuple[tuple[str, ConnectionFault | str], ...]
 ] = (  # the first that is found in librdkafka's words
     (r"certificate verify failed", ConnectionFault.UNTRUSTED),  # it does not say why: asked again below
-    (r"SSL handshake failed", ConnectionFault.NOT_TLS),
+    (r"SSL handshake failed|closed by peer .*in state SSL_HANDSHAKE", ConnectionFault.NOT_TLS),
     (r"[Uu]nsupported SASL mechanism|mechanism handshake failed", MECHANISM),
     (r"[Aa]uthentication (error|failed|failure)", ConnectionFault.LOGIN),
     (r"incorrect security\.protocol", ConnectionFault.TLS_WANTED),
