@@ -66,7 +66,7 @@ bench: $(READY) ## Measure every hop against its limit and its peers, write docs
 bench-quick: $(READY) ## Compare our hops with their limits alone; fails on a regression (5 minutes)
 	@$(BIN)/python -m benchmarks quick
 
-score: $(READY) ## Run the labelled detection corpus; fails when a figure fell (a minute)
+score: $(READY) ## Run the labelled detection corpus, in part on real servers; fails when a figure fell (2 minutes)
 	@$(BIN)/python -m benchmarks.detection $(ARGS)
 
 lint: $(READY) ## Check format, lint, types, import contracts, spelling and locks

@@ -5,7 +5,7 @@ equally frequent: the worst case for fan-in, since every batch then touches ever
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -94,15 +94,15 @@ def _signup(project: int) -> EventKind:
 def _kind(project: int, body: dict[str, object]) -> EventKind:
     attributes = body["attributes"]
     assert isinstance(attributes, dict)
+    full = {**body, "attributes": {**attributes, "release": "2026.2.14", "region": "fra1"}}
+    return kind_of(full, Tenancy("org_bench", f"proj_{project:02}"))
+
+
+def kind_of(body: Mapping[str, object], tenancy: Tenancy) -> EventKind:
+    """Return the kind of a client's event, which needs neither id nor time."""
     envelope = canonicalize(
-        {
-            **body,
-            "attributes": {**attributes, "release": "2026.2.14", "region": "fra1"},
-            "event_id": _ID_MARK,
-            "occurred_at": _TIME_MARK,
-            "environment": "prod",
-        },
-        tenancy=Tenancy("org_bench", f"proj_{project:02}"),
+        {**body, "event_id": _ID_MARK, "occurred_at": _TIME_MARK, "environment": "prod"},
+        tenancy=tenancy,
         received_at=START + timedelta(seconds=1),
         event_id=uuid.UUID(_ID_MARK),
     )

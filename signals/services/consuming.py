@@ -5,7 +5,7 @@ the same transaction as the consumer's own rows, by compare-and-set. Consumers d
 its `step` polls a batch, handles it, settles it with `settling`, and completes the barriers reached.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,18 +31,25 @@ from signals.store.operations.offsets import OffsetMove, StoredOffset
 log = structlog.get_logger(__name__)
 
 
+def utc_now() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """Which group reads which topic, and how.
 
-    Barriers are raised every `tick_s` seconds. `dlq_max_share` is the share of a partition's newest
-    records that may be dead letters before the consumer stops.
+    Barriers are raised every `tick_s` seconds of the machine's time, and note the instant of `clock`.
+    `dlq_max_share` is the share of a partition's newest records that may be dead letters before the
+    consumer stops.
     """
 
     group: str
     topic: str = RAW_TOPIC
     tick_s: float
     dlq_max_share: float = MAX_SHARE
+    clock: Callable[[], datetime] = utc_now
 
 
 class ConsumerSession:
@@ -63,6 +70,7 @@ class ConsumerSession:
         self._publisher = publisher
         self._group = membership.group
         self._topic = membership.topic
+        self._clock = membership.clock
         self._next_offsets: dict[int, int] = {}  # of the partitions owned: everything below is settled
         self._limits = DeadLetterLimits(membership.dlq_max_share)
         self._barriers = Barriers()
@@ -162,7 +170,7 @@ class ConsumerSession:
 
     def _raise_barriers(self, positions: Mapping[int, int]) -> None:
         """Note where the log ends now, and which partitions there are."""
-        noted_at = datetime.now(UTC)
+        noted_at = self._clock()
         partitions = range(self._consumer.partition_count())
         if len(partitions) != self._partition_count:
             with transaction(self._pool) as connection:

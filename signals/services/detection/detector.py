@@ -1,7 +1,7 @@
 """The incident engine's loop body: read a batch, count it exactly once, judge it, tell who waits."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,7 +17,7 @@ from signals.domain.detection.recent_ids import RecentIds
 from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.domain.operations.watermark import Barrier
-from signals.services.consuming import ConsumerSession, Membership
+from signals.services.consuming import ConsumerSession, Membership, utc_now
 from signals.services.detection.batch import CountedBatch
 from signals.services.detection.judging import judge_batch, judge_by_clock
 from signals.services.detection.project_rules import RuleBook
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class IncidentEngine(ConsumerSession):
-    """One member of the incident engine's consumer group, used by one thread."""
+    """One member of the incident engine's consumer group, used by one thread. `clock` gives the time."""
 
     def __init__(
         self,
@@ -45,8 +45,9 @@ class IncidentEngine(ConsumerSession):
         *,
         tick_s: float,
         dlq_max_share: float = MAX_SHARE,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        membership = Membership(group=GROUP, tick_s=tick_s, dlq_max_share=dlq_max_share)
+        membership = Membership(group=GROUP, tick_s=tick_s, dlq_max_share=dlq_max_share, clock=clock)
         super().__init__(kafka, pool, publisher, membership)
         self._recent = RecentIds()
         self._reader = SightingReader()
@@ -89,9 +90,7 @@ class IncidentEngine(ConsumerSession):
         if not batch.tally.buckets:
             return []
         buckets.increment(connection, batch.tally.counts())
-        return judge_batch(
-            connection, batch.tally, self._book, now=minute_of(datetime.now(UTC)), new_id=uuid4
-        )
+        return judge_batch(connection, batch.tally, self._book, now=minute_of(self._clock()), new_id=uuid4)
 
     def _tick(self, reached: Mapping[int, Barrier]) -> None:
         """Judge silence by the clock wherever everything accepted in time has been counted."""
