@@ -76,12 +76,13 @@ def parse_calls(body: bytes, call: str | None) -> Calls:
 def read_calls(calls: Calls, receipt: Receipt) -> ForeignReading:
     """Read calls, each by itself: tracks are events, everything else is ignored and counted."""
     reading = ForeignReading()
+    common_skew = None if calls.sent_at is None else skew_of(calls.sent_at, receipt)
     for call in calls.calls:
         kind = member(call, "type")
-        if not isinstance(call, Mapping) or not isinstance(kind, str):
+        if not isinstance(call, dict) or not isinstance(kind, str):
             count(reading.refused, "call without a type")
         elif kind == "identify" and receipt.settings.is_signup(IDENTIFY):
-            _identify(call, _skew(calls, call, receipt), receipt, reading)
+            _identify(call, _skew(common_skew, call, receipt), receipt, reading)
         elif kind != "track":
             count(reading.ignored, known_word(kind, CALLS))
         elif not isinstance(call.get("event"), str) or not str(call["event"]).strip():
@@ -90,13 +91,13 @@ def read_calls(calls: Calls, receipt: Receipt) -> ForeignReading:
             name = str(call["event"])
             kind = "signup" if receipt.settings.is_signup(name) else "custom"
             identity = _id(call, receipt)
-            skew = _skew(calls, call, receipt)
+            skew = _skew(common_skew, call, receipt)
             reading.events.append(_event(call, _Named(name, kind, identity), skew, receipt))
     return reading
 
 
-def _skew(calls: Calls, call: Mapping[str, object], receipt: Receipt) -> timedelta:
-    return skew_of(call.get("sentAt") if calls.sent_at is None else calls.sent_at, receipt)
+def _skew(common: timedelta | None, call: Mapping[str, object], receipt: Receipt) -> timedelta:
+    return skew_of(call.get("sentAt"), receipt) if common is None else common
 
 
 def _identify(call: Mapping[str, object], skew: timedelta, receipt: Receipt, reading: ForeignReading) -> None:

@@ -82,20 +82,24 @@ def event_of_record(
     if is_error and (code := _code(record)):
         attributes["error_code"] = code
     event_type = "error" if is_error else "signup" if receipt.settings.is_signup(name) else "custom"
-    environment = _first(
+    named = _first(
         (record.attributes, "sentry.environment"),
         (resource, "deployment.environment.name"),
         (resource, "deployment.environment"),
     )
+    environment, is_known = environment_of(named, receipt.environment)
+    payload = _payload(record, resource, name, receipt)
+    if not is_known and (text := masked(text_of(named))):
+        payload["environment_name"] = text
     return {
         "event_id": event_id,
         "occurred_at": occurred_at(instant_of(record.timestamp), record.skew, receipt),
-        "environment": environment_of(environment, receipt.environment)[0],
+        "environment": environment,
         "event_type": event_type,
         "severity": _severity(record.severity_number, is_error=is_error),
         "message": masked(message, MESSAGE_CHARS) or "(no message)",
         "attributes": attributes,
-        "payload": _payload(record, resource, name, environment, receipt),
+        "payload": payload,
     }
 
 
@@ -162,7 +166,6 @@ def _payload(
     record: LogRecord,
     resource: Mapping[str, object],
     name: str,
-    environment: object,
     receipt: Receipt,
 ) -> dict[str, object]:
     payload: dict[str, object] = {"door": record.door, "grouping": GROUPING}
@@ -174,8 +177,6 @@ def _payload(
         "stack": text_of(record.attributes.get("exception.stacktrace"))[-1000:],
         "logger": text_of(record.attributes.get("logger.name")),
     }
-    if not environment_of(environment, receipt.environment)[1]:
-        texts["environment_name"] = text_of(environment)
     payload |= {key: found for key, text in texts.items() if (found := masked(text))}
     if record.trace_id:
         payload["trace_id"] = clean(record.trace_id)[:64]
@@ -186,15 +187,20 @@ def _payload(
     further = {
         key: value
         for key, value in record.attributes.items()
-        if key not in _USED
-        and (keeps_all or not key.startswith(_NEVER_KEPT))
-        and not any(word in key for word in _SECRET_PARTS)
-        and key != "logger.name"
-        and key not in payload
-        and is_storable_name(key)
+        if _is_kept_name(key, keeps_all=keeps_all) and key not in payload
     }
     kept = masked_members(dict(list(further.items())[:MAX_ATTRIBUTES]))
     return payload | kept
+
+
+def _is_kept_name(name: str, *, keeps_all: bool) -> bool:
+    return (
+        name not in _USED
+        and (keeps_all or not name.startswith(_NEVER_KEPT))
+        and not any(part in name for part in _SECRET_PARTS)
+        and name != "logger.name"
+        and is_storable_name(name)
+    )
 
 
 def _opted_in(own: Mapping[str, object], settings: DoorSettings) -> dict[str, object]:
@@ -210,4 +216,7 @@ def _opted_in(own: Mapping[str, object], settings: DoorSettings) -> dict[str, ob
 
 def _first(*places: tuple[Mapping[str, object], str]) -> object:
     """Return the first value that is there."""
-    return next((found for members, name in places if (found := members.get(name)) is not None), None)
+    for members, name in places:
+        if (found := members.get(name)) is not None:
+            return found
+    return None

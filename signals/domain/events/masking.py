@@ -56,6 +56,16 @@ def _masked(text: str, limit: int) -> str:
 
 def label(text: str, limit: int) -> str | None:
     """Return a label of at most `limit` characters, None when blank; two long ones stay two."""
+    return _short_label(text, limit) if len(text) <= SHORT_CHARS else _label(text, limit)
+
+
+@lru_cache(maxsize=4096)
+def _short_label(text: str, limit: int) -> str | None:
+    """Remember short labels: methods, releases and services come with every request."""
+    return _label(text, limit)
+
+
+def _label(text: str, limit: int) -> str | None:
     text = clean(text[:MAX_READ_CHARS])
     if len(text) > limit:
         mark = blake2b(text.encode(), digest_size=(MARK_CHARS - 1) // 2).hexdigest()
