@@ -1,7 +1,12 @@
 """Real clients of other products report one outage through every door; the product opens one incident."""
 
+import json
 import os
 import signal
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from signals.clients.postgres import open_pool
@@ -13,7 +18,9 @@ from tests.system.clients.conftest import Clients, finish
 EACH = 12  # reports of each client: four of them exceed the rule's 30, none alone
 PEOPLE = 7
 FINGERPRINT = "PaymentDeclined|/checkout/{id}|prod"
-STOPPED_S = 8.0
+DECLINED = "error_code:PaymentDeclined"
+SHORT_STOP_S = 8.0
+LONG_STOP_S = 60.0  # longer than ingest waits for Kafka: sentry-sdk never sends twice
 A_SECOND = 5.0
 
 
@@ -60,7 +67,7 @@ def test_one_outage_through_every_client_is_one_incident(product: Product, clien
     ]
     for program in running:
         finish(program)
-    until(lambda: _found(product, "error_code:PaymentDeclined") == 4 * EACH)
+    until(lambda: _found(product, DECLINED) == 4 * EACH)
     assert _found(product, "error_code:PaymentDeclined,release:shop@2.4.1") == 4 * EACH
     assert _found(product, "error_code:PaymentDeclined,route:%2Fcheckout%2F{id}") == 4 * EACH
     until(lambda: _found(product, "event_type:signup") == PEOPLE + EACH)
@@ -72,20 +79,56 @@ def test_one_outage_through_every_client_is_one_incident(product: Product, clien
     assert not _losses(counts)
 
 
-def test_stopped_kafka_loses_nothing_of_a_real_sdk(product: Product, clients: Clients) -> None:
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Errors that sentry-sdk was given, and its own count of those that it lost, by reason."""
+
+    reported: int
+    lost: Mapping[str, int]
+
+
+def _report_while_kafka_stands_still(product: Product, clients: Clients, seconds: float) -> _Outcome:
+    """Let a real SDK report some errors a second; Kafka answers nothing for some of that time."""
     kafka = product.stack.servers["kafka"].process.pid
     assert kafka is not None
-    already = _found(product, "error_code:PaymentDeclined")
-    orders = int(A_SECOND * (STOPPED_S + 4))
+    already = _found(product, DECLINED)
+    orders = int(A_SECOND * (seconds + 4))
     program = clients.start("sentry_shop.py", _dsn(product), str(orders), str(1 / A_SECOND))
-    until(lambda: _found(product, "error_code:PaymentDeclined") > already)
-    stopped_at = datetime.now(UTC)
+    until(lambda: _found(product, DECLINED) > already)
+    stopped_at = time.monotonic()
     os.kill(kafka, signal.SIGSTOP)
     try:
-        until(lambda: datetime.now(UTC) - stopped_at >= timedelta(seconds=STOPPED_S))
+        until(lambda: time.monotonic() - stopped_at >= seconds)
     finally:
         os.kill(kafka, signal.SIGCONT)
-    reported = finish(program).split()
-    assert len(reported) == orders
-    until(lambda: _found(product, "error_code:PaymentDeclined") == already + orders)
+    outcome = json.loads(finish(program))
+    assert outcome["reported"] == orders
+    return _Outcome(orders, outcome["lost"])
+
+
+def test_stopped_kafka_loses_nothing_of_a_real_sdk(product: Product, clients: Clients) -> None:
+    already = _found(product, DECLINED)
+    outcome = _report_while_kafka_stands_still(product, clients, SHORT_STOP_S)
+    until(lambda: _found(product, DECLINED) == already + outcome.reported)
     assert not _losses(_not_events(product))
+
+
+def test_long_stop_of_kafka_shows_the_losses_that_a_real_sdk_counts(
+    product: Product, clients: Clients
+) -> None:
+    already, before = _found(product, DECLINED), _lost_before_us(product)
+    outcome = _report_while_kafka_stands_still(product, clients, LONG_STOP_S)
+    assert outcome.lost.get("network_error", 0) + outcome.lost.get("queue_overflow", 0) > 0
+    until(lambda: _lost_before_us(product) - before == Counter(outcome.lost))
+    kept = outcome.reported - sum(outcome.lost.values())
+    assert kept <= _found(product, DECLINED) - already <= outcome.reported
+
+
+def _lost_before_us(product: Product) -> Counter[str]:
+    """Return the errors that clients of Sentry say they lost, by reason."""
+    counts: Counter[str] = Counter()
+    for (kind, door, reason), items in _not_events(product).items():
+        name, _, category = reason.partition("/")
+        if (kind, door, category) == ("lost_before", "sentry", "error"):
+            counts[name] += items
+    return counts
