@@ -96,7 +96,7 @@ def create_slack(
     fallback: Fallback = None,
     everything: Everything = False,
 ) -> None:
-    """Create a Slack destination: one message an incident, which is edited."""
+    """Create a Slack destination: one message an outage, which is edited."""
     target = {"kind": "slack", "channel": channel, "token": token}
     _create(name, target, fallback, everything=everything)
 

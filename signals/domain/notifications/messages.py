@@ -3,6 +3,7 @@
 All text of events is hostile: it is cleaned here, once, and each kind escapes it in its own way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -46,6 +47,25 @@ class ToldIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageHead:
+    """The head of a message: its row, the version to be told, when, and its former reference.
+
+    `subject_id` is what programs sort by, in every version; None: the only incident, else the notice.
+    """
+
+    notice_id: UUID
+    version: int
+    at: datetime
+    subject_id: UUID | None = None
+    link_url: str = ""
+    reference: str | None = None
+
+    def link(self, path: str) -> str | None:
+        """Return the address of a page, None when the operator has named none."""
+        return f"{self.link_url.rstrip('/')}{path}" if self.link_url else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeMessage:
     """One version of one message. `reference` is what the destination called the first version.
 
@@ -63,6 +83,7 @@ class NoticeMessage:
     at: datetime
     link: str | None = None
     reference: str | None = None
+    outage_id: UUID | None = None
     incidents: tuple[ToldIncident, ...] = field(default=())
 
     @property
@@ -85,22 +106,12 @@ def clean(text: str, limit: int = MAX_LINE) -> str:
 
 
 def compose(
-    incident: ToldIncident,
-    happening: Happening,
-    *,
-    notice_id: UUID,
-    version: int,
-    at: datetime,
-    link_url: str = "",
-    reference: str | None = None,
+    incident: ToldIncident, happening: Happening, head: MessageHead, *, outage_id: UUID | None = None
 ) -> NoticeMessage:
-    """Write the message about one incident."""
-    state = "" if happening == "opened" else f"{WORDS[happening]}, " if happening != "updated" else ""
+    """Write the message about one incident: an outage of one."""
     place = f"{clean(incident.project_id, 64)} {clean(incident.environment, 16)}"
     title = clean(f"[{incident.severity}] {place}: {incident.title}", MAX_TITLE)
-    lines = [f"{state}{incident.status} since {_instant(incident.opened_at)}"]
-    if incident.resolved_at is not None:
-        lines[0] = f"resolved: was open {_instant(incident.opened_at)} to {_instant(incident.resolved_at)}"
+    lines = [first_line(happening, incident.status, incident.opened_at, incident.resolved_at)]
     if incident.numbers:
         lines.append(clean(incident.numbers))
     if incident.impact:
@@ -108,54 +119,60 @@ def compose(
     lines += [f"Likely cause: {clean(cause)}" for cause in incident.causes[:2]]
     lines.append(f"signals incidents show {incident.id}")
     return NoticeMessage(
-        notice_id=notice_id,
-        version=version,
+        notice_id=head.notice_id,
+        version=head.version,
         happening=happening,
-        subject_id=incident.id,
+        subject_id=head.subject_id or incident.id,
         title=title,
         severity=incident.severity,
         status=incident.status,
         lines=tuple(lines),
-        at=at,
-        link=f"{link_url.rstrip('/')}/v1/incidents/{incident.id}" if link_url else None,
-        reference=reference,
+        at=head.at,
+        link=head.link(f"/v1/incidents/{incident.id}"),
+        reference=head.reference,
+        outage_id=outage_id,
         incidents=(incident,),
     )
 
 
-def compose_storm(
-    incidents: tuple[ToldIncident, ...],
-    *,
-    notice_id: UUID,
-    version: int,
-    at: datetime,
-    is_first: bool,
-    reference: str | None = None,
-) -> NoticeMessage:
-    """Write the one message that stands for many incidents; the caller has sorted them, worst first."""
-    unresolved = [one for one in incidents if one.status != "resolved"]
-    worst = (unresolved or list(incidents))[0]
-    status = "open" if unresolved else "resolved"
-    title = f"[{worst.severity}] {clean(worst.project_id, 64)}: {len(incidents)} further incidents at once"
-    lines = [f"{len(unresolved)} of them not resolved"]
-    lines += [
+def first_line(happening: Happening, status: str, opened_at: datetime, resolved_at: datetime | None) -> str:
+    """Say how it stands, and since when."""
+    if resolved_at is not None:
+        return f"resolved: was open {_instant(opened_at)} to {_instant(resolved_at)}"
+    state = "" if happening in ("opened", "updated") else f"{WORDS[happening]}, "
+    return f"{state}{status} since {_instant(opened_at)}"
+
+
+def listed(incidents: Sequence[ToldIncident], more: str) -> list[str]:
+    """Return a line for each of the first incidents; `more` is the command that shows the rest."""
+    lines = [
         f"{one.severity}, {one.status}, {clean(one.environment, 16)}: {clean(one.title, MAX_TITLE)}"
         for one in incidents[:MAX_LISTED]
     ]
     if len(incidents) > MAX_LISTED:
-        lines.append(f"and {len(incidents) - MAX_LISTED} more: signals incidents list")
+        lines.append(f"and {len(incidents) - MAX_LISTED} more: {more}")
+    return lines
+
+
+def compose_storm(incidents: tuple[ToldIncident, ...], head: MessageHead, *, is_first: bool) -> NoticeMessage:
+    """Write the one message that stands for many outages; the caller has sorted incidents, worst first."""
+    unresolved = [one for one in incidents if one.status != "resolved"]
+    worst = (unresolved or list(incidents))[0]
+    status = "open" if unresolved else "resolved"
+    title = f"[{worst.severity}] {clean(worst.project_id, 64)}: {len(incidents)} further incidents at once"
+    lines = [f"{len(unresolved)} of them not resolved", *listed(incidents, "signals incidents list")]
     happening: Happening = "opened" if is_first else "updated" if unresolved else "resolved"
     return NoticeMessage(
-        notice_id=notice_id,
-        version=version,
+        notice_id=head.notice_id,
+        version=head.version,
         happening=happening,
-        subject_id=notice_id,
+        subject_id=head.notice_id,
         title=title,
         severity=worst.severity,
         status=status,
         lines=tuple(lines),
-        at=at,
-        reference=reference,
+        at=head.at,
+        reference=head.reference,
         incidents=incidents,
     )
 

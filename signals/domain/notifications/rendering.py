@@ -17,6 +17,7 @@ from signals.domain.notifications.targets import EmailTarget
 SLACK_TEXT: Final = 3_000  # characters of a text object, by Slack's reference
 PAGERDUTY_SUMMARY: Final = 1_024  # characters, by PagerDuty's reference
 PAGERDUTY_SEVERITIES: Final = {"critical": "critical", "error": "error", "warn": "warning"}
+MAX_INCIDENTS: Final = 100  # guess: in the body of a webhook; the rest is read by the outage's id
 CLIENT: Final = "Customer Signals Copilot"
 
 
@@ -46,7 +47,7 @@ def slack_reply(message: NoticeMessage) -> str:
 
 
 def pagerduty_event(message: NoticeMessage, routing_key: str) -> dict[str, Any]:
-    """Return an event; the incident's id is the dedup key, so that repeats change nothing."""
+    """Return an event; the subject's id is the dedup key, so that repeats change nothing."""
     event: dict[str, Any] = {
         "routing_key": routing_key,
         "event_action": _pagerduty_action(message),
@@ -73,13 +74,14 @@ def webhook_body(message: NoticeMessage) -> dict[str, Any]:
         "timestamp": _rfc3339(message.at),
         "data": {
             "id": str(message.subject_id),
+            "outage_id": str(message.outage_id) if message.outage_id else None,
             "version": message.version,
             "title": message.title,
             "severity": message.severity,
             "status": message.status,
             "lines": list(message.lines),
             "link": message.link,
-            "incidents": [_incident(one) for one in message.incidents],
+            "incidents": [_incident(one) for one in message.incidents[:MAX_INCIDENTS]],
         },
     }
 

@@ -129,7 +129,7 @@ class EmailTarget(_Target):
 
 
 class SlackTarget(_Target):
-    """A Slack app with the scope chat:write: one message an incident, which is edited."""
+    """A Slack app with the scope chat:write: one message an outage, which is edited."""
 
     kind: Literal["slack"]
     channel: str = Field(

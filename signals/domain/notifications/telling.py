@@ -1,4 +1,4 @@
-"""Decides the next thing to tell: compares what a message said last with the incident as it is now."""
+"""Decides the next thing to tell: compares what a message said last with the outage as it is now."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ MAX_REPLY_PACE: Final = timedelta(minutes=8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldState:
-    """The state that a message told last, of its incident, or the worst of a storm."""
+    """The state that a message told last, of its outage, or the worst of a storm; `count` is of incidents."""
 
     status: str
     severity: str
@@ -77,10 +77,15 @@ def place(
     return "storm" if has_storm or recent >= BURST else "single"
 
 
-def pace(kind: str, sends: int) -> timedelta:
-    """Return how long a storm's message waits after its send number `sends` before it may change again."""
+def pace(kind: str, sends: int, *, is_storm: bool, incidents: int) -> timedelta:
+    """Return how long a message waits after its send number `sends` before it may change again.
+
+    One about a single incident never waits. In a storm, what cannot be edited is told more and more seldom.
+    """
     if kind in EDITING_KINDS:
-        return EDIT_PACE
+        return EDIT_PACE if is_storm or incidents > 1 else timedelta()
+    if not is_storm:
+        return timedelta()
     return min(REPLY_PACE * (1 << min(max(sends - 1, 0), 4)), MAX_REPLY_PACE)
 
 

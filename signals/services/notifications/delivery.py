@@ -1,11 +1,11 @@
-"""Delivers one leased message: renders the incident as it is now, sends, and stores what came of it."""
+"""Delivers one leased message: renders the outage as it is now, sends, and stores what came of it."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
-from uuid import UUID
 
 import structlog
 from psycopg_pool import ConnectionPool
@@ -15,7 +15,14 @@ from signals.clients.postgres import Connection, transaction
 from signals.clients.sealing import Seal
 from signals.domain.detection.severity import IncidentSeverity
 from signals.domain.notifications.delivery import FALLBACK_AFTER, DeliveryResult, retry_delay
-from signals.domain.notifications.messages import Happening, NoticeMessage, compose, compose_storm
+from signals.domain.notifications.messages import Happening, MessageHead, NoticeMessage, compose_storm
+from signals.domain.notifications.outage_messages import (
+    ToldOutage,
+    compose_outage,
+    outage_status,
+    rank,
+    title_of_outage,
+)
 from signals.domain.notifications.telling import (
     ToldState,
     happening,
@@ -104,33 +111,26 @@ class Delivery:
     ) -> tuple[ToldState | None, NoticeMessage | None]:
         if not told:
             return None, None
-        before, now = ToldState.read(held.told_state), datetime.now(UTC)
-        if held.is_storm:
-            state = worst_first([_state_of(one) for one in told])
-            if storm_happening(before, state) is None:
-                return state, None
-            in_order = sorted(told, key=_rank)
-            return state, compose_storm(
-                tuple(one.told for one in in_order),
-                notice_id=held.job_id,
-                version=held.wanted,
-                at=now,
-                is_first=before is None,
-                reference=held.reference,
-            )
-        state = _state_of(told[0])
-        what = happening(before, state, kind)
-        if what is None:
-            return state, None
-        return state, compose(
-            told[0].told,
-            what,
+        before = ToldState.read(held.told_state)
+        head = MessageHead(
             notice_id=held.job_id,
             version=held.wanted,
-            at=now,
+            at=datetime.now(UTC),
+            subject_id=held.subject_id,
             link_url=self._link_url,
             reference=held.reference,
         )
+        if held.is_storm:
+            state = worst_first([_state_of([one]) for one in told])
+            if storm_happening(before, state) is None:
+                return state, None
+            in_order = sorted((one.told for one in told), key=rank)
+            return state, compose_storm(tuple(in_order), head, is_first=before is None)
+        state = _state_of(told)
+        what = happening(before, state, kind)
+        if what is None:
+            return state, None
+        return state, compose_outage(_outage_of(told), [one.told for one in told], what, head)
 
     def _send(self, task: _Task, message: NoticeMessage) -> DeliveryResult:
         if task.destination.state == "disabled":
@@ -148,7 +148,12 @@ class Delivery:
             told_state=None if task.state is None else asdict(task.state),
             reference=held.reference if result is None else result.reference or held.reference,
             sent=result is not None,
-            pace=pace(task.destination.kind, held.sends + 1) if held.is_storm else timedelta(),
+            pace=pace(
+                task.destination.kind,
+                held.sends + 1,
+                is_storm=held.is_storm,
+                incidents=task.state.count if task.state else 1,
+            ),
         )
         with transaction(self._pool) as connection:
             if not notices.finish(connection, held, told):
@@ -194,14 +199,22 @@ class Delivery:
             log.error("destination disabled", destination_id=str(destination.id), error=error)
 
 
-def _state_of(subject: NoticeSubject) -> ToldState:
-    told = subject.told
+def _state_of(subjects: Sequence[NoticeSubject]) -> ToldState:
+    """Return the state of an outage's incidents; the summary is that of the first one."""
+    told = [one.told for one in subjects]
+    unresolved = [one for one in told if one.status != "resolved"]
+    worst = max(unresolved or told, key=lambda one: IncidentSeverity.parse(one.severity))
+    first = min(subjects, key=lambda one: (one.told.opened_at, one.told.id))
     return ToldState(
-        status=told.status, severity=told.severity, title=told.title, has_summary=subject.has_summary
+        status=outage_status(told),
+        severity=worst.severity,
+        title=title_of_outage(_outage_of(subjects), told),
+        has_summary=first.has_summary,
+        count=len(told),
     )
 
 
-def _rank(subject: NoticeSubject) -> tuple[bool, int, float, UUID]:
-    told = subject.told
-    severity = -int(IncidentSeverity.parse(told.severity))
-    return told.status == "resolved", severity, told.opened_at.timestamp(), told.id
+def _outage_of(subjects: Sequence[NoticeSubject]) -> ToldOutage:
+    """Return the outage that most of a message's incidents are in: they may just be moving."""
+    counts = Counter(one.outage.id for one in subjects)
+    return max((one.outage for one in subjects), key=lambda outage: (counts[outage.id], outage.id))

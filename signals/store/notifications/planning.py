@@ -23,11 +23,21 @@ RETURNING incident_id, id
 """
 
 
+TAKE_MOVES: LiteralString = """
+DELETE FROM pipeline.outage_moves
+WHERE id = ANY(ARRAY(
+    SELECT id FROM pipeline.outage_moves ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+))
+RETURNING incident_id, id
+"""
+
+
 def take_changes(connection: Connection, *, limit: int) -> dict[UUID, int]:
-    """Take changes without a plan, and return the newest of each incident."""
+    """Take changes and moves without a plan, and return the newest of each incident."""
     found: dict[UUID, int] = {}
-    for incident_id, change_id in connection.execute(TAKE, {"limit": limit}):
-        found[incident_id] = max(change_id, found.get(incident_id, 0))
+    for query in (TAKE, TAKE_MOVES):
+        for incident_id, change_id in connection.execute(query, {"limit": limit}):
+            found[incident_id] = max(change_id, found.get(incident_id, 0))
     return found
 
 
@@ -88,61 +98,153 @@ def told_already(connection: Connection, subject_ids: Collection[UUID]) -> dict[
     return {(subject_id, destination_id): notice_id for subject_id, destination_id, notice_id in rows}
 
 
+HOMES: LiteralString = """
+SELECT outage_id, destination_id, notice_id FROM pipeline.notice_outages WHERE outage_id = ANY(%(outage_ids)s)
+"""
+
+
+def homes(connection: Connection, outage_ids: Collection[UUID]) -> dict[tuple[UUID, UUID], UUID]:
+    """Return the messages that incidents of these outages join, by outage and destination."""
+    rows = connection.execute(HOMES, {"outage_ids": list(outage_ids)})
+    return {(outage_id, destination_id): notice_id for outage_id, destination_id, notice_id in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutages:
+    """The outages of a message: further incidents of `registered` ones join; `incidents` counts by outage."""
+
+    is_storm: bool
+    registered: frozenset[UUID]
+    incidents: Mapping[UUID, int]
+
+
+REGISTERED: LiteralString = """
+SELECT n.id, n.is_storm, ARRAY(SELECT o.outage_id FROM pipeline.notice_outages o WHERE o.notice_id = n.id)
+FROM pipeline.notices n
+WHERE n.id = ANY(%(notice_ids)s)
+"""
+INCIDENTS: LiteralString = """
+SELECT s.notice_id, coalesce(m.outage_id, s.subject_id), count(*)::int
+FROM pipeline.notice_subjects s
+LEFT JOIN LATERAL (
+    SELECT outage_id FROM pipeline.outage_members WHERE incident_id = s.subject_id OFFSET 0
+) AS m ON true
+WHERE s.notice_id = ANY(%(notice_ids)s)
+GROUP BY 1, 2
+"""
+
+
+def held_outages(connection: Connection, notice_ids: Collection[UUID]) -> dict[UUID, HeldOutages]:
+    """Return the outages of these messages, by message."""
+    values = {"notice_ids": list(notice_ids)}
+    counts: dict[UUID, dict[UUID, int]] = {}
+    for notice_id, outage_id, count in connection.execute(INCIDENTS, values):
+        counts.setdefault(notice_id, {})[outage_id] = count
+    return {
+        notice_id: HeldOutages(
+            is_storm=is_storm, registered=frozenset(registered), incidents=counts.get(notice_id, {})
+        )
+        for notice_id, is_storm, registered in connection.execute(REGISTERED, values)
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewNotice:
-    """A message to insert."""
+    """A message to insert; `subject_id` None: programs sort by the message's own id."""
 
     id: UUID
     destination_id: UUID
+    subject_id: UUID | None
     is_storm: bool
     wanted: int
     run_after: datetime
 
 
+# Of two messages about one outage, only the first is named like the outage.
 INSERT: LiteralString = """
-INSERT INTO pipeline.notices (id, destination_id, is_storm, wanted, run_after, max_attempts)
-SELECT r.id, r.destination_id, r.is_storm, r.wanted, r.run_after, %(max_attempts)s
-FROM json_to_recordset(%(rows)s::json) AS r(id uuid, destination_id uuid, is_storm boolean, wanted bigint,
-     run_after timestamptz)
+INSERT INTO pipeline.notices (id, destination_id, subject_id, is_storm, wanted, run_after, max_attempts)
+SELECT r.id, r.destination_id,
+       CASE WHEN r.is_storm OR EXISTS (
+           SELECT FROM pipeline.notices n
+           WHERE n.destination_id = r.destination_id AND n.subject_id = r.subject_id
+       ) THEN r.id ELSE r.subject_id END,
+       r.is_storm, r.wanted, r.run_after, %(max_attempts)s
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, destination_id uuid, subject_id uuid, is_storm boolean,
+     wanted bigint, run_after timestamptz)
 """
 JOIN: LiteralString = """
 INSERT INTO pipeline.notice_subjects (destination_id, subject_id, notice_id)
 SELECT r.destination_id, r.subject_id, r.notice_id
 FROM json_to_recordset(%(rows)s::json) AS r(destination_id uuid, subject_id uuid, notice_id uuid)
+ON CONFLICT (destination_id, subject_id) DO UPDATE SET notice_id = excluded.notice_id
+"""
+REGISTER: LiteralString = """
+INSERT INTO pipeline.notice_outages (destination_id, outage_id, notice_id)
+SELECT r.destination_id, r.outage_id, r.notice_id
+FROM json_to_recordset(%(rows)s::json) AS r(destination_id uuid, outage_id uuid, notice_id uuid)
+ON CONFLICT (destination_id, outage_id) DO UPDATE SET notice_id = excluded.notice_id
+"""
+UNREGISTER: LiteralString = """
+DELETE FROM pipeline.notice_outages o
+USING json_to_recordset(%(rows)s::json) AS r(destination_id uuid, outage_id uuid)
+WHERE o.destination_id = r.destination_id AND o.outage_id = r.outage_id
 """
 JOINED: LiteralString = """
 UPDATE pipeline.notices SET joined_at = now() WHERE id = ANY(%(notice_ids)s) AND is_storm
 """
 
 
-def insert(
-    connection: Connection, notices: Sequence[NewNotice], subjects: Mapping[tuple[UUID, UUID], UUID]
-) -> None:
-    """Store new messages, and which one tells each (subject, destination)."""
+def insert(connection: Connection, notices: Sequence[NewNotice]) -> None:
+    """Store new messages; what they tell of comes with `join`."""
     rows = orjson.dumps(notices).decode()
     connection.execute(INSERT, {"rows": rows, "max_attempts": MAX_ATTEMPTS})
-    members = [
-        {"subject_id": subject_id, "destination_id": destination_id, "notice_id": notice_id}
-        for (subject_id, destination_id), notice_id in subjects.items()
+
+
+def join(connection: Connection, incidents: Mapping[tuple[UUID, UUID], UUID]) -> None:
+    """Store which message tells each (incident, destination), in the place of another one."""
+    connection.execute(JOIN, {"rows": _rows("subject_id", incidents)})
+    connection.execute(JOINED, {"notice_ids": list(set(incidents.values()))})
+
+
+def register(connection: Connection, outages: Mapping[tuple[UUID, UUID], UUID]) -> None:
+    """Store which message the incidents of each (outage, destination) join."""
+    connection.execute(REGISTER, {"rows": _rows("outage_id", outages)})
+
+
+def unregister(connection: Connection, outages: Collection[tuple[UUID, UUID]]) -> None:
+    """Forget the messages of these (outage, destination): no incident there is of the outage any more."""
+    rows = [{"outage_id": outage_id, "destination_id": place} for outage_id, place in outages]
+    connection.execute(UNREGISTER, {"rows": orjson.dumps(rows).decode()})
+
+
+def _rows(name: str, notices: Mapping[tuple[UUID, UUID], UUID]) -> str:
+    rows = [
+        {name: one, "destination_id": destination_id, "notice_id": notice_id}
+        for (one, destination_id), notice_id in notices.items()
     ]
-    connection.execute(JOIN, {"rows": orjson.dumps(members).decode()})
-    connection.execute(JOINED, {"notice_ids": list(set(subjects.values()))})
+    return orjson.dumps(rows).decode()
 
 
-# A back-off is never shortened by a new change; a message that is being sent is sent again afterwards.
+# A back-off is never shortened by a new change; a message that is being sent is sent again afterwards. One
+# that waits for the end of quiet hours is sent when something comes that need not wait.
 WANT: LiteralString = """
 UPDATE pipeline.notices n
 SET wanted = greatest(n.wanted, r.wanted),
-    run_after = CASE WHEN n.status IN ('queued', 'running') THEN n.run_after
+    run_after = CASE WHEN n.status = 'queued' AND n.attempt_count = 0 AND n.sends = 0
+                         THEN least(n.run_after, r.due_at)
+                     WHEN n.status IN ('queued', 'running') THEN n.run_after
                      ELSE greatest(now(), n.not_before) END,
     attempt_count = CASE WHEN n.status IN ('queued', 'running') THEN n.attempt_count ELSE 0 END,
     status = CASE WHEN n.status = 'running' THEN 'running' ELSE 'queued' END, updated_at = now()
-FROM json_to_recordset(%(rows)s::json) AS r(id uuid, wanted bigint)
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, wanted bigint, due_at timestamptz)
 WHERE n.id = r.id
 """
 
 
-def want(connection: Connection, wanted: Mapping[UUID, int]) -> None:
-    """Have existing messages tell newer changes."""
-    rows = [{"id": notice_id, "wanted": change_id} for notice_id, change_id in sorted(wanted.items())]
+def want(connection: Connection, wanted: Mapping[UUID, int], due_at: Mapping[UUID, datetime]) -> None:
+    """Have existing messages tell newer changes; `due_at` says of some when a first message is due."""
+    rows = [
+        {"id": notice_id, "wanted": change_id, "due_at": due_at.get(notice_id)}
+        for notice_id, change_id in sorted(wanted.items())
+    ]
     connection.execute(WANT, {"rows": orjson.dumps(rows).decode()})

@@ -1,4 +1,4 @@
-"""Reads incidents as notifications need them: for routes, and for messages."""
+"""Reads incidents, with their outages, as notifications need them: for routes, and for messages."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,28 +8,40 @@ from uuid import UUID
 from signals.clients.postgres import Connection
 from signals.domain.detection.severity import IncidentSeverity
 from signals.domain.notifications.messages import ToldIncident
+from signals.domain.notifications.outage_messages import ToldOutage
 from signals.domain.notifications.routing import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSubject:
-    """An incident as it is now: as routes match it, and as messages show it."""
+    """An incident as it is now: as routes match it, and as messages show it.
+
+    An incident in no outage is an outage of one, with the incident's id.
+    """
 
     matched: Subject
     told: ToldIncident
+    outage: ToldOutage
     has_summary: bool
 
 
 READ: LiteralString = """
 SELECT i.id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title, i.opened_at,
        i.resolved_at, coalesce(s.verdict, 'confirmed'), e.rule, e.count, e.baseline, e.threshold,
-       coalesce(s.kind, 'change'), o.content_json
+       coalesce(s.kind, 'change'), o.content_json, coalesce(held.id, i.id), held.cause_attribute,
+       held.cause_value
 FROM incidents i
 LEFT JOIN pipeline.incident_states s ON s.incident_id = i.id
 LEFT JOIN pipeline.incident_evaluations e ON e.incident_id = i.id AND e.moment = 'opened'
 LEFT JOIN LATERAL (
     SELECT content_json FROM ai_outputs WHERE incident_id = i.id ORDER BY created_at DESC, id DESC LIMIT 1
 ) AS o ON true
+LEFT JOIN LATERAL (
+    SELECT outage_id FROM pipeline.outage_members WHERE incident_id = i.id OFFSET 0
+) AS m ON true
+LEFT JOIN LATERAL (
+    SELECT id, cause_attribute, cause_value FROM pipeline.outages WHERE id = m.outage_id OFFSET 0
+) AS held ON true
 WHERE i.id = ANY(%(incident_ids)s)
 """
 
@@ -42,7 +54,8 @@ def read(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, N
 
 def _subject(row: tuple[Any, ...]) -> NoticeSubject:
     (incident_id, project_id, environment, fingerprint, status, severity, title) = row[:7]
-    opened_at, resolved_at, verdict, rule, count, baseline, threshold, kind, summary = row[7:]
+    opened_at, resolved_at, verdict, rule, count, baseline, threshold, kind, summary = row[7:16]
+    outage_id, cause_attribute, cause_value = row[16:]
     content = summary if isinstance(summary, dict) else {}
     usual = "no history when it opened" if kind == "new" else f"usually {baseline or 0:.1f}"
     numbers = f"{rule}: {count}, {usual}, threshold {threshold or 0:.0f}" if rule else None
@@ -68,5 +81,6 @@ def _subject(row: tuple[Any, ...]) -> NoticeSubject:
             impact=str(content["impact"]) if content.get("impact") else None,
             causes=tuple(str(cause) for cause in causes) if isinstance(causes, list) else (),
         ),
+        outage=ToldOutage(id=outage_id, cause=(cause_attribute, cause_value) if cause_attribute else None),
         has_summary=bool(content),
     )

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from signals.clients.outbound.senders import Sender
 from signals.domain.notifications.addresses import AllowList
 from signals.domain.notifications.delivery import DeliveryResult
-from signals.domain.notifications.messages import NoticeMessage, ToldIncident, compose
+from signals.domain.notifications.messages import MessageHead, NoticeMessage, ToldIncident, compose
 from signals.domain.notifications.targets import parse_target
 from tests.support.receivers import HttpReceiver, Mode, http_receiver, mail_receiver
 
@@ -47,7 +47,8 @@ def message(happening: Any = "opened", version: int = 1, **fields: Any) -> Notic
         title="TIMEOUT at /checkout",
         opened_at=now,
     )
-    return compose(told, happening, notice_id=UUID(int=7), version=version, at=now, **fields)
+    head = MessageHead(notice_id=UUID(int=7), version=version, at=now, **fields)
+    return compose(told, happening, head)
 
 
 def send(

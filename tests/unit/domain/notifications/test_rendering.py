@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signals.domain.notifications.messages import (
+    MessageHead,
     NoticeMessage,
     ToldIncident,
     compose,
@@ -49,9 +50,13 @@ def incident(**fields: Any) -> ToldIncident:
     return ToldIncident(**given | fields)
 
 
+def head(version: int = 1, **fields: Any) -> MessageHead:
+    return MessageHead(notice_id=NOTICE, version=version, at=AT, **fields)
+
+
 def message(happening: Any = "opened", version: int = 1, **fields: Any) -> NoticeMessage:
     options = {name: fields.pop(name) for name in ("link_url", "reference") if name in fields}
-    return compose(incident(**fields), happening, notice_id=NOTICE, version=version, at=AT, **options)
+    return compose(incident(**fields), happening, head(version, **options))
 
 
 def test_message_names_incident_place_numbers_and_next_step() -> None:
@@ -143,12 +148,12 @@ def test_pagerduty_action_follows_the_state(happening: Any, status: str, action:
 
 def test_storm_is_one_message_with_its_worst_first() -> None:
     many = tuple(incident(id=UUID(int=n), title=f"number {n}", severity="critical") for n in range(30))
-    told = compose_storm(many, notice_id=NOTICE, version=9, at=AT, is_first=True)
+    told = compose_storm(many, head(9), is_first=True)
     assert told.title == "[critical] shop: 30 further incidents at once"
     assert len(told.lines) == 12
     assert told.lines[-1] == "and 20 more: signals incidents list"
     over = tuple(incident(id=UUID(int=n), status="resolved") for n in range(3))
-    ended = compose_storm(over, notice_id=NOTICE, version=10, at=AT, is_first=False)
+    ended = compose_storm(over, head(10), is_first=False)
     assert (ended.happening, ended.status) == ("resolved", "resolved")
 
 

@@ -1,0 +1,89 @@
+"""Writes the message about an outage: its title, how many incidents it has, and the first of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.incidents.outage_words import title_of
+from signals.domain.incidents.outages import Value
+from signals.domain.notifications.messages import (
+    MAX_TITLE,
+    Happening,
+    MessageHead,
+    NoticeMessage,
+    ToldIncident,
+    clean,
+    compose,
+    first_line,
+    listed,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldOutage:
+    """An outage as messages show it; `cause` is None for a series alone, and until it is decided."""
+
+    id: UUID
+    cause: Value | None = None
+
+
+def title_of_outage(outage: ToldOutage, incidents: Sequence[ToldIncident]) -> str:
+    """Return the title of what is told: that of the only series, else the cause; text of events."""
+    first = min(incidents, key=lambda one: (one.opened_at, one.id))
+    series = len({one.fingerprint for one in incidents})
+    return title_of(outage.cause, series=series, first_title=first.title)
+
+
+def compose_outage(
+    outage: ToldOutage, incidents: Sequence[ToldIncident], happening: Happening, head: MessageHead
+) -> NoticeMessage:
+    """Write the message about an outage; of several incidents it lists unresolved and worst ones first."""
+    if len(incidents) == 1:
+        return compose(incidents[0], happening, head, outage_id=outage.id)
+    first = min(incidents, key=lambda one: (one.opened_at, one.id))
+    unresolved = [one for one in incidents if one.status != "resolved"]
+    worst = max(unresolved or incidents, key=lambda one: IncidentSeverity.parse(one.severity))
+    status = outage_status(incidents)
+    ends = [one.resolved_at for one in incidents if one.resolved_at is not None]
+    resolved_at = max(ends, default=None) if not unresolved else None
+    places = ", ".join(sorted({clean(one.environment, 16) for one in incidents}))
+    told = clean(title_of_outage(outage, incidents), MAX_TITLE)
+    lines = [
+        first_line(happening, status, first.opened_at, resolved_at),
+        f"{len(incidents)} incidents, {len(unresolved)} of them not resolved",
+    ]
+    if first.impact:
+        lines.append(clean(first.impact))
+    lines += [f"Likely cause: {clean(cause)}" for cause in first.causes[:2]]
+    lines += listed(sorted(incidents, key=rank), f"signals outages show {outage.id}")
+    lines.append(f"signals outages show {outage.id}")
+    return NoticeMessage(
+        notice_id=head.notice_id,
+        version=head.version,
+        happening=happening,
+        subject_id=head.subject_id or head.notice_id,
+        title=clean(f"[{worst.severity}] {clean(first.project_id, 64)} {places}: {told}", MAX_TITLE),
+        severity=worst.severity,
+        status=status,
+        lines=tuple(lines),
+        at=head.at,
+        link=head.link(f"/v1/outages/{outage.id}"),
+        reference=head.reference,
+        outage_id=outage.id,
+        incidents=tuple(incidents),
+    )
+
+
+def outage_status(incidents: Sequence[ToldIncident]) -> str:
+    """Return the status of what is told; one investigated incident is enough."""
+    statuses = {one.status for one in incidents} - {"resolved"}
+    if not statuses:
+        return "resolved"
+    return "investigating" if "investigating" in statuses else "open"
+
+
+def rank(incident: ToldIncident) -> tuple[bool, int, float, UUID]:
+    """Sort incidents for a list: unresolved before resolved, worst first, then oldest first."""
+    severity = -int(IncidentSeverity.parse(incident.severity))
+    return incident.status == "resolved", severity, incident.opened_at.timestamp(), incident.id
