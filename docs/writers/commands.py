@@ -40,7 +40,14 @@ def _programs() -> dict[str, Any]:
 def _options(path: str, command: Any) -> Iterator[tuple[str, set[str]]]:
     children = getattr(command, "commands", None) or {}
     if path != "signals":
-        yield path, {option for parameter in command.params for option in parameter.opts}
+        yield (
+            path,
+            {
+                option
+                for parameter in command.params
+                for option in (*parameter.opts, *parameter.secondary_opts)
+            },
+        )
     for name, child in children.items():
         yield from _options(f"{path} {name}", child)
 

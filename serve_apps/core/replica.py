@@ -49,6 +49,7 @@ from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
+from signals.services.summary.feedback import FeedbackBook
 from signals.services.summary.job_list import JobList
 from signals.settings import (
     ConsumerSettings,
@@ -143,6 +144,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         why_not=WhyNotFinder(pool),
         outages=Outages(pool),
         event_finder=EventFinder(EventSearch(client)),
+        feedback=FeedbackBook(pool),
         notices=Notices(pool),
         door_settings=DoorSettingsEditor(pool),
         readiness=readiness,

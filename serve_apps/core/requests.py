@@ -24,6 +24,7 @@ from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
+from signals.services.summary.feedback import FeedbackBook
 
 MAX_PAGE: Final = 200
 MAX_INSTANT_TEXT: Final = 64
@@ -69,6 +70,7 @@ class CoreResources:
     why_not: WhyNotFinder
     outages: Outages
     event_finder: EventFinder
+    feedback: FeedbackBook
     notices: Notices
     door_settings: DoorSettingsEditor
     readiness: ReadinessCheck

@@ -21,6 +21,7 @@ from signals.cases.live import LiveProduct, answer_live
 from signals.cases.making import make_cases
 from signals.cases.scoring import Judgement, Score, judge, score
 from signals.cli.core_client import load_environment
+from signals.cli.feedback import cases, feedback
 from signals.cli.readable import console, plain
 from signals.clients.llm import ModelRefused, ModelUnavailable, open_model
 from signals.clients.postgres import open_pool
@@ -32,7 +33,9 @@ DEFAULT_SEEDS: Final = 2
 MISSED_SHOWN: Final = 20
 Answerer = Callable[[AnswerableCase], Mapping[str, Any] | None]
 
-ai = typer.Typer(help="Measure how good summaries are.", no_args_is_help=True)
+ai = typer.Typer(help="How good summaries are: on cases, and in what people say.", no_args_is_help=True)
+ai.add_typer(feedback, name="feedback")
+ai.add_typer(cases, name="cases")
 
 
 def register(app: typer.Typer) -> None:
@@ -40,15 +43,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(ai, name="ai")
 
 
-@ai.callback()
-def _group() -> None:
-    """Keep `eval` a command of its own although it is the only one."""
-
-
 @ai.command("eval")
 def evaluate(
-    cases: Annotated[
-        Path | None, typer.Option(help="A folder of case files; without it, cases are made.")
+    folder: Annotated[
+        Path | None, typer.Option("--cases", help="A folder of case files; without it, cases are made.")
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, max=50, help="Seeds a kind, when cases are made.")
@@ -82,7 +80,7 @@ def evaluate(
         rows: list[Judgement] = []
         tokens = Counter[str]()
         made = make_cases(range(1, seeds + 1), _known(kinds) if kinds else None)
-        for events, truth in read_cases(cases) if cases else made:
+        for events, truth in read_cases(folder) if folder else made:
             row, answer = _judged(events, truth, answered)
             rows.append(row)
             run = answer.get("run") or {}
@@ -90,7 +88,7 @@ def evaluate(
             if out is not None:
                 write_answer(out, truth["case"], answer, row.seconds)
     if not rows:
-        raise SettingsError(f"--cases: {cases} names no case in truth.ndjson; write at least one line")
+        raise SettingsError(f"--cases: {folder} names no case in truth.ndjson; write at least one line")
     total = score(rows)
     if as_json:
         print(json.dumps(asdict(total) | (dict(tokens) if model else {}), indent=2))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signals.cli.core_client import get
+from signals.cli.core_client import get, send
 from signals.cli.options import AsJson, Since, in_query
 from signals.cli.readable import console, moment, plain, sparkline
 
@@ -93,6 +93,30 @@ def incident_timeline(incident_id: str, as_json: AsJson = False) -> None:
             str(change["number"]), moment(change["at"]), change["kind"], plain(change["actor"]), now
         )
     console().print(table)
+
+
+@incidents.command("feedback")
+def give_feedback(
+    incident_id: str,
+    useful: Annotated[bool, typer.Option("--useful/--not-useful", help="Was the summary useful?")],
+    cause: Annotated[str | None, typer.Option(help="What it really was, in your words.")] = None,
+    facts: Annotated[
+        list[str] | None,
+        typer.Option("--fact", help="A word that a right cause names, like a release; may be repeated."),
+    ] = None,
+    invisible: Annotated[bool, typer.Option("--not-visible", help="No event shows the cause.")] = False,
+    version: Annotated[int | None, typer.Option(min=1, help="Of the summary; the newest one else.")] = None,
+) -> None:
+    """Say whether an incident's summary was useful, and what it really was."""
+    said = {
+        "useful": useful,
+        "cause": cause,
+        "facts": facts or [],
+        "is_visible": not invisible,
+        "version": version,
+    }
+    rows = send("POST", f"/v1/incidents/{quote(incident_id, safe='')}/feedback", said)
+    console().print(f"Stored for version {rows[0]['version']}; {len(rows)} answers on this incident.")
 
 
 def _print_head(out: Console, incident: dict[str, Any], why: dict[str, Any] | None) -> None:

@@ -24,7 +24,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Rules: what opens an incident. Read, change, preview, or try them on your own history.",
     ),
     "search": ("search", "Search events."),
-    "ai": ("ai", "Measure how good summaries are."),
+    "ai": ("ai", "How good summaries are: on cases, and in what people say."),
     "doors": ("doors", "Print what to paste into Sentry, OpenTelemetry, Segment and CI to send here."),
     "deploy": (
         "deploy",

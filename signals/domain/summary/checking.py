@@ -58,7 +58,7 @@ class ModelRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSummary:
-    """A checked answer, ready to be stored: the six keys of requirement R31, `verification`, `findings`."""
+    """A checked answer, ready to be stored: the six keys of requirement R31, and what it rests on."""
 
     title: str
     impact: str
@@ -68,6 +68,7 @@ class CheckedSummary:
     confidence: float
     verification: Verification
     findings: Mapping[str, object] | None = None
+    surroundings: Mapping[str, object] | None = None
     run: ModelRun | None = None
 
     def to_json(self) -> dict[str, object]:

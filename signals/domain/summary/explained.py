@@ -3,7 +3,7 @@
 Findings become exhibits F..., so that every number in the answer can be checked as any other is.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from signals.domain.findings.causes import Findings
 from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
@@ -18,8 +18,12 @@ from signals.domain.summary.wording import clock, percent
 
 def with_findings(shown: Mapping[str, Exhibit], findings: Findings) -> dict[str, Exhibit]:
     """Add one figure for each cause, each cleared change, and the reach, after the figures there are."""
+    return with_figures(shown, [*causes_of(findings), *(f"Reach: {line}" for line in _reach(findings))])
+
+
+def with_figures(shown: Mapping[str, Exhibit], texts: Iterable[str]) -> dict[str, Exhibit]:
+    """Add one figure for each text, after the figures there are."""
     first = 1 + sum(exhibit.event_id is None for exhibit in shown.values())
-    texts = [*causes_of(findings), *(f"Reach: {line}" for line in _reach(findings))]
     added = [
         Exhibit(ref=f"F{number}", text=tidy(text, MAX_TEXT_CHARS))
         for number, text in enumerate(texts, start=first)
@@ -81,8 +85,12 @@ def _reach(findings: Findings) -> Iterator[str]:
     people = next(
         (name for name in ("customer_id", "user_id", "account_id") if comparison.distinct.get(name)), None
     )
+    regions = comparison.distinct.get("region", 0)
+    where = f" in {regions} region{'s' if regions > 1 else ''}" if regions else ""
     if people is not None:
-        yield f"About {comparison.distinct[people]} different {people} are affected."
+        yield f"About {comparison.distinct[people]} different {people}{where} are affected."
+    elif where:
+        yield f"Failures occur{where}."
 
 
 def _evidence(shown: Mapping[str, Exhibit], findings: Findings) -> Iterator[str]:

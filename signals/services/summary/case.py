@@ -1,5 +1,6 @@
 """Assembles what is known of an incident before the model is asked."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,18 +12,20 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 from signals.domain.deploys.beginning import BEFORE
 from signals.domain.deploys.deploy import Deploy
-from signals.domain.summary.answer import SummaryAnswer
+from signals.domain.findings.causes import Findings
+from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
 from signals.domain.summary.brief import Brief, BriefEvent, BriefIncident
 from signals.domain.summary.builtin import answer_from
 from signals.domain.summary.checking import CheckedSummary, Grounds, ModelRun, check
 from signals.domain.summary.exhibits import MAX_DEPLOYS, MAX_EVENTS, Exhibit, exhibits
-from signals.domain.summary.explained import answer_from_findings, grounds_of, with_findings
+from signals.domain.summary.explained import answer_from_findings, grounds_of, with_figures, with_findings
 from signals.domain.summary.figures import figures_of
 from signals.domain.summary.redaction import redact
+from signals.domain.summary.surroundings import Surroundings, sentences_of
 from signals.services.summary.comparing import ComparedIncident
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter
-from signals.store.summary import incident_briefs
+from signals.store.summary import incident_briefs, surroundings
 
 TICK: Final = timedelta(microseconds=1)  # an end is exclusive
 
@@ -40,17 +43,18 @@ class SummaryCase:
     builtin: SummaryAnswer
     known: Brief
     figures: Mapping[str, object] | None = None
+    surroundings: Mapping[str, object] | None = None
     grounds: Grounds | None = None
 
     def summary(self, answer: SummaryAnswer, run: ModelRun | None = None) -> CheckedSummary:
         """Check a model's answer against the exhibits that it was shown."""
         checked = check(answer, self.shown, fallback=self.builtin, grounds=self.grounds)
-        return replace(checked, findings=self.figures, run=run)
+        return replace(checked, findings=self.figures, surroundings=self.surroundings, run=run)
 
     def builtin_summary(self, note: str) -> CheckedSummary:
         """Return the built-in answer; `note` says why it answers."""
         checked = check(self.builtin, self.recorded, fallback=self.builtin, note=note)
-        return replace(checked, findings=self.figures)
+        return replace(checked, findings=self.figures, surroundings=self.surroundings)
 
     def explained(self, compared: ComparedIncident) -> Self:
         """Return the case with what a comparison found, or with what it could not say."""
@@ -67,6 +71,30 @@ class SummaryCase:
             builtin=answer_from_findings(self.known, recorded, findings, notes),
             figures=figures_of(self.known, findings, notes),
         )
+
+    def beside(self, around: Surroundings) -> Self:
+        """Return the case with former incidents like it, and those of the same minutes."""
+        said = list(sentences_of(around))
+        if not said:
+            return self
+        impact = " ".join([self.builtin.impact, *said])
+        return replace(
+            self,
+            shown=with_figures(self.shown, said),
+            recorded=with_figures(self.recorded, said),
+            builtin=self.builtin.model_copy(update={"impact": tidy(impact, MAX_TEXT_CHARS)}),
+            surroundings=around.to_json(),
+        )
+
+
+def surroundings_of(
+    pool: ConnectionPool[Connection], incident: BriefIncident, findings: Findings | None
+) -> Surroundings:
+    """Read the incidents around one; of former ones with the same first cause, that of `findings`."""
+    segment = findings.causes[0].segment if findings and findings.causes else None
+    labels = list(segment.labels) if segment is not None else []
+    with transaction(pool) as connection:
+        return surroundings.surroundings(connection, incident, json.dumps(labels))
 
 
 def assemble(pool: ConnectionPool[Connection], incident_id: UUID, *, redacted: bool) -> SummaryCase:

@@ -25,7 +25,7 @@ from signals.domain.summary.checking import CheckedSummary, ModelRun
 from signals.domain.summary.prompt import PROMPT_VERSION, build_prompt
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
-from signals.services.summary.case import SummaryCase, assemble
+from signals.services.summary.case import SummaryCase, assemble, surroundings_of
 from signals.services.summary.comparing import ComparisonSource, compare_incident
 from signals.settings import ModelSettings
 from signals.store import leases
@@ -165,7 +165,8 @@ class IncidentSummarizer:
         compared = compare_incident(self._pool, case.known, self._comparison)
         if compared.is_early and self._postpone(held):
             return JobOutcome(job_id=held.job_id, state="retrying", error=compared.notes[0])
-        case = case.explained(compared)
+        around = surroundings_of(self._pool, case.known.incident, compared.findings)
+        case = case.explained(compared).beside(around)
         if held.is_exhausted:
             lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it

@@ -40,6 +40,7 @@ from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import DependencyCheck, ReadinessCheck
+from signals.services.summary.feedback import FeedbackBook
 from tests.support.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
@@ -99,6 +100,7 @@ def core_resources(
         why_not=WhyNotFinder(pool),
         outages=Outages(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
+        feedback=FeedbackBook(pool),
         notices=Notices(pool),
         door_settings=DoorSettingsEditor(pool),
         readiness=readiness,

@@ -79,6 +79,10 @@ READ_ROUTES = {
     ("GET", "/v1/incidents/{incident_id}/routes"),
     ("GET", "/v1/incidents/{incident_id}/timeline"),
     ("GET", "/v1/notices"),
+    ("GET", "/v1/feedback"),
+    ("GET", "/v1/feedback/precision"),
+    ("GET", "/v1/incidents/{incident_id}/feedback"),
+    ("POST", "/v1/incidents/{incident_id}/feedback"),
 }
 ADMIN_ROUTES = {
     ("PATCH", "/v1/doors"),
@@ -126,6 +130,8 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
     contents: dict[str, Any] = {"POST": body(), "PATCH": {"status": "resolved"}}
     if path.startswith("/v1/rules"):
         contents = {"POST": RULE, "PUT": RULE, "PATCH": {"enabled": False}}
+    elif path.endswith("/feedback"):
+        contents = {"POST": {"useful": True}}
     elif path == "/v1/doors":
         contents = {"PATCH": {"kept_fields": []}}
     content = contents.get(method)

@@ -1,0 +1,54 @@
+"""Feedback by command: given, listed, summed up, and exported as cases that the score can use."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg_pool import ConnectionPool
+
+from signals.cases.answering import AnswerableCase, answer_case
+from signals.cases.files import read_cases
+from signals.cases.making import make_case
+from signals.cases.scoring import judge
+from signals.clients.opensearch.connection import Client
+from signals.clients.postgres import Connection
+from signals.errors import SettingsError
+from signals.store.summary import ai_outputs
+from tests.integration.cli.conftest import Run
+from tests.support.case_index import index_case, store_case
+
+
+def summarize(pool: ConnectionPool[Connection], incident_id: UUID, content: Mapping[str, Any]) -> None:
+    """Store one summary."""
+    with pool.connection() as connection:
+        ai_outputs.insert(
+            connection, output_id=uuid4(), incident_id=incident_id, model="builtin", content=content
+        )
+
+
+@pytest.mark.usefixtures("served")
+def test_incident_becomes_a_case_of_its_own(
+    run: Run, pool: ConnectionPool[Connection], opensearch: Client, tmp_path: Path
+) -> None:
+    events, truth = make_case("zone_down", 7)
+    count = index_case(opensearch, events)
+    incident_id = store_case(pool, events, truth)
+    summarize(pool, incident_id, {"likely_causes": ["?"], "confidence": 0.1})
+    folder = tmp_path / "cases"
+    with pytest.raises(SettingsError, match="no incident has a known cause"):
+        raise run("ai", "cases", "export", str(folder)).exception or AssertionError
+    facts = [option for group in truth["facts"] for option in ("--fact", group[0])]
+    given = run("incidents", "feedback", str(incident_id), "--not-useful", "--cause", "the zone", *facts)
+    assert given.stdout.endswith("Stored for version 1; 1 answers on this incident.\n")
+    assert "the zone" in run("ai", "feedback", "list").stdout
+    assert "0.00 to" in run("ai", "feedback", "precision").stdout
+    assert "1 cases in" in run("ai", "cases", "export", str(folder)).stdout
+    [(exported, own)] = read_cases(folder)
+    assert 0.8 * count < len(exported) <= count
+    answer = answer_case(AnswerableCase(name=own["case"], fingerprint=own["fingerprint"], events=exported))
+    assert answer is not None
+    assert judge(own, answer).at_1
+    few = run("ai", "cases", "export", str(folder), "--max-events", "300")
+    assert "too many events around it" in few.stderr
