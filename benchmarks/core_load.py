@@ -77,12 +77,6 @@ class Load:
         return Round(events=result.events, wall_s=result.wall_s, cpu_s=extra.pop("cpu_s"), extra=extra)
 
 
-def write_bodies(path: Path, bodies: Iterator[bytes]) -> Path:
-    """Write bodies as the load generator reads them."""
-    path.write_bytes(b"".join(len(body).to_bytes(4, "big") + body for body in bodies))
-    return path
-
-
 def between_marks(running: Running, meters: Meters, own: str) -> Round:
     """Measure from a program's first mark to its last one; `own` names its processor time."""
     first = running.wait_for("first", UP_WITHIN_S)

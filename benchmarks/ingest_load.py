@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import orjson
 
-from benchmarks.core_load import Load, Server, between_marks, on_serve, wait_until_up, write_bodies
+from benchmarks.bodies import write_bodies
+from benchmarks.core_load import Load, Server, between_marks, on_serve, wait_until_up
 from benchmarks.events import as_sent, kinds, records
 from benchmarks.rounds import Plan, Round
 from benchmarks.servers import Servers
@@ -119,6 +120,21 @@ class IngestBench:
             result = between_marks(running, self.servers.meters(), "own_cpu_s")
         extra = dict(result.extra)
         return Round(events=result.events, wall_s=result.wall_s, cpu_s=extra.pop("own_cpu_s"), extra=extra)
+
+    def through(self, program: Callable[[Mapping[str, str]], Program], shape: Shape | DoorShape) -> Round:
+        """Run a program that starts a peer's own servers, sends the bodies, and waits for their end."""
+        folder = self.plan.folder / f"peer-{uuid4().hex[:8]}"
+        folder.mkdir()
+        variables = {
+            "BENCH_BODIES": str(shape.write(self.plan.folder)),
+            "BENCH_EVENTS": str(self.plan.pick(full=200, quick=50, tiny=8)),
+            "BENCH_FOLDER": str(folder),
+            "BENCH_PORT": str(free_port()),
+        }
+        with started(program(variables), folder / "log") as running:
+            result = between_marks(running, self.servers.meters(), "own_cpu_s")
+        cpu_s = result.extra["own_cpu_s"]
+        return Round(events=result.events, wall_s=result.wall_s, cpu_s=cpu_s)
 
     def fresh(self, program: Callable[[Mapping[str, str]], Program], shape: Shape) -> Round:
         """Start a server for this round alone."""

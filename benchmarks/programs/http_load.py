@@ -13,19 +13,10 @@ from typing import cast
 
 import uvloop
 
+from benchmarks.bodies import read_bodies
 from benchmarks.peers.marks import mark
 
 END_OF_HEAD = b"\r\n\r\n"
-
-
-def read_bodies(path: Path) -> list[bytes]:
-    """Read the file of bodies."""
-    data, bodies, position = path.read_bytes(), [], 0
-    while position < len(data):
-        start = position + 4
-        position = start + int.from_bytes(data[position:start], "big")
-        bodies.append(data[start:position])
-    return bodies
 
 
 class Load:

@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 from confluent_kafka import Producer
 
+from benchmarks.bodies import read_bodies
 from benchmarks.peers.marks import mark
-from benchmarks.programs.http_load import read_bodies
 
 
 def main() -> None:

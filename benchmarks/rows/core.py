@@ -15,7 +15,8 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from benchmarks.core_load import Load, Server, on_serve, write_bodies
+from benchmarks.bodies import write_bodies
+from benchmarks.core_load import Load, Server, on_serve
 from benchmarks.rounds import Contender, Plan, Round, Row, Target, costs_at_most
 from benchmarks.servers import Servers, open_servers
 from benchmarks.stored_data import PROJECT, load_events, newest_incidents, write_incidents

@@ -7,6 +7,7 @@ from typing import Final
 
 from benchmarks.door_bodies import IGNORED_ONLY, OTLP_ALL, OTLP_TENTH, SEGMENT, SENTRY
 from benchmarks.ingest_load import Shape
+from benchmarks.peers.environments import peer
 from benchmarks.rounds import Contender, Plan, Row, Target
 from benchmarks.rows.ingest import BATCHES, SINGLE, SMALL, open_bench
 
@@ -28,6 +29,12 @@ def _sentry(plan: Plan) -> Iterator[Sequence[Contender]]:
                 role="limit",
                 run=partial(bench.load, SINGLE, serve),
                 note="one event a request, a tenth of the bytes",
+            ),
+            Contender(
+                name="Bugsink",
+                role="peer",
+                run=partial(bench.through, partial(peer, "bugsink"), SENTRY),
+                note="the same envelopes until the last is digested; it answers before that",
             ),
         ]
 
@@ -87,6 +94,13 @@ ROWS: Final = (
                 figure="rate",
                 at_least=0.6,
                 of="limit",
+                ours="Sentry envelope",
+            ),
+            Target(
+                sentence="Sentry envelope: ≥ 10× Bugsink",
+                figure="rate",
+                at_least=10.0,
+                of="Bugsink",
                 ours="Sentry envelope",
             ),
             Target(
