@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from signals.cli.core_client import get, send
+from signals.cli.links import command_for
 from signals.cli.options import AsJson, Since, in_query
 from signals.cli.readable import console, moment, plain, sparkline
 
@@ -192,7 +193,7 @@ def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[
             for line in content.get(name) or ():
                 out.print(f"  - {plain(line)}")
         for link in (content.get("findings") or {}).get("links") or ():
-            out.print(f"{plain(link['text'])}: GET {plain(link['href'])}")
+            out.print(f"  - {plain(link['text'])}: {command_for(link['href'])}")
     for line, times in Counter(map(_job_line, jobs)).items():
         out.print(line if times == 1 else f"{line} ({times} times)")
 

@@ -16,15 +16,16 @@ def steps_of(findings: Findings) -> Iterator[str]:
 
 
 def _steps(cause: Cause) -> Iterator[str]:
-    if cause.change is not None:
+    group = None if cause.segment is None else group_of(cause.segment)
+    is_release = group is not None and "release" in group and not cause.lost
+    if cause.change is not None and not is_release:
         suspect = suspect_of(cause.change)
         yield f"Undo {suspect}, or turn it off, and see whether the failures end."
-    if cause.segment is not None:
-        group = group_of(cause.segment)
+    if group is not None:
         if cause.lost:
             yield f"Check where signups with {group} come from: a campaign or a partner may have ended."
-        elif "release" in group:
-            yield f"Roll back {group}, or take it out of traffic."
+        elif is_release:
+            yield f"Roll back {group}, or take it out of traffic, and see whether the failures end."
         else:
             yield f"Compare one failing request with {group} with one that works, in logs and traces."
     if cause.mechanism is not None:
