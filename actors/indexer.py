@@ -10,7 +10,7 @@ from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.periodic import repeated
-from signals.services.indexing import DocumentExpiry, EventIndexer, label_policy
+from signals.services.indexing import DocumentExpiry, EventIndexer, Writer, label_policy
 from signals.settings import (
     KafkaSettings,
     LabelSettings,
@@ -40,9 +40,8 @@ class Indexer(Consumer):
                 EventIndexer(
                     kafka,
                     self.pool,
-                    client,
+                    Writer(client, stopping),
                     publisher,
-                    stopping=stopping,
                     tick_s=self._runtime.tick_s,
                     dlq_max_share=self._runtime.dlq_max_share,
                     labels=label_policy(LabelSettings.from_env()),

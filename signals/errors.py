@@ -13,6 +13,10 @@ class DependencyUnavailable(Exception):  # noqa: N818  # reads as the state it n
         self.reason = reason
 
 
+class DependencyTimedOut(DependencyUnavailable):
+    """A server took a request and did not answer in time: it may have done the work, or be at it still."""
+
+
 class Fenced(Exception):  # noqa: N818
     """Another process moved the offset or took the lease: drop the result and start from the stored state."""
 

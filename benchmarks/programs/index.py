@@ -10,7 +10,7 @@ from signals.clients.kafka.publisher import open_publisher
 from signals.clients.opensearch.connection import open_client
 from signals.clients.postgres import open_pool
 from signals.garbage import collect_less_often
-from signals.services.indexing import EventIndexer
+from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings, RuntimeSettings
 
 JOINING_POLL_S = 0.01  # the first step is timed too early by at most this
@@ -30,7 +30,7 @@ def main() -> None:
         publisher.get_ready(RAW_TOPIC)
         pool.wait()
         tick_s = RuntimeSettings.from_env().tick_s
-        with EventIndexer(kafka, pool, client, publisher, stopping=stopping, tick_s=tick_s) as session:
+        with EventIndexer(kafka, pool, Writer(client, stopping), publisher, tick_s=tick_s) as session:
             began = now()
             while not stopping.is_set() and not session.step(JOINING_POLL_S):
                 began = now()

@@ -13,12 +13,12 @@ from opensearchpy.exceptions import ConnectionTimeout, SerializationError, SSLEr
 
 from signals.clients.diagnosis import ConnectionFault, Variables, certificate_fault, one_line, speaks_tls
 from signals.clients.tls import ca_file
-from signals.errors import DependencyUnavailable, SettingsError
+from signals.errors import DependencyTimedOut, DependencyUnavailable, SettingsError
 from signals.settings import OpenSearchSettings
 
 Client = OpenSearch
 
-REQUEST_TIMEOUT_S: Final = 15  # guess: a bulk of 8 MiB on a busy laptop stays far below
+REQUEST_TIMEOUT_S: Final = 15  # guess: a search on a busy laptop stays far below
 OVERLOADED: Final = frozenset({429, 500, 502, 503, 504})
 BLOCKED: Final = "cluster_block_exception"
 VARIABLES: Final = Variables(
@@ -28,6 +28,7 @@ VARIABLES: Final = Variables(
     encrypted="OPENSEARCH_URL to https://…",
     login="OPENSEARCH_USER and OPENSEARCH_PASS",
 )
+TOO_SLOW: Final = "it takes requests but answers too late: it is overloaded or starved"
 HUNG_UP: Final = ("RemoteDisconnected", "BadStatusLine", "reset by peer")
 NO_ANSWER: Final = ("refused", "resolve", "Name or service", "unreachable", "No route", "timed out")
 
@@ -91,9 +92,12 @@ def unavailable_when_down() -> Iterator[None]:
 
     Raises:
         DependencyUnavailable: instead of a transport error that a later try may not meet.
+        DependencyTimedOut: when the server took the request and did not answer in time.
     """
     try:
         yield
+    except ConnectionTimeout as error:  # of the answer; a connection that cannot be made is the next
+        raise DependencyTimedOut("OpenSearch", TOO_SLOW) from error
     except TransportConnectionError as error:
         raise DependencyUnavailable("OpenSearch", _explain(error)) from error
     except TransportError as error:
@@ -155,7 +159,7 @@ def _explain(error: TransportConnectionError) -> str:
     if isinstance(error, SSLError):
         refusal = _certificate_refusal(error)
         return VARIABLES.sentence(ConnectionFault.NOT_TLS if refusal is None else certificate_fault(refusal))
-    if isinstance(error, ConnectionTimeout) or any(sign in text for sign in NO_ANSWER):
+    if any(sign in text for sign in NO_ANSWER):
         return VARIABLES.sentence(ConnectionFault.UNREACHABLE)
     return text
 

@@ -14,6 +14,8 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import unavailable_when_down
 from signals.errors import DependencyUnavailable
 
+BULK_TIMEOUT_S: Final = 60.0  # guess: writers choose sizes that take some seconds
+
 KEYWORD: Final[dict[str, Any]] = {"type": "keyword", "ignore_above": 1024}
 
 INDEXED_ATTRIBUTES: Final[dict[str, dict[str, Any]]] = {
@@ -193,11 +195,14 @@ def _fault(mappings: dict[str, Any]) -> str | None:
     )
 
 
-def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> list[ItemResult]:
+def bulk_create(
+    client: OpenSearch, documents: Sequence[tuple[str, bytes]], *, timeout_s: float = BULK_TIMEOUT_S
+) -> list[ItemResult]:
     """Create documents from (id, JSON source), one verdict each.
 
     Raises:
         DependencyUnavailable: when the request as a whole failed; any part of it may have been kept.
+        DependencyTimedOut: when no answer came in time; it may be working on the documents still.
     """
     lines = bytearray()
     for document_id, source in documents:
@@ -207,6 +212,7 @@ def bulk_create(client: OpenSearch, documents: Sequence[tuple[str, bytes]]) -> l
             body=bytes(lines),
             index=EVENTS_INDEX,
             params={"filter_path": "items.*.status,items.*.error.type,items.*.error.reason"},
+            request_timeout=timeout_s,
         )
     items = answer.get("items", ()) if isinstance(answer, dict) else ()
     if len(items) != len(documents):

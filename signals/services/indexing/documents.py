@@ -1,6 +1,6 @@
 """Makes documents of records, and cuts them into bulks of bounded size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Self
 
 import orjson
@@ -68,13 +68,11 @@ def origin_of(record: Record) -> str:
     return f"{record.partition}:{record.offset}"
 
 
-def bulks(documents: Sequence[EventDocument]) -> Iterator[Sequence[EventDocument]]:
-    """Cut documents into bulks of bounded size, in order."""
-    start = size = 0
-    for number, document in enumerate(documents):
-        if number > start and size + len(document.source) > MAX_BULK_BYTES:
-            yield documents[start:number]
-            start, size = number, 0
+def first_bulk(documents: Sequence[EventDocument], most: int) -> Sequence[EventDocument]:
+    """Return the first documents, at most so many and of bounded size together, but one at least."""
+    size = 0
+    for number, document in enumerate(documents[:most]):
         size += len(document.source)
-    if start < len(documents):
-        yield documents[start:]
+        if number and size > MAX_BULK_BYTES:
+            return documents[:number]
+    return documents[:most]

@@ -3,7 +3,6 @@
 While OpenSearch works on some batches the next one is read and decoded; they are settled in order.
 """
 
-import threading
 from collections import deque
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,6 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka import INDEXER_GROUP
 from signals.clients.kafka.publisher import Publisher
-from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.events.sightings import SightingReader
 from signals.domain.findings.labels import LabelPolicy
@@ -52,17 +50,16 @@ class EventIndexer(ConsumerSession):
         self,
         kafka: KafkaSettings,
         pool: ConnectionPool[Connection],
-        client: Client,
+        writer: Writer,
         publisher: Publisher,
         *,
-        stopping: threading.Event,
         tick_s: float,
         dlq_max_share: float = MAX_SHARE,
         labels: LabelPolicy | None = None,
     ) -> None:
         membership = Membership(group=GROUP, tick_s=tick_s, dlq_max_share=dlq_max_share)
         super().__init__(kafka, pool, publisher, membership)
-        self._writer = Writer(client, stopping)
+        self._writer = writer
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bulk")
         self._in_flight: deque[_InFlightBatch] = deque()
         self._read_until: dict[int, int] = {}

@@ -20,7 +20,7 @@ from signals.clients.postgres import Connection, transaction
 from signals.domain.findings.labels import LabelPolicy
 from signals.errors import DependencyUnavailable
 from signals.local.stack import RunningStack
-from signals.services.indexing import EventIndexer
+from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings
 from tests.support.events import NOON, errors, event, publish
 from tests.support.waiting import until
@@ -40,7 +40,7 @@ def indexer(
     ) -> Iterator[EventIndexer]:
         stopping = threading.Event()
         with EventIndexer(
-            kafka, pool, client, publisher, stopping=stopping, tick_s=0.05, labels=labels
+            kafka, pool, Writer(client, stopping), publisher, tick_s=0.05, labels=labels
         ) as session:
             until(lambda: session.step(0.1) >= 0 and session.owned())
             yield session

@@ -16,7 +16,7 @@ from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.ledger import LedgerAccount
 from signals.services.detection import IncidentEngine
-from signals.services.indexing import EventIndexer
+from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings
 from signals.store.ledger import ledger
 from tests.support.events import TENANCY
@@ -47,7 +47,7 @@ def indexer(
     @contextmanager
     def open_session() -> Iterator[EventIndexer]:
         with EventIndexer(
-            kafka, pool, opensearch, publisher, stopping=threading.Event(), tick_s=0.5
+            kafka, pool, Writer(opensearch, threading.Event()), publisher, tick_s=0.5
         ) as session:
             yield session
 

@@ -16,7 +16,7 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.services.detection import IncidentEngine
-from signals.services.indexing import EventIndexer
+from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings, PostgresSettings
 from tests.support.waiting import until
 
@@ -66,9 +66,8 @@ def indexer(
         with EventIndexer(
             kafka,
             pool,
-            opensearch,
+            Writer(opensearch, threading.Event()),
             publisher,
-            stopping=threading.Event(),
             tick_s=3600,
             dlq_max_share=max_share,
         ) as session:

@@ -6,8 +6,9 @@ What it reports as failed has not reached the server, except where a fault says 
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal
@@ -17,6 +18,7 @@ Fault = Literal["none", "request", "items", "cut", "garbage"]
 """`request`: the whole bulk is refused. `items`: every second document is. `cut` and `garbage`: the bulk is
 applied, but its answer breaks off or is no JSON."""
 
+PART: Final = 20  # documents that a slow server takes at once
 POISONED: Final[dict[str, Any]] = {
     "status": 400,
     "error": {"type": "mapper_parsing_exception", "reason": "failed to parse"},
@@ -35,7 +37,12 @@ class OpenSearchProxy:
     status: int = 429
     hurt: int = 0
     """How many bulks met a fault."""
+    per_second: int | None = None
+    """How many documents of all bulks are taken a second, one bulk after the other; None is no bound."""
+    sent: int = 0
+    """How many documents all bulks held together."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    queue: threading.Lock = field(default_factory=threading.Lock)
 
     def set_fault(self, fault: Fault, status: int = 429) -> None:
         """Change what happens to the next bulks."""
@@ -95,18 +102,37 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(self.server.proxy.status, b'{"error": {"type": "rejected_execution_exception"}}')
             return
         forwarded, refused, count = self.server.proxy.sort_out(body, fault)
-        status, items = 200, iter(())
+        with self.server.proxy.lock:
+            self.server.proxy.sent += count
+        items: Iterator[dict[str, Any]] = iter(())
         if forwarded:
-            status, text = _forward(self.server.proxy.target, self.command, self.path, forwarded)
+            status, taken = self._take(forwarded)
             if status != 200:
-                self._answer(status, text)
+                self._answer(status, b"{}")
                 return
-            items = iter(json.loads(text)["items"])
+            items = iter(taken)
         merged = [{"create": refused[n]} if n in refused else next(items) for n in range(count)]
         answer = json.dumps({"items": merged}).encode()
         if fault == "garbage":
             answer = b"<html>bad gateway, but 200</html>"
-        self._answer(status, answer, cut=fault == "cut")
+        self._answer(200, answer, cut=fault == "cut")
+
+    def _take(self, bulk: bytes) -> tuple[int, list[dict[str, Any]]]:
+        """Forward a bulk; a slow server takes it part by part, and goes on when the client has hung up."""
+        proxy = self.server.proxy
+        lines = bulk.split(b"\n")[:-1]
+        step = 2 * PART if proxy.per_second else len(lines)
+        items: list[dict[str, Any]] = []
+        with proxy.queue if proxy.per_second else nullcontext():
+            for start in range(0, len(lines), step):
+                part = lines[start : start + step]
+                if proxy.per_second:
+                    time.sleep(len(part) / 2 / proxy.per_second)
+                status, text = _forward(proxy.target, self.command, self.path, b"\n".join([*part, b""]))
+                if status != 200:
+                    return status, []
+                items += json.loads(text)["items"]
+        return 200, items
 
     def _answer(self, status: int, body: bytes, *, cut: bool = False) -> None:
         self.send_response_only(status)
@@ -114,7 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body[: len(body) // 2] if cut else body)
+            with suppress(BrokenPipeError, ConnectionResetError):  # a client that hung up wants no answer
+                self.wfile.write(body[: len(body) // 2] if cut else body)
         self.close_connection = cut
 
     def log_message(self, *_: object) -> None:

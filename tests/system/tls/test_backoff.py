@@ -14,7 +14,7 @@ from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.opensearch.index import bulk_create
 from signals.clients.postgres import Connection, open_pool, transaction
 from signals.errors import DependencyUnavailable
-from signals.services.indexing import EventIndexer
+from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from signals.store.operations import workers
 from tests.support.waiting import until
@@ -46,7 +46,7 @@ def backing_off(
 
     def run(settings: KafkaSettings) -> str:
         def session(stopping: threading.Event) -> AbstractContextManager[Session]:
-            return EventIndexer(settings, pool, opensearch, publisher, stopping=stopping, tick_s=15)
+            return EventIndexer(settings, pool, Writer(opensearch, stopping), publisher, tick_s=15)
 
         loop = ConsumerLoop("indexer-tls", "indexer", pool, session)
         try:

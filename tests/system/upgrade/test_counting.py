@@ -16,7 +16,7 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.services.detection import IncidentEngine
-from signals.services.indexing import EventIndexer
+from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings
 from tests.support.events import event
 from tests.support.waiting import until
@@ -109,7 +109,7 @@ def test_indexer_adds_new_documents_only(
     outcomes = _outcomes(pool)
     _send_more(old, old_topics.kafka_brokers)
     stopping = threading.Event()
-    with EventIndexer(old_topics, pool, old_index, publisher, stopping=stopping, tick_s=3600) as session:
+    with EventIndexer(old_topics, pool, Writer(old_index, stopping), publisher, tick_s=3600) as session:
         _drain(session, old.topics[RAW_TOPIC]["partitions"])
     old_index.indices.refresh(index=EVENTS_INDEX)
     assert old_index.count(index=EVENTS_INDEX)["count"] == len(old.documents) + NEW

@@ -1,0 +1,74 @@
+"""An OpenSearch that answers too late gets smaller bulks, and never the same documents again and again."""
+
+import threading
+
+import pytest
+from psycopg_pool import ConnectionPool
+
+from signals.clients.kafka.publisher import Publisher
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.connection import Client, open_client
+from signals.clients.opensearch.index import bulk_create
+from signals.clients.postgres import Connection
+from signals.errors import DependencyTimedOut
+from signals.local.stack import RunningStack
+from signals.services.indexing import EventIndexer, Writer
+from signals.services.indexing.bulk_size import FIRST, LARGEST, SMALLEST, BulkSize
+from signals.settings import KafkaSettings, OpenSearchSettings
+from tests.support.events import NOON, errors, publish
+from tests.support.waiting import until
+from tests.system.faults.http_faults import opensearch_proxy
+
+EVENTS = 1_500
+PER_SECOND = 250
+TIMEOUT_S = 1.5  # a bulk of the first size takes two seconds
+REPEATED = 1.25  # goodput of 80 %: what is sent, for what is taken
+
+
+def test_starved_server_is_sent_each_document_about_once(
+    kafka: KafkaSettings,
+    pool: ConnectionPool[Connection],
+    opensearch: Client,
+    publisher: Publisher,
+    servers: RunningStack,
+) -> None:
+    publish(publisher, errors(EVENTS, NOON))
+    target = servers.environment["OPENSEARCH_URL"]
+    stopping = threading.Event()
+    with opensearch_proxy(target, poison=b"nothing is poisoned") as proxy:
+        proxy.per_second = PER_SECOND
+        with open_client(OpenSearchSettings(opensearch_url=proxy.url)) as client:
+            writer = Writer(client, stopping, timeout_s=TIMEOUT_S)
+            with EventIndexer(kafka, pool, writer, publisher, tick_s=3600) as session:
+                until(lambda: session.step(0.1) >= 0 and session.owned() and session.lag() == 0)
+    opensearch.indices.refresh(index=EVENTS_INDEX)
+    assert opensearch.count(index=EVENTS_INDEX)["count"] == EVENTS
+    assert writer.size.documents < FIRST
+    assert proxy.sent <= REPEATED * EVENTS
+
+
+def test_late_answer_is_told_from_a_dead_server(servers: RunningStack) -> None:
+    with opensearch_proxy(servers.environment["OPENSEARCH_URL"], poison=b"nothing") as proxy:
+        proxy.per_second = 1
+        with (
+            open_client(OpenSearchSettings(opensearch_url=proxy.url)) as client,
+            pytest.raises(DependencyTimedOut, match="takes requests but answers too late"),
+        ):
+            bulk_create(client, [("id", b'{"message": "late"}')], timeout_s=0.2)
+
+
+def test_size_of_bulks_follows_the_answers() -> None:
+    size = BulkSize()
+    size.answered(FIRST, 0.1)
+    assert size.documents == 2 * FIRST
+    size.answered(10, 0.1)  # not full: says nothing about a larger one
+    assert size.documents == 2 * FIRST
+    size.timed_out(2 * FIRST)
+    size.timed_out(2 * FIRST)  # sent before the first was late
+    assert size.documents == FIRST
+    for _ in range(20):
+        size.timed_out(size.documents)
+    assert size.documents == SMALLEST
+    for _ in range(20):
+        size.answered(size.documents, 0.1)
+    assert size.documents == LARGEST
