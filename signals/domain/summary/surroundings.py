@@ -47,7 +47,7 @@ class ConcurrentIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class RelatedIncidents:
     """Newest first; the totals count those that are not shown as well."""
 
     past: Sequence[PastIncident] = ()
@@ -65,7 +65,7 @@ class Surroundings:
         }
 
 
-def sentences_of(around: Surroundings) -> Iterator[str]:
+def sentences_of(around: RelatedIncidents) -> Iterator[str]:
     """Say which former incidents were alike and how the newest ended, and what opened beside."""
     if around.past:
         yield _seen_before(around)
@@ -73,7 +73,7 @@ def sentences_of(around: Surroundings) -> Iterator[str]:
         yield _beside(around)
 
 
-def _seen_before(around: Surroundings) -> str:
+def _seen_before(around: RelatedIncidents) -> str:
     newest, total = around.past[0], around.past_total
     alike = "of this series" if newest.alike == "series" else "with the same first cause"
     began = f"{total} former incident{'s' if total > 1 else ''} {alike}; the newest opened"
@@ -87,7 +87,7 @@ def _seen_before(around: Surroundings) -> str:
     return f"{' '.join(parts)}{told}."
 
 
-def _beside(around: Surroundings) -> str:
+def _beside(around: RelatedIncidents) -> str:
     total = around.concurrent_total
     names = [name for one in around.concurrent if (name := _subject(one.fingerprint)) is not None]
     more = f" and {total - len(names)} more" if total > len(names) and names else ""

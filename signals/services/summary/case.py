@@ -21,7 +21,7 @@ from signals.domain.summary.exhibits import MAX_DEPLOYS, MAX_EVENTS, Exhibit, ex
 from signals.domain.summary.explained import answer_from_findings, grounds_of, with_figures, with_findings
 from signals.domain.summary.figures import figures_of
 from signals.domain.summary.redaction import redact
-from signals.domain.summary.surroundings import Surroundings, sentences_of
+from signals.domain.summary.surroundings import RelatedIncidents, sentences_of
 from signals.services.summary.comparing import ComparedIncident
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter
@@ -72,7 +72,7 @@ class SummaryCase:
             figures=figures_of(self.known, findings, notes),
         )
 
-    def beside(self, around: Surroundings) -> Self:
+    def beside(self, around: RelatedIncidents) -> Self:
         """Return the case with former incidents like it, and those of the same minutes."""
         said = list(sentences_of(around))
         if not said:
@@ -89,7 +89,7 @@ class SummaryCase:
 
 def surroundings_of(
     pool: ConnectionPool[Connection], incident: BriefIncident, findings: Findings | None
-) -> Surroundings:
+) -> RelatedIncidents:
     """Read the incidents around one; of former ones with the same first cause, that of `findings`."""
     segment = findings.causes[0].segment if findings and findings.causes else None
     labels = list(segment.labels) if segment is not None else []

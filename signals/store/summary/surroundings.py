@@ -11,7 +11,7 @@ from signals.domain.summary.surroundings import (
     MAX_PAST,
     ConcurrentIncident,
     PastIncident,
-    Surroundings,
+    RelatedIncidents,
 )
 
 MAX_COUNTED: Final = 100  # former incidents; of more, "100" is said
@@ -63,7 +63,7 @@ LIMIT %(shown)s
 """
 
 
-def surroundings(connection: Connection, incident: BriefIncident, labels: str) -> Surroundings:
+def surroundings(connection: Connection, incident: BriefIncident, labels: str) -> RelatedIncidents:
     """Return what is around an incident; `labels` are those of its first cause, a JSON list."""
     values = {
         "project_id": incident.project_id,
@@ -76,7 +76,7 @@ def surroundings(connection: Connection, incident: BriefIncident, labels: str) -
     past = connection.execute(PAST, values | limits).fetchall()
     within = {"within": CONCURRENT_WITHIN, "shown": MAX_CONCURRENT}
     beside = connection.execute(CONCURRENT, values | within).fetchall()
-    return Surroundings(
+    return RelatedIncidents(
         past=[_past(row) for row in past],
         past_total=past[0][-1] if past else 0,
         concurrent=[

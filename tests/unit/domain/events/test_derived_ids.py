@@ -1,4 +1,4 @@
-"""Derived ids stay the same for ever: a changed one would count a repeated event again."""
+"""Derived ids stay the same through all releases: a changed one would count a repeated event again."""
 
 from datetime import UTC, datetime
 from hashlib import blake2b
