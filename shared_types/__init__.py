@@ -10,10 +10,13 @@ from shared_types.errors import InvalidEvent
 from shared_types.fingerprints import (
     Fingerprint,
     MetricName,
+    RuleFingerprint,
+    SeriesFingerprint,
     bucket_start,
     fingerprint,
     metric_name,
     partition_key,
+    read_fingerprint,
 )
 from shared_types.schema import input_schema, json_schema
 from shared_types.vocabulary import Environment, EventType, Severity
@@ -29,6 +32,8 @@ __all__ = [
     "Fingerprint",
     "InvalidEvent",
     "MetricName",
+    "RuleFingerprint",
+    "SeriesFingerprint",
     "Severity",
     "Tenancy",
     "bucket_start",
@@ -39,4 +44,5 @@ __all__ = [
     "metric_name",
     "parse_envelope",
     "partition_key",
+    "read_fingerprint",
 ]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 
 from shared_types.envelope import TENANT_ID_PATTERN, Envelope
 from shared_types.vocabulary import Environment, EventType
@@ -24,7 +24,23 @@ METRICS: Final[Mapping[EventType, MetricName]] = {
 MISSING: Final = "-"
 """Stands for an absent component; a component that really is `-` is written `%2D`."""
 
+WatchedChange = Literal[
+    "floor_ratio", "drop", "seasonal_up", "seasonal_down", "rate", "absence", "new_series"
+]
+"""What a rule looks for: its kind, and for a seasonal one its direction."""
+
+ALL_ENVIRONMENTS: Final = "all"
+"""Stands for the environment of a rule's series that joins several."""
+
+OTHER: Final = "other"
+"""Ends the fingerprint of the series that holds what a rule's bound leaves out."""
+
+RULE_PREFIX: Final = "rule:"
+"""Begins the name of a counter, and of the fingerprints, of a rule that people wrote."""
+
 _ERROR: Final = EventType.ERROR.value
+_ENVIRONMENTS: Final = frozenset(one.value for one in Environment)
+_RULE_METRIC: Final = re.compile(r"rule:([a-z][a-z0-9-]{0,62}):([1-9][0-9]{0,8})")
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN.encode())
 
 
@@ -89,6 +105,110 @@ class Fingerprint:
     def metric_name(self) -> MetricName:
         """The counter that its events increment."""
         return METRICS[self.event_type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFingerprint:
+    """A series of a rule that people wrote: `values` are the attributes that all its events share.
+
+    `since` is the version of the rule from which it counts without a gap, `kind` what it looks for. A value
+    is None where events lack the attribute. `is_other`: events of all series beyond the rule's bound.
+    """
+
+    rule: str
+    since: int
+    kind: WatchedChange
+    event_type: EventType
+    values: tuple[tuple[str, str | None], ...] = ()
+    is_other: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `text` wrote.
+
+        Raises:
+            ValueError: when the text is no fingerprint of a rule's series.
+        """
+        head, kind, event_type, *parts = [*text.split("|"), *[""] * max(0, 2 - text.count("|"))]
+        named = _RULE_METRIC.fullmatch(head)
+        change = next((one for one in get_args(WatchedChange) if one == kind), None)
+        if named is None or change is None:
+            raise ValueError(f"a rule's series is written rule:NAME:VERSION|KIND|EVENT_TYPE, not {text!r}")
+        is_other = parts[-1:] == [OTHER]
+        pairs = [part.partition("=") for part in (parts[:-1] if is_other else parts)]
+        found = cls(
+            rule=named[1],
+            since=int(named[2]),
+            kind=change,
+            event_type=EventType(event_type),
+            values=tuple((name, _unescaped(value)) for name, _, value in pairs),
+            is_other=is_other,
+        )
+        if found.text != text:
+            raise ValueError(f"a rule's series is written {found.text!r}, not {text!r}")
+        return found
+
+    @property
+    def text(self) -> str:
+        """The fingerprint as it is stored: `rule:NAME:VERSION|KIND|EVENT_TYPE|attribute=value|...`."""
+        pairs = [f"{name}={_escaped(value)}" for name, value in self.values]
+        return "|".join(
+            (self.metric_name, self.kind, self.event_type.value, *pairs, *((OTHER,) * self.is_other))
+        )
+
+    @property
+    def metric_name(self) -> str:
+        """The counter of the rule."""
+        return rule_metric(self.rule, self.since)
+
+    @property
+    def watches_fall(self) -> bool:
+        """Whether fewer events are bad, instead of more."""
+        return self.kind in ("drop", "absence", "seasonal_down")
+
+    @property
+    def has_normal(self) -> bool:
+        """Whether its rule compares with what is usual, instead of with a bound."""
+        return self.kind in ("floor_ratio", "drop", "seasonal_up", "seasonal_down")
+
+    @property
+    def environment(self) -> Environment | None:
+        """The environment of its events, None when it joins several."""
+        value = self.value("environment")
+        return None if value is None else Environment(value)
+
+    @property
+    def error_code(self) -> str | None:
+        """The error code that its events share, if they do."""
+        return self.value("error_code")
+
+    @property
+    def route(self) -> str | None:
+        """The route that its events share, if they do."""
+        return self.value("route")
+
+    def value(self, attribute: str) -> str | None:
+        """Return the value that its events share of an attribute, None without one."""
+        return dict(self.values).get(attribute)
+
+
+SeriesFingerprint = Fingerprint | RuleFingerprint
+
+
+def read_fingerprint(text: str) -> SeriesFingerprint:
+    """Read a fingerprint of either sort: one of an event ends with an environment, one of a rule never does.
+
+    Raises:
+        ValueError: when the text is none.
+    """
+    if text.rpartition("|")[2] in _ENVIRONMENTS:
+        return Fingerprint.parse(text)
+    return RuleFingerprint.parse(text)
+
+
+def rule_metric(rule: str, since: int) -> str:
+    """Name the counter of a rule that counts since a version."""
+    return f"{RULE_PREFIX}{rule}:{since}"
 
 
 def fingerprint(envelope: Envelope) -> str | None:

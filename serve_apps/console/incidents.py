@@ -15,8 +15,8 @@ from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.views import View
 from serve_apps.console.words import cited, steps
 from serve_apps.http.problems import Problem
-from shared_types import Environment, Fingerprint
-from signals.domain.detection.counted import BASELINE_MINUTES, COUNTED_METRICS, CountedMetric
+from shared_types import Environment, read_fingerprint
+from signals.domain.detection.counted import BASELINE_MINUTES, CountedEvents, counted_in
 from signals.domain.incidents.episode import IDLE_MINUTES, IncidentStatus
 from signals.domain.incidents.shared_values import shared_values
 from signals.domain.queries.search import search_filters
@@ -51,6 +51,8 @@ RESOLVED_BY: Final = {
     "superseded": "because another incident took its place",
     "gone": "because its series had ended",
     "by_hand": "by hand",
+    "rule_off": "because its rule was disabled or removed",
+    "rule_changed": "because its rule was changed to count other events",
 }
 
 
@@ -122,7 +124,7 @@ def _incident_view(
         normal=why.normal,
         opened_at=why.opened.minute_at,
     )
-    parts = Fingerprint.parse(incident.fingerprint)
+    parts = read_fingerprint(incident.fingerprint)
     values = {
         "incident": incident,
         "state": FIRST_STATE[incident.status],
@@ -147,7 +149,7 @@ def _incident_view(
 
 
 def _search_address(visit: Visit, detail: IncidentDetail) -> str:
-    filters = search_filters(Fingerprint.parse(detail.incident.fingerprint))
+    filters = search_filters(read_fingerprint(detail.incident.fingerprint))
     since = detail.chart.minutes[0].at if detail.chart.minutes else detail.incident.opened_at
     query = urlencode({"filters": filters, "since": since.isoformat().replace("+00:00", "Z")})
     return f"{visit.base}/search?{query}"
@@ -215,9 +217,9 @@ def _changed(change: TimelineEntry, names: Mapping[str, str]) -> str:
     return f"{names.get(change.actor, unnamed)} {done}"
 
 
-def counted_of(incident: Incident) -> CountedMetric:
+def counted_of(incident: Incident) -> CountedEvents:
     """Return which events an incident is about, and whether more or fewer of them are bad."""
-    return COUNTED_METRICS[Fingerprint.parse(incident.fingerprint).metric_name]
+    return counted_in(read_fingerprint(incident.fingerprint))
 
 
 def set_status(resources: ConsoleResources, visit: Visit) -> View | Response:

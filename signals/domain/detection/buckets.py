@@ -6,17 +6,20 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared_types import Envelope, MetricName, fingerprint, metric_name
+from shared_types import Envelope, fingerprint, metric_name
 
 BUCKET_S = 60  # requirement R19
 
 
 class Series(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """One counter of one project. Orders like the unique index of the buckets, so writers never deadlock."""
+    """One counter of one project. Orders like the unique index of the buckets, so writers never deadlock.
+
+    `metric_name` is the counter of Rule A or B, or that of a rule that people wrote.
+    """
 
     project_id: str
     environment: str
-    metric_name: MetricName
+    metric_name: str
     fingerprint: str
     org_id: str
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shared_types import EventType, MetricName
+from shared_types import EventType, Fingerprint, MetricName, SeriesFingerprint
 from shared_types.fingerprints import METRICS
 from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
 from signals.domain.detection.rule_types import Direction
@@ -13,17 +13,22 @@ BASELINE_MINUTES: Final = ERROR_SPIKE.baseline.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountedMetric:
-    """One counter: of which events, and whether a rise (`up`) or a fall (`down`) of it is bad.
+class CountedEvents:
+    """The events of a series, and whether a rise (`up`) or a fall (`down`) of them is bad.
 
-    `label` names what is wrong then. `locked_rule` names the locked rule that watches it, whose window is
-    `window_minutes`.
+    `label` names what is wrong then.
     """
 
     event_type: EventType
     label: str
     counted: str
     direction: Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedMetric(CountedEvents):
+    """A counter that every project has. The locked rule that watches it has a window of `window_minutes`."""
+
     locked_rule: str
     window_minutes: int
 
@@ -55,5 +60,20 @@ COUNTED_METRICS: Final[Mapping[MetricName, CountedMetric]] = {
     )
 }
 """Every counter by its name."""
+
+
+def counted_in(named: SeriesFingerprint) -> CountedEvents:
+    """Return which events a series counts."""
+    if isinstance(named, Fingerprint):
+        return COUNTED_METRICS[named.metric_name]
+    known = METRICS.get(named.event_type)
+    return CountedEvents(
+        event_type=named.event_type,
+        label=f"rule {named.rule}",
+        counted=COUNTED_METRICS[known].counted if known else f"{named.event_type} events",
+        direction="down" if named.watches_fall else "up",
+    )
+
+
 LOCKED_RULES: Final = frozenset(one.locked_rule for one in COUNTED_METRICS.values())
 """The names of Rules A and B."""

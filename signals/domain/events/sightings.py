@@ -24,6 +24,7 @@ from shared_types.envelope import ATTRIBUTE_BOUNDS, MAX_STATUS_CODE, MESSAGE_CHA
 from shared_types.json_bounds import INT64_MAX, INT64_MIN, check_json
 from signals.domain.detection.buckets import BUCKET_S, Series, series_of
 from signals.domain.detection.recent_ids import recent_key
+from signals.domain.detection.rule_index import Kind
 
 MAX_LEARNED: Final = 32_768  # of each sort; a kind takes about 1 KB. Beyond it they are learned again
 
@@ -33,9 +34,10 @@ _MINUTE_MS: Final = BUCKET_S * 1000
 
 
 class Sighting(msgspec.Struct, frozen=True, gc=False):
-    """One event as counting sees it; `series` is None when it is not counted.
+    """One event as counting sees it; `series` is None when Rules A and B do not count it.
 
     `key` stands for the event among recent ids, `occurred_ms` is since the epoch, and so are the minutes.
+    `kind`, severity and status code decide which rules of the project's own count it.
     """
 
     project_id: str
@@ -45,6 +47,9 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     occurred_ms: int
     minute: int
     received_minute: int
+    kind: Kind
+    severity: str
+    status_code: int | None
     is_deploy: bool = False
 
 
@@ -59,6 +64,9 @@ def sighting_of(event: Envelope) -> Sighting:
         occurred_ms=occurred_ms,
         minute=occurred_ms // _MINUTE_MS,
         received_minute=int(event.received_at.timestamp()) // BUCKET_S,
+        kind=_kind_of(event),
+        severity=event.severity.value,
+        status_code=event.attributes.status_code,
         is_deploy=event.event_type is EventType.DEPLOY,
     )
 
@@ -109,7 +117,6 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
     payload: dict[str, _Scalar]
 
 
-_Kind = tuple[object, ...]  # tenant, environment, event type, and the text attributes
 # Unpacked, because a loop over them costs a tenth of reading a record; it fails when the contract has more.
 _LABEL_1, _LABEL_2, _LABEL_3, _LABEL_4 = TEXT_ATTRIBUTES
 _Key = TypeVar("_Key")
@@ -129,7 +136,7 @@ class SightingReader:
     """
 
     def __init__(self) -> None:
-        self._series: dict[_Kind, Series | None] = {}
+        self._series: dict[Kind, Series | None] = {}
         self._minutes: dict[str, int] = {}
         self._names: dict[tuple[str, ...], bool] = {}
 
@@ -158,7 +165,7 @@ class SightingReader:
         """
         attributes, occurred_at, received_at = record.attributes, record.occurred_at, record.received_at
         get = attributes.get
-        series = self._series[
+        kind = (
             record.org_id,
             record.project_id,
             record.environment,
@@ -167,7 +174,8 @@ class SightingReader:
             get(_LABEL_2),
             get(_LABEL_3),
             get(_LABEL_4),
-        ]
+        )
+        series = self._series[kind]
         minute = self._minutes[occurred_at[:16]]
         past_ms = _SECONDS_MS[occurred_at[16:19]] + _FRACTION_MS[occurred_at[19:]]
         received_minute = self._minutes[received_at[:16]]
@@ -188,6 +196,9 @@ class SightingReader:
             minute * _MINUTE_MS + past_ms,
             minute,
             received_minute,
+            kind,
+            record.severity,
+            status_code,
             record.event_type == _DEPLOY,
         )
 
@@ -202,7 +213,7 @@ class SightingReader:
         return sighting
 
 
-def _kind_of(event: Envelope) -> _Kind:
+def _kind_of(event: Envelope) -> Kind:
     attributes = event.attributes
     return (
         event.org_id,

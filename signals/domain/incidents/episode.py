@@ -12,8 +12,8 @@ from signals.domain.detection.verdict import RuleVerdict
 
 IncidentStatus = Literal["open", "investigating", "resolved"]
 IncidentVerdict = Literal["confirmed", "unconfirmed", "learning"]
-ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand"]
-"""Why an incident ended; `by_hand` is a person's doing, which no replay knows."""
+ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand", "rule_off", "rule_changed"]
+"""Why an incident ended; the last three are people's doing, which no replay knows."""
 
 IDLE_MINUTES: Final = 60  # resolved once not seen for more than 60 minutes (requirement R27)
 RESOLVE_EVERY: Final = 5  # minutes between two passes of the resolver (requirement R27)

@@ -10,15 +10,16 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from shared_types import Fingerprint
+from shared_types import RuleFingerprint, read_fingerprint
 from signals.domain.detection.buckets import Series, instant_of, minute_of
-from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.counted import counted_in
 from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE
 from signals.domain.detection.rule_types import Absence, Direction, Drop, Rule, Seasonal
 from signals.domain.detection.severity import IncidentSeverity, severity_of
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
 from signals.domain.incidents.following import FollowedMinute, SeriesRecord
+from signals.domain.incidents.rule_words import rule_title
 from signals.domain.incidents.tracking import (
     KNOWN_AFTER,
     TrackState,
@@ -299,8 +300,10 @@ def _direction(rule: Rule) -> Direction:
 
 def title_of(series: Series, opened: RuleVerdict, kind: IncidentKind = "change") -> str:
     """Name a new incident until a summary names it better."""
-    named = Fingerprint.parse(series.fingerprint)
-    counted = COUNTED_METRICS[series.metric_name]
+    named = read_fingerprint(series.fingerprint)
+    if isinstance(named, RuleFingerprint):
+        return rule_title(named, opened, is_new=kind == "new")
+    counted = counted_in(named)
     happened = f"{opened.count} {counted.counted} in {opened.length} minutes"
     if counted.direction == "down":
         fell = f"{counted.counted.capitalize()} dropped in {series.environment}"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from shared_types import Fingerprint
+from shared_types import RuleFingerprint, read_fingerprint
 from signals.domain.detection.buckets import minute_of
 from signals.domain.incidents.episode import IDLE_MINUTES, REOPEN_WITHIN, IncidentVerdict, ResolveReason
 from signals.domain.incidents.outages import JOIN_MINUTES, REVISE_MINUTES, Member, Value, may_join
@@ -88,9 +88,15 @@ class Place:
 
 def attributes_of(fingerprint: str) -> Mapping[str, str]:
     """Return the attributes that may explain why a series fired."""
-    named = Fingerprint.parse(fingerprint)
-    found = {"error_code": named.error_code, "route": named.route, "environment": named.environment.value}
-    return {name: value for name, value in found.items() if value is not None}
+    named = read_fingerprint(fingerprint)
+    found: dict[str, str | None] = {
+        "error_code": named.error_code,
+        "route": named.route,
+        "environment": named.environment,
+    }
+    if isinstance(named, RuleFingerprint):
+        found["release"] = named.value("release")
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def place(

@@ -215,9 +215,10 @@ def _incident_verdict(
     rule decides. A rise is beyond doubt only in a series whose last days had no peaks: in a bursty one,
     ten times the threshold is usual.
     """
-    # Missing minutes count as zero. That exaggerates a rise, and hides a drop.
-    is_new = not isinstance(watch.fixed, Drop) and verdict.minute < evidence.since + KNOWN_AFTER
-    if verdict.minute < evidence.project_since + KNOWN_AFTER:
+    # Missing minutes count as zero. That exaggerates a rise, and hides a drop; other kinds need no history.
+    is_new = isinstance(watch.fixed, FloorRatio | NewSeries) and verdict.minute < evidence.since + KNOWN_AFTER
+    learns = watch.rule.locked or isinstance(watch.fixed, NewSeries)  # in a new project every series is new
+    if learns and verdict.minute < evidence.project_since + KNOWN_AFTER:
         return "learning", is_new
     is_bursty = isinstance(watch.fixed, FloorRatio) and state.seasonal.noise_peak(verdict.minute) > 0
     if (verdict.is_critical and not is_bursty) or not watch.rule.locked:

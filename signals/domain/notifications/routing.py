@@ -8,6 +8,7 @@ from typing import Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from shared_types.fingerprints import ALL_ENVIRONMENTS
 from signals.domain.detection.severity import IncidentSeverity
 
 NoticeVerdict = Literal["confirmed", "unconfirmed", "learning"]
@@ -68,8 +69,9 @@ class Subject:
 
 def mismatch(route: Route, subject: Subject) -> str | None:
     """Return why the route does not tell of the subject, None when it does."""
-    if route.environments is not None and subject.environment not in route.environments:
-        return f"environment {subject.environment} is not one of {', '.join(sorted(route.environments))}"
+    known = route.environments
+    if known is not None and subject.environment not in known and subject.environment != ALL_ENVIRONMENTS:
+        return f"environment {subject.environment} is not one of {', '.join(sorted(known))}"
     if subject.severity < route.min_severity:
         return f"severity {subject.severity.label} is below {route.min_severity.label}"
     if subject.verdict not in route.verdicts:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from shared_types import Environment, EventType, Fingerprint, Severity
+from shared_types import Environment, EventType, RuleFingerprint, SeriesFingerprint, Severity
 from signals.domain.queries.parameters import InvalidQuery, checked_text, instant
 
 MAX_TEXT: Final = 512  # characters of q; guess: a sentence, not a document
@@ -93,14 +93,18 @@ def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
     return (*terms, *ranges)
 
 
-def search_filters(events_of: Fingerprint) -> str:
+def search_filters(events_of: SeriesFingerprint) -> str:
     """Write the `filters=` text that finds a fingerprint's events.
 
     A missing component is left out, so that events which do have one are found as well.
     """
-    named = [("error_code", events_of.error_code), ("route", events_of.route)]
+    if isinstance(events_of, RuleFingerprint):
+        named = [(name, value) for name, value in events_of.values if name != "environment"]
+    else:
+        named = [("error_code", events_of.error_code), ("route", events_of.route)]
     quoted = [f"{key}:{_quoted(value)}" for key, value in named if value is not None]
-    return " ".join([f"event_type:{events_of.event_type}", f"environment:{events_of.environment}", *quoted])
+    environment = [f"environment:{events_of.environment}"] if events_of.environment else []
+    return " ".join([f"event_type:{events_of.event_type}", *environment, *quoted])
 
 
 def _quoted(text: str) -> str:

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from shared_types import Fingerprint
-from signals.domain.detection.counted import COUNTED_METRICS, CountedMetric
+from shared_types import RuleFingerprint, SeriesFingerprint, read_fingerprint
+from signals.domain.detection.counted import CountedEvents, counted_in
 from signals.domain.incidents.lifecycle import IncidentKind
 
 
@@ -28,14 +28,14 @@ class BriefIncident:
     kind: IncidentKind = "change"
 
     @property
-    def parts(self) -> Fingerprint:
+    def parts(self) -> SeriesFingerprint:
         """The fingerprint's named parts."""
-        return Fingerprint.parse(self.fingerprint)
+        return read_fingerprint(self.fingerprint)
 
     @property
-    def counted(self) -> CountedMetric:
-        """The counter of its events."""
-        return COUNTED_METRICS[self.parts.metric_name]
+    def counted(self) -> CountedEvents:
+        """The events that it counts."""
+        return counted_in(self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,10 @@ class Brief:
     def normal(self) -> float | None:
         """The normal, frozen at the opening: None when the series had no history, or no numbers were kept.
 
-        Later baselines are polluted by the outage itself.
+        Later baselines are polluted by the outage itself. A rule that compares with a bound has none.
         """
-        if self.incident.kind == "new":
+        parts = self.incident.parts
+        if self.incident.kind == "new" or (isinstance(parts, RuleFingerprint) and not parts.has_normal):
             return None
         opened = min(self.evaluations, key=lambda evaluation: evaluation.minute_at, default=None)
         return opened.baseline if opened else None

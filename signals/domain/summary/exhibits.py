@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from shared_types import Attributes
+from shared_types import Attributes, RuleFingerprint
 from signals.domain.detection.counted import BASELINE_MINUTES, LOCKED_RULES
 from signals.domain.summary.answer import tidy
 from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident
@@ -64,6 +64,8 @@ def number(value: float) -> str:
 def subject(incident: BriefIncident) -> str:
     """Name failure is broken: `UPSTREAM_TIMEOUT on /checkout in prod`."""
     counted, parts = incident.counted, incident.parts
+    if isinstance(parts, RuleFingerprint):
+        return _cut(incident.title, MAX_SUBJECT_CHARS)
     if counted.direction == "down":
         return f"{counted.counted.capitalize()} dropped in {incident.environment}"
     failure = f"{parts.error_code or counted.counted.capitalize()} on {parts.route or 'an unnamed route'}"

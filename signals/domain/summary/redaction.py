@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from shared_types import Fingerprint
+from shared_types import RuleFingerprint, read_fingerprint
 from signals.domain.events.secrets import PLACEHOLDER, RULES, is_secret_name
 from signals.domain.summary.brief import Brief, BriefEvent
 from signals.domain.summary.exhibits import MAX_EVENTS, in_order
@@ -78,8 +78,11 @@ class Redactor:
         return self.value(value)
 
     def fingerprint(self, fingerprint: str) -> str:
-        """Replace secrets in error code and route."""
-        parts = Fingerprint.parse(fingerprint)
+        """Replace secrets in error code and route, or in the values of a rule's series."""
+        parts = read_fingerprint(fingerprint)
+        if isinstance(parts, RuleFingerprint):
+            values = ((name, value and self.text(value)) for name, value in parts.values)
+            return replace(parts, values=tuple(values)).text
         error_code, route = (part and self.text(part) for part in (parts.error_code, parts.route))
         return replace(parts, error_code=error_code, route=route).text
 

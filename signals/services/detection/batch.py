@@ -1,7 +1,7 @@
 """Sorts a poll's records out before the transaction: what counts, what repeats, what is broken."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,9 +10,14 @@ from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.deploys.deploy import Deploy, deploy_of
 from signals.domain.detection.recent_ids import RecentIds
+from signals.domain.detection.rule_index import RuleHit, RuleIndex
 from signals.domain.events.sightings import Sighting, SightingReader
 from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place
+from signals.services.detection.own_tally import OwnTally
 from signals.services.detection.tally import BatchTally
+
+RulesOf = Callable[[Collection[str]], Mapping[str, RuleIndex]]
+"""Returns the own rules of those projects that have some."""
 
 STAGE: Final[Stage] = "incident-engine"
 
@@ -29,8 +34,15 @@ class _NewIds:
 class CountedBatch:
     """A poll's outcome, of the partitions that `counted_until` names. It changes nothing of the session's."""
 
-    def __init__(self, counted_until: Mapping[int, int], recent: RecentIds, reader: SightingReader) -> None:
+    def __init__(
+        self,
+        counted_until: Mapping[int, int],
+        recent: RecentIds,
+        reader: SightingReader,
+        rules_of: RulesOf,
+    ) -> None:
         self.tally = BatchTally()
+        self.own = OwnTally()
         self.dead_letters: list[DeadLetter] = []
         self.deploys: list[Deploy] = []
         self.duplicates = 0
@@ -38,6 +50,7 @@ class CountedBatch:
         self._counted_until = counted_until
         self._recent = recent
         self._reader = reader
+        self._rules_of = rules_of
         self._entries: defaultdict[tuple[str, int, LedgerOutcome, int], int] = defaultdict(int)
         self._new_ids: defaultdict[int, _NewIds] = defaultdict(_NewIds)
         self._new_keys: set[bytes] = set()
@@ -47,7 +60,19 @@ class CountedBatch:
 
         What was counted before comes before what is new, and only refills the recent ids.
         """
-        read, entries = self._reader.read, self._entries
+        entries = self._entries
+        found = self._read(records)
+        rules = self._rules_of({sighting.project_id for _, sighting, _ in found})
+        for record, sighting, is_new in found:
+            own = rules.get(sighting.project_id)
+            hits = own.hits(sighting.kind, sighting.severity, sighting.status_code) if own else ()
+            outcome = self._take(sighting, record, hits, is_new=is_new)
+            if is_new:
+                entries[sighting.project_id, _minute(sighting, record), outcome, record.partition] += 1
+
+    def _read(self, records: Sequence[Record]) -> list[tuple[Record, Sighting, bool]]:
+        """Read the records of owned partitions; each comes with whether it was not counted yet."""
+        read, found = self._reader.read, []
         for record in records:
             counted_until = self._counted_until.get(record.partition)
             if counted_until is None:
@@ -58,20 +83,19 @@ class CountedBatch:
             if record.headers and requeued_for(record) not in (None, STAGE):
                 continue  # handled here before the other stage gave it up
             try:
-                sighting = read(record.value)
+                found.append((record, read(record.value), is_new))
             except InvalidEvent as error:
                 if is_new:  # otherwise it was dead-lettered when it was read the first time
                     self._give_up(record, error)
-                continue
-            outcome = self._take(sighting, record, is_new=is_new)
-            if is_new:
-                entries[sighting.project_id, _minute(sighting, record), outcome, record.partition] += 1
+        return found
 
-    def _take(self, sighting: Sighting, record: Record, *, is_new: bool) -> LedgerOutcome:
+    def _take(
+        self, sighting: Sighting, record: Record, hits: Sequence[RuleHit], *, is_new: bool
+    ) -> LedgerOutcome:
         series, key = sighting.series, sighting.key
-        if series is None:
-            if sighting.is_deploy and is_new:
-                self.deploys.append(deploy_of(parse_envelope(record.value)))
+        if series is None and sighting.is_deploy and is_new:
+            self.deploys.append(deploy_of(parse_envelope(record.value)))
+        if series is None and not hits:
             return "uncounted"
         if key in self._recent or key in self._new_keys:
             self.duplicates += is_new
@@ -83,7 +107,10 @@ class CountedBatch:
         if record.timestamp_ms > new.newest_ms:
             new.newest_ms = record.timestamp_ms
         if is_new:
-            self.tally.add(series, sighting, record.value, record.partition)
+            if series is not None:
+                self.tally.add(series, sighting, record.value, record.partition)
+            for hit in hits:
+                self.own.add(hit, sighting, record.value, record.partition)
         return "counted"
 
     def _give_up(self, record: Record, error: InvalidEvent) -> None:

@@ -11,20 +11,25 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka import ENGINE_GROUP, JOBS_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
-from signals.clients.postgres import Connection, transaction
+from signals.clients.postgres import Connection, reading, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.detection.recent_ids import RecentIds
+from signals.domain.detection.rule_index import RuleIndex
 from signals.domain.events.sightings import SightingReader
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
 from signals.domain.operations.watermark import Barrier
 from signals.services.consuming import ConsumerSession, Membership, utc_now
 from signals.services.detection.batch import CountedBatch
 from signals.services.detection.judging import judge_batch, judge_by_clock
+from signals.services.detection.own_counting import OwnCounting
+from signals.services.detection.own_judging import judge_own
+from signals.services.detection.own_tally import OwnSamples
 from signals.services.detection.project_rules import RuleBook
 from signals.services.detection.refilling import Refill, refill_starts
 from signals.settings import KafkaSettings
 from signals.store.deploys import deploys
 from signals.store.detection import buckets
+from signals.store.operations import offsets
 from signals.store.operations.offsets import StoredOffset
 
 GROUP: Final = ENGINE_GROUP
@@ -53,6 +58,9 @@ class IncidentEngine(ConsumerSession):
         self._reader = SightingReader()
         self._book = RuleBook()
         self._refill = Refill(self._consumer)
+        self._own_counting = OwnCounting()
+        self._samples = OwnSamples()
+        self._own_ticked: dict[int, int] = {}  # series of own rules were judged up to these, by partition
         self._ticked_minutes: dict[int, int] = {}  # silence was judged by the clock up to these, by partition
 
     def step(self, timeout_s: float) -> int:
@@ -64,7 +72,7 @@ class IncidentEngine(ConsumerSession):
             TooManyDeadLetters: when most of a partition's newest records are broken; nothing was kept.
         """
         records = self._refill.admit(self._consumer.poll(MAX_BATCH, timeout_s), self._next_offsets)
-        batch = CountedBatch(self._next_offsets, self._recent, self._reader)
+        batch = CountedBatch(self._next_offsets, self._recent, self._reader, self._own_rules)
         batch.add_all(records)
         if batch.next_offsets:
             self._count(batch)
@@ -73,6 +81,7 @@ class IncidentEngine(ConsumerSession):
         if reached := self.reached_barriers():
             self._tick(reached)
             self.complete(reached)
+            self._tick_own_rules()
         return len(records)
 
     def _count(self, batch: CountedBatch) -> None:
@@ -82,14 +91,17 @@ class IncidentEngine(ConsumerSession):
             deploys.insert_all(connection, batch.deploys)
             job_ids = self._count_and_judge(connection, batch)
         batch.remember_ids()
+        self._samples.remember(batch.own)
         self._notify(job_ids)
         if batch.dead_letters or batch.duplicates:
             log.warning("records set aside", dead=len(batch.dead_letters), duplicates=batch.duplicates)
 
     def _count_and_judge(self, connection: Connection, batch: CountedBatch) -> list[UUID]:
+        if batch.tally.buckets:
+            buckets.increment(connection, batch.tally.counts())
+        self._own_counting.count(connection, batch.own)
         if not batch.tally.buckets:
             return []
-        buckets.increment(connection, batch.tally.counts())
         return judge_batch(connection, batch.tally, self._book, now=minute_of(self._clock()), new_id=uuid4)
 
     def _tick(self, reached: Mapping[int, Barrier]) -> None:
@@ -103,6 +115,30 @@ class IncidentEngine(ConsumerSession):
                 job_ids = judge_by_clock(connection, number, minute, self._book, new_id=uuid4)
             self._ticked_minutes[number] = minute
             self._notify(job_ids)
+
+    def _tick_own_rules(self) -> None:
+        """Judge the series of own rules up to the newest minute that every partition has counted."""
+        with reading(self._pool) as connection:
+            until = offsets.complete_until(connection, group=self._group, topic=self._topic)
+        if until is None:
+            return
+        minute = minute_of(until) - 1
+        for number in self.owned():
+            if minute <= self._own_ticked.get(number, NEVER_TICKED):
+                continue
+            with transaction(self._pool) as connection:
+                self._fence(connection, number)
+                job_ids = judge_own(connection, number, minute, self._book, self._samples, new_id=uuid4)
+            self._own_ticked[number] = minute
+            self._notify(job_ids)
+
+    def _own_rules(self, project_ids: Collection[str]) -> Mapping[str, RuleIndex]:
+        """Return the own rules of those projects that have some, as they are now."""
+        if not project_ids:
+            return {}
+        with reading(self._pool) as connection:
+            found = self._book.of(connection, project_ids)
+        return {one: rules.own for one, rules in found.items() if rules.own.by_metric}
 
     def _notify(self, job_ids: Sequence[UUID]) -> None:
         """Wake the ai-workers; a lost notice costs a second, since they poll as well."""
@@ -121,6 +157,7 @@ class IncidentEngine(ConsumerSession):
         for number in partitions:
             self._recent.forget(number)
             self._ticked_minutes.pop(number, None)
+            self._own_ticked.pop(number, None)
         self._refill.forget(partitions)
 
 

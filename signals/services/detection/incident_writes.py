@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from shared_types import Envelope, parse_envelope
+from shared_types import Envelope, parse_envelope, read_fingerprint
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import instant_of
-from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.counted import counted_in
 from signals.domain.incidents.lifecycle import IncidentChange, title_of
 from signals.domain.incidents.representatives import PER_MINUTE, choose
 from signals.services.detection.tally import SeriesMinute
@@ -154,7 +154,7 @@ def _event_row(incident_id: UUID, event: Envelope) -> Representative:
 def _numbers_row(incident_id: UUID, change: IncidentChange) -> Representative:
     verdict = change.latest or change.opened
     assert verdict is not None  # whatever opens has numbers
-    counted = COUNTED_METRICS[change.series.metric_name]
+    counted = counted_in(read_fingerprint(change.series.fingerprint))
     name = f"{change.series.project_id}|{change.series.fingerprint}|{verdict.minute}"
     return Representative(
         incident_id=incident_id,

@@ -33,11 +33,24 @@ from signals.store.incidents.incidents import key_of
 CATCH_UP: Final = 24 * 60  # minutes of silence that are judged one by one; of a longer one the last (guess)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCounts:
+    """Minutes of a series that its caller has read. `whole` is the denominator of a rate.
+
+    `is_awake`: events wait for the next tick, or may still matter then.
+    """
+
+    counts: MinuteCounts
+    whole: MinuteCounts | None
+    is_awake: bool
+
+
 @dataclass(slots=True, kw_only=True)
-class _Turn:
+class SeriesTurn:
     """One series that is judged: its state, and which minutes.
 
     `until` is the newest minute to judge in order, None for none; `apart` are judged by the fixed rule alone.
+    `own` holds the counts of a series of a rule that people wrote; other series read their buckets.
     """
 
     stored: StoredState
@@ -51,10 +64,13 @@ class _Turn:
     partition: int = 0
     current: OpenIncident | None = None
     forgets: bool = False
+    own: OwnCounts | None = None
 
     @property
     def reads(self) -> Iterable[BucketRange]:
         """The ranges of buckets that judging needs: one for the minutes in order, others for those apart."""
+        if self.own is not None:
+            return
         if self.until is not None:
             start = min(self.record.judged, self.until) - MINUTES_READ + 1
             yield BucketRange(self.stored.series, start, self.until + 1, ())
@@ -85,7 +101,7 @@ def judge_batch(
         turn.seen_at = tally.seen_at(series, minutes)
         turn.partition = tally.partitions[series]
         turns.append(turn)
-    return _judge(connection, turns, tally.records(), new_id)
+    return judge_turns(connection, turns, tally.records(), new_id)
 
 
 def judge_by_clock(
@@ -108,21 +124,21 @@ def judge_by_clock(
             record = _record(stored)
             is_over = minute - record.judged >= FORGOTTEN_AFTER
             until = None if is_over else minute
-            turn = _Turn(stored=stored, watch=watch, clock=project.clock, record=record, until=until)
+            turn = SeriesTurn(stored=stored, watch=watch, clock=project.clock, record=record, until=until)
             turn.partition = partition
             turns.append(turn)
-    return _judge(connection, turns, {}, new_id)
+    return judge_turns(connection, turns, {}, new_id)
 
 
 def _turn_of_batch(
     stored: StoredState, watch: Watch, clock: ProjectClock, minutes: Sequence[int], now: int
-) -> _Turn:
+) -> SeriesTurn:
     watch, record, forgets = _without_season(watch, stored), _record(stored), False
     arrived = [minute for minute in minutes if minute <= now]
     if arrived and arrived[-1] - record.last_event >= FORGOTTEN_AFTER and record.track.episode is None:
         first = next(minute for minute in arrived if minute - record.last_event >= FORGOTTEN_AFTER)
         record, forgets = begin_series(first), True
-    turn = _Turn(stored=stored, watch=watch, clock=clock, record=record, until=None, forgets=forgets)
+    turn = SeriesTurn(stored=stored, watch=watch, clock=clock, record=record, until=None, forgets=forgets)
     if watch.watches_silence:
         until = min(arrived[-1] - 1, now - CATCH_UP) if arrived else record.judged
         turn.until = until if until > record.judged else None
@@ -146,12 +162,14 @@ def _record(stored: StoredState) -> SeriesRecord:
     return replace(record, judged=stored.judged)
 
 
-def _judge(
+def judge_turns(
     connection: Connection,
-    turns: Sequence[_Turn],
+    turns: Sequence[SeriesTurn],
     kept: Mapping[SeriesMinute, Sequence[bytes]],
     new_id: Callable[[], UUID],
+    save: Callable[[Connection, Sequence[StateWrite]], None] = rule_states.save,
 ) -> list[UUID]:
+    """Judge series by the turns' minutes; `kept` holds records, `save` stores the states. Return new jobs."""
     _reconcile(connection, turns)
     since = _project_since(connection, turns)
     past = _hours(connection, turns)
@@ -168,6 +186,7 @@ def _judge(
             hours=dict(before),
             project_since=since.get(turn.stored.series.project_id, turn.record.since),
             clock=turn.clock,
+            whole=turn.own.whole if turn.own else None,
         )
         record, found, first = _follow(turn, around, new_id)
         changes += found
@@ -183,12 +202,12 @@ def _judge(
     if closed:
         hours.write(connection, closed)
     if states:
-        rule_states.save(connection, states)
+        save(connection, states)
     return write(connection, changes, kept, new_id) if changes else []
 
 
 def _follow(
-    turn: _Turn, around: Surroundings, new_id: Callable[[], UUID]
+    turn: SeriesTurn, around: Surroundings, new_id: Callable[[], UUID]
 ) -> tuple[SeriesRecord, list[IncidentChange], int | None]:
     """Lead one series through its minutes; return its record, the changes, and its new first hour."""
     follower = SeriesFollower(turn.watch, turn.record, around)
@@ -213,11 +232,12 @@ def _follow(
     return record, lives.changes(), follower.forgotten_before
 
 
-def _state(turn: _Turn, record: SeriesRecord) -> StateWrite | None:
+def _state(turn: SeriesTurn, record: SeriesRecord) -> StateWrite | None:
     """Return the state to store, None when it stands there already."""
     stored = turn.stored
     is_gone = (turn.until is None and not turn.seen_at) or record.judged - record.last_event >= GONE_AFTER
-    by_clock = record.track.episode is not None or (turn.watch.watches_silence and not is_gone)
+    waits = turn.watch.watches_silence and not is_gone
+    by_clock = record.track.episode is not None or waits or (turn.own is not None and turn.own.is_awake)
     data = encode_record(record)
     is_stored = data == stored.state and record.judged == stored.judged and turn.partition == stored.partition
     if is_stored and not is_gone:
@@ -231,7 +251,7 @@ def _state(turn: _Turn, record: SeriesRecord) -> StateWrite | None:
     )
 
 
-def _reconcile(connection: Connection, turns: Sequence[_Turn]) -> None:
+def _reconcile(connection: Connection, turns: Sequence[SeriesTurn]) -> None:
     """Lock the open incidents of these series, and learn what people did to them."""
     asked = [turn for turn in turns if turn.stored.has_open or turn.record.incident is not None]
     if not asked:
@@ -249,7 +269,7 @@ def _reconcile(connection: Connection, turns: Sequence[_Turn]) -> None:
         turn.record = reconciled(turn.record, turn.current, known_end)
 
 
-def _project_since(connection: Connection, turns: Sequence[_Turn]) -> Mapping[str, int]:
+def _project_since(connection: Connection, turns: Sequence[SeriesTurn]) -> Mapping[str, int]:
     """Ask when the projects of young series began; an older series says that its project is older, too."""
     young = {
         turn.stored.series.project_id
@@ -259,7 +279,7 @@ def _project_since(connection: Connection, turns: Sequence[_Turn]) -> Mapping[st
     return rule_states.project_since(connection, young) if young else {}
 
 
-def _hours(connection: Connection, turns: Sequence[_Turn]) -> Mapping[int, Hours]:
+def _hours(connection: Connection, turns: Sequence[SeriesTurn]) -> Mapping[int, Hours]:
     """Read the stored hours that closing hours needs, and those since an opening that may become usual."""
     wanted: dict[int, set[int]] = {}
     for turn in turns:
@@ -276,7 +296,7 @@ def _hours(connection: Connection, turns: Sequence[_Turn]) -> Mapping[int, Hours
     return {series_id: known(rows) for series_id, rows in found.items()}
 
 
-def _counts(connection: Connection, turns: Sequence[_Turn]) -> Mapping[int, MinuteCounts]:
+def _counts(connection: Connection, turns: Sequence[SeriesTurn]) -> Mapping[int, MinuteCounts]:
     """Read the buckets of all turns at once; return the counts by series id."""
     reads = [(turn, read) for turn in turns for read in turn.reads]
     found = buckets.read(connection, [read for _, read in reads]) if reads else []
@@ -286,7 +306,9 @@ def _counts(connection: Connection, turns: Sequence[_Turn]) -> Mapping[int, Minu
     return {turn.stored.series_id: _as_counts(turn, merged[turn.stored.series_id]) for turn in turns}
 
 
-def _as_counts(turn: _Turn, values: Mapping[int, int]) -> MinuteCounts:
+def _as_counts(turn: SeriesTurn, values: Mapping[int, int]) -> MinuteCounts:
+    if turn.own is not None:
+        return turn.own.counts
     if turn.apart or turn.until is None:
         return BucketCounts(values)
     start = min(turn.record.judged, turn.until) - MINUTES_READ + 1

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from shared_types import Fingerprint, MetricName, Tenancy
+from shared_types import Tenancy, read_fingerprint
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
@@ -86,7 +86,7 @@ class OutageChart:
     `baseline_per_minute` is None when no normal is known; series without one are left out of it.
     """
 
-    metric: MetricName
+    metric: str
     series: int
     baseline_per_minute: float | None
     minutes: list[MinuteCount]
@@ -159,10 +159,10 @@ def chart_of(
     connection: Connection, tenancy: Tenancy, row: OutageRow, members: Sequence[OutageMember]
 ) -> OutageChart:
     """Add up the series of the first incident's metric; a series that came back counts once."""
-    metric = Fingerprint.parse(members[0].fingerprint).metric_name
+    metric = read_fingerprint(members[0].fingerprint).metric_name
     first: dict[str, OutageMember] = {}
     for member in members:
-        if Fingerprint.parse(member.fingerprint).metric_name == metric:
+        if read_fingerprint(member.fingerprint).metric_name == metric:
             first.setdefault(member.fingerprint, member)
     shown = list(first.values())[:MAX_CHART_SERIES]
     ranges = [

@@ -91,7 +91,7 @@ class Outages:
             chart = chart_of(connection, tenancy, row, members)
         return OutageDetail(
             outage=view_of(row),
-            why=explain_outage(row, explain(first.reasons, first.state)),
+            why=explain_outage(row, explain(first.reasons, first.state, members[0].fingerprint)),
             summary=first.summary,
             ai_jobs=first.ai_jobs,
             incidents=members,

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 from psycopg_pool import ConnectionPool
 
-from shared_types.fingerprints import METRICS
+from shared_types.fingerprints import METRICS, RULE_PREFIX
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.incidents.outages import (
@@ -145,7 +145,9 @@ def _active_series(
         since_minute=begun - ACTIVE_MINUTES,
         until_minute=begun,
     )
-    return {fingerprint: attributes_of(fingerprint) for fingerprint in found}
+    # Series of rules that people wrote are known to be active by having fired.
+    fired = (member.fingerprint for member in members if member.fingerprint.startswith(RULE_PREFIX))
+    return {fingerprint: attributes_of(fingerprint) for fingerprint in (*found, *fired)}
 
 
 def _apply(

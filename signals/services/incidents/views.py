@@ -10,12 +10,13 @@ from uuid import UUID
 import structlog
 from psycopg_pool import ConnectionPool
 
-from shared_types import Fingerprint, MetricName, Tenancy
+from shared_types import RuleFingerprint, Tenancy, read_fingerprint
+from shared_types.fingerprints import ALL_ENVIRONMENTS
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
 from signals.domain.deploys.beginning import BEFORE, IncidentBeginning, beginning_of
 from signals.domain.deploys.deploy import Deploy, DeployStatus
 from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
-from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.detection.counted import counted_in
 from signals.domain.detection.verdict import RuleCondition
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
 from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
@@ -80,7 +81,8 @@ class IncidentReason:
     """Why an incident fired, and the numbers it showed last; counts are of `window_minutes`.
 
     `normal` is the usual count, frozen at the opening; None when the series had no history (`kind` is `new`,
-    and its normal is known from `known_from` on). `grouping` is the version of the fingerprints.
+    and its normal is known from `known_from` on), and for a rule that compares with a bound. `grouping` is
+    the version of the fingerprints.
     `resolve_reason` is None while unresolved, and for what an earlier release resolved. Of the verdict,
     `conditions` say what the rule that decided it had and needed; an incident of an earlier release has none.
     """
@@ -117,10 +119,11 @@ class DeployMark:
 class Chart:
     """Events a minute around the incident, against what was usual when it opened (None: unknown).
 
+    `metric` is `error_count`, `signup_count`, or that of a rule that people wrote, `rule:NAME:VERSION`.
     `deploys` are those of the same minutes, oldest first.
     """
 
-    metric: MetricName
+    metric: str
     baseline_per_minute: float | None
     minutes: list[MinuteCount]
     deploys: list[DeployMark]
@@ -186,7 +189,7 @@ class Incidents:
             if incident is None:
                 return None
             context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
-            why = explain(context.reasons, context.state)
+            why = explain(context.reasons, context.state, incident.fingerprint)
             shown = _shown(incident)
             near = _deploys_near(connection, shown)
             [counts] = buckets.read(connection, [shown])
@@ -243,8 +246,10 @@ class Incidents:
         return outcome
 
 
-def explain(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
+def explain(reasons: Sequence[Reason], state: State, fingerprint: str) -> IncidentReason | None:
     """Say why an incident fired, None when an earlier release kept no numbers."""
+    named = read_fingerprint(fingerprint)
+    is_bound = isinstance(named, RuleFingerprint) and not named.has_normal
     by_moment = {reason.moment: reason for reason in reasons}
     opened = by_moment.get("opened")
     if opened is None:
@@ -255,7 +260,7 @@ def explain(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
         window_minutes=opened.window_minutes,
         kind=state.kind,
         verdict=state.verdict,
-        normal=None if state.kind == "new" else opened.baseline,
+        normal=None if state.kind == "new" or is_bound else opened.baseline,
         known_from=state.known_from,
         grouping=state.grouping,
         resolve_reason=state.resolve_reason,
@@ -269,16 +274,17 @@ def explain(reasons: Sequence[Reason], state: State) -> IncidentReason | None:
 
 
 def _shown(incident: Incident) -> BucketRange:
-    metric = Fingerprint.parse(incident.fingerprint).metric_name
+    metric = read_fingerprint(incident.fingerprint).metric_name
     series = Series(incident.project_id, incident.environment, metric, incident.fingerprint, incident.org_id)
     return chart_range(series, incident.opened_at, incident.last_seen_at)
 
 
 def _deploys_near(connection: Connection, shown: BucketRange) -> list[Deploy]:
     """Return the deploys of the shown minutes and of the hour before them, newest first."""
+    environment = shown.series.environment
     wanted = DeployFilter(
         project_id=shown.series.project_id,
-        environment=shown.series.environment,
+        environment=None if environment == ALL_ENVIRONMENTS else environment,
         since=instant_of(shown.start) - BEFORE,
         until=instant_of(shown.end),
     )
@@ -289,7 +295,7 @@ def _chart(
     shown: BucketRange, counts: Mapping[int, int], why: IncidentReason | None, near: Sequence[Deploy]
 ) -> Chart:
     return Chart(
-        metric=Fingerprint.parse(shown.series.fingerprint).metric_name,
+        metric=shown.series.metric_name,
         baseline_per_minute=(why.normal / why.window_minutes if why and why.normal is not None else None),
         minutes=fill(counts, shown),
         deploys=[
@@ -314,14 +320,14 @@ def _began(
     return beginning_of(
         counts,
         minute_of(why.opened.minute_at),
-        is_drop=COUNTED_METRICS[shown.series.metric_name].direction == "down",
+        is_drop=counted_in(read_fingerprint(shown.series.fingerprint)).direction == "down",
         deploys=near,
     )
 
 
 def _links(incident: Incident, chart: Chart) -> dict[str, str]:
     search = {
-        "filters": search_filters(Fingerprint.parse(incident.fingerprint)),
+        "filters": search_filters(read_fingerprint(incident.fingerprint)),
         "since": chart.minutes[0].at.isoformat(),
     }
     return {

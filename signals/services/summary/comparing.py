@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from psycopg_pool import ConnectionPool
 
+from shared_types import EventType, Fingerprint, SeriesFingerprint
 from signals.clients.opensearch.comparison import ComparisonAnswer, ComparisonQuestion
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import BucketRange, Series, minute_of
@@ -63,9 +64,10 @@ def compare_incident(
     Raises:
         DependencyUnavailable: when PostgreSQL does not answer.
     """
-    if source is None:
+    place = compared_place(brief.incident.parts)
+    if source is None or place is None:
         return ComparedIncident(findings=None)
-    question, counted = _question(pool, brief)
+    question, counted = _question(pool, brief, place)
     try:
         answer, since = _answered(source, question, counted), source.labels_since()
     except (DependencyUnavailable, LookupError) as error:
@@ -84,10 +86,25 @@ def compare_incident(
     )
 
 
-def _question(pool: ConnectionPool[Connection], brief: Brief) -> tuple[ComparisonQuestion, int]:
+def compared_place(parts: SeriesFingerprint) -> ComparedSeries | None:
+    """Return the failing events of a series as a comparison selects them, None when it cannot.
+
+    Of the rules that people wrote it can select those over one error code and route.
+    """
+    if isinstance(parts, Fingerprint):
+        is_drop = parts.event_type is EventType.SIGNUP
+        return ComparedSeries(is_drop=is_drop, error_code=parts.error_code, route=parts.route)
+    is_place = {name for name, _ in parts.values} == {"error_code", "route", "environment"}
+    if parts.event_type is not EventType.ERROR or parts.watches_fall or parts.is_other or not is_place:
+        return None
+    return ComparedSeries(is_drop=False, error_code=parts.error_code, route=parts.route)
+
+
+def _question(
+    pool: ConnectionPool[Connection], brief: Brief, place: ComparedSeries
+) -> tuple[ComparisonQuestion, int]:
     """Return the question, and how many events of the series were counted in its minutes."""
     incident, parts = brief.incident, brief.incident.parts
-    is_drop = incident.counted.direction == "down"
     fired = minute_of(brief.opened_minute_at)
     newest = max(
         fired, minute_of(incident.last_seen_at), *(minute_of(e.minute_at) for e in brief.evaluations)
@@ -98,12 +115,12 @@ def _question(pool: ConnectionPool[Connection], brief: Brief) -> tuple[Compariso
     )
     with transaction(pool) as connection:
         [counts] = buckets.read(connection, [BucketRange(series, now - MINUTES_READ, now + 1, ())])
-    onset = (fall if is_drop else rise)(counts, now)
+    onset = (fall if place.is_drop else rise)(counts, now)
     question = ComparisonQuestion(
         org_id=incident.org_id,
         project_id=incident.project_id,
         environment=incident.environment,
-        series=ComparedSeries(is_drop=is_drop, error_code=parts.error_code, route=parts.route),
+        series=place,
         onset=onset,
         now=now,
     )

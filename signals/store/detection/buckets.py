@@ -5,6 +5,7 @@ from typing import LiteralString
 
 import orjson
 
+from shared_types.fingerprints import RULE_PREFIX
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange, Series
 
@@ -50,11 +51,46 @@ WHERE bucket.minutes IS NOT NULL
 """
 
 
+# Series of rules that people wrote have minutes of their own, or share buckets (migration 0019).
+READ_OF_RULES: LiteralString = """
+SELECT r.ordinal, found.minutes, found.values
+FROM json_to_recordset(%(ranges)s::json) AS r(ordinal int, project_id text, environment text,
+     metric_name text, fingerprint text, first_minute bigint, end_minute bigint)
+CROSS JOIN LATERAL (
+    SELECT o.id, o.bucket_metric, o.bucket_fingerprint FROM pipeline.rule_series o
+    WHERE o.project_id = r.project_id AND o.environment = r.environment
+      AND o.metric_name = r.metric_name AND o.fingerprint = r.fingerprint
+    OFFSET 0
+) AS s
+CROSS JOIN LATERAL (
+    SELECT array_agg((extract(epoch FROM counted.at)::bigint / 60)::int) AS minutes,
+           array_agg(counted.value) AS values
+    FROM (
+        SELECT m.minute_at AS at, m.value FROM pipeline.rule_minutes m
+        WHERE m.series_id = s.id AND m.minute_at >= to_timestamp(r.first_minute * 60)
+          AND m.minute_at < to_timestamp(r.end_minute * 60) AND m.value > 0
+        UNION ALL
+        SELECT b.bucket_start, b.value FROM metrics_buckets b
+        WHERE b.project_id = r.project_id AND b.environment = r.environment
+          AND b.metric_name = s.bucket_metric AND b.fingerprint = s.bucket_fingerprint
+          AND b.bucket_start >= to_timestamp(r.first_minute * 60)
+          AND b.bucket_start < to_timestamp(r.end_minute * 60) AND b.bucket_seconds = 60
+    ) AS counted
+) AS found
+WHERE found.minutes IS NOT NULL
+"""
+
+
 def read(connection: Connection, ranges: Sequence[BucketRange]) -> list[dict[int, int]]:
-    """Return, for each range, its non-empty buckets as minute since the epoch → events."""
+    """Return, for each range, its non-empty minutes since the epoch → events.
+
+    A range of a rule that people wrote is read from that rule's minutes.
+    """
     values: list[dict[int, int]] = [{} for _ in ranges]
-    for ordinal, minutes, events in connection.execute(READ, {"ranges": range_rows(ranges)}):
-        values[ordinal] = dict(zip(minutes, events, strict=True))
+    of_rules = any(one.series.metric_name.startswith(RULE_PREFIX) for one in ranges)
+    for statement in (READ, READ_OF_RULES) if of_rules else (READ,):
+        for ordinal, minutes, events in connection.execute(statement, {"ranges": range_rows(ranges)}):
+            values[ordinal] = dict(zip(minutes, events, strict=True))
     return values
 
 

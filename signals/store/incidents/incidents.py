@@ -9,7 +9,6 @@ from uuid import UUID
 import orjson
 from psycopg.errors import UniqueViolation
 
-from shared_types import MetricName
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.counted import COUNTED_METRICS
@@ -93,17 +92,20 @@ def lock_open(connection: Connection, series: Collection[Series]) -> Mapping[Inc
     return {(row[0], row[1], row[2]): _open(metrics[row[0], row[1], row[2]], *row[3:]) for row in rows}
 
 
-def _open(metric: MetricName, *row: Any) -> OpenIncident:
+def _open(metric: str, *row: Any) -> OpenIncident:
     incident_id, severity, asked, opened_at, last_seen, last_fired, verdict, kind, *numbers = row
     rule, length, count, baseline, threshold = numbers
+    counted = next((one for name, one in COUNTED_METRICS.items() if name == metric), None)
     return OpenIncident(
         id=incident_id,
         severity=IncidentSeverity.parse(severity),
         summary_asked_s_ago=asked,
         opened=RuleVerdict(
-            rule=(rule or COUNTED_METRICS[metric].locked_rule).replace("_", "-"),  # see migration 0011
+            rule=(rule or (counted.locked_rule if counted else metric)).replace(
+                "_", "-"
+            ),  # see migration 0011
             minute=opened_at,
-            length=length or COUNTED_METRICS[metric].window_minutes,
+            length=length or (counted.window_minutes if counted else 1),
             count=count or 0,
             normal=baseline or 0.0,
             threshold=threshold or 0.0,

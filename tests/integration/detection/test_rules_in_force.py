@@ -9,11 +9,11 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE
+from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE, ERRORS_ABOVE_USUAL
 from signals.domain.detection.rule_types import Rule
 from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection.judging import judge_batch, judge_by_clock
-from signals.services.detection.project_rules import RuleBook, judged_names
+from signals.services.detection.project_rules import RuleBook, judged_names, own_rules
 from signals.services.detection.tally import BatchTally, Bucket
 from signals.store.detection import buckets, rules
 
@@ -87,10 +87,19 @@ def test_copy_stands_in_for_a_disabled_rule(pool: ConnectionPool[Connection], bo
     assert incidents(pool) == [("open", "my-spike")]
 
 
-def test_engine_takes_one_watch_of_a_counter() -> None:
+def test_engine_takes_one_watch_of_a_counter_and_the_other_rules_apart() -> None:
     assert judged_names(DEFAULT_RULES) == {rule.name for rule in DEFAULT_RULES}
-    assert judged_names([*DEFAULT_RULES, COPY]) == judged_names(DEFAULT_RULES)
+    assert own_rules(DEFAULT_RULES) == []
+    assert own_rules([*DEFAULT_RULES, COPY]) == [COPY]
     off = msgspec.structs.replace(ERROR_SPIKE, enabled=False)
     assert judged_names([off, COPY]) == {"my-spike"}
+    assert own_rules([off, COPY]) == []  # it stands in for the rule that is off
     other = msgspec.structs.replace(COPY, per=("route",))
-    assert judged_names([off, other]) == frozenset()
+    assert own_rules([off, other]) == [other]
+    assert own_rules([msgspec.structs.replace(other, enabled=False)]) == []
+
+
+def test_rule_that_only_confirms_others_opens_nothing_alone() -> None:
+    lone = msgspec.structs.replace(ERRORS_ABOVE_USUAL, name="mine", per=("route",), opens="verdict")
+    assert own_rules([lone]) == []
+    assert judged_names([lone]) == frozenset()

@@ -1,0 +1,162 @@
+"""Judges the series of own rules at whole minutes of which every partition has counted everything.
+
+Events of one series may come from several partitions, so that no single one knows when a minute is complete.
+The tick does: it judges a minute once, in order, as a replay does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import BucketRange
+from signals.domain.detection.counts import MINUTES_READ, PrefixCounts
+from signals.domain.detection.rule_types import NewSeries, Rate
+from signals.domain.incidents.following import SeriesRecord, begin_series
+from signals.domain.incidents.record_codec import decode_record
+from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
+from signals.domain.incidents.watch import Watch
+from signals.services.detection.judging import OwnCounts, SeriesTurn, judge_turns
+from signals.services.detection.own_endings import end_former
+from signals.services.detection.own_tally import OwnSamples
+from signals.services.detection.project_rules import ProjectRules, RuleBook
+from signals.store.detection import buckets, own_series, rule_minutes
+from signals.store.detection.own_series import DueSeries, OwnState
+from signals.store.detection.rule_minutes import MinuteRange
+from signals.store.detection.rule_states import StateWrite, StoredState
+
+AHEAD: Final = 15  # minutes after the judged one that are looked at for events: clocks may be 10 ahead
+DAY: Final = 24 * 60  # minutes
+
+SeriesCounts = tuple[Mapping[int, int], Mapping[int, int]]
+"""Events by minute, and those of a rate's denominator."""
+
+
+def judge_own(
+    connection: Connection,
+    partition: int,
+    minute: int,
+    book: RuleBook,
+    samples: OwnSamples,
+    *,
+    new_id: Callable[[], UUID],
+) -> list[UUID]:
+    """Judge a partition's series of own rules up to `minute`, which all partitions have counted.
+
+    Series of rules that are off, gone or changed are let go, and their incidents end. Returns the ids of new
+    summary jobs.
+    """
+    due = own_series.due(connection, partition=partition, minute=minute)
+    if not due:
+        return []
+    rules = book.of(connection, {one.series.project_id for one in due})
+    watched: list[tuple[DueSeries, Watch]] = []
+    former: list[DueSeries] = []
+    for one in due:
+        watch = rules[one.series.project_id].watch_of(one.series.metric_name)
+        if watch is None:
+            former.append(one)
+        elif not (one.needs_history and watch.seasonal):  # which housekeeping fills in
+            watched.append((one, watch))
+    if former:
+        end_former(connection, former, rules, minute)
+    counts = _counts(connection, [one for one, _ in watched], minute)
+    turns = [
+        _turn(one, watch, rules[one.series.project_id], counts[one.series_id], minute, samples)
+        for one, watch in watched
+    ]
+    return judge_turns(connection, turns, samples.records(), new_id, _save) if turns else []
+
+
+def _save(connection: Connection, states: Sequence[StateWrite]) -> None:
+    own_series.save(
+        connection,
+        [
+            OwnState(series_id=one.series_id, is_due=one.by_clock, judged=one.judged, state=one.state)
+            for one in states
+        ],
+    )
+
+
+def _turn(
+    due: DueSeries,
+    watch: Watch,
+    project: ProjectRules,
+    counts: SeriesCounts,
+    minute: int,
+    samples: OwnSamples,
+) -> SeriesTurn:
+    values, whole = counts
+    record, forgets = record_of(due), False
+    newest = max((at for at in (*values, *whole) if at > minute - MINUTES_READ), default=None)
+    first = min((at for at in values if record.judged < at <= minute), default=None)
+    is_back = first is not None and first - record.last_event >= _forgotten_after(watch)
+    if first is not None and is_back and record.track.episode is None:
+        record, forgets = begin_series(first), True
+    start = min(record.judged, minute) - MINUTES_READ + 1
+    return SeriesTurn(
+        stored=_stored(due),
+        watch=watch,
+        clock=project.clock,
+        record=record,
+        until=minute,
+        partition=due.partition,
+        forgets=forgets,
+        seen_at={} if watch.watches_silence else samples.seen_at(due.series, values),
+        own=OwnCounts(
+            counts=_prefix(values, start, minute),
+            whole=_prefix(whole, start, minute) if isinstance(watch.fixed, Rate) else None,
+            is_awake=newest is not None,
+        ),
+    )
+
+
+def record_of(due: DueSeries) -> SeriesRecord:
+    """Return a series' record; one that was never judged begins with its first event."""
+    record = decode_record(due.state) if due.state is not None else None
+    if record is None:
+        begun = begin_series(min(due.first_bucket, due.judged + 1))
+        return replace(begun, judged=due.judged, last_event=due.judged + 1)
+    return replace(record, judged=due.judged)
+
+
+def _forgotten_after(watch: Watch) -> float:
+    """Return the minutes of silence after which a series begins anew; a rate has no history to forget."""
+    if isinstance(watch.fixed, Rate):
+        return float("inf")
+    return watch.fixed.silent_days * DAY if isinstance(watch.fixed, NewSeries) else FORGOTTEN_AFTER
+
+
+def _prefix(values: Mapping[int, int], start: int, minute: int) -> PrefixCounts:
+    return PrefixCounts(start, [values.get(at, 0) for at in range(start, minute + 1)])
+
+
+def _counts(connection: Connection, due: Sequence[DueSeries], minute: int) -> Mapping[int, SeriesCounts]:
+    """Read the minutes of all series: their own, or those of the buckets that they share."""
+    starts = {one.series_id: min(one.judged, minute) - MINUTES_READ + 1 for one in due}
+    own = [one for one in due if one.buckets is None]
+    end = minute + AHEAD
+    ranges = [MinuteRange(one.series_id, starts[one.series_id], end) for one in own]
+    found: dict[int, SeriesCounts] = {
+        one.series_id: counts
+        for one, counts in zip(own, rule_minutes.read(connection, ranges) if own else (), strict=True)
+    }
+    shared = [(one, one.buckets) for one in due if one.buckets is not None]
+    wanted = [BucketRange(series, starts[one.series_id], end, ()) for one, series in shared]
+    for (one, _), values in zip(shared, buckets.read(connection, wanted) if shared else (), strict=True):
+        found[one.series_id] = values, {}
+    return found
+
+
+def _stored(due: DueSeries) -> StoredState:
+    return StoredState(
+        series_id=due.series_id,
+        series=due.series,
+        first_bucket=due.first_bucket,
+        partition=due.partition,
+        needs_history=due.needs_history,
+        judged=due.judged,
+        state=due.state,
+        has_open=due.has_open,
+    )
