@@ -21,3 +21,6 @@ CREATE TABLE pipeline.rule_minutes (
     whole     int NOT NULL,                    -- of the denominator of a rate; 0 for other kinds
     PRIMARY KEY (series_id, minute_at)
 );
+
+COMMENT ON COLUMN pipeline.incident_states.resolve_reason IS
+    'quiet|became_usual|superseded|gone|by_hand|rule_off|rule_changed';

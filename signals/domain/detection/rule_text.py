@@ -8,6 +8,7 @@ import msgspec
 
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_kinds import field_at, names_at
+from signals.domain.detection.rule_sense import flaw_of
 from signals.domain.detection.rule_types import FINGERPRINT, Rule
 
 MAX_QUOTED: Final = 200  # characters of a message that may repeat the rule's own text
@@ -65,6 +66,8 @@ def parse_rule(given: object, number: int = 1) -> Rule:
     except msgspec.ValidationError as error:
         field, problem = _explained(str(error), given.get("kind"))
         raise BadRule(f"rule {name}: {problem}", field=field) from error
+    if flaw := flaw_of(rule):
+        raise BadRule(f"rule {name}: {flaw.field}: {flaw.problem}", field=flaw.field)
     default = defaults.get(rule.name)
     if default is not None and default.locked and msgspec.structs.replace(rule, locked=True) == default:
         return default

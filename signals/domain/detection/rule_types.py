@@ -134,6 +134,7 @@ class Rate(_Rule, frozen=True, kw_only=True, tag="rate"):
     """
 
     of: EventSelection
+    per: Annotated[tuple[Attribute, ...], Meta(max_length=6)] = ("route", "environment")
     window: Minutes = 15
     limit: Annotated[float, Meta(gt=0, le=1)] = 0.05
     floor: Annotated[int, Meta(ge=1, le=1_000_000)] = 100

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
-from shared_types import Fingerprint
+from shared_types import RuleFingerprint, read_fingerprint
 from signals.domain.findings.quoting import quotable
 from signals.domain.summary.exhibits import instant
 from signals.domain.summary.redaction import Redactor
@@ -17,6 +17,8 @@ CONCURRENT_WITHIN: Final = timedelta(minutes=10)  # before and after the opening
 ENDINGS: Final = {
     "quiet": "ended by itself",
     "became_usual": "became the new normal",
+    "rule_off": "ended when its rule was disabled or removed",
+    "rule_changed": "ended when its rule was changed",
     "superseded": "was superseded",
     "gone": "ended when its series was gone",
     "by_hand": "was resolved by a person",
@@ -98,7 +100,9 @@ def _beside(around: RelatedIncidents) -> str:
 
 
 def _subject(fingerprint: str) -> str | None:
-    parts = Fingerprint.parse(fingerprint)
+    parts = read_fingerprint(fingerprint)
+    if isinstance(parts, RuleFingerprint):
+        return f"rule {parts.rule}"
     if parts.error_code is None and parts.route is None:
         return f"{parts.metric_name.replace('_', ' ')} in {parts.environment}"
     return _quoted(f"{parts.error_code or 'errors'} on {parts.route or 'an unnamed route'}")

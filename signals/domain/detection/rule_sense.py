@@ -1,0 +1,81 @@
+"""Finds rules that can never fire, or could never do anything else: each with the field and the remedy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shared_types import EventType
+from shared_types.envelope import MAX_STATUS_CODE
+from shared_types.grouping import GROUPERS
+from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.own_rules import conditions_of
+from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule, Seasonal
+
+MOST_QUOTED: Final = 64  # characters of the rule's own text
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFlaw:
+    """Why a rule is of no use: the field at fault, and a sentence that says what to write instead."""
+
+    field: str
+    problem: str
+
+
+def flaw_of(rule: Rule) -> RuleFlaw | None:
+    """Return the first flaw of a rule, None when it has none."""
+    return next(_flaws(rule), None)
+
+
+def _flaws(rule: Rule) -> Iterator[RuleFlaw]:
+    if twice := next((name for name in rule.per if rule.per.count(name) > 1), None):
+        yield RuleFlaw("per", f"{twice} is named twice; name each attribute once")
+    yield from _of_selection("on", rule.on)
+    match rule:
+        case Seasonal():
+            yield from _of_season(rule)
+        case Rate():
+            yield from _of_rate(rule)
+        case NewSeries() if rule.hold.fires > rule.window:
+            problem = f"a new series fires at {rule.window} minutes at most; write fewer, or a longer window"
+            yield RuleFlaw("hold.fires", problem)
+
+
+def _of_selection(part: str, selection: EventSelection) -> Iterator[RuleFlaw]:
+    for name, group in GROUPERS.items():
+        for value in getattr(selection, name):
+            if (grouped := group(value)) != value:
+                shown = value[:MOST_QUOTED]
+                problem = f"no event has {shown!r}, since ids are taken out; write {grouped[:MOST_QUOTED]!r}"
+                yield RuleFlaw(f"{part}.{name}", problem)
+    for value in selection.status_code:
+        if (
+            not (value.isascii() and value.isdigit() and str(int(value)) == value)
+            or int(value) > MAX_STATUS_CODE
+        ):
+            problem = f"{value[:MOST_QUOTED]!r} is no status code; write whole numbers, like 500, or several"
+            yield RuleFlaw(f"{part}.status_code", problem)
+
+
+def _of_season(rule: Seasonal) -> Iterator[RuleFlaw]:
+    if rule.direction == "down" and any(window.ratio >= 1 for window in rule.windows):
+        yield RuleFlaw("windows.ratio", "direction down needs a ratio below 1: the share of the usual count")
+    confirming = {one.name for one in DEFAULT_RULES if isinstance(one, Seasonal)}
+    if rule.opens == "verdict" and rule.name not in confirming:
+        names = " and ".join(sorted(confirming))
+        yield RuleFlaw("opens", f"only {names} confirm other rules; write incident, or leave it out")
+
+
+def _of_rate(rule: Rate) -> Iterator[RuleFlaw]:
+    yield from _of_selection("of", rule.of)
+    if rule.limit >= 1:
+        yield RuleFlaw("limit", "no share is surely 1; write a limit below 1, like 0.95")
+    numerator, denominator = conditions_of(rule.on), conditions_of(rule.of)
+    for name in rule.per:
+        if name in numerator and name in denominator and not {*numerator[name]} & {*denominator[name]}:
+            problem = f"on and of name different values of {name}, which makes their series; use the same"
+            yield RuleFlaw(f"of.{name}", problem)
+    lacks_code = rule.of.event_type is not EventType.ERROR and "error_code" not in denominator
+    if rule.on.event_type is EventType.ERROR and lacks_code and "error_code" in rule.per:
+        problem = f"{rule.of.event_type} events have no error_code to be counted by; leave error_code out"
+        yield RuleFlaw("per", problem)
