@@ -18,7 +18,7 @@ from signals.cli.readable import console, moment, plain
 
 RULES: Final = "/v1/rules"
 NOT_EVALUATED: Final = (
-    "The engine does not judge by this rule yet; `signals rules preview` shows what it would open."
+    "This rule opens nothing alone: it confirms incidents of another rule, which is off or watches others."
 )
 
 Name = Annotated[str, typer.Argument(help="The rule's name.")]
@@ -59,6 +59,13 @@ def show_rule(name: Name, as_json: AsJson = False) -> None:
         return
     rule = found["rule"]
     print(f"# version {rule['version']}, {_state(rule)}; {rule['change']} {moment(rule['created_at'])}")
+    if found["has_other"]:
+        most = rule["spec"]["max_series"]
+        print(
+            f"# {found['series']} series, as many as max_series {most} allows; the rest is one series: other"
+        )
+    elif found["series"]:
+        print(f"# {found['series']} series so far")
     sys.stdout.write(yaml.safe_dump(_without_empty(rule["spec"]), sort_keys=False, allow_unicode=True))
 
 

@@ -15,7 +15,13 @@ from signals.domain.incidents.episode import IDLE_MINUTES, REOPEN_WITHIN, Incide
 from signals.domain.incidents.outages import JOIN_MINUTES, REVISE_MINUTES, Member, Value, may_join
 
 RETURN_AFTER_RESOLVING_S: Final = 300  # decided: the rule's window still holds the events
-NO_RETURN: Final[tuple[ResolveReason, ...]] = ("became_usual", "superseded", "gone")
+NO_RETURN: Final[tuple[ResolveReason, ...]] = (
+    "became_usual",
+    "superseded",
+    "gone",
+    "rule_off",
+    "rule_changed",
+)
 """Ends after which the next firing is another outage: a new level, verdict, or life of the series."""
 
 

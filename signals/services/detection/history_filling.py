@@ -59,7 +59,7 @@ class HistoryFilling:
 
 
 def _fill(connection: Connection, stored: StoredState, rules: ProjectRules) -> None:
-    watch = rules.watches.get(stored.series.metric_name)
+    watch = rules.watch_of(stored.series.metric_name)
     record = decode_record(stored.state) if stored.state is not None else None
     judged = record.judged if record is not None else stored.judged
     past = _followed(connection, stored.series, stored.first_bucket, judged, rules)
@@ -80,10 +80,11 @@ def _fill(connection: Connection, stored: StoredState, rules: ProjectRules) -> N
             if is_remarkable(row)
         },
     )
+    is_own = stored.series.metric_name in rules.own.by_metric  # it stays due for the tick of own rules
     write = StateWrite(
         series_id=stored.series_id,
         partition=stored.partition,
-        by_clock=watch.watches_silence or track.episode is not None,
+        by_clock=not is_own and (watch.watches_silence or track.episode is not None),
         judged=judged,
         state=encode_record(replace(replayed, judged=judged, track=track)),
     )
@@ -98,7 +99,7 @@ def _followed(
     oldest = max(first, judged - HISTORY_DAYS * DAY * HOUR)
     [counts] = buckets.read(connection, [BucketRange(series, oldest, judged + 1, ())])
     found = list(stretches(counts, judged + 1))
-    watch = rules.watches.get(series.metric_name)
+    watch = rules.watch_of(series.metric_name)
     if not found or watch is None:
         return None
     newest = found[-1]

@@ -10,13 +10,14 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
+from shared_types.fingerprints import rule_metric
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
 from signals.domain.access.principal import Principal
 from signals.domain.detection.rule_kinds import RULE_KINDS, RuleKind
 from signals.domain.detection.rule_text import MAX_RULES, BadRule, parse_rule
 from signals.domain.detection.rule_types import Rule
-from signals.services.detection.project_rules import judged_names
-from signals.store.detection import rules
+from signals.services.detection.project_rules import judged_names, own_rules
+from signals.store.detection import own_series, rule_epochs, rules
 from signals.store.detection.rules import RuleChangeKind, RuleEntry, RuleOrigin, RuleVersion
 
 MAX_HISTORY: Final = 200  # versions of one answer (guess: people change a rule tens of times)
@@ -49,12 +50,15 @@ class RuleDetail:
 class RuleInForce:
     """The newest version of a rule, and where the rule is from.
 
-    `evaluated`: the running engine opens incidents by it. It does so for the rules that every project has,
-    and for a copy of a disabled one; other rules can be previewed and replayed so far.
+    `evaluated`: the running engine opens incidents by it. `series` is how many series it has counted of those
+    that it may have, 0 for a rule that shares the series of Rules A and B; `has_other`: events of further
+    series came, and are counted in one named `other`.
     """
 
     origin: RuleOrigin
     evaluated: bool
+    series: int
+    has_other: bool
     rule: RuleDetail
 
 
@@ -85,14 +89,14 @@ class RuleRegistry:
     def all(self, tenancy: Tenancy) -> RuleList:
         """Return the project's rules."""
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            entries = _entries(connection, tenancy.project_id)
-        return RuleList(rules=[_in_force(entry, entries) for entry in entries], kinds=RULE_KINDS)
+            in_force = _all_in_force(connection, tenancy.project_id)
+        return RuleList(rules=in_force, kinds=RULE_KINDS)
 
     def one(self, tenancy: Tenancy, name: str) -> RuleInForce | None:
         """Return one rule, None when the project has none of that name."""
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            entries = _entries(connection, tenancy.project_id)
-        return next((_in_force(one, entries) for one in entries if one.newest.rule.name == name), None)
+            in_force = _all_in_force(connection, tenancy.project_id)
+        return next((one for one in in_force if one.rule.name == name), None)
 
     def history(self, tenancy: Tenancy, name: str) -> RuleHistory | None:
         """Return a rule's newest versions, None when there has never been one of that name."""
@@ -231,15 +235,33 @@ def _entry(connection: Connection, project_id: str, name: str) -> RuleEntry | No
 
 def _now(connection: Connection, project_id: str, name: str) -> RuleInForce:
     """Return a rule that the project has, as it is after a change."""
+    return next(one for one in _all_in_force(connection, project_id) if one.rule.name == name)
+
+
+def _all_in_force(connection: Connection, project_id: str) -> list[RuleInForce]:
+    """Return the project's rules, each with what the engine makes of it."""
     entries = _entries(connection, project_id)
-    return next(_in_force(one, entries) for one in entries if one.newest.rule.name == name)
-
-
-def _in_force(entry: RuleEntry, entries: Sequence[RuleEntry]) -> RuleInForce:
-    judged = judged_names([one.newest.rule for one in entries])
-    return RuleInForce(
-        origin=entry.origin, evaluated=entry.newest.rule.name in judged, rule=_detail(entry.newest)
-    )
+    rules_now = [entry.newest.rule for entry in entries]
+    judged = judged_names(rules_now)
+    epochs = rule_epochs.read(connection, [project_id])
+    metrics = {
+        rule.name: rule_metric(rule.name, epochs[project_id, rule.name]) for rule in own_rules(rules_now)
+    }
+    counted = own_series.counts(connection, project_id, list(metrics.values())) if metrics else {}
+    in_force = []
+    for entry in entries:
+        name = entry.newest.rule.name
+        series, has_other = counted.get(metrics.get(name, ""), (0, False))
+        in_force.append(
+            RuleInForce(
+                origin=entry.origin,
+                evaluated=name in judged,
+                series=series,
+                has_other=has_other,
+                rule=_detail(entry.newest),
+            )
+        )
+    return in_force
 
 
 def _detail(version: RuleVersion) -> RuleDetail:

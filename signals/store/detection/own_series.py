@@ -261,22 +261,23 @@ def save(connection: Connection, states: Iterable[OwnState]) -> None:
     connection.execute(SAVE, parameters, binary=True)
 
 
-SHARED: LiteralString = """
-SELECT s.id, s.bucket_metric, s.bucket_fingerprint FROM pipeline.rule_series s
-WHERE s.project_id = %(project_id)s AND s.environment = %(environment)s
-  AND s.metric_name = %(metric_name)s AND s.fingerprint = %(fingerprint)s
+COUNTS: LiteralString = """
+SELECT s.metric_name, count(*) FILTER (WHERE NOT s.fingerprint LIKE '%%|other'),
+       bool_or(s.fingerprint LIKE '%%|other')
+FROM pipeline.rule_series s
+WHERE s.project_id = %(project_id)s AND s.metric_name = ANY(%(metric_names)s)
+  AND s.metric_name LIKE 'rule:%%'
+GROUP BY s.metric_name
 """
 
 
-def source(connection: Connection, series: Series) -> tuple[int, Series | None] | None:
-    """Return a series' id, and the series whose buckets it shares; None when it is not there."""
-    row = connection.execute(SHARED, _key(series)).fetchone()
-    if row is None:
-        return None
-    series_id, metric_name, fingerprint = row
-    if metric_name is None:
-        return series_id, None
-    return series_id, Series(series.project_id, series.environment, metric_name, fingerprint, series.org_id)
+def counts(
+    connection: Connection, project_id: str, metric_names: Collection[str]
+) -> Mapping[str, tuple[int, bool]]:
+    """Return how many series each counter has, `other` apart, and whether it has that one."""
+    parameters = {"project_id": project_id, "metric_names": list(metric_names)}
+    rows = connection.execute(COUNTS, parameters)
+    return {metric_name: (series, has_other) for metric_name, series, has_other in rows}
 
 
 def _key(series: Series) -> dict[str, str]:

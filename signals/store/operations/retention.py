@@ -40,7 +40,7 @@ SELECT max(id) AS last, count(*) AS read, (SELECT count(*) FROM removed) AS remo
 """
 
 
-# Hours and states of series are walked by series: one whose last minute is older goes with all its hours.
+# Hours, minutes and states of series are walked by series: one whose last minute is older goes with them.
 HOURS: LiteralString = """
 WITH page AS MATERIALIZED (
     SELECT series_id, judged_at, updated_at, by_clock FROM pipeline.rule_state
@@ -58,9 +58,15 @@ WITH page AS MATERIALIZED (
     WHERE h.series_id = page.series_id AND h.series_id = ANY (ARRAY(SELECT series_id FROM page))
       AND h.hour_start < page.judged_at - make_interval(days => %(days)s)
     RETURNING h.series_id
+), removed_minutes AS (
+    DELETE FROM pipeline.rule_minutes m USING page
+    WHERE m.series_id = page.series_id AND m.series_id = ANY (ARRAY(SELECT series_id FROM page))
+      AND m.minute_at < page.judged_at - make_interval(days => %(days)s)
+    RETURNING m.series_id
 )
 SELECT max(series_id) AS last, count(*) AS read,
-       (SELECT count(*) FROM removed) + (SELECT count(*) FROM removed_series) AS removed
+       (SELECT count(*) FROM removed) + (SELECT count(*) FROM removed_series)
+       + (SELECT count(*) FROM removed_minutes) AS removed
 FROM page
 """
 
@@ -87,7 +93,7 @@ def remove_incident_events(connection: Connection, *, after: int, days: int, row
 def remove_hours(connection: Connection, *, after: int, days: int, rows: int) -> DeletedRows:
     """Read at most `rows` series behind the id `after`; remove their hours of more than `days` before.
 
-    A series that nothing was judged of for so long is removed as a whole.
+    So it does with minutes of own rules. A series that nothing was judged of for so long is removed whole.
     """
     return _step(connection, HOURS, after, days, rows)
 

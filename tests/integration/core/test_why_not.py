@@ -94,7 +94,7 @@ def test_rule_that_was_off_or_changed_is_named(
     found = ask(anonymous)
     spike = rule(found, "error-spike")
     assert (spike["version"], codes(spike["blockers"])) == (2, {"rule_off", "version_then"})
-    assert codes(rule(found, "held")["blockers"]) == {"held", "not_evaluated"}
+    assert codes(rule(found, "held")["blockers"]) == {"held"}
     with pool.connection() as connection:
         connection.execute("UPDATE pipeline.rule_versions SET created_at = now() WHERE name = 'held'")
     assert codes(rule(ask(anonymous), "held")["blockers"]) >= {"no_such_rule_then"}

@@ -52,7 +52,7 @@ def _poisson(rng: random.Random, mean: float) -> int:
 
 def _series(name: str) -> Series:
     metric = "signup_count" if name.startswith("signup") else "error_count"
-    return Series("proj_1", "prod", metric, name, "org_1")  # type: ignore[arg-type]
+    return Series("proj_1", "prod", metric, name, "org_1")
 
 
 def _world(seed: int, days: float) -> Counts:

@@ -1,7 +1,6 @@
 """Incidents of rules that people wrote, when their rules are edited, disabled or removed."""
 
 from typing import Final, Literal
-from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -10,13 +9,9 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.rule_text import parse_rule
 from signals.domain.detection.rule_types import Rule
-from signals.domain.events.sightings import Sighting
 from signals.services.access.provisioning import create_org, create_project
-from signals.services.detection.own_counting import OwnCounting
-from signals.services.detection.own_judging import judge_own
-from signals.services.detection.own_tally import OwnSamples, OwnTally
-from signals.services.detection.project_rules import RuleBook
 from signals.store.detection import rules
+from tests.support.own_rules import OwnEngine
 
 START: Final = 29_540_160
 RULE: Final = parse_rule(
@@ -33,47 +28,13 @@ RULE: Final = parse_rule(
 )
 
 
-class Engine:
-    """The engine's counting and tick for one project."""
+class Engine(OwnEngine):
+    """An engine that counts events by release."""
 
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
-        self._pool = pool
-        self._book = RuleBook()
-        self._counting = OwnCounting()
-
-    def count(self, minute: int, **events: int) -> None:
+    def add(self, minute: int, **releases: int) -> None:
         """Count events of each release."""
-        with transaction(self._pool) as connection:
-            index = self._book.of(connection, ["proj_1"])["proj_1"].own
-            tally = OwnTally()
-            for release, count in events.items():
-                sighting = _sighting(release, minute)
-                for _ in range(count):
-                    for hit in index.hits(sighting.kind, sighting.severity, sighting.status_code):
-                        tally.add(hit, sighting, b"", 0)
-            for counts in tally.series.values():
-                for one in counts.minutes.values():
-                    one.kept.clear()
-            self._counting.count(connection, tally)
-
-    def tick(self, minute: int) -> None:
-        with transaction(self._pool) as connection:
-            judge_own(connection, 0, minute, self._book, OwnSamples(), new_id=uuid4)
-
-
-def _sighting(release: str, minute: int) -> Sighting:
-    return Sighting(
-        project_id="proj_1",
-        event_id=UUID(int=0),
-        series=None,
-        key=b"",
-        occurred_ms=minute * 60_000,
-        minute=minute,
-        received_minute=minute,
-        kind=("org_1", "proj_1", "prod", "custom", None, None, None, release),
-        severity="info",
-        status_code=None,
-    )
+        kind = (("event_type", "custom"), ("environment", "prod"))
+        self.count({((*kind, ("release", name)), minute): count for name, count in releases.items()})
 
 
 @pytest.fixture
@@ -112,10 +73,10 @@ ONE: Final = "rule:beats:1|floor_ratio|custom|release=one"
 def test_incident_goes_on_when_numbers_of_its_rule_change(
     pool: ConnectionPool[Connection], engine: Engine
 ) -> None:
-    engine.count(START, one=12)
+    engine.add(START, one=12)
     engine.tick(START)
     edit(pool, floor=1_000)
-    engine.count(START + 1, one=12)
+    engine.add(START + 1, one=12)
     engine.tick(START + 1)
     assert incidents(pool) == [("open", ONE, None)]
     engine.tick(START + 70)  # it lasts by the new numbers no more
@@ -125,14 +86,14 @@ def test_incident_goes_on_when_numbers_of_its_rule_change(
 def test_incident_ends_when_its_rule_is_disabled_and_a_new_count_begins(
     pool: ConnectionPool[Connection], engine: Engine
 ) -> None:
-    engine.count(START, one=12)
+    engine.add(START, one=12)
     engine.tick(START)
     edit(pool, "disabled", enabled=False)
-    engine.count(START + 1, one=12)
+    engine.add(START + 1, one=12)
     engine.tick(START + 1)
     assert incidents(pool) == [("resolved", ONE, "rule_off")]
     edit(pool, "enabled", enabled=True)
-    engine.count(START + 2, one=12)
+    engine.add(START + 2, one=12)
     engine.tick(START + 2)
     assert incidents(pool) == [
         ("resolved", ONE, "rule_off"),
@@ -143,10 +104,10 @@ def test_incident_ends_when_its_rule_is_disabled_and_a_new_count_begins(
 def test_incident_ends_when_its_rule_counts_other_events(
     pool: ConnectionPool[Connection], engine: Engine
 ) -> None:
-    engine.count(START, one=12)
+    engine.add(START, one=12)
     engine.tick(START)
     edit(pool, per=())
-    engine.count(START + 1, one=12)
+    engine.add(START + 1, one=12)
     engine.tick(START + 1)
     assert incidents(pool) == [
         ("resolved", ONE, "rule_changed"),
@@ -155,7 +116,7 @@ def test_incident_ends_when_its_rule_counts_other_events(
 
 
 def test_incident_ends_when_its_rule_is_removed(pool: ConnectionPool[Connection], engine: Engine) -> None:
-    engine.count(START, one=12)
+    engine.add(START, one=12)
     engine.tick(START)
     with transaction(pool) as connection:
         assert rules.remove(connection, "proj_1", RULE, created_by="key:1")
@@ -167,9 +128,9 @@ def test_series_beyond_the_bound_are_counted_and_judged_as_other(
     pool: ConnectionPool[Connection], engine: Engine
 ) -> None:
     other = Engine(pool)  # a second process shares the bound
-    engine.count(START, one=1, two=1)
-    other.count(START, three=2, four=6)
-    engine.count(START, five=6, one=9)
+    engine.add(START, one=1, two=1)
+    other.add(START, three=2, four=6)
+    engine.add(START, five=6, one=9)
     engine.tick(START)
     assert incidents(pool) == [("open", "rule:beats:1|floor_ratio|custom|other", None), ("open", ONE, None)]
     with transaction(pool) as connection:
@@ -192,12 +153,12 @@ def test_series_without_events_sleep_until_the_next_one(
         assert row is not None
         return int(row[0])
 
-    engine.count(START, one=2)
+    engine.add(START, one=2)
     engine.tick(START)
     assert due() == 1
     engine.tick(START + 200)
     assert due() == 0
-    engine.count(START + 5_000, one=12)
+    engine.add(START + 5_000, one=12)
     engine.tick(START + 4_999)  # its minute is not over
     assert due() == 1
     engine.tick(START + 5_000)
@@ -205,9 +166,9 @@ def test_series_without_events_sleep_until_the_next_one(
 
 
 def test_removed_series_is_added_again(pool: ConnectionPool[Connection], engine: Engine) -> None:
-    engine.count(START, one=2)
+    engine.add(START, one=2)
     with transaction(pool) as connection:
         connection.execute("DELETE FROM pipeline.rule_series")
-    engine.count(START, one=12)
+    engine.add(START, one=12)
     engine.tick(START)
     assert incidents(pool) == [("open", ONE, None)]

@@ -1,31 +1,24 @@
 """Rules that people wrote, judged on PostgreSQL, open the incidents that the replay of their counts opens."""
 
 import random
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
-from uuid import UUID, uuid4
 
 import pytest
 from psycopg_pool import ConnectionPool
 
-from shared_types import Environment, EventType, Fingerprint
 from signals.clients.postgres import Connection, transaction
-from signals.domain.detection.buckets import Series, minute_of
+from signals.domain.detection.buckets import minute_of
 from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.own_rules import OwnRule
 from signals.domain.detection.rule_text import parse_rules
 from signals.domain.detection.rule_types import Rule
-from signals.domain.events.sightings import Sighting
 from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection.count_lines import CountedSeries
-from signals.services.detection.own_counting import OwnCounting
-from signals.services.detection.own_judging import judge_own
-from signals.services.detection.own_tally import OwnSamples, OwnTally
-from signals.services.detection.project_rules import RuleBook
 from signals.services.detection.replay import ReplayedSeries
-from signals.store.detection import buckets, rules
+from signals.store.detection import rules
+from tests.support.own_rules import Attributes, KilledEngine, OwnEngine
 
 START: Final = 29_540_160  # a Monday, 00:00 UTC
 DAY: Final = 1440
@@ -100,14 +93,9 @@ RULES: Final = parse_rules(
     ]
 )
 
-Attributes = tuple[tuple[str, str], ...]
 Counts = dict[Attributes, list[int]]
 Incident = tuple[str, int, int | None, str, str, int]
 """Fingerprint, opened and ended minute, rule, verdict, how often reopened."""
-
-
-class _Killed(Exception):  # noqa: N818  # reads as the state it names
-    """Stands for a process that dies before its transaction is committed."""
 
 
 def _events(**attributes: str) -> Attributes:
@@ -158,78 +146,10 @@ def _replayed(counts: Counts, end: int) -> list[Incident]:
     for series, episodes in replayed.episodes(first, end, UTC_CLOCK):
         for one in episodes:
             own = by_name[one.rule]
-            values = {name: series.attributes.get(name) for name in own.rule.per}
+            values = {str(name): series.attributes.get(name) for name in own.rule.per}
             name = own.series("org_1", "proj_1", values).fingerprint
             found.append((name, one.opened_at, one.resolved_at, one.rule, one.verdict, one.reopened))
     return sorted(found, key=str)
-
-
-class Engines:
-    """Two engines of one project, each with a partition of its own, as the counting and the tick see them."""
-
-    def __init__(self, pool: ConnectionPool[Connection]) -> None:
-        self._pool = pool
-        self._books = [RuleBook(), RuleBook()]
-        self._counting = [OwnCounting(), OwnCounting()]
-
-    def count(self, part: Mapping[tuple[Attributes, int], int], number: int, *, is_killed: bool) -> None:
-        with transaction(self._pool) as connection:
-            index = self._books[number].of(connection, ["proj_1"])["proj_1"].own
-            tally = OwnTally()
-            shared: dict[tuple[Series, int], int] = defaultdict(int)
-            for (attributes, minute), count in part.items():
-                sighting = _sighting(attributes, minute)
-                for _ in range(count):
-                    for hit in index.hits(sighting.kind, sighting.severity, sighting.status_code):
-                        tally.add(hit, sighting, b"", number)
-                if (series := _counted(attributes)) is not None and count:
-                    shared[series, minute] += count
-            for counts in tally.series.values():
-                for one in counts.minutes.values():
-                    one.kept.clear()
-            if shared:
-                buckets.increment(connection, shared)
-            self._counting[number].count(connection, tally)
-            if is_killed:
-                raise _Killed
-
-    def tick(self, minute: int, *, is_killed: bool = False) -> None:
-        for number in (0, 1):
-            with transaction(self._pool) as connection:
-                judge_own(connection, number, minute, self._books[number], OwnSamples(), new_id=uuid4)
-                if is_killed:
-                    raise _Killed
-
-
-def _counted(attributes: Attributes) -> Series | None:
-    values = dict(attributes)
-    kind = EventType(values["event_type"])
-    if kind not in (EventType.ERROR, EventType.SIGNUP):
-        return None
-    one = Fingerprint(
-        event_type=kind,
-        environment=Environment(values["environment"]),
-        error_code=values.get("error_code"),
-        route=values.get("route"),
-    )
-    return Series("proj_1", values["environment"], one.metric_name, one.text, "org_1")
-
-
-def _sighting(attributes: Attributes, minute: int) -> Sighting:
-    get = dict(attributes).get
-    texts = (get("route"), get("method"), get("error_code"), get("release"))
-    return Sighting(
-        project_id="proj_1",
-        event_id=UUID(int=0),
-        series=None,
-        key=b"",
-        occurred_ms=minute * 60_000,
-        minute=minute,
-        received_minute=minute,
-        kind=("org_1", "proj_1", get("environment"), get("event_type"), *texts),
-        severity="error",
-        status_code=None,
-    )
 
 
 def _partition(attributes: Attributes) -> int:
@@ -239,7 +159,7 @@ def _partition(attributes: Attributes) -> int:
 def _live(
     pool: ConnectionPool[Connection], rng: random.Random, counts: Counts, minutes: int
 ) -> list[Incident]:
-    engines = Engines(pool)
+    engines = [OwnEngine(pool, 0), OwnEngine(pool, 1)]
     left = {attributes: list(one) for attributes, one in counts.items()}
     start = 0
     while start < minutes:
@@ -255,13 +175,14 @@ def _live(
                         left[attributes][minute] -= count
                         part[attributes, START + minute] = count
                 if rng.random() < 0.1:
-                    with suppress(_Killed):
-                        engines.count(part, number, is_killed=True)
-                engines.count(part, number, is_killed=False)
-        if rng.random() < 0.1:
-            with suppress(_Killed):
-                engines.tick(START + end - 1, is_killed=True)
-        engines.tick(START + end - 1)
+                    with suppress(KilledEngine):
+                        engines[number].count(part, is_killed=True)
+                engines[number].count(part)
+        for engine in engines:
+            if rng.random() < 0.1:
+                with suppress(KilledEngine):
+                    engine.tick(START + end - 1, is_killed=True)
+            engine.tick(START + end - 1)
         start = end
     with transaction(pool) as connection:
         rows: Sequence[tuple[object, ...]] = connection.execute(

@@ -16,19 +16,23 @@ from pydantic import SecretStr
 
 from shared_types import Envelope, MetricName, Tenancy
 from signals.clients.kafka.publisher import Publisher
-from signals.clients.postgres import Connection, conninfo
+from signals.clients.postgres import Connection, conninfo, transaction
 from signals.domain.detection.buckets import Series, instant_of, ranges
 from signals.domain.detection.counts import MINUTES_READ
+from signals.domain.detection.rule_text import parse_rules
 from signals.domain.detection.severity import IncidentSeverity
 from signals.local.stack import RunningStack
+from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings, PostgresSettings
-from signals.store.detection import buckets, rule_states
+from signals.store.detection import buckets, own_series, rule_minutes, rule_states, rules
 from signals.store.detection import hours as hours_store
+from signals.store.detection.rule_minutes import MinuteRange
 from signals.store.incidents import incident_events, incidents
 from signals.store.incidents.incidents import Touch
 from tests.integration.detection.explaining import ExplainingConnection, Scan
 from tests.support.events import event, publish
+from tests.support.own_rules import OwnEngine
 from tests.support.waiting import until
 
 FIRST: Final = 29_000_000  # the first of 500 minutes that have buckets, in February 2025
@@ -36,7 +40,7 @@ AT: Final = FIRST + 400
 OPEN: Final = 400  # incidents, one a series
 
 # 200,000 buckets; 20,000 incidents of which one a series is open; 80,000 representatives; 20,400 watched
-# series, of which the clock watches 40; 320,000 hours.
+# series, of which the clock watches 40; 320,000 hours; 2,000 series of an own rule, 20 of them due.
 FILL: Final[tuple[LiteralString, ...]] = (
     "ALTER TABLE metrics_buckets SET (autovacuum_enabled = false)",
     "ALTER TABLE incidents SET (autovacuum_enabled = false)",
@@ -45,6 +49,7 @@ FILL: Final[tuple[LiteralString, ...]] = (
     "ALTER TABLE pipeline.rule_series SET (autovacuum_enabled = false)",
     "ALTER TABLE pipeline.rule_state SET (autovacuum_enabled = false)",
     "ALTER TABLE pipeline.metrics_hours SET (autovacuum_enabled = false)",
+    "ALTER TABLE pipeline.rule_minutes SET (autovacuum_enabled = false)",
     """
     CREATE VIEW series AS
     SELECT n, 'org_1' AS org_id, 'proj_' || n % 40 AS project_id, 'error_count' AS metric_name,
@@ -94,6 +99,24 @@ FILL: Final[tuple[LiteralString, ...]] = (
     INSERT INTO pipeline.metrics_hours
     SELECT s.id, to_timestamp((29000000 / 60 - h) * 3600), 3, 60, 3
     FROM pipeline.rule_series s, generate_series(1, 800) h WHERE s.environment = 'prod'
+    """,
+    """
+    INSERT INTO pipeline.rule_series (org_id, project_id, environment, metric_name, fingerprint,
+                                      first_bucket_at)
+    SELECT 'org_1', 'proj_1', 'prod', 'rule:mine:1', 'rule:mine:1|rate|error|route=/' || n,
+           to_timestamp(29000000 * 60)
+    FROM generate_series(1, 2000) n
+    """,
+    """
+    INSERT INTO pipeline.rule_state (series_id, partition, by_clock, is_due, needs_history, judged_at)
+    SELECT id, id % 3, false, id % 100 = 0, false, to_timestamp((29000000 + 399) * 60)
+    FROM pipeline.rule_series WHERE metric_name = 'rule:mine:1'
+    """,
+    """
+    INSERT INTO pipeline.rule_minutes
+    SELECT s.id, to_timestamp((29000000 + m) * 60), 3, 5
+    FROM (SELECT id FROM pipeline.rule_series WHERE metric_name = 'rule:mine:1' LIMIT 200) s,
+         generate_series(0, 499) m
     """,
 )
 
@@ -180,6 +203,86 @@ def test_states_and_hours_are_read_by_key(connection: ExplainingConnection) -> N
         "proj_2": FIRST,
     }
     _assert_by_key(connection.taken(), 2)
+
+
+MINE: Final = [
+    Series("proj_1", "prod", "rule:mine:1", f"rule:mine:1|rate|error|route=/{number}", "org_1")
+    for number in range(1, 21)
+]
+
+
+def test_series_of_own_rules_are_found_woken_and_read_by_key(connection: ExplainingConnection) -> None:
+    found = own_series.find(connection, MINE)
+    assert len(found) == len(MINE)
+    _assert_by_key(connection.taken(), len(MINE))
+    assert len(own_series.wake(connection, dict.fromkeys(found.values(), AT))) == len(MINE)
+    _assert_by_key(connection.taken(), len(MINE))
+    assert own_series.count_locked(connection, MINE[0], most=10) == 10
+    _assert_by_key(connection.taken(), 10 + 1)
+    ids = sorted(found.values())
+    read = rule_minutes.read(connection, [MinuteRange(one, AT - MINUTES_READ + 1, AT + 1) for one in ids])
+    assert len(read) == len(MINE)
+    _assert_by_key(connection.taken(), len(MINE) * MINUTES_READ)
+    buckets.read(connection, list(ranges({series: [AT] for series in MINE}, MINUTES_READ)))
+    _assert_by_key(connection.taken(), len(MINE) * MINUTES_READ)
+
+
+def test_tick_reads_series_of_own_rules_that_are_due_only(connection: ExplainingConnection) -> None:
+    assert len(own_series.due(connection, partition=0, minute=AT)) < 20
+    _assert_by_key(connection.taken(), OPEN)
+
+
+KINDS: Final = parse_rules(
+    [
+        {"name": "many", "kind": "floor_ratio", "on": {"event_type": "custom"}, "per": ["release"]},
+        {"name": "fewer", "kind": "drop", "on": {"event_type": "custom"}, "per": ["release"]},
+        {
+            "name": "unusual",
+            "kind": "seasonal",
+            "on": {"event_type": "custom"},
+            "per": ["release"],
+            "windows": [{"length": 15, "floor": 15, "ratio": 2}],
+        },
+        {
+            "name": "share",
+            "kind": "rate",
+            "on": {"event_type": "custom", "error_code": "BAD"},
+            "of": {"event_type": "custom"},
+            "per": ["release"],
+        },
+        {"name": "gone", "kind": "absence", "on": {"event_type": "custom"}, "per": ["release"]},
+        {"name": "fresh", "kind": "new_series", "on": {"event_type": "custom"}, "per": ["release"]},
+    ]
+)
+
+
+def test_evaluation_of_every_kind_reads_minutes_hours_and_state_within_bounds(
+    pool: ConnectionPool[Connection],
+) -> None:
+    """75 minutes, 18 hours where one closes, one state: never more, however long the series is."""
+    create_org(pool, "org_1", "An organisation")
+    create_project(pool, "proj_1", org_id="org_1", name="A project")
+    with transaction(pool) as connection:
+        for rule in KINDS:
+            assert rules.create(connection, "proj_1", rule, created_by="key:1", most=100) == 1
+    engine = OwnEngine(pool, 7)  # a partition of its own
+    kind = (("event_type", "custom"), ("environment", "prod"), ("release", "1"), ("error_code", "BAD"))
+    engine.count({(kind, AT + minute): 2 for minute in range(300)})
+    engine.tick(AT + 298)
+    with pool.connection() as explaining:
+        assert isinstance(explaining, ExplainingConnection)
+        explaining.taken()
+        engine.count({(kind, AT + 299): 40})
+        engine.tick(AT + 299)
+        scans = explaining.taken()
+    by_table = {table: [scan for scan in scans if scan.table == table] for table in {s.table for s in scans}}
+    assert {"rule_minutes", "rule_state", "rule_series"} <= by_table.keys()
+    assert "metrics_buckets" not in by_table
+    assert sum(scan.rows for scan in by_table["rule_minutes"]) <= len(KINDS) * (MINUTES_READ + 1)
+    assert sum(scan.rows for scan in by_table.get("metrics_hours", [])) <= 18
+    tables = ("rule_minutes", "rule_state", "rule_series", "incidents")
+    for table in tables:
+        _assert_by_key(by_table.get(table) or by_table["rule_state"], len(KINDS) * (MINUTES_READ + 1))
 
 
 def test_incidents_are_found_by_key(connection: ExplainingConnection) -> None:

@@ -1,0 +1,93 @@
+"""The engine's counting and tick for rules that people wrote, fed with totals instead of records."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from uuid import UUID, uuid4
+
+from psycopg_pool import ConnectionPool
+
+from shared_types import Environment, EventType, Fingerprint
+from shared_types.envelope import TEXT_ATTRIBUTES
+from signals.clients.postgres import Connection, transaction
+from signals.domain.detection.buckets import Series
+from signals.domain.events.sightings import Sighting
+from signals.services.detection.own_counting import OwnCounting
+from signals.services.detection.own_judging import judge_own
+from signals.services.detection.own_tally import OwnSamples, OwnTally
+from signals.services.detection.project_rules import RuleBook
+from signals.store.detection import buckets
+
+Attributes = tuple[tuple[str, str], ...]
+"""Attributes of events with their values, `event_type` and `environment` among them."""
+
+
+class KilledEngine(Exception):  # noqa: N818  # reads as the state it names
+    """Stands for a process that dies before its transaction is committed."""
+
+
+class OwnEngine:
+    """One engine of the project `proj_1`, with a partition of its own."""
+
+    def __init__(self, pool: ConnectionPool[Connection], number: int = 0) -> None:
+        self._pool = pool
+        self._number = number
+        self._book = RuleBook()
+        self._counting = OwnCounting()
+
+    def count(self, events: Mapping[tuple[Attributes, int], int], *, is_killed: bool = False) -> None:
+        """Count the events of each (attributes, minute) in one transaction."""
+        with transaction(self._pool) as connection:
+            index = self._book.of(connection, ["proj_1"])["proj_1"].own
+            tally = OwnTally()
+            shared: dict[tuple[Series, int], int] = defaultdict(int)
+            for (attributes, minute), count in events.items():
+                sighting = _sighting(attributes, minute)
+                for _ in range(count):
+                    for hit in index.hits(sighting.kind, sighting.severity, sighting.status_code):
+                        tally.add(hit, sighting, b"", self._number)
+                if (series := _counted(attributes)) is not None and count:
+                    shared[series, minute] += count
+            if shared:
+                buckets.increment(connection, shared)
+            self._counting.count(connection, tally)
+            if is_killed:
+                raise KilledEngine
+
+    def tick(self, minute: int, *, is_killed: bool = False) -> None:
+        """Judge the partition's series up to a minute."""
+        with transaction(self._pool) as connection:
+            judge_own(connection, self._number, minute, self._book, OwnSamples(), new_id=uuid4)
+            if is_killed:
+                raise KilledEngine
+
+
+def _counted(attributes: Attributes) -> Series | None:
+    """Return the series of Rule A or B of such events."""
+    values = dict(attributes)
+    kind = EventType(values["event_type"])
+    if kind not in (EventType.ERROR, EventType.SIGNUP):
+        return None
+    one = Fingerprint(
+        event_type=kind,
+        environment=Environment(values["environment"]),
+        error_code=values.get("error_code"),
+        route=values.get("route"),
+    )
+    return Series("proj_1", values["environment"], one.metric_name, one.text, "org_1")
+
+
+def _sighting(attributes: Attributes, minute: int) -> Sighting:
+    get = dict(attributes).get
+    texts = (get(name) for name in TEXT_ATTRIBUTES)
+    return Sighting(
+        project_id="proj_1",
+        event_id=UUID(int=0),
+        series=None,
+        key=b"",
+        occurred_ms=minute * 60_000,
+        minute=minute,
+        received_minute=minute,
+        kind=("org_1", "proj_1", get("environment"), get("event_type"), *texts),
+        severity="error",
+        status_code=None,
+    )
