@@ -5,9 +5,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from serve_apps.core.incidents import no_such_incident
+from serve_apps.core.incidents import named_incident, no_such_incident
 from serve_apps.core.requests import READ_ERRORS, CoreResources, Instant, Limit
-from serve_apps.core.status_changes import CHANGE_ERRORS, id_in_path
+from serve_apps.core.status_changes import CHANGE_ERRORS
 from serve_apps.http.answers import json_answer
 from serve_apps.http.bodies import read_model
 from serve_apps.http.endpoint import Answer, Call, Endpoint
@@ -35,7 +35,7 @@ class PrecisionQuery:
 
 async def give_feedback(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Say whether a summary was useful, and what it really was. A read key may do this."""
-    incident_id = id_in_path(call, "incident_id", no_such_incident)
+    incident_id = await call.in_thread(named_incident, core, call)
     said = await read_model(call.request, SummaryFeedback)
     actor = f"key:{call.principal.key_id}"
     outcome = await call.in_thread(core.feedback.give, call.tenancy, incident_id, said, actor=actor)
@@ -51,7 +51,7 @@ async def give_feedback(core: CoreResources, call: Call[NoParameters]) -> Respon
 
 def incident_feedback(core: CoreResources, call: Call[NoParameters]) -> Response:
     """List the feedback on one incident's summaries, newest first."""
-    found = core.feedback.of_incident(call.tenancy, id_in_path(call, "incident_id", no_such_incident))
+    found = core.feedback.of_incident(call.tenancy, named_incident(core, call))
     if found is None:
         raise no_such_incident()
     return json_answer(call.request, found)

@@ -1,9 +1,10 @@
 """The endpoints of incidents: list them, read one, set its status."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
+from pydantic import Field
 from starlette.responses import Response
 
 from serve_apps.core.requests import (
@@ -17,6 +18,7 @@ from serve_apps.core.requests import (
     Instant,
     Limit,
     ProjectId,
+    SearchedText,
     check_project,
 )
 from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
@@ -26,7 +28,8 @@ from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
 from signals.domain.access.scopes import Right
-from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
+from signals.domain.incidents.episode import IncidentVerdict, StatusWanted
+from signals.domain.notifications.routing import SeverityWord
 from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest
 from signals.store.incidents.incident_changes import TimelineEntry
 
@@ -37,10 +40,12 @@ class IncidentQuery:
 
     project_id: ProjectId = None
     env: Annotated[Environment | None, BLANK] = None
-    status: Annotated[IncidentStatus | None, BLANK] = None
+    status: Annotated[StatusWanted | None, BLANK, Field(description="unresolved: all but resolved")] = None
+    severity: Annotated[SeverityWord | None, BLANK] = None
     verdict: Annotated[IncidentVerdict | None, BLANK] = None
     since: Instant = None
     until: Instant = None
+    text: SearchedText = None
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -52,9 +57,11 @@ def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
     request = ListRequest(
         environment=query.env and query.env.value,
         status=query.status,
+        severity=query.severity,
         verdict=query.verdict,
         since=query.since,
         until=query.until,
+        text=query.text,
         limit=query.limit,
         cursor=query.cursor,
     )
@@ -68,7 +75,7 @@ def get_incident(core: CoreResources, call: Call[NoParameters]) -> Response:
 
 def incident_timeline(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Return what happened to the incident, oldest first: each change, when, and by whom."""
-    changes = core.incidents.timeline(call.tenancy, _incident_id(call))
+    changes = core.incidents.timeline(call.tenancy, named_incident(core, call))
     if changes is None:
         raise no_such_incident()
     return tagged_answer(call.request, changes)
@@ -76,7 +83,8 @@ def incident_timeline(core: CoreResources, call: Call[NoParameters]) -> Response
 
 async def change_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set an incident's status. A read key may do this."""
-    await apply_change(call, core.incidents.set_status, _incident_id(call), _refusals())
+    incident_id = await call.in_thread(named_incident, core, call)
+    await apply_change(call, core.incidents.set_status, incident_id, _refusals())
     return json_answer(call.request, await call.in_thread(_detail, core, call))
 
 
@@ -86,14 +94,15 @@ def no_such_incident() -> Problem:
 
 
 def _detail(core: CoreResources, call: Call[NoParameters]) -> IncidentDetail:
-    detail = core.incidents.detail(call.tenancy, _incident_id(call))
+    detail = core.incidents.detail(call.tenancy, named_incident(core, call))
     if detail is None:
         raise no_such_incident()
     return detail
 
 
-def _incident_id(call: Call[NoParameters]) -> UUID:
-    return id_in_path(call, "incident_id", no_such_incident)
+def named_incident(core: CoreResources, call: Call[Any]) -> UUID:
+    """Return the id of the incident in the path; it may block. Raises as `id_in_path` does."""
+    return id_in_path(core, call, "incident", no_such_incident)
 
 
 def _refusals() -> dict[str, Problem]:

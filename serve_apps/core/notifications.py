@@ -6,8 +6,8 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from serve_apps.core.incidents import no_such_incident
-from serve_apps.core.requests import BLANK, READ_ERRORS, CoreResources, Limit
+from serve_apps.core.incidents import named_incident, no_such_incident
+from serve_apps.core.requests import BLANK, MODEL_ERRORS, READ_ERRORS, CoreResources, Limit
 from serve_apps.http.answers import json_answer
 from serve_apps.http.bodies import read_model
 from serve_apps.http.endpoint import Answer, Call, Endpoint
@@ -111,7 +111,7 @@ def delete_route(core: CoreResources, call: Call[NoParameters]) -> Response:
 
 def match_routes(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Say of each route whether it tells of the incident, and if not, why."""
-    matches = core.routes.match(call.principal, _id(call, "incident_id", no_such_incident()))
+    matches = core.routes.match(call.principal, named_incident(core, call))
     if matches is None:
         raise no_such_incident()
     return json_answer(call.request, matches)
@@ -137,12 +137,10 @@ def _known(found: DestinationView | None) -> DestinationView:
     return found
 
 
-def _id(call: Call[NoParameters], name: str, unknown: Problem | None = None) -> UUID:
+def _id(call: Call[NoParameters], name: str) -> UUID:
     try:
         return UUID(call.request.path_params[name])
     except ValueError as error:
-        if unknown is not None:
-            raise unknown from error
         what = name.removesuffix("_id")
         raise Problem(404, f"no_such_{what}", f"Your project has no {what} with this id.") from error
 
@@ -156,12 +154,6 @@ def _refused(error: DestinationRefused) -> Problem:
 _ALL: Final = "/v1/destinations"
 _ONE: Final = "/v1/destinations/{destination_id}"
 _NO_SUCH: Final = {404: "The key's project has no such destination."}
-_BODY: Final = {
-    408: "The body did not arrive in time.",
-    413: "The body is too large.",
-    415: "Content-Encoding is not supported.",
-    422: "What the body asks for is not possible; the problem names the field and the remedy.",
-}
 
 ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
     Endpoint(
@@ -183,7 +175,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         query=NoParameters,
         body={"application/json": NewDestination},
         answers={201: Answer(description="The destination.", model=CreatedDestination)},
-        errors=READ_ERRORS | _BODY,
+        errors=READ_ERRORS | MODEL_ERRORS,
     ),
     Endpoint(
         method="GET",
@@ -204,7 +196,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         query=NoParameters,
         body={"application/json": DestinationChange},
         answers={200: Answer(description="The destination as it is now.", model=DestinationView)},
-        errors=READ_ERRORS | _NO_SUCH | _BODY,
+        errors=READ_ERRORS | _NO_SUCH | MODEL_ERRORS,
     ),
     Endpoint(
         method="DELETE",
@@ -245,7 +237,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         query=NoParameters,
         body={"application/json": RouteFields},
         answers={201: Answer(description="The route.", model=RouteView)},
-        errors=READ_ERRORS | _BODY,
+        errors=READ_ERRORS | MODEL_ERRORS,
     ),
     Endpoint(
         method="DELETE",

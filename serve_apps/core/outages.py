@@ -1,7 +1,7 @@
 """The endpoints of outages: list them, read one, set its status."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field
@@ -13,11 +13,13 @@ from serve_apps.core.requests import (
     READ_ERRORS,
     TAG,
     UNCHANGED,
+    Assignee,
     CoreResources,
     Cursor,
     Instant,
     Limit,
     ProjectId,
+    SearchedText,
     check_project,
 )
 from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
@@ -27,11 +29,11 @@ from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
 from signals.domain.access.scopes import Right
-from signals.domain.incidents.episode import IncidentStatus
+from signals.domain.incidents.episode import StatusWanted
+from signals.domain.notifications.routing import SeverityWord
 from signals.services.incidents.outage_answers import OutageDetail, OutagePage
 from signals.services.incidents.outage_views import OutageListRequest
 
-SeverityName = Literal["warn", "error", "critical"]
 VerdictWanted = Literal["confirmed", "unconfirmed", "learning", "any"]
 TOLD: Final = "confirmed"
 """The verdict of those that people are notified about, and that a list holds unless it asks for others."""
@@ -43,14 +45,16 @@ class OutageQuery:
 
     project_id: ProjectId = None
     env: Annotated[Environment | None, BLANK, Field(description="of one incident at least")] = None
-    status: Annotated[IncidentStatus | None, BLANK] = None
-    severity: Annotated[SeverityName | None, BLANK] = None
+    status: Annotated[StatusWanted | None, BLANK, Field(description="unresolved: all but resolved")] = None
+    severity: Annotated[SeverityWord | None, BLANK] = None
     verdict: Annotated[
         VerdictWanted,
         BeforeValidator(lambda value: value or TOLD),
         Field(description="people are notified about confirmed ones; any: all of them"),
     ] = TOLD
     since: Instant = None
+    assignee: Annotated[Assignee | None, BLANK] = None
+    text: SearchedText = None
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -68,6 +72,8 @@ def list_outages(core: CoreResources, call: Call[OutageQuery]) -> Response:
         severity=query.severity,
         verdict=None if query.verdict == "any" else query.verdict,
         since=query.since,
+        assignee=query.assignee,
+        text=query.text,
         limit=query.limit,
         cursor=query.cursor,
     )
@@ -81,7 +87,8 @@ def get_outage(core: CoreResources, call: Call[NoParameters]) -> Response:
 
 async def change_outage_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set the status of an outage and of its incidents. As with an incident, a read key may do this."""
-    await apply_change(call, core.outages.set_status, _outage_id(call), _refusals())
+    outage_id = await call.in_thread(named_outage, core, call)
+    await apply_change(call, core.outages.set_status, outage_id, _refusals())
     return json_answer(call.request, await call.in_thread(_detail, core, call))
 
 
@@ -91,14 +98,15 @@ def no_such_outage() -> Problem:
 
 
 def _detail(core: CoreResources, call: Call[NoParameters]) -> OutageDetail:
-    detail = core.outages.detail(call.tenancy, _outage_id(call))
+    detail = core.outages.detail(call.tenancy, named_outage(core, call))
     if detail is None:
         raise no_such_outage()
     return detail
 
 
-def _outage_id(call: Call[NoParameters]) -> UUID:
-    return id_in_path(call, "outage_id", no_such_outage)
+def named_outage(core: CoreResources, call: Call[Any]) -> UUID:
+    """Return the id of the outage in the path; it may block. Raises as `id_in_path` does."""
+    return id_in_path(core, call, "outage", no_such_outage)
 
 
 def _refusals() -> dict[str, Problem]:

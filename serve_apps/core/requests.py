@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.endpoint import Answer
 from serve_apps.http.problems import Problem
 from shared_types import Tenancy
 from signals.domain.queries import cursors
+from signals.domain.queries.parameters import MAX_TEXT
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
@@ -17,10 +18,13 @@ from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.project_doors import DoorSettingsEditor
 from signals.services.events.search import EventFinder
+from signals.services.incidents.names import Names
 from signals.services.incidents.outage_views import Outages
+from signals.services.incidents.outage_work import OutageWork
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
+from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
@@ -43,6 +47,14 @@ READ_ERRORS: Final = {
     503: "A server behind this API does not answer; see Retry-After.",
 }
 """What every endpoint with a read key may answer."""
+
+MODEL_ERRORS: Final = {
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "Content-Encoding is not supported.",
+    422: "What the body asks for is not possible; the problem names the field and the remedy.",
+}
+"""What every endpoint may answer beside that reads its body as a model."""
 
 
 TAG: Final = {"ETag": {"description": "of this version", "schema": {"type": "string"}}}
@@ -69,6 +81,9 @@ class CoreResources:
     rule_previewer: RulePreviewer
     why_not: WhyNotFinder
     outages: Outages
+    outage_work: OutageWork
+    maintenance: MaintenanceWindows
+    names: Names
     event_finder: EventFinder
     feedback: FeedbackBook
     notices: Notices
@@ -76,6 +91,13 @@ class CoreResources:
     readiness: ReadinessCheck
     routes: Routes
     console: ConsoleResources | None = None
+
+
+def printable(text: str) -> str:
+    """Accept one line of text. Raises ValueError for control characters and outer spaces."""
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("it has printable characters, and no space around them")
+    return text
 
 
 def _blank_as_absent(value: object) -> object:
@@ -89,6 +111,13 @@ Instant = Annotated[
     BLANK,
     Field(description="RFC 3339 with its offset; write + as %2B"),
 ]
+SearchedText = Annotated[
+    Annotated[str, Field(max_length=MAX_TEXT)] | None,
+    BLANK,
+    Field(description="in a title or fingerprint, in upper or lower case"),
+]
+Assignee = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(printable)]
+"""Who works on an outage: a name or mail address, as the team writes it."""
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[
     Annotated[str, Field(max_length=cursors.MAX_LENGTH)] | None,

@@ -11,7 +11,9 @@ from serve_apps.core import (
     events,
     feedback,
     incidents,
+    maintenance,
     notifications,
+    outage_work,
     outages,
     rule_checks,
     rules,
@@ -26,10 +28,12 @@ from serve_apps.ingest.routes import ENDPOINTS as INGEST_ENDPOINTS
 ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *incidents.ENDPOINTS,  # first the hottest
     *outages.ENDPOINTS,
+    *outage_work.ENDPOINTS,
     *events.ENDPOINTS,
     *deploys.ENDPOINTS,
     *feedback.ENDPOINTS,
     *notifications.ENDPOINTS,
+    *maintenance.ENDPOINTS,
     *rule_checks.ENDPOINTS,
     *rules.ENDPOINTS,
     *doors.ENDPOINTS,

@@ -1,16 +1,19 @@
 """Sets the status of an incident or an outage: the body, the id in the path, and the refusals."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final, Protocol
+from contextlib import suppress
+from typing import Annotated, Any, Final, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serve_apps.core.requests import CoreResources
 from serve_apps.http.bodies import MAX_PATCH_BYTES, read_body
 from serve_apps.http.endpoint import Call
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Tenancy
+from signals.store.incidents.incident_names import Named
 
 UNKNOWN_STATUS: Final = (422, "unknown_status", "The status is one of open, investigating, resolved.")
 CHANGE_ERRORS: Final = {
@@ -69,13 +72,21 @@ async def apply_change(
         raise refusals[outcome]
 
 
-def id_in_path(call: Call[NoParameters], name: str, missing: Callable[[], Problem]) -> UUID:
-    """Return the id that the path names.
+def id_in_path(core: CoreResources, call: Call[Any], named: Named, missing: Callable[[], Problem]) -> UUID:
+    """Return the id of the incident or outage that the path names: whole, by its first digits, or `latest`.
+
+    It may ask PostgreSQL, and so block. An incident's digits lead to its outage where one is asked for.
 
     Raises:
-        Problem: `missing`, when the text is no id: nothing has it.
+        Problem: `missing`, when nothing has this name; 409 when several have.
     """
-    try:
-        return UUID(call.request.path_params[name])
-    except ValueError as error:
-        raise missing() from error
+    text = call.request.path_params[f"{named}_id"]
+    if named == "incident":
+        with suppress(ValueError):
+            return UUID(text)
+    found = core.names.find(call.tenancy, named, text)
+    if found == "unknown":
+        raise missing()
+    if found == "ambiguous":
+        raise Problem(409, "ambiguous_id", "Several ids begin like this; write more digits.")
+    return found

@@ -1,9 +1,8 @@
-"""`signals incidents list|show`: what core-api knows, readable in a terminal."""
+"""`signals incidents`: read them in a terminal, and work on them."""
 
 import json
 from collections import Counter
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -13,13 +12,14 @@ from rich.text import Text
 from signals.cli.core_client import get, send
 from signals.cli.links import command_for
 from signals.cli.options import AsJson, Since, in_query
+from signals.cli.outage_work import Name, add_status_verbs, add_work, path_of, print_timeline
 from signals.cli.readable import console, moment, plain, sparkline
 
 CHART_WIDTH: Final = 90
 EVENTS_SHOWN: Final = 5
 
 
-incidents = typer.Typer(help="Read incidents.", no_args_is_help=True)
+incidents = typer.Typer(help="Read incidents and work on them.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,18 +27,24 @@ def register(app: typer.Typer) -> None:
     app.add_typer(incidents, name="incidents")
 
 
+add_work(incidents, "incidents")
+add_status_verbs(incidents, "incidents")
+
+
 @incidents.command("list")
 def list_incidents(
     env: Annotated[str | None, typer.Option(help="prod, staging or dev.")] = None,
-    status: Annotated[str | None, typer.Option(help="open, investigating or resolved.")] = None,
+    status: Annotated[str | None, typer.Option(help="open, investigating, resolved or unresolved.")] = None,
+    severity: Annotated[str | None, typer.Option(help="warn, error or critical.")] = None,
     verdict: Annotated[str | None, typer.Option(help="confirmed, unconfirmed or learning.")] = None,
     since: Since = None,
+    text: Annotated[str | None, typer.Option(help="In the title or the fingerprint.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest incidents of the key's project."""
-    wanted = {"env": env, "status": status, "verdict": verdict, "since": in_query(since), "limit": limit}
-    page = get("/v1/incidents", wanted)
+    wanted = {"env": env, "status": status, "severity": severity, "verdict": verdict, "text": text}
+    page = get("/v1/incidents", {**wanted, "since": in_query(since), "limit": limit})
     if as_json:
         print(json.dumps(page, indent=2))
         return
@@ -63,9 +69,9 @@ def list_incidents(
 
 
 @incidents.command("show")
-def show_incident(incident_id: str, as_json: AsJson = False) -> None:
+def show_incident(incident_id: Name, as_json: AsJson = False) -> None:
     """Show one incident: why it fired, its chart, its summary."""
-    detail = get(f"/v1/incidents/{quote(incident_id, safe='')}", {})
+    detail = get(path_of("incidents", incident_id), {})
     if as_json:
         print(json.dumps(detail, indent=2))
         return
@@ -81,19 +87,9 @@ def show_incident(incident_id: str, as_json: AsJson = False) -> None:
 
 
 @incidents.command("timeline")
-def incident_timeline(incident_id: str, as_json: AsJson = False) -> None:
+def incident_timeline(incident_id: Name, as_json: AsJson = False) -> None:
     """Show what happened to one incident: each change, when, and by whom."""
-    changes = get(f"/v1/incidents/{quote(incident_id, safe='')}/timeline", {})
-    if as_json:
-        print(json.dumps(changes, indent=2))
-        return
-    table = Table("#", "at", "change", "by", "now", box=None, pad_edge=False)
-    for change in changes:
-        now = ", ".join(f"{name} {plain(value)}" for name, value in change["detail"].items())
-        table.add_row(
-            str(change["number"]), moment(change["at"]), change["kind"], plain(change["actor"]), now
-        )
-    console().print(table)
+    print_timeline(get(path_of("incidents", incident_id, "timeline"), {}), as_json=as_json)
 
 
 @incidents.command("feedback")
@@ -116,7 +112,7 @@ def give_feedback(
         "is_visible": not invisible,
         "version": version,
     }
-    rows = send("POST", f"/v1/incidents/{quote(incident_id, safe='')}/feedback", said)
+    rows = send("POST", path_of("incidents", incident_id, "feedback"), said)
     console().print(f"Stored for version {rows[0]['version']}; {len(rows)} answers on this incident.")
 
 

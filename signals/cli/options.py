@@ -29,6 +29,40 @@ def read_instant(text: str) -> datetime:
         raise typer.BadParameter(NO_INSTANT) from error
 
 
+def read_length(text: str) -> timedelta:
+    """Read a length of time, like 30m, 6h or 7d.
+
+    Raises:
+        typer.BadParameter: when the text is none.
+    """
+    length = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    if length is None or int(length[1]) == 0:
+        raise typer.BadParameter("write a length like 30m, 6h or 7d")
+    return timedelta(**{UNITS[length[2]]: int(length[1])})
+
+
+def instant_after(length: timedelta | None, instant: datetime | None, *, otherwise: timedelta) -> str:
+    """Return the end that --for or --until names, as the API takes it.
+
+    Raises:
+        typer.BadParameter: when both are given.
+    """
+    if length is not None and instant is not None:
+        raise typer.BadParameter("give --for or --until, not both")
+    end = instant or datetime.now(UTC) + (length or otherwise)
+    return end.isoformat()
+
+
+For = Annotated[
+    timedelta | None,
+    typer.Option("--for", help="How long: 30m, 6h or 7d.", parser=read_length, metavar="LENGTH"),
+]
+UntilThen = Annotated[
+    datetime | None,
+    typer.Option(
+        "--until", help="Until when, like 2026-03-01T12:00:00Z.", parser=read_instant, metavar="WHEN"
+    ),
+]
 Folder = Annotated[Path, typer.Option("--folder", help="Where the local stack keeps its data.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 Since = Annotated[

@@ -2,7 +2,6 @@
 
 import json
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -12,11 +11,12 @@ from rich.text import Text
 from signals.cli.core_client import ask, get
 from signals.cli.incidents import print_chart, print_summary
 from signals.cli.options import AsJson, Since, in_query
+from signals.cli.outage_work import Name, add_outage_timeline, add_work, path_of
 from signals.cli.readable import console, moment, plain
 
 INCIDENTS_SHOWN: Final = 20
 
-outages = typer.Typer(help="Read outages, resolve or reopen one.", no_args_is_help=True)
+outages = typer.Typer(help="Read outages and work on them.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,19 +24,25 @@ def register(app: typer.Typer) -> None:
     app.add_typer(outages, name="outages")
 
 
+add_work(outages, "outages")
+add_outage_timeline(outages)
+
+
 @outages.command("list")
 def list_outages(
     env: Annotated[str | None, typer.Option(help="prod, staging or dev.")] = None,
-    status: Annotated[str | None, typer.Option(help="open, investigating or resolved.")] = None,
+    status: Annotated[str | None, typer.Option(help="open, investigating, resolved or unresolved.")] = None,
     severity: Annotated[str | None, typer.Option(help="warn, error or critical.")] = None,
     verdict: Annotated[str, typer.Option(help="confirmed, unconfirmed, learning or any.")] = "confirmed",
     since: Since = None,
+    assignee: Annotated[str | None, typer.Option(help="Those of one person.")] = None,
+    text: Annotated[str | None, typer.Option(help="In the title or a fingerprint.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest outages of the key's project: confirmed ones, unless --verdict says otherwise."""
     filters = {"env": env, "status": status, "severity": severity, "verdict": verdict, "limit": limit}
-    page = get("/v1/outages", {**filters, "since": in_query(since)})
+    page = get("/v1/outages", {**filters, "assignee": assignee, "text": text, "since": in_query(since)})
     if as_json:
         print(json.dumps(page, indent=2))
         return
@@ -59,25 +65,21 @@ def list_outages(
 
 
 @outages.command("show")
-def show_outage(outage_id: str, as_json: AsJson = False) -> None:
+def show_outage(outage_id: Name, as_json: AsJson = False) -> None:
     """Show one outage: its cause, its incidents, their chart, the summary."""
-    _show(get(_path(outage_id), {}), as_json=as_json)
+    _show(get(path_of("outages", outage_id), {}), as_json=as_json)
 
 
 @outages.command("resolve")
-def resolve_outage(outage_id: str, as_json: AsJson = False) -> None:
+def resolve_outage(outage_id: Name, as_json: AsJson = False) -> None:
     """Resolve an outage and its incidents; a return within 5 minutes opens it again."""
-    _show(ask("PATCH", _path(outage_id), body={"status": "resolved"}).body, as_json=as_json)
+    _show(ask("PATCH", path_of("outages", outage_id), body={"status": "resolved"}).body, as_json=as_json)
 
 
 @outages.command("reopen")
-def reopen_outage(outage_id: str, as_json: AsJson = False) -> None:
+def reopen_outage(outage_id: Name, as_json: AsJson = False) -> None:
     """Open a resolved outage again, with the incidents that ended with it."""
-    _show(ask("PATCH", _path(outage_id), body={"status": "open"}).body, as_json=as_json)
-
-
-def _path(outage_id: str) -> str:
-    return f"/v1/outages/{quote(outage_id, safe='')}"
+    _show(ask("PATCH", path_of("outages", outage_id), body={"status": "open"}).body, as_json=as_json)
 
 
 def _show(detail: dict[str, Any], *, as_json: bool) -> None:
@@ -96,6 +98,10 @@ def _print_head(out: Console, outage: dict[str, Any], explanation: str) -> None:
     places = ", ".join(outage["environments"])
     out.print(f"{outage['status']}, {outage['severity']}, {outage['verdict']}, {places}, {outage['id']}")
     out.print(plain(explanation))
+    if outage["assignee"]:
+        out.print(f"assigned to {plain(outage['assignee'])}")
+    if outage["snoozed_until"]:
+        out.print(f"snoozed until {moment(outage['snoozed_until'])}")
     ended = f", resolved {moment(outage['resolved_at'])}" if outage["resolved_at"] else ""
     because = f" ({outage['resolve_reason'].replace('_', ' ')})" if outage["resolve_reason"] else ""
     seen = moment(outage["last_seen_at"])

@@ -20,7 +20,7 @@ LATER: Final = frozenset(
 """Errors after which the same call may succeed."""
 LOST: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 """The message that is to be edited is gone: a new one is posted."""
-REPLIES: Final = frozenset({"worse", "reopened", "resolved"})
+REPLIES: Final = frozenset({"worse", "reopened", "woken", "resolved"})
 
 
 def send_to_slack(http: OutboundHttp, target: SlackTarget, message: NoticeMessage) -> DeliveryResult:

@@ -22,3 +22,8 @@ class Principal:
     limits: KeyLimits = NO_LIMITS
     origins: tuple[str, ...] = ()
     doors: DoorSettings = DEFAULT_SETTINGS
+
+    @property
+    def actor(self) -> str:
+        """The caller as timelines and the audit name it."""
+        return f"key:{self.key_id}"

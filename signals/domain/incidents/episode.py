@@ -11,6 +11,8 @@ from signals.domain.detection.seasonal import Frozen
 from signals.domain.detection.verdict import RuleVerdict
 
 IncidentStatus = Literal["open", "investigating", "resolved"]
+StatusWanted = IncidentStatus | Literal["unresolved"]
+"""What a list is asked for: a status, or all but `resolved`."""
 IncidentVerdict = Literal["confirmed", "unconfirmed", "learning"]
 ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand", "rule_off", "rule_changed"]
 """Why an incident ended; the last three are people's doing, which no replay knows."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from signals.domain.summary.redaction import Redactor
 
-Happening = Literal["opened", "worse", "reopened", "resolved", "updated", "test"]
+Happening = Literal["opened", "worse", "reopened", "woken", "resolved", "updated", "test"]
 """Why a message is sent. All but `updated` ring; `updated` only edits what was told."""
 
 MAX_TITLE: Final = 200  # guess: what phones and mail lists show of a line is shorter
@@ -22,6 +22,7 @@ WORDS: Final = {
     "opened": "opened",
     "worse": "became worse",
     "reopened": "opened again",
+    "woken": "no longer snoozed",
     "resolved": "resolved",
     "updated": "updated",
     "test": "test",
@@ -106,12 +107,19 @@ def clean(text: str, limit: int = MAX_LINE) -> str:
 
 
 def compose(
-    incident: ToldIncident, happening: Happening, head: MessageHead, *, outage_id: UUID | None = None
+    incident: ToldIncident,
+    happening: Happening,
+    head: MessageHead,
+    *,
+    outage_id: UUID | None = None,
+    work: str | None = None,
 ) -> NoticeMessage:
-    """Write the message about one incident: an outage of one."""
+    """Write the message about one incident: an outage of one. `work` says who works on it."""
     place = f"{clean(incident.project_id, 64)} {clean(incident.environment, 16)}"
     title = clean(f"[{incident.severity}] {place}: {incident.title}", MAX_TITLE)
     lines = [first_line(happening, incident.status, incident.opened_at, incident.resolved_at)]
+    if work:
+        lines.append(work)
     if incident.numbers:
         lines.append(clean(incident.numbers))
     if incident.impact:

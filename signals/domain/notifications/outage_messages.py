@@ -22,10 +22,26 @@ from signals.domain.notifications.messages import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldOutage:
-    """An outage as messages show it; `cause` is None for a series alone, and until it is decided."""
+    """An outage as messages show it; `cause` is None for a series alone, and until it is decided.
+
+    `snoozed_severity` is that of its snooze, above which nothing is silent; None: it is not snoozed.
+    """
 
     id: UUID
     cause: Value | None = None
+    assignee: str | None = None
+    snoozed_severity: str | None = None
+
+    def is_snoozed(self, severity: str) -> bool:
+        """Whether people asked for silence up to this severity."""
+        until = self.snoozed_severity
+        return until is not None and IncidentSeverity.parse(severity) <= IncidentSeverity.parse(until)
+
+    def work(self, severity: str) -> str | None:
+        """Say in a line who works on it and whether it is snoozed, None when neither."""
+        parts = [f"assigned to {clean(self.assignee, 128)}"] if self.assignee else []
+        parts += ["snoozed"] if self.is_snoozed(severity) else []
+        return ", ".join(parts) or None
 
 
 def title_of_outage(outage: ToldOutage, incidents: Sequence[ToldIncident]) -> str:
@@ -40,7 +56,8 @@ def compose_outage(
 ) -> NoticeMessage:
     """Write the message about an outage; of several incidents it lists unresolved and worst ones first."""
     if len(incidents) == 1:
-        return compose(incidents[0], happening, head, outage_id=outage.id)
+        only = incidents[0]
+        return compose(only, happening, head, outage_id=outage.id, work=outage.work(only.severity))
     first = min(incidents, key=lambda one: (one.opened_at, one.id))
     unresolved = [one for one in incidents if one.status != "resolved"]
     worst = max(unresolved or incidents, key=lambda one: IncidentSeverity.parse(one.severity))
@@ -53,6 +70,8 @@ def compose_outage(
         first_line(happening, status, first.opened_at, resolved_at),
         f"{len(incidents)} incidents, {len(unresolved)} of them not resolved",
     ]
+    if (work := outage.work(worst.severity)) is not None:
+        lines.append(work)
     if first.impact:
         lines.append(clean(first.impact))
     lines += [f"Likely cause: {clean(cause)}" for cause in first.causes[:2]]

@@ -29,11 +29,21 @@ class ToldState:
     title: str
     has_summary: bool = False
     count: int = 1
+    assignee: str | None = None
+    is_snoozed: bool = False
 
     @classmethod
     def read(cls, fields: Mapping[str, Any] | None) -> Self | None:
         """Return what was stored, None when nothing was told."""
-        return None if fields is None else cls(**fields)
+        if fields is None:
+            return None
+        known = {name: fields[name] for name in cls.__slots__ if name in fields}
+        return cls(**known)  # a later release, that was rolled back, may have written more
+
+
+def is_muted(before: ToldState | None, now: ToldState) -> bool:
+    """Whether a snooze keeps an opening, or a return, from being told: what was told stays as it was."""
+    return now.is_snoozed and now.status != "resolved" and (before is None or before.status == "resolved")
 
 
 def happening(before: ToldState | None, now: ToldState, kind: str) -> Happening | None:
@@ -41,6 +51,8 @@ def happening(before: ToldState | None, now: ToldState, kind: str) -> Happening 
 
     What was over before it was told is one message that says so; a pager is left alone then.
     """
+    if is_muted(before, now):
+        return None
     if before is None:
         if now.status == "resolved":
             return None if kind == "pagerduty" else "resolved"
@@ -51,6 +63,8 @@ def happening(before: ToldState | None, now: ToldState, kind: str) -> Happening 
         return "reopened"
     if IncidentSeverity.parse(now.severity) > IncidentSeverity.parse(before.severity):
         return "worse"
+    if before.is_snoozed and not now.is_snoozed and now.status != "resolved":
+        return "woken"
     if now == before:
         return None
     has_news = now.has_summary and not before.has_summary

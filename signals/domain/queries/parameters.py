@@ -35,6 +35,18 @@ def checked_text(parameter: str, text: str, *, max_length: int) -> str:
     return text
 
 
+MAX_TEXT: Final = 200  # characters that a list is searched for; guess: titles are shorter
+
+
+def searched_text(text: str | None) -> str | None:
+    """Return the text that titles are searched for, None without one.
+
+    Raises:
+        InvalidQuery: as `checked_text` does.
+    """
+    return checked_text("text", text, max_length=MAX_TEXT) if text else None
+
+
 def instant(parameter: str, text: str) -> datetime:
     """Read an RFC 3339 instant with an offset, to UTC milliseconds.
 

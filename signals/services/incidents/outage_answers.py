@@ -61,6 +61,8 @@ class OutageView:
     is_settled: bool
     ai_job_status: str | None
     summary_model: str | None
+    assignee: str | None
+    snoozed_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,8 @@ def view_of(row: OutageRow) -> OutageView:
         is_settled=row.settled_at is not None,
         ai_job_status=row.ai_job_status,
         summary_model=row.summary_model,
+        assignee=row.assignee,
+        snoozed_until=row.snoozed_until,
     )
 
 

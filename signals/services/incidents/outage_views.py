@@ -9,9 +9,9 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
-from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
+from signals.domain.incidents.episode import IncidentVerdict, StatusWanted
 from signals.domain.queries import cursors
-from signals.domain.queries.parameters import instant
+from signals.domain.queries.parameters import instant, searched_text
 from signals.services.incidents.outage_answers import (
     OutageDetail,
     OutagePage,
@@ -22,7 +22,7 @@ from signals.services.incidents.outage_answers import (
 from signals.services.incidents.outage_status import MoveOutcome, set_status
 from signals.services.incidents.views import MAX_JOBS, STATUSES, explain
 from signals.store.incidents import incident_changes, incident_context, outage_views
-from signals.store.incidents.outage_views import OutageFilter, OutageRow
+from signals.store.incidents.outage_views import OutageFilter
 
 MAX_MEMBERS: Final = 200  # shown, in order of opening: a page's worth
 
@@ -34,10 +34,12 @@ class OutageListRequest:
     """A list of outages as the client asked for it; `verdict` None means any."""
 
     environment: str | None = None
-    status: IncidentStatus | None = None
+    status: StatusWanted | None = None
     severity: str | None = None
     verdict: IncidentVerdict | None = None
     since: str | None = None
+    assignee: str | None = None
+    text: str | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -65,6 +67,8 @@ class Outages:
             severity=request.severity,
             verdict=request.verdict,
             since=instant("since", request.since) if request.since else None,
+            assignee=request.assignee,
+            text=searched_text(request.text),
         )
         tied_to = cursors.tie("outages", wanted)
         before = cursors.decode_row(request.cursor, tied_to=tied_to) if request.cursor is not None else None
@@ -83,7 +87,7 @@ class Outages:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            row = _find(connection, tenancy, outage_id)
+            row = outage_views.find(connection, tenancy.project_id, outage_id)
             if row is None:
                 return None
             members = outage_views.members(connection, row.id, limit=MAX_MEMBERS)
@@ -114,7 +118,7 @@ class Outages:
         """
         wanted = next((known for known in STATUSES if known == status), None)
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            row = _find(connection, tenancy, outage_id)
+            row = outage_views.find(connection, tenancy.project_id, outage_id)
             if row is None:
                 return "unknown_outage"
             if wanted is None:
@@ -125,11 +129,3 @@ class Outages:
             outcome = set_status(connection, row, wanted)
         log.info("outage status", outage_id=str(row.id), status=wanted, outcome=outcome)
         return outcome
-
-
-def _find(connection: Connection, tenancy: Tenancy, outage_id: UUID) -> OutageRow | None:
-    found = outage_views.get(connection, tenancy.project_id, outage_id)
-    if found is not None:
-        return found
-    survivor = outage_views.survivor_of(connection, tenancy.project_id, outage_id)
-    return outage_views.get(connection, tenancy.project_id, survivor) if survivor != outage_id else None

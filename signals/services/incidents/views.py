@@ -19,10 +19,10 @@ from signals.domain.detection.buckets import BucketRange, Series, instant_of, mi
 from signals.domain.detection.counted import counted_in
 from signals.domain.detection.verdict import RuleCondition
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
-from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason, StatusWanted
 from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
-from signals.domain.queries.parameters import InvalidQuery, instant
+from signals.domain.queries.parameters import InvalidQuery, instant, searched_text
 from signals.domain.queries.search import search_filters
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter
@@ -60,10 +60,12 @@ class ListRequest:
     """A list of incidents as the client asked for it."""
 
     environment: str | None = None
-    status: IncidentStatus | None = None
+    status: StatusWanted | None = None
+    severity: str | None = None
     verdict: IncidentVerdict | None = None
     since: str | None = None
     until: str | None = None
+    text: str | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -164,9 +166,11 @@ class Incidents:
             project_id=tenancy.project_id,
             environment=request.environment,
             status=request.status,
+            severity=request.severity,
             verdict=request.verdict,
             since=instant("since", request.since) if request.since else None,
             until=instant("until", request.until) if request.until else None,
+            text=searched_text(request.text),
         )
         if wanted.since and wanted.until and wanted.since >= wanted.until:
             raise InvalidQuery("until", "it must be later than since")

@@ -26,6 +26,7 @@ from signals.domain.notifications.outage_messages import (
 from signals.domain.notifications.telling import (
     ToldState,
     happening,
+    is_muted,
     pace,
     storm_happening,
     worst_first,
@@ -127,9 +128,11 @@ class Delivery:
             in_order = sorted((one.told for one in told), key=rank)
             return state, compose_storm(tuple(in_order), head, is_first=before is None)
         state = _state_of(told)
+        if before is None and state.status == "resolved" and held.held_by is not None:
+            return None, None  # it began and ended in maintenance
         what = happening(before, state, kind)
         if what is None:
-            return state, None
+            return before if is_muted(before, state) else state, None
         return state, compose_outage(_outage_of(told), [one.told for one in told], what, head)
 
     def _send(self, task: _Task, message: NoticeMessage) -> DeliveryResult:
@@ -205,12 +208,15 @@ def _state_of(subjects: Sequence[NoticeSubject]) -> ToldState:
     unresolved = [one for one in told if one.status != "resolved"]
     worst = max(unresolved or told, key=lambda one: IncidentSeverity.parse(one.severity))
     first = min(subjects, key=lambda one: (one.told.opened_at, one.told.id))
+    outage = _outage_of(subjects)
     return ToldState(
         status=outage_status(told),
         severity=worst.severity,
-        title=title_of_outage(_outage_of(subjects), told),
+        title=title_of_outage(outage, told),
         has_summary=first.has_summary,
         count=len(told),
+        assignee=outage.assignee,
+        is_snoozed=outage.is_snoozed(worst.severity),
     )
 
 

@@ -29,7 +29,8 @@ class Known:
     """The facts that the planner has read: incidents, the newest change of each, and what tells them already.
 
     `due_at` has an entry for each incident and destination that a route joins. `homes` are the messages of
-    outages, `held` the outages of messages from which an incident may leave.
+    outages, `held` the outages of messages from which an incident may leave. `holds` are incidents in
+    maintenance: until when their messages wait, and for which window.
     """
 
     changes: Mapping[UUID, int]
@@ -40,11 +41,12 @@ class Known:
     held: Mapping[UUID, HeldOutages]
     destinations: Mapping[UUID, PlannedDestination]
     now: datetime
+    holds: Mapping[UUID, tuple[datetime, UUID]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticePlan:
-    """The rows that one round writes."""
+    """The rows that one round writes. `rings` are messages that an incident outside of maintenance needs."""
 
     wanted: dict[UUID, int] = field(default_factory=dict)
     due_at: dict[UUID, datetime] = field(default_factory=dict)
@@ -52,6 +54,8 @@ class NoticePlan:
     incidents: dict[tuple[UUID, UUID], UUID] = field(default_factory=dict)
     outages: dict[tuple[UUID, UUID], UUID] = field(default_factory=dict)
     left: list[tuple[UUID, UUID]] = field(default_factory=list)
+    holds: dict[UUID, tuple[datetime, UUID]] = field(default_factory=dict)
+    rings: set[UUID] = field(default_factory=set)
 
 
 def moved(found: Mapping[UUID, NoticeSubject], told: Notices, homes: Notices) -> set[UUID]:
@@ -175,6 +179,12 @@ class Joining:
         at = self._known.due_at.get((incident_id, destination_id))
         if at is not None:
             self.plan.due_at[notice_id] = min(at, self.plan.due_at.get(notice_id, at))
+        held = self._known.holds.get(incident_id)
+        if held is None:
+            self.plan.holds.pop(notice_id, None)
+            self.plan.rings.add(notice_id)
+        elif notice_id not in self.plan.rings:
+            self.plan.holds[notice_id] = max(held, self.plan.holds.get(notice_id, held))
 
 
 def kept_outages(held: HeldOutages) -> frozenset[UUID]:

@@ -14,12 +14,14 @@ from signals.clients.sealing import open_seal
 from signals.periodic import Interval
 from signals.services.notifications.delivery import Delivery
 from signals.services.notifications.planner import MAX_CHANGES, plan
+from signals.services.notifications.waking import wake_due
 from signals.settings import NotificationSettings
 from signals.store import leases
 from signals.store.notifications.notices import QUEUE
 
 SENDERS: Final = 8  # threads: most of a send is waiting
 POLL_S: Final = 0.25  # guess: how late a change that nobody announced is planned
+WAKE_S: Final = 5.0  # guess: how late a snooze may end
 BATCH: Final = 20  # messages that one thread sends before the loop looks for changes again
 
 
@@ -32,6 +34,7 @@ class Notifier:
         self._changed = threading.Event()
         self._woken = threading.Event()
         self._polling = Interval(POLL_S)
+        self._waking = Interval(WAKE_S)
         self._running: set[Future[int]] = set()
         self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="notices")
 
@@ -49,6 +52,8 @@ class Notifier:
         """
         if self._woken.is_set() or self._polling.is_due():
             self._woken.clear()
+            if self._waking.is_due():
+                wake_due(self._pool, datetime.now(UTC))
             self._plan()
             while len(self._running) < SENDERS and self._is_due():
                 future = self._threads.submit(self._deliver)

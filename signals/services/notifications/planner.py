@@ -9,14 +9,17 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from signals.clients.postgres import Connection
+from signals.domain.notifications.holding import hold
 from signals.domain.notifications.routing import Route, by_destination, due
 from signals.domain.notifications.telling import STORM_S
 from signals.services.notifications.joining import Joining, Known, NoticePlan, moved
 from signals.services.notifications.routes import stored_route
-from signals.store.notifications import planning, routes, subjects
+from signals.store.notifications import maintenance, planning, routes, subjects
+from signals.store.notifications.maintenance import MaintenanceWindow
 from signals.store.notifications.subjects import NoticeSubject
 
 MAX_CHANGES: Final = 500  # guess: planned within a tenth of a second
+MAX_WINDOWS: Final = 1_000  # of maintenance, of the projects of one round; a project has a hundred at most
 
 
 def plan(connection: Connection, now: datetime) -> int:
@@ -42,6 +45,9 @@ def plan(connection: Connection, now: datetime) -> int:
     told = planning.told_already(connection, changes)  # again: another planner may have held the lock
     homes = planning.homes(connection, {subject.outage.id for subject in found.values()})
     leaving = moved(found, told, homes)
+    windows = maintenance.list_windows(
+        connection, {subject.told.project_id for subject in found.values()}, after=now, rows=MAX_WINDOWS
+    )
     known = Known(
         changes=changes,
         found=found,
@@ -50,6 +56,7 @@ def plan(connection: Connection, now: datetime) -> int:
         homes=homes,
         held=planning.held_outages(connection, leaving) if leaving else {},
         destinations=destinations,
+        holds=_holds(found, windows, now),
         now=now,
     )
     _write(connection, Joining(known, uuid4).decide())
@@ -66,7 +73,20 @@ def _write(connection: Connection, decided: NoticePlan) -> None:
     if decided.outages:
         planning.register(connection, decided.outages)
     if decided.wanted:
-        planning.want(connection, decided.wanted, decided.due_at)
+        planning.want(connection, decided.wanted, decided.due_at, decided.holds)
+
+
+def _holds(
+    found: Mapping[UUID, NoticeSubject], windows: Sequence[MaintenanceWindow], now: datetime
+) -> dict[UUID, tuple[datetime, UUID]]:
+    """Return until when maintenance holds incidents, and which window."""
+    held = {}
+    for incident_id, subject in found.items():
+        of_project = [window for window in windows if window.project_id == subject.told.project_id]
+        found_hold = hold(of_project, subject.matched, now)
+        if found_hold is not None:
+            held[incident_id] = found_hold
+    return held
 
 
 def _due(

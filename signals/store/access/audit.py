@@ -1,4 +1,4 @@
-"""The audit: which person changed what, and when. Rows are only added."""
+"""The audit: who changed which setting, and when. Rows are only added."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from signals.clients.postgres import Connection
+from signals.domain.access.principal import Principal
 
 RECORD: LiteralString = """
 INSERT INTO people.audit (org_id, actor, verb, object, detail)
@@ -35,6 +36,31 @@ def record(
         "detail": Jsonb(dict(detail or {})),
     }
     connection.execute(RECORD, values)
+
+
+def record_change(
+    connection: Connection,
+    caller: Principal,
+    verb: str,
+    target: str,
+    *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    """Note a caller's change of a setting in the transaction that makes it; values hold no secrets."""
+    detail: dict[str, object] = {"project": caller.tenancy.project_id}
+    if before is not None:
+        detail["before"] = dict(before)
+    if after is not None:
+        detail["after"] = dict(after)
+    record(
+        connection,
+        org_id=caller.tenancy.org_id,
+        actor=caller.actor,
+        verb=verb,
+        target=target,
+        detail=detail,
+    )
 
 
 RECORD_ABOUT_KEY: LiteralString = """

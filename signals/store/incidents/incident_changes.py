@@ -1,12 +1,13 @@
 """The timeline of incidents: numbered changes, which triggers write in the transaction of each change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from signals.clients.postgres import Connection
 
@@ -54,3 +55,41 @@ def timeline(connection: Connection, incident_id: UUID, *, limit: int) -> Sequen
     """Return the changes of an incident, oldest first."""
     with connection.cursor(row_factory=class_row(TimelineEntry)) as cursor:
         return cursor.execute(TIMELINE, {"incident_id": incident_id, "limit": limit}).fetchall()
+
+
+NOTE: LiteralString = "SELECT pipeline.note_change(%(incident_id)s, %(kind)s, %(detail)s)"
+
+
+def note(connection: Connection, incident_id: UUID, kind: str, detail: Mapping[str, object]) -> None:
+    """Add a change that no trigger sees, in the name given to `act_on`, which has locked the incident."""
+    connection.execute(NOTE, {"incident_id": incident_id, "kind": kind, "detail": Jsonb(dict(detail))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageEntry:
+    """One change of an outage's incident, or of the outage itself, which stands at its first incident."""
+
+    incident_id: UUID
+    number: int
+    kind: str
+    actor: str
+    at: datetime
+    detail: dict[str, Any]
+
+
+OUTAGE_TIMELINE: LiteralString = """
+SELECT c.incident_id, c.number, c.kind, c.actor, c.at, c.detail
+FROM pipeline.outage_members m
+CROSS JOIN LATERAL (
+    SELECT * FROM pipeline.incident_changes WHERE incident_id = m.incident_id OFFSET 0
+) AS c
+WHERE m.outage_id = %(outage_id)s
+ORDER BY c.id
+LIMIT %(limit)s
+"""
+
+
+def outage_timeline(connection: Connection, outage_id: UUID, *, limit: int) -> Sequence[OutageEntry]:
+    """Return the changes of an outage's incidents, oldest first."""
+    with connection.cursor(row_factory=class_row(OutageEntry)) as cursor:
+        return cursor.execute(OUTAGE_TIMELINE, {"outage_id": outage_id, "limit": limit}).fetchall()

@@ -11,7 +11,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row
 
 from signals.clients.postgres import Connection
-from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, StatusWanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,12 @@ class ListFilter:
 
     project_id: str
     environment: str | None = None
-    status: IncidentStatus | None = None
+    status: StatusWanted | None = None
+    severity: str | None = None
     verdict: IncidentVerdict | None = None
     since: datetime | None = None
     until: datetime | None = None
+    text: str | None = None
 
 
 LIST: LiteralString = """
@@ -65,7 +67,10 @@ LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = i.id AND out
                    ORDER BY created_at DESC LIMIT 1) AS output ON true
 WHERE i.project_id = %(project_id)s
   AND (%(environment)s::text IS NULL OR i.environment = %(environment)s)
-  AND (%(status)s::text IS NULL OR i.status = %(status)s)
+  AND (%(status)s::text IS NULL OR i.status = %(status)s
+       OR %(status)s = 'unresolved' AND i.status <> 'resolved')
+  AND (%(severity)s::text IS NULL OR i.severity = %(severity)s)
+  AND (%(text)s::text IS NULL OR position(lower(%(text)s) IN lower(i.title || ' ' || i.fingerprint)) > 0)
   AND (%(verdict)s::text IS NULL OR state.verdict = %(verdict)s)
   AND (%(since)s::timestamptz IS NULL OR i.last_seen_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR i.opened_at < %(until)s)
@@ -85,6 +90,8 @@ def list_incidents(
         "project_id": wanted.project_id,
         "environment": wanted.environment,
         "status": wanted.status,
+        "severity": wanted.severity,
+        "text": wanted.text,
         "verdict": wanted.verdict,
         "since": wanted.since,
         "until": wanted.until,

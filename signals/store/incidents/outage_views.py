@@ -9,12 +9,12 @@ from psycopg.rows import args_row
 
 from shared_types import Environment, EventType, Fingerprint
 from signals.clients.postgres import Connection
-from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
+from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason, StatusWanted
 
 
 @dataclass(frozen=True, slots=True)
 class OutageRow:
-    """One outage; the last four fields are of its first incident, its newest AI job and summary.
+    """One outage; the four fields from `first_incident_id` on are of its first incident.
 
     Its fields come in the order of the queries' columns, as those of `Incident` do.
     """
@@ -44,6 +44,8 @@ class OutageRow:
     first_title: str
     ai_job_status: str | None
     summary_model: str | None
+    assignee: str | None
+    snoozed_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +54,12 @@ class OutageFilter:
 
     project_id: str
     environment: str | None = None
-    status: IncidentStatus | None = None
+    status: StatusWanted | None = None
     severity: str | None = None
     verdict: IncidentVerdict | None = None
     since: datetime | None = None
+    assignee: str | None = None
+    text: str | None = None
 
 
 # The page first, then the rest of its rows. OFFSET 0 keeps each look a probe by key.
@@ -63,17 +67,28 @@ LIST: LiteralString = """
 SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confirmed_at, o.newest_at,
        o.resolved_at, o.resolve_reason, o.reopened, o.regression_of, o.settled_at, o.cause_attribute,
        o.cause_value, o.fired_series, o.active_series, held.incidents, held.series, held.environments,
-       held.last_seen_at, first.id, first.title, job.status, output.model
+       held.last_seen_at, first.id, first.title, job.status, output.model, cares.assignee,
+       cares.snoozed_until
 FROM (
     SELECT o.* FROM pipeline.outages o
     WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL
       AND (%(outage_id)s::uuid IS NULL OR o.id = %(outage_id)s)
-      AND (%(status)s::text IS NULL OR o.status = %(status)s)
+      AND (%(status)s::text IS NULL OR o.status = %(status)s
+           OR %(status)s = 'unresolved' AND o.status <> 'resolved')
       AND (%(severity)s::text IS NULL OR o.severity = %(severity)s)
       AND (%(verdict)s::text IS NULL OR o.verdict = %(verdict)s)
       AND (%(environment)s::text IS NULL
            OR EXISTS (SELECT FROM pipeline.outage_members m
                       WHERE m.outage_id = o.id AND m.environment = %(environment)s OFFSET 0))
+      AND (%(assignee)s::text IS NULL
+           OR EXISTS (SELECT FROM pipeline.outage_cares c
+                      WHERE c.outage_id = o.id AND c.assignee = %(assignee)s OFFSET 0))
+      AND (%(text)s::text IS NULL
+           OR EXISTS (SELECT FROM pipeline.outage_members m
+                      CROSS JOIN LATERAL (SELECT title, fingerprint FROM incidents
+                                          WHERE id = m.incident_id OFFSET 0) AS i
+                      WHERE m.outage_id = o.id
+                        AND position(lower(%(text)s) IN lower(i.title || ' ' || i.fingerprint)) > 0 OFFSET 0))
       AND (%(since)s::timestamptz IS NULL
            OR EXISTS (SELECT FROM pipeline.outage_members m
                       CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents
@@ -102,6 +117,8 @@ LEFT JOIN LATERAL (SELECT status FROM ai_jobs WHERE incident_id = first.id
                    ORDER BY created_at DESC LIMIT 1) AS job ON true
 LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = first.id AND output_type = 'summary'
                    ORDER BY created_at DESC LIMIT 1) AS output ON true
+LEFT JOIN LATERAL (SELECT assignee, snoozed_until FROM pipeline.outage_cares
+                   WHERE outage_id = o.id OFFSET 0) AS cares ON true
 ORDER BY o.opened_at DESC, o.id DESC
 """
 
@@ -136,6 +153,8 @@ def _rows(
         "severity": wanted.severity,
         "verdict": wanted.verdict,
         "since": wanted.since,
+        "assignee": wanted.assignee,
+        "text": wanted.text,
         "before_at": before_at,
         "before_id": before_id,
         "limit": limit,
@@ -160,6 +179,15 @@ def survivor_of(connection: Connection, project_id: str, outage_id: UUID) -> UUI
     parameters = {"outage_id": outage_id, "project_id": project_id}
     found = connection.execute(SURVIVOR, parameters).fetchone()
     return UUID(str(found[0])) if found else outage_id
+
+
+def find(connection: Connection, project_id: str, outage_id: UUID) -> OutageRow | None:
+    """Return one outage of the project, or that into which it was merged; None when there is none."""
+    found = get(connection, project_id, outage_id)
+    if found is not None:
+        return found
+    survivor = survivor_of(connection, project_id, outage_id)
+    return get(connection, project_id, survivor) if survivor != outage_id else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class NoticeLease(leases.Lease):
     told_state: dict[str, Any] | None
     reference: str | None
     sends: int
+    held_by: UUID | None
 
 
 QUEUE: Final = Queue(
@@ -51,7 +52,7 @@ FINISH: LiteralString = """
 UPDATE pipeline.notices
 SET told = %(version)s, told_state = %(told_state)s, reference = %(reference)s,
     sends = sends + %(sent)s, attempt_count = 0, last_error = NULL, leased_until = NULL,
-    not_before = now() + %(pace)s, run_after = now() + %(pace)s, updated_at = now(),
+    not_before = now() + %(pace)s, run_after = greatest(now() + %(pace)s, held_until), updated_at = now(),
     status = CASE WHEN wanted > %(version)s THEN 'queued' ELSE 'succeeded' END
 WHERE id = %(notice_id)s AND status = 'running' AND leased_until = %(token)s
 """

@@ -229,22 +229,41 @@ def _rows(name: str, notices: Mapping[tuple[UUID, UUID], UUID]) -> str:
 # that waits for the end of quiet hours is sent when something comes that need not wait.
 WANT: LiteralString = """
 UPDATE pipeline.notices n
-SET wanted = greatest(n.wanted, r.wanted),
-    run_after = CASE WHEN n.status = 'queued' AND n.attempt_count = 0 AND n.sends = 0
-                         THEN least(n.run_after, r.due_at)
-                     WHEN n.status IN ('queued', 'running') THEN n.run_after
-                     ELSE greatest(now(), n.not_before) END,
+SET wanted = greatest(n.wanted, r.wanted), held_until = r.held_until,
+    held_by = CASE WHEN r.held_by IS NOT NULL THEN r.held_by WHEN n.sends > 0 THEN NULL ELSE n.held_by END,
+    run_after = greatest(r.held_until, CASE
+        WHEN n.status = 'queued' AND n.attempt_count = 0 AND n.sends = 0 THEN least(n.run_after, r.due_at)
+        WHEN n.status = 'queued' AND n.held_until > now() THEN greatest(now(), n.not_before)
+        WHEN n.status IN ('queued', 'running') THEN n.run_after
+        ELSE greatest(now(), n.not_before) END),
     attempt_count = CASE WHEN n.status IN ('queued', 'running') THEN n.attempt_count ELSE 0 END,
     status = CASE WHEN n.status = 'running' THEN 'running' ELSE 'queued' END, updated_at = now()
-FROM json_to_recordset(%(rows)s::json) AS r(id uuid, wanted bigint, due_at timestamptz)
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, wanted bigint, due_at timestamptz,
+     held_until timestamptz, held_by uuid)
 WHERE n.id = r.id
 """
 
 
-def want(connection: Connection, wanted: Mapping[UUID, int], due_at: Mapping[UUID, datetime]) -> None:
-    """Have existing messages tell newer changes; `due_at` says of some when a first message is due."""
-    rows = [
-        {"id": notice_id, "wanted": change_id, "due_at": due_at.get(notice_id)}
-        for notice_id, change_id in sorted(wanted.items())
-    ]
+def want(
+    connection: Connection,
+    wanted: Mapping[UUID, int],
+    due_at: Mapping[UUID, datetime],
+    holds: Mapping[UUID, tuple[datetime, UUID]],
+) -> None:
+    """Have existing messages tell newer changes.
+
+    `due_at` says of some when a first message is due, `holds` until when one waits, and for which window.
+    """
+    rows = []
+    for notice_id, change_id in sorted(wanted.items()):
+        until, window_id = holds.get(notice_id, (None, None))
+        rows.append(
+            {
+                "id": notice_id,
+                "wanted": change_id,
+                "due_at": due_at.get(notice_id),
+                "held_until": until,
+                "held_by": window_id,
+            }
+        )
     connection.execute(WANT, {"rows": orjson.dumps(rows).decode()})

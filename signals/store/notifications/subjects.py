@@ -29,7 +29,8 @@ READ: LiteralString = """
 SELECT i.id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title, i.opened_at,
        i.resolved_at, coalesce(s.verdict, 'confirmed'), e.rule, e.count, e.baseline, e.threshold,
        coalesce(s.kind, 'change'), o.content_json, coalesce(held.id, i.id), held.cause_attribute,
-       held.cause_value
+       held.cause_value, cares.assignee,
+       CASE WHEN cares.snoozed_until IS NOT NULL THEN cares.snoozed_severity END
 FROM incidents i
 LEFT JOIN pipeline.incident_states s ON s.incident_id = i.id
 LEFT JOIN pipeline.incident_evaluations e ON e.incident_id = i.id AND e.moment = 'opened'
@@ -42,6 +43,9 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT id, cause_attribute, cause_value FROM pipeline.outages WHERE id = m.outage_id OFFSET 0
 ) AS held ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM pipeline.outage_cares WHERE outage_id = m.outage_id OFFSET 0
+) AS cares ON true
 WHERE i.id = ANY(%(incident_ids)s)
 """
 
@@ -55,7 +59,7 @@ def read(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, N
 def _subject(row: tuple[Any, ...]) -> NoticeSubject:
     (incident_id, project_id, environment, fingerprint, status, severity, title) = row[:7]
     opened_at, resolved_at, verdict, rule, count, baseline, threshold, kind, summary = row[7:16]
-    outage_id, cause_attribute, cause_value = row[16:]
+    outage_id, cause_attribute, cause_value, assignee, snoozed_severity = row[16:]
     content = summary if isinstance(summary, dict) else {}
     usual = "no history when it opened" if kind == "new" else f"usually {baseline or 0:.1f}"
     numbers = f"{rule}: {count}, {usual}, threshold {threshold or 0:.0f}" if rule else None
@@ -81,6 +85,11 @@ def _subject(row: tuple[Any, ...]) -> NoticeSubject:
             impact=str(content["impact"]) if content.get("impact") else None,
             causes=tuple(str(cause) for cause in causes) if isinstance(causes, list) else (),
         ),
-        outage=ToldOutage(id=outage_id, cause=(cause_attribute, cause_value) if cause_attribute else None),
+        outage=ToldOutage(
+            id=outage_id,
+            cause=(cause_attribute, cause_value) if cause_attribute else None,
+            assignee=assignee,
+            snoozed_severity=snoozed_severity,
+        ),
         has_summary=bool(content),
     )

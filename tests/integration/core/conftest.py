@@ -33,10 +33,13 @@ from signals.services.detection.why_not import WhyNotFinder
 from signals.services.events.project_doors import DoorSettingsEditor
 from signals.services.events.search import EventFinder
 from signals.services.grouping import group
+from signals.services.incidents.names import Names
 from signals.services.incidents.outage_views import Outages
+from signals.services.incidents.outage_work import OutageWork
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
+from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import DependencyCheck, ReadinessCheck
@@ -99,6 +102,9 @@ def core_resources(
         rule_previewer=RulePreviewer(pool),
         why_not=WhyNotFinder(pool),
         outages=Outages(pool),
+        outage_work=OutageWork(pool),
+        maintenance=MaintenanceWindows(pool),
+        names=Names(pool),
         event_finder=EventFinder(EventSearch(opensearch)),
         feedback=FeedbackBook(pool),
         notices=Notices(pool),

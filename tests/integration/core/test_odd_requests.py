@@ -38,7 +38,7 @@ REFUSED = {
     "?status=OPEN": (
         400,
         "invalid_request",
-        "status: Input should be 'open', 'investigating' or 'resolved'.",
+        "status: Input should be 'open', 'investigating', 'resolved' or 'unresolved'.",
     ),
     "?env=dev%0A": (400, "invalid_request", ENVIRONMENTS),
     "?env=qa": (400, "invalid_request", ENVIRONMENTS),
@@ -53,7 +53,7 @@ REFUSED = {
         "invalid_query",
         (
             "statsu: it is not a parameter here; "
-            "there are cursor, env, limit, project_id, since, status, until, verdict."
+            "there are cursor, env, limit, project_id, severity, since, status, text, until, verdict."
         ),
     ),
     "?a%20b=1": (
@@ -61,7 +61,7 @@ REFUSED = {
         "invalid_query",
         (
             "a parameter: it is not a parameter here; "
-            "there are cursor, env, limit, project_id, since, status, until, verdict."
+            "there are cursor, env, limit, project_id, severity, since, status, text, until, verdict."
         ),
     ),
 }

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,10 @@ ROUTE = """
 INSERT INTO pipeline.routes (id, project_id, destination_id, fingerprint, created_by)
 VALUES (%s, %s, %s, %s, 'test')
 """
+MAINTENANCE = """
+INSERT INTO pipeline.maintenance (id, project_id, starts_at, ends_at, reason, created_by)
+VALUES (%s, %s, now(), now() + interval '1 hour', %s, 'test')
+"""
 OUTAGE = """
 INSERT INTO pipeline.outages (id, project_id, window_id, opened_at, newest_at, verdict, severity, status)
 SELECT id, project_id, id, opened_at, opened_at, 'confirmed', severity, status FROM incidents
@@ -65,6 +70,12 @@ READ_ROUTES = {
     ("GET", "/v1/outages"),
     ("GET", "/v1/outages/{outage_id}"),
     ("PATCH", "/v1/outages/{outage_id}"),
+    ("GET", "/v1/outages/{outage_id}/timeline"),
+    ("POST", "/v1/outages/{outage_id}/comments"),
+    ("PUT", "/v1/outages/{outage_id}/assignee"),
+    ("PUT", "/v1/outages/{outage_id}/snooze"),
+    ("DELETE", "/v1/outages/{outage_id}/snooze"),
+    ("GET", "/v1/maintenance"),
     ("GET", "/v1/doors"),
     ("GET", "/v1/ledger"),
     ("GET", "/v1/search/events"),
@@ -96,6 +107,8 @@ ADMIN_ROUTES = {
     ("POST", "/v1/destinations/{destination_id}/test"),
     ("POST", "/v1/routes"),
     ("DELETE", "/v1/routes/{route_id}"),
+    ("POST", "/v1/maintenance"),
+    ("DELETE", "/v1/maintenance/{maintenance_id}"),
 }
 INGEST_ROUTES = {("POST", "/v1/events"), ("POST", "/v1/events/batch")}
 
@@ -109,6 +122,7 @@ def both_tenants(surface: Surface, pool: ConnectionPool[Connection], opensearch:
         connection.execute(INCIDENT, [OURS, TENANCY.org_id, TENANCY.project_id, "ours"])
         connection.execute(INCIDENT, [THEIRS, OTHER.org_id, OTHER.project_id, SECRET])
         connection.execute(DESTINATION, [THEIRS, OTHER.project_id, SECRET])
+        connection.execute(MAINTENANCE, [THEIRS, OTHER.project_id, SECRET])
         connection.execute(ROUTE, [THEIRS, OTHER.project_id, THEIRS, SECRET])
         connection.execute(OUTAGE)
         connection.execute(OUTAGE_MEMBER)
@@ -132,6 +146,10 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
         contents = {"POST": RULE, "PUT": RULE, "PATCH": {"enabled": False}}
     elif path.endswith("/feedback"):
         contents = {"POST": {"useful": True}}
+    elif path.startswith("/v1/outages/{outage_id}/"):
+        until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        contents = {"POST": {"text": "t"}, "PUT": {"assignee": "a"}}
+        contents |= {"PUT": {"until": until}} if path.endswith("snooze") else {}
     elif path == "/v1/doors":
         contents = {"PATCH": {"kept_fields": []}}
     content = contents.get(method)
@@ -232,7 +250,19 @@ def test_lists_hold_the_keys_project_only(surface: Surface, path: str) -> None:
         assert mark not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/v1/destinations", "/v1/routes"])
+def test_guessed_outage_is_not_worked_on(surface: Surface, pool: ConnectionPool[Connection]) -> None:
+    for method, path in READ_ROUTES:
+        if path.startswith("/v1/outages/{outage_id}/"):
+            answer = call(surface, (method, path), surface.read)
+            assert (answer.status_code, answer.json()["code"]) == (404, "no_such_outage"), (method, path)
+    with pool.connection() as connection:
+        touched = (
+            "SELECT (SELECT count(*) FROM pipeline.outage_cares), count(*) FROM pipeline.incident_changes"
+        )
+        assert connection.execute(f"{touched} WHERE kind <> 'opened'").fetchone() == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["/v1/destinations", "/v1/maintenance", "/v1/routes"])
 def test_configuration_of_another_project_is_neither_listed_nor_changed(surface: Surface, path: str) -> None:
     assert SECRET in call(surface, ("GET", path), surface.other_read).text
     assert SECRET not in call(surface, ("GET", path), surface.read).text

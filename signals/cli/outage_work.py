@@ -1,0 +1,116 @@
+"""The everyday work: `signals incidents|outages ack|assign|comment|snooze ...`, the same verbs for both."""
+
+import json
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+
+from signals.cli.core_client import get, send
+from signals.cli.options import AsJson, For, UntilThen, instant_after
+from signals.cli.readable import console, moment, plain
+
+Kind = Literal["incidents", "outages"]
+DEFAULT_SNOOZE: Final = timedelta(hours=24)  # guess: until the next working day
+LATEST: Final = "latest"
+Name = Annotated[str, typer.Argument(metavar="ID", help="The id, its first digits, or latest.")]
+
+
+def path_of(kind: Kind, name: str, *parts: str) -> str:
+    """Return the path of what people name."""
+    return "/".join((f"/v1/{kind}", quote(name, safe=""), *parts))
+
+
+def outage_path(kind: Kind, name: str, *parts: str) -> str:
+    """Return a path below the outage that is named, or that the named incident belongs to."""
+    if kind == "incidents" and name == LATEST:
+        name = get(path_of(kind, name), {})["incident"]["id"]
+    return path_of("outages", name, *parts)
+
+
+def add_work(app: typer.Typer, kind: Kind) -> None:
+    """Add the verbs to a group of commands."""
+    one = kind[:-1]
+
+    @app.command("ack", help=f"Say that you are on it: the {one}'s status becomes investigating.")
+    def acknowledge(name: Name) -> None:
+        _set_status(kind, name, "investigating")
+
+    @app.command("assign", help="Say who works on the outage; --unassign takes it back.")
+    def assign(
+        name: Name,
+        assignee: Annotated[str | None, typer.Argument(help="A name or mail address.")] = None,
+        unassign: Annotated[bool, typer.Option("--unassign", help="Take it back.")] = False,
+    ) -> None:
+        if (assignee is None) != unassign:
+            raise typer.BadParameter("give a name, or --unassign")
+        outage = send("PUT", outage_path(kind, name, "assignee"), {"assignee": assignee})["outage"]
+        who = f"assigned to {plain(outage['assignee'])}" if outage["assignee"] else "not assigned"
+        print(f"Outage {outage['id']}: {who}.")
+
+    @app.command("comment", help="Add a comment to the outage's timeline.")
+    def comment(name: Name, text: str) -> None:
+        changes = send("POST", outage_path(kind, name, "comments"), {"text": text})
+        print(f"Comment added; the timeline has {len(changes)} changes.")
+
+    @app.command("snooze", help="Hold the outage's messages for a time. A worse severity wakes it always.")
+    def snooze(
+        name: Name,
+        length: For = None,
+        until: UntilThen = None,
+        events: Annotated[
+            int | None, typer.Option(min=1, help="Wake it earlier, after so many more events.")
+        ] = None,
+    ) -> None:
+        body: dict[str, Any] = {"until": instant_after(length, until, otherwise=DEFAULT_SNOOZE)}
+        if events is not None:
+            body["events"] = events
+        outage = send("PUT", outage_path(kind, name, "snooze"), body)["outage"]
+        more = f", {events} more events" if events else ""
+        print(f"Outage {outage['id']}: snoozed until {moment(outage['snoozed_until'])}{more} or worse.")
+
+    @app.command("wake", help="End the snooze.")
+    def wake(name: Name) -> None:
+        outage = send("DELETE", outage_path(kind, name, "snooze"))["outage"]
+        print(f"Outage {outage['id']}: not snoozed.")
+
+
+def add_status_verbs(app: typer.Typer, kind: Kind) -> None:
+    """Add `resolve` and `reopen`, where a group has none of its own."""
+    one = kind[:-1]
+
+    @app.command("resolve", help=f"Resolve the {one}.")
+    def resolve(name: Name) -> None:
+        _set_status(kind, name, "resolved")
+
+    @app.command("reopen", help=f"Open the resolved {one} again.")
+    def reopen(name: Name) -> None:
+        _set_status(kind, name, "open")
+
+
+def print_timeline(changes: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Print changes as a table: when, what, by whom, and what is so now."""
+    if as_json:
+        print(json.dumps(changes, indent=2))
+        return
+    table = Table("#", "at", "change", "by", "now", box=None, pad_edge=False)
+    for number, change in enumerate(changes, 1):
+        now = ", ".join(f"{name} {plain(value)}" for name, value in change["detail"].items())
+        table.add_row(str(number), moment(change["at"]), change["kind"], plain(change["actor"]), now)
+    console().print(table)
+
+
+def add_outage_timeline(app: typer.Typer) -> None:
+    """Add `timeline` to the outages' commands."""
+
+    @app.command("timeline", help="Show what happened to an outage and its incidents, when, and by whom.")
+    def timeline(name: Name, as_json: AsJson = False) -> None:
+        print_timeline(get(path_of("outages", name, "timeline"), {}), as_json=as_json)
+
+
+def _set_status(kind: Kind, name: str, status: str) -> None:
+    detail = send("PATCH", path_of(kind, name), {"status": status})
+    found = detail[kind[:-1]]
+    print(f"{kind[:-1].capitalize()} {found['id']}: {found['status']}.")

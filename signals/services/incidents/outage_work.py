@@ -1,0 +1,123 @@
+"""The everyday work on an outage: assignee, comments, snooze; and its timeline."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from shared_types import Tenancy
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
+from signals.services.incidents.views import MAX_CHANGES
+from signals.store.incidents import incident_changes, outage_cares, outage_views
+from signals.store.incidents.incident_changes import OutageEntry
+from signals.store.incidents.outage_views import OutageRow
+
+MAX_SNOOZE: Final = timedelta(days=30)  # people forget what is silent indefinitely
+
+log = structlog.get_logger(__name__)
+
+
+class WorkRefused(Exception):  # noqa: N818  # reads as what happened
+    """The work is not possible; `code` is a word for programs, the text names the remedy."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snooze:
+    """Until when an outage is silent; `events`: or until its series had so many more. Worse always wakes."""
+
+    until: datetime
+    events: int | None = None
+
+
+class OutageWork:
+    """Works on the outages of a tenant; safe to call from several threads.
+
+    Its methods return False, or None, when the project has no such outage, and raise DependencyUnavailable
+    when PostgreSQL does not answer.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool[Connection], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._pool = pool
+        self._now = now
+
+    def timeline(self, tenancy: Tenancy, outage_id: UUID) -> list[OutageEntry] | None:
+        """Return what happened to the outage and its incidents, oldest first."""
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            row = outage_views.find(connection, tenancy.project_id, outage_id)
+            if row is None:
+                return None
+            return list(incident_changes.outage_timeline(connection, row.id, limit=MAX_CHANGES))
+
+    def comment(self, tenancy: Tenancy, outage_id: UUID, text: str, *, actor: str) -> bool:
+        """Add a comment."""
+        return self._change(tenancy, outage_id, actor, lambda *_: ("commented", {"text": text}))
+
+    def assign(self, tenancy: Tenancy, outage_id: UUID, assignee: str | None, *, actor: str) -> bool:
+        """Set who works on the outage; None takes it back."""
+
+        def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]] | None:
+            if row.assignee == assignee:
+                return None
+            outage_cares.assign(connection, row.id, assignee)
+            return "assigned", {"assignee": assignee}
+
+        return self._change(tenancy, outage_id, actor, change)
+
+    def snooze(self, tenancy: Tenancy, outage_id: UUID, wanted: Snooze, *, actor: str) -> bool:
+        """Hold the outage's messages until an instant, more events, or a worse severity.
+
+        Raises:
+            WorkRefused: when the outage is over, or the instant is past or too far.
+        """
+        now = self._now()
+        if not now < wanted.until <= now + MAX_SNOOZE:
+            raise WorkRefused("invalid_until", f"until: it lies within {MAX_SNOOZE.days} days from now.")
+
+        def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]]:
+            if row.status == "resolved":
+                raise WorkRefused("resolved", "The outage is resolved; there is nothing to snooze.")
+            outage_cares.snooze(connection, row.id, until=wanted.until, now=now, wake_after=wanted.events)
+            until = {"snoozed_until": wanted.until.isoformat()}
+            return "snoozed", until if wanted.events is None else until | {"events": wanted.events}
+
+        return self._change(tenancy, outage_id, actor, change)
+
+    def wake(self, tenancy: Tenancy, outage_id: UUID, *, actor: str) -> bool:
+        """End a snooze; without one nothing changes."""
+
+        def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]] | None:
+            if not outage_cares.wake(connection, row.id):
+                return None
+            return "woken", {"snoozed_until": None, "reason": "by hand"}
+
+        return self._change(tenancy, outage_id, actor, change)
+
+    def _change(
+        self,
+        tenancy: Tenancy,
+        outage_id: UUID,
+        actor: str,
+        change: Callable[[Connection, OutageRow], tuple[str, Mapping[str, object]] | None],
+    ) -> bool:
+        """Make a change, and note it in the timeline of the first incident, in one transaction."""
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            row = outage_views.find(connection, tenancy.project_id, outage_id)
+            if row is None:
+                return False
+            incident_changes.act_on(connection, row.first_incident_id, actor)
+            noted = change(connection, row)
+            if noted is not None:
+                kind, detail = noted
+                incident_changes.note(connection, row.first_incident_id, kind, detail)
+                log.info("outage work", outage_id=str(row.id), kind=kind, actor=actor)
+        return True

@@ -1,0 +1,59 @@
+"""The everyday work with the commands alone, against a real database and HTTP server."""
+
+import json
+
+import pytest
+
+from tests.integration.cli.conftest import Run
+from tests.integration.cli.test_project_rules import said
+from tests.integration.core.conftest import OpenOutage
+
+pytestmark = pytest.mark.usefixtures("served")
+
+
+def test_newcomer_acknowledges_snoozes_resolves_and_reads_the_timeline(
+    run: Run, open_outage: OpenOutage
+) -> None:
+    outage = open_outage("TIMEOUT|/checkout|prod")
+    incident = json.loads(run("incidents", "show", "latest", "--json").stdout)["incident"]["id"]
+    assert said(run("incidents", "ack", "latest")) == f"Incident {incident}: investigating."
+    assert said(run("incidents", "assign", incident[:13], "jane")).endswith("assigned to jane.")
+    assert "snoozed until" in said(run("incidents", "snooze", "latest", "--for", "2h", "--events", "100"))
+    assert said(run("incidents", "comment", "latest", "the cache is full")).startswith("Comment added")
+    assert said(run("incidents", "wake", "latest")) == f"Outage {outage}: not snoozed."
+    shown = run("outages", "show", "latest").stdout
+    assert "assigned to jane" in shown
+    assert said(run("incidents", "resolve", "latest")) == f"Incident {incident}: resolved."
+    timeline = run("incidents", "timeline", "latest").stdout
+    for word in ("opened", "status", "assigned", "snoozed", "commented", "the cache is full", "woken"):
+        assert word in timeline, word
+    assert timeline.count("key:") == 6
+    assert said(run("incidents", "reopen", "latest")) == f"Incident {incident}: open."
+
+
+def test_same_verbs_work_on_an_outage(run: Run, open_outage: OpenOutage) -> None:
+    outage = open_outage("TIMEOUT|/checkout|prod")
+    assert said(run("outages", "ack", outage.hex[:12])) == f"Outage {outage}: investigating."
+    assert said(run("outages", "assign", "latest", "--unassign")).endswith("not assigned.")
+    assert run("outages", "assign", "latest").exit_code == 2
+    assert run("outages", "comment", "latest", "x").exit_code == 0
+    assert "commented" in run("outages", "timeline", "latest").stdout
+    listed = run("outages", "list", "--status", "unresolved", "--text", "checkout").stdout
+    assert str(outage) in listed
+    assert "No outages" in run("outages", "list", "--assignee", "jane").stdout
+
+
+def test_maintenance_begins_and_ends(run: Run) -> None:
+    began = said(run("maintenance", "start", "--for", "30m", "--env", "prod", "--reason", "upgrade"))
+    assert "signals maintenance end " in began
+    assert "upgrade" in run("maintenance", "list").stdout
+    assert said(run("maintenance", "end")).startswith("Ended ")
+    assert said(run("maintenance", "list")) == "None."
+    assert "0 windows go on" in run("maintenance", "end").stderr
+
+
+@pytest.mark.parametrize("length", ["30", "0m", "soon", "-5m"])
+def test_length_that_is_none_is_refused_with_an_example(run: Run, length: str) -> None:
+    answer = run("incidents", "snooze", "latest", f"--for={length}")
+    assert answer.exit_code == 2
+    assert "30m, 6h or 7d" in answer.stderr

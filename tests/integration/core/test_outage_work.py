@@ -1,0 +1,145 @@
+"""People assign, comment on, snooze and find outages; the timeline names each act with its actor."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from psycopg_pool import ConnectionPool
+from starlette.testclient import TestClient
+
+from signals.clients.postgres import Connection
+from tests.integration.core.conftest import Keys, OpenOutage
+from tests.support.events import NOON
+
+IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+ACTS: list[tuple[str, str, Any]] = [
+    ("PUT", "assignee", {"assignee": "jane@example.com"}),
+    ("POST", "comments", {"text": "It is the cache.\nRestarting."}),
+    ("PUT", "snooze", {"until": IN_AN_HOUR, "events": 500}),
+    ("DELETE", "snooze", None),
+    ("PUT", "assignee", {"assignee": None}),
+]
+
+
+def test_acts_are_in_the_timeline_with_the_key(reader: TestClient, open_outage: OpenOutage) -> None:
+    outage_id = open_outage("E|/a|prod")
+    for method, path, content in ACTS:
+        answer = reader.request(method, f"/v1/outages/{outage_id}/{path}", json=content)
+        assert answer.status_code in (200, 201), answer.text
+    changes = reader.get(f"/v1/outages/{outage_id}/timeline").json()
+    assert [change["kind"] for change in changes] == [
+        "opened",
+        "assigned",
+        "commented",
+        "snoozed",
+        "woken",
+        "assigned",
+    ]
+    assert {change["actor"].partition(":")[0] for change in changes[1:]} == {"key"}
+    assert changes[2]["detail"] == {"text": "It is the cache.\nRestarting."}
+    state: dict[str, Any] = {}
+    for change in changes:
+        state |= change["detail"]
+    outage = reader.get(f"/v1/outages/{outage_id}").json()["outage"]
+    assert (state["assignee"], state["snoozed_until"]) == (outage["assignee"], outage["snoozed_until"])
+
+
+def test_repeated_assignment_is_no_change(reader: TestClient, open_outage: OpenOutage) -> None:
+    outage_id = open_outage("E|/a|prod")
+    for _ in range(2):
+        reader.put(f"/v1/outages/{outage_id}/assignee", json={"assignee": "jane"})
+    assert len(reader.get(f"/v1/outages/{outage_id}/timeline").json()) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status", "named"),
+    [
+        ("PUT", "assignee", {"assignee": "a\nb"}, 400, "assignee"),
+        ("PUT", "assignee", {}, 400, "assignee"),
+        ("POST", "comments", {"text": " "}, 400, "text"),
+        ("POST", "comments", {"text": "\x1b[31m"}, 400, "text"),
+        ("POST", "comments", {"text": "x" * 4097}, 400, "text"),
+        ("PUT", "snooze", {"until": "2020-01-01T00:00:00Z"}, 422, "until"),
+        ("PUT", "snooze", {"until": "2090-01-01T00:00:00Z"}, 422, "until"),
+        ("PUT", "snooze", {"until": IN_AN_HOUR, "events": 0}, 400, "events"),
+    ],
+)
+def test_bad_act_is_refused_naming_the_field(
+    reader: TestClient, open_outage: OpenOutage, method: str, path: str, content: Any, status: int, named: str
+) -> None:
+    answer = reader.request(method, f"/v1/outages/{open_outage('E|/a|prod')}/{path}", json=content)
+    assert (answer.status_code, named in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_incidents_and_outages_are_found_by_digits_and_as_latest(
+    reader: TestClient, open_outage: OpenOutage
+) -> None:
+    first = open_outage("E|/a|prod")
+    latest = open_outage("F|/b|prod", at=NOON + timedelta(hours=2))
+    incident = reader.get(f"/v1/outages/{first}").json()["incidents"][0]["id"]
+    for name in (str(first), str(first)[:13], first.hex[:12].upper(), incident, incident[:12]):
+        assert reader.get(f"/v1/outages/{name}").json()["outage"]["id"] == str(first), name
+    assert reader.get("/v1/outages/latest").json()["outage"]["id"] == str(latest)
+    assert reader.get(f"/v1/incidents/{incident[:9]}").json()["incident"]["id"] == incident
+    newest = reader.get("/v1/incidents/latest").json()["incident"]
+    assert newest["fingerprint"] == "F|/b|prod"
+    answer = reader.patch("/v1/incidents/latest", json={"status": "investigating"})
+    assert (answer.json()["incident"]["id"], answer.json()["incident"]["status"]) == (
+        newest["id"],
+        "investigating",
+    )
+    for unknown in ("abc", "zzzz", str(uuid4()), "latest2"):
+        assert reader.get(f"/v1/outages/{unknown}").status_code == 404
+
+
+def test_ambiguous_id_says_to_write_more(reader: TestClient, pool: ConnectionPool[Connection]) -> None:
+    with pool.connection() as connection:
+        for number in (1, 2):
+            connection.execute(
+                "INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity,"
+                " title, opened_at, last_seen_at) VALUES (%s, 'org_1', 'proj_1', 'prod', %s, 'open', 'error',"
+                " 't', now(), now())",
+                [f"abcdef00-0000-4000-8000-00000000000{number}", f"E|/{number}|prod"],
+            )
+    answer = reader.get("/v1/incidents/abcdef")
+    assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous_id")
+    assert reader.get("/v1/incidents/abcdef0000004000800000000000000" + "1").status_code == 200
+
+
+def test_lists_are_narrowed_by_assignee_text_severity_and_what_is_unresolved(
+    reader: TestClient, open_outage: OpenOutage
+) -> None:
+    timeout = open_outage("TIMEOUT|/checkout|prod")
+    other = open_outage("DB|/cart|prod", at=NOON + timedelta(hours=3))
+    reader.put(f"/v1/outages/{other}/assignee", json={"assignee": "jane"})
+    reader.patch(f"/v1/outages/{timeout}", json={"status": "resolved"})
+
+    def found(query: str) -> set[str]:
+        answer = reader.get(f"/v1/outages?{query}")
+        assert answer.status_code == 200, answer.text
+        return {outage["id"] for outage in answer.json()["outages"]}
+
+    assert found("assignee=jane") == {str(other)}
+    assert found("assignee=joe") == set()
+    assert found("text=CHECKout") == {str(timeout)}
+    assert found("text=%25") == set()  # no pattern
+    assert found("status=unresolved") == {str(other)}
+    incidents = reader.get("/v1/incidents?status=unresolved&text=cart&severity=error").json()["incidents"]
+    assert [one["fingerprint"] for one in incidents] == ["DB|/cart|prod"]
+    assert reader.get("/v1/incidents?severity=critical").json()["incidents"] == []
+    assert reader.get("/v1/incidents?text=%00").status_code == 400
+
+
+def test_maintenance_is_started_listed_and_ended(anonymous: TestClient, keys: Keys) -> None:
+    admin = {"X-API-Key": keys.admin}
+    reader = {"X-API-Key": keys.read}
+    new = {"ends_at": IN_AN_HOUR, "reason": "upgrade"}
+    created = anonymous.post("/v1/maintenance", json=new, headers=admin)
+    assert created.status_code == 201
+    [listed] = anonymous.get("/v1/maintenance", headers=reader).json()
+    assert (listed["id"], listed["is_active"]) == (created.json()["id"], True)
+    assert anonymous.post("/v1/maintenance", json=new, headers=reader).status_code == 403
+    assert anonymous.delete(f"/v1/maintenance/{listed['id']}", headers=admin).status_code == 204
+    assert anonymous.delete(f"/v1/maintenance/{listed['id']}", headers=admin).status_code == 404
+    assert anonymous.get("/v1/maintenance", headers=reader).json() == []
