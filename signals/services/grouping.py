@@ -7,14 +7,27 @@ minutes may move to another outage (signals/services/incidents/settling.py), lat
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import Final
 from uuid import UUID, uuid4
 
+from shared_types.grouping import GROUPING_VERSION
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import minute_of
 from signals.domain.incidents.outages import JOIN_MINUTES
-from signals.domain.incidents.placing import FormerIncident, KnownOutage, SeriesIncident, joined_by, place
+from signals.domain.incidents.placing import (
+    FormerIncident,
+    KnownOutage,
+    SeriesIncident,
+    joined_by,
+    place,
+    regrouped,
+)
 from signals.store.incidents import outage_states, outages
 from signals.store.incidents.outages import NewOutage
+
+MOST_OLDER: Final = (
+    1_000  # unresolved incidents of an older grouping; more are only there right after an upgrade
+)
 
 
 def group(connection: Connection, incident_ids: Collection[UUID]) -> None:
@@ -34,12 +47,30 @@ def _group_project(connection: Connection, project_id: str, incidents: Sequence[
     since = minute_of(incidents[0].opened_at) - JOIN_MINUTES
     known = outages.joinable(connection, project_id, since_minute=since)
     ids = [incident.id for incident in incidents]
-    former = outages.former(connection, project_id, {i.fingerprint for i in incidents}, ids)
+    former = _former(connection, project_id, {i.fingerprint for i in incidents}, ids)
     new, places = _place_all(incidents, former, known, datetime.now(UTC))
     if new:
         outages.insert_all(connection, new)
     outages.add_members(connection, places)
     outage_states.follow(connection, set(places.values()))
+
+
+def _former(
+    connection: Connection, project_id: str, fingerprints: Collection[str], ids: Collection[UUID]
+) -> Mapping[str, FormerIncident]:
+    """Return each series' newest incident in an outage, by fingerprint.
+
+    While an incident is open that an older version of the grouping named otherwise, it is the series' former
+    one: an upgrade amid an outage does not make two of it.
+    """
+    older = outages.of_older_grouping(connection, project_id, version=GROUPING_VERSION, rows=MOST_OLDER)
+    renamed = {name: now for name in older if (now := regrouped(name)) != name and now in fingerprints}
+    found = dict(outages.former(connection, project_id, {*fingerprints, *renamed}, ids))
+    for name, now in renamed.items():
+        one, other = found.pop(name, None), found.get(now)
+        if one is not None and (other is None or one.opened_at > other.opened_at):
+            found[now] = one
+    return found
 
 
 def _place_all(

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from shared_types.grouping import MANY
+
 MAX_GROUPS: Final = 500  # guess: of a key, replica and hour of the clock
-MANY: Final = "{many}"
 
 
 class GroupingGuard:

@@ -14,6 +14,7 @@ from shared_types import RuleFingerprint, read_fingerprint
 from signals.domain.detection.buckets import Series, instant_of, minute_of
 from signals.domain.detection.counted import counted_in
 from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE
+from signals.domain.detection.overflow import MOST_NEW_SERIES, is_overflow
 from signals.domain.detection.rule_types import Absence, Direction, Drop, Rule, Seasonal
 from signals.domain.detection.severity import IncidentSeverity, severity_of
 from signals.domain.detection.verdict import RuleVerdict
@@ -102,7 +103,9 @@ def reconciled(
     if track.episode is not None and (current is None or current.id != record.incident):
         if current is None and (ended is None or ended.reason != "by_hand"):
             return record
-        minute = minute_of(ended.resolved_at) if ended else record.judged
+        # In the time of the events: a person who resolves an incident of old ones knows no newer ones yet.
+        newest = max(record.judged + 1, track.episode.last_seen)
+        minute = min(minute_of(ended.resolved_at), newest) if ended else record.judged
         record = replace(
             record,
             track=resolved_by_hand(track, minute),
@@ -309,5 +312,8 @@ def title_of(series: Series, opened: RuleVerdict, kind: IncidentKind = "change")
         fell = f"{counted.counted.capitalize()} dropped in {series.environment}"
         title = f"{fell}: {opened.count} in {opened.length} minutes"
         return title if kind == "new" else f"{title}, usually {opened.normal:.0f}"
-    place = f"{named.error_code or 'unknown'} on {named.route or 'unknown'} in {series.environment}"
+    if is_overflow(series):
+        place = f"Errors beyond {MOST_NEW_SERIES} new fingerprints an hour in {series.environment}"
+    else:
+        place = f"{named.error_code or 'unknown'} on {named.route or 'unknown'} in {series.environment}"
     return f"{place}: {happened}, " + ("a new error" if kind == "new" else f"usually {opened.normal:.1f}")

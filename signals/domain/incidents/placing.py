@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from shared_types import RuleFingerprint, read_fingerprint
+from shared_types.grouping import group_code, group_route
 from signals.domain.detection.buckets import minute_of
 from signals.domain.incidents.episode import IDLE_MINUTES, REOPEN_WITHIN, IncidentVerdict, ResolveReason
 from signals.domain.incidents.outages import JOIN_MINUTES, REVISE_MINUTES, Member, Value, may_join
@@ -103,6 +104,18 @@ def attributes_of(fingerprint: str) -> Mapping[str, str]:
     if isinstance(named, RuleFingerprint):
         found["release"] = named.value("release")
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def regrouped(fingerprint: str) -> str:
+    """Return the fingerprint that its events have under the present version of the grouping."""
+    named = read_fingerprint(fingerprint)
+    if isinstance(named, RuleFingerprint):
+        return fingerprint  # its rule names the values of its series
+    return replace(
+        named,
+        error_code=group_code(named.error_code) if named.error_code else None,
+        route=group_route(named.route) if named.route else None,
+    ).text
 
 
 def place(

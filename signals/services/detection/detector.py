@@ -26,6 +26,7 @@ from signals.services.detection.own_judging import judge_own
 from signals.services.detection.own_tally import OwnSamples
 from signals.services.detection.project_rules import RuleBook
 from signals.services.detection.refilling import Refill, refill_starts
+from signals.services.detection.series_cap import SeriesCap
 from signals.settings import KafkaSettings
 from signals.store.deploys import deploys
 from signals.store.detection import buckets
@@ -57,6 +58,7 @@ class IncidentEngine(ConsumerSession):
         self._recent = RecentIds()
         self._reader = SightingReader()
         self._book = RuleBook()
+        self._cap = SeriesCap()
         self._refill = Refill(self._consumer)
         self._own_counting = OwnCounting()
         self._samples = OwnSamples()
@@ -91,6 +93,7 @@ class IncidentEngine(ConsumerSession):
             deploys.insert_all(connection, batch.deploys)
             job_ids = self._count_and_judge(connection, batch)
         batch.remember_ids()
+        self._cap.remember()
         self._samples.remember(batch.own)
         self._notify(job_ids)
         if batch.dead_letters or batch.duplicates:
@@ -98,6 +101,7 @@ class IncidentEngine(ConsumerSession):
 
     def _count_and_judge(self, connection: Connection, batch: CountedBatch) -> list[UUID]:
         if batch.tally.buckets:
+            self._cap.fold(connection, batch.tally)
             buckets.increment(connection, batch.tally.counts())
         self._own_counting.count(connection, batch.own)
         if not batch.tally.buckets:

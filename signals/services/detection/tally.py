@@ -1,7 +1,7 @@
 """Totals of one batch of events by series and minute."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from signals.domain.detection.buckets import Series
@@ -29,6 +29,7 @@ class BatchTally:
     def __init__(self) -> None:
         self.buckets: dict[SeriesMinute, Bucket] = {}
         self.partitions: dict[Series, int] = {}
+        self._received: dict[Series, int] = {}
 
     def add(self, series: Series, sighting: Sighting, data: bytes, partition: int) -> None:
         """Count one event of a series; `data` is its record in the partition."""
@@ -37,11 +38,29 @@ class BatchTally:
         if bucket is None:
             bucket = self.buckets[key] = Bucket()
             self.partitions[series] = partition
+            self._received.setdefault(series, sighting.received_minute)
         bucket.count += 1
         if sighting.occurred_ms > bucket.newest_ms:
             bucket.newest_ms = sighting.occurred_ms
         if len(bucket.kept) < KEPT_PER_MINUTE:
             bucket.kept.append(data)
+
+    def received_hour(self, series: Series) -> int:
+        """Return the hour since the epoch in which the series' first event of the batch was received."""
+        return self._received[series] // 60
+
+    def fold(self, into: Mapping[Series, Series]) -> None:
+        """Let other series count the events of some."""
+        for series, minute in [key for key in self.buckets if key[0] in into]:
+            moved = self.buckets.pop((series, minute))
+            bucket = self.buckets.setdefault((into[series], minute), moved)
+            if bucket is not moved:
+                bucket.count += moved.count
+                bucket.newest_ms = max(bucket.newest_ms, moved.newest_ms)
+                bucket.kept = [*bucket.kept, *moved.kept][:KEPT_PER_MINUTE]
+        for series, other in into.items():
+            self.partitions[other] = self.partitions.pop(series)
+            self._received.setdefault(other, self._received.pop(series))
 
     def counts(self) -> dict[SeriesMinute, int]:
         """Return the events of each bucket."""

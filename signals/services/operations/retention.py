@@ -1,6 +1,7 @@
 """Keeps the tables from growing without end, a bounded number of rows at a time."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -8,6 +9,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction
 from signals.settings import RetentionSettings
+from signals.store.detection import new_series
 from signals.store.operations import retention
 from signals.store.operations.retention import DeletedRows
 
@@ -15,6 +17,7 @@ PAGE_ROWS: Final = 2_000  # guess: read and deleted within some 20 ms
 PAGES: Final = 10  # a round; a round a minute removes up to 28 million rows a day
 HOURS_DAYS: Final = 35  # a season looks back four weeks, and a day of daylight saving
 KEY_USAGE_DAYS: Final = 7  # only today's is read
+NEW_SERIES_AGE: Final = timedelta(days=35)  # as long as series are known
 NOTICE_ATTEMPTS_DAYS: Final = 30  # guess: who asks why a message did not come, asks within a month
 
 log = structlog.get_logger(__name__)
@@ -62,6 +65,7 @@ class Retention:
             removed += retention.remove_notice_attempts(
                 connection, days=NOTICE_ATTEMPTS_DAYS, rows=self._page_rows
             )
+            removed += new_series.trim(connection, age=NEW_SERIES_AGE)
             return removed + retention.remove_key_usage(connection, days=KEY_USAGE_DAYS)
 
     def _go_on(self, walk: _Walk) -> int:

@@ -107,6 +107,23 @@ def joinable(connection: Connection, project_id: str, *, since_minute: int) -> l
     ]
 
 
+# By the index of unresolved incidents, which are few.
+OLDER: LiteralString = """
+SELECT i.fingerprint FROM incidents i
+CROSS JOIN LATERAL (
+    SELECT s.grouping FROM pipeline.incident_states s WHERE s.incident_id = i.id OFFSET 0
+) AS state
+WHERE i.project_id = %(project_id)s AND i.status <> 'resolved' AND state.grouping < %(version)s
+LIMIT %(rows)s
+"""
+
+
+def of_older_grouping(connection: Connection, project_id: str, *, version: int, rows: int) -> list[str]:
+    """Return fingerprints of a project's unresolved incidents that an older version of the grouping made."""
+    parameters = {"project_id": project_id, "version": version, "rows": rows}
+    return [fingerprint for (fingerprint,) in connection.execute(OLDER, parameters)]
+
+
 # One entry of the members' index a series. OFFSET 0 keeps each look at an incident a probe by key.
 FORMER: LiteralString = """
 SELECT wanted.fingerprint, o.id AS outage_id, o.window_id,

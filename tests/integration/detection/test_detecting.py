@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer
 from psycopg_pool import ConnectionPool
 
+from shared_types.grouping import GROUPING_VERSION
 from signals.clients.kafka import DLQ_TOPIC, RAW_TOPIC
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.clients.postgres import Connection, transaction
@@ -215,7 +216,7 @@ def test_failures_over_many_ids_are_one_incident(
     with engine() as detecting:
         drain(detecting)
     assert rows(pool, "SELECT fingerprint FROM incidents") == [("E_{id}|/orders/{id}|prod",)]
-    assert rows(pool, "SELECT grouping FROM pipeline.incident_states") == [(2,)]
+    assert rows(pool, "SELECT grouping FROM pipeline.incident_states") == [(GROUPING_VERSION,)]
     sent = rows(
         pool, "SELECT DISTINCT attributes_json ->> 'route_raw' LIKE '/orders/48%' FROM incident_events"
     )

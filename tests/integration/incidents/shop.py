@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from psycopg_pool import ConnectionPool
 
 from shared_types import Fingerprint
+from shared_types.grouping import GROUPING_VERSION
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import Series, minute_of
 from signals.services.grouping import group
@@ -23,7 +24,7 @@ VALUES (%s, %s, %s, %s, %s, 'open', %s, %s, %s, %s)
 """
 STATE: LiteralString = """
 INSERT INTO pipeline.incident_states (incident_id, kind, verdict, grouping, confirmed_at)
-VALUES (%s, 'change', %s, 2, %s)
+VALUES (%s, 'change', %s, %s, %s)
 """
 END: LiteralString = """
 WITH ended AS (UPDATE incidents SET status = 'resolved', resolved_at = now() - %(ago)s WHERE id = %(id)s)
@@ -51,33 +52,46 @@ def at(minute: float) -> datetime:
 class Shop:
     """One project. Minutes are after noon, in the time of its events; `pass_minutes` moves the clock."""
 
-    def __init__(self, pool: ConnectionPool[Connection], project_id: str = TENANCY.project_id) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        project_id: str = TENANCY.project_id,
+        *,
+        noon: datetime = NOON,
+    ) -> None:
         self._pool = pool
+        self._noon = noon
         self._project_id = project_id
         self._settling = Settling(pool)
 
     def has_series(self, fingerprints: Iterable[str], minute: int = -30) -> None:
         """Let series have an event, so that they could fire."""
         with transaction(self._pool) as connection:
-            counted = {(self._series(one), minute_of(at(minute))): 1 for one in fingerprints}
+            counted = {(self._series(one), minute_of(self._at(minute))): 1 for one in fingerprints}
             buckets.increment(connection, counted)
 
-    def opens(self, *fingerprints: str, minute: float = 0, verdict: str | None = "confirmed") -> list[UUID]:
+    def opens(
+        self,
+        *fingerprints: str,
+        minute: float = 0,
+        verdict: str | None = "confirmed",
+        grouping: int = GROUPING_VERSION,
+    ) -> list[UUID]:
         """Open incidents in one transaction, as the engine does; return their ids."""
         with transaction(self._pool) as connection:
-            ids = [self._insert(connection, one, at(minute), verdict) for one in fingerprints]
+            ids = [self._insert(connection, one, self._at(minute), verdict, grouping) for one in fingerprints]
             group(connection, ids)
         return ids
 
     def _insert(
-        self, connection: Connection, fingerprint: str, opened: datetime, verdict: str | None
+        self, connection: Connection, fingerprint: str, opened: datetime, verdict: str | None, grouping: int
     ) -> UUID:
         incident_id = uuid4()
         environment = Fingerprint.parse(fingerprint).environment.value
         row = (incident_id, TENANCY.org_id, self._project_id, environment, fingerprint)
         connection.execute(INSERT, (*row, "error", f"Errors of {fingerprint}", opened, opened))
         confirmed_at = opened if verdict == "confirmed" else None
-        connection.execute(STATE, (incident_id, verdict, confirmed_at))
+        connection.execute(STATE, (incident_id, verdict, grouping, confirmed_at))
         return incident_id
 
     def ends(self, *incidents: UUID, reason: str = "quiet", minutes_ago: float = 0) -> None:
@@ -116,6 +130,9 @@ class Shop:
             )
             for one in self.outages()
         ]
+
+    def _at(self, minute: float) -> datetime:
+        return self._noon + timedelta(minutes=minute)
 
     def _series(self, fingerprint: str) -> Series:
         named = Fingerprint.parse(fingerprint)

@@ -106,6 +106,22 @@ def test_nothing_moves_after_minute_ten(shop: Shop) -> None:
     assert len(shop.outages()) == 3
 
 
+def test_incident_that_a_new_grouping_names_anew_joins_the_open_outage(shop: Shop) -> None:
+    shop.opens("DB_DOWN|/Orders(123)|prod", "DB_DOWN|/Orders(124)|prod", "DB_DOWN|/s3|prod", grouping=2)
+    shop.pass_minutes(11)
+    shop.opens("TIMEOUT|/login|prod", minute=90)
+    shop.opens("DB_DOWN|/Orders({id})|prod", minute=90)
+    assert [one["series"] for one in shop.outages()] == [
+        [
+            "DB_DOWN|/Orders(123)|prod",
+            "DB_DOWN|/Orders(124)|prod",
+            "DB_DOWN|/s3|prod",
+            "DB_DOWN|/Orders({id})|prod",
+        ],
+        ["TIMEOUT|/login|prod"],
+    ]
+
+
 def test_return_soon_after_a_person_resolved_reopens_the_outage(shop: Shop) -> None:
     [incident] = shop.opens(DB_DOWN[0])
     shop.pass_minutes(11)

@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from signals.domain.events.grouping_guard import MANY, GroupingGuard
+from shared_types.grouping import MANY
+from signals.domain.events.grouping_guard import GroupingGuard
 from tests.support.events import NOON
 
 KEY, OTHER = UUID(int=1), UUID(int=2)
