@@ -16,11 +16,14 @@ SUSTAIN_SHARE: Final = 0.5  # a drop lasts while counts stay at or below half of
 ABSENCE_DAYS: Final = 14  # after which the series has ended
 
 
-def floor_ratio(rule: FloorRatio, counts: MinuteCounts, minute: int) -> RuleVerdict:
-    """Judge the window that ends with `minute`. With Rule A's numbers it is Rule A."""
+def floor_ratio(rule: FloorRatio, counts: MinuteCounts, minute: int, not_before: int = 0) -> RuleVerdict:
+    """Judge the window that ends with `minute`. With Rule A's numbers it is Rule A.
+
+    Its minutes before `not_before` are not counted; the baseline's are.
+    """
     end = minute + 1
     start = end - rule.window
-    count = counts.between(start, end)
+    count = counts.between(max(start, not_before), end)
     normal = counts.between(start - rule.baseline.length, start) * rule.window / rule.baseline.length
     by_ratio = rule.ratio * max(rule.baseline.minimum, normal)
     threshold = max(float(rule.floor), by_ratio)
@@ -72,9 +75,11 @@ def drop_sustains(rule: Drop, counts: MinuteCounts, minute: int, frozen_normal: 
     return count <= max(float(rule.ceiling), SUSTAIN_SHARE * frozen_normal)
 
 
-def rate(rule: Rate, part: MinuteCounts, whole: MinuteCounts, minute: int) -> RuleVerdict:
-    """Judge the share of `part` in `whole` over the window that ends with `minute`."""
-    start, end = minute + 1 - rule.window, minute + 1
+def rate(
+    rule: Rate, part: MinuteCounts, whole: MinuteCounts, minute: int, not_before: int = 0
+) -> RuleVerdict:
+    """Judge the share of `part` in `whole` over the window that ends with `minute`, from `not_before` on."""
+    start, end = max(minute + 1 - rule.window, not_before), minute + 1
     have, of = part.between(start, end), whole.between(start, end)
     bound = wilson_lower_bound(min(have, of), of, RATE_ERRORS)
     return RuleVerdict(
@@ -110,9 +115,11 @@ def absence(rule: Absence, last_minute: int, minute: int) -> RuleVerdict:
     )
 
 
-def new_series(rule: NewSeries, counts: MinuteCounts, returned_at: int, minute: int) -> RuleVerdict:
-    """Judge a series that began, or came back after the silence, at `returned_at`."""
-    count = counts.between(minute + 1 - rule.window, minute + 1)
+def new_series(
+    rule: NewSeries, counts: MinuteCounts, returned_at: int, minute: int, not_before: int = 0
+) -> RuleVerdict:
+    """Judge a series that began, or came back, at `returned_at`, by its events from `not_before` on."""
+    count = counts.between(max(minute + 1 - rule.window, not_before), minute + 1)
     return RuleVerdict(
         rule=rule.name,
         minute=minute,

@@ -49,7 +49,8 @@ def begin_series(since: int) -> SeriesRecord:
 class Surroundings:
     """The surroundings of a series: its minutes and stored hours, its project with clock and calendar.
 
-    `hours` is added to. `whole` is the denominator of a rate rule.
+    `hours` is added to. `whole` is the denominator of a rate rule. `is_disordered`: minutes came out of
+    order, and some may be missing.
     """
 
     counts: MinuteCounts
@@ -57,6 +58,7 @@ class Surroundings:
     project_since: int
     clock: ProjectClock
     whole: MinuteCounts | None = None
+    is_disordered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,4 +186,5 @@ class SeriesFollower:
             project_since=self._around.project_since,
             since=self._begun.since,
             whole=self._around.whole,
+            is_disordered=self._around.is_disordered,
         )

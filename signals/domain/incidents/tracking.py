@@ -33,7 +33,8 @@ NEW_MULTIPLE: Final = 2  # times the threshold from which a series without histo
 class Evidence:
     """Input of one series' evaluations of an hour. `whole` is the denominator of a rate rule.
 
-    `project_since` is the first minute of the project, `since` of the series.
+    `project_since` is the first minute of the project, `since` of the series. `is_disordered`: minutes of it
+    came out of order, and some may be missing.
     """
 
     counts: MinuteCounts
@@ -41,6 +42,7 @@ class Evidence:
     project_since: int
     since: int
     whole: MinuteCounts | None = None
+    is_disordered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +96,16 @@ def resolved_by_hand(state: TrackState, minute: int) -> TrackState:
 
 
 def verdict_at(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> RuleVerdict | None:
-    """Return the numbers at `minute` of the rule that opened the incident: it fires, or merely lasts."""
+    """Return the numbers at `minute` of the rule that opened the incident: it fires, or merely lasts.
+
+    Where the seasonal rule opened it and cannot judge, they are the fixed rule's.
+    """
     episode = state.episode
     if episode is None:
         return None
-    if watch.fixed is not None and episode.rule == watch.fixed.name:
+    is_of_fixed = watch.fixed is not None and episode.rule == watch.fixed.name
+    if is_of_fixed or watch.seasonal is None or evidence.context is None:
         return _fixed_verdict(watch, evidence, minute, minute)
-    if watch.seasonal is None or evidence.context is None:
-        return None
     windows = watch.seasonal.windows
     window = next((one for one in windows if one.length == episode.opened.length), windows[0])
     finding = seasonal.measure(
@@ -175,7 +179,7 @@ def _judge_fixed(
     watch: Watch, evidence: Evidence, state: TrackState, minute: int, last_event: int
 ) -> tuple[TrackState, tuple[Episode, ...]]:
     rule = watch.fixed
-    verdict = _fixed_verdict(watch, evidence, minute, last_event)
+    verdict = _fixed_verdict(watch, evidence, minute, last_event, _not_before(state))
     if rule is None or verdict is None or not verdict.fires:
         return state, ()
     fired = (*(at for at in state.fired if at > minute - rule.hold.of and at != minute), minute)
@@ -190,19 +194,26 @@ def _judge_fixed(
     return _open(state, verdict, says, None, is_new=is_new), ()
 
 
-def _fixed_verdict(watch: Watch, evidence: Evidence, minute: int, last_event: int) -> RuleVerdict | None:
-    counts = evidence.counts
+def _fixed_verdict(
+    watch: Watch, evidence: Evidence, minute: int, last_event: int, not_before: int = 0
+) -> RuleVerdict | None:
+    """Return the fixed rule's numbers; of the minutes before `not_before` only a baseline may know.
+
+    A fall and a silence need a whole window after it: what is missing before says nothing of afterwards.
+    """
+    counts, whole = evidence.counts, evidence.whole
     match watch.fixed:
         case FloorRatio() as rule:
-            return fixed_rules.floor_ratio(rule, counts, minute) if last_event == minute else None
+            return fixed_rules.floor_ratio(rule, counts, minute, not_before) if last_event == minute else None
         case Drop() as rule:
-            return fixed_rules.drop(rule, counts, minute)
+            is_whole = minute + 1 - rule.window >= not_before
+            return fixed_rules.drop(rule, counts, minute) if is_whole else None
         case Rate() as rule:
-            return fixed_rules.rate(rule, counts, evidence.whole, minute) if evidence.whole else None
+            return fixed_rules.rate(rule, counts, whole, minute, not_before) if whole else None
         case Absence() as rule:
-            return fixed_rules.absence(rule, last_event, minute)
+            return fixed_rules.absence(rule, max(last_event, not_before - 1), minute)
         case NewSeries() as rule:
-            return fixed_rules.new_series(rule, counts, evidence.since, minute)
+            return fixed_rules.new_series(rule, counts, evidence.since, minute, not_before)
     return None
 
 
@@ -211,15 +222,17 @@ def _incident_verdict(
 ) -> tuple[IncidentVerdict, bool]:
     """Return what a fixed rule's firing is worth, and whether the series is new.
 
-    A rule that people wrote is confirmed. Rules A and B are when beyond doubt; otherwise the seasonal
-    rule decides. A rise is beyond doubt only in a series whose last days had no peaks: in a bursty one,
-    ten times the threshold is usual.
+    Nothing is confirmed in a series that is counted out of order. A rule that people wrote is confirmed.
+    Rules A and B are when beyond doubt; otherwise the seasonal rule decides. A rise is beyond doubt only in a
+    series whose last days had no peaks: in a bursty one, ten times the threshold is usual.
     """
     # Missing minutes count as zero. That exaggerates a rise, and hides a drop; other kinds need no history.
     is_new = isinstance(watch.fixed, FloorRatio | NewSeries) and verdict.minute < evidence.since + KNOWN_AFTER
     learns = watch.rule.locked or isinstance(watch.fixed, NewSeries)  # in a new project every series is new
     if learns and verdict.minute < evidence.project_since + KNOWN_AFTER:
         return "learning", is_new
+    if evidence.is_disordered and isinstance(watch.fixed, FloorRatio | Drop | NewSeries):
+        return "unconfirmed", is_new  # the minutes before it may still be missing
     is_bursty = isinstance(watch.fixed, FloorRatio) and state.seasonal.noise_peak(verdict.minute) > 0
     if (verdict.is_critical and not is_bursty) or not watch.rule.locked:
         return "confirmed", is_new
@@ -239,7 +252,7 @@ def _judge_seasonal(
         evidence.counts,
         minute,
         state.seasonal,
-        not_before=_resolved_by_hand_at(state),
+        not_before=_not_before(state),
     )
     if finding is None:
         return state, ()
@@ -258,10 +271,15 @@ def _judge_seasonal(
     return _open(_dirty(state, finding, minute), verdict, "confirmed", frozen, is_new=False), ()
 
 
-def _resolved_by_hand_at(state: TrackState) -> int:
-    """Return when a person called the last incident over: its own counts must not fire again; 0 without."""
+def _not_before(state: TrackState) -> int:
+    """Return the minute after the one at which a person called the last incident over; 0 without one.
+
+    The counts until then were known to that person: they must not fire again.
+    """
     last = state.last
-    return last.resolved_at or 0 if last is not None and last.reason == "by_hand" else 0
+    if last is None or last.reason != "by_hand" or last.resolved_at is None:
+        return 0
+    return last.resolved_at + 1
 
 
 def _dirty(state: TrackState, finding: Finding, minute: int) -> TrackState:

@@ -13,6 +13,7 @@ from signals.domain.detection.severity import IncidentSeverity
 
 NoticeVerdict = Literal["confirmed", "unconfirmed", "learning"]
 SeverityWord = Literal["warn", "error", "critical"]
+HISTORY_HOURS: Final = 6  # without an event, after which nobody acts on what is found only now (guess)
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -59,16 +60,22 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The subject that routes are matched against: an incident, or the outage that it belongs to."""
+    """The subject that routes are matched against: an incident, or the outage that it belongs to.
+
+    `is_history`: it was over for hours when it was found, as in a backfill.
+    """
 
     environment: str
     severity: IncidentSeverity
     verdict: str
     fingerprints: tuple[str, ...]
+    is_history: bool = False
 
 
 def mismatch(route: Route, subject: Subject) -> str | None:
     """Return why the route does not tell of the subject, None when it does."""
+    if subject.is_history:
+        return f"its newest event was more than {HISTORY_HOURS} hours old when it was found"
     known = route.environments
     if known is not None and subject.environment not in known and subject.environment != ALL_ENVIRONMENTS:
         return f"environment {subject.environment} is not one of {', '.join(sorted(known))}"

@@ -16,17 +16,20 @@ from signals.domain.detection.counts import MINUTES_READ, BucketCounts, MinuteCo
 from signals.domain.detection.season import HOUR
 from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER
 from signals.domain.incidents.following import SeriesFollower, SeriesRecord, Surroundings, begin_series
+from signals.domain.incidents.late_events import late_events
 from signals.domain.incidents.lifecycle import IncidentChange, OpenIncident, SeriesLives, reconciled
 from signals.domain.incidents.record_codec import decode_record, encode_record
 from signals.domain.incidents.series_history import Hours, is_remarkable, known, needed_hours
 from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
+from signals.domain.incidents.stored_state import StoredState
 from signals.domain.incidents.tracking import KNOWN_AFTER
 from signals.domain.incidents.watch import Watch
 from signals.services.detection.incident_writes import write
+from signals.services.detection.late_minutes import LateSeries, absorb
 from signals.services.detection.project_rules import RuleBook
 from signals.services.detection.tally import BatchTally, SeriesMinute
 from signals.store.detection import buckets, hours, rule_states
-from signals.store.detection.rule_states import StateWrite, StoredState
+from signals.store.detection.rule_states import StateWrite
 from signals.store.incidents import incidents
 from signals.store.incidents.incidents import key_of
 
@@ -50,6 +53,7 @@ class SeriesTurn:
     """One series that is judged: its state, and which minutes.
 
     `until` is the newest minute to judge in order, None for none; `apart` are judged by the fixed rule alone.
+    `is_disordered`: it was counted out of order, and its history is not learned anew yet.
     `own` holds the counts of a series of a rule that people wrote; other series read their buckets.
     """
 
@@ -64,6 +68,7 @@ class SeriesTurn:
     partition: int = 0
     current: OpenIncident | None = None
     forgets: bool = False
+    is_disordered: bool = False
     own: OwnCounts | None = None
 
     @property
@@ -101,6 +106,7 @@ def judge_batch(
         turn.seen_at = tally.seen_at(series, minutes)
         turn.partition = tally.partitions[series]
         turns.append(turn)
+    _absorb_late(connection, turns, tally)
     return judge_turns(connection, turns, tally.records(), new_id)
 
 
@@ -125,7 +131,7 @@ def judge_by_clock(
             is_over = minute - record.judged >= FORGOTTEN_AFTER
             until = None if is_over else minute
             turn = SeriesTurn(stored=stored, watch=watch, clock=project.clock, record=record, until=until)
-            turn.partition = partition
+            turn.partition, turn.is_disordered = partition, stored.is_disordered
             turns.append(turn)
     return judge_turns(connection, turns, {}, new_id)
 
@@ -139,6 +145,7 @@ def _turn_of_batch(
         first = next(minute for minute in arrived if minute - record.last_event >= FORGOTTEN_AFTER)
         record, forgets = begin_series(first), True
     turn = SeriesTurn(stored=stored, watch=watch, clock=clock, record=record, until=None, forgets=forgets)
+    turn.is_disordered = stored.is_disordered
     if watch.watches_silence:
         until = min(arrived[-1] - 1, now - CATCH_UP) if arrived else record.judged
         turn.until = until if until > record.judged else None
@@ -148,6 +155,29 @@ def _turn_of_batch(
         turn.again = record.judged in minutes
     turn.apart = [minute for minute in minutes if minute < record.judged or minute > now]
     return turn
+
+
+def _absorb_late(connection: Connection, turns: Sequence[SeriesTurn], tally: BatchTally) -> None:
+    """Add the batch's events of closed hours to these, and to the records of their series."""
+    found: list[LateSeries] = []
+    of: list[SeriesTurn] = []
+    for turn in turns:
+        stored = turn.stored
+        if turn.forgets or min(turn.seen_at) >= turn.record.kept.hour * HOUR:
+            continue
+        added = {minute: tally.buckets[stored.series, minute].count for minute in turn.seen_at}
+        if late := late_events(turn.record, added):
+            of.append(turn)
+            found.append(
+                LateSeries(
+                    series_id=stored.series_id, record=turn.record, late=late, is_waiting=stored.needs_history
+                )
+            )
+    for turn, absorbed in zip(of, absorb(connection, found), strict=True):
+        turn.record = absorbed.record
+        if absorbed.is_disordered:
+            turn.is_disordered = True
+            turn.watch = replace(turn.watch, seasonal=None) if turn.watch.fixed else turn.watch
 
 
 def _without_season(watch: Watch, stored: StoredState) -> Watch:
@@ -187,6 +217,7 @@ def judge_turns(
             project_since=since.get(turn.stored.series.project_id, turn.record.since),
             clock=turn.clock,
             whole=turn.own.whole if turn.own else None,
+            is_disordered=turn.is_disordered,
         )
         record, found, first = _follow(turn, around, new_id)
         changes += found

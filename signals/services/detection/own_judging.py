@@ -16,6 +16,7 @@ from signals.domain.detection.rule_types import NewSeries, Rate
 from signals.domain.incidents.following import SeriesRecord, begin_series
 from signals.domain.incidents.record_codec import decode_record
 from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
+from signals.domain.incidents.stored_state import StoredState
 from signals.domain.incidents.watch import Watch
 from signals.services.detection.judging import OwnCounts, SeriesTurn, judge_turns
 from signals.services.detection.own_endings import end_former
@@ -24,7 +25,7 @@ from signals.services.detection.project_rules import ProjectRules, RuleBook
 from signals.store.detection import buckets, own_series, rule_minutes
 from signals.store.detection.own_series import DueSeries, OwnState
 from signals.store.detection.rule_minutes import MinuteRange
-from signals.store.detection.rule_states import StateWrite, StoredState
+from signals.store.detection.rule_states import StateWrite
 
 AHEAD: Final = 15  # minutes after the judged one that are looked at for events: clocks may be 10 ahead
 DAY: Final = 24 * 60  # minutes

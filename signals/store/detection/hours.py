@@ -57,6 +57,39 @@ def write(connection: Connection, hours: Mapping[tuple[int, int], HourValues]) -
     connection.execute(WRITE, {"rows": orjson.dumps(rows).decode()})
 
 
+# One that has no row was clean and without events. Of an hour with clean and other minutes, the minutes of
+# older outages are not known any more: those events count as clean.
+ADD_LATE: LiteralString = """
+INSERT INTO pipeline.metrics_hours AS h (series_id, hour_start, value, clean_minutes, clean_value, late)
+SELECT r.series_id, to_timestamp(r.hour * 3600), r.events, 60, r.events, r.events
+FROM json_to_recordset(%(rows)s::json) AS r(series_id bigint, hour bigint, events int, clean int)
+ORDER BY r.series_id, r.hour
+ON CONFLICT (series_id, hour_start) DO UPDATE SET
+    value = h.value + excluded.value, late = h.late + excluded.late,
+    clean_value = h.clean_value + CASE h.clean_minutes
+        WHEN 60 THEN excluded.value WHEN 0 THEN 0
+        ELSE (SELECT r.clean
+              FROM json_to_recordset(%(rows)s::json) AS r(series_id bigint, hour bigint, clean int)
+              WHERE r.series_id = h.series_id AND to_timestamp(r.hour * 3600) = h.hour_start) END
+RETURNING series_id, (extract(epoch FROM hour_start)::bigint / 3600)::int, value, late, clean_minutes
+"""
+
+
+def add_late(
+    connection: Connection, late: Mapping[tuple[int, int], tuple[int, int]]
+) -> Mapping[tuple[int, int], tuple[int, int, int]]:
+    """Add late events to hours by (series id, hour since the epoch): all, and those that may be clean.
+
+    Returns, of each hour, its events, how many of them ever came late, and its clean minutes.
+    """
+    rows = [
+        {"series_id": series_id, "hour": hour, "events": events, "clean": clean}
+        for (series_id, hour), (events, clean) in late.items()
+    ]
+    found = connection.execute(ADD_LATE, {"rows": orjson.dumps(rows).decode()})
+    return {(series_id, hour): (value, late, minutes) for series_id, hour, value, late, minutes in found}
+
+
 FORGET: LiteralString = """
 DELETE FROM pipeline.metrics_hours h
 USING json_to_recordset(%(rows)s::json) AS r(series_id bigint, first bigint)

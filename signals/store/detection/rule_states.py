@@ -6,26 +6,9 @@ from typing import LiteralString
 
 import orjson
 
-from shared_types import MetricName
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredState:
-    """A watched series with its state's bytes; minutes are since the epoch.
-
-    `has_open`: it has an unresolved incident. `needs_history`: buckets exist that the state does not know.
-    """
-
-    series_id: int
-    series: Series
-    first_bucket: int
-    partition: int
-    needs_history: bool
-    judged: int
-    state: bytes | None
-    has_open: bool
+from signals.domain.incidents.stored_state import StoredState, stored_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +25,7 @@ class StateWrite:
 # Lateral: one probe by key a series, with any statistics. Locked in the order of the keys.
 LOAD: LiteralString = """
 SELECT r.ordinal, s.id, floor(extract(epoch FROM s.first_bucket_at) / 60)::bigint, t.partition,
-       t.needs_history, floor(extract(epoch FROM t.judged_at) / 60)::bigint, t.state,
+       t.needs_history, t.is_disordered, floor(extract(epoch FROM t.judged_at) / 60)::bigint, t.state,
        EXISTS (SELECT FROM incidents i
                WHERE i.project_id = s.project_id AND i.environment = s.environment
                  AND i.fingerprint = s.fingerprint AND i.status <> 'resolved'
@@ -57,7 +40,8 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS s
 CROSS JOIN LATERAL (
-    SELECT u.partition, u.needs_history, u.judged_at, u.state
+    SELECT u.partition, u.needs_history, u.disordered_since IS NOT NULL AS is_disordered, u.judged_at,
+           u.state
     FROM pipeline.rule_state u WHERE u.series_id = s.id
     FOR UPDATE
 ) AS t
@@ -76,11 +60,22 @@ def load(connection: Connection, series: Collection[Series]) -> Mapping[Series, 
             first_bucket=first,
             partition=partition,
             needs_history=needs_history,
+            is_disordered=is_disordered,
             judged=judged,
             state=state,
             has_open=has_open,
         )
-        for ordinal, series_id, first, partition, needs_history, judged, state, has_open in found
+        for (
+            ordinal,
+            series_id,
+            first,
+            partition,
+            needs_history,
+            is_disordered,
+            judged,
+            state,
+            has_open,
+        ) in found
     }
 
 
@@ -142,13 +137,14 @@ def insert(
 BY_CLOCK: LiteralString = """
 SELECT s.org_id, s.project_id, s.environment, s.metric_name, s.fingerprint, s.id,
        floor(extract(epoch FROM s.first_bucket_at) / 60)::bigint, t.partition, t.needs_history,
-       floor(extract(epoch FROM t.judged_at) / 60)::bigint, t.state,
+       t.is_disordered, floor(extract(epoch FROM t.judged_at) / 60)::bigint, t.state,
        EXISTS (SELECT FROM incidents i
                WHERE i.project_id = s.project_id AND i.environment = s.environment
                  AND i.fingerprint = s.fingerprint AND i.status <> 'resolved'
                OFFSET 0)
 FROM (
-    SELECT u.series_id, u.partition, u.needs_history, u.judged_at, u.state
+    SELECT u.series_id, u.partition, u.needs_history, u.disordered_since IS NOT NULL AS is_disordered,
+           u.judged_at, u.state
     FROM pipeline.rule_state u
     WHERE u.partition = %(partition)s AND u.by_clock AND u.judged_at < to_timestamp(%(minute)s * 60)
     ORDER BY u.series_id
@@ -164,60 +160,7 @@ CROSS JOIN LATERAL (
 def by_clock(connection: Connection, *, partition: int, minute: int) -> Sequence[StoredState]:
     """Return and lock the series of a partition that the clock judges, not judged at `minute` yet."""
     rows = connection.execute(BY_CLOCK, {"partition": partition, "minute": minute})
-    return [_stored(*row) for row in rows]
-
-
-def _stored(
-    org_id: str,
-    project_id: str,
-    environment: str,
-    metric_name: MetricName,
-    fingerprint: str,
-    *state: object,
-) -> StoredState:
-    series_id, first, partition, needs_history, judged, data, has_open = state
-    return StoredState(
-        series_id=series_id,  # type: ignore[arg-type]  # columns of one statement
-        series=Series(project_id, environment, metric_name, fingerprint, org_id),
-        first_bucket=first,  # type: ignore[arg-type]
-        partition=partition,  # type: ignore[arg-type]
-        needs_history=bool(needs_history),
-        judged=judged,  # type: ignore[arg-type]
-        state=data,  # type: ignore[arg-type]
-        has_open=bool(has_open),
-    )
-
-
-WITHOUT_HISTORY: LiteralString = """
-SELECT s.org_id, s.project_id, s.environment, s.metric_name, s.fingerprint, s.id,
-       floor(extract(epoch FROM s.first_bucket_at) / 60)::bigint, t.partition, t.needs_history,
-       floor(extract(epoch FROM t.judged_at) / 60)::bigint, t.state, false
-FROM (
-    SELECT u.series_id, u.partition, u.needs_history, u.judged_at, u.state
-    FROM pipeline.rule_state u WHERE u.needs_history
-    ORDER BY u.series_id LIMIT %(most)s
-    FOR UPDATE SKIP LOCKED
-) AS t
-CROSS JOIN LATERAL (
-    SELECT o.id, o.org_id, o.project_id, o.environment, o.metric_name, o.fingerprint, o.first_bucket_at
-    FROM pipeline.rule_series o WHERE o.id = t.series_id OFFSET 0
-) AS s
-"""
-
-
-def without_history(connection: Connection, *, most: int) -> Sequence[StoredState]:
-    """Return and lock some series with buckets that their state does not know; skip what is locked."""
-    return [_stored(*row) for row in connection.execute(WITHOUT_HISTORY, {"most": most})]
-
-
-NOTE_HISTORY: LiteralString = (
-    "UPDATE pipeline.rule_state SET needs_history = false WHERE series_id = %(series_id)s"
-)
-
-
-def note_history(connection: Connection, series_id: int) -> None:
-    """Remember that a series' state knows its history."""
-    connection.execute(NOTE_HISTORY, {"series_id": series_id})
+    return [stored_state(*row) for row in rows]
 
 
 SAVE: LiteralString = """

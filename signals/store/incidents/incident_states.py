@@ -13,6 +13,7 @@ import orjson
 
 from shared_types.grouping import GROUPING_VERSION
 from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import Series
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import IncidentVerdict, ResolveReason
 from signals.domain.incidents.lifecycle import IncidentKind
@@ -95,3 +96,60 @@ ON CONFLICT (incident_id) DO UPDATE SET
 def note_status(connection: Connection, incident_ids: Collection[UUID], *, is_resolved: bool) -> None:
     """Remember that a person resolved incidents, or opened them again."""
     connection.execute(NOTE_STATUS, {"incident_ids": list(incident_ids), "is_resolved": is_resolved})
+
+
+# By the index of a series' incidents; OFFSET 0 keeps it one probe an incident.
+OF_SERIES: LiteralString = """
+SELECT i.id, floor(extract(epoch FROM i.opened_at) / 60)::bigint,
+       floor(extract(epoch FROM s.ended_at) / 60)::bigint, s.verdict
+FROM incidents i
+CROSS JOIN LATERAL (
+    SELECT ended_at, verdict FROM pipeline.incident_states WHERE incident_id = i.id OFFSET 0
+) AS s
+WHERE i.project_id = %(project_id)s AND i.environment = %(environment)s AND i.fingerprint = %(fingerprint)s
+  AND i.opened_at >= to_timestamp(%(since)s * 60) AND s.verdict IS NOT NULL
+ORDER BY i.opened_at DESC LIMIT %(rows)s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedIncident:
+    """An incident with its verdict; minutes are since the epoch, `ended_at` None while it goes on."""
+
+    id: UUID
+    opened_at: int
+    ended_at: int | None
+    verdict: IncidentVerdict
+
+
+def of_series(connection: Connection, series: Series, *, since: int, rows: int) -> list[JudgedIncident]:
+    """Return the newest incidents of a series that opened from the minute `since` on."""
+    parameters = {
+        "project_id": series.project_id,
+        "environment": series.environment,
+        "fingerprint": series.fingerprint,
+        "since": since,
+        "rows": rows,
+    }
+    found = connection.execute(OF_SERIES, parameters)
+    return [
+        JudgedIncident(id=incident_id, opened_at=opened, ended_at=ended, verdict=verdict)
+        for incident_id, opened, ended, verdict in found
+    ]
+
+
+REVISE: LiteralString = """
+UPDATE pipeline.incident_states s
+SET verdict = r.verdict, confirmed_at = to_timestamp(r.confirmed * 60)
+FROM json_to_recordset(%(rows)s::json) AS r(incident_id uuid, verdict text, confirmed bigint)
+WHERE s.incident_id = r.incident_id AND s.incident_id = ANY(%(ids)s)
+"""
+
+
+def revise(connection: Connection, verdicts: Mapping[UUID, tuple[IncidentVerdict, int | None]]) -> None:
+    """Store other verdicts of incidents, each with the minute that confirmed it."""
+    rows = [
+        {"incident_id": incident_id, "verdict": verdict, "confirmed": confirmed}
+        for incident_id, (verdict, confirmed) in sorted(verdicts.items())
+    ]
+    connection.execute(REVISE, {"rows": orjson.dumps(rows).decode(), "ids": sorted(verdicts)})

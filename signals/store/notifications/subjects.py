@@ -9,7 +9,7 @@ from signals.clients.postgres import Connection
 from signals.domain.detection.severity import IncidentSeverity
 from signals.domain.notifications.messages import ToldIncident
 from signals.domain.notifications.outage_messages import ToldOutage
-from signals.domain.notifications.routing import Subject
+from signals.domain.notifications.routing import HISTORY_HOURS, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ SELECT i.id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i
        i.resolved_at, coalesce(s.verdict, 'confirmed'), e.rule, e.count, e.baseline, e.threshold,
        coalesce(s.kind, 'change'), o.content_json, coalesce(held.id, i.id), held.cause_attribute,
        held.cause_value, cares.assignee,
-       CASE WHEN cares.snoozed_until IS NOT NULL THEN cares.snoozed_severity END
+       CASE WHEN cares.snoozed_until IS NOT NULL THEN cares.snoozed_severity END,
+       i.last_seen_at < now() - make_interval(hours => %(history_hours)s)
 FROM incidents i
 LEFT JOIN pipeline.incident_states s ON s.incident_id = i.id
 LEFT JOIN pipeline.incident_evaluations e ON e.incident_id = i.id AND e.moment = 'opened'
@@ -52,14 +53,14 @@ WHERE i.id = ANY(%(incident_ids)s)
 
 def read(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, NoticeSubject]:
     """Return these incidents by id."""
-    rows = connection.execute(READ, {"incident_ids": list(incident_ids)})
+    rows = connection.execute(READ, {"incident_ids": list(incident_ids), "history_hours": HISTORY_HOURS})
     return {row[0]: _subject(row) for row in rows}
 
 
 def _subject(row: tuple[Any, ...]) -> NoticeSubject:
     (incident_id, project_id, environment, fingerprint, status, severity, title) = row[:7]
     opened_at, resolved_at, verdict, rule, count, baseline, threshold, kind, summary = row[7:16]
-    outage_id, cause_attribute, cause_value, assignee, snoozed_severity = row[16:]
+    outage_id, cause_attribute, cause_value, assignee, snoozed_severity, is_history = row[16:]
     content = summary if isinstance(summary, dict) else {}
     usual = "no history when it opened" if kind == "new" else f"usually {baseline or 0:.1f}"
     numbers = f"{rule}: {count}, {usual}, threshold {threshold or 0:.0f}" if rule else None
@@ -70,6 +71,7 @@ def _subject(row: tuple[Any, ...]) -> NoticeSubject:
             severity=IncidentSeverity.parse(severity),
             verdict=verdict,
             fingerprints=(fingerprint,),
+            is_history=is_history,
         ),
         told=ToldIncident(
             id=incident_id,

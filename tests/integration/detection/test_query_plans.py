@@ -25,10 +25,17 @@ from signals.local.stack import RunningStack
 from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings, PostgresSettings
-from signals.store.detection import buckets, own_series, rule_minutes, rule_states, rules
+from signals.store.detection import (
+    buckets,
+    own_series,
+    rule_minutes,
+    rule_states,
+    rules,
+    waiting_series,
+)
 from signals.store.detection import hours as hours_store
 from signals.store.detection.rule_minutes import MinuteRange
-from signals.store.incidents import incident_events, incidents
+from signals.store.incidents import incident_events, incident_states, incidents
 from signals.store.incidents.incidents import Touch
 from tests.integration.detection.explaining import ExplainingConnection, Scan
 from tests.support.events import event, publish
@@ -203,6 +210,23 @@ def test_states_and_hours_are_read_by_key(connection: ExplainingConnection) -> N
         "proj_2": FIRST,
     }
     _assert_by_key(connection.taken(), 2)
+
+
+def test_late_events_touch_their_hours_and_series_by_key(connection: ExplainingConnection) -> None:
+    ids = [stored.series_id for stored in rule_states.load(connection, MANY).values()]
+    connection.taken()
+    hour = 29_000_000 // 60 - 5
+    added = hours_store.add_late(connection, {(series_id, hour): (2, 2) for series_id in ids})
+    assert set(added.values()) == {(5, 2, 60)}
+    assert set(waiting_series.add_late(connection, dict.fromkeys(ids, 2)).values()) == {2}
+    waiting_series.note_disorder(connection, dict.fromkeys(ids, FIRST - 60))
+    _assert_by_key(connection.taken(), len(MANY))
+    assert not waiting_series.waiting(connection, rows=50, quiet_s=60, most_s=3600)
+    assert len(waiting_series.waiting(connection, rows=50, quiet_s=0, most_s=3600)) == len(MANY)
+    _assert_by_key(connection.taken(), len(MANY))
+    found = incident_states.of_series(connection, MANY[0], since=FIRST, rows=10)
+    assert found == []  # no state was stored with these incidents
+    _assert_by_key(connection.taken(), 10 * 50)  # those of the project since then; only after a backfill
 
 
 MINE: Final = [

@@ -61,6 +61,23 @@ def test_opening_is_told_without_the_summary_which_edits_it(world: World, receiv
     assert "Checkout is down." in receiver.requests[1].body.decode()
 
 
+def test_incident_found_in_old_events_rings_nowhere_until_it_is_seen_again(
+    world: World, receiver: HttpReceiver
+) -> None:
+    world.webhook(receiver)
+    incident_id = world.open()
+    world.rows("UPDATE incidents SET last_seen_at = now() - interval '7 hours' RETURNING id")
+    world.run()
+    assert receiver.requests == []
+    world.rows("UPDATE incidents SET last_seen_at = now(), severity = 'critical' RETURNING id")
+    world.run()
+    assert types(receiver) == ["incident.opened"]
+    world.rows("UPDATE incidents SET last_seen_at = now() - interval '7 hours' RETURNING id")
+    world.set(incident_id, status="resolved")
+    world.run()
+    assert types(receiver) == ["incident.opened", "incident.resolved"]
+
+
 def test_change_that_is_none_for_people_sends_nothing(world: World, receiver: HttpReceiver) -> None:
     world.destination({"kind": "slack_webhook", "url": f"{receiver.url}/hook"})
     incident_id = world.open()

@@ -16,6 +16,7 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.services.detection import IncidentEngine
+from signals.services.detection.history_filling import HistoryFilling
 from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings
 from tests.support.events import event
@@ -27,6 +28,18 @@ REPEATED: Final = 5
 LATER_MS: Final = 60_000
 """How long after the release stopped the new records come: within the window of known event ids."""
 ROUTE: Final = "/login|a"
+LEARNED: Final = """
+SELECT count(DISTINCT hour.series_id), count(*) FILTER (WHERE hour.value <> hour.counted)
+FROM (
+    SELECT s.id AS series_id, h.value, (
+        SELECT sum(b.value) FROM metrics_buckets b
+        WHERE (b.project_id, b.environment, b.metric_name, b.fingerprint)
+              = (s.project_id, s.environment, s.metric_name, s.fingerprint)
+          AND b.bucket_start >= h.hour_start AND b.bucket_start < h.hour_start + interval '1 hour') AS counted
+    FROM pipeline.metrics_hours h JOIN pipeline.rule_series s ON s.id = h.series_id
+) AS hour
+"""
+"""Series with hours, and hours that differ from the buckets."""
 Outcomes = Counter[tuple[str, str, str]]
 
 
@@ -97,6 +110,24 @@ def test_engine_counts_new_events_once_and_keeps_the_incident(
     now_seen_at, status = _one(pool, seen)
     assert now_seen_at > last_seen_at
     assert status == "investigating"
+
+
+def test_history_that_the_release_counted_is_learned_after_the_upgrade(
+    old: Fixture, pool: ConnectionPool[Connection], old_topics: KafkaSettings, publisher: Publisher
+) -> None:
+    _send_more(old, old_topics.kafka_brokers)
+    with IncidentEngine(old_topics, pool, publisher, tick_s=3600) as session:
+        _drain(session, old.topics[RAW_TOPIC]["partitions"])
+    incidents = "SELECT array_agg((id, status, title, severity) ORDER BY id) FROM incidents"
+    before, waiting = (
+        _one(pool, incidents),
+        _one(pool, "SELECT count(*) FROM pipeline.rule_state WHERE needs_history"),
+    )
+    assert waiting >= 2  # signups, which the migration wrote down, and the errors that came now
+    assert HistoryFilling(pool).round() == waiting
+    assert HistoryFilling(pool).round() == 0
+    assert _one(pool, incidents) == before
+    assert _one(pool, LEARNED) == (waiting - 1, 0)  # the errors are of the hour that is not over
 
 
 def test_indexer_adds_new_documents_only(

@@ -171,6 +171,33 @@ def test_return_after_a_resolve_by_hand_is_the_same_incident_for_five_minutes(
     assert change.reopens is same
 
 
+@pytest.mark.parametrize(("after", "is_back"), [(1, False), (29, False), (30, True)])
+def test_counts_of_before_a_resolve_by_hand_open_nothing(after: int, is_back: bool) -> None:
+    led = _Led({**STEADY, AT: 200})
+    led.until(AT)
+    by_hand = EndedIncident(reason="by_hand", resolved_at=instant_of(AT))
+    led.record = reconciled(led.record, None, by_hand)
+    led.counts[AT] = 260  # the same minute goes on
+    assert led.until(AT) == []
+    led.counts[AT + 1] = after
+    changes = led.until(AT + 1)
+    assert [(one.incident_id, one.reopens, one.episode.reopened) for one in changes] == [
+        (INCIDENT, True, 1)
+    ] * is_back
+
+
+def test_incident_of_old_events_resolved_today_returns_with_newer_old_events() -> None:
+    led = _Led({**STEADY, AT: 200})
+    led.until(AT)
+    led.record = reconciled(
+        led.record, None, EndedIncident(reason="by_hand", resolved_at=instant_of(AT + 500_000))
+    )
+    led.counts[AT + 90] = 200
+    (change,) = led.until(AT + 90)
+    assert change.opened is not None
+    assert change.incident_id != INCIDENT
+
+
 def test_incident_opened_again_by_a_person_is_the_engines_own_again() -> None:
     led = _Led({**STEADY, AT: 400})
     led.until(AT)

@@ -54,6 +54,12 @@ def test_doubtful_incident_is_told_on_request_only(verdict: str) -> None:
     assert mismatch(route(verdicts=frozenset({"confirmed", verdict})), doubtful) is None
 
 
+def test_incident_of_old_events_is_told_to_no_route() -> None:
+    every = route(verdicts=frozenset({"confirmed", "unconfirmed", "learning"}))
+    reason = mismatch(every, subject(is_history=True))
+    assert reason == "its newest event was more than 6 hours old when it was found"
+
+
 def test_earliest_matching_route_decides() -> None:
     at_night = datetime(2026, 3, 3, 23, tzinfo=UTC)
     quiet, loud = route(quiet=NIGHT), route(environments=frozenset({"prod"}))
