@@ -22,13 +22,14 @@ from serve_apps.core.requests import (
     check_project,
 )
 from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
+from serve_apps.core.verdicts import ANY, AnyUnlessAsked, verdict_of
 from serve_apps.http.answers import json_answer, tagged_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment
 from signals.domain.access.scopes import Right
-from signals.domain.incidents.episode import IncidentVerdict, StatusWanted
+from signals.domain.incidents.episode import StatusWanted
 from signals.domain.notifications.routing import SeverityWord
 from signals.services.incidents.views import IncidentDetail, IncidentPage, ListRequest
 from signals.store.incidents.incident_changes import TimelineEntry
@@ -42,7 +43,7 @@ class IncidentQuery:
     env: Annotated[Environment | None, BLANK] = None
     status: Annotated[StatusWanted | None, BLANK, Field(description="unresolved: all but resolved")] = None
     severity: Annotated[SeverityWord | None, BLANK] = None
-    verdict: Annotated[IncidentVerdict | None, BLANK] = None
+    verdict: AnyUnlessAsked = ANY
     since: Instant = None
     until: Instant = None
     text: SearchedText = None
@@ -51,14 +52,17 @@ class IncidentQuery:
 
 
 def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
-    """List the project's incidents, newest opening first; since and until select those active between."""
+    """List the project's incidents, newest opening first; since and until select those active between.
+
+    Without `verdict`, all of them; `/v1/outages` shows confirmed ones then.
+    """
     query = call.query
     check_project(call.tenancy, query.project_id)
     request = ListRequest(
         environment=query.env and query.env.value,
         status=query.status,
         severity=query.severity,
-        verdict=query.verdict,
+        verdict=verdict_of(query.verdict),
         since=query.since,
         until=query.until,
         text=query.text,

@@ -1,10 +1,10 @@
 """The endpoints of outages: list them, read one, set its status."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from serve_apps.core.requests import (
@@ -23,6 +23,7 @@ from serve_apps.core.requests import (
     check_project,
 )
 from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
+from serve_apps.core.verdicts import TOLD, ToldUnlessAsked, verdict_of
 from serve_apps.http.answers import json_answer, tagged_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
@@ -34,10 +35,6 @@ from signals.domain.notifications.routing import SeverityWord
 from signals.services.incidents.outage_answers import OutageDetail, OutagePage
 from signals.services.incidents.outage_views import OutageListRequest
 
-VerdictWanted = Literal["confirmed", "unconfirmed", "learning", "any"]
-TOLD: Final = "confirmed"
-"""The verdict of those that people are notified about, and that a list holds unless it asks for others."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageQuery:
@@ -47,11 +44,7 @@ class OutageQuery:
     env: Annotated[Environment | None, BLANK, Field(description="of one incident at least")] = None
     status: Annotated[StatusWanted | None, BLANK, Field(description="unresolved: all but resolved")] = None
     severity: Annotated[SeverityWord | None, BLANK] = None
-    verdict: Annotated[
-        VerdictWanted,
-        BeforeValidator(lambda value: value or TOLD),
-        Field(description="people are notified about confirmed ones; any: all of them"),
-    ] = TOLD
+    verdict: ToldUnlessAsked = TOLD
     since: Instant = None
     assignee: Annotated[Assignee | None, BLANK] = None
     text: SearchedText = None
@@ -70,7 +63,7 @@ def list_outages(core: CoreResources, call: Call[OutageQuery]) -> Response:
         environment=query.env and query.env.value,
         status=query.status,
         severity=query.severity,
-        verdict=None if query.verdict == "any" else query.verdict,
+        verdict=verdict_of(query.verdict),
         since=query.since,
         assignee=query.assignee,
         text=query.text,

@@ -36,13 +36,13 @@ def list_incidents(
     env: Annotated[str | None, typer.Option(help="prod, staging or dev.")] = None,
     status: Annotated[str | None, typer.Option(help="open, investigating, resolved or unresolved.")] = None,
     severity: Annotated[str | None, typer.Option(help="warn, error or critical.")] = None,
-    verdict: Annotated[str | None, typer.Option(help="confirmed, unconfirmed or learning.")] = None,
+    verdict: Annotated[str, typer.Option(help="confirmed, unconfirmed, learning or any.")] = "any",
     since: Since = None,
     text: Annotated[str | None, typer.Option(help="In the title or the fingerprint.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest incidents of the key's project."""
+    """List the newest incidents of the key's project: all of them, unless --verdict says otherwise."""
     wanted = {"env": env, "status": status, "severity": severity, "verdict": verdict, "text": text}
     page = get("/v1/incidents", {**wanted, "since": in_query(since), "limit": limit})
     if as_json:

@@ -71,7 +71,7 @@ WHERE i.project_id = %(project_id)s
        OR %(status)s = 'unresolved' AND i.status <> 'resolved')
   AND (%(severity)s::text IS NULL OR i.severity = %(severity)s)
   AND (%(text)s::text IS NULL OR position(lower(%(text)s) IN lower(i.title || ' ' || i.fingerprint)) > 0)
-  AND (%(verdict)s::text IS NULL OR state.verdict = %(verdict)s)
+  AND (%(verdict)s::text IS NULL OR coalesce(state.verdict, 'confirmed') = %(verdict)s)
   AND (%(since)s::timestamptz IS NULL OR i.last_seen_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR i.opened_at < %(until)s)
   AND (%(before_at)s::timestamptz IS NULL

@@ -80,6 +80,27 @@ def test_confirmed_outages_are_listed_unless_any_is_asked_for(
     assert reader.get("/v1/outages?verdict=sure").status_code == 400
 
 
+def test_incidents_and_outages_take_the_same_verdicts(
+    reader: TestClient, open_outage: OpenOutage, pool: ConnectionPool[Connection]
+) -> None:
+    open_outage("A|/a|prod")
+    with pool.connection() as connection:
+        connection.execute(
+            """INSERT INTO pipeline.incident_states (incident_id, kind, verdict, grouping)
+               SELECT id, 'change', 'unconfirmed', 3 FROM incidents"""
+        )
+    verdict(pool, UUID(ids(reader.get("/v1/outages?verdict=any"))[0]), "unconfirmed")
+
+    def listed(kind: str, query: str) -> int:
+        return len(reader.get(f"/v1/{kind}{query}").json()[kind])
+
+    for one in ("any", "unconfirmed", "confirmed", "learning"):
+        query = f"?verdict={one}"
+        assert listed("incidents", query) == listed("outages", query) == (one in ("any", "unconfirmed"))
+    for query in ("", "?verdict="):
+        assert (listed("incidents", query), listed("outages", query)) == (1, 0)
+
+
 def test_filters_select(reader: TestClient, open_outage: OpenOutage) -> None:
     prod = open_outage("A|/a|prod", severity="critical")
     dev = open_outage("B|/b|dev", at=NOON + 60 * MINUTE, environment="dev", severity="warn")
