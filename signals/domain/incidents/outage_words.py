@@ -31,15 +31,28 @@ def title_of(cause: Value | None, *, series: int, first_title: str) -> str:
 
 
 def explanation_of(
-    cause: Value | None, *, fired: int | None, active: int | None, series: int, is_settled: bool
+    cause: Value | None,
+    *,
+    fired: int | None,
+    active: int | None,
+    series: int,
+    is_settled: bool,
+    failures: int = 0,
 ) -> str:
-    """Say why the incidents are one outage, or that this is not decided yet."""
+    """Say why the incidents are one outage, or that this is not decided yet.
+
+    `failures` is how often their division by cause failed.
+    """
     if cause is not None and fired is not None and active is not None:
         name = "series" if cause == EVERYTHING else f"series with {name_of(cause)}"
         text = f"{fired} of {active} {name} that had events in the day before left their normal together."
+    elif failures and is_settled:
+        text = f"{series} series left their normal within minutes. Their division by cause failed."
     elif series == 1:
         text = "One series left its normal."
     else:
         text = f"{series} series left their normal within minutes; their cause is not decided yet."
     pending = f" Incidents may join or leave until {REVISE_MINUTES} minutes after the first."
+    if failures and not is_settled:
+        pending = f" Their division by cause failed {failures} times, and is tried again." + pending
     return text if is_settled else text + pending

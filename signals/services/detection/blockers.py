@@ -8,9 +8,11 @@ from uuid import UUID
 
 from shared_types import Tenancy
 from signals.clients.postgres import Connection
-from signals.domain.detection.buckets import Series
+from signals.domain.detection.buckets import Series, instant_of
+from signals.domain.detection.overflow import MOST_NEW_SERIES, overflow_of
 from signals.domain.detection.rule_types import Rule
 from signals.domain.incidents.tracking import KNOWN_AFTER
+from signals.services.detection.in_force import VersionInForce
 from signals.store.detection.rules import RuleVersion
 from signals.store.detection.series_facts import OverlappingIncident
 from signals.store.ledger import ledger
@@ -20,6 +22,7 @@ LATE: Final = timedelta(minutes=2)  # from occurring to arriving: a rule may hav
 BlockerCode = Literal[
     "uncounted_type",
     "no_such_series",
+    "counted_with_others",
     "no_event",
     "learning",
     "counted_late",
@@ -79,6 +82,17 @@ def of_series(series: Series, first: datetime | None, events: int, *, is_known: 
         yield Blocker(code="learning", detail=detail)
 
 
+def of_bound(series: Series, first: datetime | None, at: datetime, begun: int) -> Iterator[Blocker]:
+    """Yield that the series was one too many in its hour; `begun` is how many fingerprints began in it."""
+    if begun < MOST_NEW_SERIES or (first is not None and first <= at):
+        return
+    detail = (
+        f"{begun} new fingerprints of the project were received in that hour, which is the bound; errors of"
+        f" further ones were counted together, as {overflow_of(series).fingerprint}"
+    )
+    yield Blocker(code="counted_with_others", detail=detail)
+
+
 def of_open_incidents(incidents: Sequence[OverlappingIncident]) -> Iterator[Blocker]:
     """Yield the incidents that were open: a series has one at a time."""
     for one in incidents:
@@ -87,19 +101,22 @@ def of_open_incidents(incidents: Sequence[OverlappingIncident]) -> Iterator[Bloc
         yield Blocker(code="incident_open", detail=detail, incident_id=one.id)
 
 
-def of_versions(newest: RuleVersion, then: RuleVersion | None) -> Iterator[Blocker]:
-    """Yield what the version in force then explains."""
-    if then is None:
+def of_versions(newest: RuleVersion, pieces: Sequence[VersionInForce]) -> Iterator[Blocker]:
+    """Yield what the versions in force explain, newest first."""
+    if not pieces:
         yield Blocker(code="no_such_rule_then", detail="the rule was created later")
-        return
-    if not then.rule.enabled:
-        detail = (
-            f"the rule was off: {then.change} at {then.created_at:%Y-%m-%d %H:%M} UTC by {then.created_by}"
-        )
-        yield Blocker(code="rule_off", detail=detail)
-    if then.rule.version != newest.rule.version:
-        detail = f"version {then.rule.version} was in force then; the newest is {newest.rule.version}"
-        yield Blocker(code="version_then", detail=detail)
+    for one in pieces:
+        version, number = one.version, one.rule.version
+        if not one.rule.enabled:
+            detail = (
+                f"the rule was off: {version.change} at {version.created_at:%Y-%m-%d %H:%M} UTC"
+                f" by {version.created_by}"
+            )
+            yield Blocker(code="rule_off", detail=detail)
+        if number != newest.rule.version or len(pieces) > 1:
+            since = f"from {instant_of(one.minutes.start):%H:%M} UTC on" if len(pieces) > 1 else "then"
+            detail = f"version {number} was in force {since}; the newest is {newest.rule.version}"
+            yield Blocker(code="version_then", detail=detail)
 
 
 def of_engine(rule: Rule, judged: Collection[str]) -> Iterator[Blocker]:

@@ -16,6 +16,7 @@ from signals.domain.detection.buckets import BucketRange, Series, instant_of, mi
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import BucketCounts
 from signals.domain.detection.rule_types import Rule, Seasonal
+from signals.domain.detection.season import HOUR
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.nearest_miss import firing, nearest, nearest_of_season
 from signals.domain.incidents.series_replay import stretches
@@ -23,15 +24,17 @@ from signals.domain.incidents.tracking import KNOWN_AFTER
 from signals.services.detection.blockers import (
     Blocker,
     of_arrival,
+    of_bound,
     of_engine,
     of_hold,
     of_open_incidents,
     of_series,
     of_versions,
 )
+from signals.services.detection.in_force import VersionInForce, in_force
 from signals.services.detection.preview_answers import PreviewCondition, condition_of
 from signals.services.detection.project_rules import judged_names
-from signals.store.detection import buckets, project_calendars, rules, series_facts
+from signals.store.detection import buckets, new_series, project_calendars, rules, series_facts
 from signals.store.detection.rules import RuleVersion
 
 HISTORY_DAYS: Final = 14  # from which a seasonal rule learns here; live it knows up to 35
@@ -54,7 +57,10 @@ class NearMiss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleMiss:
-    """One rule of the project that watches the series, at the version in force then; 0 for none."""
+    """One rule of the project that watches the series, and the version of the nearest miss; 0 for none.
+
+    Each minute is judged by the version that was in force then.
+    """
 
     name: str
     kind: str
@@ -115,12 +121,19 @@ class WhyNotFinder:
             )
             open_ones = series_facts.overlapping_incidents(connection, series, since, until)
             rules.insert_defaults(connection, tenancy.project_id)
-            versions = rules.history_of(connection, tenancy.project_id)
+            versions = rules.versions_between(connection, tenancy.project_id, since, until)
             now_in_force = rules.rules_of(connection, [tenancy.project_id])[tenancy.project_id]
             clock = project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id]
             late = list(of_arrival(connection, tenancy, question.at, question.received_at))
+            hour = (tenancy.project_id, minute_of(question.received_at or question.at) // HOUR)
+            begun = new_series.begun(connection, [hour], lock=False)[hour]
         events = sum(count for minute, count in found.items() if low <= minute <= high)
-        general = [*late, *of_series(series, first, events, is_known=is_known), *of_open_incidents(open_ones)]
+        general = [
+            *late,
+            *of_bound(series, first, question.at, begun),
+            *of_series(series, first, events, is_known=is_known),
+            *of_open_incidents(open_ones),
+        ]
         judged = _Judged(
             question=question,
             found=found,
@@ -150,46 +163,60 @@ class _Judged:
     judged: Collection[str]
     clock: ProjectClock
 
-    def nearest(self, rule: Rule) -> RuleVerdict | None:
-        """Return the rule's verdict nearest to firing."""
+    def nearest(self, rule: Rule, minutes: range) -> RuleVerdict | None:
+        """Return the rule's verdict nearest to firing at these minutes."""
         if not isinstance(rule, Seasonal):
-            return nearest(rule, BucketCounts(self.found), self.minutes)
-        known = list(stretches(dict(self.found), self.minutes.stop))
+            return nearest(rule, BucketCounts(self.found), minutes)
+        known = list(stretches(dict(self.found), minutes.stop))
         if not known:
             return None
-        return nearest_of_season(rule, known[-1], self.minutes, self.clock)
+        return nearest_of_season(rule, known[-1], minutes, self.clock)
 
     def miss(self, versions: Sequence[RuleVersion]) -> RuleMiss | None:
-        """Return how near one rule came, by its versions, newest first; None if it watches other events."""
-        newest = versions[0]
-        then = next((one for one in versions if one.created_at <= self.question.at), None)
-        if then is None and versions[-1].created_by == "system":
-            then = versions[-1]  # the rules of every project were in force before they were rows
-        rule = (then or versions[-1]).rule
-        if not _selects(rule, self.question) or (newest.change == "removed" and then is newest):
+        """Return how near one rule came, each minute by the version in force then; `versions` newest first.
+
+        None if no version of it watched the series. Minutes at which it was off count where it never was on.
+        """
+        pieces = [one for one in in_force(versions, self.minutes) if self._watches(one.version)]
+        if not pieces and (versions[0].change == "removed" or not self._watches(versions[-1])):
             return None
-        blockers = [*of_versions(newest, then), *of_engine(rule, self.judged)]
-        verdict = self.nearest(rule)
+        blockers = list(of_versions(versions[0], pieces))
+        tried = pieces or [VersionInForce(version=versions[-1], minutes=self.minutes)]
+        judged = [
+            (verdict, one) for one in tried if (verdict := self.nearest(one.rule, one.minutes)) is not None
+        ]
+        verdict, of_piece = min(
+            judged,
+            key=lambda one: (not one[1].rule.enabled, one[0].shortfall),
+            default=(None, tried[0]),
+        )
+        rule = of_piece.rule
+        blockers += of_engine(rule, self.judged)
         if verdict is not None and verdict.fires and not self.is_open:
-            blockers += of_hold(rule, firing(rule, BucketCounts(self.found), self.minutes))
+            blockers += of_hold(rule, firing(rule, BucketCounts(self.found), of_piece.minutes))
         return RuleMiss(
             name=rule.name,
             kind=rules.spec_of(rule)["kind"],
-            version=then.rule.version if then else 0,
-            nearest=None
-            if verdict is None
-            else NearMiss(
-                at=instant_of(verdict.minute),
-                fires=verdict.fires,
-                count=verdict.count,
-                minutes=verdict.length,
-                usual=round(verdict.normal, 2),
-                threshold=round(verdict.threshold, 2),
-                shortfall=round(verdict.shortfall, 4),
-                conditions=[condition_of(one) for one in verdict.conditions],
-            ),
+            version=rule.version if pieces else 0,
+            nearest=None if verdict is None else _near_miss(verdict),
             blockers=blockers,
         )
+
+    def _watches(self, version: RuleVersion) -> bool:
+        return version.change != "removed" and _selects(version.rule, self.question)
+
+
+def _near_miss(verdict: RuleVerdict) -> NearMiss:
+    return NearMiss(
+        at=instant_of(verdict.minute),
+        fires=verdict.fires,
+        count=verdict.count,
+        minutes=verdict.length,
+        usual=round(verdict.normal, 2),
+        threshold=round(verdict.threshold, 2),
+        shortfall=round(verdict.shortfall, 4),
+        conditions=[condition_of(one) for one in verdict.conditions],
+    )
 
 
 def _selects(rule: Rule, question: SeriesQuestion) -> bool:

@@ -155,6 +155,7 @@ def explain_outage(row: OutageRow, first: IncidentReason | None) -> OutageReason
         active=row.active_series,
         series=row.series,
         is_settled=row.settled_at is not None,
+        failures=row.settle_failures,
     )
     return OutageReason(explanation=explanation, first_incident=first)
 

@@ -26,6 +26,7 @@ from signals.domain.incidents.outages import (
     settle,
 )
 from signals.domain.incidents.placing import attributes_of
+from signals.errors import DependencyUnavailable
 from signals.services.grouping import group
 from signals.store.incidents import outage_states, outage_windows, outages
 from signals.store.incidents.outage_windows import DecidedCause, DueWindow, WindowMember
@@ -36,6 +37,9 @@ ACTIVE_MINUTES: Final = 24 * 60  # the active series of docs/concepts/detection.
 WINDOWS: Final = 100  # a round; one takes some milliseconds
 PAGE_ROWS: Final = 2_000  # guess: read and adopted within some 50 ms
 PAGES: Final = 10  # a round
+TRIES: Final = 5  # of a window whose division fails: within eight minutes, then it stays as it is
+RETRY_S: Final = 30.0  # before the second try; doubled for each further one (guess: a lock, a full disk)
+ERROR_CHARS: Final = 500
 BEGINNING: Final = UUID(int=0)
 
 log = structlog.get_logger(__name__)
@@ -68,10 +72,27 @@ class Settling:
         with transaction(self._pool) as connection:
             due = outage_windows.due(connection, gather=GATHER_MINUTES, last=LAST_DIVISION, rows=WINDOWS)
         for window in due:
-            with transaction(self._pool) as connection:
-                divide(connection, window)
+            self._divide(window)
         with transaction(self._pool) as connection:
             return adopted + len(due) + outage_states.follow_lively(connection)
+
+    def _divide(self, window: DueWindow) -> None:
+        """Divide one window. A failure of it is stored and logged, and the others go on."""
+        try:
+            with transaction(self._pool) as connection:
+                divide(connection, window)
+        except DependencyUnavailable:
+            raise
+        except Exception as error:  # one window's data must not stop every project's
+            with transaction(self._pool) as connection:
+                failures = outage_windows.note_failure(
+                    connection,
+                    window.id,
+                    f"{type(error).__name__}: {error}"[:ERROR_CHARS],
+                    wait_s=RETRY_S,
+                    tries=TRIES,
+                )
+            log.exception("outages not divided", window_id=str(window.id), failures=failures, tries=TRIES)
 
     def _adopt(self) -> int:
         """Give incidents of earlier releases an outage: all once, then those that an old process opens."""

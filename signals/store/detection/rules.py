@@ -124,6 +124,37 @@ def history_of(
         return [row.stored() for row in cursor.execute(HISTORY, parameters)]
 
 
+# Of each rule: the versions of the range, the one before it, the first and the newest.
+BETWEEN: LiteralString = """
+SELECT v.project_id, v.name, v.version, v.kind, v.spec, v.enabled, coalesce(r.locked, false) AS locked,
+       v.change, v.created_by, v.created_at, coalesce(r.origin, 'person') AS origin
+FROM pipeline.rule_versions v
+LEFT JOIN pipeline.rules r USING (project_id, name)
+CROSS JOIN LATERAL (
+    SELECT min(n.version) AS first, max(n.version) AS newest,
+           max(n.version) FILTER (WHERE n.created_at < %(since)s) AS before
+    FROM pipeline.rule_versions n WHERE n.project_id = v.project_id AND n.name = v.name
+) AS edge
+WHERE v.project_id = %(project_id)s
+  AND (v.created_at >= %(since)s AND v.created_at <= %(until)s
+       OR v.version IN (edge.first, edge.newest, edge.before))
+ORDER BY v.name, v.version DESC
+LIMIT %(limit)s
+"""
+
+
+def versions_between(
+    connection: Connection, project_id: str, since: datetime, until: datetime
+) -> Sequence[RuleVersion]:
+    """Return the versions of all rules that were in force in a range, newest first.
+
+    Each rule's first and newest version are among them; removed rules keep theirs.
+    """
+    parameters = {"project_id": project_id, "since": since, "until": until, "limit": MAX_VERSIONS}
+    with connection.cursor(row_factory=class_row(_Row)) as cursor:
+        return [row.stored() for row in cursor.execute(BETWEEN, parameters)]
+
+
 INSERT_DEFAULTS: LiteralString = """
 WITH r AS (
     SELECT * FROM json_to_recordset(%(rules)s::json) AS r(name text, kind text, locked boolean, spec jsonb)

@@ -36,6 +36,7 @@ class OutageRow:
     cause_value: str | None
     fired_series: int | None
     active_series: int | None
+    settle_failures: int
     incidents: int
     series: int
     environments: list[str]
@@ -66,7 +67,9 @@ class OutageFilter:
 LIST: LiteralString = """
 SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confirmed_at, o.newest_at,
        o.resolved_at, o.resolve_reason, o.reopened, o.regression_of, o.settled_at, o.cause_attribute,
-       o.cause_value, o.fired_series, o.active_series, held.incidents, held.series, held.environments,
+       o.cause_value, o.fired_series, o.active_series,
+       (SELECT w.settle_failures FROM pipeline.outages w WHERE w.id = o.window_id OFFSET 0),
+       held.incidents, held.series, held.environments,
        held.last_seen_at, first.id, first.title, job.status, output.model, cares.assignee,
        cares.snoozed_until
 FROM (

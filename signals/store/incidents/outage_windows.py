@@ -19,6 +19,7 @@ DUE: LiteralString = """
 SELECT w.id, w.project_id, w.created_at <= now() - make_interval(mins => %(last)s) AS is_last
 FROM pipeline.outages w
 WHERE w.settled_at IS NULL AND w.window_id = w.id
+  AND (w.settle_after IS NULL OR w.settle_after <= now())
   AND (w.created_at <= now() - make_interval(mins => %(last)s)
        OR w.decided_at IS NULL AND w.created_at <= now() - make_interval(mins => %(gather)s))
 ORDER BY w.created_at
@@ -177,6 +178,32 @@ def decide(
         emptied = [{"id": outage, "into_id": into} for outage, into in merged.items()]
         connection.execute(MERGE, {"rows": orjson.dumps(emptied).decode(), "ids": list(merged)})
     connection.execute(DECIDE, {"window_id": window.id, "is_last": window.is_last})
+
+
+NOTE_FAILURE: LiteralString = """
+UPDATE pipeline.outages
+SET settle_failures = settle_failures + 1, settle_error = %(error)s,
+    settle_after = now() + make_interval(secs => %(wait_s)s * power(2, settle_failures)::int)
+WHERE id = %(window_id)s AND settled_at IS NULL
+RETURNING settle_failures
+"""
+GIVE_UP: LiteralString = """
+UPDATE pipeline.outages SET decided_at = coalesce(decided_at, now()), settled_at = now()
+WHERE window_id = %(window_id)s AND settled_at IS NULL
+"""
+
+
+def note_failure(connection: Connection, window_id: UUID, error: str, *, wait_s: float, tries: int) -> int:
+    """Let a window wait, twice as long after each failure; return how often it failed.
+
+    After `tries` failures its outages are settled as they are.
+    """
+    found = connection.execute(NOTE_FAILURE, {"window_id": window_id, "error": error, "wait_s": wait_s})
+    row = found.fetchone()
+    failures: int = row[0] if row else 0
+    if failures >= tries:
+        connection.execute(GIVE_UP, {"window_id": window_id})
+    return failures
 
 
 # Along the primary key. Grouped incidents are left alone; an outage of one has its incident's id.

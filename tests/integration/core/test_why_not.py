@@ -100,6 +100,39 @@ def test_rule_that_was_off_or_changed_is_named(
     assert codes(rule(ask(anonymous), "held")["blockers"]) >= {"no_such_rule_then"}
 
 
+def test_each_minute_is_judged_by_the_version_of_its_time(
+    anonymous: TestClient, keys: Keys, pool: ConnectionPool[Connection]
+) -> None:
+    anonymous.headers["Authorization"] = f"Bearer {keys.admin}"
+    count(pool, {-600: 1, -10: 25, 10: 25})
+    rule_of_own = {"name": "few", "kind": "floor_ratio", "on": {"event_type": "error"}, "floor": 100}
+    assert anonymous.post("/v1/rules", json=rule_of_own).status_code == 201
+    versions = 1_005  # more than one answer reads
+    with pool.connection() as connection:
+        connection.execute(
+            """INSERT INTO pipeline.rule_versions (project_id, name, version, change, kind, spec, enabled,
+                                                   created_by, created_at)
+               SELECT project_id, name, 1 + n, 'edited', kind, spec || jsonb_build_object('floor', 30 + n),
+                      enabled, created_by, %s + n * interval '1 second'
+               FROM pipeline.rule_versions, generate_series(1, %s) n WHERE name = 'few'""",
+            [AT + timedelta(hours=1), versions],
+        )
+        connection.execute(
+            """UPDATE pipeline.rule_versions SET spec = spec || '{"floor": 20}', created_at = %s
+               WHERE name = 'few' AND version = 2""",
+            [AT],
+        )
+        connection.execute(
+            "UPDATE pipeline.rule_versions SET created_at = %s WHERE name = 'few' AND version = 1",
+            [AT - timedelta(days=1)],
+        )
+    found = rule(ask(anonymous), "few")
+    assert (found["version"], found["nearest"]["fires"], found["nearest"]["threshold"]) == (2, True, 20)
+    assert found["nearest"]["at"] == (AT + timedelta(minutes=10)).isoformat().replace("+00:00", "Z")
+    said = [one["detail"] for one in found["blockers"] if one["code"] == "version_then"]
+    assert [text.partition(" was")[0] for text in said] == ["version 2", "version 1"]
+
+
 def test_unknown_series_and_uncounted_type_are_said(reader: TestClient) -> None:
     assert codes(ask(reader)["blockers"]) == {"no_such_series"}
     request = ask(reader, event_type="http_request")
