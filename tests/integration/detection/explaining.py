@@ -14,6 +14,7 @@ TABLES: Final = (
     "ai_jobs",
     "rule_series",
     "rule_state",
+    "rule_minutes",
     "metrics_hours",
     "outages",
     "outage_members",
