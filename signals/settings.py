@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, create_model
+from pydantic import Field, SecretStr, ValidationError, create_model, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from signals.consumer_kinds import KINDS, ConsumerKind
+from signals.domain.summary.budget import ModelBudget, parse_prices
 from signals.errors import SettingsError
 from signals.secret_files import VARIABLE, read_secret_files
 
@@ -177,6 +178,28 @@ class ModelSettings(EnvironmentSettings):
         default=True,
         description="replace secrets and personal data by placeholders for the model",
     )
+    signals_ai_tokens_per_day: int = Field(
+        default=1_000_000,  # guess: some two hundred summaries
+        ge=0,
+        description="tokens that a project may use in a day (UTC), read and written; 0: any number",
+    )
+    signals_ai_prices: str = Field(
+        default="",
+        description="MODEL=IN/OUT: prices of a million tokens read and written, several with commas",
+    )
+
+    @field_validator("signals_ai_prices")
+    @classmethod
+    def _prices_can_be_read(cls, text: str) -> str:
+        parse_prices(text)
+        return text
+
+    @property
+    def budget(self) -> ModelBudget:
+        """What the model may cost."""
+        return ModelBudget(
+            tokens_per_day=self.signals_ai_tokens_per_day, prices=parse_prices(self.signals_ai_prices)
+        )
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -113,6 +113,12 @@ class Ai(ApiModel):
     )
     secret_ref: SecretRef | None = Field(default=None, description="key GRADIENT_API_KEY")
     requests_per_minute: int = Field(default=60, ge=1, le=100_000, description="of all summarizers together")
+    tokens_per_day: int = Field(
+        default=1_000_000, ge=0, le=10**12, description="of a project, read and written; 0: any number"
+    )
+    prices: tuple[Annotated[str, Field(max_length=160, pattern=r"^[^,=\s]+=[0-9.]+/[0-9.]+$")], ...] = Field(
+        default=(), max_length=5, description="MODEL=IN/OUT: of a million tokens read and written"
+    )
 
 
 class Notifications(ApiModel):

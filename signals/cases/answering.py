@@ -22,7 +22,7 @@ from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, Bri
 from signals.domain.summary.checking import ModelRun, check
 from signals.domain.summary.exhibits import Exhibit, exhibits
 from signals.domain.summary.explained import answer_from_findings, grounds_of, with_findings
-from signals.domain.summary.prompt import PROMPT_VERSION, build_prompt
+from signals.domain.summary.prompt import PROMPT_VERSION, build_prompt, fitting
 from signals.domain.summary.redaction import redact
 
 KEPT_PER_MINUTE: Final = 3  # as the engine keeps representatives
@@ -71,7 +71,7 @@ def answer_by_model(model: Model, case: AnswerableCase, minutes_later: int = 0) 
     if facts is None:
         return None
     brief = redact(facts.brief)
-    shown = with_findings(exhibits(brief), facts.findings)
+    shown = fitting(brief, with_findings(exhibits(brief), facts.findings))
     began = time.monotonic()
     said = model.complete(build_prompt(brief, shown))
     run = ModelRun(

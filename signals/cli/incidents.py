@@ -184,6 +184,10 @@ def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[
         verification = content.get("verification") or {}
         checked = f"{verification.get('verified')} of {verification.get('claimed')} claims verified"
         out.print(f"confidence {plain(content.get('confidence'))}; {checked}")
+        if note := verification.get("note"):
+            out.print(plain(note))
+        if run := content.get("run"):
+            out.print(_run_line(run))
         for name in ("likely_causes", "evidence", "next_steps"):
             out.print(name.replace("_", " "))
             for line in content.get(name) or ():
@@ -192,6 +196,13 @@ def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[
             out.print(f"  - {plain(link['text'])}: {command_for(link['href'])}")
     for line, times in Counter(map(_job_line, jobs)).items():
         out.print(line if times == 1 else f"{line} ({times} times)")
+
+
+def _run_line(run: dict[str, Any]) -> str:
+    """Say what an answer of the model took."""
+    tokens = f"{plain(run.get('tokens_in'))} tokens read, {plain(run.get('tokens_out'))} written"
+    cost = f", cost {run['cost']:.4f}" if run.get("cost") is not None else ""
+    return f"prompt {plain(run.get('prompt'))}: {plain(run.get('seconds'))} s, {tokens}{cost}"
 
 
 def _job_line(job: dict[str, Any]) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 DRIP_S: Final = 0.1
+STREAMED_CHARS: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class Reply:
 
     `body` stands for the whole response body, with any status. `hangs` never answers, `drips` sends
     headers and then endless blanks, `drips_headers` never ends them, `floods` sends without end as fast as
-    possible: all end with the server. `cuts` closes the connection in the middle of the body.
+    possible: all end with the server. `cuts` closes the connection in the middle of the body. `calls` are
+    tools with their arguments; with `streams` the answer comes as server-sent events of some characters.
     """
 
     status: int = 200
@@ -35,6 +37,8 @@ class Reply:
     floods: bool = False
     cuts: bool = False
     body: bytes | None = None
+    calls: Sequence[tuple[str, object]] = ()
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +49,15 @@ class Call:
     model: str
     system: str
     user: str
+    request: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class ModelServer:
     """The running server: `base_url` for `GRADIENT_BASE_URL`, `calls` so far, `reply` to the next ones.
 
-    `sent` counts the bytes of endless answers. With `models`, any other model is answered with 404.
+    `sent` counts the bytes of endless answers. With `models`, any other model is answered with 404. One that
+    does not take schemas answers 400 to a `response_format`.
     """
 
     base_url: str
@@ -59,6 +65,7 @@ class ModelServer:
     reply: Reply = field(default_factory=Reply)
     script: deque[Reply] = field(default_factory=deque)
     sent: int = 0
+    takes_schemas: bool = True
     models: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -83,16 +90,18 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        system, user = (message["content"] for message in request["messages"])
+        system, user = (message["content"] for message in request["messages"][:2])
         self.offering.calls.append(
             Call(
                 authorization=self.headers.get("authorization", ""),
                 model=request["model"],
                 system=system,
                 user=user,
+                request=request,
             )
         )
-        reply = self.offering.next_reply(request["model"])
+        refuses = not self.offering.takes_schemas and "response_format" in request
+        reply = Reply(status=400) if refuses else self.offering.next_reply(request["model"])
         if reply.hangs:
             self.offering.closing.wait()
             self.close_connection = True
@@ -104,10 +113,17 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _answer(self, reply: Reply, user: str) -> None:
         text = reply.content if reply.content is not None else good_answer(user, reply.changes)
-        body = completion(text) if reply.status == 200 else b'{"error": {"message": "as you wished"}}'
+        body = (
+            completion(text, reply.calls)
+            if reply.status == 200
+            else b'{"error": {"message": "as you wished"}}'
+        )
+        kind = "application/json"
+        if reply.streams and reply.status == 200:
+            body, kind = streamed(text, reply.calls), "text/event-stream"
         body = body if reply.body is None else reply.body
         self.send_response_only(reply.status)  # a scripted Date must stay the only one
-        for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+        for name, value in {"Content-Type": kind, **reply.headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -179,17 +195,46 @@ def model_list(names: Sequence[str]) -> bytes:
     return json.dumps({"object": "list", "data": rows}).encode()
 
 
-def completion(text: str) -> bytes:
-    """Wrap a text as the protocol's response body."""
+USAGE: Final = {"prompt_tokens": 1200, "completion_tokens": 80, "total_tokens": 1280}
+
+
+def completion(text: str, calls: Sequence[tuple[str, object]] = ()) -> bytes:
+    """Wrap a text, or calls of tools, as the protocol's response body."""
+    message: dict[str, object] = {"role": "assistant", "content": None if calls else text}
+    if calls:
+        message["tool_calls"] = [_function(n, *call) for n, call in enumerate(calls)]
     return json.dumps(
         {
             "id": "chatcmpl-test",
             "object": "chat.completion",
             "created": 0,
             "model": "test-model",
-            "choices": [
-                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-            ],
-            "usage": {"prompt_tokens": 1200, "completion_tokens": 80, "total_tokens": 1280},
+            "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
+            "usage": USAGE,
         }
     ).encode()
+
+
+def streamed(text: str, calls: Sequence[tuple[str, object]] = ()) -> bytes:
+    """Wrap a text, or calls of tools, as server-sent events: some characters each, usage last."""
+    deltas: list[dict[str, object]] = []
+    if not calls:
+        deltas = [
+            {"content": text[start : start + STREAMED_CHARS]} for start in range(0, len(text), STREAMED_CHARS)
+        ]
+    for number, call in enumerate(calls):
+        whole = _function(number, *call)
+        arguments = str(whole["function"]["arguments"])
+        head = whole | {"function": whole["function"] | {"arguments": ""}}
+        deltas.append({"tool_calls": [head | {"index": number}]})
+        for start in range(0, len(arguments), STREAMED_CHARS):
+            piece = {"arguments": arguments[start : start + STREAMED_CHARS]}
+            deltas.append({"tool_calls": [{"index": number, "function": piece}]})
+    chunks: list[dict[str, object]] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({"choices": [], "usage": USAGE})
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"
+
+
+def _function(number: int, name: str, arguments: object) -> dict[str, Any]:
+    said = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": said}}

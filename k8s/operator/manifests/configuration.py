@@ -95,6 +95,8 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
             "GRADIENT_BASE_URL": spec.ai.base_url,
             "GRADIENT_MODEL": ",".join(spec.ai.models),
             "SIGNALS_AI_REQUESTS_PER_MINUTE": str(spec.ai.requests_per_minute),
+            "SIGNALS_AI_TOKENS_PER_DAY": str(spec.ai.tokens_per_day),
+            "SIGNALS_AI_PRICES": ",".join(spec.ai.prices),
         }
     if spec.notifications:
         variables |= {
@@ -121,6 +123,8 @@ FIELDS: Final = {
     "GRADIENT_BASE_URL": "spec.ai.baseURL",
     "GRADIENT_MODEL": "spec.ai.models",
     "SIGNALS_AI_REQUESTS_PER_MINUTE": "spec.ai.requestsPerMinute",
+    "SIGNALS_AI_TOKENS_PER_DAY": "spec.ai.tokensPerDay",
+    "SIGNALS_AI_PRICES": "spec.ai.prices",
     "SIGNALS_NOTIFY_ALLOW": "spec.notifications.allow",
     "SIGNALS_NOTIFY_LINK_URL": "spec.notifications.linkURL",
     "SIGNALS_PARTITIONS": "spec.kafka.topics.partitions",

@@ -1,13 +1,16 @@
 """The door to the model: what may be asked of one, and what a failed call means."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from signals.domain.summary.conversation.turns import Conversation, ModelTurn, Tool
 from signals.domain.summary.prompt import Prompt
 from signals.settings import ModelSettings
+
+OnText = Callable[[str], None]
 
 
 class ModelUnavailable(Exception):  # noqa: N818  # reads as the state it names
@@ -39,6 +42,9 @@ class Completion:
     model: str
     tokens_in: int | None = None
     tokens_out: int | None = None
+    estimated_in: int = 0
+    estimated_out: int = 0
+    """Our own estimates, for a budget when the server does not say."""
 
 
 class Model(Protocol):
@@ -46,6 +52,17 @@ class Model(Protocol):
 
     def complete(self, prompt: Prompt) -> Completion:
         """Ask once; a model that was withdrawn is passed over for the next one in `GRADIENT_MODEL`.
+
+        Raises:
+            ModelUnavailable: retry later.
+            ModelRefused: never retry.
+        """
+        ...
+
+    def converse(
+        self, conversation: Conversation, tools: Sequence[Tool], *, within_s: float, on_text: OnText
+    ) -> ModelTurn:
+        """Ask for the next turn; `on_text` gets its text as it arrives. Without tools it can only answer.
 
         Raises:
             ModelUnavailable: retry later.

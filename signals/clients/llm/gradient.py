@@ -4,10 +4,10 @@ It never retries by itself, and never logs prompts, answers or keys.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, TypeVar, cast
 
 import httpx2  # openai's own transport: while a body streams in, openai lets its errors through
 import structlog
@@ -16,16 +16,29 @@ from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
 from signals.clients.http_answers import may_succeed_later, retry_after_of
-from signals.clients.llm import Completion, ModelRefused, ModelUnavailable
+from signals.clients.llm import Completion, ModelRefused, ModelUnavailable, OnText
 from signals.clients.llm.bounded_call import BoundedCall
+from signals.clients.llm.protocol import (
+    UnreadableStreamError,
+    events_of,
+    messages_of,
+    tools_of,
+    turn_of_answer,
+    turn_of_stream,
+)
+from signals.domain.summary.budget import estimated_tokens
+from signals.domain.summary.conversation.turns import Conversation, ModelTurn, Tool
 from signals.domain.summary.prompt import Prompt
 from signals.errors import SettingsError
 from signals.settings import ModelSettings
 
 MAX_RESPONSE_BYTES: Final = 1_048_576  # guess: a hundred times a useful answer
 MAX_ANSWER_TOKENS: Final = 1_500  # guess: three times a useful answer
+SCHEMA_REFUSALS: Final = (400, 422)  # of servers that know no `response_format`, or not this one
 LIST_TIMEOUT_S: Final = 10.0  # guess: a list is made without a model
 TEMPERATURE: Final = 0.2  # guess: sober, yet a retry of a refused answer is not the same answer
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +57,7 @@ class GradientModel:
         self._client = client
         self._timeout_s = timeout_s
         self._tls = httpx2.create_ssl_context()
+        self._without_schema: set[str] = set()
 
     def complete(self, prompt: Prompt) -> Completion:
         """Ask the first model that is served. All calls together end within one call's time.
@@ -52,50 +66,110 @@ class GradientModel:
             ModelUnavailable: retry later (408, 409, 425, 429, 5xx, timeout, connection, not the protocol).
             ModelRefused: never retry (any other 4xx, redirects); 404 only when no model is left.
         """
-        with BoundedCall(deadline_s=self._timeout_s, tls=self._tls) as call:
+        messages = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
+
+        def ask(name: str, call: BoundedCall) -> Completion:
+            answer = ChatCompletion.model_validate_json(self._completed(name, messages, prompt.schema, call))
+            text = (answer.choices[0].message.content or "") if answer.choices else ""
+            return Completion(
+                text=text,
+                model=name,
+                tokens_in=answer.usage.prompt_tokens if answer.usage else None,
+                tokens_out=answer.usage.completion_tokens if answer.usage else None,
+                estimated_in=estimated_tokens(prompt.system) + estimated_tokens(prompt.user),
+                estimated_out=estimated_tokens(text),
+            )
+
+        return self._of_first_served(ask, self._timeout_s)
+
+    def converse(
+        self, conversation: Conversation, tools: Sequence[Tool], *, within_s: float, on_text: OnText
+    ) -> ModelTurn:
+        """Ask the first model that is served for the next turn, streamed where its server streams.
+
+        Raises:
+            ModelUnavailable, ModelRefused: as `complete` does.
+        """
+        options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+        if tools:
+            options["tools"] = tools_of(tools)
+        messages = messages_of(conversation)
+
+        def ask(name: str, call: BoundedCall) -> ModelTurn:
+            with self._posted(name, messages, call, options) as response:
+                if "event-stream" in response.headers.get("content-type", ""):
+                    return turn_of_stream(name, events_of(_pieces(response)), on_text)
+                return turn_of_answer(name, _bounded(response), on_text)
+
+        return self._of_first_served(ask, min(within_s, self._timeout_s))
+
+    def _of_first_served(self, ask: Callable[[str, BoundedCall], Result], within_s: float) -> Result:
+        with BoundedCall(deadline_s=within_s, tls=self._tls) as call:
             *preferred, last = self._names
             for name in preferred:
                 try:
-                    return self._ask(name, prompt, call)
+                    return self._sorted(ask, name, call, within_s)
                 except _WithdrawnError:
                     log.warning("model not served, asking the next", model=name)
-            return self._ask(last, prompt, call)
+            return self._sorted(ask, last, call, within_s)
 
-    def _ask(self, name: str, prompt: Prompt, call: BoundedCall) -> Completion:
+    def _sorted(
+        self, ask: Callable[[str, BoundedCall], Result], name: str, call: BoundedCall, within_s: float
+    ) -> Result:
+        """Ask, and sort what went wrong by duty."""
         try:
-            answer = ChatCompletion.model_validate_json(self._post(name, prompt, call))
+            return ask(name, call)
         except APIStatusError as error:
-            raise _sorted(error.status_code, error.response.headers) from error
-        except (APIConnectionError, httpx2.HTTPError, ValidationError) as error:
-            raise self._unavailable(error, call) from error
-        choices, usage = answer.choices, answer.usage
-        return Completion(
-            text=(choices[0].message.content or "") if choices else "",
-            model=name,
-            tokens_in=usage.prompt_tokens if usage else None,
-            tokens_out=usage.completion_tokens if usage else None,
-        )
+            raise _refusal(error.status_code, error.response.headers) from error
+        except (APIConnectionError, httpx2.HTTPError, ValidationError, UnreadableStreamError) as error:
+            raise _unavailable(error, call, within_s) from error
 
-    def _post(self, name: str, prompt: Prompt, call: BoundedCall) -> bytes:
+    def _completed(
+        self,
+        name: str,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, object] | None,
+        call: BoundedCall,
+    ) -> bytes:
+        """Ask with the strict schema, and without it where the server refuses one: that is remembered."""
+        if schema is not None and name not in self._without_schema:
+            form = {"name": "answer", "strict": True, "schema": dict(schema)}
+            options = {"response_format": {"type": "json_schema", "json_schema": form}}
+            try:
+                with self._posted(name, messages, call, options) as response:
+                    return _bounded(response)
+            except APIStatusError as error:
+                if error.status_code not in SCHEMA_REFUSALS:
+                    raise
+        with self._posted(name, messages, call, {}) as response:
+            body = _bounded(response)
+        if schema is not None and name not in self._without_schema:
+            log.info("model takes no schema", model=name)
+            self._without_schema.add(name)
+        return body
+
+    @contextmanager
+    def _posted(
+        self, name: str, messages: Sequence[Mapping[str, Any]], call: BoundedCall, options: Mapping[str, Any]
+    ) -> Iterator[httpx2.Response]:
         with self._client.with_options(
             http_client=call.client
         ).chat.completions.with_streaming_response.create(
             model=name,
-            messages=[
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
+            messages=cast(Any, messages),
             temperature=TEMPERATURE,
             max_tokens=MAX_ANSWER_TOKENS,
+            **options,
         ) as response:
-            return _bounded(response.http_response)
+            yield response.http_response
 
-    def _unavailable(self, error: Exception, call: BoundedCall) -> ModelUnavailable:
-        if call.expired.is_set() or isinstance(error, (APITimeoutError, httpx2.TimeoutException)):
-            return ModelUnavailable(f"no whole answer within {self._timeout_s:g} s")
-        if isinstance(error, ValidationError):
-            return ModelUnavailable("it answered 200 with something that is no chat completion")
-        return ModelUnavailable("the connection failed")
+
+def _unavailable(error: Exception, call: BoundedCall, within_s: float) -> ModelUnavailable:
+    if call.expired.is_set() or isinstance(error, (APITimeoutError, httpx2.TimeoutException)):
+        return ModelUnavailable(f"no whole answer within {within_s:g} s")
+    if isinstance(error, (ValidationError, UnreadableStreamError)):
+        return ModelUnavailable("it answered 200 with something that is no chat completion")
+    return ModelUnavailable("the connection failed")
 
 
 class _WithdrawnError(ModelRefused):
@@ -139,7 +213,7 @@ def model_ids(settings: ModelSettings, key: str) -> list[str]:
     if response.status_code == HTTPStatus.NOT_FOUND:
         where = "set it to the address of an OpenAI-compatible server, /v1 included"
         raise ModelRefused("GRADIENT_BASE_URL", f"it lists no models there (404); {where}")
-    raise _sorted(response.status_code, response.headers)
+    raise _refusal(response.status_code, response.headers)
 
 
 def _ids(body: bytes) -> list[str]:
@@ -150,16 +224,20 @@ def _ids(body: bytes) -> list[str]:
 
 
 def _bounded(response: httpx2.Response) -> bytes:
+    return b"".join(_pieces(response))
+
+
+def _pieces(response: httpx2.Response) -> Iterator[bytes]:
     """Read a body without decompression, so that a bomb stays small."""
-    body = bytearray()
+    size = 0
     for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > MAX_RESPONSE_BYTES:
+        size += len(chunk)
+        if size > MAX_RESPONSE_BYTES:
             raise ModelUnavailable(f"its answer is larger than {MAX_RESPONSE_BYTES} bytes")
-    return bytes(body)
+        yield chunk
 
 
-def _sorted(status: int, headers: httpx2.Headers) -> ModelUnavailable | ModelRefused:
+def _refusal(status: int, headers: httpx2.Headers) -> ModelUnavailable | ModelRefused:
     """Sort a status by duty. The body stays out of the text: servers quote keys and prompts in it."""
     if may_succeed_later(status):
         return ModelUnavailable(f"it answered {status}", retry_after_of(headers))

@@ -5,6 +5,7 @@ A code fence around the JSON is refused too; the next attempt's prompt names wha
 Lenient on size only: long texts and lists are cut.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -52,6 +53,23 @@ class SummaryAnswer(BaseModel):
     evidence: Texts
     next_steps: Texts
     confidence: float = Field(ge=0, le=1, allow_inf_nan=False)
+
+
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+ANSWER_SCHEMA: Final[Mapping[str, object]] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "impact": {"type": "string"},
+        "likely_causes": _TEXTS,
+        "evidence": _TEXTS,
+        "next_steps": _TEXTS,
+        "confidence": {"type": "number"},
+    },
+    "required": ["title", "impact", "likely_causes", "evidence", "next_steps", "confidence"],
+    "additionalProperties": False,
+}
+"""The same shape as a strict JSON Schema: without bounds, which not every server takes."""
 
 
 def parse_answer(text: str) -> SummaryAnswer:

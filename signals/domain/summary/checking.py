@@ -48,12 +48,16 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRun:
-    """The cost of one answer; `prompt` is the version of the prompt. None: the server does not say."""
+    """The cost of one answer; `prompt` is the version of the prompt. None: the server does not say.
+
+    `cost` is in the currency of the price that is set; None without one.
+    """
 
     prompt: str
     seconds: float
     tokens_in: int | None
     tokens_out: int | None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from signals.domain.summary.checking import CheckedSummary, Grounds, ModelRun, c
 from signals.domain.summary.exhibits import MAX_DEPLOYS, MAX_EVENTS, Exhibit, exhibits
 from signals.domain.summary.explained import answer_from_findings, grounds_of, with_figures, with_findings
 from signals.domain.summary.figures import figures_of
+from signals.domain.summary.prompt import fitting
 from signals.domain.summary.redaction import redact
 from signals.domain.summary.surroundings import RelatedIncidents, sentences_of
 from signals.services.summary.comparing import ComparedIncident
@@ -85,6 +86,15 @@ class SummaryCase:
             builtin=self.builtin.model_copy(update={"impact": tidy(impact, MAX_TEXT_CHARS)}),
             surroundings=around.to_json(),
         )
+
+    def fitted(self) -> Self:
+        """Return the case with as many exhibits for the model as its prompt may hold."""
+        shown = fitting(self.brief, self.shown)
+        grounds = self.grounds
+        if grounds is not None:
+            causes = {ref: text for ref, text in grounds.causes.items() if ref in shown}
+            grounds = replace(grounds, causes=causes)
+        return replace(self, shown=shown, grounds=grounds)
 
 
 def surroundings_of(

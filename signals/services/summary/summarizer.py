@@ -4,7 +4,6 @@ It reads no clock: the database computes leases and waits. Source: docs/requirem
 """
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,18 +14,20 @@ from uuid import UUID, uuid5
 import structlog
 from psycopg_pool import ConnectionPool
 
-from signals.clients.llm import Model, ModelRefused, ModelUnavailable
+from signals.clients.llm import Model
 from signals.clients.postgres import Connection, transaction
 from signals.domain.access.limits import RateLimit
 from signals.domain.operations.retry import JobFailure, decide
-from signals.domain.summary.answer import InvalidAnswer, SummaryAnswer, correction_of, parse_answer
+from signals.domain.summary.answer import correction_of
+from signals.domain.summary.budget import ModelBudget
 from signals.domain.summary.builtin import BUILTIN_MODEL
-from signals.domain.summary.checking import CheckedSummary, ModelRun
-from signals.domain.summary.prompt import PROMPT_VERSION, build_prompt
+from signals.domain.summary.checking import CheckedSummary
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
+from signals.services.summary.asking import ask_model
 from signals.services.summary.case import SummaryCase, assemble, surroundings_of
 from signals.services.summary.comparing import ComparisonSource, compare_incident
+from signals.services.summary.spending import Spending
 from signals.settings import ModelSettings
 from signals.store import leases
 from signals.store.access import limits
@@ -53,6 +54,7 @@ class Policy:
     concurrency: int
     rate: RateLimit
     redacts: bool
+    budget: ModelBudget
 
     @classmethod
     def of(cls, settings: ModelSettings) -> Self:
@@ -62,6 +64,7 @@ class Policy:
             concurrency=settings.signals_ai_concurrency,
             rate=RateLimit(per_minute=settings.signals_ai_requests_per_minute),
             redacts=settings.signals_ai_redact,
+            budget=settings.budget,
         )
 
 
@@ -94,10 +97,11 @@ class IncidentSummarizer:
         self._pool = pool
         self._model = model
         self._policy = policy
+        self._spending = Spending(pool, policy.budget)
         self._chance = chance
         self._comparison = comparison
         self._changed = threading.Event()
-        self._running: set[Future[JobOutcome]] = set()
+        self._running: dict[Future[JobOutcome], str] = {}  # with the project of each
         self._threads = ThreadPoolExecutor(policy.concurrency, thread_name_prefix="summary")
 
     def __enter__(self) -> Self:
@@ -112,15 +116,16 @@ class IncidentSummarizer:
         Raises:
             DependencyUnavailable: when PostgreSQL is away; jobs in mid-call are rescued after their lease.
         """
-        while len(self._running) < self._policy.concurrency and (held := self._take()) is not None:
+        while len(self._running) < self._policy.concurrency and (taken := self._take()) is not None:
+            held, project_id = taken
             future = self._threads.submit(self._run, held)
             future.add_done_callback(lambda _: self._changed.set())
-            self._running.add(future)
+            self._running[future] = project_id
         self._changed.wait(timeout_s)
         self._changed.clear()
         ended = {future for future in self._running if future.done()}
-        self._running -= ended
         for future in ended:
+            del self._running[future]
             future.result()  # an unexpected error of a job is an error of ours
         return len(ended)
 
@@ -143,21 +148,33 @@ class IncidentSummarizer:
         Raises:
             DependencyUnavailable: when PostgreSQL is away.
         """
-        held = self._take()
-        return None if held is None else self._run(held)
+        taken = self._take()
+        return None if taken is None else self._run(taken[0])
 
-    def _take(self) -> JobLease | None:
-        """Lease a job and, when the model will be asked, a request: both or none."""
+    def _take(self) -> tuple[JobLease, str] | None:
+        """Lease a job and, when the model will be asked, a request: both or none; name the job's project."""
         with transaction(self._pool) as connection:
             held = leases.lease(connection, QUEUE, lease=self._policy.lease)
             if held is None:
+                return None
+            project_id = incident_briefs.project_of(connection, held.incident_id)
+            if self._is_kept_free(project_id):
+                connection.rollback()
                 return None
             asks = self._model is not None and not held.is_exhausted
             if asks and not limits.reserve_tokens(connection, RATE_LIMIT, self._policy.rate.bucket):
                 connection.rollback()
                 return None
         log.info("job leased", job_id=str(held.job_id), attempts_failed=held.attempt_count)
-        return held
+        return held, project_id
+
+    def _is_kept_free(self, project_id: str) -> bool:
+        """Whether only one place is left, and the project has all others: a call of the model may be long.
+
+        The queue gives the job of another project first, so none other of its severity waits then.
+        """
+        others = list(self._running.values())
+        return len(others) == self._policy.concurrency - 1 > 0 and set(others) == {project_id}
 
     def _run(self, held: JobLease) -> JobOutcome:
         case = assemble(self._pool, held.incident_id, redacted=self._policy.redacts)
@@ -166,21 +183,23 @@ class IncidentSummarizer:
         if compared.is_early and self._postpone(held):
             return JobOutcome(job_id=held.job_id, state="retrying", error=compared.notes[0])
         around = surroundings_of(self._pool, case.known.incident, compared.findings)
-        case = case.explained(compared).beside(around)
+        case = case.explained(compared).beside(around).fitted()
         if held.is_exhausted:
             lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it
             outcome = self._fail(before, case, lost)
         elif self._model is None:
             outcome = self._succeed(held, BUILTIN_MODEL, case.builtin_summary(NO_KEY))
+        elif self._spending.is_spent(case.known.incident.project_id):
+            outcome = self._succeed(held, BUILTIN_MODEL, case.builtin_summary(self._policy.budget.spent_note))
         else:
             with LeaseKeeper(self._pool, QUEUE, held, lease=self._policy.lease) as keeper:
-                answered = _ask(self._model, case, correction_of(held.last_error))
+                answered = ask_model(self._model, case, correction_of(held.last_error), self._spending)
             if isinstance(answered, JobFailure):
                 outcome = self._fail(keeper.held, case, answered)
             else:
-                answer, model, run = answered
-                outcome = self._succeed(keeper.held, model, case.summary(answer, run))
+                summary = case.summary(answered.answer, answered.run)
+                outcome = self._succeed(keeper.held, answered.model, summary)
         log.info(
             "job ended",
             job_id=str(held.job_id),
@@ -241,28 +260,6 @@ class IncidentSummarizer:
         except Fenced as fenced:
             return JobOutcome(job_id=held.job_id, state="fenced", error=str(fenced))
         return JobOutcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
-
-
-def _ask(
-    model: Model, case: SummaryCase, correction: str | None
-) -> tuple[SummaryAnswer, str, ModelRun] | JobFailure:
-    """Return the answer, the name of the model that gave it, and what it took."""
-    began = time.monotonic()
-    try:
-        said = model.complete(build_prompt(case.brief, case.shown, correction))
-        run = ModelRun(
-            prompt=PROMPT_VERSION,
-            seconds=round(time.monotonic() - began, 3),
-            tokens_in=said.tokens_in,
-            tokens_out=said.tokens_out,
-        )
-        return parse_answer(said.text), said.model, run
-    except InvalidAnswer as error:
-        return JobFailure(reason=str(error))
-    except ModelUnavailable as error:
-        return JobFailure(reason=str(error), retry_after=error.retry_after)
-    except ModelRefused as error:
-        return JobFailure(reason=str(error), permanent=True)
 
 
 def _must_hit(rows: int) -> None:

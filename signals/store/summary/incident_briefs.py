@@ -27,6 +27,16 @@ def incident(connection: Connection, incident_id: UUID) -> BriefIncident:
     return found
 
 
+PROJECT: LiteralString = "SELECT project_id FROM incidents WHERE id = %(incident_id)s"
+
+
+def project_of(connection: Connection, incident_id: UUID) -> str:
+    """Return the project of an incident that exists."""
+    row = connection.execute(PROJECT, {"incident_id": incident_id}).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 EVALUATIONS: LiteralString = """
 SELECT moment, rule, minute_at, count, baseline, threshold, window_minutes
 FROM pipeline.incident_evaluations
