@@ -13,7 +13,9 @@ from signals.clients.llm import open_model
 from signals.clients.opensearch.comparison import compare
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import labels_since
+from signals.clients.opensearch.search import EventSearch
 from signals.services.summary import ComparisonSource, IncidentSummarizer, Policy
+from signals.services.summary.toolbox import ToolSources
 from signals.settings import ModelSettings, OpenSearchSettings
 
 NOTICE_GROUP: Final = "signals-ai-worker"
@@ -33,15 +35,20 @@ class Summarizer(Consumer):
         with (
             open_model(settings) as model,
             open_client(OpenSearchSettings.from_env(), connections=settings.signals_ai_concurrency) as search,
-            IncidentSummarizer(
-                self.pool,
-                model,
-                Policy.of(settings),
-                chance=random.random,
-                comparison=ComparisonSource(
-                    compare=partial(compare, search), labels_since=partial(labels_since, search)
-                ),
-            ) as summarizer,
-            listening(summarizer.wake, group=NOTICE_GROUP, stopping=stopping),
         ):
-            yield summarizer
+            comparison = ComparisonSource(
+                compare=partial(compare, search), labels_since=partial(labels_since, search)
+            )
+            tools = ToolSources(pool=self.pool, events=EventSearch(search), comparison=comparison)
+            with (
+                IncidentSummarizer(
+                    self.pool,
+                    model,
+                    Policy.of(settings),
+                    chance=random.random,
+                    comparison=comparison,
+                    tools=tools,
+                ) as summarizer,
+                listening(summarizer.wake, group=NOTICE_GROUP, stopping=stopping),
+            ):
+                yield summarizer

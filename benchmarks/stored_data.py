@@ -97,13 +97,18 @@ def newest_incidents(database: PostgresSettings, count: int) -> list[UUID]:
 
 def load_events(settings: OpenSearchSettings, count: int) -> None:
     """Index `count` events in bulk, then refresh and wait until merges have ended."""
+    load_documents(settings, _documents(count), count)
+
+
+def load_documents(settings: OpenSearchSettings, documents: Iterator[bytes], count: int) -> None:
+    """Index `count` lines of bulks, refresh, and wait until merges have ended."""
     with open_client(settings) as client:
         ensure_index(client)
         client.indices.put_settings(
             index=EVENTS_INDEX,
             body={"index": {"refresh_interval": "-1", "translog": {"durability": "async"}}},
         )
-        documents, waiting = _documents(count), Semaphore(2 * WRITERS)
+        waiting = Semaphore(2 * WRITERS)
         with ThreadPoolExecutor(WRITERS) as writers:
             posted = []
             while chunk := list(islice(documents, BULK)):

@@ -188,6 +188,13 @@ class ModelSettings(EnvironmentSettings):
         description="MODEL=IN/OUT: prices of a million tokens read and written, several with commas",
     )
 
+    signals_ai_questions_per_day: int = Field(
+        default=10, ge=0, description="questions about incidents that a project may ask in a day (UTC)"
+    )
+    signals_ai_investigates: bool = Field(
+        default=True, description="let the model search events for the summary of a confirmed incident"
+    )
+
     @field_validator("signals_ai_prices")
     @classmethod
     def _prices_can_be_read(cls, text: str) -> str:
@@ -200,6 +207,11 @@ class ModelSettings(EnvironmentSettings):
         return ModelBudget(
             tokens_per_day=self.signals_ai_tokens_per_day, prices=parse_prices(self.signals_ai_prices)
         )
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key is set; one of blanks alone is none."""
+        return bool(self.gradient_api_key and self.gradient_api_key.get_secret_value().strip())
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -119,6 +119,10 @@ class Ai(ApiModel):
     prices: tuple[Annotated[str, Field(max_length=160, pattern=r"^[^,=\s]+=[0-9.]+/[0-9.]+$")], ...] = Field(
         default=(), max_length=5, description="MODEL=IN/OUT: of a million tokens read and written"
     )
+    questions_per_day: int = Field(default=10, ge=0, le=100_000, description="about incidents, of a project")
+    investigates: bool = Field(
+        default=True, description="the model searches events for the summary of a confirmed incident"
+    )
 
 
 class Notifications(ApiModel):

@@ -23,7 +23,10 @@ from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
+from signals.clients.llm import open_model
 from signals.clients.opensearch import connection as opensearch
+from signals.clients.opensearch.comparison import compare
+from signals.clients.opensearch.index import labels_since
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.outbound.senders import open_sender
 from signals.clients.postgres import Connection
@@ -52,11 +55,15 @@ from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
+from signals.services.summary.comparing import ComparisonSource
 from signals.services.summary.feedback import FeedbackBook
 from signals.services.summary.job_list import JobList
+from signals.services.summary.questions import Questions
+from signals.services.summary.toolbox import ToolSources
 from signals.settings import (
     ConsumerSettings,
     KafkaSettings,
+    ModelSettings,
     NotificationSettings,
     OpenSearchSettings,
     PostgresSettings,
@@ -136,6 +143,11 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         ),
     }
     stack.enter_context(renewed(rotation, renewals))
+    event_search = EventSearch(client)
+    comparison = ComparisonSource(
+        compare=partial(compare, client), labels_since=partial(labels_since, client)
+    )
+    tools = ToolSources(pool=pool, events=event_search, comparison=comparison)
     core = CoreResources(
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
@@ -149,9 +161,10 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         outage_work=OutageWork(pool),
         maintenance=MaintenanceWindows(pool),
         names=Names(pool),
-        event_finder=EventFinder(EventSearch(client)),
+        event_finder=EventFinder(event_search),
         feedback=FeedbackBook(pool),
         notices=Notices(pool),
+        questions=Questions(tools, open_model, ModelSettings.from_env),
         door_settings=DoorSettingsEditor(pool),
         readiness=readiness,
         routes=Routes(pool),

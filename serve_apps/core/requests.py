@@ -29,6 +29,7 @@ from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
 from signals.services.summary.feedback import FeedbackBook
+from signals.services.summary.questions import Questions
 
 MAX_PAGE: Final = 200
 MAX_INSTANT_TEXT: Final = 64
@@ -87,6 +88,7 @@ class CoreResources:
     event_finder: EventFinder
     feedback: FeedbackBook
     notices: Notices
+    questions: Questions
     door_settings: DoorSettingsEditor
     readiness: ReadinessCheck
     routes: Routes

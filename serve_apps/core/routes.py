@@ -15,6 +15,7 @@ from serve_apps.core import (
     notifications,
     outage_work,
     outages,
+    questions,
     rule_checks,
     rules,
 )
@@ -32,6 +33,7 @@ ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *events.ENDPOINTS,
     *deploys.ENDPOINTS,
     *feedback.ENDPOINTS,
+    *questions.ENDPOINTS,
     *notifications.ENDPOINTS,
     *maintenance.ENDPOINTS,
     *rule_checks.ENDPOINTS,

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from signals.local.environment import read_env_file
 
 ENV_FILE: Final = Path(".signals/env")
 TIMEOUT_S: Final = 30.0
+FOLLOW_TIMEOUT_S: Final = 20.0  # between two events; the server writes one each 5 s
 READ_KEY_PATHS: Final = ("/v1/rules/preview", "/v1/incidents/", "/v1/outages/")
 """Beginnings of paths that take a body and need the read key; other changes need the admin key."""
 
@@ -63,6 +65,31 @@ def ask(
         DependencyUnavailable: when core-api cannot be reached, or says that it is not well.
         typer.Exit: after the problem was printed, when it refuses.
     """
+    request = _request(method, path, parameters=parameters, body=body, if_match=if_match)
+    return answer_of(request, "core-api", "CORE_API_URL")
+
+
+def follow(path: str, body: object) -> Iterator[tuple[str, Any]]:
+    """Send JSON, and yield name and data of each server-sent event of the answer. Raises as `ask` does."""
+    request = _request("POST", path, body=body)
+    with _opened(request, "core-api", "CORE_API_URL", timeout_s=FOLLOW_TIMEOUT_S) as answer:
+        name = ""
+        for line in answer:
+            field, _, value = line.decode().rstrip("\n").partition(": ")
+            if field == "event":
+                name = value
+            elif field == "data":
+                yield name, json.loads(value)
+
+
+def _request(
+    method: str,
+    path: str,
+    *,
+    parameters: QueryParameters | None = None,
+    body: object = None,
+    if_match: str | None = None,
+) -> Request:
     load_environment()
     query = urlencode({k: v for k, v in (parameters or {}).items() if v is not None}, doseq=True)
     url = address("CORE_API_URL", path + (f"?{query}" if query else ""))
@@ -75,8 +102,7 @@ def ask(
     if body is not None:
         data = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
-    request = Request(url, data=data, headers=headers, method=method)  # noqa: S310  # `address` has checked it
-    return answer_of(request, "core-api", "CORE_API_URL")
+    return Request(url, data=data, headers=headers, method=method)  # noqa: S310  # `address` has checked it
 
 
 def address(name: str, path: str) -> str:
@@ -98,10 +124,16 @@ def answer_of(request: Request, server: str, setting: str) -> ApiAnswer:
         DependencyUnavailable: when it cannot be reached, or says that it is not well.
         typer.Exit: after the problem was printed, when it refuses.
     """
+    with _opened(request, server, setting, timeout_s=TIMEOUT_S) as answer:
+        text = answer.read()
+        return ApiAnswer(body=json.loads(text) if text else None, etag=answer.headers.get("ETag"))
+
+
+@contextmanager
+def _opened(request: Request, server: str, setting: str, *, timeout_s: float) -> Iterator[Any]:
     try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  # `address` has checked it
-            text = answer.read()
-            return ApiAnswer(body=json.loads(text) if text else None, etag=answer.headers.get("ETag"))
+        with urlopen(request, timeout=timeout_s) as answer:  # noqa: S310  # `address` has checked it
+            yield answer
     except HTTPError as error:
         with error:
             detail = _detail(error.read(), error.code)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signals.cli.core_client import get, send
+from signals.cli.core_client import follow, get, send
 from signals.cli.links import command_for
 from signals.cli.options import AsJson, Since, in_query
 from signals.cli.outage_work import Name, add_status_verbs, add_work, path_of, print_timeline
@@ -94,7 +94,7 @@ def incident_timeline(incident_id: Name, as_json: AsJson = False) -> None:
 
 @incidents.command("feedback")
 def give_feedback(
-    incident_id: str,
+    incident_id: Name,
     useful: Annotated[bool, typer.Option("--useful/--not-useful", help="Was the summary useful?")],
     cause: Annotated[str | None, typer.Option(help="What it really was, in your words.")] = None,
     facts: Annotated[
@@ -114,6 +114,34 @@ def give_feedback(
     }
     rows = send("POST", path_of("incidents", incident_id, "feedback"), said)
     console().print(f"Stored for version {rows[0]['version']}; {len(rows)} answers on this incident.")
+
+
+@incidents.command("ask")
+def ask(incident_id: Name, question: str, as_json: AsJson = False) -> None:
+    """Ask the model about an incident: it searches its events, and each statement cites what it found."""
+    out = console()
+    for name, data in follow(path_of("incidents", incident_id, "questions"), {"question": question}):
+        if as_json:
+            print(json.dumps({"event": name, **data}), flush=True)
+        elif name == "tool":
+            first = plain(data["result"]).partition("\n")[0]
+            out.print(f"{data['ref']} {plain(data['tool'])} {plain(data['arguments'])}: {first}", style="dim")
+        elif name == "statement":
+            out.print(f"{plain(data['text'])} [{', '.join(data['refs'])}]", markup=False)
+        elif name == "failed":
+            typer.echo(f"signals: {data['detail']}", err=True)
+            raise typer.Exit(1)
+        elif name == "done":
+            _print_end(out, data)
+
+
+def _print_end(out: Console, done: dict[str, Any]) -> None:
+    """Say what was dropped, and what the answer took."""
+    if note := done["note"]:
+        out.print(plain(note))
+    if dropped := done["dropped"]:
+        out.print(f"{len(dropped)} statements were dropped: {plain(dropped[0]['reason'])}")
+    out.print(_run_line(done["run"]), style="dim")
 
 
 def _print_head(out: Console, incident: dict[str, Any], why: dict[str, Any] | None) -> None:
@@ -192,10 +220,22 @@ def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[
             out.print(name.replace("_", " "))
             for line in content.get(name) or ():
                 out.print(f"  - {plain(line)}")
+        if found := content.get("investigation"):
+            _print_investigation(out, found)
         for link in (content.get("findings") or {}).get("links") or ():
             out.print(f"  - {plain(link['text'])}: {command_for(link['href'])}")
     for line, times in Counter(map(_job_line, jobs)).items():
         out.print(line if times == 1 else f"{line} ({times} times)")
+
+
+def _print_investigation(out: Console, found: dict[str, Any]) -> None:
+    """Print what the model found by itself, or why it did not."""
+    tools = len(found.get("tools") or ())
+    out.print(f"found by the model in {tools} searches" if "failed" not in found else "not searched further")
+    for statement in found.get("statements") or ():
+        out.print(f"  - {plain(statement['text'])} ({', '.join(statement['refs'])})")
+    if reason := found.get("failed") or found.get("note"):
+        out.print(f"  {plain(reason)}")
 
 
 def _run_line(run: dict[str, Any]) -> str:

@@ -49,18 +49,26 @@ VALUES (%(id)s, %(event_id)s, %(at)s, %(kind)s, 'error', %(attributes)s::jsonb)
 
 def index_case(client: Client, events: Iterable[Mapping[str, Any]], tenancy: Tenancy = TENANCY) -> int:
     """Index a case's events with labels and templates, visible at once; return how many."""
-    labeller = Labeller(LabelPolicy())
-    documents = []
-    for offset, one in enumerate(_envelopes(events, tenancy)):
-        record = Record(RAW_TOPIC, 0, offset, 0, None, one.to_json(), None)
-        added = labeller.members(one.project_id, record.value)
-        documents.append(EventDocument.of(str(one.event_id), record, (one.project_id, 0, 0), added))
+    documents = case_documents(events, tenancy)
     for start in range(0, len(documents), BULK):
         bulk = documents[start : start + BULK]
         results = bulk_create(client, [(document.document_id, document.source) for document in bulk])
         assert {result.verdict for result in results} == {BulkVerdict.CREATED}
     client.indices.refresh(index=EVENTS_INDEX)
     return len(documents)
+
+
+def case_documents(
+    events: Iterable[Mapping[str, Any]], tenancy: Tenancy = TENANCY, *, is_labelled: bool = True
+) -> list[EventDocument]:
+    """Return a case's events as the indexer writes them, with labels and templates or without."""
+    labeller = Labeller(LabelPolicy())
+    documents = []
+    for offset, one in enumerate(_envelopes(events, tenancy)):
+        record = Record(RAW_TOPIC, 0, offset, 0, None, one.to_json(), None)
+        added = labeller.members(one.project_id, record.value) if is_labelled else b""
+        documents.append(EventDocument.of(str(one.event_id), record, (one.project_id, 0, 0), added))
+    return documents
 
 
 def store_case(

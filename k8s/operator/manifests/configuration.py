@@ -97,6 +97,8 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
             "SIGNALS_AI_REQUESTS_PER_MINUTE": str(spec.ai.requests_per_minute),
             "SIGNALS_AI_TOKENS_PER_DAY": str(spec.ai.tokens_per_day),
             "SIGNALS_AI_PRICES": ",".join(spec.ai.prices),
+            "SIGNALS_AI_QUESTIONS_PER_DAY": str(spec.ai.questions_per_day),
+            "SIGNALS_AI_INVESTIGATES": str(spec.ai.investigates).lower(),
         }
     if spec.notifications:
         variables |= {
@@ -125,6 +127,8 @@ FIELDS: Final = {
     "SIGNALS_AI_REQUESTS_PER_MINUTE": "spec.ai.requestsPerMinute",
     "SIGNALS_AI_TOKENS_PER_DAY": "spec.ai.tokensPerDay",
     "SIGNALS_AI_PRICES": "spec.ai.prices",
+    "SIGNALS_AI_QUESTIONS_PER_DAY": "spec.ai.questionsPerDay",
+    "SIGNALS_AI_INVESTIGATES": "spec.ai.investigates",
     "SIGNALS_NOTIFY_ALLOW": "spec.notifications.allow",
     "SIGNALS_NOTIFY_LINK_URL": "spec.notifications.linkURL",
     "SIGNALS_PARTITIONS": "spec.kafka.topics.partitions",

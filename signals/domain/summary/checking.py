@@ -74,6 +74,7 @@ class CheckedSummary:
     findings: Mapping[str, object] | None = None
     surroundings: Mapping[str, object] | None = None
     run: ModelRun | None = None
+    investigation: Mapping[str, object] | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the value of `ai_outputs.content_json`; without what is unknown."""

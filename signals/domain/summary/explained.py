@@ -18,7 +18,7 @@ from signals.domain.summary.wording import clock, percent
 
 def with_findings(shown: Mapping[str, Exhibit], findings: Findings) -> dict[str, Exhibit]:
     """Add one figure for each cause, each cleared change, and the reach, after the figures there are."""
-    return with_figures(shown, [*causes_of(findings), *(f"Reach: {line}" for line in _reach(findings))])
+    return with_figures(shown, [*causes_of(findings), *(f"Reach: {line}" for line in reach_of(findings))])
 
 
 def with_figures(shown: Mapping[str, Exhibit], texts: Iterable[str]) -> dict[str, Exhibit]:
@@ -53,7 +53,7 @@ def answer_from_findings(
     base = answer_from(brief, shown)
     return SummaryAnswer(
         title=base.title,
-        impact=" ".join([base.impact, *_reach(findings), *notes]),
+        impact=" ".join([base.impact, *reach_of(findings), *notes]),
         likely_causes=tuple(causes_of(findings)),
         evidence=tuple(_evidence(shown, findings)),
         next_steps=tuple(steps_of(findings)),
@@ -71,7 +71,7 @@ def causes_of(findings: Findings) -> Iterator[str]:
         yield cleared_sentence(item)
 
 
-def _reach(findings: Findings) -> Iterator[str]:
+def reach_of(findings: Findings) -> Iterator[str]:
     """Say how many requests and people are affected, with the denominator."""
     comparison = findings.comparison
     if comparison.is_drop:

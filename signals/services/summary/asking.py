@@ -1,12 +1,13 @@
 """Asks the model for a summary once, and sorts what went wrong by what helps against it."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from signals.clients.llm import Model, ModelRefused, ModelUnavailable
 from signals.domain.operations.retry import JobFailure
 from signals.domain.summary.answer import InvalidAnswer, SummaryAnswer, parse_answer
-from signals.domain.summary.checking import ModelRun
+from signals.domain.summary.checking import CheckedSummary, ModelRun
 from signals.domain.summary.prompt import PROMPT_VERSION, build_prompt
 from signals.services.summary.case import SummaryCase
 from signals.services.summary.spending import Spending
@@ -14,11 +15,16 @@ from signals.services.summary.spending import Spending
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelAnswer:
-    """A readable answer, the name of the model that gave it, and what it took."""
+    """A readable answer, the name of the model that gave it, what it took, and what it then searched for."""
 
     answer: SummaryAnswer
     model: str
     run: ModelRun
+    investigation: Mapping[str, object] | None = None
+
+    def of(self, case: SummaryCase) -> CheckedSummary:
+        """Return the summary of the case: the answer, checked."""
+        return replace(case.summary(self.answer, self.run), investigation=self.investigation)
 
 
 def ask_model(

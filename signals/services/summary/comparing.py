@@ -67,7 +67,7 @@ def compare_incident(
     place = compared_place(brief.incident.parts)
     if source is None or place is None:
         return ComparedIncident(findings=None)
-    question, counted = _question(pool, brief, place)
+    question, counted = question_of(pool, brief, place)
     try:
         answer, since = _answered(source, question, counted), source.labels_since()
     except (DependencyUnavailable, LookupError) as error:
@@ -100,7 +100,7 @@ def compared_place(parts: SeriesFingerprint) -> ComparedSeries | None:
     return ComparedSeries(is_drop=False, error_code=parts.error_code, route=parts.route)
 
 
-def _question(
+def question_of(
     pool: ConnectionPool[Connection], brief: Brief, place: ComparedSeries
 ) -> tuple[ComparisonQuestion, int]:
     """Return the question, and how many events of the series were counted in its minutes."""

@@ -1,11 +1,18 @@
-"""Counts what calls of the model take, for each project and day, and says when a day's budget is used."""
+"""Counts what calls of the model take, for each project and day, and says when a limit is reached."""
+
+from typing import Final
 
 from psycopg_pool import ConnectionPool
 
-from signals.clients.llm import Completion
+from signals.clients.llm import Completion, ModelUnavailable
 from signals.clients.postgres import Connection, transaction
+from signals.domain.access.limits import RateLimit
 from signals.domain.summary.budget import ModelBudget
+from signals.store.access import limits
 from signals.store.summary import model_usage
+
+RATE_LIMIT: Final = "model-requests"
+"""Name of the bucket that all processes share."""
 
 
 class Spending:
@@ -14,8 +21,9 @@ class Spending:
     Calls that run at the same time may together go beyond a day's budget, by one call each.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection], budget: ModelBudget) -> None:
+    def __init__(self, pool: ConnectionPool[Connection], budget: ModelBudget, rate: RateLimit) -> None:
         self._pool = pool
+        self._rate = rate
         self.budget = budget
 
     def is_spent(self, project_id: str) -> bool:
@@ -25,7 +33,22 @@ class Spending:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
         with transaction(self._pool) as connection:
-            return self.budget.is_spent(model_usage.tokens_today(connection, project_id))
+            return self.is_spent_in(connection, project_id)
+
+    def is_spent_in(self, connection: Connection, project_id: str) -> bool:
+        """Whether the project may ask no more today, in the caller's transaction."""
+        return self.budget.is_spent(model_usage.tokens_today(connection, project_id))
+
+    def reserve_request(self) -> None:
+        """Take one of the requests per minute that all processes share.
+
+        Raises:
+            ModelUnavailable: when none is left now.
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with transaction(self._pool) as connection:
+            if not limits.reserve_tokens(connection, RATE_LIMIT, self._rate.bucket):
+                raise ModelUnavailable("SIGNALS_AI_REQUESTS_PER_MINUTE is reached; ask again in a minute")
 
     def count(self, project_id: str, said: Completion) -> float | None:
         """Count a call and return its cost, None without a price.

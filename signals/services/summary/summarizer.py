@@ -6,39 +6,39 @@ It reads no clock: the database computes leases and waits. Source: docs/requirem
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Final, Literal, Self
-from uuid import UUID, uuid5
+from typing import Final, Self
+from uuid import uuid5
 
 import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.llm import Model
 from signals.clients.postgres import Connection, transaction
-from signals.domain.access.limits import RateLimit
 from signals.domain.operations.retry import JobFailure, decide
 from signals.domain.summary.answer import correction_of
-from signals.domain.summary.budget import ModelBudget
 from signals.domain.summary.builtin import BUILTIN_MODEL
 from signals.domain.summary.checking import CheckedSummary
 from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
-from signals.services.summary.asking import ask_model
+from signals.services.summary.asking import ModelAnswer, ask_model
 from signals.services.summary.case import SummaryCase, assemble, surroundings_of
 from signals.services.summary.comparing import ComparisonSource, compare_incident
-from signals.services.summary.spending import Spending
-from signals.settings import ModelSettings
+from signals.services.summary.investigating import investigate
+from signals.services.summary.policy import JobOutcome, Policy
+from signals.services.summary.spending import RATE_LIMIT, Spending
+from signals.services.summary.toolbox import Toolbox, ToolSources
 from signals.store import leases
 from signals.store.access import limits
 from signals.store.incidents import incident_changes
 from signals.store.summary import ai_jobs, ai_outputs, incident_briefs
 from signals.store.summary.ai_jobs import QUEUE, JobLease
 
-RATE_LIMIT: Final = "model-requests"
 COMPARE_AGAIN: Final = timedelta(seconds=3)
 COMPARE_WITHIN: Final = timedelta(seconds=60)  # guess: an index that is further behind is a fault of its own
 FIRST: Final = "first"
+ASKED_NAME: Final = "asked"
 ASKED: Final = "The model is being asked: the built-in summarizer answered."
 ACTOR: Final = "ai-worker"
 NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
@@ -46,43 +46,12 @@ NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How long a job is leased, how many run at once, how often the model is asked, and what it may see."""
-
-    lease: timedelta
-    concurrency: int
-    rate: RateLimit
-    redacts: bool
-    budget: ModelBudget
-
-    @classmethod
-    def of(cls, settings: ModelSettings) -> Self:
-        """Take the policy from the settings."""
-        return cls(
-            lease=timedelta(seconds=settings.signals_ai_lease_s),
-            concurrency=settings.signals_ai_concurrency,
-            rate=RateLimit(per_minute=settings.signals_ai_requests_per_minute),
-            redacts=settings.signals_ai_redact,
-            budget=settings.budget,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOutcome:
-    """How one run of a job ended. `fenced`: another process holds it now, the result was discarded."""
-
-    job_id: UUID
-    state: Literal["succeeded", "retrying", "failed", "fenced"]
-    model: str | None = None
-    error: str | None = None
-
-
 class IncidentSummarizer:
     """Runs due jobs, up to `policy.concurrency` at once; used by one thread, as a context manager.
 
     Without a model the built-in summarizer answers. `chance` returns numbers in [0, 1) for the jitter;
-    `comparison` is how failing and working requests are compared, None where that is not possible.
+    `comparison` is how failing and working requests are compared, None where that is not possible. With
+    `tools` the model investigates a confirmed incident, once in each outage.
     """
 
     def __init__(
@@ -93,13 +62,15 @@ class IncidentSummarizer:
         *,
         chance: Callable[[], float],
         comparison: ComparisonSource | None = None,
+        tools: ToolSources | None = None,
     ) -> None:
         self._pool = pool
         self._model = model
         self._policy = policy
-        self._spending = Spending(pool, policy.budget)
+        self._spending = Spending(pool, policy.budget, policy.rate)
         self._chance = chance
         self._comparison = comparison
+        self._tools = tools
         self._changed = threading.Event()
         self._running: dict[Future[JobOutcome], str] = {}  # with the project of each
         self._threads = ThreadPoolExecutor(policy.concurrency, thread_name_prefix="summary")
@@ -195,11 +166,12 @@ class IncidentSummarizer:
         else:
             with LeaseKeeper(self._pool, QUEUE, held, lease=self._policy.lease) as keeper:
                 answered = ask_model(self._model, case, correction_of(held.last_error), self._spending)
+                if isinstance(answered, ModelAnswer):
+                    answered = self._investigated(self._model, keeper.held, case, answered)
             if isinstance(answered, JobFailure):
                 outcome = self._fail(keeper.held, case, answered)
             else:
-                summary = case.summary(answered.answer, answered.run)
-                outcome = self._succeed(keeper.held, answered.model, summary)
+                outcome = self._succeed(keeper.held, answered.model, answered.of(case))
         log.info(
             "job ended",
             job_id=str(held.job_id),
@@ -221,6 +193,23 @@ class IncidentSummarizer:
             if self._model is None:  # else the title is the model's to give
                 incident_briefs.retitle(connection, held.incident_id, case.builtin.title)
             _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note), name=FIRST)
+
+    def _investigated(
+        self, model: Model, held: JobLease, case: SummaryCase, answered: ModelAnswer
+    ) -> ModelAnswer:
+        """Let the model search for what caused a confirmed incident, after its summary is stored."""
+        if self._tools is None or not self._policy.investigates:
+            return answered
+        project_id = case.known.incident.project_id
+        with transaction(self._pool) as connection:
+            is_due = ai_outputs.is_investigation_due(connection, held.incident_id)
+            if not is_due or self._spending.is_spent_in(connection, project_id):
+                return answered
+            incident_changes.act_on(connection, held.incident_id, ACTOR)
+            _store(connection, held, answered.model, answered.of(case), name=ASKED_NAME)
+        toolbox = Toolbox(self._tools, case.known, redacts=self._policy.redacts)
+        found = investigate(model, case, toolbox, self._spending)
+        return replace(answered, investigation=found)
 
     def _postpone(self, held: JobLease) -> bool:
         """Compare again a little later, while the job is young: the first version stands until then."""

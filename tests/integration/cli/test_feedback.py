@@ -1,4 +1,4 @@
-"""Feedback by command: given, listed, summed up, and exported as cases that the score can use."""
+"""Feedback and questions by command: given, listed, exported as cases that the score can use; asked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,9 @@ from signals.clients.postgres import Connection
 from signals.errors import SettingsError
 from signals.store.summary import ai_outputs
 from tests.integration.cli.conftest import Run
+from tests.integration.core.conftest import OpenIncident
 from tests.support.case_index import index_case, store_case
+from tests.support.model_server import Reply, open_model_server
 
 
 def summarize(pool: ConnectionPool[Connection], incident_id: UUID, content: Mapping[str, Any]) -> None:
@@ -52,3 +54,31 @@ def test_incident_becomes_a_case_of_its_own(
     assert judge(own, answer).at_1
     few = run("ai", "cases", "export", str(folder), "--max-events", "300")
     assert "too many events around it" in few.stderr
+
+
+@pytest.mark.usefixtures("served")
+def test_question_without_a_model_names_the_variable(run: Run, open_incident: OpenIncident) -> None:
+    refused = run("incidents", "ask", str(open_incident()), "Why?")
+    assert refused.exit_code == 1
+    assert "Set GRADIENT_API_KEY" in refused.stderr
+
+
+@pytest.mark.usefixtures("served")
+def test_answer_is_printed_as_it_comes(
+    run: Run, open_incident: OpenIncident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_model_server() as model:
+        monkeypatch.setenv("GRADIENT_BASE_URL", model.base_url)
+        monkeypatch.setenv("GRADIENT_API_KEY", "sk-test")
+        model.script.extend(
+            [Reply(calls=[("past_incidents", {})]), Reply(content="It is the first [T1].\nIt burns.")]
+        )
+        answered = run("incidents", "ask", str(open_incident()), "Was it here before?")
+    assert answered.exit_code == 0, answered.stderr
+    for said in (
+        "T1 past_incidents {}: No former incident of this series.",
+        "It is the first. [T1]",
+        "1 statements were dropped: it cites no result",
+        "2400 tokens read",
+    ):
+        assert said in answered.stdout

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,9 +15,11 @@ from starlette.testclient import TestClient
 from serve_apps.core.replica import build_core_api
 from serve_apps.core.requests import CoreResources
 from shared_types import Envelope, Tenancy
+from signals.clients.llm import open_model
 from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.comparison import compare
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import BulkVerdict, bulk_create
+from signals.clients.opensearch.index import BulkVerdict, bulk_create, labels_since
 from signals.clients.opensearch.search import EventSearch
 from signals.clients.outbound.senders import Sender
 from signals.clients.postgres import Connection
@@ -43,7 +46,11 @@ from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import DependencyCheck, ReadinessCheck
+from signals.services.summary.comparing import ComparisonSource
 from signals.services.summary.feedback import FeedbackBook
+from signals.services.summary.questions import Questions
+from signals.services.summary.toolbox import ToolSources
+from signals.settings import ModelSettings
 from tests.support.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
@@ -92,6 +99,11 @@ def core_resources(
     """Return the resources of core-api on these servers; `readiness` is to be closed."""
     ledger_audit = LedgerAudit(pool)
     readiness = ReadinessCheck(pool, servers, ledger_audit.audit)
+    event_search = EventSearch(opensearch)
+    comparison = ComparisonSource(
+        compare=partial(compare, opensearch, stop_s=60), labels_since=partial(labels_since, opensearch)
+    )
+    tools = ToolSources(pool=pool, events=event_search, comparison=comparison)
     return CoreResources(
         ledger_audit=ledger_audit,
         authenticator=KeyAuthenticator(pool),
@@ -105,9 +117,10 @@ def core_resources(
         outage_work=OutageWork(pool),
         maintenance=MaintenanceWindows(pool),
         names=Names(pool),
-        event_finder=EventFinder(EventSearch(opensearch)),
+        event_finder=EventFinder(event_search),
         feedback=FeedbackBook(pool),
         notices=Notices(pool),
+        questions=Questions(tools, open_model, ModelSettings.from_env),
         door_settings=DoorSettingsEditor(pool),
         readiness=readiness,
         routes=Routes(pool),

@@ -94,6 +94,8 @@ READ_ROUTES = {
     ("GET", "/v1/feedback/precision"),
     ("GET", "/v1/incidents/{incident_id}/feedback"),
     ("POST", "/v1/incidents/{incident_id}/feedback"),
+    ("GET", "/v1/incidents/{incident_id}/questions"),
+    ("POST", "/v1/incidents/{incident_id}/questions"),
 }
 ADMIN_ROUTES = {
     ("PATCH", "/v1/doors"),
@@ -144,6 +146,8 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
     contents: dict[str, Any] = {"POST": body(), "PATCH": {"status": "resolved"}}
     if path.startswith("/v1/rules"):
         contents = {"POST": RULE, "PUT": RULE, "PATCH": {"enabled": False}}
+    elif path.endswith("/questions"):
+        contents = {"POST": {"question": "Why?"}}
     elif path.endswith("/feedback"):
         contents = {"POST": {"useful": True}}
     elif path.startswith("/v1/outages/{outage_id}/"):

@@ -1,7 +1,7 @@
 """The opening of a conversation: its rules, its question, and how results are shown to the model."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from signals.domain.summary.conversation.statements import FORGED
@@ -68,9 +68,10 @@ TOOLS: Final[tuple[Tool, ...]] = (
 )
 
 
-def known_lines(shown: Mapping[str, Exhibit]) -> str:
-    """Return the exhibits of the summary as the text of T0, without references of their own."""
-    return as_result(exhibit.text for exhibit in shown.values())
+def known_lines(shown: Mapping[str, Exhibit], named: Sequence[str] = ()) -> str:
+    """Return causes that a summary named, and its exhibits, as the text of T0, without their references."""
+    causes = [f"The newest summary named: {cause}" for cause in named]
+    return as_result([*causes, *(exhibit.text for exhibit in shown.values())])
 
 
 def as_result(lines: Iterable[str]) -> str:

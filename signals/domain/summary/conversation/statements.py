@@ -13,6 +13,7 @@ MAX_STATEMENTS: Final = 20
 REFERENCE: Final = re.compile(r"\[\s*(T\d{1,2}(?:\s*[,;]\s*T\d{1,2})*)\s*\]")
 FORGED: Final = re.compile(r"\[(?=\s*T\s*\d)", re.IGNORECASE)
 """In recorded text: a result must not hold what a citation looks like."""
+_LOOSE: Final = re.compile(r"\s+([.,;:!?])")  # punctuation that stood behind a citation
 _BULLET: Final = re.compile(r"^\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)")
 
 
@@ -27,7 +28,7 @@ class Statement:
 def checked_statement(line: str, texts: Mapping[str, str]) -> Statement | Dropped | None:
     """Check one line against what was shown, by reference; None for a line without words."""
     line = _BULLET.sub("", tidy(line, MAX_STATEMENT_CHARS))
-    said = tidy(REFERENCE.sub(" ", line), MAX_STATEMENT_CHARS)
+    said = _LOOSE.sub(r"\1", tidy(REFERENCE.sub(" ", line), MAX_STATEMENT_CHARS))
     if not re.search(r"\w", said):
         return None
     refs = tuple(

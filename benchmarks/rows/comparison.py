@@ -1,0 +1,166 @@
+"""Comparison: one request over the documents of an incident's window, and what its labels cost the index."""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import Final
+
+from benchmarks.rounds import Contender, Plan, Round, Row, Target
+from benchmarks.rows.latency import SHOWN, percentiles
+from benchmarks.servers import Servers, open_servers
+from benchmarks.stored_data import load_documents
+from shared_types import Tenancy
+from signals.cases.answering import first_firing, observed, series_of
+from signals.cases.making import make_case
+from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.comparison import HARD_STOP_S, ComparisonQuestion, compare, request
+from signals.clients.opensearch.connection import Client, open_client
+from signals.domain.findings.onset import Onset
+from tests.support.case_index import case_documents
+from tests.support.events import TENANCY
+
+KIND, SEED = "zone_down", 7
+ONSET_MINUTES: Final = 3  # before the minute in which the rule fires
+Ask = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """An index that holds the window's documents, and the question about it."""
+
+    client: Client
+    question: ComparisonQuestion
+    times: int
+
+    def ask(self, question: Ask) -> Round:
+        """Ask one question after the other."""
+        taken, cpu_s, began = [], _cpu_s(), time.monotonic()
+        for _ in range(self.times):
+            asked_at = time.monotonic()
+            question()
+            taken.append(time.monotonic() - asked_at)
+        return percentiles(taken, time.monotonic() - began, _cpu_s() - cpu_s)
+
+    def compared(self) -> object:
+        """Ask as the product does."""
+        answer = compare(self.client, self.question)
+        assert answer.comparison.failing.total > 0, "nothing was compared"
+        return answer
+
+    def counted(self) -> object:
+        """Count the documents of the window alone."""
+        body = {"query": request(self.question)["query"]}
+        return self.client.count(index=EVENTS_INDEX, body=body, request_timeout=10)
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _question(tenancy: Tenancy) -> tuple[ComparisonQuestion, list[dict[str, object]]]:
+    events, truth = make_case(KIND, SEED)
+    series = series_of(truth["fingerprint"])
+    fired = first_firing([observed(event) for event in events], series)
+    assert fired is not None
+    question = ComparisonQuestion(
+        org_id=tenancy.org_id,
+        project_id=tenancy.project_id,
+        environment="prod",
+        series=series,
+        onset=Onset(minute=fired - ONSET_MINUTES, usual=0.0, is_ramp=False),
+        now=fired,
+    )
+    return question, events
+
+
+def _lines(events: list[dict[str, object]], count: int, *, is_labelled: bool = True) -> Iterator[bytes]:
+    sources = [document.source for document in case_documents(events, is_labelled=is_labelled)]
+    copies = chain.from_iterable(repeat(sources))
+    return (b'{"create":{}}\n%s\n' % source for source in islice(copies, count))
+
+
+@contextmanager
+def _open_comparison(plan: Plan) -> Iterator[list[Contender]]:
+    count = plan.pick(full=400_000, quick=40_000, tiny=4_000)
+    with open_servers(plan, "opensearch") as servers, open_client(servers.opensearch()) as client:
+        question, events = _question(TENANCY)
+        load_documents(servers.opensearch(), _lines(events, count), count)
+        bench = Bench(client=client, question=question, times=plan.pick(full=40, quick=20, tiny=3))
+        bench.ask(bench.counted)
+        yield [
+            Contender(name="count of the window", role="limit", run=partial(bench.ask, bench.counted)),
+            Contender(name="compare", role="ours", run=partial(bench.ask, bench.compared)),
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexBench:
+    """An empty index each round."""
+
+    servers: Servers
+    client: Client
+    count: int
+
+    def index(self, lines: list[bytes]) -> Round:
+        """Index documents, and weigh them when they are one segment each shard."""
+        self.client.indices.delete(index=EVENTS_INDEX, ignore_unavailable=True)
+        cpu_s, began = _cpu_s(), time.monotonic()
+        load_documents(self.servers.opensearch(), iter(lines), self.count)
+        wall_s, cpu_s = time.monotonic() - began, _cpu_s() - cpu_s
+        self.client.indices.forcemerge(index=EVENTS_INDEX, max_num_segments=1, request_timeout=120)
+        stats = self.client.indices.stats(index=EVENTS_INDEX, metric="store")["_all"]["primaries"]
+        weight = {"bytes_per_document": stats["store"]["size_in_bytes"] / self.count}
+        return Round(events=self.count, wall_s=wall_s, cpu_s=cpu_s, extra=weight)
+
+
+@contextmanager
+def _open_index(plan: Plan) -> Iterator[list[Contender]]:
+    count = plan.pick(full=60_000, quick=20_000, tiny=2_000)
+    with open_servers(plan, "opensearch") as servers, open_client(servers.opensearch()) as client:
+        _, events = _question(TENANCY)
+        bench = IndexBench(servers=servers, client=client, count=count)
+        without, labelled = (list(_lines(events, count, is_labelled=flag)) for flag in (False, True))
+        bench.index(without)  # the first documents take twice as long: the Java compiler is still at work
+        yield [
+            Contender(name="without labels", role="limit", run=partial(bench.index, without)),
+            Contender(name="with labels", role="ours", run=partial(bench.index, labelled)),
+        ]
+
+
+ROWS: Final = (
+    Row(
+        name="comparison",
+        title="an incident's window → what sets the failing apart",
+        unit="comparison",
+        method="One request after the other over an index whose documents all lie in the window of the "
+        "question, seven labels each, request cache out of play. The limit counts the same documents "
+        f"alone. The caller waits at most {HARD_STOP_S:g} s.",
+        open=_open_comparison,
+        shown=SHOWN,
+        targets=(
+            Target(sentence="p50 ≤ 250 ms", figure="p50_ms", at_most=250),
+            Target(sentence="never above 2 s", figure="max_ms", at_most=2_100),
+        ),
+        limit_s=900.0,
+    ),
+    Row(
+        name="labels",
+        title="documents with labels and template → indexed",
+        unit="document",
+        method="The same documents with and without both fields, in turns, each into an empty index; timed "
+        "until merges have ended. Weighed after a merge into one segment.",
+        open=_open_index,
+        shown=("rate", "bytes_per_document"),
+        targets=(
+            Target(sentence="≥ 90 % of the documents a second", figure="rate", at_least=0.9, of="limit"),
+            Target(sentence="≤ 1.25× the bytes", figure="bytes_per_document", at_most=1.25, of="limit"),
+        ),
+        guards=(Target(sentence="≤ 1.4× the bytes", figure="bytes_per_document", at_most=1.4, of="limit"),),
+        limit_s=900.0,
+    ),
+)

@@ -1,0 +1,110 @@
+"""The endpoints of questions about an incident: ask one and follow its answer, and read former ones."""
+
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from serve_apps.core.incidents import no_such_incident
+from serve_apps.core.requests import READ_ERRORS, CoreResources
+from serve_apps.core.status_changes import CHANGE_ERRORS, id_in_path
+from serve_apps.http.answers import json_answer
+from serve_apps.http.bodies import read_model
+from serve_apps.http.endpoint import Answer, Call, Endpoint
+from serve_apps.http.event_stream import Emit, HasLeft, event_stream
+from serve_apps.http.parameters import NoParameters
+from serve_apps.http.problems import Problem
+from signals.domain.access.scopes import Right
+from signals.domain.summary.answer import tidy
+from signals.domain.summary.conversation.asking import MAX_QUESTION_CHARS
+from signals.services.summary.conversing import Listener
+from signals.services.summary.questions import QuestionRefused
+from signals.store.summary.questions import AnsweredQuestion
+
+STATUSES: Final = {
+    "no_such_incident": 404,
+    "no_model": 409,
+    "questions_spent": 429,
+    "tokens_spent": 429,
+    "busy": 429,
+}
+RETRY_AFTER_S: Final = {"questions_spent": 3600, "tokens_spent": 3600, "busy": 30}  # guess: worth another try
+
+
+def _printable(text: str) -> str:
+    found = tidy(text, MAX_QUESTION_CHARS)
+    if not found:
+        raise ValueError("must hold printable text")
+    return found
+
+
+class AskedQuestion(BaseModel):
+    """The body of a question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARS), AfterValidator(_printable)]
+
+
+async def ask_question(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """Ask the model about an incident, and follow its tools and checked statements as server-sent events.
+
+    Events: `tool`, `statement`, `dropped`, then `done` with all of it, or `failed`. A read key may do this.
+    """
+    incident_id = id_in_path(call, "incident_id", no_such_incident)
+    asked = await read_model(call.request, AskedQuestion)
+    actor = f"key:{call.principal.key_id}"
+    try:
+        prepared = await call.in_thread(
+            core.questions.prepare, call.tenancy, incident_id, asked.question, actor=actor
+        )
+    except QuestionRefused as error:
+        retry = RETRY_AFTER_S.get(error.code)
+        headers = {"Retry-After": str(retry)} if retry else None
+        raise Problem(STATUSES[error.code], error.code, str(error), headers=headers) from error
+
+    def work(emit: Emit, has_left: HasLeft) -> None:
+        prepared.run(Listener(emit=emit, has_left=has_left))
+
+    return event_stream(work, call.threads)
+
+
+def incident_questions(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """List the newest questions about an incident with their answers."""
+    found = core.questions.of_incident(call.tenancy, id_in_path(call, "incident_id", no_such_incident))
+    if found is None:
+        raise no_such_incident()
+    return json_answer(call.request, found)
+
+
+_PATH: Final = "/v1/incidents/{incident_id}/questions"
+_NO_SUCH: Final = {404: "The key's project has no such incident."}
+_BODY_ERRORS: Final = {code: text for code, text in CHANGE_ERRORS.items() if code not in (409, 422)}
+_REFUSALS: Final = {
+    409: "No model is configured; the problem names the variable.",
+    429: "The day's questions or tokens are used, or others are being answered; see Retry-After.",
+}
+
+ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
+    Endpoint(
+        method="GET",
+        path=_PATH,
+        handler=incident_questions,
+        tag="questions",
+        right=Right.READ,
+        query=NoParameters,
+        answers={200: Answer(description="The newest.", model=list[AnsweredQuestion])},
+        errors=READ_ERRORS | _NO_SUCH,
+    ),
+    Endpoint(
+        method="POST",
+        path=_PATH,
+        handler=ask_question,
+        tag="questions",
+        right=Right.CHANGE_INCIDENTS,
+        query=NoParameters,
+        body={"application/json": AskedQuestion},
+        answers={200: Answer(description="A stream of server-sent events (text/event-stream).")},
+        errors=READ_ERRORS | _NO_SUCH | _BODY_ERRORS | _REFUSALS,
+    ),
+)
