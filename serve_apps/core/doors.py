@@ -54,7 +54,8 @@ async def change_door_settings(core: CoreResources, call: Call[NoParameters]) ->
         vercel_secret=(patch.vercel_secret or "") if "vercel_secret" in given else None,
     )
     try:
-        settings = await call.in_thread(core.door_settings.change, call.tenancy.project_id, change)
+        change_settings, actor = core.door_settings.change, call.principal.actor
+        settings = await call.in_thread(change_settings, call.tenancy.project_id, change, actor=actor)
     except DoorSettingsRefused as error:
         detail = f"{error.field}: {error}."
         raise Problem(422, "invalid_setting", detail, members={"field": error.field}) from error

@@ -36,6 +36,7 @@ from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
+from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
 from signals.services.access.signing_in import SigningIn
 from signals.services.deploys.views import Deploys
@@ -150,6 +151,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
     tools = ToolSources(pool=pool, events=event_search, comparison=comparison)
     core = CoreResources(
         ledger_audit=ledger_audit,
+        audit_trail=AuditTrail(pool),
         authenticator=KeyAuthenticator(pool, cache_s=RuntimeSettings.from_env().key_cache_s),
         destinations=open_destinations(pool),
         incidents=Incidents(pool),

@@ -11,6 +11,7 @@ from serve_apps.http.problems import Problem
 from shared_types import Tenancy
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import MAX_TEXT
+from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
@@ -74,6 +75,7 @@ class CoreResources:
     """Resources of the endpoints; the app's host opens them. Without `console` there are no pages."""
 
     ledger_audit: LedgerAudit
+    audit_trail: AuditTrail
     authenticator: KeyAuthenticator
     destinations: Destinations
     incidents: Incidents

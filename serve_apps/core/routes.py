@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from serve_apps.core import (
     about,
+    audit,
     deploys,
     doors,
     events,
@@ -39,6 +40,7 @@ ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *rule_checks.ENDPOINTS,
     *rules.ENDPOINTS,
     *doors.ENDPOINTS,
+    *audit.ENDPOINTS,
     *about.ENDPOINTS,
 )
 

@@ -21,6 +21,8 @@ TIMEOUT_S: Final = 30.0
 FOLLOW_TIMEOUT_S: Final = 20.0  # between two events; the server writes one each 5 s
 READ_KEY_PATHS: Final = ("/v1/rules/preview", "/v1/incidents/", "/v1/outages/")
 """Beginnings of paths that take a body and need the read key; other changes need the admin key."""
+AUDIT_PATH: Final = "/v1/audit"
+"""Read with the admin key: it names keys and people."""
 
 QueryParameters = Mapping[str, str | int | Sequence[str] | None]
 
@@ -93,7 +95,7 @@ def _request(
     load_environment()
     query = urlencode({k: v for k, v in (parameters or {}).items() if v is not None}, doseq=True)
     url = address("CORE_API_URL", path + (f"?{query}" if query else ""))
-    has_read_key = method == "GET" or path.startswith(READ_KEY_PATHS)
+    has_read_key = (method == "GET" and path != AUDIT_PATH) or path.startswith(READ_KEY_PATHS)
     key = variable("READ_API_KEY") if has_read_key else variable("ADMIN_API_KEY")
     headers = {"Authorization": f"Bearer {key}"}
     if if_match is not None:

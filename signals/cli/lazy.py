@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "projects": ("tenancy", "Projects; events and incidents belong to one."),
     "keys": ("tenancy", "API keys; a key is printed once, when it is created."),
     "secrets": ("secrets", "Keys that seal the secrets of destinations."),
+    "audit": ("audit", "Audit: who changed keys, rules, destinations and people."),
     "users": ("users", "People who may open the console."),
     "preflight": ("preflight", "Check your own servers before the product starts."),
     "prepare": ("up", "Bring schema, topics and index of your own servers up to date."),

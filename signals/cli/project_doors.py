@@ -9,6 +9,7 @@ import typer
 
 from signals.cli.database import opened_database
 from signals.cli.options import AsJson
+from signals.cli.users import actor
 from signals.domain.events.door_settings import KeptField
 from signals.services.events.project_doors import DoorsChange, DoorSettingsEditor, ProjectDoors
 
@@ -57,7 +58,7 @@ def project_doors(
     with opened_database() as pool:
         editor = DoorSettingsEditor(pool)
         is_change = change != DoorsChange()
-        settings = editor.change(project_id, change) if is_change else editor.read(project_id)
+        settings = editor.change(project_id, change, actor=actor()) if is_change else editor.read(project_id)
     if as_json:
         print(json.dumps(asdict(settings), indent=2))
     else:

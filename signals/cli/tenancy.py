@@ -9,6 +9,7 @@ import typer
 from signals.cli import project_doors, project_times
 from signals.cli.database import opened_database, print_rows
 from signals.cli.options import AsJson
+from signals.cli.users import actor
 from signals.clients.postgres import transaction
 from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning
@@ -64,7 +65,7 @@ def list_orgs(as_json: AsJson = False) -> None:
 def revoke_org(org_id: str) -> None:
     """Revoke every key of an organisation."""
     with opened_database() as pool:
-        _say_revoked(provisioning.revoke_keys(pool, org_id=org_id))
+        _say_revoked(provisioning.revoke_keys(pool, org_id=org_id, actor=actor()))
 
 
 @projects.command("create")
@@ -94,7 +95,7 @@ def list_projects(
 def revoke_project(project_id: str) -> None:
     """Revoke every key of a project."""
     with opened_database() as pool:
-        _say_revoked(provisioning.revoke_keys(pool, project_id=project_id))
+        _say_revoked(provisioning.revoke_keys(pool, project_id=project_id, actor=actor()))
 
 
 @keys.command("create")
@@ -121,7 +122,9 @@ def create_key(
         events_per_second=rate, events_per_day=quota, origins=origin or (), allowed=allow or ()
     )
     with opened_database() as pool:
-        _show_issued(provisioning.issue_key(pool, project, scope, options=options), as_json=as_json)
+        _show_issued(
+            provisioning.issue_key(pool, project, scope, options=options, actor=actor()), as_json=as_json
+        )
 
 
 @keys.command("rotate")
@@ -135,7 +138,7 @@ def rotate_key(
     There is room for two keys of a scope, and for 20 of public. The new key has the newest one's properties.
     """
     with opened_database() as pool:
-        issued = provisioning.issue_key(pool, project, scope, ending_oldest=True)
+        issued = provisioning.issue_key(pool, project, scope, ending_oldest=True, actor=actor())
     _show_issued(issued, as_json=as_json)
 
 
@@ -162,7 +165,7 @@ def list_keys(
 def set_pages(key_id: UUID, origin: Origins = None, allow: Allowed = None) -> None:
     """Set for which pages a public key is; without --origin for all. Replicas follow within 60 s."""
     with opened_database() as pool:
-        provisioning.set_pages(pool, key_id, origins=origin or (), allowed=allow or ())
+        provisioning.set_pages(pool, key_id, origins=origin or (), allowed=allow or (), actor=actor())
     pages, kinds = ", ".join(origin or ["every page"]), ["errors", *(f"{kind}s" for kind in allow or ())]
     print(f"Key {key_id}: {pages}; may send {', '.join(kinds)}.")
 
@@ -176,7 +179,11 @@ def limit_key(
     """Set what a key may send; replicas follow within SIGNALS_KEY_CACHE_S (60 s)."""
     with opened_database() as pool:
         provisioning.limit_key(
-            pool, key_id, events_per_second=events_per_second, events_per_day=events_per_day
+            pool,
+            key_id,
+            events_per_second=events_per_second,
+            events_per_day=events_per_day,
+            actor=actor(),
         )
     shown = [
         f"{'the default' if limit is None else limit or 'unlimited'} events a {per}"
@@ -189,7 +196,7 @@ def limit_key(
 def revoke_key(key_id: UUID) -> None:
     """Revoke a key by its id; caches may accept it for SIGNALS_KEY_CACHE_S more (60 s)."""
     with opened_database() as pool:
-        _say_revoked(provisioning.revoke_keys(pool, key_id=key_id))
+        _say_revoked(provisioning.revoke_keys(pool, key_id=key_id, actor=actor()))
 
 
 def _say_revoked(count: int) -> None:

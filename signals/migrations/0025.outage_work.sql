@@ -31,6 +31,15 @@ CREATE TRIGGER outage_merged AFTER UPDATE OF merged_into ON pipeline.outages
     FOR EACH ROW WHEN (OLD.merged_into IS NULL AND NEW.merged_into IS NOT NULL)
     EXECUTE FUNCTION pipeline.hand_cares_on();
 
+-- The audit is append only, also for the product itself.
+CREATE FUNCTION people.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of people.audit are neither changed nor deleted';
+END
+$$;
+CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE ON people.audit
+    FOR EACH ROW EXECUTE FUNCTION people.refuse_change();
+
 -- Windows in which messages wait. Counting knows nothing of them.
 CREATE TABLE pipeline.maintenance (
     id          uuid PRIMARY KEY,

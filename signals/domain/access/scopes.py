@@ -30,6 +30,7 @@ class Right(StrEnum):
     CHANGE_INCIDENTS = "set the status of an incident"
     CHANGE_RULES = "create, edit, disable and remove rules"
     CHANGE_NOTIFICATIONS = "set destinations and routes of notifications"
+    READ_AUDIT = "read who changed keys, rules, destinations and people"
     CHANGE_DOORS = "set what a project keeps of its clients' payloads, and which events are signups"
 
 
@@ -43,6 +44,7 @@ RIGHTS: Final[Mapping[Scope, frozenset[Right]]] = {
         {
             Right.READ,
             Right.CHANGE_INCIDENTS,
+            Right.READ_AUDIT,
             Right.CHANGE_DOORS,
             Right.CHANGE_RULES,
             Right.CHANGE_NOTIFICATIONS,

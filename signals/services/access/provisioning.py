@@ -157,6 +157,8 @@ def issue_key(
             raise ProvisioningRefused(_no_room(project_id, scope, valid))
         for key in surplus:
             api_keys.revoke(connection, key_id=key.key_id)
+            if actor is not None:
+                audit.record_about_key(connection, key.key_id, actor=actor, verb="key revoked")
         api_keys.insert(
             connection, key_id=key_id, project_id=project_id, scope=scope, key_hash=key_hash(text)
         )
@@ -188,7 +190,12 @@ def _new_key(scope: Scope) -> str:
 
 
 def set_pages(
-    pool: ConnectionPool[Connection], key_id: UUID, *, origins: Sequence[str], allowed: Sequence[str]
+    pool: ConnectionPool[Connection],
+    key_id: UUID,
+    *,
+    origins: Sequence[str],
+    allowed: Sequence[str],
+    actor: str | None = None,
 ) -> None:
     """Set for which pages a public key is (none: for all), and which event types it may send beside.
 
@@ -200,6 +207,9 @@ def set_pages(
     with transaction(pool) as connection:
         if not api_keys.set_pages(connection, key_id, origins=checked_origins, allowed=checked_types):
             raise ProvisioningRefused(f"there is no key {key_id} of scope public: see `signals keys list`")
+        if actor is not None:
+            detail = {"origins": checked_origins, "allowed": checked_types}
+            audit.record_about_key(connection, key_id, actor=actor, verb="key's pages set", detail=detail)
 
 
 def _origins(origins: Sequence[str]) -> list[str]:
@@ -272,10 +282,10 @@ def revoke_keys(
         DependencyUnavailable: when PostgreSQL does not answer.
     """
     with transaction(pool) as connection:
-        count = api_keys.revoke(connection, key_id=key_id, project_id=project_id, org_id=org_id)
-        if count and key_id is not None and actor is not None:
-            audit.record_about_key(connection, key_id, actor=actor, verb="key revoked")
-        return count
+        revoked = api_keys.revoke(connection, key_id=key_id, project_id=project_id, org_id=org_id)
+        for one in revoked if actor is not None else ():
+            audit.record_about_key(connection, one, actor=str(actor), verb="key revoked")
+        return len(revoked)
 
 
 def _check_id(tenant_id: str) -> None:

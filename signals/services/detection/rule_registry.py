@@ -1,6 +1,6 @@
 """Reads and changes the rules of a project; every change is a version."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -17,6 +17,7 @@ from signals.domain.detection.rule_kinds import RULE_KINDS, RuleKind
 from signals.domain.detection.rule_text import MAX_RULES, BadRule, parse_rule
 from signals.domain.detection.rule_types import Rule
 from signals.services.detection.project_rules import judged_names, own_rules
+from signals.store.access import audit
 from signals.store.detection import own_series, rule_epochs, rules
 from signals.store.detection.rules import RuleChangeKind, RuleEntry, RuleOrigin, RuleVersion
 
@@ -121,7 +122,7 @@ class RuleRegistry:
             if version is None:
                 return "name_taken" if len(names) < MAX_RULES else "too_many_rules"
             created = _now(connection, project_id, rule.name)
-        _log(caller, created)
+            _note(connection, caller, created)
         return created
 
     def edit(self, caller: Principal, name: str, version: int, given: object) -> RuleInForce | RuleRefusal:
@@ -147,7 +148,7 @@ class RuleRegistry:
             is_same = msgspec.structs.replace(rule, version=version) == entry.newest.rule
             if is_same:
                 return _now(connection, project_id, name)
-            return _replaced(connection, caller, rule, version, "edited")
+            return _replaced(connection, caller, rule, entry.newest.rule, "edited")
 
     def switch(
         self, caller: Principal, name: str, version: int | None, *, enabled: bool
@@ -165,7 +166,7 @@ class RuleRegistry:
                 return _now(connection, caller.tenancy.project_id, name)
             rule = msgspec.structs.replace(newest, enabled=enabled)
             change: RuleChangeKind = "enabled" if enabled else "disabled"
-            return _replaced(connection, caller, rule, newest.version, change)
+            return _replaced(connection, caller, rule, newest, change)
 
     def remove(self, caller: Principal, name: str, version: int | None) -> RuleRefusal | None:
         """Remove a rule; its versions stay. None as `version` means the newest. Returns None when done."""
@@ -182,6 +183,7 @@ class RuleRegistry:
                 return "stale_version"
             if not rules.remove(connection, project_id, newest, created_by=_author(caller)):
                 return "stale_version"
+            audit.record_change(connection, caller, "rule removed", f"rule:{name}", before=_facts(newest))
         log.info("rule changed", project_id=project_id, rule=name, change="removed", by=_author(caller))
         return None
 
@@ -198,19 +200,39 @@ def drafted(given: object) -> Rule:
 
 
 def _replaced(
-    connection: Connection, caller: Principal, rule: Rule, version: int, change: RuleChangeKind
+    connection: Connection, caller: Principal, rule: Rule, former: Rule, change: RuleChangeKind
 ) -> RuleInForce | RuleRefusal:
     project_id, author = caller.tenancy.project_id, _author(caller)
-    rule = msgspec.structs.replace(rule, version=version)
+    rule = msgspec.structs.replace(rule, version=former.version)
     if rules.replace(connection, project_id, rule, change=change, created_by=author) is None:
         return "stale_version"
     replaced = _now(connection, project_id, rule.name)
-    _log(caller, replaced)
+    _note(connection, caller, replaced, before=_facts(former))
     return replaced
 
 
-def _log(caller: Principal, changed: RuleInForce) -> None:
+def _facts(rule: Rule) -> dict[str, object]:
+    return rules.spec_of(rule) | {"enabled": rule.enabled}
+
+
+def _note(
+    connection: Connection,
+    caller: Principal,
+    changed: RuleInForce,
+    *,
+    before: Mapping[str, object] | None = None,
+) -> None:
+    """Note a change in the audit and in the log."""
     rule = changed.rule
+    target = f"rule:{rule.name}"
+    audit.record_change(
+        connection,
+        caller,
+        f"rule {rule.change}",
+        target,
+        before=before,
+        after=rule.spec | {"enabled": rule.enabled},
+    )
     log.info(
         "rule changed",
         project_id=caller.tenancy.project_id,

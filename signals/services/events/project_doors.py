@@ -16,6 +16,7 @@ from signals.domain.events.door_settings import (
     KeptField,
 )
 from signals.domain.events.signup_names import SIGNUP_NAMES
+from signals.store.access import audit
 from signals.store.events import door_settings
 
 
@@ -72,8 +73,8 @@ class DoorSettingsEditor:
         with transaction(self._pool) as connection:
             return _described(_row(connection, project_id))
 
-    def change(self, project_id: str, change: DoorsChange) -> ProjectDoors:
-        """Change the settings of a project and return them as they are now.
+    def change(self, project_id: str, change: DoorsChange, *, actor: str) -> ProjectDoors:
+        """Change the settings of a project, note it in the audit, and return them as they are now.
 
         Raises:
             DoorSettingsRefused: when there is no such project, or a value is wrong.
@@ -91,6 +92,14 @@ class DoorSettingsEditor:
                 vercel_secret=before.vercel_secret if secret is None else secret or None,
             )
             door_settings.write(connection, project_id, after)
+            audit.record_in_project(
+                connection,
+                project_id,
+                actor=actor,
+                verb="opt-ins changed",
+                target=f"project:{project_id}",
+                detail={"before": _facts(before), "after": _facts(after)},
+            )
         return _described(after)
 
 
@@ -99,6 +108,15 @@ def _row(connection: Connection, project_id: str) -> door_settings.DoorSettingsR
     if row is None:
         raise DoorSettingsRefused("project", f"there is no project {project_id}: see `signals projects list`")
     return row
+
+
+def _facts(row: door_settings.DoorSettingsRow) -> dict[str, object]:
+    """Return what the audit keeps: that there is a secret, not which."""
+    return {
+        "signup_names": row.signup_names,
+        "kept_fields": row.kept_fields,
+        "has_vercel_secret": bool(row.vercel_secret),
+    }
 
 
 def _described(row: door_settings.DoorSettingsRow) -> ProjectDoors:

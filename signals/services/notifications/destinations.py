@@ -28,6 +28,7 @@ from signals.domain.notifications.targets import (
     split,
 )
 from signals.errors import SettingsError
+from signals.store.access import audit
 from signals.store.notifications import destinations
 from signals.store.notifications.destinations import (
     DestinationState,
@@ -174,7 +175,10 @@ class Destinations:
             if not destinations.insert(connection, row):
                 raise _name_taken()
             stored = destinations.get(connection, row.id)
-        assert stored is not None
+            assert stored is not None
+            audit.record_change(
+                connection, caller, "destination created", _target(row.id), after=_facts(stored)
+            )
         log.info("destination created", destination_id=str(row.id), kind=row.kind, by=row.created_by)
         return CreatedDestination(destination=_view(stored), signing_key=made)
 
@@ -208,7 +212,13 @@ class Destinations:
             if not destinations.update(connection, row):
                 raise _name_taken()
             stored = destinations.get(connection, row.id, project_id=row.project_id)
-        log.info("destination changed", destination_id=str(row.id), fields=sorted(given), by=_actor(caller))
+            if stored is not None:
+                before = _facts(current)
+                after = _facts(stored) | {"secret_replaced": stored.secret != current.secret}
+                audit.record_change(
+                    connection, caller, "destination changed", _target(row.id), before=before, after=after
+                )
+        log.info("destination changed", destination_id=str(row.id), fields=sorted(given), by=caller.actor)
         return None if stored is None else _view(stored)
 
     def delete(self, caller: Principal, destination_id: UUID) -> bool:
@@ -217,10 +227,15 @@ class Destinations:
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
+        project_id = caller.tenancy.project_id
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            deleted = destinations.delete(connection, destination_id, project_id=caller.tenancy.project_id)
+            row = destinations.get(connection, destination_id, project_id=project_id)
+            deleted = destinations.delete(connection, destination_id, project_id=project_id)
+            if row is not None and deleted:
+                before, target = _facts(row), _target(destination_id)
+                audit.record_change(connection, caller, "destination deleted", target, before=before)
         if deleted:
-            log.info("destination deleted", destination_id=str(destination_id), by=_actor(caller))
+            log.info("destination deleted", destination_id=str(destination_id), by=caller.actor)
         return deleted == 1
 
     def test(self, caller: Principal, destination_id: UUID) -> TestOutcome | None:
@@ -271,7 +286,7 @@ class Destinations:
             secret=sealed,
             hint=hint(target),
             fallback_id=fallback_id,
-            created_by=_actor(caller),
+            created_by=caller.actor,
         )
 
     def _check_address(self, target: Target) -> None:
@@ -335,8 +350,19 @@ def _name_taken() -> DestinationRefused:
     return DestinationRefused("name_taken", text, field="name")
 
 
-def _actor(caller: Principal) -> str:
-    return f"key:{caller.key_id}"
+def _target(destination_id: UUID) -> str:
+    return f"destination:{destination_id}"
+
+
+def _facts(row: StoredDestination) -> dict[str, object]:
+    """Return what the audit keeps of a destination: nothing secret."""
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "settings": row.settings,
+        "fallback_id": str(row.fallback_id) if row.fallback_id else None,
+        "state": row.state,
+    }
 
 
 def _view(row: StoredDestination) -> DestinationView:

@@ -17,6 +17,7 @@ from signals.domain.notifications.routing import (
     SeverityWord,
     mismatch,
 )
+from signals.store.access import audit
 from signals.store.notifications import routes, subjects
 from signals.store.notifications.routes import NewRoute, StoredRoute
 
@@ -94,7 +95,7 @@ class Routes:
             verdicts=list(fields.verdicts),
             fingerprint=fields.fingerprint,
             quiet=fields.quiet.model_dump() if fields.quiet else None,
-            created_by=f"key:{caller.key_id}",
+            created_by=caller.actor,
         )
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             if routes.count(connection, project_id) >= MAX_ROUTES:
@@ -104,6 +105,7 @@ class Routes:
                 text = "destination_id: your project has no such destination; see GET /v1/destinations."
                 raise RouteRefused("no_such_destination", text)
             [stored] = [one for one in routes.list_routes(connection, [project_id]) if one.id == row.id]
+            audit.record_change(connection, caller, "route created", f"route:{row.id}", after=_facts(stored))
         log.info("route created", route_id=str(row.id), by=row.created_by)
         return _view(stored)
 
@@ -113,10 +115,15 @@ class Routes:
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
+        project_id = caller.tenancy.project_id
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            deleted = routes.delete(connection, route_id, project_id=caller.tenancy.project_id)
+            stored = [one for one in routes.list_routes(connection, [project_id]) if one.id == route_id]
+            deleted = routes.delete(connection, route_id, project_id=project_id)
+            if stored and deleted:
+                before = _facts(stored[0])
+                audit.record_change(connection, caller, "route deleted", f"route:{route_id}", before=before)
         if deleted:
-            log.info("route deleted", route_id=str(route_id), by=f"key:{caller.key_id}")
+            log.info("route deleted", route_id=str(route_id), by=caller.actor)
         return deleted == 1
 
     def match(self, caller: Principal, incident_id: UUID) -> list[RouteMatch] | None:
@@ -151,6 +158,17 @@ def stored_route(row: StoredRoute) -> Route:
         "quiet": row.quiet,
     }
     return route_of(row.id, row.destination_id, fields)
+
+
+def _facts(row: StoredRoute) -> dict[str, object]:
+    return {
+        "destination_id": str(row.destination_id),
+        "environments": row.environments,
+        "min_severity": row.min_severity,
+        "verdicts": row.verdicts,
+        "fingerprint": row.fingerprint,
+        "quiet": row.quiet,
+    }
 
 
 def _view(row: StoredRoute) -> RouteView:

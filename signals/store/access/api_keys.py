@@ -145,6 +145,7 @@ UPDATE project_api_keys k SET revoked_at = now()
 FROM projects p
 WHERE p.id = k.project_id AND k.revoked_at IS NULL
   AND (k.id = %(key_id)s OR p.id = %(project_id)s OR p.org_id = %(org_id)s)
+RETURNING k.id
 """
 
 
@@ -154,10 +155,10 @@ def revoke(
     key_id: UUID | None = None,
     project_id: str | None = None,
     org_id: str | None = None,
-) -> int:
-    """Revoke one key, or all keys of a project or of an organisation; return how many were valid."""
+) -> list[UUID]:
+    """Revoke one key, or all keys of a project or of an organisation; return those that were valid."""
     parameters = {"key_id": key_id, "project_id": project_id, "org_id": org_id}
-    return connection.execute(REVOKE, parameters).rowcount
+    return [row[0] for row in connection.execute(REVOKE, parameters)]
 
 
 TOUCH: LiteralString = """

@@ -63,6 +63,33 @@ def record_change(
     )
 
 
+RECORD_IN_PROJECT: LiteralString = """
+INSERT INTO people.audit (org_id, actor, verb, object, detail)
+SELECT org_id, %(actor)s, %(verb)s, %(object)s, %(detail)s || jsonb_build_object('project', id)
+FROM projects WHERE id = %(project_id)s
+"""
+
+
+def record_in_project(
+    connection: Connection,
+    project_id: str,
+    *,
+    actor: str,
+    verb: str,
+    target: str,
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Note a change in a project, in the organisation that it belongs to."""
+    values = {
+        "project_id": project_id,
+        "actor": actor,
+        "verb": verb,
+        "object": target,
+        "detail": Jsonb(dict(detail or {})),
+    }
+    connection.execute(RECORD_IN_PROJECT, values)
+
+
 RECORD_ABOUT_KEY: LiteralString = """
 INSERT INTO people.audit (org_id, actor, verb, object, detail)
 SELECT p.org_id, %(actor)s, %(verb)s, 'key:' || k.id, %(detail)s || jsonb_build_object('project', p.id)
@@ -86,8 +113,12 @@ def record_about_key(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """One change; `person` is the actor's name, None when the actor is no person."""
+    """One change; `person` is the actor's name, None when the actor is no person.
 
+    `detail` has the values `before` and `after`, where there are any, and the project.
+    """
+
+    id: int
     at: datetime
     actor: str
     person: str | None
@@ -97,18 +128,36 @@ class AuditRow:
 
 
 READ: LiteralString = """
-SELECT a.at, a.actor, u.name AS person, a.verb, a.object AS target, a.detail
+SELECT a.id, a.at, a.actor, u.name AS person, a.verb, a.object AS target, a.detail
 FROM people.audit a
 LEFT JOIN people.users u ON a.actor = 'user:' || u.id
 WHERE a.org_id = %(org_id)s AND (%(target)s::text IS NULL OR a.object = %(target)s)
+  AND (%(project_id)s::text IS NULL OR coalesce(a.detail->>'project', %(project_id)s) = %(project_id)s)
+  AND (%(before)s::bigint IS NULL OR a.id < %(before)s)
 ORDER BY a.id DESC
 LIMIT %(rows)s
 """
 
 
 def read(
-    connection: Connection, org_id: str, *, target: str | None = None, rows: int = 50
+    connection: Connection,
+    org_id: str,
+    *,
+    project_id: str | None = None,
+    target: str | None = None,
+    before: int | None = None,
+    rows: int = 50,
 ) -> Sequence[AuditRow]:
-    """Return the changes in an organisation, or of one object of it, newest first."""
+    """Return the changes in an organisation, or of one object of it, newest first; older than `before`.
+
+    With `project_id`, those of other projects are left out; those of people belong to every project.
+    """
+    values = {
+        "org_id": org_id,
+        "project_id": project_id,
+        "target": target,
+        "before": before,
+        "rows": rows,
+    }
     with connection.cursor(row_factory=class_row(AuditRow)) as cursor:
-        return cursor.execute(READ, {"org_id": org_id, "target": target, "rows": rows}).fetchall()
+        return cursor.execute(READ, values).fetchall()

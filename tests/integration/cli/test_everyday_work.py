@@ -52,6 +52,13 @@ def test_maintenance_begins_and_ends(run: Run) -> None:
     assert "0 windows go on" in run("maintenance", "end").stderr
 
 
+def test_audit_names_the_command_that_created_a_key(run: Run) -> None:
+    assert run("keys", "create", "--project", "proj_1", "--scope", "public").exit_code == 0
+    assert "public key created" in run("audit", "list").stdout
+    [row] = json.loads(run("audit", "list", "--limit", "1", "--json").stdout)
+    assert row["actor"].startswith("cli:")
+
+
 @pytest.mark.parametrize("length", ["30", "0m", "soon", "-5m"])
 def test_length_that_is_none_is_refused_with_an_example(run: Run, length: str) -> None:
     answer = run("incidents", "snooze", "latest", f"--for={length}")

@@ -27,6 +27,7 @@ from signals.clients.sealing import Seal
 from signals.domain.access.scopes import Scope
 from signals.domain.notifications.addresses import AllowList
 from signals.logs import configure_logs
+from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.services.deploys.views import Deploys
@@ -106,6 +107,7 @@ def core_resources(
     tools = ToolSources(pool=pool, events=event_search, comparison=comparison)
     return CoreResources(
         ledger_audit=ledger_audit,
+        audit_trail=AuditTrail(pool),
         authenticator=KeyAuthenticator(pool),
         destinations=Destinations(pool, SEAL, Sender(LOOPBACK, timeout_s=5)),
         incidents=Incidents(pool),

@@ -222,7 +222,7 @@ def test_settings_of_the_project_reach_the_door(
     with ingest_client(pool, publisher, cache_s=0.0) as client:
         for names in (None, ["trial started"]):
             change = DoorsChange(signup_names=names, default_names=names is None, kept_fields=["user_id"])
-            DoorSettingsEditor(pool).change(key.project_id, change)
+            DoorSettingsEditor(pool).change(key.project_id, change, actor="test")
             assert (
                 client.post("/v1/events/segment/v1/track", json=call, auth=(key.text, "")).status_code == 200
             )
@@ -258,11 +258,11 @@ def test_webhook_of_vercel_needs_its_signature(
             refused = client.post(path, content=body, headers=headers)
             assert (refused.status_code, refused.json()["code"]) == (401, "wrong_signature")
         assert "--vercel-secret" in refused.json()["detail"]
-        DoorSettingsEditor(pool).change(key.project_id, DoorsChange(vercel_secret="made-up"))
+        DoorSettingsEditor(pool).change(key.project_id, DoorsChange(vercel_secret="made-up"), actor="test")
         assert client.post(path, content=body).status_code == 401
         accepted = client.post(path, content=body, headers=signed)
         assert (accepted.status_code, len(accepted.json()["event_ids"])) == (200, 1)
-        DoorSettingsEditor(pool).change(key.project_id, DoorsChange(vercel_secret=""))
+        DoorSettingsEditor(pool).change(key.project_id, DoorsChange(vercel_secret=""), actor="test")
         assert client.post(path, content=body, headers=signed).status_code == 401
 
 

@@ -98,6 +98,7 @@ READ_ROUTES = {
     ("POST", "/v1/incidents/{incident_id}/questions"),
 }
 ADMIN_ROUTES = {
+    ("GET", "/v1/audit"),
     ("PATCH", "/v1/doors"),
     ("POST", "/v1/rules"),
     ("PUT", "/v1/rules/{name}"),
