@@ -203,7 +203,7 @@ class ModelSettings(EnvironmentSettings):
 
     @property
     def budget(self) -> ModelBudget:
-        """What the model may cost."""
+        """The limits of what the model may cost."""
         return ModelBudget(
             tokens_per_day=self.signals_ai_tokens_per_day, prices=parse_prices(self.signals_ai_prices)
         )

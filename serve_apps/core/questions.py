@@ -5,9 +5,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from serve_apps.core.incidents import no_such_incident
+from serve_apps.core.incidents import named_incident, no_such_incident
 from serve_apps.core.requests import READ_ERRORS, CoreResources
-from serve_apps.core.status_changes import CHANGE_ERRORS, id_in_path
+from serve_apps.core.status_changes import CHANGE_ERRORS
 from serve_apps.http.answers import json_answer
 from serve_apps.http.bodies import read_model
 from serve_apps.http.endpoint import Answer, Call, Endpoint
@@ -51,7 +51,7 @@ async def ask_question(core: CoreResources, call: Call[NoParameters]) -> Respons
 
     Events: `tool`, `statement`, `dropped`, then `done` with all of it, or `failed`. A read key may do this.
     """
-    incident_id = id_in_path(call, "incident_id", no_such_incident)
+    incident_id = await call.in_thread(named_incident, core, call)
     asked = await read_model(call.request, AskedQuestion)
     actor = f"key:{call.principal.key_id}"
     try:
@@ -71,7 +71,7 @@ async def ask_question(core: CoreResources, call: Call[NoParameters]) -> Respons
 
 def incident_questions(core: CoreResources, call: Call[NoParameters]) -> Response:
     """List the newest questions about an incident with their answers."""
-    found = core.questions.of_incident(call.tenancy, id_in_path(call, "incident_id", no_such_incident))
+    found = core.questions.of_incident(call.tenancy, named_incident(core, call))
     if found is None:
         raise no_such_incident()
     return json_answer(call.request, found)
@@ -81,7 +81,7 @@ _PATH: Final = "/v1/incidents/{incident_id}/questions"
 _NO_SUCH: Final = {404: "The key's project has no such incident."}
 _BODY_ERRORS: Final = {code: text for code, text in CHANGE_ERRORS.items() if code not in (409, 422)}
 _REFUSALS: Final = {
-    409: "No model is configured; the problem names the variable.",
+    409: "No model is configured, which the problem names; or several ids begin like this.",
     429: "The day's questions or tokens are used, or others are being answered; see Retry-After.",
 }
 

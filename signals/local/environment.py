@@ -24,7 +24,15 @@ VARIABLES = {
     "opensearch": ("OPENSEARCH_URL", "OPENSEARCH_USER", "OPENSEARCH_PASS", "OPENSEARCH_CA_CERT"),
 }
 """By server, its address first (requirements R33 to R35)."""
-MODEL_VARIABLES = ("GRADIENT_BASE_URL", "GRADIENT_API_KEY", "GRADIENT_MODEL")
+MODEL_VARIABLES = (
+    "GRADIENT_BASE_URL",
+    "GRADIENT_API_KEY",
+    "GRADIENT_MODEL",
+    "SIGNALS_AI_TOKENS_PER_DAY",
+    "SIGNALS_AI_PRICES",
+    "SIGNALS_AI_QUESTIONS_PER_DAY",
+    "SIGNALS_AI_INVESTIGATES",
+)
 NOTIFY_VARIABLES = ("SIGNALS_SECRET_KEYS", "SIGNALS_NOTIFY_ALLOW", "SIGNALS_NOTIFY_LINK_URL")
 ALLOWED_ON_A_LAPTOP = "127.0.0.0/8,::1"
 """Receivers of notifications on this machine: a stack of one's own may send to itself, a cluster may not."""

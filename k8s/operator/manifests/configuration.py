@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from k8s.operator.api import SecretRef
-from k8s.operator.stack_types import SignalsStackSpec
+from k8s.operator.stack_types import Ai, SignalsStackSpec
 
 SECRETS_FOLDER: Final = "/etc/signals/secrets"
 SECRETS_VOLUME: Final = "secrets"
@@ -95,10 +95,7 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
             "GRADIENT_BASE_URL": spec.ai.base_url,
             "GRADIENT_MODEL": ",".join(spec.ai.models),
             "SIGNALS_AI_REQUESTS_PER_MINUTE": str(spec.ai.requests_per_minute),
-            "SIGNALS_AI_TOKENS_PER_DAY": str(spec.ai.tokens_per_day),
-            "SIGNALS_AI_PRICES": ",".join(spec.ai.prices),
-            "SIGNALS_AI_QUESTIONS_PER_DAY": str(spec.ai.questions_per_day),
-            "SIGNALS_AI_INVESTIGATES": str(spec.ai.investigates).lower(),
+            **_model_limits(spec.ai),
         }
     if spec.notifications:
         variables |= {
@@ -106,6 +103,20 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
             "SIGNALS_NOTIFY_LINK_URL": spec.notifications.link_url,
         }
     return variables
+
+
+def _model_limits(ai: Ai) -> dict[str, str]:
+    """Return the limits that are not the defaults: a new variable replaces the pods of an older stack."""
+    limits = {
+        "SIGNALS_AI_TOKENS_PER_DAY": ("tokens_per_day", str(ai.tokens_per_day)),
+        "SIGNALS_AI_PRICES": ("prices", ",".join(ai.prices)),
+        "SIGNALS_AI_QUESTIONS_PER_DAY": ("questions_per_day", str(ai.questions_per_day)),
+        "SIGNALS_AI_INVESTIGATES": ("investigates", str(ai.investigates).lower()),
+    }
+    fields = Ai.model_fields
+    return {
+        name: text for name, (field, text) in limits.items() if getattr(ai, field) != fields[field].default
+    }
 
 
 def creation_variables(spec: SignalsStackSpec) -> dict[str, str]:

@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 class UnreadableStreamError(ValueError):
-    """What arrived is no answer of this protocol."""
+    """An answer that is not of this protocol."""
 
 
 def messages_of(conversation: Conversation) -> list[Json]:

@@ -60,7 +60,7 @@ def _tokens(piece: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBudget:
-    """What the model may cost: tokens of a project and day (0: any number), and prices by model."""
+    """Limits of what the model may cost: tokens of a project and day (0: any number), and prices by model."""
 
     tokens_per_day: int = 0
     prices: Mapping[str, TokenPrice]

@@ -1,4 +1,4 @@
-"""What each project has spent on the model, by day in UTC."""
+"""Tokens and costs of the model by project and day in UTC."""
 
 from typing import LiteralString
 

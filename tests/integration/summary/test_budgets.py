@@ -1,4 +1,4 @@
-"""What a summary costs, what a project may spend in a day, schemas, and the places kept free for others."""
+"""Costs of a summary, a project's tokens of a day, strict schemas, and the place kept free for others."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -24,7 +24,7 @@ USED = "SELECT requests, tokens_in, tokens_out, cost::float8 FROM pipeline.model
 
 
 def run_of(pool: Pool) -> Mapping[str, Any]:
-    """Return what the only summary took."""
+    """Return the costs of the only summary."""
     (output,) = outputs(pool)
     return cast(Mapping[str, Any], output.content_json["run"])
 

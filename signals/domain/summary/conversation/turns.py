@@ -18,7 +18,7 @@ CUT: Final = "(cut)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A tool as the model is told of it; `parameters` is a JSON Schema."""
+    """A tool as the model knows it; `parameters` is a JSON Schema."""
 
     name: str
     description: str
@@ -60,7 +60,7 @@ class Conversation:
 
     @property
     def texts(self) -> dict[str, str]:
-        """What may be cited, by its reference."""
+        """The texts that may be cited, by reference."""
         return {"T0": self.known} | {result.ref: result.text for result in self.results}
 
     def may_call(self, seconds_left: float) -> bool:
