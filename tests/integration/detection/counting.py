@@ -50,7 +50,7 @@ def poisson(rng: random.Random, mean: float) -> int:
 def series_named(name: str) -> Series:
     """Return the series of a fingerprint of the project."""
     metric = "signup_count" if name.startswith("signup") else "error_count"
-    return Series("proj_1", "prod", metric, name, "org_1")  # type: ignore[arg-type]
+    return Series("proj_1", "prod", metric, name, "org_1")
 
 
 def replayed(counts: Counts, clock: ProjectClock = UTC_CLOCK) -> list[Incident]:

@@ -5,13 +5,14 @@ import threading
 from contextlib import suppress
 from uuid import uuid4
 
+import msgspec
 from psycopg_pool import ConnectionPool
 
 from shared_types import Environment, EventType
 from signals.clients.postgres import Connection, transaction
-from signals.domain.detection.buckets import Series, instant_of, minute_of
+from signals.domain.detection.buckets import instant_of, minute_of
 from signals.domain.detection.overflow import MOST_NEW_SERIES
-from signals.domain.events.sightings import Sighting
+from signals.domain.events.sightings import sighting_of
 from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection.judging import judge_batch
 from signals.services.detection.project_rules import RuleBook
@@ -25,10 +26,6 @@ from tests.support.events import NOON, TENANCY, event
 AT = minute_of(NOON)
 REST = "{many}|{many}|prod"
 COUNTED = "SELECT fingerprint, sum(value)::int FROM metrics_buckets GROUP BY 1"
-
-
-def _series(number: int, project_id: str = TENANCY.project_id) -> Series:
-    return Series(project_id, "prod", "error_count", f"E|/page{_letters(number)}|prod", TENANCY.org_id)
 
 
 def _letters(number: int) -> str:
@@ -49,10 +46,11 @@ class _Engine:
     def count(self, numbers: range | list[int], *, minute: int = AT, is_killed: bool = False) -> None:
         """Count one event a number; `is_killed`: the process dies before the commit."""
         tally = BatchTally()
-        record = event("error", instant_of(minute)).to_json()
         for number in numbers:
-            series = _series(number)
-            tally.add(series, _sighting(series, minute), record, self._partition)
+            made = event("error", instant_of(minute), error_code="E", route=f"/page{_letters(number)}")
+            sighting = msgspec.structs.replace(sighting_of(made), received_minute=minute)
+            assert sighting.series is not None
+            tally.add(sighting.series, sighting, made.to_json(), self._partition)
         with transaction(self._pool) as connection:
             self._cap.fold(connection, tally)
             buckets.increment(connection, tally.counts())
@@ -60,18 +58,6 @@ class _Engine:
             if is_killed:
                 raise Killed
         self._cap.remember()
-
-
-def _sighting(series: Series, minute: int) -> Sighting:
-    return Sighting(
-        project_id=series.project_id,
-        event_id=uuid4(),
-        series=series,
-        key=b"",
-        occurred_ms=minute * 60_000,
-        minute=minute,
-        received_minute=minute,
-    )
 
 
 def _counted(pool: ConnectionPool[Connection]) -> dict[str, int]:
