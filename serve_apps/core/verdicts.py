@@ -1,6 +1,6 @@
-"""The parameter `verdict` of lists: one vocabulary for incidents and outages.
+"""Parameter `verdict` of lists: one vocabulary for incidents and outages.
 
-The defaults differ on purpose. The list of incidents is the specification's and leaves none out; the list of
+The defaults differ on purpose. The list of incidents leaves none out that a required rule opened; the list of
 outages holds what people are notified about.
 """
 

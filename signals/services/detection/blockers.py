@@ -23,6 +23,7 @@ BlockerCode = Literal[
     "uncounted_type",
     "no_such_series",
     "counted_with_others",
+    "out_of_order",
     "no_event",
     "learning",
     "counted_late",
@@ -80,6 +81,16 @@ def of_series(series: Series, first: datetime | None, events: int, *, is_known: 
     if not is_known:
         detail = f"the project was younger than {KNOWN_AFTER} minutes: its incidents are marked learning"
         yield Blocker(code="learning", detail=detail)
+
+
+def of_order(*, is_disordered: bool) -> Iterator[Blocker]:
+    """Yield that nothing of the series is confirmed now, because its events came out of order."""
+    if is_disordered:
+        detail = (
+            "its events came out of order: until it is learned anew from its minutes, which takes some"
+            " minutes after the last late event, only Rules A and B judge it and nothing is confirmed"
+        )
+        yield Blocker(code="out_of_order", detail=detail)
 
 
 def of_bound(series: Series, first: datetime | None, at: datetime, begun: int) -> Iterator[Blocker]:

@@ -28,13 +28,21 @@ from signals.services.detection.blockers import (
     of_engine,
     of_hold,
     of_open_incidents,
+    of_order,
     of_series,
     of_versions,
 )
 from signals.services.detection.in_force import VersionInForce, in_force
 from signals.services.detection.preview_answers import PreviewCondition, condition_of
 from signals.services.detection.project_rules import judged_names
-from signals.store.detection import buckets, new_series, project_calendars, rules, series_facts
+from signals.store.detection import (
+    buckets,
+    new_series,
+    project_calendars,
+    rules,
+    series_facts,
+    waiting_series,
+)
 from signals.store.detection.rules import RuleVersion
 
 HISTORY_DAYS: Final = 14  # from which a seasonal rule learns here; live it knows up to 35
@@ -126,10 +134,12 @@ class WhyNotFinder:
             clock = project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id]
             late = list(of_arrival(connection, tenancy, question.at, question.received_at))
             hour = (tenancy.project_id, minute_of(question.received_at or question.at) // HOUR)
+            is_disordered = waiting_series.is_disordered(connection, series)
             begun = new_series.begun(connection, [hour], lock=False)[hour]
         events = sum(count for minute, count in found.items() if low <= minute <= high)
         general = [
             *late,
+            *of_order(is_disordered=is_disordered),
             *of_bound(series, first, question.at, begun),
             *of_series(series, first, events, is_known=is_known),
             *of_open_incidents(open_ones),

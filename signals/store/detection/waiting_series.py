@@ -6,6 +6,7 @@ from typing import LiteralString
 import orjson
 
 from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import Series
 from signals.domain.incidents.stored_state import StoredState, stored_state
 
 # Late events come in bursts: a series waits until none came for a while, but not without end.
@@ -38,6 +39,27 @@ def waiting(connection: Connection, *, rows: int, quiet_s: float, most_s: float)
     """
     parameters = {"rows": rows, "quiet_s": quiet_s, "most_s": most_s}
     return [stored_state(*row) for row in connection.execute(WAITING, parameters)]
+
+
+DISORDERED: LiteralString = """
+SELECT EXISTS (
+    SELECT FROM pipeline.rule_series s JOIN pipeline.rule_state t ON t.series_id = s.id
+    WHERE s.project_id = %(project_id)s AND s.environment = %(environment)s
+      AND s.metric_name = %(metric_name)s AND s.fingerprint = %(fingerprint)s
+      AND t.disordered_since IS NOT NULL)
+"""
+
+
+def is_disordered(connection: Connection, series: Series) -> bool:
+    """Say whether a series was counted out of order and waits."""
+    parameters = {
+        "project_id": series.project_id,
+        "environment": series.environment,
+        "metric_name": series.metric_name,
+        "fingerprint": series.fingerprint,
+    }
+    row = connection.execute(DISORDERED, parameters).fetchone()
+    return row is not None and bool(row[0])
 
 
 NOTE_LEARNED: LiteralString = """

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, minute_of
-from signals.store.detection import buckets
+from signals.store.detection import buckets, rule_states, waiting_series
 from tests.integration.core.conftest import FINGERPRINT, Keys, OpenIncident, index
 from tests.support.events import TENANCY, event
 
@@ -98,6 +98,17 @@ def test_rule_that_was_off_or_changed_is_named(
     with pool.connection() as connection:
         connection.execute("UPDATE pipeline.rule_versions SET created_at = now() WHERE name = 'held'")
     assert codes(rule(ask(anonymous), "held")["blockers"]) >= {"no_such_rule_then"}
+
+
+def test_series_counted_out_of_order_is_named(reader: TestClient, pool: ConnectionPool[Connection]) -> None:
+    series = Series(TENANCY.project_id, "prod", "error_count", FINGERPRINT, TENANCY.org_id)
+    count(pool, {-600: 1, 0: 1})
+    with pool.connection() as connection:
+        rule_states.insert(connection, {series: minute_of(AT)}, {series: 0})
+        [state] = rule_states.load(connection, [series]).values()
+        assert "out_of_order" not in codes(ask(reader)["blockers"])
+        waiting_series.note_disorder(connection, {state.series_id: minute_of(AT)})
+    assert codes(ask(reader)["blockers"]) == {"out_of_order"}
 
 
 def test_each_minute_is_judged_by_the_version_of_its_time(
