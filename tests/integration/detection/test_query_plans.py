@@ -293,12 +293,10 @@ def test_evaluation_of_every_kind_reads_minutes_hours_and_state_within_bounds(
     kind = (("event_type", "custom"), ("environment", "prod"), ("release", "1"), ("error_code", "BAD"))
     engine.count({(kind, AT + minute): 2 for minute in range(300)})
     engine.tick(AT + 298)
-    with pool.connection() as explaining:
-        assert isinstance(explaining, ExplainingConnection)
-        explaining.taken()
-        engine.count({(kind, AT + 299): 40})
-        engine.tick(AT + 299)
-        scans = explaining.taken()
+    _taken(pool)
+    engine.count({(kind, AT + 299): 40})
+    engine.tick(AT + 299)
+    scans = _taken(pool)
     by_table = {table: [scan for scan in scans if scan.table == table] for table in {s.table for s in scans}}
     assert {"rule_minutes", "rule_state", "rule_series"} <= by_table.keys()
     assert "metrics_buckets" not in by_table
@@ -307,6 +305,12 @@ def test_evaluation_of_every_kind_reads_minutes_hours_and_state_within_bounds(
     tables = ("rule_minutes", "rule_state", "rule_series", "incidents")
     for table in tables:
         _assert_by_key(by_table.get(table) or by_table["rule_state"], len(KINDS) * (MINUTES_READ + 1))
+
+
+def _taken(pool: ConnectionPool[Connection]) -> list[Scan]:
+    with pool.connection() as connection:  # the pool's only one
+        assert isinstance(connection, ExplainingConnection)
+        return connection.taken()
 
 
 def test_incidents_are_found_by_key(connection: ExplainingConnection) -> None:
