@@ -64,8 +64,7 @@ async def apply_change(
         Problem: what `refusals` has for the outcome, 422 for an unknown status, or what `read_change` raises.
     """
     status = await read_change(call)
-    actor = f"key:{call.principal.key_id}"
-    outcome = await call.in_thread(set_status, call.tenancy, subject_id, status, actor=actor)
+    outcome = await call.in_thread(set_status, call.tenancy, subject_id, status, actor=call.principal.actor)
     if outcome == "unknown_status":
         raise Problem(*UNKNOWN_STATUS)
     if outcome != "changed":

@@ -53,6 +53,14 @@ class ProjectAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonInProject:
+    """A person who asks a service to change a project."""
+
+    tenancy: Tenancy
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """A signed-in person; `projects` are those of their organisations, by organisation and id."""
 

@@ -1,6 +1,7 @@
 """The caller of a request: its tenancy, its rights and its limits."""
 
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from shared_types import Tenancy
@@ -9,9 +10,21 @@ from signals.domain.access.scopes import Right
 from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 
 
+class Caller(Protocol):
+    """Who asks a service to change a project: a key, or a person; `actor` is their name in its history."""
+
+    @property
+    def tenancy(self) -> Tenancy:
+        """The organisation and the project."""
+
+    @property
+    def actor(self) -> str:
+        """`key:ID` or `user:ID`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated caller. API keys are the only kind so far.
+    """An authenticated API key.
 
     `origins` are the pages that a public key is for, empty for any; `doors` are its project's settings.
     """

@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool
 from shared_types import Tenancy
 from shared_types.fingerprints import rule_metric
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
-from signals.domain.access.principal import Principal
+from signals.domain.access.principal import Caller
 from signals.domain.detection.rule_kinds import RULE_KINDS, RuleKind
 from signals.domain.detection.rule_text import MAX_RULES, BadRule, parse_rule
 from signals.domain.detection.rule_types import Rule
@@ -105,7 +105,7 @@ class RuleRegistry:
             found = rules.history_of(connection, tenancy.project_id, name, limit=MAX_HISTORY)
         return RuleHistory(versions=[_detail(one) for one in found]) if found else None
 
-    def create(self, caller: Principal, given: object) -> RuleInForce | RuleRefusal:
+    def create(self, caller: Caller, given: object) -> RuleInForce | RuleRefusal:
         """Store a new rule.
 
         Raises:
@@ -118,14 +118,14 @@ class RuleRegistry:
             names = [entry.newest.rule.name for entry in rules.entries_of(connection, project_id)]
             if rule.name in names:
                 return "name_taken"
-            version = rules.create(connection, project_id, rule, created_by=_author(caller), most=MAX_RULES)
+            version = rules.create(connection, project_id, rule, created_by=caller.actor, most=MAX_RULES)
             if version is None:
                 return "name_taken" if len(names) < MAX_RULES else "too_many_rules"
             created = _now(connection, project_id, rule.name)
             _note(connection, caller, created)
         return created
 
-    def edit(self, caller: Principal, name: str, version: int, given: object) -> RuleInForce | RuleRefusal:
+    def edit(self, caller: Caller, name: str, version: int, given: object) -> RuleInForce | RuleRefusal:
         """Replace a rule's text, if `version` is still its newest.
 
         Raises:
@@ -151,7 +151,7 @@ class RuleRegistry:
             return _replaced(connection, caller, rule, entry.newest.rule, "edited")
 
     def switch(
-        self, caller: Principal, name: str, version: int | None, *, enabled: bool
+        self, caller: Caller, name: str, version: int | None, *, enabled: bool
     ) -> RuleInForce | RuleRefusal:
         """Enable or disable a rule, whether locked or not; None as `version` means the newest."""
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
@@ -168,7 +168,7 @@ class RuleRegistry:
             change: RuleChangeKind = "enabled" if enabled else "disabled"
             return _replaced(connection, caller, rule, newest, change)
 
-    def remove(self, caller: Principal, name: str, version: int | None) -> RuleRefusal | None:
+    def remove(self, caller: Caller, name: str, version: int | None) -> RuleRefusal | None:
         """Remove a rule; its versions stay. None as `version` means the newest. Returns None when done."""
         project_id = caller.tenancy.project_id
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
@@ -181,10 +181,10 @@ class RuleRegistry:
                 return "locked_rule"
             if version not in (None, newest.version):
                 return "stale_version"
-            if not rules.remove(connection, project_id, newest, created_by=_author(caller)):
+            if not rules.remove(connection, project_id, newest, created_by=caller.actor):
                 return "stale_version"
             audit.record_change(connection, caller, "rule removed", f"rule:{name}", before=_facts(newest))
-        log.info("rule changed", project_id=project_id, rule=name, change="removed", by=_author(caller))
+        log.info("rule changed", project_id=project_id, rule=name, change="removed", by=caller.actor)
         return None
 
 
@@ -200,9 +200,9 @@ def drafted(given: object) -> Rule:
 
 
 def _replaced(
-    connection: Connection, caller: Principal, rule: Rule, former: Rule, change: RuleChangeKind
+    connection: Connection, caller: Caller, rule: Rule, former: Rule, change: RuleChangeKind
 ) -> RuleInForce | RuleRefusal:
-    project_id, author = caller.tenancy.project_id, _author(caller)
+    project_id, author = caller.tenancy.project_id, caller.actor
     rule = msgspec.structs.replace(rule, version=former.version)
     if rules.replace(connection, project_id, rule, change=change, created_by=author) is None:
         return "stale_version"
@@ -217,7 +217,7 @@ def _facts(rule: Rule) -> dict[str, object]:
 
 def _note(
     connection: Connection,
-    caller: Principal,
+    caller: Caller,
     changed: RuleInForce,
     *,
     before: Mapping[str, object] | None = None,
@@ -299,7 +299,3 @@ def _detail(version: RuleVersion) -> RuleDetail:
         created_at=version.created_at,
         spec=spec,
     )
-
-
-def _author(caller: Principal) -> str:
-    return f"key:{caller.key_id}"

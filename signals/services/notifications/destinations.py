@@ -16,7 +16,7 @@ from signals.clients.outbound.senders import Sender
 from signals.clients.outbound.webhook import new_signing_key
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
 from signals.clients.sealing import Seal
-from signals.domain.access.principal import Principal
+from signals.domain.access.principal import Caller
 from signals.domain.notifications.messages import compose_test
 from signals.domain.notifications.targets import (
     Target,
@@ -135,7 +135,7 @@ class Destinations:
         self._sender = sender
         self._now = now
 
-    def all(self, caller: Principal) -> list[DestinationView]:
+    def all(self, caller: Caller) -> list[DestinationView]:
         """Return the project's destinations by name.
 
         Raises:
@@ -145,7 +145,7 @@ class Destinations:
             rows = destinations.list_destinations(connection, caller.tenancy.project_id)
         return [_view(row) for row in rows]
 
-    def get(self, caller: Principal, destination_id: UUID) -> DestinationView | None:
+    def get(self, caller: Caller, destination_id: UUID) -> DestinationView | None:
         """Return one destination, None when the project has no such one.
 
         Raises:
@@ -154,7 +154,7 @@ class Destinations:
         row = self._find(caller, destination_id)
         return None if row is None else _view(row)
 
-    def create(self, caller: Principal, new: NewDestination) -> CreatedDestination:
+    def create(self, caller: Caller, new: NewDestination) -> CreatedDestination:
         """Store a destination after its address was checked; a webhook without a key gets one.
 
         Raises:
@@ -183,7 +183,7 @@ class Destinations:
         return CreatedDestination(destination=_view(stored), signing_key=made)
 
     def change(
-        self, caller: Principal, destination_id: UUID, change: DestinationChange
+        self, caller: Caller, destination_id: UUID, change: DestinationChange
     ) -> DestinationView | None:
         """Change what is given; None when the project has no such destination.
 
@@ -221,7 +221,7 @@ class Destinations:
         log.info("destination changed", destination_id=str(row.id), fields=sorted(given), by=caller.actor)
         return None if stored is None else _view(stored)
 
-    def delete(self, caller: Principal, destination_id: UUID) -> bool:
+    def delete(self, caller: Caller, destination_id: UUID) -> bool:
         """Delete a destination with its routes and notices; False when the project has no such one.
 
         Raises:
@@ -238,7 +238,7 @@ class Destinations:
             log.info("destination deleted", destination_id=str(destination_id), by=caller.actor)
         return deleted == 1
 
-    def test(self, caller: Principal, destination_id: UUID) -> TestOutcome | None:
+    def test(self, caller: Caller, destination_id: UUID) -> TestOutcome | None:
         """Send a message that is marked as a test; None when the project has no such destination.
 
         Raises:
@@ -258,7 +258,7 @@ class Destinations:
             told=result.state == "told", status=result.status, error=result.error, took_ms=took_ms
         )
 
-    def _find(self, caller: Principal, destination_id: UUID) -> StoredDestination | None:
+    def _find(self, caller: Caller, destination_id: UUID) -> StoredDestination | None:
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             return destinations.get(connection, destination_id, project_id=caller.tenancy.project_id)
 
@@ -269,7 +269,7 @@ class Destinations:
             raise DestinationRefused("secret_unreadable", f"{error}.") from error
 
     def _row(
-        self, caller: Principal, row_id: UUID, name: str, target: Target, fallback_id: UUID | None
+        self, caller: Caller, row_id: UUID, name: str, target: Target, fallback_id: UUID | None
     ) -> DestinationWrite:
         self._check_address(target)
         settings, secret = split(target)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from shared_types import Environment
 from shared_types.envelope import Timestamp
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
-from signals.domain.access.principal import Principal
+from signals.domain.access.principal import Caller
 from signals.store.access import audit
 from signals.store.notifications import maintenance
 from signals.store.notifications.maintenance import MaintenanceWindow
@@ -73,7 +73,7 @@ class MaintenanceWindows:
         self._pool = pool
         self._now = now
 
-    def current(self, caller: Principal) -> list[MaintenanceView]:
+    def current(self, caller: Caller) -> list[MaintenanceView]:
         """Return the windows that have not ended, the last to end first."""
         now = self._now()
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
@@ -81,7 +81,7 @@ class MaintenanceWindows:
             rows = maintenance.list_windows(connection, project_ids, after=now, rows=MAX_WINDOWS)
         return [_view(row, now) for row in rows]
 
-    def start(self, caller: Principal, new: NewMaintenance) -> MaintenanceView:
+    def start(self, caller: Caller, new: NewMaintenance) -> MaintenanceView:
         """Store a window.
 
         Raises:
@@ -121,7 +121,7 @@ class MaintenanceWindows:
         )
         return _view(row, now)
 
-    def end(self, caller: Principal, window_id: UUID) -> bool:
+    def end(self, caller: Caller, window_id: UUID) -> bool:
         """End a window now; False when the project has none of this id that has not ended."""
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             ended = maintenance.end(connection, caller.tenancy.project_id, window_id, now=self._now())

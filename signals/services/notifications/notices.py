@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading
-from signals.domain.access.principal import Principal
+from signals.domain.access.principal import Caller
 from signals.store.notifications import notices
 from signals.store.notifications.notices import NoticeRow
 
@@ -20,7 +20,7 @@ class Notices:
         self._pool = pool
 
     def newest(
-        self, caller: Principal, *, status: NoticeStatus | None, incident_id: UUID | None, limit: int
+        self, caller: Caller, *, status: NoticeStatus | None, incident_id: UUID | None, limit: int
     ) -> list[NoticeRow]:
         """Return the newest messages, of one status or one incident if asked.
 

@@ -9,7 +9,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
-from signals.domain.access.principal import Principal
+from signals.domain.access.principal import Caller
 from signals.domain.notifications.route_fields import RouteFields, route_of
 from signals.domain.notifications.routing import (
     NoticeVerdict,
@@ -67,7 +67,7 @@ class Routes:
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
 
-    def all(self, caller: Principal) -> list[RouteView]:
+    def all(self, caller: Caller) -> list[RouteView]:
         """Return the project's routes, oldest first.
 
         Raises:
@@ -77,7 +77,7 @@ class Routes:
             rows = routes.list_routes(connection, [caller.tenancy.project_id])
         return [_view(row) for row in rows]
 
-    def create(self, caller: Principal, fields: RouteFields) -> RouteView:
+    def create(self, caller: Caller, fields: RouteFields) -> RouteView:
         """Store a route.
 
         Raises:
@@ -109,7 +109,7 @@ class Routes:
         log.info("route created", route_id=str(row.id), by=row.created_by)
         return _view(stored)
 
-    def delete(self, caller: Principal, route_id: UUID) -> bool:
+    def delete(self, caller: Caller, route_id: UUID) -> bool:
         """Delete a route; False when the project has no such one.
 
         Raises:
@@ -126,7 +126,7 @@ class Routes:
             log.info("route deleted", route_id=str(route_id), by=caller.actor)
         return deleted == 1
 
-    def match(self, caller: Principal, incident_id: UUID) -> list[RouteMatch] | None:
+    def match(self, caller: Caller, incident_id: UUID) -> list[RouteMatch] | None:
         """Say of each route whether it tells of the incident; None when the project has no such incident.
 
         Raises:

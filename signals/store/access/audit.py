@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from signals.clients.postgres import Connection
-from signals.domain.access.principal import Principal
+from signals.domain.access.principal import Caller
 
 RECORD: LiteralString = """
 INSERT INTO people.audit (org_id, actor, verb, object, detail)
@@ -40,7 +40,7 @@ def record(
 
 def record_change(
     connection: Connection,
-    caller: Principal,
+    caller: Caller,
     verb: str,
     target: str,
     *,
