@@ -29,5 +29,6 @@ PAGES: Final = (
         right="read",
         handler=list_jobs,
         active="ai-jobs",
+        live="changes",
     ),
 )

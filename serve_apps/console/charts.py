@@ -104,10 +104,10 @@ class HistogramChart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """The numbers that the rule compared when an incident opened."""
+    """The numbers that the rule compared at an opening; without a threshold only the sum is drawn."""
 
     window: int
-    threshold: float
+    threshold: float | None
     normal: float | None
     opened_at: datetime
 
@@ -126,7 +126,7 @@ def _series(chart: Chart, compared: Compared | None, clock: Clock, size: tuple[i
     shown = minutes if size == WIDE else minutes[-NARROW_MINUTES:]
     sums = sums[-len(shown) :]
     counts = [minute.count for minute in shown]
-    peak = max([*sums, *counts, compared.threshold if compared else 0, 1]) * 1.08
+    peak = max([*sums, *counts, (compared and compared.threshold) or 0, 1]) * 1.08
     frame = _frame(size, peak, shown[0].at, timedelta(minutes=len(shown)), clock)
     wide = (frame.right - frame.left) / len(shown)
 
@@ -145,7 +145,7 @@ def _series(chart: Chart, compared: Compared | None, clock: Clock, size: tuple[i
     opened = (compared.opened_at - shown[0].at) / timedelta(minutes=1) if compared else 0.0
     start = x(min(max(opened, 0), len(shown))) if compared else float(frame.right)
     place = int(opened)
-    threshold = y(compared.threshold) if compared else None
+    threshold = y(compared.threshold) if compared and compared.threshold is not None else None
     return SeriesChart(
         frame=frame,
         bars=bars,

@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, cast, get_args
+from typing import Final, cast, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.responses import Response
 
 from serve_apps.console.charts import Compared, series_charts
-from serve_apps.console.pages import ConsolePage, Visit, own_path, project_path, see_other
+from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, project_path, query_of, see_other
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.summaries import shown_summary
 from serve_apps.console.views import View
-from serve_apps.console.words import cited, steps
+from serve_apps.console.words import number
 from serve_apps.http.problems import Problem
 from shared_types import Environment, read_fingerprint
 from signals.domain.detection.counted import BASELINE_MINUTES, CountedEvents, counted_in
@@ -22,7 +23,6 @@ from signals.domain.incidents.shared_values import shared_values
 from signals.domain.queries.search import search_filters
 from signals.services.incidents.views import IncidentDetail, ListRequest
 from signals.store.incidents.incident_changes import TimelineEntry
-from signals.store.incidents.incident_context import StoredSummary
 from signals.store.incidents.incident_views import Incident
 
 PAGE_ROWS: Final = 50
@@ -58,12 +58,8 @@ RESOLVED_BY: Final = {
 
 def list_incidents(resources: ConsoleResources, visit: Visit) -> View:
     """Show one page of incidents, newest opening first; every filter stands in the address."""
-    tab = visit.query("status") or "open"
-    if tab not in TABS:
-        raise Problem(400, "invalid_query", f"status: it is one of {', '.join(TABS)}.")
-    environment = visit.query("env")
-    if environment and environment not in list(Environment):
-        raise Problem(400, "invalid_query", f"env: it is one of {', '.join(Environment)}.")
+    tab = visit.chosen("status", TABS, "open")
+    environment = visit.chosen("env", list(Environment), "")
     request = ListRequest(
         environment=environment or None,
         status=cast(IncidentStatus, tab) if tab != "all" else None,
@@ -91,8 +87,7 @@ def list_incidents(resources: ConsoleResources, visit: Visit) -> View:
 
 
 def _address(tab: str, environment: str, cursor: str | None) -> str:
-    parts = {"status": tab, "env": environment, "cursor": cursor or ""}
-    return "?" + urlencode({name: value for name, value in parts.items() if value})
+    return query_of(status=tab, env=environment, cursor=cursor or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +101,7 @@ class HistoryLine:
 
 def show_incident(resources: ConsoleResources, visit: Visit) -> View:
     """Show one incident: since when, how bad, why it fired, what the events share, what was done."""
-    return _incident_view(resources, visit, _incident_id(visit))
+    return _incident_view(resources, visit, visit.id("incident_id", "incident"))
 
 
 def _incident_view(
@@ -114,7 +109,7 @@ def _incident_view(
 ) -> View:
     detail = resources.incidents.detail(visit.where.tenancy, incident_id)
     if detail is None:
-        raise Problem(404, "no_such_incident", "This project has no incident with this id.")
+        raise missing("incident")
     changes = resources.incidents.timeline(visit.where.tenancy, incident_id) or []
     names = resources.overview.names(visit.where.tenancy)
     why, incident = detail.why, detail.incident
@@ -128,13 +123,15 @@ def _incident_view(
     values = {
         "incident": incident,
         "state": FIRST_STATE[incident.status],
+        "outage": detail.outage if detail.outage and detail.outage.incidents > 1 else None,
         "why": why,
+        "fires": _fires(why.opened.threshold, counted_of(incident)) if why else "",
         "rule": counted_of(incident),
         "baseline_minutes": BASELINE_MINUTES,
         "parts": parts,
         "charts": series_charts(detail.chart, compared or None, visit.clock),
         "began": detail.began,
-        "summary": _summary(detail.summary),
+        "summary": shown_summary(detail.summary),
         "summary_job": detail.ai_jobs[0] if detail.ai_jobs else None,
         "events": detail.events[:SHOWN_EVENTS],
         "event_count": len(detail.events),
@@ -148,36 +145,15 @@ def _incident_view(
     return View("incident.html", values, status)
 
 
+def _fires(threshold: float, counted: CountedMetric) -> str:
+    return f"fires at {'or below ' if counted.direction == 'down' else ''}{number(threshold)}"
+
+
 def _search_address(visit: Visit, detail: IncidentDetail) -> str:
     filters = search_filters(read_fingerprint(detail.incident.fingerprint))
     since = detail.chart.minutes[0].at if detail.chart.minutes else detail.incident.opened_at
     query = urlencode({"filters": filters, "since": since.isoformat().replace("+00:00", "Z")})
     return f"{visit.base}/search?{query}"
-
-
-def _summary(stored: StoredSummary | None) -> Mapping[str, Any] | None:
-    """Return the parts of a stored summary; texts of models are data."""
-    if stored is None:
-        return None
-    content = stored.content
-    verification = content.get("verification")
-    checked: Mapping[str, Any] = verification if isinstance(verification, dict) else {}
-    return {
-        "model": stored.model,
-        "created_at": stored.created_at,
-        "impact": str(content.get("impact") or ""),
-        "causes": _texts(content.get("likely_causes")),
-        "evidence": [cited(text) for text in _texts(content.get("evidence"))],
-        "steps": list(steps(_texts(content.get("next_steps")))),
-        "claimed": checked.get("claimed", 0),
-        "verified": checked.get("verified", 0),
-        "dropped": [one for one in checked.get("dropped") or [] if isinstance(one, dict)],
-        "note": str(checked.get("note") or ""),
-    }
-
-
-def _texts(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list | tuple) else []
 
 
 def _history(
@@ -194,11 +170,7 @@ def _history(
         if job.status in ("succeeded", "failed"):
             done = "written" if job.status == "succeeded" else "given up"
             yield HistoryLine(at=job.updated_at, kind="", text=f"Summary {done}")
-    by_people = {
-        change.at: _changed(change, names)
-        for change in changes
-        if "status" in change.detail and change.actor.startswith(tuple(BY_HAND))
-    }
+    by_people = changes_by_people(changes, names)
     for at, text in by_people.items():
         yield HistoryLine(at=at, kind="person", text=text)
     for deploy in detail.chart.deploys:
@@ -208,6 +180,15 @@ def _history(
     if resolved_at and not any(abs(at - resolved_at) < timedelta(seconds=2) for at in by_people):
         reason = RESOLVED_BY.get((why and why.resolve_reason) or "", "")
         yield HistoryLine(at=resolved_at, kind="resolved", text=f"Resolved {reason}".rstrip())
+
+
+def changes_by_people(changes: Sequence[TimelineEntry], names: Mapping[str, str]) -> Mapping[datetime, str]:
+    """Return what people and programs did to the status, in words, by instant."""
+    return {
+        change.at: _changed(change, names)
+        for change in changes
+        if "status" in change.detail and change.actor.startswith(tuple(BY_HAND))
+    }
 
 
 def _changed(change: TimelineEntry, names: Mapping[str, str]) -> str:
@@ -224,10 +205,10 @@ def counted_of(incident: Incident) -> CountedEvents:
 
 def set_status(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Take an incident on, resolve it, or open it again, in the person's name."""
-    incident_id, wanted = _incident_id(visit), visit.form.get("status", "")
+    incident_id, wanted = visit.id("incident_id", "incident"), visit.form.get("status", "")
     outcome = resources.incidents.set_status(visit.where.tenancy, incident_id, wanted, actor=visit.who.actor)
     if outcome == "unknown_incident":
-        raise Problem(404, "no_such_incident", "This project has no incident with this id.")
+        raise missing("incident")
     if outcome == "changed":
         return see_other(own_path(visit.form.get("next") or f"{visit.base}/incidents/{incident_id}"))
     status, text = CONFLICTS[outcome]
@@ -240,37 +221,32 @@ def find_incident(resources: ConsoleResources, visit: Visit) -> Response:
     Raises:
         Problem: 404 when none of the person's projects has it.
     """
-    incident_id = _incident_id(visit)
+    incident_id = visit.id("incident_id", "incident")
     for access in visit.who.projects:
         if resources.incidents.timeline(access.tenancy, incident_id) is not None:
             return see_other(f"{project_path(access.project_id)}/incidents/{incident_id}")
     raise Problem(404, "no_such_incident", "There is no such incident, or you are no member of its project.")
 
 
-def _incident_id(visit: Visit) -> UUID:
-    try:
-        return UUID(visit.request.path_params["incident_id"])
-    except ValueError as error:
-        raise Problem(404, "no_such_incident", "This project has no incident with this id.") from error
-
-
-def title_of(incident: Incident) -> str:
-    """Return the title of an incident's page: its state first, so that a row of tabs reads well."""
-    return f"{FIRST_STATE[incident.status]} · {incident.title}"
-
-
 _LIST: Final = "/console/p/{project_id}/incidents"
 PAGES: Final = (
-    ConsolePage(method="GET", path=_LIST, right="read", handler=list_incidents, active="incidents"),
     ConsolePage(
-        method="GET", path=_LIST + "/{incident_id}", right="read", handler=show_incident, active="incidents"
+        method="GET", path=_LIST, right="read", handler=list_incidents, active="outages", live="changes"
+    ),
+    ConsolePage(
+        method="GET",
+        path=_LIST + "/{incident_id}",
+        right="read",
+        handler=show_incident,
+        active="outages",
+        live="changes",
     ),
     ConsolePage(
         method="POST",
         path=_LIST + "/{incident_id}/status",
         right="respond",
         handler=set_status,
-        active="incidents",
+        active="outages",
     ),
     ConsolePage(method="GET", path="/console/incidents/{incident_id}", right="member", handler=find_incident),
 )

@@ -6,7 +6,7 @@ from typing import Final
 
 from serve_apps.console.charts import HistogramChart, histograms
 from serve_apps.console.cookies import address
-from serve_apps.console.incidents import counted_of
+from serve_apps.console.outages import numbers_of
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.pipeline import hour_of
 from serve_apps.console.resources import ConsoleResources
@@ -14,7 +14,9 @@ from serve_apps.console.search import bucket_length
 from serve_apps.console.views import View
 from signals.errors import DependencyUnavailable
 from signals.services.events.search import SearchPage, SearchRequest
-from signals.services.incidents.views import ListRequest
+from signals.services.incidents.outage_answers import OutageView
+from signals.services.incidents.outage_views import OutageListRequest
+from signals.services.incidents.views import STATUSES
 
 SHOWN: Final = 8  # incidents; guess: what fits a screen
 SPAN: Final = timedelta(hours=6)
@@ -32,27 +34,28 @@ NO_KEY: Final = "$PROJECT_API_KEY"
 def show_overview(resources: ConsoleResources, visit: Visit) -> View:
     """Show what is open, how the pipeline does, and the events of the last hours."""
     tenancy = visit.where.tenancy
-    counts = resources.overview.unresolved(tenancy)
-    rows = []
-    for status in ("open", "investigating"):
-        rows += resources.incidents.page(tenancy, ListRequest(status=status, limit=SHOWN)).incidents
+    counts = resources.overview.unresolved_outages(tenancy)
+    rows: list[OutageView] = []
+    for status in STATUSES[:2]:
+        request = OutageListRequest(status=status, verdict="confirmed", limit=SHOWN)
+        rows += resources.outages.page(tenancy, request).outages
     rows = rows[:SHOWN]
-    last = resources.incidents.page(tenancy, ListRequest(status="resolved", limit=1)).incidents
+    resolved = OutageListRequest(status="resolved", verdict="confirmed", limit=1)
+    last = resources.outages.page(tenancy, resolved).outages
     found = _events(resources, visit)
     charts: Sequence[HistogramChart] = ()
     if found and found.histogram and found.total.value:
         buckets = [(bucket.at, bucket.count) for bucket in found.histogram.buckets]
         charts = histograms(buckets, bucket_length(found.histogram), visit.clock)
     hour = hour_of(resources, visit)
-    is_quiet = not rows and not last
+    is_quiet = not rows and not last and not counts.unconfirmed
     is_new = is_quiet and not hour.accepted and found is not None and not found.total.value
     return View(
         "overview.html",
         {
             "counts": counts,
-            "incidents": rows,
-            "numbers": resources.overview.latest([one.id for one in rows]),
-            "counted_of": counted_of,
+            "outages": rows,
+            "numbers": numbers_of(resources, rows),
             "last_resolved": last[0] if last else None,
             "readiness": resources.readiness.check(),
             "hour": hour,
@@ -85,6 +88,11 @@ def snippet(visit: Visit, key: str) -> str:
 
 PAGES: Final[tuple[ConsolePage, ...]] = (
     ConsolePage(
-        method="GET", path="/console/p/{project_id}/", right="read", handler=show_overview, active="overview"
+        method="GET",
+        path="/console/p/{project_id}/",
+        right="read",
+        handler=show_overview,
+        active="overview",
+        live="changes",
     ),
 )

@@ -4,11 +4,12 @@ Every request of the console takes one road: origin, session, project, right, ha
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,7 +21,7 @@ from serve_apps.console.words import Clock, utc_now
 from serve_apps.http.bodies import read_body
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.problems import NOT_STORED, Problem, answer_to
-from signals.domain.access.people import Person, PersonRight, ProjectAccess
+from signals.domain.access.people import Person, PersonInProject, PersonRight, ProjectAccess
 
 MAX_FORM_BYTES: Final = 16 * 1024  # guess: a sign-in link and a few fields
 MAX_FIELDS: Final = 50
@@ -56,6 +57,11 @@ class Visit:
         return self.access
 
     @property
+    def caller(self) -> PersonInProject:
+        """The person, as services that change the project take it."""
+        return PersonInProject(tenancy=self.where.tenancy, actor=self.who.actor)
+
+    @property
     def base(self) -> str:
         """The path that all pages of the project begin with."""
         return project_path(self.where.project_id)
@@ -64,19 +70,47 @@ class Visit:
         """Return a parameter of the address, empty when it is absent."""
         return self.request.query_params.get(name, "").strip()
 
+    def chosen(self, name: str, values: Sequence[str], default: str) -> str:
+        """Return a parameter of the address that takes one of some values.
+
+        Raises:
+            Problem: 400 for another value.
+        """
+        given = self.query(name) or default
+        if given not in values and given != default:
+            raise Problem(400, "invalid_query", f"{name}: it is one of {', '.join(values)}.")
+        return given
+
+    def id(self, name: str, thing: str) -> UUID:
+        """Return the id in the path.
+
+        Raises:
+            Problem: 404 when it is none.
+        """
+        try:
+            return UUID(self.request.path_params[name])
+        except ValueError as error:
+            raise missing(thing) from error
+
 
 Handler = Callable[[ConsoleResources, Visit], View | Response]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsolePage:
-    """One method on one path of the console; `active` is the item of the navigation that it belongs to."""
+    """One method on one path of the console; `active` is the item of the navigation that it belongs to.
+
+    `live` pages read themselves again: when a change of an incident is announced, or every few seconds.
+    A page that is opened by itself, not by a person, is no use of the session.
+    """
 
     method: Literal["GET", "POST"]
     path: str
     right: PageRight
     handler: Handler
     active: str = ""
+    live: Literal["", "changes", "often"] = ""
+    is_use: bool = True
 
     def endpoint(self) -> Endpoint[ConsoleResources]:
         """Return the row of the application's table."""
@@ -95,6 +129,16 @@ class ConsolePage:
             tag="console",
             answers={200: Answer(description="")},
         )
+
+
+def missing(thing: str) -> Problem:
+    """Return the answer for what another project has as for what none has."""
+    return Problem(404, f"no_such_{thing}", f"This project has no {thing} with this id.")
+
+
+def query_of(**values: str) -> str:
+    """Write the query of an address, without what is empty."""
+    return "?" + urlencode({name: value for name, value in values.items() if value})
 
 
 def project_path(project_id: str) -> str:
@@ -146,7 +190,7 @@ def _visited(
     person = None
     try:
         if page.right != "anyone":
-            is_use = LIVE_HEADER not in request.headers
+            is_use = page.is_use and LIVE_HEADER not in request.headers
             person = resources.signing_in.person(session_token(request), is_use=is_use)
         if person is None and page.right != "anyone":
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -154,10 +198,13 @@ def _visited(
             return see_other(SIGN_IN + back)
         access = _access(page, person, request)
         visit = Visit(request=request, form=form, clock=_clock(request), person=person, access=access)
+        # Before the page is read: what changes meanwhile is announced to it.
+        shown = resources.overview.newest_number() if page.live == "changes" else 0
         result = page.handler(resources, visit)
         if isinstance(result, Response):
             return result
-        return resources.renderer.answer(request, result, _common(page.active, visit))
+        common = _common(page.active, visit) | {"live": page.live, "shown_change": shown}
+        return resources.renderer.answer(request, result, common)
     except Exception as error:  # noqa: BLE001  # every failure becomes a page
         return _failed(resources, request, error, person)
 
@@ -189,6 +236,8 @@ def _common(active: str, visit: Visit) -> dict[str, Any]:
     request = visit.request
     return {
         "active": active,
+        "live": "",
+        "shown_change": 0,
         "clock": visit.clock,
         "other_zone": zone_of(request)[1],
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),

@@ -51,5 +51,6 @@ PAGES: Final = (
         right="read",
         handler=show_pipeline,
         active="pipeline",
+        live="often",
     ),
 )

@@ -4,13 +4,21 @@ from dataclasses import dataclass
 
 from psycopg_pool import ConnectionPool
 
+from serve_apps.console.live_feed import LiveFeed
 from serve_apps.console.views import Renderer
 from signals.clients.postgres import Connection
 from signals.services.access.signing_in import SigningIn
+from signals.services.deploys.views import Deploys
+from signals.services.detection.rule_preview import RulePreviewer
+from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.events.search import EventFinder
+from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.overview import IncidentOverview
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
+from signals.services.notifications.destinations import Destinations
+from signals.services.notifications.notices import Notices
+from signals.services.notifications.routes import Routes
 from signals.services.operations.readiness import ReadinessCheck
 from signals.services.summary.job_list import JobList
 
@@ -22,9 +30,17 @@ class ConsoleResources:
     renderer: Renderer
     signing_in: SigningIn
     pool: ConnectionPool[Connection]
+    outages: Outages
     incidents: Incidents
     overview: IncidentOverview
+    deploys: Deploys
+    rule_registry: RuleRegistry
+    rule_previewer: RulePreviewer
+    destinations: Destinations
+    routes: Routes
+    notices: Notices
     event_finder: EventFinder
     ledger_audit: LedgerAudit
     readiness: ReadinessCheck
     job_list: JobList
+    live_feed: LiveFeed

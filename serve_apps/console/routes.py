@@ -4,7 +4,21 @@ from typing import Final
 
 from starlette.responses import RedirectResponse, Response
 
-from serve_apps.console import ai_jobs, incidents, overview, pipeline, search, settings, sign_in
+from serve_apps.console import (
+    ai_jobs,
+    deploys,
+    incidents,
+    live,
+    notifications,
+    outages,
+    overview,
+    pipeline,
+    rule_editor,
+    rules,
+    search,
+    settings,
+    sign_in,
+)
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.views import View
@@ -32,13 +46,19 @@ def to_overview(_: ConsoleResources, visit: Visit) -> Response:
 
 
 PAGES: Final[tuple[ConsolePage, ...]] = (
+    *outages.PAGES,
     *incidents.PAGES,
     *overview.PAGES,
     *search.PAGES,
+    *deploys.PAGES,
+    *rules.PAGES,
+    *rule_editor.PAGES,
     *pipeline.PAGES,
     *ai_jobs.PAGES,
     *settings.PAGES,
+    *notifications.PAGES,
     *sign_in.PAGES,
+    *live.PAGES,
     ConsolePage(method="GET", path="/console/p/{project_id}", right="read", handler=to_overview),
     ConsolePage(method="GET", path="/console/static/{name}", right="anyone", handler=asset),
     ConsolePage(method="GET", path="/console", right="anyone", handler=to_start),

@@ -13,6 +13,7 @@ from ray import serve
 from starlette.types import ASGIApp
 
 from actors.names import expected
+from serve_apps.console.live_feed import LiveFeed
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.routes import endpoints as console_pages
 from serve_apps.console.views import Renderer
@@ -103,16 +104,25 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
 
 def console_resources(core: CoreResources, pool: ConnectionPool[Connection]) -> ConsoleResources:
     """Return what the pages need beside what the API has."""
+    overview = IncidentOverview(pool)
     return ConsoleResources(
         renderer=Renderer(),
         signing_in=SigningIn(pool),
         pool=pool,
+        outages=core.outages,
         incidents=core.incidents,
-        overview=IncidentOverview(pool),
+        overview=overview,
+        deploys=core.deploys,
+        rule_registry=core.rule_registry,
+        rule_previewer=core.rule_previewer,
+        destinations=core.destinations,
+        routes=core.routes,
+        notices=core.notices,
         event_finder=core.event_finder,
         ledger_audit=core.ledger_audit,
         readiness=core.readiness,
         job_list=JobList(pool),
+        live_feed=LiveFeed(overview.newest),
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers with server-sent events that work in a thread writes, and tells it when the client has left.
+"""Server-sent events: how one is written, the answer that sends them, and answers that work in a thread writes.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -6,7 +6,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Final
 
@@ -15,8 +15,9 @@ from starlette.responses import StreamingResponse
 
 from serve_apps.http.problems import NOT_STORED
 
-KEEP_ALIVE_S: Final = 5.0  # guess: proxies cut a silent stream after half a minute and more
-KEEP_ALIVE: Final = b": still at work\n\n"
+BEAT: Final = b": beat\n\n"
+"""A comment, which readers drop: it keeps proxies from closing a silent stream."""
+BEAT_S: Final = 10.0  # seconds; the proxy of Ray Serve closes after 30 s of silence (measured)
 FAILED: Final = b'event: failed\ndata: {"detail": "This is our fault; it has been logged."}\n\n'
 HEADERS: Final = {**NOT_STORED, "X-Accel-Buffering": "no"}
 
@@ -52,9 +53,9 @@ def event_stream(work: Callable[[Emit, HasLeft], None], threads: Executor | None
         try:
             while True:
                 try:
-                    event = await asyncio.wait_for(events.get(), KEEP_ALIVE_S)
+                    event = await asyncio.wait_for(events.get(), BEAT_S)
                 except TimeoutError:
-                    yield KEEP_ALIVE
+                    yield BEAT
                     continue
                 if event is None:
                     return
@@ -63,9 +64,26 @@ def event_stream(work: Callable[[Emit, HasLeft], None], threads: Executor | None
             left.set()
 
     loop.run_in_executor(threads, run)
-    return StreamingResponse(chunks(), media_type="text/event-stream", headers=HEADERS)
+    return stream_answer(chunks())
+
+
+def stream_answer(events: AsyncIterable[bytes]) -> StreamingResponse:
+    """Return the answer that sends each event as it comes; neither stored nor collected on its way."""
+    return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
 
 def encoded_event(name: str, data: Mapping[str, object]) -> bytes:
-    """Write one event: JSON has no line breaks, so that no data can begin another event."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=True, default=str)}\n\n".encode("ascii")
+    """Write an event of JSON, in ASCII for readers that guess the encoding."""
+    return server_event(json.dumps(data, ensure_ascii=True, default=str), kind=name)
+
+
+def server_event(data: str, *, kind: str = "", number: int | None = None) -> bytes:
+    """Write one event: each line of `data` stands for itself, `number` is what a reader returns with.
+
+    `kind` is a word of ours, never a text from outside: a line break in it would begin a field.
+    """
+    lines = [f"event: {kind}"] if kind else []
+    if number is not None:
+        lines.append(f"id: {number}")
+    lines += [f"data: {line}" for line in data.splitlines() or [""]]
+    return ("\n".join(lines) + "\n\n").encode()

@@ -15,6 +15,7 @@ from rich.table import Table
 from signals.cli.core_client import ask, get
 from signals.cli.options import AsJson
 from signals.cli.readable import console, moment, plain
+from signals.domain.detection.rule_differences import difference, without_empty
 
 RULES: Final = "/v1/rules"
 NOT_EVALUATED: Final = (
@@ -66,7 +67,7 @@ def show_rule(name: Name, as_json: AsJson = False) -> None:
         )
     elif found["series"]:
         print(f"# {found['series']} series so far")
-    sys.stdout.write(yaml.safe_dump(_without_empty(rule["spec"]), sort_keys=False, allow_unicode=True))
+    sys.stdout.write(yaml.safe_dump(without_empty(rule["spec"]), sort_keys=False, allow_unicode=True))
 
 
 def create_rule(file: RuleFile) -> None:
@@ -117,7 +118,7 @@ def show_history(name: Name, as_json: AsJson = False) -> None:
             moment(one["created_at"]),
             one["created_by"],
             _state(one),
-            plain(_difference(before["spec"], one["spec"])) if before else "",
+            plain(difference(before["spec"], one["spec"])) if before else "",
         )
     console().print(table)
 
@@ -182,30 +183,11 @@ def _state(rule: dict[str, Any]) -> str:
     return ("enabled" if rule["enabled"] else "disabled") + (", locked" if rule["locked"] else "")
 
 
-def _without_empty(spec: dict[str, Any]) -> dict[str, Any]:
-    """Leave out conditions that are not set: absent means the same."""
-    return {
-        name: _without_empty(value) if isinstance(value, dict) else value
-        for name, value in spec.items()
-        if value not in (None, []) or name == "per"
-    }
-
-
-def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ", ".join(f"{name}: {_short(before.get(name))} → {_short(after.get(name))}" for name in names)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
 def _rules_table(rules: list[dict[str, Any]]) -> Table:
     table = Table("name", "kind", "watches", "per", "state", "version", "from", box=None, pad_edge=False)
     for one in rules:
         rule = one["rule"]
-        watched = _without_empty(rule["spec"]["on"])
+        watched = without_empty(rule["spec"]["on"])
         conditions = [f"{name}={','.join(v)}" for name, v in watched.items() if name != "event_type"]
         table.add_row(
             rule["name"],

@@ -9,19 +9,28 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from serve_apps.core.replica import build_core_api, console_resources
 from shared_types import Envelope, Tenancy, canonicalize
 from signals.clients.opensearch.connection import Client, check_reachable
+from signals.clients.outbound.senders import Sender
 from signals.clients.postgres import Connection, transaction
+from signals.domain.access.people import PersonInProject
 from signals.domain.deploys.deploy import Deploy
+from signals.domain.notifications.route_fields import RouteFields
+from signals.domain.notifications.targets import WebhookTarget
 from signals.services.access.provisioning import create_org, create_project
+from signals.services.grouping import group
+from signals.services.notifications.destinations import Destinations, NewDestination
+from signals.services.notifications.routes import Routes
 from signals.services.summary import IncidentSummarizer, Policy
 from signals.settings import ModelSettings
 from signals.store.deploys import deploys
+from signals.store.incidents import outage_states
 from signals.store.summary import ai_jobs
-from tests.integration.core.conftest import core_resources
+from tests.integration.core.conftest import LOOPBACK, SEAL, core_resources
 
 SHOP: Final = Tenancy("demo", "shop")
 FINGERPRINT: Final = "PRICE_MISSING|/cart|prod"
@@ -49,6 +58,13 @@ EVENT: LiteralString = """
 INSERT INTO incident_events (incident_id, event_id, occurred_at, event_type, severity, attributes_json)
 VALUES (%(id)s, %(event_id)s, %(at)s, 'error', 'error', %(attributes)s)
 """
+# As settling.py leaves an outage whose cause is decided.
+DIVIDE: LiteralString = """
+UPDATE pipeline.outages SET cause_attribute = 'error_code', cause_value = 'UPSTREAM_DOWN', fired_series = 3,
+       active_series = 4, decided_at = now(), settled_at = now()
+WHERE id = (SELECT DISTINCT outage_id FROM pipeline.outage_members WHERE incident_id = ANY(%(ids)s))
+RETURNING id
+"""
 LEDGER: LiteralString = """
 INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)
 VALUES (%(project_id)s, %(at)s, %(stage)s, %(outcome)s, -1, %(events)s)
@@ -70,6 +86,8 @@ class World:
     open_id: UUID
     investigating_id: UUID
     resolved_id: UUID
+    outage_id: UUID
+    deploy_id: UUID
     events: tuple[Envelope, ...]
 
 
@@ -91,6 +109,8 @@ def add_incident(pool: ConnectionPool[Connection], tenancy: Tenancy = SHOP, **co
     } | columns
     with transaction(pool) as connection:
         connection.execute(INCIDENT, row)
+        group(connection, [UUID(str(row["id"]))])
+        outage_states.note_work(connection, UUID(str(row["id"])))
     assert isinstance(row["id"], UUID)
     return row["id"]
 
@@ -105,7 +125,7 @@ def build_world(pool: ConnectionPool[Connection], tenancy: Tenancy = SHOP) -> Wo
     open_id = add_incident(
         pool, tenancy, severity="critical", opened_at=opened + timedelta(seconds=12), last_seen_at=now
     )
-    _deploy(pool, tenancy, opened - timedelta(minutes=5))
+    deploy_id = _deploy(pool, tenancy, opened - timedelta(minutes=5))
     events = _outage(pool, tenancy, open_id, opened, minute)
     investigating_id = add_incident(
         pool,
@@ -127,11 +147,18 @@ def build_world(pool: ConnectionPool[Connection], tenancy: Tenancy = SHOP) -> Wo
         last_seen_at=opened - timedelta(hours=25),
         resolved_at=opened - timedelta(hours=24),
     )
+    outage_id = _wide_outage(pool, tenancy, opened - timedelta(hours=4))
     events += _background(tenancy, minute)
     _ledger(pool, tenancy, minute)
     _summarize(pool)
+    _destination(pool, tenancy)
     return World(
-        open_id=open_id, investigating_id=investigating_id, resolved_id=resolved_id, events=tuple(events)
+        open_id=open_id,
+        investigating_id=investigating_id,
+        resolved_id=resolved_id,
+        outage_id=outage_id,
+        deploy_id=deploy_id,
+        events=tuple(events),
     )
 
 
@@ -181,7 +208,34 @@ def _outage(
     return events
 
 
-def _deploy(pool: ConnectionPool[Connection], tenancy: Tenancy, at: datetime) -> None:
+def _wide_outage(pool: ConnectionPool[Connection], tenancy: Tenancy, opened: datetime) -> UUID:
+    """Store an outage of three routes that fail with one code; return its id."""
+    ids = []
+    for n, route in enumerate(("/search", "/search/{id}", "/suggest")):
+        fingerprint = f"UPSTREAM_DOWN|{route}|prod"
+        at = opened + timedelta(seconds=n * 40)
+        ids.append(
+            add_incident(
+                pool,
+                tenancy,
+                fingerprint=fingerprint,
+                title=f"UPSTREAM_DOWN on {route} in prod: {61 - n * 9} errors in 5 minutes, usually 0.4",
+                opened_at=at,
+                last_seen_at=at + timedelta(minutes=9),
+            )
+        )
+        with transaction(pool) as connection:
+            for minute in range(10):
+                values = {"at": opened + timedelta(minutes=minute), "value": 9 + (minute * 7 + n * 3) % 11}
+                names = {"org_id": tenancy.org_id, "project_id": tenancy.project_id}
+                connection.execute(BUCKET, values | names | {"fingerprint": fingerprint})
+    with transaction(pool) as connection:
+        row = connection.execute(DIVIDE, {"ids": ids}).fetchone()
+    assert row is not None
+    return UUID(str(row[0]))
+
+
+def _deploy(pool: ConnectionPool[Connection], tenancy: Tenancy, at: datetime) -> UUID:
     deploy = Deploy(
         project_id=tenancy.project_id,
         event_id=uuid4(),
@@ -197,6 +251,7 @@ def _deploy(pool: ConnectionPool[Connection], tenancy: Tenancy, at: datetime) ->
     )
     with transaction(pool) as connection:
         deploys.insert_all(connection, [deploy])
+    return deploy.event_id
 
 
 def _background(tenancy: Tenancy, until: datetime) -> Iterator[Envelope]:
@@ -245,6 +300,15 @@ def _ledger(pool: ConnectionPool[Connection], tenancy: Tenancy, until: datetime)
             ):
                 values = {"at": at, "stage": stage, "outcome": outcome, "events": count}
                 connection.execute(LEDGER, {"project_id": tenancy.project_id} | values)
+
+
+def _destination(pool: ConnectionPool[Connection], tenancy: Tenancy) -> None:
+    """Store a destination where nobody listens, and its route."""
+    caller = PersonInProject(tenancy=tenancy, actor="cli:test")
+    target = WebhookTarget(kind="webhook", url=SecretStr("http://127.0.0.1:9/hook"))
+    sender = Sender(LOOPBACK, timeout_s=5)
+    created = Destinations(pool, SEAL, sender).create(caller, NewDestination(name="ops", target=target))
+    Routes(pool).create(caller, RouteFields(destination_id=created.destination.id))
 
 
 def _summarize(pool: ConnectionPool[Connection]) -> None:

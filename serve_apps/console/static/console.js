@@ -22,20 +22,22 @@ addEventListener("click", (event) => {
   }
 });
 
-// A page that is marked reads itself again while it is visible, and takes over the parts that differ.
-// What a reader has opened stays open; a part that holds the focus waits.
-const LIVE_MS = 5000;
+// A page that is marked reads itself again while it is visible, and takes over the parts that differ: when a
+// change is announced, else every few seconds. What a reader has opened stays open; a part with the focus waits.
+const OFTEN_MS = 5000; // where no stream is to be had
+const SELDOM_MS = 30000; // beside a stream: ages, and what is no change of an incident
+const STREAM_AGAIN_MS = 60000; // after the server had no stream to give
+const main = document.querySelector("main[data-live]");
 const live = document.getElementById("live");
 const seen = new Map([...document.querySelectorAll("main[data-live] [data-part]")].map((part) => [part.dataset.part, part.outerHTML]));
+let stream = null, streamAt = 0, readAt = Date.now(), reading = false, again = false;
 
-async function readAgain() {
-  const answer = await fetch(location.href, { headers: { "X-Signals-Live": "1" }, redirect: "error" });
-  if (!answer.ok) throw new Error(String(answer.status));
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+function takeOver(fresh) {
   document.title = fresh.title;
+  main.dataset.shown = fresh.querySelector("main")?.dataset.shown ?? main.dataset.shown;
   for (const part of fresh.querySelectorAll("[data-part]")) {
     const name = part.dataset.part;
-    const old = document.querySelector(`main [data-part="${CSS.escape(name)}"]`);
+    const old = main.querySelector(`[data-part="${CSS.escape(name)}"]`);
     if (!old || seen.get(name) === part.outerHTML || old.contains(document.activeElement)) continue;
     seen.set(name, part.outerHTML);
     const opened = [...old.querySelectorAll("details")].map((one) => one.open);
@@ -44,18 +46,75 @@ async function readAgain() {
   }
 }
 
-if (seen.size && live) {
-  live.textContent = "live: every 5 s";
-  setInterval(async () => {
-    if (document.visibilityState !== "visible") return;
-    try {
-      await readAgain();
-      live.textContent = "live: every 5 s";
-    } catch {
-      live.textContent = "not live: reload the page";
-    }
-  }, LIVE_MS);
+async function readAgain() {
+  if (reading) return void (again = true);
+  reading = true;
+  readAt = Date.now();
+  try {
+    const answer = await fetch(location.href, { headers: { "X-Signals-Live": "1" }, redirect: "error" });
+    if (!answer.ok) throw new Error(String(answer.status));
+    takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    say();
+  } catch {
+    live.textContent = "not live: reload the page";
+  }
+  reading = false;
+  if (again) (again = false), readAgain();
 }
+
+const isStreaming = () => stream?.readyState === EventSource.OPEN;
+const say = () => (live.textContent = isStreaming() ? "live" : `live: every ${OFTEN_MS / 1000} s`);
+
+function openStream() {
+  streamAt = Date.now();
+  stream = new EventSource(`${main.dataset.stream}?after=${main.dataset.shown}`);
+  stream.onopen = say;
+  stream.onmessage = readAgain;
+  stream.onerror = () => {
+    if (stream?.readyState === EventSource.CLOSED) stream = null; // no stream to be had: 503, or signed out
+    say();
+  };
+}
+
+function look() {
+  if (document.visibilityState !== "visible") return closeStream();
+  if (main.dataset.live === "changes" && !stream && Date.now() - streamAt > STREAM_AGAIN_MS) openStream();
+  if (Date.now() - readAt >= (isStreaming() ? SELDOM_MS : OFTEN_MS)) readAgain();
+}
+
+function closeStream() {
+  stream?.close();
+  if (stream) (stream = null), (streamAt = 0);
+}
+
+if (main && seen.size && live) {
+  say();
+  look();
+  setInterval(look, OFTEN_MS / 5);
+  addEventListener("visibilitychange", look);
+  addEventListener("pagehide", closeStream);
+}
+// On a phone the navigation is wider than the screen.
+const current = document.querySelector(".top nav [aria-current]");
+if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.clientWidth / 2;
+
+// The editor of rules tries the text when the writer pauses; only the newest answer is shown.
+const PAUSE_MS = 900;
+const editor = document.querySelector("form[data-preview]");
+let pause, newest = 0;
+
+async function tryDraft() {
+  const mine = ++newest;
+  const answer = await fetch(editor.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(editor)), redirect: "error" });
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector('[data-part="preview"]');
+  const shown = document.querySelector('[data-part="preview"]');
+  if (fresh && mine === newest) shown.replaceChildren(...document.adoptNode(fresh).childNodes);
+}
+
+editor?.addEventListener("input", () => {
+  clearTimeout(pause);
+  pause = setTimeout(() => tryDraft().catch(() => {}), PAUSE_MS);
+});
 
 const KEYS_OFF = "signals-keys-off";
 const shortcuts = document.getElementById("shortcuts");
@@ -68,7 +127,7 @@ if (shortcuts && help) {
   off.addEventListener("change", () => localStorage.setItem(KEYS_OFF, off.checked ? "1" : "0"));
 }
 
-const PAGES = { o: "/", i: "/incidents", s: "/search", p: "/pipeline" };
+const PAGES = { o: "/", u: "/outages", i: "/incidents", s: "/search", d: "/deploys", r: "/rules", p: "/pipeline" };
 let awaitsPage = false;
 
 function step(by) {

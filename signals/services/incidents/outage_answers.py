@@ -40,6 +40,7 @@ class OutageView:
     `cause` is None for a series alone, and until the cause is decided, five minutes after the opening.
     `is_settled`: its incidents no longer move. `confirmed_at` is of its first confirmed incident.
     `reopened` counts how often it came back; `regression_of` is the former outage of the same series.
+    `first_incident_id` is the incident that opened first: its summary is the outage's.
     """
 
     id: UUID
@@ -58,6 +59,7 @@ class OutageView:
     resolve_reason: ResolveReason | None
     reopened: int
     regression_of: UUID | None
+    first_incident_id: UUID
     is_settled: bool
     ai_job_status: str | None
     summary_model: str | None
@@ -139,6 +141,7 @@ def view_of(row: OutageRow) -> OutageView:
         resolve_reason=row.resolve_reason,
         reopened=row.reopened,
         regression_of=row.regression_of,
+        first_incident_id=row.first_incident_id,
         is_settled=row.settled_at is not None,
         ai_job_status=row.ai_job_status,
         summary_model=row.summary_model,

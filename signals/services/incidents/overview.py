@@ -1,6 +1,6 @@
-"""Says how many incidents of a project are unresolved, and what the numbers of some were last."""
+"""Says how many outages and incidents of a project are unresolved, and the last numbers of some."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from psycopg_pool import ConnectionPool
@@ -8,8 +8,9 @@ from psycopg_pool import ConnectionPool
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading
 from signals.store.access import people
-from signals.store.incidents import incident_overview
-from signals.store.incidents.incident_overview import LatestNumbers, UnresolvedCounts
+from signals.store.incidents import incident_changes, incident_overview
+from signals.store.incidents.incident_changes import NewestChange
+from signals.store.incidents.incident_overview import LatestNumbers, UnresolvedCounts, UnresolvedOutages
 
 
 class IncidentOverview:
@@ -27,6 +28,15 @@ class IncidentOverview:
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             return incident_overview.unresolved(connection, tenancy.project_id)
 
+    def unresolved_outages(self, tenancy: Tenancy) -> UnresolvedOutages:
+        """Count the unresolved outages.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return incident_overview.unresolved_outages(connection, tenancy.project_id)
+
     def latest(self, incident_ids: Sequence[UUID]) -> Mapping[UUID, LatestNumbers]:
         """Return the newest numbers of incidents that were read as a tenant's before.
 
@@ -37,6 +47,24 @@ class IncidentOverview:
             return {}
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             return {one.incident_id: one for one in incident_overview.latest(connection, incident_ids)}
+
+    def newest_number(self) -> int:
+        """Return the number of the newest change of any incident, for a page to say what it shows.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return incident_changes.newest_number(connection)
+
+    def newest(self, project_ids: Collection[str]) -> Mapping[str, NewestChange]:
+        """Return the newest change of each project that has a recent one.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return incident_changes.newest(connection, project_ids)
 
     def names(self, tenancy: Tenancy) -> Mapping[str, str]:
         """Return the names of the organisation's people by the actor that a timeline names.

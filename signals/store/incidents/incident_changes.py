@@ -1,9 +1,9 @@
 """The timeline of incidents: numbered changes, which triggers write in the transaction of each change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -93,3 +93,38 @@ def outage_timeline(connection: Connection, outage_id: UUID, *, limit: int) -> S
     """Return the changes of an outage's incidents, oldest first."""
     with connection.cursor(row_factory=class_row(OutageEntry)) as cursor:
         return cursor.execute(OUTAGE_TIMELINE, {"outage_id": outage_id, "limit": limit}).fetchall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestChange:
+    """The newest change of a project; `recent` is another one when a lower number came late."""
+
+    number: int
+    recent: int
+
+
+LOOK_BACK: Final = 1_000  # numbers; guess: a transaction that took one ends before so many others have
+NUMBER: LiteralString = "SELECT coalesce(max(id), 0) FROM pipeline.incident_changes"
+NEWEST: LiteralString = """
+SELECT i.project_id, max(c.id) AS number, count(*) AS recent
+FROM pipeline.incident_changes c JOIN incidents i ON i.id = c.incident_id
+WHERE c.id > (SELECT max(id) FROM pipeline.incident_changes) - %(look_back)s
+  AND i.project_id = ANY(%(project_ids)s)
+GROUP BY i.project_id
+"""
+
+
+def newest_number(connection: Connection) -> int:
+    """Return the number of the newest change of any project, 0 without one."""
+    row = connection.execute(NUMBER).fetchone()
+    assert row is not None, "an aggregate always has a row"
+    return int(row[0])
+
+
+def newest(connection: Connection, project_ids: Collection[str]) -> Mapping[str, NewestChange]:
+    """Return the newest change of each project that has a recent one."""
+    values = {"project_ids": list(project_ids), "look_back": LOOK_BACK}
+    return {
+        project_id: NewestChange(number=number, recent=recent)
+        for project_id, number, recent in connection.execute(NEWEST, values)
+    }

@@ -1,4 +1,4 @@
-"""Counts over a project's unresolved incidents, and the newest numbers of some."""
+"""Counts over a project's unresolved incidents and outages, and the newest numbers of some incidents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +30,32 @@ def unresolved(connection: Connection, project_id: str) -> UnresolvedCounts:
     """Count the unresolved incidents of a project."""
     with connection.cursor(row_factory=class_row(UnresolvedCounts)) as cursor:
         found = cursor.execute(COUNTS, {"project_id": project_id}).fetchone()
+    assert found is not None, "an aggregate always has a row"
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnresolvedOutages:
+    """How many confirmed outages are open or being investigated, and how many others are not resolved."""
+
+    open: int
+    investigating: int
+    unconfirmed: int
+
+
+OUTAGES: LiteralString = """
+SELECT count(*) FILTER (WHERE verdict = 'confirmed' AND status = 'open') AS open,
+       count(*) FILTER (WHERE verdict = 'confirmed' AND status = 'investigating') AS investigating,
+       count(*) FILTER (WHERE verdict <> 'confirmed') AS unconfirmed
+FROM pipeline.outages
+WHERE project_id = %(project_id)s AND resolved_at IS NULL AND merged_into IS NULL
+"""
+
+
+def unresolved_outages(connection: Connection, project_id: str) -> UnresolvedOutages:
+    """Count the unresolved outages of a project."""
+    with connection.cursor(row_factory=class_row(UnresolvedOutages)) as cursor:
+        found = cursor.execute(OUTAGES, {"project_id": project_id}).fetchone()
     assert found is not None, "an aggregate always has a row"
     return found
 

@@ -26,7 +26,23 @@ from tests.integration.core.conftest import index
 from tests.support.console_world import FINGERPRINT, SHOP, World, add_incident, console_app, error
 
 Pool = ConnectionPool[Connection]
-PAGES: Final = ("/", "/incidents", "/incidents?status=all", "/search", "/pipeline", "/ai-jobs", "/settings")
+PAGES: Final = (
+    "/",
+    "/outages",
+    "/outages?status=all&verdict=any",
+    "/incidents",
+    "/incidents?status=all",
+    "/search",
+    "/deploys",
+    "/rules",
+    "/rules/errors-above-usual",
+    "/rule-editor",
+    "/rule-editor?name=errors-above-usual",
+    "/pipeline",
+    "/ai-jobs",
+    "/settings",
+    "/notifications",
+)
 HOSTILE: Final = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -77,6 +93,7 @@ def test_pages_run_and_load_nothing_foreign(visitor: Visitor, world: World) -> N
     reader = visitor(Role.ADMIN)
     paths = [BASE + path for path in PAGES]
     paths += [f"{BASE}/incidents/{world.open_id}", f"{BASE}/events/{world.events[0].event_id}"]
+    paths += [f"{BASE}/outages/{world.outage_id}", f"{BASE}/deploys/{world.deploy_id}"]
     for path in [*paths, BASE + "/incidents/none", "/console/nothing/here", "/console/sign-in"]:
         answer = reader.get(path)
         assert list(Elements(answer.text).faults()) == [], path
@@ -148,6 +165,7 @@ def test_hostile_text_stays_text_in_every_field(
     for path in (
         f"{BASE}/incidents/{incident_id}",
         f"{BASE}/incidents",
+        f"{BASE}/outages",
         f"{BASE}/",
         f"{BASE}/ai-jobs",
         f"{BASE}/settings",

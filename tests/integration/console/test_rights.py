@@ -36,20 +36,38 @@ READ: Final = {
     "/",
     "/incidents",
     "/incidents/{incident_id}",
+    "/outages",
+    "/outages/{outage_id}",
+    "/deploys",
+    "/deploys/{deploy_id}",
+    "/rules",
+    "/rules/{name}",
     "/search",
     "/export",
     "/events/{event_id}",
     "/pipeline",
     "/ai-jobs",
     "/settings",
+    "/notifications",
+    "/live",
 }
-RESPOND: Final = {"/incidents/{incident_id}/status"}
+RESPOND: Final = {"/incidents/{incident_id}/status", "/outages/{outage_id}/status"}
 ADMINISTER: Final = {
+    "/rules/{name}/switch",
+    "/rules/{name}/remove",
+    "/rule-editor",
+    "/rule-editor/preview",
     "/settings/create-key",
     "/settings/revoke-key",
     "/settings/limit-key",
     "/settings/add-member",
     "/settings/remove-member",
+    "/notifications/create-destination",
+    "/notifications/test-destination",
+    "/notifications/switch-destination",
+    "/notifications/delete-destination",
+    "/notifications/create-route",
+    "/notifications/delete-route",
 }
 PROJECT: Final = "/console/p/{project_id}"
 MATRIX: Final[dict[tuple[str, str], PageRight]] = {
@@ -58,6 +76,7 @@ MATRIX: Final[dict[tuple[str, str], PageRight]] = {
     **{("GET", PROJECT + path): "read" for path in READ},
     **{("POST", PROJECT + path): "respond" for path in RESPOND},
     **{("POST", PROJECT + path): "administer" for path in ADMINISTER},
+    ("GET", PROJECT + "/rule-editor"): "administer",
 }
 
 
@@ -66,19 +85,24 @@ def test_table_names_the_right_of_every_page() -> None:
     assert {page.right for page in PAGES} <= {*get_args(PersonRight), "anyone", "member"}
 
 
-def address(page: ConsolePage, incident_id: UUID, event_id: UUID, project_id: str) -> str:
-    return page.path.format(
-        project_id=project_id, incident_id=incident_id, event_id=event_id, name="console.css"
-    )
+def address(page: ConsolePage, world: World, project_id: str = SHOP.project_id, **ids: UUID) -> str:
+    named = {
+        "incident_id": world.open_id,
+        "outage_id": world.outage_id,
+        "event_id": world.events[0].event_id,
+        "deploy_id": world.deploy_id,
+        "name": "error-spike" if "/rules/" in page.path else "console.css",
+    }
+    return page.path.format(project_id=project_id, **(named | ids))
 
 
 @pytest.mark.parametrize("role", Role)
 def test_role_opens_the_pages_of_its_rights(role: Role, visitor: Visitor, world: World) -> None:
     person = visitor(role)
     for page in PAGES:
-        if page.right in ("anyone", "member"):
+        if page.right in ("anyone", "member") or page.path.endswith("/live"):  # a stream does not end
             continue
-        path = address(page, world.open_id, world.events[0].event_id, SHOP.project_id)
+        path = address(page, world)
         data = {"status": "investigating"} if page.method == "POST" else None
         answer = person.request(page.method, path, data=data)
         allowed = role.may(page.right)  # type: ignore[arg-type]  # the others were left out
@@ -91,7 +115,7 @@ def test_page_needs_a_session(stranger: TestClient, world: World) -> None:
     for page in PAGES:
         if page.right == "anyone":
             continue
-        path = address(page, world.open_id, world.events[0].event_id, SHOP.project_id)
+        path = address(page, world)
         data = {"status": "resolved"} if page.method == "POST" else None
         answer = stranger.request(page.method, path, data=data, headers={"Sec-Fetch-Site": "same-origin"})
         assert answer.status_code == 303, page.path
@@ -110,11 +134,11 @@ def test_admin_sees_and_changes_nothing_of_another_organisation(
         data = {"status": "resolved", "scope": "ingest"} if page.method == "POST" else None
         # In our project, and with our ids in their own.
         for project_id in (SHOP.project_id, OTHER.project_id):
-            path = address(page, ours, world.events[0].event_id, project_id)
+            path = address(page, world, project_id, incident_id=ours)
             answer = theirs.request(page.method, path, data=data)
             assert secret not in answer.text
             assert "PRICE_MISSING" not in answer.text
-            if project_id == SHOP.project_id or "{incident_id}" in page.path or "{event_id}" in page.path:
+            if project_id == SHOP.project_id or "_id}" in page.path.partition("{project_id}")[2]:
                 assert answer.status_code == 404, page.path
     assert theirs.get(f"/console/incidents/{ours}").status_code == 404
     with pool.connection() as connection:

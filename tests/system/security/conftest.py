@@ -41,7 +41,9 @@ class Surface:
 def served(app: ASGIApp) -> Iterator[str]:
     """Serve an application by uvicorn, as Ray Serve does; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
+        server = uvicorn.Server(
+            uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=5)
+        )
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         until(lambda: server.started)

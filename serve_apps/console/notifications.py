@@ -1,0 +1,163 @@
+"""Who is told of incidents: destinations with a test, routes, and the log of messages."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast, get_args
+from uuid import UUID
+
+from starlette.responses import Response
+
+from serve_apps.console.pages import ConsolePage, Visit, missing, query_of, see_other
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.target_forms import FORMS, BadForm, model_of, target_in
+from serve_apps.console.views import View
+from shared_types import Environment
+from signals.domain.notifications.route_fields import RouteFields
+from signals.services.notifications.destinations import (
+    DestinationChange,
+    DestinationRefused,
+    NewDestination,
+)
+from signals.services.notifications.notices import NoticeStatus
+from signals.services.notifications.routes import SEVERITIES, VERDICTS, RouteRefused
+
+NOTICES: Final = 30  # guess: what people scroll through; `signals notices` lists more
+STATUSES: Final[tuple[NoticeStatus, ...]] = get_args(NoticeStatus)
+DELIVERY_TABS: Final = ("all", *STATUSES)
+
+
+def show_notifications(resources: ConsoleResources, visit: Visit) -> View:
+    """Show destinations, routes and the newest messages."""
+    return _view(resources, visit)
+
+
+def _view(resources: ConsoleResources, visit: Visit, *, status: int = 200, **shown: Any) -> View:
+    """Render the page; `shown` holds a refusal, an outcome or a new signing key, each this once."""
+    delivery = visit.chosen("messages", DELIVERY_TABS, "all")
+    wanted = None if delivery == "all" else cast(NoticeStatus, delivery)
+    destinations = resources.destinations.all(visit.caller)
+    values: dict[str, Any] = {
+        "destinations": destinations,
+        "names": {one.id: one.name for one in destinations},
+        "routes": resources.routes.all(visit.caller),
+        "notices": resources.notices.newest(visit.caller, status=wanted, incident_id=None, limit=NOTICES),
+        "delivery": delivery,
+        "delivery_tabs": DELIVERY_TABS,
+        "address": lambda name: query_of(messages=name),
+        "forms": FORMS,
+        "severities": SEVERITIES,
+        "verdicts": VERDICTS,
+        "environments": list(Environment),
+        "created": None,
+        "tested": None,
+        "tested_id": None,
+        "refusal": "",
+        "refused_in": "",
+        "opened_form": "",
+    }
+    return View("notifications.html", values | shown, status)
+
+
+def create_destination(resources: ConsoleResources, visit: Visit) -> View:
+    """Create a destination, and show the signing key that was made for it, this once."""
+    form = visit.form
+    refused = {"status": 422, "refused_in": "destinations", "opened_form": form.get("kind", "")}
+    try:
+        new = model_of(NewDestination, {"name": form.get("name", ""), "target": target_in(form)})
+        created = resources.destinations.create(visit.caller, new)
+        if form.get("everything"):
+            fields = {"destination_id": created.destination.id}
+            resources.routes.create(visit.caller, model_of(RouteFields, fields))
+    except (BadForm, DestinationRefused, RouteRefused) as error:
+        return _view(resources, visit, refusal=str(error), **refused)
+    return _view(resources, visit, created=created)
+
+
+def test_destination(resources: ConsoleResources, visit: Visit) -> View:
+    """Send a message that is marked as a test, and say how that went."""
+    destination_id = _id(visit, "destination")
+    try:
+        outcome = resources.destinations.test(visit.caller, destination_id)
+    except DestinationRefused as error:
+        return _view(resources, visit, status=503, refusal=str(error), refused_in="destinations")
+    if outcome is None:
+        raise missing("destination")
+    return _view(resources, visit, tested=outcome, tested_id=destination_id)
+
+
+def switch_destination(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Let a destination be told nothing, or everything again that its routes say."""
+    change = DestinationChange(enabled=visit.form.get("enabled") == "true")
+    if resources.destinations.change(visit.caller, _id(visit, "destination"), change) is None:
+        raise missing("destination")
+    return _back(visit, "destinations")
+
+
+def delete_destination(resources: ConsoleResources, visit: Visit) -> Response:
+    """Delete a destination with its routes."""
+    if not resources.destinations.delete(visit.caller, _id(visit, "destination")):
+        raise missing("destination")
+    return _back(visit, "destinations")
+
+
+def create_route(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Create a route from the fields of the form."""
+    try:
+        resources.routes.create(visit.caller, model_of(RouteFields, _route_in(visit.form)))
+    except (BadForm, RouteRefused) as error:
+        return _view(resources, visit, status=422, refusal=str(error), refused_in="routes")
+    return _back(visit, "routes")
+
+
+def _route_in(form: Mapping[str, str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "destination_id": form.get("destination", ""),
+        "min_severity": form.get("min_severity") or "warn",
+        "verdicts": [one for one in VERDICTS if form.get(f"verdict_{one}")] or ["confirmed"],
+    }
+    environments = [one.value for one in Environment if form.get(f"env_{one.value}")]
+    if environments and len(environments) < len(Environment):
+        fields["environments"] = environments
+    if form.get("fingerprint"):
+        fields["fingerprint"] = form["fingerprint"]
+    if form.get("begins") or form.get("ends"):
+        quiet = {"begins": form.get("begins", ""), "ends": form.get("ends", "")}
+        fields["quiet"] = quiet | {"zone": form.get("zone") or "UTC"}
+    return fields
+
+
+def delete_route(resources: ConsoleResources, visit: Visit) -> Response:
+    """Delete a route."""
+    if not resources.routes.delete(visit.caller, _id(visit, "route")):
+        raise missing("route")
+    return _back(visit, "routes")
+
+
+def _id(visit: Visit, thing: str) -> UUID:
+    try:
+        return UUID(visit.form.get(thing, ""))
+    except ValueError as error:
+        raise missing(thing) from error
+
+
+def _back(visit: Visit, section: str) -> Response:
+    return see_other(f"{visit.base}/notifications#{section}")
+
+
+_PAGE: Final = "/console/p/{project_id}/notifications"
+
+
+def _change(name: str, handler: Callable[[ConsoleResources, Visit], View | Response]) -> ConsolePage:
+    return ConsolePage(
+        method="POST", path=f"{_PAGE}/{name}", right="administer", handler=handler, active="settings"
+    )
+
+
+PAGES: Final = (
+    ConsolePage(method="GET", path=_PAGE, right="read", handler=show_notifications, active="settings"),
+    _change("create-destination", create_destination),
+    _change("test-destination", test_destination),
+    _change("switch-destination", switch_destination),
+    _change("delete-destination", delete_destination),
+    _change("create-route", create_route),
+    _change("delete-route", delete_route),
+)

@@ -1,0 +1,214 @@
+"""The list of outages, the page of one, and the change of its status together with its incidents'."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
+from uuid import UUID
+
+from starlette.responses import Response
+
+from serve_apps.console.charts import Compared, series_charts
+from serve_apps.console.incidents import (
+    CONFLICTS,
+    FIRST_STATE,
+    RESOLVED_BY,
+    TABS,
+    HistoryLine,
+    changes_by_people,
+)
+from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, query_of, see_other
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.summaries import shown_summary
+from serve_apps.console.views import View
+from shared_types import Environment, Fingerprint
+from signals.domain.detection.counted import COUNTED_METRICS
+from signals.domain.incidents.episode import IDLE_MINUTES, IncidentStatus, IncidentVerdict
+from signals.domain.incidents.shared_values import shared_values
+from signals.services.deploys.views import DeployRequest
+from signals.services.incidents.outage_answers import OutageDetail, OutageView
+from signals.services.incidents.outage_views import OutageListRequest
+from signals.services.incidents.views import Chart, DeployMark
+from signals.store.incidents.incident_changes import TimelineEntry
+from signals.store.incidents.incident_overview import LatestNumbers
+from signals.store.incidents.outage_views import OutageMember
+
+PAGE_ROWS: Final = 50
+SHOWN_MEMBERS: Final = 20  # guess: the others are folded
+SUM_MINUTES: Final = 5  # the window of the line in the chart, as that of Rule A
+MAX_DEPLOYS: Final = 20  # in one chart
+VERDICTS: Final = ("confirmed", "unconfirmed", "learning", "any")
+STALE: Final = "Its status or its incidents changed meanwhile. Here is the outage as it is now; try again."
+
+
+def list_outages(resources: ConsoleResources, visit: Visit) -> View:
+    """Show one page of outages, newest opening first; every filter stands in the address."""
+    tab = visit.chosen("status", TABS, "open")
+    environment = visit.chosen("env", list(Environment), "")
+    verdict = visit.chosen("verdict", VERDICTS, "confirmed")
+    request = OutageListRequest(
+        environment=environment or None,
+        status=cast(IncidentStatus, tab) if tab != "all" else None,
+        verdict=cast(IncidentVerdict, verdict) if verdict != "any" else None,
+        limit=PAGE_ROWS,
+        cursor=visit.query("cursor") or None,
+    )
+    page = resources.outages.page(visit.where.tenancy, request)
+
+    def address(tab: str, cursor: str | None = None) -> str:
+        return query_of(status=tab, env=environment, verdict=visit.query("verdict"), cursor=cursor or "")
+
+    return View(
+        "outages.html",
+        {
+            "outages": page.outages,
+            "numbers": numbers_of(resources, page.outages),
+            "tab": tab,
+            "tabs": TABS,
+            "environment": environment,
+            "environments": list(Environment),
+            "verdict": verdict,
+            "verdicts": VERDICTS,
+            "counts": resources.overview.unresolved_outages(visit.where.tenancy),
+            "older": address(tab, page.next_cursor) if page.next_cursor else "",
+            "newest": address(tab) if request.cursor else "",
+            "address": address,
+        },
+    )
+
+
+def numbers_of(resources: ConsoleResources, outages: Sequence[OutageView]) -> Mapping[UUID, LatestNumbers]:
+    """Return the last numbers of the unresolved outages of one incident, by that incident."""
+    alone = [one.first_incident_id for one in outages if one.incidents == 1 and one.status != "resolved"]
+    return resources.overview.latest(alone)
+
+
+def show_outage(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Show one outage; that of a single incident is the incident's page."""
+    outage_id = visit.id("outage_id", "outage")
+    detail = _detail(resources, visit, outage_id)
+    if detail.outage.incidents == 1:
+        return see_other(f"{visit.base}/incidents/{detail.outage.first_incident_id}")
+    if detail.outage.id != outage_id:  # merged into another one until minute ten
+        return see_other(f"{visit.base}/outages/{detail.outage.id}")
+    return _view(resources, visit, detail)
+
+
+def _detail(resources: ConsoleResources, visit: Visit, outage_id: UUID) -> OutageDetail:
+    detail = resources.outages.detail(visit.where.tenancy, outage_id)
+    if detail is None:
+        raise missing("outage")
+    return detail
+
+
+def _view(
+    resources: ConsoleResources, visit: Visit, detail: OutageDetail, *, conflict: str = "", status: int = 200
+) -> View:
+    outage = detail.outage
+    changes = resources.incidents.timeline(visit.where.tenancy, outage.first_incident_id) or []
+    names = resources.overview.names(visit.where.tenancy)
+    parts = [Fingerprint.parse(one.fingerprint) for one in detail.incidents]
+    counted = COUNTED_METRICS[detail.chart.metric]
+    normal = detail.chart.baseline_per_minute
+    compared = Compared(
+        window=SUM_MINUTES,
+        threshold=None,
+        normal=None if normal is None else normal * SUM_MINUTES,
+        opened_at=outage.opened_at.replace(second=0, microsecond=0),
+    )
+    chart = _chart(resources, visit, detail)
+    values = {
+        "outage": outage,
+        "state": FIRST_STATE[outage.status],
+        "explanation": detail.why.explanation,
+        "members": detail.incidents[:SHOWN_MEMBERS],
+        "folded": detail.incidents[SHOWN_MEMBERS:],
+        "counted": counted,
+        "charts": series_charts(chart, compared, visit.clock),
+        "series_count": detail.chart.series,
+        "sum_minutes": SUM_MINUTES,
+        "summary": shown_summary(detail.summary),
+        "summary_job": detail.ai_jobs[0] if detail.ai_jobs else None,
+        "shared": shared_values([_values_of(one) for one in parts]),
+        "timeline": sorted(_history(detail, chart, changes, names), key=lambda one: one.at, reverse=True),
+        "quiet_for": visit.clock.now - outage.last_seen_at,
+        "idle_minutes": IDLE_MINUTES,
+        "conflict": conflict,
+    }
+    return View("outage.html", values, status)
+
+
+def _values_of(series: Fingerprint) -> Mapping[str, object]:
+    return {"error_code": series.error_code, "route": series.route, "environment": series.environment.value}
+
+
+def _chart(resources: ConsoleResources, visit: Visit, detail: OutageDetail) -> Chart:
+    """Return the sum of the series with the deploys of the same minutes, to be drawn like an incident's."""
+    minutes = detail.chart.minutes
+    found: list[DeployMark] = []
+    if minutes:
+        request = DeployRequest(
+            environment=detail.outage.environments[0] if len(detail.outage.environments) == 1 else None,
+            since=minutes[0].at.isoformat(),
+            limit=MAX_DEPLOYS,
+        )
+        found = [
+            DeployMark(
+                id=one.id, at=one.occurred_at, release=one.release, service=one.service, status=one.status
+            )
+            for one in reversed(resources.deploys.page(visit.where.tenancy, request).deploys)
+            if one.occurred_at <= minutes[-1].at
+        ]
+    return Chart(
+        metric=detail.chart.metric,
+        baseline_per_minute=detail.chart.baseline_per_minute,
+        minutes=minutes,
+        deploys=found,
+    )
+
+
+def _history(
+    detail: OutageDetail, chart: Chart, changes: Sequence[TimelineEntry], names: Mapping[str, str]
+) -> Iterator[HistoryLine]:
+    outage = detail.outage
+    yield HistoryLine(at=outage.opened_at, kind="fired", text=f"Opened: {_name(detail.incidents[0])}")
+    for member in detail.incidents[1:]:
+        yield HistoryLine(at=member.opened_at, kind="fired", text=f"Joined: {_name(member)}")
+    for at, text in changes_by_people(changes, names).items():
+        yield HistoryLine(at=at, kind="person", text=text)
+    for deploy in chart.deploys:
+        named = " ".join(part for part in (deploy.service, deploy.release) if part)
+        yield HistoryLine(at=deploy.at, kind="deploy", text=f"Deployed {named}".strip())
+    if outage.resolved_at and outage.resolve_reason != "by_hand":
+        reason = RESOLVED_BY.get(outage.resolve_reason or "", "")
+        yield HistoryLine(at=outage.resolved_at, kind="resolved", text=f"Resolved {reason}".rstrip())
+
+
+def _name(member: OutageMember) -> str:
+    """Return the series of a member in a few words, its title where there are none."""
+    series = Fingerprint.parse(member.fingerprint)
+    return f"{series.error_code} on {series.route}" if series.error_code and series.route else member.title
+
+
+def set_outage_status(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Take an outage on, resolve it, or open it again with its incidents, in the person's name."""
+    outage_id, wanted = visit.id("outage_id", "outage"), visit.form.get("status", "")
+    outcome = resources.outages.set_status(visit.where.tenancy, outage_id, wanted, actor=visit.who.actor)
+    if outcome == "unknown_outage":
+        raise missing("outage")
+    if outcome == "changed":
+        return see_other(own_path(visit.form.get("next") or f"{visit.base}/outages/{outage_id}"))
+    status, text = CONFLICTS[outcome]
+    conflict = STALE if outcome == "stale" else text
+    return _view(resources, visit, _detail(resources, visit, outage_id), conflict=conflict, status=status)
+
+
+_LIST: Final = "/console/p/{project_id}/outages"
+_ONE: Final = _LIST + "/{outage_id}"
+PAGES: Final = (
+    ConsolePage(
+        method="GET", path=_LIST, right="read", handler=list_outages, active="outages", live="changes"
+    ),
+    ConsolePage(method="GET", path=_ONE, right="read", handler=show_outage, active="outages", live="changes"),
+    ConsolePage(
+        method="POST", path=_ONE + "/status", right="respond", handler=set_outage_status, active="outages"
+    ),
+)

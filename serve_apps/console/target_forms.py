@@ -1,0 +1,102 @@
+"""The forms of the kinds of destinations: their fields with labels, and what a sent form means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from signals.domain.notifications.targets import TargetKind
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """One input: `values` makes it a choice, `is_secret` hides what is typed."""
+
+    name: str
+    label: str
+    hint: str = ""
+    is_secret: bool = False
+    is_required: bool = True
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetForm:
+    """The form of one kind of destination."""
+
+    kind: TargetKind
+    title: str
+    fields: Sequence[FormField]
+
+
+FORMS: Final[Sequence[TargetForm]] = (
+    TargetForm(
+        kind="webhook",
+        title="Webhook",
+        fields=(FormField(name="url", label="Address", hint="https://example.com/hook"),),
+    ),
+    TargetForm(
+        kind="slack",
+        title="Slack app",
+        fields=(
+            FormField(name="channel", label="Channel’s id", hint="C0123456789"),
+            FormField(name="token", label="Bot token", hint="xoxb-…", is_secret=True),
+        ),
+    ),
+    TargetForm(
+        kind="slack_webhook",
+        title="Slack webhook",
+        fields=(FormField(name="url", label="Address", hint="https://hooks.slack.com/…", is_secret=True),),
+    ),
+    TargetForm(
+        kind="pagerduty",
+        title="PagerDuty",
+        fields=(FormField(name="routing_key", label="Integration key", is_secret=True),),
+    ),
+    TargetForm(
+        kind="email",
+        title="E-mail",
+        fields=(
+            FormField(name="to", label="To", hint="team@example.com, more by commas"),
+            FormField(name="sender", label="From", hint="signals@example.com"),
+            FormField(name="host", label="Mail server", hint="smtp.example.com"),
+            FormField(name="port", label="Port", hint="587", is_required=False),
+            FormField(name="security", label="Security", values=("starttls", "tls", "none")),
+            FormField(name="username", label="User name", is_required=False),
+            FormField(name="password", label="Password", is_secret=True, is_required=False),
+        ),
+    ),
+)
+
+
+def target_in(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return the target that a form describes; fields that were left empty are absent."""
+    kind = form.get("kind", "")
+    names = [field.name for one in FORMS if one.kind == kind for field in one.fields]
+    target: dict[str, Any] = {name: form[name] for name in names if form.get(name)}
+    if "to" in target:
+        target["to"] = [one.strip() for one in target["to"].split(",") if one.strip()]
+    if target.get("port", "").isdecimal():
+        target["port"] = int(target["port"])
+    return {"kind": kind, **target}
+
+
+class BadForm(Exception):  # noqa: N818  # reads as what happened
+    """A form cannot be used; the text names the field and the remedy, and repeats no secret."""
+
+
+def model_of(kind: type[Model], fields: Mapping[str, Any]) -> Model:
+    """Read the fields of a form as the body that the API takes.
+
+    Raises:
+        BadForm: naming the field at fault.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise BadForm(f"{place}: {fault['msg']}.") from None

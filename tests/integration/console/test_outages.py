@@ -1,0 +1,82 @@
+"""The pages of outages: people act on the outage, and its incidents follow."""
+
+import re
+
+from psycopg_pool import ConnectionPool
+
+from signals.clients.postgres import Connection
+from signals.domain.access.people import Role
+from tests.integration.console.conftest import BASE, Visitor
+from tests.support.console_world import World
+
+Pool = ConnectionPool[Connection]
+MEMBERS = "SELECT status FROM incidents WHERE fingerprint LIKE 'UPSTREAM_DOWN%'"
+
+
+def statuses(pool: Pool) -> set[str]:
+    with pool.connection() as connection:
+        return {row[0] for row in connection.execute(MEMBERS)}
+
+
+def test_outage_page_names_its_incidents_and_why_they_are_one(visitor: Visitor, world: World) -> None:
+    page = visitor(Role.VIEWER).get(f"{BASE}/outages/{world.outage_id}").text
+    assert "<title>FIRING · Error code UPSTREAM_DOWN: 3 series left their normal" in page
+    assert "3 of 4 series with error code UPSTREAM_DOWN" in page
+    members = page[page.index('id="members-title"') : page.index('id="summary-title"')]
+    assert len(re.findall(rf'href="{BASE}/incidents/[0-9a-f-]{{36}}"', members)) == 3
+    assert page.count('<svg class="chart') == 2
+    assert "100 %" in page  # the code that all of them share
+    assert page.count("Joined: ") == 2
+
+
+def test_incidents_follow_the_status_of_their_outage(visitor: Visitor, pool: Pool, world: World) -> None:
+    person, path = visitor(Role.RESPONDER), f"{BASE}/outages/{world.outage_id}"
+    for wanted, done in (
+        ("investigating", "took it on"),
+        ("resolved", "resolved it"),
+        ("open", "opened it again"),
+    ):
+        answer = person.post(path + "/status", data={"status": wanted})
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+        assert statuses(pool) == {wanted}
+        assert f"responder {done}" in person.get(path).text
+    assert person.post(path + "/status", data={"status": "odd"}).status_code == 422
+
+
+def test_outage_of_one_incident_is_that_incident(visitor: Visitor, pool: Pool, world: World) -> None:
+    reader = visitor(Role.VIEWER)
+    assert f'href="{BASE}/incidents/{world.open_id}"' in reader.get(f"{BASE}/outages").text
+    with pool.connection() as connection:
+        row = connection.execute(
+            "SELECT outage_id FROM pipeline.outage_members WHERE incident_id = %s", [world.open_id]
+        ).fetchone()
+    assert row is not None
+    answer = reader.get(f"{BASE}/outages/{row[0]}")
+    assert answer.headers["location"] == f"{BASE}/incidents/{world.open_id}"
+
+
+def test_overview_shows_outages_first_and_leads_to_their_pages(visitor: Visitor, world: World) -> None:
+    page = visitor(Role.VIEWER).get(f"{BASE}/").text
+    assert "2 outages are open" in page  # three incidents with one cause are one of them
+    assert f'href="{BASE}/outages/{world.outage_id}"' in page
+    assert f'href="{BASE}/incidents/{world.open_id}"' in page
+
+
+def test_member_leads_to_its_outage(visitor: Visitor, pool: Pool, world: World) -> None:
+    with pool.connection() as connection:
+        row = connection.execute(MEMBERS.replace("status", "id", 1)).fetchone()
+    assert row is not None
+    page = visitor(Role.VIEWER).get(f"{BASE}/incidents/{row[0]}").text
+    assert f'One of 3 incidents of <a href="{BASE}/outages/{world.outage_id}">' in page
+
+
+def test_unconfirmed_outages_are_shown_on_request(visitor: Visitor, pool: Pool, world: World) -> None:
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE pipeline.outages SET verdict = 'unconfirmed' WHERE id = %s", [world.outage_id]
+        )
+    reader = visitor(Role.VIEWER)
+    page = reader.get(f"{BASE}/outages").text
+    assert "UPSTREAM_DOWN" not in page
+    assert "1 unresolved outage is not confirmed" in page
+    assert "UPSTREAM_DOWN" in reader.get(f"{BASE}/outages?verdict=any").text
