@@ -60,7 +60,6 @@ def _view(resources: ConsoleResources, visit: Visit, *, status: int = 200, **sho
 def create_destination(resources: ConsoleResources, visit: Visit) -> View:
     """Create a destination, and show the signing key that was made for it, this once."""
     form = visit.form
-    refused = {"status": 422, "refused_in": "destinations", "opened_form": form.get("kind", "")}
     try:
         new = model_of(NewDestination, {"name": form.get("name", ""), "target": target_in(form)})
         created = resources.destinations.create(visit.caller, new)
@@ -68,7 +67,8 @@ def create_destination(resources: ConsoleResources, visit: Visit) -> View:
             fields = {"destination_id": created.destination.id}
             resources.routes.create(visit.caller, model_of(RouteFields, fields))
     except (BadForm, DestinationRefused, RouteRefused) as error:
-        return _view(resources, visit, refusal=str(error), **refused)
+        shown = {"refusal": str(error), "refused_in": "destinations", "opened_form": form.get("kind", "")}
+        return _view(resources, visit, status=422, **shown)
     return _view(resources, visit, created=created)
 
 

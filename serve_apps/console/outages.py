@@ -1,7 +1,7 @@
-"""The list of outages, the page of one, and the change of its status together with its incidents'."""
+"""The page of an outage, and the change of its status together with its incidents'."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 from starlette.responses import Response
@@ -11,74 +11,27 @@ from serve_apps.console.incidents import (
     CONFLICTS,
     FIRST_STATE,
     RESOLVED_BY,
-    TABS,
     HistoryLine,
     changes_by_people,
 )
-from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, query_of, see_other
+from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.summaries import shown_summary
 from serve_apps.console.views import View
-from shared_types import Environment, Fingerprint
+from shared_types import Fingerprint
 from signals.domain.detection.counted import COUNTED_METRICS
-from signals.domain.incidents.episode import IDLE_MINUTES, IncidentStatus, IncidentVerdict
+from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.incidents.shared_values import shared_values
 from signals.services.deploys.views import DeployRequest
-from signals.services.incidents.outage_answers import OutageDetail, OutageView
-from signals.services.incidents.outage_views import OutageListRequest
+from signals.services.incidents.outage_answers import OutageDetail
 from signals.services.incidents.views import Chart, DeployMark
 from signals.store.incidents.incident_changes import TimelineEntry
-from signals.store.incidents.incident_overview import LatestNumbers
 from signals.store.incidents.outage_views import OutageMember
 
-PAGE_ROWS: Final = 50
 SHOWN_MEMBERS: Final = 20  # guess: the others are folded
 SUM_MINUTES: Final = 5  # the window of the line in the chart, as that of Rule A
 MAX_DEPLOYS: Final = 20  # in one chart
-VERDICTS: Final = ("confirmed", "unconfirmed", "learning", "any")
 STALE: Final = "Its status or its incidents changed meanwhile. Here is the outage as it is now; try again."
-
-
-def list_outages(resources: ConsoleResources, visit: Visit) -> View:
-    """Show one page of outages, newest opening first; every filter stands in the address."""
-    tab = visit.chosen("status", TABS, "open")
-    environment = visit.chosen("env", list(Environment), "")
-    verdict = visit.chosen("verdict", VERDICTS, "confirmed")
-    request = OutageListRequest(
-        environment=environment or None,
-        status=cast(IncidentStatus, tab) if tab != "all" else None,
-        verdict=cast(IncidentVerdict, verdict) if verdict != "any" else None,
-        limit=PAGE_ROWS,
-        cursor=visit.query("cursor") or None,
-    )
-    page = resources.outages.page(visit.where.tenancy, request)
-
-    def address(tab: str, cursor: str | None = None) -> str:
-        return query_of(status=tab, env=environment, verdict=visit.query("verdict"), cursor=cursor or "")
-
-    return View(
-        "outages.html",
-        {
-            "outages": page.outages,
-            "numbers": numbers_of(resources, page.outages),
-            "tab": tab,
-            "tabs": TABS,
-            "environment": environment,
-            "environments": list(Environment),
-            "verdict": verdict,
-            "verdicts": VERDICTS,
-            "counts": resources.overview.unresolved_outages(visit.where.tenancy),
-            "older": address(tab, page.next_cursor) if page.next_cursor else "",
-            "newest": address(tab) if request.cursor else "",
-            "address": address,
-        },
-    )
-
-
-def numbers_of(resources: ConsoleResources, outages: Sequence[OutageView]) -> Mapping[UUID, LatestNumbers]:
-    """Return the last numbers of the unresolved outages of one incident, by that incident."""
-    alone = [one.first_incident_id for one in outages if one.incidents == 1 and one.status != "resolved"]
-    return resources.overview.latest(alone)
 
 
 def show_outage(resources: ConsoleResources, visit: Visit) -> View | Response:
@@ -201,12 +154,8 @@ def set_outage_status(resources: ConsoleResources, visit: Visit) -> View | Respo
     return _view(resources, visit, _detail(resources, visit, outage_id), conflict=conflict, status=status)
 
 
-_LIST: Final = "/console/p/{project_id}/outages"
-_ONE: Final = _LIST + "/{outage_id}"
+_ONE: Final = "/console/p/{project_id}/outages/{outage_id}"
 PAGES: Final = (
-    ConsolePage(
-        method="GET", path=_LIST, right="read", handler=list_outages, active="outages", live="changes"
-    ),
     ConsolePage(method="GET", path=_ONE, right="read", handler=show_outage, active="outages", live="changes"),
     ConsolePage(
         method="POST", path=_ONE + "/status", right="respond", handler=set_outage_status, active="outages"

@@ -6,7 +6,7 @@ from typing import Final
 
 from serve_apps.console.charts import HistogramChart, histograms
 from serve_apps.console.cookies import address
-from serve_apps.console.outages import numbers_of
+from serve_apps.console.outage_list import numbers_of
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.pipeline import hour_of
 from serve_apps.console.resources import ConsoleResources

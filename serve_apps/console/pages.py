@@ -24,7 +24,7 @@ from serve_apps.http.problems import NOT_STORED, Problem, answer_to
 from signals.domain.access.people import Person, PersonInProject, PersonRight, ProjectAccess
 
 MAX_FORM_BYTES: Final = 16 * 1024  # guess: a sign-in link and a few fields
-MAX_FIELDS: Final = 50
+MAX_FIELDS: Final = 100  # guess: a page of 50 chosen rows, and what to do with them
 SIGN_IN: Final = "/console/sign-in"
 LIVE_HEADER: Final = "x-signals-live"
 """Sent by a page that reads itself again (static/console.js)."""

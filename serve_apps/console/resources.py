@@ -7,6 +7,7 @@ from psycopg_pool import ConnectionPool
 from serve_apps.console.live_feed import LiveFeed
 from serve_apps.console.views import Renderer
 from signals.clients.postgres import Connection
+from signals.services.access.saved_views import SavedViews
 from signals.services.access.signing_in import SigningIn
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
@@ -44,3 +45,4 @@ class ConsoleResources:
     readiness: ReadinessCheck
     job_list: JobList
     live_feed: LiveFeed
+    saved_views: SavedViews

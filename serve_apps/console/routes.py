@@ -10,11 +10,13 @@ from serve_apps.console import (
     incidents,
     live,
     notifications,
+    outage_list,
     outages,
     overview,
     pipeline,
     rule_editor,
     rules,
+    saved_views,
     search,
     settings,
     sign_in,
@@ -46,6 +48,7 @@ def to_overview(_: ConsoleResources, visit: Visit) -> Response:
 
 
 PAGES: Final[tuple[ConsolePage, ...]] = (
+    *outage_list.PAGES,
     *outages.PAGES,
     *incidents.PAGES,
     *overview.PAGES,
@@ -59,6 +62,7 @@ PAGES: Final[tuple[ConsolePage, ...]] = (
     *notifications.PAGES,
     *sign_in.PAGES,
     *live.PAGES,
+    *saved_views.PAGES,
     ConsolePage(method="GET", path="/console/p/{project_id}", right="read", handler=to_overview),
     ConsolePage(method="GET", path="/console/static/{name}", right="anyone", handler=asset),
     ConsolePage(method="GET", path="/console", right="anyone", handler=to_start),

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from serve_apps.console.charts import HistogramChart, histograms
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.saved_views import views_of
 from serve_apps.console.views import View
 from serve_apps.http.problems import NOT_STORED, Problem
 from signals.domain.queries.parameters import InvalidQuery
@@ -77,6 +78,8 @@ def search(resources: ConsoleResources, visit: Visit) -> View:
         "message_of": message_of,
         "instant_of": instant_of,
         "is_first": not visit.query("cursor"),
+        "tail": visit.query("tail") == "1",
+        **views_of(resources, visit, "search"),
     }
     status = 200
     try:

@@ -39,6 +39,7 @@ from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
 from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
+from signals.services.access.saved_views import SavedViews
 from signals.services.access.signing_in import SigningIn
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
@@ -123,6 +124,7 @@ def console_resources(core: CoreResources, pool: ConnectionPool[Connection]) -> 
         readiness=core.readiness,
         job_list=JobList(pool),
         live_feed=LiveFeed(overview.newest),
+        saved_views=SavedViews(pool),
     )
 
 

@@ -40,6 +40,10 @@ function takeOver(fresh) {
     const old = main.querySelector(`[data-part="${CSS.escape(name)}"]`);
     if (!old || seen.get(name) === part.outerHTML || old.contains(document.activeElement)) continue;
     seen.set(name, part.outerHTML);
+    for (const box of old.querySelectorAll("input:checked")) {
+      const twin = part.querySelector(`input[name="${CSS.escape(box.name)}"]`);
+      if (twin) twin.checked = true;
+    }
     const opened = [...old.querySelectorAll("details")].map((one) => one.open);
     part.querySelectorAll("details").forEach((one, at) => (one.open = opened[at] ?? one.open));
     old.replaceWith(document.adoptNode(part));
@@ -98,6 +102,60 @@ if (main && seen.size && live) {
 const current = document.querySelector(".top nav [aria-current]");
 if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.clientWidth / 2;
 
+// The live tail of a search: new events come on top. Who scrolls down, selects or stands in the list is not
+// disturbed; a button says how many wait.
+const TAIL_MS = 2000;
+const TAIL_ROWS = 200;
+const tail = document.getElementById("tail");
+
+function startTail() {
+  const [box, waiting, said] = ["input", "button", "span"].map((name) => tail.querySelector(name));
+  const section = tail.parentElement;
+  const known = () => new Set([...section.querySelectorAll("a.event")].map((link) => link.getAttribute("href")));
+  let held = [];
+  const isBusy = () => scrollY > 120 || !getSelection().isCollapsed || section.querySelector("ul")?.contains(document.activeElement);
+  const show = () => {
+    let list = section.querySelector("ul");
+    if (!list) {
+      section.querySelector(".empty")?.remove();
+      list = section.appendChild(Object.assign(document.createElement("ul"), { className: "rows events" }));
+      list.dataset.list = "";
+    }
+    list.prepend(...held);
+    held = [];
+    while (list.children.length > TAIL_ROWS) list.lastElementChild.remove();
+    waiting.hidden = true;
+  };
+  const look = async () => {
+    if (!box.checked || document.visibilityState !== "visible") return;
+    try {
+      const answer = await fetch(location.href, { headers: { "X-Signals-Live": "1" }, redirect: "error" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const old = new Set([...known(), ...held.map((row) => row.querySelector("a").getAttribute("href"))]);
+      const rows = [...fresh.querySelectorAll("a.event")].filter((link) => !old.has(link.getAttribute("href")));
+      held = [...rows.map((link) => document.adoptNode(link.parentElement)), ...held].slice(0, TAIL_ROWS);
+      said.textContent = held.length && isBusy() ? "paused" : "following";
+    } catch {
+      said.textContent = "no answer; tried again";
+    }
+    if (held.length && !isBusy()) show();
+    waiting.hidden = !held.length;
+    waiting.textContent = `${held.length} new`;
+  };
+  tail.hidden = false;
+  waiting.addEventListener("click", () => (show(), scrollTo(0, 0)));
+  box.addEventListener("change", () => {
+    const address = new URL(location.href);
+    box.checked ? address.searchParams.set("tail", "1") : address.searchParams.delete("tail");
+    history.replaceState(null, "", address);
+    said.textContent = "";
+    look();
+  });
+  setInterval(look, TAIL_MS);
+}
+if (tail) startTail();
+
 // The editor of rules tries the text when the writer pauses; only the newest answer is shown.
 const PAUSE_MS = 900;
 const editor = document.querySelector("form[data-preview]");
@@ -150,6 +208,7 @@ addEventListener("keydown", (event) => {
   if (event.key === "g") awaitsPage = true;
   else if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
+  else if (event.key === "x") document.activeElement.closest("[data-list] > li")?.querySelector(".pick input")?.click();
   else if (event.key === "?" && shortcuts) shortcuts.showModal();
   else {
     const found = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);

@@ -90,7 +90,7 @@ def test_route_takes_what_the_form_says(visitor: Visitor, world: World, receiver
     ("fields", "said"),
     [
         ({"kind": "webhook", "url": "ftp://x"}, "write an address like https://example.com/hook"),
-        ({"kind": "webhook", "url": "http://10.0.0.1/"}, "10.0.0.1"),
+        ({"kind": "webhook", "url": "http://10.0.0.1/"}, "address is private, local or reserved"),
         ({"kind": "slack", "channel": "C1", "token": ""}, "target.slack.token"),
         ({"kind": "email", "to": "nobody", "sender": "a@b.example", "host": "h"}, "write a mail address"),
         ({"kind": "magic"}, "target"),

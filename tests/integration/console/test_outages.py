@@ -80,3 +80,19 @@ def test_unconfirmed_outages_are_shown_on_request(visitor: Visitor, pool: Pool, 
     assert "UPSTREAM_DOWN" not in page
     assert "1 unresolved outage is not confirmed" in page
     assert "UPSTREAM_DOWN" in reader.get(f"{BASE}/outages?verdict=any").text
+
+
+def test_chosen_outages_change_together_and_failures_are_named(
+    visitor: Visitor, pool: Pool, world: World
+) -> None:
+    person, path = visitor(Role.RESPONDER), f"{BASE}/outages"
+    with pool.connection() as connection:
+        ids = [row[0] for row in connection.execute("SELECT id FROM pipeline.outages")]
+    chosen = {f"pick:{one}": "1" for one in ids}
+    answer = person.post(f"{path}?status=all", data=chosen | {"status": "resolved"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?status=all")
+    with pool.connection() as connection:
+        assert connection.execute("SELECT DISTINCT status FROM incidents").fetchall() == [("resolved",)]
+    failed = person.post(path, data={f"pick:{world.open_id}": "1", "pick:odd": "1", "status": "open"})
+    assert failed.text.count("this project has no such outage") == 2
+    assert "Choose outages first" in person.post(path, data={"status": "open"}).text

@@ -51,7 +51,7 @@ READ: Final = {
     "/notifications",
     "/live",
 }
-RESPOND: Final = {"/incidents/{incident_id}/status", "/outages/{outage_id}/status"}
+RESPOND: Final = {"/incidents/{incident_id}/status", "/outages", "/outages/{outage_id}/status"}
 ADMINISTER: Final = {
     "/rules/{name}/switch",
     "/rules/{name}/remove",
@@ -77,6 +77,8 @@ MATRIX: Final[dict[tuple[str, str], PageRight]] = {
     **{("POST", PROJECT + path): "respond" for path in RESPOND},
     **{("POST", PROJECT + path): "administer" for path in ADMINISTER},
     ("GET", PROJECT + "/rule-editor"): "administer",
+    ("POST", PROJECT + "/views/save"): "read",
+    ("POST", PROJECT + "/views/delete"): "read",
 }
 
 
@@ -129,7 +131,7 @@ def test_admin_sees_and_changes_nothing_of_another_organisation(
     secret = "their-secret-4711"
     ours = add_incident(pool, title=secret, fingerprint="SECRET|/x|prod")
     for page in PAGES:
-        if page.right in ("anyone", "member"):
+        if page.right in ("anyone", "member") or page.path.endswith("/live"):
             continue
         data = {"status": "resolved", "scope": "ingest"} if page.method == "POST" else None
         # In our project, and with our ids in their own.
@@ -141,6 +143,7 @@ def test_admin_sees_and_changes_nothing_of_another_organisation(
             if project_id == SHOP.project_id or "_id}" in page.path.partition("{project_id}")[2]:
                 assert answer.status_code == 404, page.path
     assert theirs.get(f"/console/incidents/{ours}").status_code == 404
+    assert theirs.get(f"{BASE}/live").status_code == 404
     with pool.connection() as connection:
         assert connection.execute("SELECT status FROM incidents WHERE id = %s", [ours]).fetchone() == (
             "open",

@@ -1,9 +1,14 @@
 """People at work: with the keyboard alone, without JavaScript, and two at once."""
 
+from datetime import UTC, datetime
+
 from psycopg_pool import ConnectionPool
 
+from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
+from tests.integration.core.conftest import index
+from tests.support.console_world import SHOP, error
 from tests.system.console.conftest import BASE, Site, faults_of
 
 
@@ -124,4 +129,40 @@ def test_hidden_page_asks_nothing(site: Site) -> None:
     assert asked == []
     with page.expect_request("**/incidents"), page.expect_request("**/live?*"):
         page.evaluate("() => { window.seen = true }")
+    context.close()
+
+
+def test_live_tail_shows_new_events_and_waits_for_a_reader(site: Site, opensearch: Client) -> None:
+    def arrive(message: str) -> None:
+        index(opensearch, [error(SHOP, datetime.now(UTC), {"route": "/t"}, message)])
+
+    context = site.context(Role.VIEWER)
+    page, faults = context.pages[0], faults_of(context.pages[0])
+    page.goto(f"{BASE}/search?since=24h")
+    page.check("#tail input")
+    arrive("first of the tail")
+    page.wait_for_selector("a.event >> text=first of the tail")
+    assert "tail=1" in page.url
+    page.mouse.wheel(0, 1500)
+    page.wait_for_function("() => scrollY > 200")
+    arrive("second of the tail")
+    page.wait_for_selector("#tail button >> text=1 new")
+    assert page.locator("a.event >> text=second of the tail").count() == 0
+    page.click("#tail button")
+    page.wait_for_selector("a.event >> text=second of the tail")
+    assert faults == []
+    context.close()
+
+
+def test_keyboard_resolves_several_outages_at_once(site: Site) -> None:
+    context = site.context(Role.RESPONDER)
+    page = context.pages[0]
+    page.goto(f"{BASE}/outages?status=all")
+    for _ in range(2):
+        page.keyboard.press("j")
+        page.keyboard.press("x")
+    assert page.locator(".pick input:checked").count() == 2
+    with page.expect_navigation():
+        page.keyboard.press("e")
+    assert page.locator(".list .status.resolved").count() == 3  # one was resolved before
     context.close()
