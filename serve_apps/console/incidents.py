@@ -1,7 +1,6 @@
 """The list of incidents, the page of one, and the change of its status."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, cast, get_args
 from urllib.parse import urlencode
@@ -10,6 +9,8 @@ from uuid import UUID
 from starlette.responses import Response
 
 from serve_apps.console.charts import Compared, series_charts
+from serve_apps.console.history import HistoryLine, changes_by_people
+from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, project_path, query_of, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.summaries import shown_summary
@@ -22,7 +23,6 @@ from signals.domain.incidents.episode import IDLE_MINUTES, IncidentStatus
 from signals.domain.incidents.shared_values import shared_values
 from signals.domain.queries.search import search_filters
 from signals.services.incidents.views import IncidentDetail, ListRequest
-from signals.store.incidents.incident_changes import TimelineEntry
 from signals.store.incidents.incident_views import Incident
 
 PAGE_ROWS: Final = 50
@@ -38,13 +38,6 @@ CONFLICTS: Final = {
     "another_open": (409, "A newer incident of the same kind is not resolved; work on that one."),
 }
 FIRST_STATE: Final = {"open": "FIRING", "investigating": "INVESTIGATING", "resolved": "Resolved"}
-BY_HAND: Final = {
-    "user:": "A former member",
-    "key:": "An API key",
-    "cli:": "The command line",
-    "api": "The API",
-}
-"""Actors of changes that are no process of ours, with a name for those who have none."""
 RESOLVED_BY: Final = {
     "quiet": "by itself, after an hour without a sign of it",
     "became_usual": "because its level had become the usual one",
@@ -90,15 +83,6 @@ def _address(tab: str, environment: str, cursor: str | None) -> str:
     return query_of(status=tab, env=environment, cursor=cursor or "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryLine:
-    """One line of an incident's history; `kind` gives its colour."""
-
-    at: datetime
-    kind: str
-    text: str
-
-
 def show_incident(resources: ConsoleResources, visit: Visit) -> View:
     """Show one incident: since when, how bad, why it fired, what the events share, what was done."""
     return _incident_view(resources, visit, visit.id("incident_id", "incident"))
@@ -111,7 +95,7 @@ def _incident_view(
     if detail is None:
         raise missing("incident")
     changes = resources.incidents.timeline(visit.where.tenancy, incident_id) or []
-    names = resources.overview.names(visit.where.tenancy)
+    by_people = changes_by_people(changes, resources.overview.names(visit.where.tenancy), visit.clock)
     why, incident = detail.why, detail.incident
     compared = why and Compared(
         window=why.window_minutes,
@@ -136,7 +120,9 @@ def _incident_view(
         "events": detail.events[:SHOWN_EVENTS],
         "event_count": len(detail.events),
         "shared": shared_values([event.attributes or {} for event in detail.events]),
-        "timeline": sorted(_history(detail, changes, names), key=lambda entry: entry.at, reverse=True),
+        "timeline": sorted(_history(detail, by_people), key=lambda entry: entry.at, reverse=True),
+        "outage_id": detail.outage.id if detail.outage else None,
+        **care_values(resources, visit, changes, f"{visit.base}/incidents/{incident_id}"),
         "quiet_for": visit.clock.now - incident.last_seen_at,
         "idle_minutes": IDLE_MINUTES,
         "search": _search_address(visit, detail),
@@ -145,7 +131,7 @@ def _incident_view(
     return View("incident.html", values, status)
 
 
-def _fires(threshold: float, counted: CountedMetric) -> str:
+def _fires(threshold: float, counted: CountedEvents) -> str:
     return f"fires at {'or below ' if counted.direction == 'down' else ''}{number(threshold)}"
 
 
@@ -156,9 +142,7 @@ def _search_address(visit: Visit, detail: IncidentDetail) -> str:
     return f"{visit.base}/search?{query}"
 
 
-def _history(
-    detail: IncidentDetail, changes: Sequence[TimelineEntry], names: Mapping[str, str]
-) -> Iterator[HistoryLine]:
+def _history(detail: IncidentDetail, by_people: Mapping[datetime, str]) -> Iterator[HistoryLine]:
     incident, why = detail.incident, detail.why
     opened = "Opened"
     if why:
@@ -170,7 +154,6 @@ def _history(
         if job.status in ("succeeded", "failed"):
             done = "written" if job.status == "succeeded" else "given up"
             yield HistoryLine(at=job.updated_at, kind="", text=f"Summary {done}")
-    by_people = changes_by_people(changes, names)
     for at, text in by_people.items():
         yield HistoryLine(at=at, kind="person", text=text)
     for deploy in detail.chart.deploys:
@@ -180,22 +163,6 @@ def _history(
     if resolved_at and not any(abs(at - resolved_at) < timedelta(seconds=2) for at in by_people):
         reason = RESOLVED_BY.get((why and why.resolve_reason) or "", "")
         yield HistoryLine(at=resolved_at, kind="resolved", text=f"Resolved {reason}".rstrip())
-
-
-def changes_by_people(changes: Sequence[TimelineEntry], names: Mapping[str, str]) -> Mapping[datetime, str]:
-    """Return what people and programs did to the status, in words, by instant."""
-    return {
-        change.at: _changed(change, names)
-        for change in changes
-        if "status" in change.detail and change.actor.startswith(tuple(BY_HAND))
-    }
-
-
-def _changed(change: TimelineEntry, names: Mapping[str, str]) -> str:
-    verbs = {"investigating": "took it on", "resolved": "resolved it", "open": "opened it again"}
-    done = verbs.get(str(change.detail.get("status")), "changed its status")
-    unnamed = next((text for kind, text in BY_HAND.items() if change.actor.startswith(kind)), change.actor)
-    return f"{names.get(change.actor, unnamed)} {done}"
 
 
 def counted_of(incident: Incident) -> CountedEvents:

@@ -1,31 +1,32 @@
 """The page of an outage, and the change of its status together with its incidents'."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from starlette.responses import Response
 
 from serve_apps.console.charts import Compared, series_charts
+from serve_apps.console.history import HistoryLine, changes_by_people
 from serve_apps.console.incidents import (
     CONFLICTS,
     FIRST_STATE,
     RESOLVED_BY,
-    HistoryLine,
-    changes_by_people,
 )
+from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.summaries import shown_summary
 from serve_apps.console.views import View
-from shared_types import Fingerprint
-from signals.domain.detection.counted import COUNTED_METRICS
+from shared_types import Fingerprint, read_fingerprint
+from shared_types.fingerprints import SeriesFingerprint
+from signals.domain.detection.counted import counted_in
 from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.incidents.shared_values import shared_values
 from signals.services.deploys.views import DeployRequest
 from signals.services.incidents.outage_answers import OutageDetail
 from signals.services.incidents.views import Chart, DeployMark
-from signals.store.incidents.incident_changes import TimelineEntry
 from signals.store.incidents.outage_views import OutageMember
 
 SHOWN_MEMBERS: Final = 20  # guess: the others are folded
@@ -56,10 +57,10 @@ def _view(
     resources: ConsoleResources, visit: Visit, detail: OutageDetail, *, conflict: str = "", status: int = 200
 ) -> View:
     outage = detail.outage
-    changes = resources.incidents.timeline(visit.where.tenancy, outage.first_incident_id) or []
-    names = resources.overview.names(visit.where.tenancy)
-    parts = [Fingerprint.parse(one.fingerprint) for one in detail.incidents]
-    counted = COUNTED_METRICS[detail.chart.metric]
+    changes = resources.outage_work.timeline(visit.where.tenancy, outage.id) or []
+    by_people = changes_by_people(changes, resources.overview.names(visit.where.tenancy), visit.clock)
+    parts = [read_fingerprint(one.fingerprint) for one in detail.incidents]
+    counted = counted_in(parts[0])
     normal = detail.chart.baseline_per_minute
     compared = Compared(
         window=SUM_MINUTES,
@@ -81,15 +82,19 @@ def _view(
         "summary": shown_summary(detail.summary),
         "summary_job": detail.ai_jobs[0] if detail.ai_jobs else None,
         "shared": shared_values([_values_of(one) for one in parts]),
-        "timeline": sorted(_history(detail, chart, changes, names), key=lambda one: one.at, reverse=True),
+        "timeline": sorted(_history(detail, chart, by_people), key=lambda one: one.at, reverse=True),
         "quiet_for": visit.clock.now - outage.last_seen_at,
         "idle_minutes": IDLE_MINUTES,
         "conflict": conflict,
+        "outage_id": outage.id,
+        **care_values(resources, visit, changes, f"{visit.base}/outages/{outage.id}"),
     }
     return View("outage.html", values, status)
 
 
-def _values_of(series: Fingerprint) -> Mapping[str, object]:
+def _values_of(series: SeriesFingerprint) -> Mapping[str, object]:
+    if not isinstance(series, Fingerprint):
+        return dict(series.values)
     return {"error_code": series.error_code, "route": series.route, "environment": series.environment.value}
 
 
@@ -118,14 +123,12 @@ def _chart(resources: ConsoleResources, visit: Visit, detail: OutageDetail) -> C
     )
 
 
-def _history(
-    detail: OutageDetail, chart: Chart, changes: Sequence[TimelineEntry], names: Mapping[str, str]
-) -> Iterator[HistoryLine]:
+def _history(detail: OutageDetail, chart: Chart, by_people: Mapping[datetime, str]) -> Iterator[HistoryLine]:
     outage = detail.outage
     yield HistoryLine(at=outage.opened_at, kind="fired", text=f"Opened: {_name(detail.incidents[0])}")
     for member in detail.incidents[1:]:
         yield HistoryLine(at=member.opened_at, kind="fired", text=f"Joined: {_name(member)}")
-    for at, text in changes_by_people(changes, names).items():
+    for at, text in by_people.items():
         yield HistoryLine(at=at, kind="person", text=text)
     for deploy in chart.deploys:
         named = " ".join(part for part in (deploy.service, deploy.release) if part)
@@ -137,8 +140,9 @@ def _history(
 
 def _name(member: OutageMember) -> str:
     """Return the series of a member in a few words, its title where there are none."""
-    series = Fingerprint.parse(member.fingerprint)
-    return f"{series.error_code} on {series.route}" if series.error_code and series.route else member.title
+    values = _values_of(read_fingerprint(member.fingerprint))
+    code, route = values.get("error_code"), values.get("route")
+    return f"{code} on {route}" if code and route else member.title
 
 
 def set_outage_status(resources: ConsoleResources, visit: Visit) -> View | Response:

@@ -14,6 +14,7 @@ from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
 from signals.services.events.search import EventFinder
 from signals.services.incidents.outage_views import Outages
+from signals.services.incidents.outage_work import OutageWork
 from signals.services.incidents.overview import IncidentOverview
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
@@ -32,6 +33,7 @@ class ConsoleResources:
     signing_in: SigningIn
     pool: ConnectionPool[Connection]
     outages: Outages
+    outage_work: OutageWork
     incidents: Incidents
     overview: IncidentOverview
     deploys: Deploys

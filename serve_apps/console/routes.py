@@ -10,6 +10,7 @@ from serve_apps.console import (
     incidents,
     live,
     notifications,
+    outage_cares,
     outage_list,
     outages,
     overview,
@@ -50,6 +51,7 @@ def to_overview(_: ConsoleResources, visit: Visit) -> Response:
 PAGES: Final[tuple[ConsolePage, ...]] = (
     *outage_list.PAGES,
     *outages.PAGES,
+    *outage_cares.PAGES,
     *incidents.PAGES,
     *overview.PAGES,
     *search.PAGES,

@@ -111,6 +111,7 @@ def console_resources(core: CoreResources, pool: ConnectionPool[Connection]) -> 
         signing_in=SigningIn(pool),
         pool=pool,
         outages=core.outages,
+        outage_work=core.outage_work,
         incidents=core.incidents,
         overview=overview,
         deploys=core.deploys,

@@ -96,3 +96,34 @@ def test_chosen_outages_change_together_and_failures_are_named(
     failed = person.post(path, data={f"pick:{world.open_id}": "1", "pick:odd": "1", "status": "open"})
     assert failed.text.count("this project has no such outage") == 2
     assert "Choose outages first" in person.post(path, data={"status": "open"}).text
+
+
+def test_note_assignee_and_snooze_stand_on_the_page_and_in_the_timeline(
+    visitor: Visitor, world: World
+) -> None:
+    person, path = visitor(Role.RESPONDER), f"{BASE}/outages/{world.outage_id}"
+    person.post(path + "/note", data={"text": "<b>rolled back</b>\r\nlooks better"})
+    name = re.search(r"<option>([^<]+)</option>", person.get(path).text)
+    assert name is not None
+    for action, data in (("assign", {"assignee": name[1]}), ("snooze", {"for": "4h"})):
+        answer = person.post(f"{path}/{action}", data=data | {"next": path})
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+    page = person.get(path).text
+    assert "responder: &lt;b&gt;rolled back&lt;/b&gt;\nlooks better" in page
+    assert f"responder assigned it to {name[1]}" in page
+    assert "Nobody is notified until" in page
+    assert f"{name[1]} has it" in person.get(f"{BASE}/outages").text
+    person.post(path + "/snooze", data={"for": "wake"})
+    assert "responder ended its snooze" in person.get(path).text
+    for action, data in (("note", {"text": ""}), ("assign", {"assignee": "x"}), ("snooze", {"for": "9y"})):
+        assert person.post(f"{path}/{action}", data=data).status_code == 422
+
+
+def test_incident_alone_is_worked_on_at_its_own_page(visitor: Visitor, world: World) -> None:
+    person, path = visitor(Role.RESPONDER), f"{BASE}/incidents/{world.open_id}"
+    found = re.search(rf'action="({BASE}/outages/[0-9a-f-]{{36}}/note)"', person.get(path).text)
+    assert found is not None
+    answer = person.post(found[1], data={"text": "the price feed is empty", "next": path})
+    assert answer.headers["location"] == path
+    assert "responder: the price feed is empty" in person.get(path).text
+    assert "Work on it" not in visitor(Role.VIEWER).get(path).text

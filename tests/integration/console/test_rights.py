@@ -51,7 +51,14 @@ READ: Final = {
     "/notifications",
     "/live",
 }
-RESPOND: Final = {"/incidents/{incident_id}/status", "/outages", "/outages/{outage_id}/status"}
+RESPOND: Final = {
+    "/incidents/{incident_id}/status",
+    "/outages",
+    "/outages/{outage_id}/status",
+    "/outages/{outage_id}/note",
+    "/outages/{outage_id}/assign",
+    "/outages/{outage_id}/snooze",
+}
 ADMINISTER: Final = {
     "/rules/{name}/switch",
     "/rules/{name}/remove",

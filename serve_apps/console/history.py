@@ -1,0 +1,77 @@
+"""What people and programs did to an incident or an outage, in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from serve_apps.console.words import Clock
+
+BY_HAND: Final = {
+    "user:": "A former member",
+    "key:": "An API key",
+    "cli:": "The command line",
+    "api": "The API",
+}
+"""Actors of changes that are no process of ours, with a name for those who have none."""
+VERBS: Final = {"investigating": "took it on", "resolved": "resolved it", "open": "opened it again"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One line of an incident's history; `kind` gives its colour."""
+
+    at: datetime
+    kind: str
+    text: str
+
+
+class Change(Protocol):
+    """An entry of a timeline."""
+
+    @property
+    def kind(self) -> str:
+        """What was done."""
+
+    @property
+    def actor(self) -> str:
+        """Who did it."""
+
+    @property
+    def at(self) -> datetime:
+        """When."""
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What has changed, with the new values."""
+
+
+def changes_by_people(
+    changes: Sequence[Change], names: Mapping[str, str], clock: Clock
+) -> Mapping[datetime, str]:
+    """Return what people and programs did, in words, by instant; incidents of an outage change at one."""
+    return {
+        change.at: f"{_who(change.actor, names)}{done}"
+        for change in changes
+        if change.actor.startswith(tuple(BY_HAND)) and (done := _done(change, clock))
+    }
+
+
+def _who(actor: str, names: Mapping[str, str]) -> str:
+    return names.get(actor) or next((text for kind, text in BY_HAND.items() if actor.startswith(kind)), actor)
+
+
+def _done(change: Change, clock: Clock) -> str:
+    """Return what a change did; texts of people are data. Empty for what is no work of people."""
+    detail = change.detail
+    match change.kind:
+        case "commented":
+            return f": {detail.get('text')}"
+        case "assigned":
+            assignee = detail.get("assignee")
+            return f" assigned it to {assignee}" if assignee else " took it from its assignee"
+        case "snoozed":
+            return f" snoozed it until {clock.moment(datetime.fromisoformat(str(detail['snoozed_until'])))}"
+        case "woken":
+            return " ended its snooze"
+    return f" {VERBS.get(str(detail['status']), 'changed its status')}" if "status" in detail else ""

@@ -1,0 +1,111 @@
+"""The everyday work on an outage: a note, an assignee, a snooze."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from serve_apps.console.history import Change
+from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.http.problems import Problem
+from signals.services.incidents.outage_work import Snooze, WorkRefused
+
+MAX_NOTE: Final = 4_000  # characters; guess: longer texts belong into a document
+SNOOZES: Final[Mapping[str, tuple[timedelta, str]]] = {
+    "1h": (timedelta(hours=1), "1 hour"),
+    "4h": (timedelta(hours=4), "4 hours"),
+    "1d": (timedelta(days=1), "1 day"),
+    "7d": (timedelta(days=7), "7 days"),
+}
+
+
+def care_values(
+    resources: ConsoleResources, visit: Visit, changes: Sequence[Change], path: str
+) -> Mapping[str, Any]:
+    """Return what the page at a path shows of the work: who has it, and until when it is silent."""
+    assignee, until = _cares(changes)
+    is_silent = until is not None and until > visit.clock.now
+    return {
+        "assignee": assignee,
+        "snoozed_until": until if is_silent else None,
+        "snoozes": SNOOZES,
+        "people": sorted(set(resources.overview.names(visit.where.tenancy).values())),
+        "max_note": MAX_NOTE,
+        "work_next": path,
+    }
+
+
+def _cares(changes: Sequence[Change]) -> tuple[str | None, datetime | None]:
+    """Fold a timeline, oldest first, to the assignee and the end of the snooze."""
+    assignee: str | None = None
+    until: datetime | None = None
+    for change in changes:
+        if change.kind == "assigned":
+            assignee = change.detail.get("assignee")
+        if change.kind in ("snoozed", "woken"):
+            text = change.detail.get("snoozed_until")
+            until = datetime.fromisoformat(str(text)) if text else None
+    return assignee, until
+
+
+def add_note(resources: ConsoleResources, visit: Visit) -> Response:
+    """Add a note to the timeline of an outage."""
+    text = visit.form.get("text", "").replace("\r\n", "\n")
+    if not 0 < len(text) <= MAX_NOTE or any(not (one.isprintable() or one in "\n\t") for one in text):
+        raise Problem(
+            422, "invalid_note", f"A note has 1 to {MAX_NOTE} characters, and no control characters."
+        )
+    outage_id = visit.id("outage_id", "outage")
+    return _done(
+        visit, resources.outage_work.comment(visit.where.tenancy, outage_id, text, actor=visit.who.actor)
+    )
+
+
+def assign(resources: ConsoleResources, visit: Visit) -> Response:
+    """Assign an outage to a member of the organisation, or to nobody."""
+    wanted = visit.form.get("assignee", "")
+    if wanted and wanted not in resources.overview.names(visit.where.tenancy).values():
+        raise Problem(422, "unknown_person", "Choose a member of the organisation, or nobody.")
+    outage_id = visit.id("outage_id", "outage")
+    work = resources.outage_work.assign
+    return _done(visit, work(visit.where.tenancy, outage_id, wanted or None, actor=visit.who.actor))
+
+
+def snooze(resources: ConsoleResources, visit: Visit) -> Response:
+    """Hold the messages of an outage for a while, or end that."""
+    outage_id, wanted, tenancy = (
+        visit.id("outage_id", "outage"),
+        visit.form.get("for", ""),
+        visit.where.tenancy,
+    )
+    if wanted == "wake":
+        return _done(visit, resources.outage_work.wake(tenancy, outage_id, actor=visit.who.actor))
+    if wanted not in SNOOZES:
+        raise Problem(422, "invalid_until", f"A snooze lasts one of {', '.join(SNOOZES)}.")
+    until = Snooze(until=visit.clock.now + SNOOZES[wanted][0])
+    try:
+        return _done(visit, resources.outage_work.snooze(tenancy, outage_id, until, actor=visit.who.actor))
+    except WorkRefused as error:
+        raise Problem(409, error.code, str(error)) from error
+
+
+def _done(visit: Visit, was_found: bool) -> Response:
+    if not was_found:
+        raise missing("outage")
+    outage_id: UUID = visit.id("outage_id", "outage")
+    return see_other(own_path(visit.form.get("next") or f"{visit.base}/outages/{outage_id}"))
+
+
+_ONE: Final = "/console/p/{project_id}/outages/{outage_id}"
+
+
+def _work(name: str, handler: Callable[[ConsoleResources, Visit], Response]) -> ConsolePage:
+    return ConsolePage(
+        method="POST", path=f"{_ONE}/{name}", right="respond", handler=handler, active="outages"
+    )
+
+
+PAGES: Final = (_work("note", add_note), _work("assign", assign), _work("snooze", snooze))
