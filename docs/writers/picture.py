@@ -24,6 +24,9 @@ COLUMNS: Final = 104  # fits a README's column with letters that can be read
 COMMAND: Final = ("make", "--no-print-directory", "demo")
 LEFT_OUT: Final = "   …"
 MAX_EVIDENCE: Final = 4  # lines
+MAX_MESSAGE: Final = 4  # lines
+SIGN_IN: Final = re.compile(r"(/sign-in#)[A-Za-z0-9_-]+")
+"""The one-time link to the console, which no picture shows."""
 STYLES: Final = (
     (r"^\$ ", "bold green"),
     (r"^\d\. ", "bold cyan"),
@@ -80,8 +83,8 @@ def run_in_terminal(command: tuple[str, ...], columns: int) -> str:
 
 
 def story(written: str) -> list[str]:
-    """Keep the steps, the head of the incident, its chart, and the beginning of its summary."""
-    lines = [line.rstrip() for line in written.splitlines()]
+    """Keep the steps, the incident's head and chart, and the beginnings of its summary and its message."""
+    lines = [SIGN_IN.sub(rf"\1{LEFT_OUT.strip()}", line.rstrip()) for line in written.splitlines()]
     start = next(number for number, line in enumerate(lines) if line.startswith("1. "))
     kept: list[str] = []
     for paragraph in re.split(r"\n{2,}", "\n".join(lines[start:])):
@@ -111,8 +114,10 @@ def _shortened(paragraph: list[str]) -> list[str]:
         counted = next(line for line in paragraph if "accepted" in line and "│" in line)
         number = counted.strip("│ ").split()[-1]
         return [paragraph[0], f"   {number} events accepted"]
-    if "representative events" in paragraph[0]:
+    if "representative events" in paragraph[0] or paragraph[0].startswith("Where to look next"):
         return []
+    if paragraph[0].startswith("webhook "):
+        return [*paragraph[:MAX_MESSAGE], LEFT_OUT]
     if "evidence" in paragraph:
         end = paragraph.index("evidence") + 1 + MAX_EVIDENCE
         return [*paragraph[:end], LEFT_OUT]
