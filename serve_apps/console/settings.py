@@ -1,6 +1,6 @@
 """Settings: keys and their limits, members, one's own sessions, and the audit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from serve_apps.http.problems import Problem
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, transaction
 from signals.domain.access.people import INVITATION_LASTS, Role
 from signals.domain.access.scopes import Scope
+from signals.domain.detection.rule_differences import difference
 from signals.services.access import people, provisioning
 from signals.services.access.provisioning import IssuedKey, ProvisioningRefused
 from signals.store.access import api_keys, audit
 from signals.store.access import people as members
 
 AUDIT_ROWS: Final = 30
+MAX_SAID: Final = 300  # characters of one change; guess: four lines
 HINTS: Final = {Scope.INGEST: "sends events", Scope.READ: "reads incidents and events"}
 """The scopes that the page offers; a key for web pages needs origins, which `signals keys create` takes."""
 
@@ -43,7 +45,7 @@ def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
         "revoked": sum(key.revoked_at is not None for key in keys),
         "members": everyone,
         "sessions": resources.signing_in.browsers(visit.who),
-        "changes": changes,
+        "changes": [(one, _said(one.detail)) for one in changes],
         "names": names | {f"key:{key.key_id}": f"key {key.hash_prefix}" for key in keys},
         "roles": list(Role),
         "scopes": list(HINTS),
@@ -57,6 +59,16 @@ def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
     }
     status = 422 if shown.get("refusal") else 200
     return View("settings.html", values | shown, status)
+
+
+def _said(detail: Mapping[str, Any]) -> str:
+    """Say behind its verb what a change did; empty where the verb says all."""
+    before, after = detail.get("before"), detail.get("after")
+    if isinstance(before, Mapping) or isinstance(after, Mapping):
+        return f": {difference(before or {}, after or {})}"[:MAX_SAID]
+    if after:
+        return f": {before} to {after}"
+    return f" as {detail['role']}" if detail.get("role") else ""
 
 
 def _refused(resources: ConsoleResources, visit: Visit, section: str, error: ProvisioningRefused) -> View:

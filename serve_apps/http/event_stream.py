@@ -1,4 +1,4 @@
-"""Server-sent events: how one is written, the answer that sends them, and answers that work in a thread writes.
+"""Server-sent events: how one is written, and answers that send them as they come.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
