@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -56,12 +57,17 @@ class ProjectClock:
 
     def offset(self, hour: int) -> int:
         """Return whole hours from UTC; a zone of half hours has its hours of the week shifted by the half."""
-        offset = datetime.fromtimestamp(hour * 3600, UTC).astimezone(self.zone).utcoffset() or timedelta()
-        return offset // timedelta(hours=1)
+        return _offset(self.zone, hour)
 
     def is_special(self, hour: int) -> bool:
         """Say whether the hour lies on a day off or a launch day."""
         return bool(self.edges) and bisect_right(self.edges, hour) % 2 == 1
+
+
+@lru_cache(maxsize=16_384)  # closing an hour asks 18 times a series, and all series close the same hours
+def _offset(zone: ZoneInfo, hour: int) -> int:
+    offset = datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).utcoffset() or timedelta()
+    return offset // timedelta(hours=1)
 
 
 UTC_CLOCK: Final = ProjectClock(ZoneInfo("UTC"))

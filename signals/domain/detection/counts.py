@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from operator import sub
 from typing import Final, Protocol
 
 MINUTES_READ: Final = 75  # minute buckets that one evaluation may read (as many as Rule B needs)
@@ -12,6 +13,9 @@ class MinuteCounts(Protocol):
 
     def between(self, start: int, end: int) -> int:
         """Return the events of the minutes `start <= minute < end`."""
+
+    def windows(self, length: int, first: int, last: int) -> Sequence[int]:
+        """Return the events of the windows of so many minutes that end with the minutes `first` to `last`."""
 
 
 class BucketCounts:
@@ -26,6 +30,10 @@ class BucketCounts:
         """Return the events of the minutes `start <= minute < end`."""
         counts = self._counts
         return sum(counts.get(minute, 0) for minute in range(start, end))
+
+    def windows(self, length: int, first: int, last: int) -> Sequence[int]:
+        """Return the events of the windows of so many minutes that end with the minutes `first` to `last`."""
+        return [self.between(end - length, end) for end in range(first + 1, last + 2)]
 
 
 class PrefixCounts:
@@ -42,3 +50,12 @@ class PrefixCounts:
         """Return the events of the minutes `start <= minute < end`."""
         low, high = max(start, self._start), min(end, self._end)
         return self._sums[high - self._start] - self._sums[low - self._start] if low < high else 0
+
+    def windows(self, length: int, first: int, last: int) -> Sequence[int]:
+        """Return the events of the windows of so many minutes that end with the minutes `first` to `last`."""
+        low, high = first + 1 - length, last + 1
+        if low < self._start or high > self._end:
+            return [self.between(end - length, end) for end in range(first + 1, last + 2)]
+        sums, at = self._sums, low - self._start
+        size = last - first + 1
+        return [*map(sub, sums[at + length : at + length + size], sums[at : at + size])]

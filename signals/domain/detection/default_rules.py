@@ -37,10 +37,12 @@ ERRORS_ABOVE_USUAL: Final = Seasonal(
     on=EventSelection(event_type=EventType.ERROR),
     direction="up",
     windows=(
-        RuleWindow(length=5, floor=20, ratio=2.5),
-        RuleWindow(length=15, floor=20, ratio=2),
-        RuleWindow(length=60, floor=20, ratio=2),
-        RuleWindow(length=60, floor=30, ratio=3, against="usual"),
+        RuleWindow(length=5, floor=60, ratio=2.5),
+        RuleWindow(length=5, floor=20, ratio=2.5, spread=4),
+        RuleWindow(length=15, floor=10, ratio=3, spread=5),
+        RuleWindow(length=15, floor=20, ratio=2, spread=5),
+        RuleWindow(length=60, floor=20, ratio=2, spread=8),
+        RuleWindow(length=60, floor=30, ratio=5, against="usual"),
     ),
 )
 SIGNUPS_BELOW_USUAL: Final = Seasonal(
@@ -58,6 +60,10 @@ SIGNUPS_BELOW_USUAL: Final = Seasonal(
         RuleWindow(length=180, floor=10, ratio=0.4, significance=4.5, against="usual"),
         RuleWindow(length=360, floor=10, ratio=0.4, significance=4.5, against="usual"),
         RuleWindow(length=720, floor=10, ratio=0.4, significance=4.5, against="usual"),
+        RuleWindow(length=120, floor=100, ratio=0.8, significance=3.5, against="today"),
+        RuleWindow(length=180, floor=100, ratio=0.8, significance=3.5, against="today"),
+        RuleWindow(length=240, floor=100, ratio=0.8, significance=3.5, against="today"),
+        RuleWindow(length=360, floor=100, ratio=0.8, significance=3.5, against="today"),
     ),
 )
 DEFAULT_RULES: Final[tuple[Rule, ...]] = (ERROR_SPIKE, SIGNUP_DROP, ERRORS_ABOVE_USUAL, SIGNUPS_BELOW_USUAL)

@@ -13,7 +13,7 @@ from signals.domain.detection.counts import MINUTES_READ
 
 Attribute = Literal["environment", "error_code", "route", "release", "method", "status_code"]
 Direction = Literal["up", "down"]
-Against = Literal["recent", "usual", "both"]
+Against = Literal["recent", "usual", "both", "today"]
 RuleSeverity = Literal["warn", "error", "critical"]
 
 FINGERPRINT: Final[tuple[Attribute, ...]] = ("error_code", "route", "environment")
@@ -108,17 +108,22 @@ class RuleWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ratio: Ratio
     significance: Annotated[float, Meta(ge=2, le=50)] = 6.0
     against: Against = "both"
+    spread: Annotated[int, Meta(ge=1, le=60)] = 1
 
     def __post_init__(self) -> None:
         if self.length > 60 and self.length % 60:
             raise ValueError("length above 60 minutes must be whole hours")
+        if self.against == "today" and self.length <= 60:
+            raise ValueError("against today needs a length above 60 minutes")
+        if self.spread > self.length:
+            raise ValueError(f"spread must be at most {self.length}, the minutes of the window")
 
 
 class Seasonal(_Rule, frozen=True, kw_only=True, tag="seasonal"):
     """Fires when a window is unusual for the hour of the week. `opens: verdict` only confirms A and B."""
 
     direction: Direction = "up"
-    windows: Annotated[tuple[RuleWindow, ...], Meta(min_length=1, max_length=8)]
+    windows: Annotated[tuple[RuleWindow, ...], Meta(min_length=1, max_length=16)]
     guard: Annotated[float, Meta(ge=0, le=10)] = 1.2
     opens: Literal["incident", "verdict"] = "incident"
 

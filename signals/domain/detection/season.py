@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Final
 
+import msgspec
+
 HOUR: Final = 60  # minutes
 DAY: Final = 24  # hours
 WEEK: Final = 7 * DAY  # hours
@@ -17,15 +19,14 @@ WEEKS_READ: Final = 4  # same hour of the week, that many weeks
 MIN_CLEAN: Final = 45  # minutes of an hour outside of any outage, below which the hour teaches nothing
 RATE_FLOOR: Final = 0.002  # events a minute, three a day: no rate is known to be zero
 BUSY_HOUR: Final = 20  # events: a median of fewer is too coarse, their clipped mean is used
-DAYS_WEIGHT_WEEKS: Final = 0.5  # the fortnight's weight, in weeks
+DAYS_WEIGHT_WEEKS: Final = 0.2  # the fortnight's weight, in weeks
 DAYS_WEIGHT_EVENTS: Final = 10.0  # or in events where that is more: few events say little about one hour
 SMOOTH_BELOW: Final = 30.0  # events an hour below which neighbouring hours are mixed in
 FLAT_HOURS: Final = 48  # of history, before which the hour of the day is unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HourRow:
-    """One closed hour of a series.
+class HourRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One closed hour of a series; a struct, since an evaluation makes twelve.
 
     `hour` counts hours since the epoch. `expected` is the shape's events for it at level 1, as known
     then. `clean_minutes` of it lay outside of outages and held `clean_value` events.

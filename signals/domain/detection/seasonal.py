@@ -5,31 +5,30 @@ rows, twelve hours) and the state; it costs some ten microseconds.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from signals.domain.detection.counts import MINUTES_READ, MinuteCounts
 from signals.domain.detection.rule_types import RuleWindow, Seasonal
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import PRIOR, HourContext, SeasonalState, recent_level
 from signals.domain.detection.significance import gamma_poisson_z
-from signals.domain.detection.verdict import RuleCondition, RuleVerdict
 
 USUAL_EVENTS: Final = 100.0  # events that the level of days rests on, at least (guess: 10 % of error)
 LONG_NOISE: Final = 0.01  # relative variance of a window of hours that longer windows do not lose (guess)
 LONG_SHARE: Final = 1.0  # of an hour's variance, divided by the hours of the window
+TODAY_HOURS: Final = 2  # before a window, at least: the level of today rests on them
+TODAY_NOISE: Final = 0.001  # relative variance that longer means do not lose (guess)
+TODAY_SHARE: Final = 0.5  # of an hour's variance, which holds that of its own expectation as well
+TODAY_MOVED: Final = 0.6  # hours by which a day may be early or late (guess: clock changes, long evenings)
 COLD_DROP: Final = 0.1  # while the hour of the day is unknown, only a near stop is a drop
-SUSTAIN_UP: Final = 1.7  # times the frozen expectation that keeps a rise open
-SUSTAIN_DOWN: Final = 0.6  # share of the frozen expectation that keeps a drop open
-SUSTAIN_MINUTES: Final = 15  # the window that says whether an outage lasts
-SUSTAIN_FLOOR: Final = 5  # events in it, at least, for a rise
-SUSTAIN_EXPECTED: Final = 8.0  # events expected, from which a window says whether a drop lasts
-SPARSE_EXPECTED: Final = 3.5  # events expected, from which none is a sign: 3 % by chance
-SPARSE_SHARE: Final = 0.2  # of few expected events: at most so many while a drop lasts
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One window's numbers: floor and ratio are met when `is_peak`, significance too when `fires`."""
+    """One window's numbers: floor, ratio and spread are met when `is_peak`, significance too when `fires`.
+
+    `minutes` is in how many of its minutes there were events; 0 where no spread is asked.
+    """
 
     window: RuleWindow
     count: int
@@ -39,6 +38,7 @@ class Finding:
     need_z: float
     is_peak: bool
     fires: bool
+    minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +62,28 @@ def evaluate(
 
     Windows that begin before the minute `not_before` are left out.
     """
-    best = None
+    best, usual = None, state.usual_level
     for window in rule.windows:
         if minute + 1 - window.length < not_before:
             continue
-        if not _can_be_peak(rule, window, context, counts, minute, state):
+        if window.length > HOUR:
+            if not _may_be_low(window, context, state, usual):
+                continue
+        elif not _can_be_peak(rule, window, context, counts, minute, usual):
             continue
         finding = measure(rule, window, context, counts, minute, state)
         if finding.is_peak and (best is None or (finding.fires, abs(finding.z)) > (best.fires, abs(best.z))):
             best = finding
     return best
+
+
+def _may_be_low(window: RuleWindow, context: HourContext, state: SeasonalState, usual: float) -> bool:
+    """Say cheaply that a window of hours misses its ratio, whatever the open hour holds."""
+    number = clean_hours(window, context, state)
+    if window.against == "today" and hours_before(window, context, state) < TODAY_HOURS:
+        return False
+    value, shaped = context.hour_sums[number]
+    return number > 0 and value <= window.ratio * usual * (shaped + HOUR * max(context.shape.rates))
 
 
 def _can_be_peak(
@@ -80,23 +92,17 @@ def _can_be_peak(
     context: HourContext,
     counts: MinuteCounts,
     minute: int,
-    state: SeasonalState,
+    usual: float,
 ) -> bool:
-    """Say cheaply that a window misses its floor or ratio at any recent level."""
+    """Say cheaply that a window up to an hour misses its floor or ratio at any recent level."""
     end = minute + 1
-    if window.length > HOUR:
-        number = _clean_hours(window, context, state)
-        value, shaped = context.hour_sums[number]
-        return number > 0 and value <= window.ratio * state.usual_level * (
-            shaped + HOUR * max(context.shape.rates)
-        )
     count = counts.between(end - window.length, end)
     if rule.direction == "up" and count < window.floor:
         return False
     if window.against == "recent":
         return True
-    usual = context.shape.between(end - window.length, end) * state.usual_level  # "both" is stricter still
-    return count >= window.ratio * usual if rule.direction == "up" else count <= window.ratio * usual
+    by_ratio = window.ratio * context.shape.between(end - window.length, end) * usual  # "both" is stricter
+    return count >= by_ratio if rule.direction == "up" else count <= by_ratio
 
 
 def measure(
@@ -110,11 +116,13 @@ def measure(
     """Judge one window that ends with `minute`."""
     end = minute + 1
     if window.length > HOUR:
-        number = _clean_hours(window, context, state)
+        number = clean_hours(window, context, state)
         start = context.shape.start
         value, shaped = context.hour_sums[number]
         count = counts.between(start, end) + value
         shaped += context.shape.between(start, end)
+        if window.against == "today":
+            return _measure_today(rule, window, context, state, (count, shaped, end))
         is_known = number > 0
         level, events = state.usual_level, USUAL_EVENTS
         noise = LONG_NOISE + LONG_SHARE * context.noise[HOUR] / max(1, number)
@@ -126,18 +134,71 @@ def measure(
         level, events = _level(rule, window, context, counts, minute, state)
         noise = context.noise[window.length]
     expected = shaped * level
+    minutes = _spread(counts, window, minute) if window.spread > 1 else 0
     if rule.direction == "up":
-        is_peak = count >= window.floor and count >= window.ratio * expected
+        is_peak = count >= max(window.floor, window.ratio * expected) and (
+            window.spread == 1 or minutes >= window.spread
+        )
     else:
         ratio = min(window.ratio, COLD_DROP) if context.is_cold else window.ratio
         is_peak = is_known and expected >= window.floor and count <= ratio * expected
     z = gamma_poisson_z(count, expected, 1 / (1 / (events + PRIOR) + noise))
     need = max(window.significance, rule.guard * state.noise_peak(minute))
     beyond = z >= need if rule.direction == "up" else -z >= need
-    return Finding(window, count, expected, level, z, need, is_peak, is_peak and beyond)
+    return Finding(window, count, expected, level, z, need, is_peak, is_peak and beyond, minutes)
 
 
-def _clean_hours(window: RuleWindow, context: HourContext, state: SeasonalState) -> int:
+def _measure_today(
+    rule: Seasonal,
+    window: RuleWindow,
+    context: HourContext,
+    state: SeasonalState,
+    counted: tuple[int, float, int],
+) -> Finding:
+    """Judge a window of hours by the hours before it on the same day: a day off is low from its morning on.
+
+    `counted` are the window's events, events expected at level 1, and end. The variance is that of both
+    means, and of a shape that is moved in time: where it is steep, an hour early or late is a change. The
+    guard neither counts nor learns here: both variances are the series' own.
+    """
+    count, shaped, end = counted
+    number = window.length // HOUR
+    before = hours_before(window, context, state)
+    is_known = before >= TODAY_HOURS
+    level, noise, events = state.usual_level, 0.0, 0
+    if is_known:
+        value, expected = (
+            a - b for a, b in zip(context.hour_sums[number + before], context.hour_sums[number], strict=True)
+        )
+        events = int(value)
+        level = min(level, recent_level(events, expected, state.usual_level))
+        moved = context.hours[number].expected - context.shape.between(end - HOUR, end)
+        noise = TODAY_NOISE + TODAY_SHARE * context.noise[HOUR] * (1 / number + 1 / before)
+        noise += (TODAY_MOVED * moved / shaped) ** 2
+    expected = shaped * level
+    z = gamma_poisson_z(count, expected, 1 / (1 / (events + PRIOR) + noise))
+    is_low = is_known and expected >= window.floor and count <= window.ratio * expected
+    fires = is_low and -z >= window.significance and not context.is_cold
+    return Finding(window, count, expected, level, z, window.significance, fires, fires)
+
+
+def hours_before(window: RuleWindow, context: HourContext, state: SeasonalState) -> int:
+    """Return how many closed hours of the same day, undisturbed, lie before a window of hours."""
+    return min(context.today_hours, _undisturbed_hours(context, state)) - window.length // HOUR
+
+
+def _undisturbed_hours(context: HourContext, state: SeasonalState) -> int:
+    """Return how many of the newest closed hours lie after the last outage and any special day."""
+    return max(0, min(context.usual_hours, (context.shape.start - state.dirty_until) // HOUR))
+
+
+def _spread(counts: MinuteCounts, window: RuleWindow, minute: int) -> int:
+    """Return in how many minutes of the window that ends with `minute` there were events."""
+    end = minute + 1
+    return sum(1 for at in range(end - window.length, end) if counts.between(at, at + 1))
+
+
+def clean_hours(window: RuleWindow, context: HourContext, state: SeasonalState) -> int:
     """Return the closed hours that a window of hours reads: none of before the last outage's end.
 
     Otherwise an outage that is over would fire again, from the window's older hours. Without that many
@@ -146,7 +207,7 @@ def _clean_hours(window: RuleWindow, context: HourContext, state: SeasonalState)
     number = window.length // HOUR
     if number > len(context.hours):
         return 0
-    return max(0, min(number, context.usual_hours, (context.shape.start - state.dirty_until) // HOUR))
+    return min(number, _undisturbed_hours(context, state))
 
 
 def _level(
@@ -180,61 +241,3 @@ def _level(
     if window.against != "recent":
         level = max(level, usual) if rule.direction == "up" else min(level, usual)
     return level, value
-
-
-def sustains(rule: Seasonal, context: HourContext, counts: MinuteCounts, minute: int, frozen: Frozen) -> bool:
-    """Say whether an open incident lasts, by the level frozen at its opening."""
-    end = minute + 1
-    if rule.direction == "up":
-        count = counts.between(end - SUSTAIN_MINUTES, end)
-        expected = context.shape.between(end - SUSTAIN_MINUTES, end) * frozen.level
-        if count < max(SUSTAIN_FLOOR, SUSTAIN_UP * expected):
-            return False
-        noise = context.noise.get(SUSTAIN_MINUTES, context.noise[HOUR])
-        return gamma_poisson_z(count, expected, 1 / (1 / USUAL_EVENTS + noise)) >= frozen.need_z / 2
-    for length in (SUSTAIN_MINUTES, HOUR):
-        expected = context.shape.between(end - length, end) * frozen.level
-        if expected >= SUSTAIN_EXPECTED:
-            return counts.between(end - length, end) <= SUSTAIN_DOWN * expected
-    count = counts.between(context.shape.start, end)
-    expected = context.shape.between(context.shape.start, end) * frozen.level
-    for row in context.hours:
-        if expected >= SPARSE_EXPECTED:
-            break
-        count += row.value
-        expected += row.expected * frozen.level
-    return count <= int(SPARSE_SHARE * expected)
-
-
-def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
-    """Write a finding condition by condition."""
-    window, z = finding.window, finding.z
-    counted: Literal["at least", "at most"] = "at least" if rule.direction == "up" else "at most"
-    has_floor = finding.count if rule.direction == "up" else finding.expected
-    floor_name = "events" if rule.direction == "up" else "events expected"
-    by_ratio = window.ratio * finding.expected
-    threshold = max(window.floor, by_ratio) if rule.direction == "up" else by_ratio
-    return RuleVerdict(
-        rule=rule.name,
-        minute=minute,
-        length=window.length,
-        count=finding.count,
-        normal=finding.expected,
-        threshold=threshold,
-        level=finding.level,
-        conditions=(
-            RuleCondition(name=floor_name, have=has_floor, compared="at least", need=window.floor),
-            RuleCondition(
-                name="events against the expectation",
-                have=finding.count,
-                compared=counted,
-                need=by_ratio,
-            ),
-            RuleCondition(
-                name="significance",
-                have=z if rule.direction == "up" else -z,
-                compared="at least",
-                need=finding.need_z,
-            ),
-        ),
-    )

@@ -25,6 +25,10 @@ NOISE_DAYS: Final = 10  # days of the windows' own variance
 NOISE_FIRST: Final = 0.05  # relative variance before a day was seen (guess: 22 % of wobble)
 NOISE_MAX: Final = 1.0  # a window as noisy as that is judged by its floor and guard alone (guess)
 NOISE_OF_SEASON: Final = 0.04  # relative variance of a shape learned from a single day (guess)
+DAY_BEGINS: Final = (
+    2  # o'clock: before, a day off, or one after, is still on its way to its own level (guess)
+)
+WEEKLY_DAYS: Final = 14  # of history, from which the shape knows each day of the week by two of them
 COLD_DAYS: Final = 2  # before, the hour of the day is unknown
 NEVER: Final = 1 << 40  # a minute that does not come
 
@@ -86,7 +90,9 @@ class HourContext:
 
     `is_special`: the hour lies on a day off or a launch, and teaches nothing. `is_free`: it or one of the
     hours of the recent level does: the level moves freely, and no noise is learned. `usual_hours` is how
-    many of the newest closed hours windows of hours may read: none before a special day's end.
+    many of the newest closed hours windows of hours may read: none before a special day's end. `today_hours`
+    is how many of them lie on the hour's own day, after its first ones (`DAY_BEGINS`); 0 while the shape of
+    the week is not known.
     """
 
     shape: Shape
@@ -98,6 +104,7 @@ class HourContext:
     is_special: bool = False
     is_free: bool = False
     usual_hours: int = HOURS_READ
+    today_hours: int = 0
 
 
 def hour_context(
@@ -117,6 +124,7 @@ def hour_context(
     if clock.edges:  # almost never, and this runs at every evaluation
         is_free = any(map(clock.is_special, range(hour - LEVEL_HOURS, hour + 1)))
         usual = sum(1 for _ in takewhile(lambda row: not clock.is_special(row.hour), hours))
+    of_day = (hour + clock.offset(hour)) % DAY - DAY_BEGINS
     of_season = NOISE_OF_SEASON / days + FREE_NOISE * is_free
     noise = {
         length: of_season + (median(day[i] for day in state.noise) if state.noise else NOISE_FIRST)
@@ -132,6 +140,7 @@ def hour_context(
         is_special=clock.is_special(hour),
         is_free=is_free,
         usual_hours=0 if is_free else usual,
+        today_hours=min(len(hours), max(0, of_day)) if days >= WEEKLY_DAYS else 0,
     )
 
 

@@ -11,6 +11,7 @@ from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import SeasonalState
+from signals.domain.incidents.candidates import candidates
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.series_history import Hours, KeptHours, begin, begin_again, close, context_of
 from signals.domain.incidents.tracking import Evidence, TrackState, judge_late, step
@@ -92,8 +93,8 @@ class SeriesFollower:
         self._around = around
         self._begun = record
         self._judged, self._last_event, self._kept = record.judged, record.last_event, record.kept
-        self._skips = not every_minute and not watch.watches_silence
-        self._fewest = watch.fewest_events if self._skips else 0.0
+        self._skips = not every_minute
+        self._fewest = watch.fewest_events if self._skips and not watch.watches_silence else 0.0
         self._evidence = self._evidence_of_hour()
 
     def record(self, incident: UUID | None = None, last_incident: UUID | None = None) -> SeriesRecord:
@@ -121,9 +122,7 @@ class SeriesFollower:
             self._close_hours_before(minute // HOUR)
             end = min(until, (minute // HOUR + 1) * HOUR - 1)
             if not self._is_idle(minute, end):
-                for one in range(minute, end + 1):
-                    if (followed := self._judge(one)) is not None:
-                        yield followed
+                yield from self._judge_all(minute, end)
             minute = end + 1
         self._judged = max(self._judged, until)
 
@@ -135,13 +134,32 @@ class SeriesFollower:
             minute=minute, evidence=evidence, closed=closed, episode=self.track.episode, is_apart=True
         )
 
-    def _judge(self, minute: int) -> FollowedMinute | None:
-        counts = self._around.counts
-        if counts.between(minute, minute + 1):
+    def _judge_all(self, minute: int, end: int) -> Iterator[FollowedMinute]:
+        """Judge the minutes of a part of an hour that matter: all while an incident is open."""
+        waiting: Iterator[int] | None = None
+        first = minute
+        while minute <= end:
+            if self.track.episode is not None or not self._skips:
+                waiting = None
+            else:
+                if waiting is None:
+                    waiting = self._candidates(minute, end)
+                minute = next(waiting, end + 1)
+                if minute > end:
+                    break
+            yield self._judge(minute)
+            minute += 1
+        self._note_events(first, end)
+
+    def _candidates(self, minute: int, end: int) -> Iterator[int]:
+        evidence = self._evidence
+        return iter(
+            candidates(self._watch, evidence.context, evidence.counts, self.track.seasonal, minute, end)
+        )
+
+    def _judge(self, minute: int) -> FollowedMinute:
+        if self._around.counts.between(minute, minute + 1):
             self._last_event = max(self._last_event, minute)
-        may_skip = self._skips and self.track.episode is None
-        if may_skip and counts.between(minute - HOUR + 1, minute + 1) < self._fewest:
-            return None
         evidence, before = self._evidence, self.track.seasonal.since
         last_event = min(minute, self._last_event)
         self.track, closed = step(self._watch, evidence, self.track, minute, last_event=last_event)
@@ -151,16 +169,21 @@ class SeriesFollower:
 
     def _is_idle(self, minute: int, end: int) -> bool:
         """Say whether no minute of this part of an hour can matter; note its newest event."""
-        if not self._skips or self.track.episode is not None:
+        if not self._fewest or self.track.episode is not None:
             return False
-        counts = self._around.counts
-        total = counts.between(minute - HOUR + 1, end + 1)
+        total = self._around.counts.between(minute - HOUR + 1, end + 1)
         if total >= self._fewest:
             return False
-        if total and counts.between(minute, end + 1):
+        if total:
+            self._note_events(minute, end)
+        return True
+
+    def _note_events(self, minute: int, end: int) -> None:
+        """Note the newest minute with an event of this part of an hour."""
+        counts = self._around.counts
+        if end > self._last_event and counts.between(minute, end + 1):
             newest = next(one for one in range(end, minute - 1, -1) if counts.between(one, one + 1))
             self._last_event = max(self._last_event, newest)
-        return True
 
     def _close_hours_before(self, hour: int) -> None:
         rule, kept = self._watch.seasonal, self._kept

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.rule_types import Seasonal
@@ -123,14 +125,14 @@ def begin_again(kept: KeptHours, since: int, hours: Hours, clock: ProjectClock) 
     for hour in [hour for hour in hours if hour < first]:
         del hours[hour]
     for hour, row in hours.items():
-        hours[hour] = replace(row, clean_minutes=HOUR, clean_value=row.value)
+        hours[hour] = structs.replace(row, clean_minutes=HOUR, clean_value=row.value)
     newest = (row for row in kept.newest if row.hour >= first)
     kept = KeptHours(
         hour=kept.hour,
         first=first,
         minutes=HOUR * max(0, kept.hour - first),
         value=sum(row.value for row in hours.values()),
-        newest=tuple(replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
+        newest=tuple(structs.replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
     )
     return replace(kept, rates=_all_rates(kept, hours, clock)) if kept.closed >= FLAT_HOURS else kept
 

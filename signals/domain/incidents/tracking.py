@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from signals.domain.detection import fixed_rules, seasonal
+from signals.domain.detection import fixed_rules, lasting, seasonal
 from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate
 from signals.domain.detection.seasonal import Finding, Frozen
 from signals.domain.detection.seasonal_state import NEVER, HourContext, SeasonalState
+from signals.domain.detection.seasonal_verdict import verdict_of
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import (
     CONFIRM_WITHIN,
@@ -111,7 +112,7 @@ def verdict_at(watch: Watch, evidence: Evidence, state: TrackState, minute: int)
     finding = seasonal.measure(
         watch.seasonal, window, evidence.context, evidence.counts, minute, state.seasonal
     )
-    return seasonal.verdict_of(watch.seasonal, finding, minute)
+    return verdict_of(watch.seasonal, finding, minute)
 
 
 def nearest_seasonal(
@@ -122,7 +123,7 @@ def nearest_seasonal(
         return None
     rule, context, counts = watch.seasonal, evidence.context, evidence.counts
     verdicts = (
-        seasonal.verdict_of(rule, seasonal.measure(rule, window, context, counts, minute, state), minute)
+        verdict_of(rule, seasonal.measure(rule, window, context, counts, minute, state), minute)
         for window in rule.windows
     )
     return min(verdicts, key=lambda verdict: verdict.shortfall)
@@ -171,7 +172,7 @@ def _sustained(watch: Watch, evidence: Evidence, state: TrackState, minute: int)
     elif isinstance(watch.fixed, Drop) and episode.rule == watch.fixed.name:
         lasts = fixed_rules.drop_sustains(watch.fixed, evidence.counts, minute, episode.opened.normal)
     if not lasts and watch.seasonal and episode.frozen and evidence.context:
-        lasts = seasonal.sustains(watch.seasonal, evidence.context, evidence.counts, minute, episode.frozen)
+        lasts = lasting.sustains(watch.seasonal, evidence.context, evidence.counts, minute, episode.frozen)
     return replace(state, episode=seen(episode, minute, fires=False)) if lasts else state
 
 
@@ -262,7 +263,7 @@ def _judge_seasonal(
         state = replace(state, seasonal=state.seasonal.with_peak(minute, peak))
     if not finding.fires:
         return state, ()
-    verdict = seasonal.verdict_of(watch.seasonal, finding, minute)
+    verdict = verdict_of(watch.seasonal, finding, minute)
     frozen = Frozen(level=finding.level, need_z=finding.need_z)
     if state.episode is not None:
         return _confirm(state, verdict, frozen)

@@ -192,6 +192,10 @@ class _Bounded:
         assert start >= self._oldest
         return self._counts.between(start, end)
 
+    def windows(self, length: int, first: int, last: int) -> Sequence[int]:
+        assert first - length + 1 >= self._oldest
+        return self._counts.windows(length, first, last)
+
 
 @pytest.mark.parametrize("watch", [ERRORS, SIGNUPS], ids=["up", "down"])
 def test_evaluation_of_75_minutes_equals_one_of_the_whole_history(watch: Watch) -> None:

@@ -1,0 +1,48 @@
+"""Writes the finding of a seasonal rule condition by condition."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from signals.domain.detection.rule_types import Seasonal
+from signals.domain.detection.seasonal import Finding
+from signals.domain.detection.verdict import RuleCondition, RuleVerdict
+
+
+def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
+    """Write a finding condition by condition."""
+    window, z = finding.window, finding.z
+    counted: Literal["at least", "at most"] = "at least" if rule.direction == "up" else "at most"
+    has_floor = finding.count if rule.direction == "up" else finding.expected
+    floor_name = "events" if rule.direction == "up" else "events expected"
+    by_ratio = window.ratio * finding.expected
+    threshold = max(window.floor, by_ratio) if rule.direction == "up" else by_ratio
+    return RuleVerdict(
+        rule=rule.name,
+        minute=minute,
+        length=window.length,
+        count=finding.count,
+        normal=finding.expected,
+        threshold=threshold,
+        level=finding.level,
+        conditions=(
+            *_spread(finding),
+            RuleCondition(name=floor_name, have=has_floor, compared="at least", need=window.floor),
+            RuleCondition(
+                name="events against the expectation",
+                have=finding.count,
+                compared=counted,
+                need=by_ratio,
+            ),
+            RuleCondition(
+                name="significance",
+                have=z if rule.direction == "up" else -z,
+                compared="at least",
+                need=finding.need_z,
+            ),
+        ),
+    )
+
+
+def _spread(finding: Finding) -> Iterator[RuleCondition]:
+    if (need := finding.window.spread) > 1:
+        yield RuleCondition(name="minutes with events", have=finding.minutes, compared="at least", need=need)
