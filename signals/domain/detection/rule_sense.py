@@ -10,7 +10,11 @@ from shared_types.grouping import GROUPERS
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.own_rules import conditions_of
 from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule, Seasonal
+from signals.domain.detection.season import HOUR
+from signals.domain.detection.seasonal import TODAY_HOURS
+from signals.domain.detection.seasonal_state import HOURS_READ
 
+MOST_TODAY: Final = (HOURS_READ - TODAY_HOURS) * HOUR  # minutes
 MOST_QUOTED: Final = 64  # characters of the rule's own text
 
 
@@ -60,6 +64,13 @@ def _of_selection(part: str, selection: EventSelection) -> Iterator[RuleFlaw]:
 def _of_season(rule: Seasonal) -> Iterator[RuleFlaw]:
     if rule.direction == "down" and any(window.ratio >= 1 for window in rule.windows):
         yield RuleFlaw("windows.ratio", "direction down needs a ratio below 1: the share of the usual count")
+    if rule.direction == "down" and any(window.spread > 1 for window in rule.windows):
+        yield RuleFlaw(
+            "windows.spread", "only direction up asks in how many minutes events came; leave it out"
+        )
+    if any(window.against == "today" and window.length > MOST_TODAY for window in rule.windows):
+        problem = f"against today needs hours before the window; write a length of at most {MOST_TODAY}"
+        yield RuleFlaw("windows.length", problem)
     confirming = {one.name for one in DEFAULT_RULES if isinstance(one, Seasonal)}
     if rule.opens == "verdict" and rule.name not in confirming:
         names = " and ".join(sorted(confirming))

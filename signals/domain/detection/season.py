@@ -3,12 +3,14 @@
 Rows are read and written by others; this module only computes them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Final
 
 import msgspec
+
+from signals.domain.detection.rule_types import Direction
 
 HOUR: Final = 60  # minutes
 DAY: Final = 24  # hours
@@ -19,7 +21,8 @@ WEEKS_READ: Final = 4  # same hour of the week, that many weeks
 MIN_CLEAN: Final = 45  # minutes of an hour outside of any outage, below which the hour teaches nothing
 RATE_FLOOR: Final = 0.002  # events a minute, three a day: no rate is known to be zero
 BUSY_HOUR: Final = 20  # events: a median of fewer is too coarse, their clipped mean is used
-DAYS_WEIGHT_WEEKS: Final = 0.2  # the fortnight's weight, in weeks
+DAYS_WEIGHT_WEEKS: Final[Mapping[Direction, float]] = {"up": 0.5, "down": 0.2}
+"""The fortnight's weight, in weeks: it keeps bursts in the same hour of few weeks from being the normal."""
 DAYS_WEIGHT_EVENTS: Final = 10.0  # or in events where that is more: few events say little about one hour
 SMOOTH_BELOW: Final = 30.0  # events an hour below which neighbouring hours are mixed in
 FLAT_HOURS: Final = 48  # of history, before which the hour of the day is unknown
@@ -56,7 +59,9 @@ def same_hours(hour: int, *, step: int, count: int, offset: Offset) -> Iterator[
         yield past + here - offset(past)
 
 
-def usual_rate(days: Iterable[HourRow | None], weeks: Iterable[HourRow | None]) -> float | None:
+def usual_rate(
+    days: Iterable[HourRow | None], weeks: Iterable[HourRow | None], direction: Direction
+) -> float | None:
     """Return the usual events a minute from the same hour of past days and of past weeks.
 
     None stands for an hour before the series' history. Returns None when nothing is known.
@@ -72,7 +77,7 @@ def usual_rate(days: Iterable[HourRow | None], weeks: Iterable[HourRow | None]) 
     ]
     if not weekly:
         return by_day / HOUR
-    weight = max(DAYS_WEIGHT_WEEKS, DAYS_WEIGHT_EVENTS / by_day)
+    weight = max(DAYS_WEIGHT_WEEKS[direction], DAYS_WEIGHT_EVENTS / by_day)
     mixed = (_middle(weekly) * len(weekly) + by_day * weight) / (len(weekly) + weight)
     return max(mixed / HOUR, RATE_FLOOR)
 

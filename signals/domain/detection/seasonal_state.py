@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate, takewhile
 from statistics import median
 from typing import Final
@@ -79,14 +80,13 @@ class SeasonalState:
         return replace(self, peak=self._peak_before(minute), newest_minute=minute, newest_peak=newest)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what few evaluations need is computed when asked for
 class HourContext:
     """Inputs of one hour's evaluations beside the minutes and the state.
 
-    `recent` gives clean events and expected events of the three hours before this hour, and before the
-    previous one. `hours` are the closed hours, newest first, at most twelve; `hour_sums` gives events and
-    expected events of the newest none, one, two and so on. `noise` is the relative
-    variance by window length. `is_cold`: the hour of the day is not known yet.
+    `hours` are the closed hours, newest first, at most twelve. `learned` holds, a day, the variance of each
+    learned length, `added_noise` what the shape adds to it. `is_cold`: the hour of the day is not
+    known yet.
 
     `is_special`: the hour lies on a day off or a launch, and teaches nothing. `is_free`: it or one of the
     hours of the recent level does: the level moves freely, and no noise is learned. `usual_hours` is how
@@ -95,16 +95,35 @@ class HourContext:
     the week is not known.
     """
 
+    rule: Seasonal
     shape: Shape
-    recent: tuple[tuple[int, float], tuple[int, float]]
     hours: tuple[HourRow, ...]
-    hour_sums: tuple[tuple[int, float], ...]
-    noise: Mapping[int, float]
+    learned: tuple[tuple[float, ...], ...]
+    added_noise: float
     is_cold: bool
     is_special: bool = False
     is_free: bool = False
     usual_hours: int = HOURS_READ
     today_hours: int = 0
+
+    @cached_property
+    def recent(self) -> tuple[tuple[int, float], tuple[int, float]]:
+        """Clean events, and expected ones, of the three hours before this hour, and before the previous."""
+        return _clean(self.hours[:LEVEL_HOURS]), _clean(self.hours[1 : LEVEL_HOURS + 1])
+
+    @cached_property
+    def hour_sums(self) -> tuple[tuple[int, float], ...]:
+        """Events and expected events of the newest none, one, two closed hours, and so on."""
+        return tuple(accumulate(((row.value, row.expected) for row in self.hours), _plus, initial=(0, 0.0)))
+
+    @cached_property
+    def noise(self) -> Mapping[int, float]:
+        """The relative variance by window length."""
+        days = self.learned
+        return {
+            length: self.added_noise + (median(day[i] for day in days) if days else NOISE_FIRST)
+            for i, length in enumerate(learned_lengths(self.rule))
+        }
 
 
 def hour_context(
@@ -126,16 +145,12 @@ def hour_context(
         usual = sum(1 for _ in takewhile(lambda row: not clock.is_special(row.hour), hours))
     of_day = (hour + clock.offset(hour)) % DAY - DAY_BEGINS
     of_season = NOISE_OF_SEASON / days + FREE_NOISE * is_free
-    noise = {
-        length: of_season + (median(day[i] for day in state.noise) if state.noise else NOISE_FIRST)
-        for i, length in enumerate(learned_lengths(rule))
-    }
     return HourContext(
         shape=Shape.of(hour, rates),
-        recent=(_clean(hours[:LEVEL_HOURS]), _clean(hours[1 : LEVEL_HOURS + 1])),
         hours=tuple(hours),
-        hour_sums=tuple(accumulate(((row.value, row.expected) for row in hours), _plus, initial=(0, 0.0))),
-        noise=noise,
+        learned=state.noise,
+        rule=rule,
+        added_noise=of_season,
         is_cold=days < COLD_DAYS,
         is_special=clock.is_special(hour),
         is_free=is_free,

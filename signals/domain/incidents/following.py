@@ -196,8 +196,9 @@ class SeriesFollower:
         self._evidence = self._evidence_of_hour()
 
     def _begin_again(self) -> None:
-        since, around = self.track.seasonal.since, self._around
-        self._kept = begin_again(self._kept, since, around.hours, around.clock)
+        since, around, rule = self.track.seasonal.since, self._around, self._watch.seasonal
+        direction = rule.direction if rule is not None else "up"
+        self._kept = begin_again(self._kept, since, around.hours, around.clock, direction)
         self.forgotten_before = self._kept.first
         self._evidence = self._evidence_of_hour()
 

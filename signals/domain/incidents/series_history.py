@@ -8,7 +8,7 @@ from msgspec import structs
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
-from signals.domain.detection.rule_types import Seasonal
+from signals.domain.detection.rule_types import Direction, Seasonal
 from signals.domain.detection.season import (
     DAY,
     DAYS_READ,
@@ -90,36 +90,44 @@ def close(
         value=kept.value + row.clean_value,
         newest=(row, *kept.newest)[:HOURS_READ],
     )
-    return replace(kept, rates=_rates(kept, hours, clock)), state
+    return replace(kept, rates=_rates(kept, hours, clock, rule.direction)), state
 
 
-def _rates(kept: KeptHours, hours: Hours, clock: ProjectClock) -> tuple[float | None, ...]:
+def _rates(
+    kept: KeptHours, hours: Hours, clock: ProjectClock, direction: Direction
+) -> tuple[float | None, ...]:
     if kept.closed < FLAT_HOURS:
         return UNKNOWN
     if kept.closed > FLAT_HOURS:
-        return (*kept.rates[1:], _rate(kept, kept.hour + RATES_AFTER - 1, hours, clock))
-    return _all_rates(kept, hours, clock)
+        return (*kept.rates[1:], _rate(kept, kept.hour + RATES_AFTER - 1, hours, clock, direction))
+    return _all_rates(kept, hours, clock, direction)
 
 
-def _all_rates(kept: KeptHours, hours: Hours, clock: ProjectClock) -> tuple[float | None, ...]:
+def _all_rates(
+    kept: KeptHours, hours: Hours, clock: ProjectClock, direction: Direction
+) -> tuple[float | None, ...]:
     around = range(kept.hour - RATES_BEFORE, kept.hour + RATES_AFTER)
-    return tuple(_rate(kept, hour, hours, clock) for hour in around)
+    return tuple(_rate(kept, hour, hours, clock, direction) for hour in around)
 
 
-def _rate(kept: KeptHours, hour: int, hours: Hours, clock: ProjectClock) -> float | None:
+def _rate(
+    kept: KeptHours, hour: int, hours: Hours, clock: ProjectClock, direction: Direction
+) -> float | None:
     def rows(step: int, count: int) -> Iterator[HourRow | None]:
         for past in same_hours(hour, step=step, count=count, offset=clock.offset):
             is_known = kept.first <= past < kept.hour and not clock.is_special(past)
             yield (hours.get(past) or _empty(past)) if is_known else None
 
-    return usual_rate(rows(DAY, DAYS_READ), rows(WEEK, WEEKS_READ))
+    return usual_rate(rows(DAY, DAYS_READ), rows(WEEK, WEEKS_READ), direction)
 
 
 def _empty(hour: int) -> HourRow:
     return HourRow(hour=hour, value=0, expected=0.0, clean_minutes=HOUR, clean_value=0)
 
 
-def begin_again(kept: KeptHours, since: int, hours: Hours, clock: ProjectClock) -> KeptHours:
+def begin_again(
+    kept: KeptHours, since: int, hours: Hours, clock: ProjectClock, direction: Direction
+) -> KeptHours:
     """Forget what came before the minute `since`; what came after is the new normal, outage or not."""
     first = -(-since // HOUR)
     for hour in [hour for hour in hours if hour < first]:
@@ -134,7 +142,9 @@ def begin_again(kept: KeptHours, since: int, hours: Hours, clock: ProjectClock) 
         value=sum(row.value for row in hours.values()),
         newest=tuple(structs.replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
     )
-    return replace(kept, rates=_all_rates(kept, hours, clock)) if kept.closed >= FLAT_HOURS else kept
+    return (
+        replace(kept, rates=_all_rates(kept, hours, clock, direction)) if kept.closed >= FLAT_HOURS else kept
+    )
 
 
 def needed_hours(kept: KeptHours, until: int, clock: ProjectClock) -> set[int]:

@@ -6,6 +6,7 @@ An evaluation reads at most 75 minutes and one state row; an hour that closes re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import repeat
 from typing import Final
 from uuid import UUID
 
@@ -343,4 +344,4 @@ def _as_counts(turn: SeriesTurn, values: Mapping[int, int]) -> MinuteCounts:
     if turn.apart or turn.until is None:
         return BucketCounts(values)
     start = min(turn.record.judged, turn.until) - MINUTES_READ + 1
-    return PrefixCounts(start, [values.get(minute, 0) for minute in range(start, turn.until + 1)])
+    return PrefixCounts(start, [*map(values.get, range(start, turn.until + 1), repeat(0))])

@@ -58,11 +58,23 @@ def test_migration_writes_the_rows_that_a_creation_writes(
     with psycopg.connect(conninfo(database), autocommit=True) as administration:
         for table in ("rules", "rule_versions", "project_clocks", "project_days"):
             administration.execute(sql.SQL("DROP TABLE pipeline.{}").format(sql.Identifier(table)))
-        administration.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0012.rules'")
+        administration.execute(
+            "DELETE FROM _yoyo_migration WHERE migration_id IN ('0012.rules', '0024.default_windows')"
+        )
     migrate(database)
     with projects.connection() as connection:
-        assert connection.execute(ROWS, ["proj_1"]).fetchall() == created
+        rows = connection.execute(ROWS, ["proj_1"]).fetchall()
+        assert [_as_created(*row) for row in rows] == created
         assert len(created) == len(DEFAULT_RULES)
+        versions = {rule.name: rule.version for rule in rules.rules_of(connection, ["proj_1"])["proj_1"]}
+        assert set(versions.values()) == {1, 2}  # the seasonal rules have a version more
+
+
+def _as_created(name: str, version: int, *rest: object) -> tuple[object, ...]:
+    """Return a row as if its newest version were its first."""
+    enabled, locked, origin, change, *others = rest
+    assert change == ("edited" if version == 2 else "created")
+    return (name, 1, enabled, locked, origin, "created", *others)
 
 
 def test_each_change_is_a_version_that_stays(projects: ConnectionPool[Connection]) -> None:
