@@ -1,6 +1,6 @@
 -- New windows of the seasonal rules of a new project, for projects that never changed theirs: a version more
 -- (docs/concepts/detection.md).
--- depends: 0025.outage_work
+-- depends: 0023.late_events
 CREATE TABLE pipeline.new_windows AS
 SELECT * FROM json_to_recordset('[
 {"name": "errors-above-usual", "old":

@@ -51,7 +51,7 @@ WHERE bucket.minutes IS NOT NULL
 """
 
 
-# Series of rules that people wrote have minutes of their own, or share buckets (migration 0019).
+# Series of rules that people wrote have minutes of their own, or share buckets (migration 0021).
 READ_OF_RULES: LiteralString = """
 SELECT r.ordinal, found.minutes, found.values
 FROM json_to_recordset(%(ranges)s::json) AS r(ordinal int, project_id text, environment text,

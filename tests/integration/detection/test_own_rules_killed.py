@@ -110,7 +110,7 @@ def test_engine_that_dies_at_any_statement_counts_and_judges_once(
     start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=2)
     dies = Dies(kafka, dying, publisher)
     for number in range(ROUNDS):
-        bad = {"error_code": "BAD"} if number % 2 else {}
+        bad: dict[str, Any] = {"error_code": "BAD"} if number % 2 else {}
         at = start + timedelta(seconds=number)
         publish(publisher, (event("custom", at, release=f"r{number}", **bad) for _ in range(4)))
         assert dies.at(number, now=start, is_done=lambda: False)

@@ -1,5 +1,5 @@
 -- Views: what a person looks at again and again, as the query of a page's address.
--- depends: 0020.late_events
+-- depends: 0024.default_windows
 CREATE TABLE people.views (
     id         uuid PRIMARY KEY,
     user_id    uuid NOT NULL REFERENCES people.users (id),

@@ -1,6 +1,6 @@
 -- What people say of summaries, what they ask about incidents, and what a project has asked of the model
 -- (docs/concepts/summaries.md).
--- depends: 0021.outage_notices
+-- depends: 0019.outage_notices
 
 -- One answer of each actor to each version of a summary; a further one replaces it.
 CREATE TABLE pipeline.summary_feedback (

@@ -1,5 +1,5 @@
 -- Everyday work on outages: assignee, snooze, maintenance windows (docs/concepts/outages.md).
--- depends: 0019.rule_counts
+-- depends: 0021.rule_counts
 
 -- People's settings of an outage; apart from its row, which the engine locks.
 CREATE TABLE pipeline.outage_cares (

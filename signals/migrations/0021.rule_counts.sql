@@ -1,6 +1,6 @@
 -- Series of the rules that people wrote: what they count, and which of them wait for the clock
 -- (docs/adr/0013-one-evaluator-with-a-state-row.md). The required tables stay as they are.
--- depends: 0022.feedback
+-- depends: 0020.feedback
 
 -- Whose buckets such a series shares, since it counts exactly the same events. Null: it has minutes of its own.
 ALTER TABLE pipeline.rule_series

@@ -1,6 +1,6 @@
 -- Late events reach hours that are over, a series that was counted out of order is learned anew, and a project
 -- has at most 500 new fingerprints of errors an hour (docs/concepts/counting.md).
--- depends: 0025.outage_work
+-- depends: 0022.outage_work
 
 ALTER TABLE pipeline.metrics_hours
     ADD COLUMN late int NOT NULL DEFAULT 0;           -- events that came after the hour was closed
