@@ -16,6 +16,12 @@ SUSTAIN_SHARE: Final = 0.5  # a drop lasts while counts stay at or below half of
 ABSENCE_DAYS: Final = 14  # after which the series has ended
 
 
+def surely_not(rule: FloorRatio | Drop, counts: MinuteCounts, minute: int) -> bool:
+    """Say cheaply that the rule does not fire: its window has too few events, or too many for a drop."""
+    count = counts.between(minute + 1 - rule.window, minute + 1)
+    return count < rule.floor if isinstance(rule, FloorRatio) else count > rule.ceiling
+
+
 def floor_ratio(rule: FloorRatio, counts: MinuteCounts, minute: int, not_before: int = 0) -> RuleVerdict:
     """Judge the window that ends with `minute`. With Rule A's numbers it is Rule A.
 

@@ -27,7 +27,8 @@ COLD_DROP: Final = 0.1  # while the hour of the day is unknown, only a near stop
 class Finding:
     """One window's numbers: floor, ratio and spread are met when `is_peak`, significance too when `fires`.
 
-    `minutes` is in how many of its minutes there were events; 0 where no spread is asked.
+    `minutes` is in how many of its minutes there were events, 0 where no spread is asked; `before` how many
+    hours of the same day a window against today compares with.
     """
 
     window: RuleWindow
@@ -39,6 +40,7 @@ class Finding:
     is_peak: bool
     fires: bool
     minutes: int = 0
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,9 @@ def _measure_today(
     z = gamma_poisson_z(count, expected, 1 / (1 / (events + PRIOR) + noise))
     is_low = is_known and expected >= window.floor and count <= window.ratio * expected
     fires = is_low and -z >= window.significance and not context.is_cold
-    return Finding(window, count, expected, level, z, window.significance, fires, fires)
+    return Finding(
+        window, count, expected, level, z, window.significance, fires, fires, before=max(0, before)
+    )
 
 
 def hours_before(window: RuleWindow, context: HourContext, state: SeasonalState) -> int:

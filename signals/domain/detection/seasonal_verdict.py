@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from signals.domain.detection.rule_types import Seasonal
-from signals.domain.detection.seasonal import Finding
+from signals.domain.detection.seasonal import TODAY_HOURS, Finding
 from signals.domain.detection.verdict import RuleCondition, RuleVerdict
 
 
@@ -25,7 +25,7 @@ def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
         threshold=threshold,
         level=finding.level,
         conditions=(
-            *_spread(finding),
+            *_own_conditions(finding),
             RuleCondition(name=floor_name, have=has_floor, compared="at least", need=window.floor),
             RuleCondition(
                 name="events against the expectation",
@@ -43,6 +43,14 @@ def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
     )
 
 
-def _spread(finding: Finding) -> Iterator[RuleCondition]:
+def _own_conditions(finding: Finding) -> Iterator[RuleCondition]:
+    """Yield the conditions that only some windows have."""
     if (need := finding.window.spread) > 1:
         yield RuleCondition(name="minutes with events", have=finding.minutes, compared="at least", need=need)
+    if finding.window.against == "today":
+        yield RuleCondition(
+            name="hours of the same day before the window",
+            have=finding.before,
+            compared="at least",
+            need=TODAY_HOURS,
+        )

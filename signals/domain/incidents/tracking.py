@@ -180,6 +180,8 @@ def _judge_fixed(
     watch: Watch, evidence: Evidence, state: TrackState, minute: int, last_event: int
 ) -> tuple[TrackState, tuple[Episode, ...]]:
     rule = watch.fixed
+    if isinstance(rule, FloorRatio | Drop) and fixed_rules.surely_not(rule, evidence.counts, minute):
+        return state, ()
     verdict = _fixed_verdict(watch, evidence, minute, last_event, _not_before(state))
     if rule is None or verdict is None or not verdict.fires:
         return state, ()
