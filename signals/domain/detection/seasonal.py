@@ -80,7 +80,7 @@ def evaluate(
 
 
 def _may_be_low(window: RuleWindow, context: HourContext, state: SeasonalState, usual: float) -> bool:
-    """Say cheaply that a window of hours misses its ratio, whatever the open hour holds."""
+    """Say cheaply whether a window of hours may meet its ratio, at any count of the open hour."""
     number = clean_hours(window, context, state)
     if window.against == "today" and hours_before(window, context, state) < TODAY_HOURS:
         return False
@@ -96,7 +96,7 @@ def _can_be_peak(
     minute: int,
     usual: float,
 ) -> bool:
-    """Say cheaply that a window up to an hour misses its floor or ratio at any recent level."""
+    """Say cheaply whether a window up to an hour may meet its floor and ratio, at any recent level."""
     end = minute + 1
     count = counts.between(end - window.length, end)
     if rule.direction == "up" and count < window.floor:
