@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from signals.domain.detection.season import DAY, HOUR, HourRow
 from signals.domain.incidents.following import SeriesRecord
 from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
@@ -91,4 +93,4 @@ def absorbed(
 def _with(row: HourRow, late: LateHour | None, clean: int) -> HourRow:
     if late is None:
         return row
-    return replace(row, value=row.value + late.events, clean_value=row.clean_value + clean)
+    return structs.replace(row, value=row.value + late.events, clean_value=row.clean_value + clean)
