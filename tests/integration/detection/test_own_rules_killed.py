@@ -110,9 +110,9 @@ def test_engine_that_dies_at_any_statement_counts_and_judges_once(
     start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=2)
     dies = Dies(kafka, dying, publisher)
     for number in range(ROUNDS):
-        bad: dict[str, Any] = {"error_code": "BAD"} if number % 2 else {}
+        code = "BAD" if number % 2 else "GOOD"
         at = start + timedelta(seconds=number)
-        publish(publisher, (event("custom", at, release=f"r{number}", **bad) for _ in range(4)))
+        publish(publisher, (event("custom", at, release=f"r{number}", error_code=code) for _ in range(4)))
         assert dies.at(number, now=start, is_done=lambda: False)
     statements = itertools.count()
     later = start + timedelta(minutes=1)
