@@ -10,6 +10,7 @@ from shared_types import Tenancy
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, instant_of
 from signals.domain.detection.overflow import MOST_NEW_SERIES, overflow_of
+from signals.domain.detection.own_rules import OwnRule
 from signals.domain.detection.rule_types import Rule
 from signals.domain.incidents.tracking import KNOWN_AFTER
 from signals.services.detection.in_force import VersionInForce
@@ -34,6 +35,7 @@ BlockerCode = Literal[
     "version_then",
     "held",
     "not_evaluated",
+    "own_series",
 ]
 
 
@@ -134,6 +136,17 @@ def of_engine(rule: Rule, judged: Collection[str]) -> Iterator[Blocker]:
     """Yield that the engine does not judge by the rule; `judged` names those that it takes."""
     if rule.enabled and rule.name not in judged:
         yield Blocker(code="not_evaluated", detail="the engine does not judge by this rule")
+
+
+def of_own_series(rule: Rule) -> Iterator[Blocker]:
+    """Yield that the rule counts other series than the one asked about: its counts say nothing here."""
+    if OwnRule(rule, rule.version).shares_buckets:
+        return
+    per = ", ".join(rule.per) or "no attribute"
+    detail = (
+        f"the rule counts series of its own, by {per}; beyond {rule.max_series} of them they are one: other"
+    )
+    yield Blocker(code="own_series", detail=detail)
 
 
 def of_hold(rule: Rule, fired: Sequence[int]) -> Iterator[Blocker]:

@@ -29,6 +29,7 @@ from signals.services.detection.blockers import (
     of_hold,
     of_open_incidents,
     of_order,
+    of_own_series,
     of_series,
     of_versions,
 )
@@ -116,7 +117,9 @@ class WhyNotFinder:
         now = datetime.now(UTC)
         since, until = question.at - AROUND, min(question.at + AROUND, max(now, question.at))
         if question.event_type not in METRICS:
-            detail = f"{question.event_type} events are counted by no rule; errors and signups are"
+            detail = (
+                f"{question.event_type} events count in rules of your own only, which are not explained yet"
+            )
             blocker = Blocker(code="uncounted_type", detail=detail)
             return WhyNot(fingerprint=None, since=since, until=until, events=0, blockers=[blocker], rules=[])
         series = _series(tenancy, question)
@@ -174,7 +177,9 @@ class _Judged:
     clock: ProjectClock
 
     def nearest(self, rule: Rule, minutes: range) -> RuleVerdict | None:
-        """Return the rule's verdict nearest to firing at these minutes."""
+        """Return the rule's verdict nearest to firing at these minutes; None where it counts other series."""
+        if next(of_own_series(rule), None) is not None:
+            return None
         if not isinstance(rule, Seasonal):
             return nearest(rule, BucketCounts(self.found), minutes)
         known = list(stretches(dict(self.found), minutes.stop))
@@ -201,7 +206,7 @@ class _Judged:
             default=(None, tried[0]),
         )
         rule = of_piece.rule
-        blockers += of_engine(rule, self.judged)
+        blockers += [*of_engine(rule, self.judged), *of_own_series(rule)]
         if verdict is not None and verdict.fires and not self.is_open:
             blockers += of_hold(rule, firing(rule, BucketCounts(self.found), of_piece.minutes))
         return RuleMiss(

@@ -144,6 +144,22 @@ def test_each_minute_is_judged_by_the_version_of_its_time(
     assert [text.partition(" was")[0] for text in said] == ["version 2", "version 1"]
 
 
+def test_rule_that_counts_series_of_its_own_is_said(
+    anonymous: TestClient, keys: Keys, pool: ConnectionPool[Connection]
+) -> None:
+    anonymous.headers["Authorization"] = f"Bearer {keys.admin}"
+    count(pool, {-600: 1, 0: 40})
+    by_route = {"name": "by-route", "kind": "floor_ratio", "on": {"event_type": "error"}, "per": ["route"]}
+    anonymous.post("/v1/rules", json=by_route)
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE pipeline.rule_versions SET created_at = %s WHERE name = 'by-route'",
+            [AT - timedelta(days=1)],
+        )
+    found = rule(ask(anonymous), "by-route")
+    assert (codes(found["blockers"]), found["nearest"]) == ({"own_series"}, None)
+
+
 def test_unknown_series_and_uncounted_type_are_said(reader: TestClient) -> None:
     assert codes(ask(reader)["blockers"]) == {"no_such_series"}
     request = ask(reader, event_type="http_request")
