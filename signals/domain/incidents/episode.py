@@ -11,7 +11,7 @@ from signals.domain.detection.seasonal import Frozen
 from signals.domain.detection.verdict import RuleVerdict
 
 IncidentStatus = Literal["open", "investigating", "resolved"]
-StatusWanted = IncidentStatus | Literal["unresolved"]
+StatusWanted = Literal["open", "investigating", "resolved", "unresolved"]
 """What a list is asked for: a status, or all but `resolved`."""
 IncidentVerdict = Literal["confirmed", "unconfirmed", "learning"]
 ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand", "rule_off", "rule_changed"]
