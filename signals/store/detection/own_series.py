@@ -31,7 +31,7 @@ def find(connection: Connection, series: Collection[Series]) -> Mapping[Series, 
     return {ordered[ordinal]: series_id for ordinal, series_id in found}
 
 
-# Whoever adds series of a rule waits for whoever does already: the bound holds over all processes.
+# A writer that adds series of a rule waits for the one before: the bound holds over all processes.
 LOCK: LiteralString = """
 SELECT pg_advisory_xact_lock(hashtextextended(%(project_id)s || '|' || %(metric_name)s, 19))
 """
