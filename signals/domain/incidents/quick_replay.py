@@ -12,7 +12,6 @@ from typing import Final
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import PrefixCounts
 from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate, Rule, Seasonal
-from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER, Episode, due_at
 from signals.domain.incidents.series_replay import Stretch, one_each, replay
@@ -52,8 +51,13 @@ def _may_fire(
         case Absence():
             return any(after - at > rule.after for at, after in pairwise((*minutes, end)))
         case Seasonal():
-            fewest = min(window.floor for window in rule.windows)
-            return _most_within(HOUR, minutes, counts) >= fewest
+            floors = {
+                window.length: min(one.floor for one in rule.windows if one.length == window.length)
+                for window in rule.windows
+            }
+            return any(
+                _most_within(length, minutes, counts) >= floor for length, floor in sorted(floors.items())
+            )
 
 
 def _most_within(length: int, minutes: Sequence[int], counts: Mapping[int, int]) -> int:

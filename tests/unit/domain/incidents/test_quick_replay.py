@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared_types import EventType
 from signals.domain.detection.calendar import UTC_CLOCK
-from signals.domain.detection.default_rules import DEFAULT_RULES
+from signals.domain.detection.default_rules import DEFAULT_RULES, ERRORS_ABOVE_USUAL
 from signals.domain.detection.rule_types import (
     Absence,
     Baseline,
@@ -95,3 +95,13 @@ def test_glance_tells_a_quiet_series_from_one_that_may_fire(
     for counts, may in ((quiet, False), (loud, True)):
         whole = _sparse([5 * may] * 15) if isinstance(rule, Rate) else None
         assert may_open(watch, _sparse(counts), whole, SINCE + len(counts)) is may
+
+
+@pytest.mark.parametrize(
+    ("minutes", "may"),
+    [(range(0, 38, 2), False), (range(0, 40, 2), True), (range(9), False), (range(10), True)],
+    ids=["19 in an hour", "20 in an hour", "9 in a quarter", "10 in a quarter"],
+)
+def test_seasonal_rise_needs_the_floor_of_one_of_its_windows(minutes: range, may: bool) -> None:
+    counts = {SINCE + minute: 1 for minute in minutes}
+    assert may_open(Watch(seasonal=ERRORS_ABOVE_USUAL), counts, None, SINCE + 1440) is may
