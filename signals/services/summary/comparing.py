@@ -124,7 +124,9 @@ def question_of(
         onset=onset,
         now=now,
     )
-    return question, sum(count for minute, count in counts.items() if minute >= onset.minute)
+    # Of a drop to nothing no event tells whether the index is behind: those of the hour before do.
+    first = onset.minute - (BEFORE_MINUTES if place.is_drop else 0)
+    return question, sum(count for minute, count in counts.items() if minute >= first)
 
 
 def _answered(source: ComparisonSource, question: ComparisonQuestion, counted: int) -> ComparisonAnswer:
@@ -149,7 +151,10 @@ def _asked_twice(source: ComparisonSource, question: ComparisonQuestion) -> Comp
 
 
 def _held(comparison: Comparison) -> int:
-    return (comparison.working if comparison.is_drop else comparison.failing).total
+    """Return how many of the counted events the index has; see `question_of`."""
+    if comparison.is_drop:
+        return comparison.working.total + comparison.working_before.total
+    return comparison.failing.total
 
 
 def _with_deploys(comparison: Comparison, brief: Brief) -> Comparison:

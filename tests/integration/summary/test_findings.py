@@ -161,6 +161,20 @@ def test_young_job_waits_for_events_that_are_not_searchable_yet(
     assert "findings" in versions(pool, incident_id)[-1]
 
 
+def test_young_job_of_a_drop_waits_for_the_signups_of_the_hour_before(
+    pool: Pool, opensearch: Client, source: ComparisonSource
+) -> None:
+    events, truth = make_case("signups_release", SEED)
+    incident_id = store_case(pool, events, truth)
+    run_all(pool, source)
+    assert [row.status for row in jobs(pool)] == ["queued"]
+    assert len(versions(pool, incident_id)) == 1
+    index_case(opensearch, events)
+    make_due(pool)
+    run_all(pool, source)
+    assert truth["facts"][0][0] in versions(pool, incident_id)[-1]["likely_causes"][0]
+
+
 def test_old_job_does_not_claim_that_no_cause_is_visible_in_an_empty_index(
     pool: Pool, opensearch: Client, source: ComparisonSource
 ) -> None:
