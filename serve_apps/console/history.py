@@ -1,4 +1,4 @@
-"""What people and programs did to an incident or an outage, in words."""
+"""The work of people and programs on an incident or an outage, in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,28 +26,28 @@ class HistoryLine:
     text: str
 
 
-class Change(Protocol):
+class TimelineChange(Protocol):
     """An entry of a timeline."""
 
     @property
     def kind(self) -> str:
-        """What was done."""
+        """The kind of the change."""
 
     @property
     def actor(self) -> str:
-        """Who did it."""
+        """The person, key or program that made it."""
 
     @property
     def at(self) -> datetime:
-        """When."""
+        """The instant of it."""
 
     @property
     def detail(self) -> dict[str, Any]:
-        """What has changed, with the new values."""
+        """The fields that changed, with their new values."""
 
 
 def changes_by_people(
-    changes: Sequence[Change], names: Mapping[str, str], clock: Clock
+    changes: Sequence[TimelineChange], names: Mapping[str, str], clock: Clock
 ) -> Mapping[datetime, str]:
     """Return what people and programs did, in words, by instant; incidents of an outage change at one."""
     return {
@@ -61,7 +61,7 @@ def _who(actor: str, names: Mapping[str, str]) -> str:
     return names.get(actor) or next((text for kind, text in BY_HAND.items() if actor.startswith(kind)), actor)
 
 
-def _done(change: Change, clock: Clock) -> str:
+def _done(change: TimelineChange, clock: Clock) -> str:
     """Return what a change did; texts of people are data. Empty for what is no work of people."""
     detail = change.detail
     match change.kind:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serve_apps.console.cookies import session_token
-from serve_apps.console.live_feed import Listener
+from serve_apps.console.live_feed import PageStream
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.event_stream import BEAT, BEAT_S, server_event, stream_answer
@@ -43,7 +43,7 @@ class LiveStream(Response):
         finally:
             feed.leave(listener)
 
-    async def _events(self, listener: Listener) -> AsyncIterator[bytes]:
+    async def _events(self, listener: PageStream) -> AsyncIterator[bytes]:
         ends_at = time.monotonic() + random.uniform(*LASTS_S)
         yield RETRY
         while time.monotonic() < ends_at:

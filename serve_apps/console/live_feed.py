@@ -1,4 +1,4 @@
-"""Who listens to changes of which project: one query a replica serves every open page."""
+"""The open streams of a replica: one query serves the pages of every project."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class Listener:
+class PageStream:
     """One open stream: `after` is the number of the change that its page shows."""
 
     project_id: str
@@ -44,20 +44,20 @@ class LiveFeed:
 
     def __init__(self, read: ReadNewest) -> None:
         self._read = read
-        self._listeners: set[Listener] = set()
+        self._listeners: set[PageStream] = set()
         self._polling: asyncio.Task[None] | None = None
 
-    def join(self, project_id: str, after: int) -> Listener | None:
+    def join(self, project_id: str, after: int) -> PageStream | None:
         """Let one more stream listen, None when there are as many as there may be."""
         if len(self._listeners) >= MOST_STREAMS:
             return None
-        listener = Listener(project_id=project_id, after=after)
+        listener = PageStream(project_id=project_id, after=after)
         self._listeners.add(listener)
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll())
         return listener
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: PageStream) -> None:
         """End a stream; the last one ends the queries."""
         self._listeners.discard(listener)
         if not self._listeners and self._polling is not None:

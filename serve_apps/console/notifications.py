@@ -1,4 +1,4 @@
-"""Who is told of incidents: destinations with a test, routes, and the log of messages."""
+"""The page of notifications: destinations with a test, routes, and the log of messages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast, get_args

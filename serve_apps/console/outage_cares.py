@@ -7,7 +7,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from serve_apps.console.history import Change
+from serve_apps.console.history import TimelineChange
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.problems import Problem
@@ -23,7 +23,7 @@ SNOOZES: Final[Mapping[str, tuple[timedelta, str]]] = {
 
 
 def care_values(
-    resources: ConsoleResources, visit: Visit, changes: Sequence[Change], path: str
+    resources: ConsoleResources, visit: Visit, changes: Sequence[TimelineChange], path: str
 ) -> Mapping[str, Any]:
     """Return what the page at a path shows of the work: who has it, and until when it is silent."""
     assignee, until = _cares(changes)
@@ -38,7 +38,7 @@ def care_values(
     }
 
 
-def _cares(changes: Sequence[Change]) -> tuple[str | None, datetime | None]:
+def _cares(changes: Sequence[TimelineChange]) -> tuple[str | None, datetime | None]:
     """Fold a timeline, oldest first, to the assignee and the end of the snooze."""
     assignee: str | None = None
     until: datetime | None = None
@@ -65,7 +65,7 @@ def add_note(resources: ConsoleResources, visit: Visit) -> Response:
 
 
 def assign(resources: ConsoleResources, visit: Visit) -> Response:
-    """Assign an outage to a member of the organisation, or to nobody."""
+    """Assign an outage to a member of the organisation, or take it from its assignee."""
     wanted = visit.form.get("assignee", "")
     if wanted and wanted not in resources.overview.names(visit.where.tenancy).values():
         raise Problem(422, "unknown_person", "Choose a member of the organisation, or nobody.")

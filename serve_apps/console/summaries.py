@@ -1,4 +1,4 @@
-"""A stored summary as pages show it: statements apart from the exhibits that they cite."""
+"""A stored summary as pages show it: each statement beside the exhibits that it cites."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -303,7 +303,7 @@ def _ledger(pool: ConnectionPool[Connection], tenancy: Tenancy, until: datetime)
 
 
 def _destination(pool: ConnectionPool[Connection], tenancy: Tenancy) -> None:
-    """Store a destination where nobody listens, and its route."""
+    """Store a destination without a server, and its route."""
     caller = PersonInProject(tenancy=tenancy, actor="cli:test")
     target = WebhookTarget(kind="webhook", url=SecretStr("http://127.0.0.1:9/hook"))
     sender = Sender(LOOPBACK, timeout_s=5)

@@ -11,7 +11,7 @@ from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 
 
 class Caller(Protocol):
-    """Who asks a service to change a project: a key, or a person; `actor` is their name in its history."""
+    """A key or a person that asks a service to change a project; `actor` is the name in its history."""
 
     @property
     def tenancy(self) -> Tenancy:

@@ -77,6 +77,8 @@ ADMINISTER: Final = {
     "/notifications/delete-route",
 }
 PROJECT: Final = "/console/p/{project_id}"
+VALID: Final = {"status": "resolved", "scope": "ingest", "text": "a note", "for": "1h"}
+"""What a form of any page may send."""
 MATRIX: Final[dict[tuple[str, str], PageRight]] = {
     **dict.fromkeys(OPEN, "anyone"),
     **dict.fromkeys(SIGNED_IN, "member"),
@@ -140,7 +142,7 @@ def test_admin_sees_and_changes_nothing_of_another_organisation(
     for page in PAGES:
         if page.right in ("anyone", "member") or page.path.endswith("/live"):
             continue
-        data = {"status": "resolved", "scope": "ingest"} if page.method == "POST" else None
+        data = VALID if page.method == "POST" else None
         # In our project, and with our ids in their own.
         for project_id in (SHOP.project_id, OTHER.project_id):
             path = address(page, world, project_id, incident_id=ours)

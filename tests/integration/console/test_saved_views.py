@@ -1,4 +1,4 @@
-"""Saved views: a person names an address, finds it on its page, and nobody else does."""
+"""Saved views: a person names an address, and finds it on its page; other people do not."""
 
 import re
 from typing import Final

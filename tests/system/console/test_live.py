@@ -1,4 +1,4 @@
-"""Open pages follow changes by a stream; streams are few, end with their session, and starve nobody."""
+"""Open pages follow changes by a stream; streams are few, and end with their session."""
 
 import time
 from collections.abc import Iterator

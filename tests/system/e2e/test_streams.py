@@ -1,4 +1,4 @@
-"""Streams of the console through Serve's proxy: a silent one stays open, and many of them starve nobody."""
+"""Streams of the console through Serve's proxy: a silent one stays open, and many leave the API alone."""
 
 import time
 from contextlib import ExitStack, closing

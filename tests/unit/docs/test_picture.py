@@ -1,6 +1,7 @@
 """The picture of the demo tells its story, and is drawn without anything from another host."""
 
 import html
+import re
 from itertools import pairwise
 
 from docs.writers.picture import LEFT_OUT, PICTURE, draw, run_in_terminal, story
@@ -48,8 +49,9 @@ def test_picture_holds_its_lines_and_no_address_of_another_host() -> None:
 
 def test_committed_picture_shows_an_incident() -> None:
     text = html.unescape(PICTURE.read_text())
-    assert "UPSTREAM_TIMEOUT|/checkout|prod" in text
-    assert "Done:\N{NO-BREAK SPACE}1200" in text
+    assert "PRICE_MISSING|/cart|prod" in text
+    assert "Done:\N{NO-BREAK SPACE}3000" in text
+    assert not re.search(r"sign-in#\w", text)  # the link to the console works once; its token is left out
 
 
 def test_terminal_has_the_width_that_was_asked_for() -> None:

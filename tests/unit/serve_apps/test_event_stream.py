@@ -1,4 +1,4 @@
-"""Server-sent events are read back as they were written, whatever their text holds."""
+"""Server-sent events are read back as they were written, with every text."""
 
 import pytest
 
