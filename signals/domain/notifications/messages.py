@@ -6,6 +6,7 @@ All text of events is hostile: it is cleaned here, once, and each kind escapes i
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2s
 from typing import Final, Literal
 from uuid import UUID
 
@@ -16,6 +17,7 @@ Happening = Literal["opened", "worse", "reopened", "woken", "resolved", "updated
 
 MAX_TITLE: Final = 200  # guess: what phones and mail lists show of a line is shorter
 MAX_LINE: Final = 400
+SHOWN_CAUSES: Final = 2  # guess: a third is seldom right, and phones show few lines
 MAX_LISTED: Final = 10  # guess: of a storm; more is read in the list of incidents
 
 WORDS: Final = {
@@ -124,7 +126,7 @@ def compose(
         lines.append(clean(incident.numbers))
     if incident.impact:
         lines.append(clean(incident.impact))
-    lines += [f"Likely cause: {clean(cause)}" for cause in incident.causes[:2]]
+    lines += [f"Likely cause: {clean(cause)}" for cause in incident.causes[:SHOWN_CAUSES]]
     lines.append(f"signals incidents show {incident.id}")
     return NoticeMessage(
         notice_id=head.notice_id,
@@ -141,6 +143,12 @@ def compose(
         outage_id=outage_id,
         incidents=(incident,),
     )
+
+
+def summary_mark(incident: ToldIncident) -> str:
+    """Return a mark that differs where the summary's part of a message does; empty without a summary."""
+    said = (incident.impact or "", *incident.causes[:SHOWN_CAUSES])
+    return blake2s("\n".join(said).encode(), digest_size=8).hexdigest() if any(said) else ""
 
 
 def first_line(happening: Happening, status: str, opened_at: datetime, resolved_at: datetime | None) -> str:

@@ -9,6 +9,7 @@ from signals.domain.incidents.outage_words import title_of
 from signals.domain.incidents.outages import Value
 from signals.domain.notifications.messages import (
     MAX_TITLE,
+    SHOWN_CAUSES,
     Happening,
     MessageHead,
     NoticeMessage,
@@ -74,7 +75,7 @@ def compose_outage(
         lines.append(work)
     if first.impact:
         lines.append(clean(first.impact))
-    lines += [f"Likely cause: {clean(cause)}" for cause in first.causes[:2]]
+    lines += [f"Likely cause: {clean(cause)}" for cause in first.causes[:SHOWN_CAUSES]]
     lines += listed(sorted(incidents, key=rank), f"signals outages show {outage.id}")
     lines.append(f"signals outages show {outage.id}")
     return NoticeMessage(

@@ -22,7 +22,10 @@ MAX_REPLY_PACE: Final = timedelta(minutes=8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldState:
-    """The state that a message told last, of its outage, or the worst of a storm; `count` is of incidents."""
+    """The state that a message told last, of its outage, or the worst of a storm; `count` is of incidents.
+
+    `summary` is the mark of the summary's text: a further version with other words is told again.
+    """
 
     status: str
     severity: str
@@ -31,6 +34,8 @@ class ToldState:
     count: int = 1
     assignee: str | None = None
     is_snoozed: bool = False
+    has_findings: bool = False
+    summary: str = ""
 
     @classmethod
     def read(cls, fields: Mapping[str, Any] | None) -> Self | None:
@@ -67,7 +72,7 @@ def happening(before: ToldState | None, now: ToldState, kind: str) -> Happening 
         return "woken"
     if now == before:
         return None
-    has_news = now.has_summary and not before.has_summary
+    has_news = (now.has_summary and not before.has_summary) or (now.has_findings and not before.has_findings)
     return "updated" if kind in EDITING_KINDS or (kind == "email" and has_news) else None
 
 

@@ -15,7 +15,13 @@ from signals.clients.postgres import Connection, transaction
 from signals.clients.sealing import Seal
 from signals.domain.detection.severity import IncidentSeverity
 from signals.domain.notifications.delivery import FALLBACK_AFTER, DeliveryResult, retry_delay
-from signals.domain.notifications.messages import Happening, MessageHead, NoticeMessage, compose_storm
+from signals.domain.notifications.messages import (
+    Happening,
+    MessageHead,
+    NoticeMessage,
+    compose_storm,
+    summary_mark,
+)
 from signals.domain.notifications.outage_messages import (
     ToldOutage,
     compose_outage,
@@ -217,6 +223,8 @@ def _state_of(subjects: Sequence[NoticeSubject]) -> ToldState:
         count=len(told),
         assignee=outage.assignee,
         is_snoozed=outage.is_snoozed(worst.severity),
+        has_findings=first.has_findings,
+        summary=summary_mark(first.told),
     )
 
 

@@ -23,6 +23,7 @@ class NoticeSubject:
     told: ToldIncident
     outage: ToldOutage
     has_summary: bool
+    has_findings: bool = False
 
 
 READ: LiteralString = """
@@ -94,4 +95,5 @@ def _subject(row: tuple[Any, ...]) -> NoticeSubject:
             snoozed_severity=snoozed_severity,
         ),
         has_summary=bool(content),
+        has_findings=bool(content.get("findings")),
     )

@@ -2,7 +2,7 @@
 
 import threading
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -15,6 +15,10 @@ from tests.support.waiting import until
 
 STATE = """
 INSERT INTO pipeline.incident_states (incident_id, kind, grouping, verdict) VALUES (%s, 'new', 1, %s)
+"""
+FURTHER = """
+INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)
+VALUES (%s, %s, 'summary', 'test', %s, clock_timestamp()) RETURNING id
 """
 WAIT = """
 SELECT extract(epoch FROM run_after - updated_at)::float8 FROM pipeline.notices WHERE status = 'queued'
@@ -59,6 +63,36 @@ def test_opening_is_told_without_the_summary_which_edits_it(world: World, receiv
         "postMessage",  # the reply in the thread: it is over
     ]
     assert "Checkout is down." in receiver.requests[1].body.decode()
+
+
+def test_finding_of_a_further_version_edits_what_was_told(world: World, receiver: HttpReceiver) -> None:
+    world.slack(receiver)
+    incident_id = world.open()
+    world.run()
+    world.summarize(incident_id)
+    world.run()
+    finding = '{"likely_causes": ["Release 7: in 100 %"], "findings": {"causes": []}}'
+    world.rows(FURTHER, uuid4(), incident_id, finding)
+    world.run()
+    assert [got.path.rsplit(".", 1)[1] for got in receiver.requests] == ["postMessage", "update", "update"]
+    assert "Release 7: in 100 %" in receiver.requests[2].body.decode()
+    world.rows(FURTHER, uuid4(), incident_id, finding.replace("{", '{"note": "asked again", ', 1))
+    world.run()
+    assert len(receiver.requests) == 3  # the same words are not told again
+
+
+def test_finding_is_mailed_once(world: World) -> None:
+    with mail_receiver() as mails:
+        target = {"kind": "email", "to": ["a@b.example"], "sender": "c@d.example", "security": "none"}
+        world.destination(target | {"host": "127.0.0.1", "port": mails.port})
+        incident_id = world.open()
+        world.summarize(incident_id)
+        world.run()
+        for cause in ("Release 7", "Release 8"):
+            content = f'{{"likely_causes": ["{cause}"], "findings": {{"causes": []}}}}'
+            world.rows(FURTHER, uuid4(), incident_id, content)
+            world.run()
+    assert ["Release 7" in str(mail) for mail in mails.mails] == [False, True]
 
 
 def test_incident_found_in_old_events_rings_nowhere_until_it_is_seen_again(
