@@ -46,7 +46,7 @@ def test_a_good_answer_is_stored_with_its_title_and_its_event_ids(
     assert title(pool, incident_id) == "Checkout fails: its upstream times out"
     (call,) = model_server.calls
     assert (call.authorization, call.model) == (f"Bearer {KEY}", "test-model")
-    assert call.user.count('"ref": "E') == 50
+    assert 40 < call.user.count('"ref": "E') <= 50  # as many of fifty as the prompt's tokens hold
     assert worker.run_one() is None
 
 
