@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from psycopg_pool import ConnectionPool
 
-from shared_types import Environment, EventType, Fingerprint
+from shared_types import Environment, EventType, Fingerprint, Tenancy
 from shared_types.envelope import TEXT_ATTRIBUTES
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import Series
@@ -16,6 +16,7 @@ from signals.services.detection.own_judging import judge_own
 from signals.services.detection.own_tally import OwnSamples, OwnTally
 from signals.services.detection.project_rules import RuleBook
 from signals.store.detection import buckets
+from tests.support.events import TENANCY
 
 Attributes = tuple[tuple[str, str], ...]
 """Attributes of events with their values, `event_type` and `environment` among them."""
@@ -26,10 +27,13 @@ class KilledEngine(Exception):  # noqa: N818  # reads as the state it names
 
 
 class OwnEngine:
-    """One engine of the project `proj_1`, with a partition of its own."""
+    """One engine of one project, with a partition of its own."""
 
-    def __init__(self, pool: ConnectionPool[Connection], number: int = 0) -> None:
+    def __init__(
+        self, pool: ConnectionPool[Connection], number: int = 0, *, tenancy: Tenancy = TENANCY
+    ) -> None:
         self._pool = pool
+        self._tenancy = tenancy
         self._number = number
         self._book = RuleBook()
         self._counting = OwnCounting()
@@ -37,15 +41,15 @@ class OwnEngine:
     def count(self, events: Mapping[tuple[Attributes, int], int], *, is_killed: bool = False) -> None:
         """Count the events of each (attributes, minute) in one transaction."""
         with transaction(self._pool) as connection:
-            index = self._book.of(connection, ["proj_1"])["proj_1"].own
+            index = self._book.of(connection, [self._tenancy.project_id])[self._tenancy.project_id].own
             tally = OwnTally()
             shared: dict[tuple[Series, int], int] = defaultdict(int)
             for (attributes, minute), count in events.items():
-                sighting = _sighting(attributes, minute)
+                sighting = _sighting(self._tenancy, attributes, minute)
                 for _ in range(count):
                     for hit in index.hits(sighting.kind, sighting.severity, sighting.status_code):
                         tally.add(hit, sighting, b"", self._number)
-                if (series := _counted(attributes)) is not None and count:
+                if (series := _counted(self._tenancy, attributes)) is not None and count:
                     shared[series, minute] += count
             if shared:
                 buckets.increment(connection, shared)
@@ -61,7 +65,7 @@ class OwnEngine:
                 raise KilledEngine
 
 
-def _counted(attributes: Attributes) -> Series | None:
+def _counted(tenancy: Tenancy, attributes: Attributes) -> Series | None:
     """Return the series of Rule A or B of such events."""
     values = dict(attributes)
     kind = EventType(values["event_type"])
@@ -73,21 +77,21 @@ def _counted(attributes: Attributes) -> Series | None:
         error_code=values.get("error_code"),
         route=values.get("route"),
     )
-    return Series("proj_1", values["environment"], one.metric_name, one.text, "org_1")
+    return Series(tenancy.project_id, values["environment"], one.metric_name, one.text, tenancy.org_id)
 
 
-def _sighting(attributes: Attributes, minute: int) -> Sighting:
+def _sighting(tenancy: Tenancy, attributes: Attributes, minute: int) -> Sighting:
     get = dict(attributes).get
     texts = (get(name) for name in TEXT_ATTRIBUTES)
     return Sighting(
-        project_id="proj_1",
+        project_id=tenancy.project_id,
         event_id=UUID(int=0),
         series=None,
         key=b"",
         occurred_ms=minute * 60_000,
         minute=minute,
         received_minute=minute,
-        kind=("org_1", "proj_1", get("environment"), get("event_type"), *texts),
+        kind=(tenancy.org_id, tenancy.project_id, get("environment"), get("event_type"), *texts),
         severity="error",
         status_code=None,
     )
