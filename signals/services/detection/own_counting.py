@@ -7,7 +7,7 @@ from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.rule_types import Seasonal
 from signals.services.detection.own_tally import OwnTally
-from signals.store.detection import own_series, rule_minutes
+from signals.store.detection import due_series, own_series, rule_minutes
 from signals.store.detection.own_series import NewOwnSeries
 
 MOST_KNOWN: Final = 50_000  # ids of series that are remembered, at about 200 bytes each
@@ -27,12 +27,12 @@ class OwnCounting:
         if not tally.series:
             return
         ids = self._resolved(connection, tally)
-        woken = own_series.wake(connection, _first_minutes(tally, ids))
+        woken = due_series.wake(connection, _first_minutes(tally, ids))
         if lost := [series for series, series_id in ids.items() if series_id not in woken]:
             for series in lost:  # retention has removed them since they were remembered
                 self._ids.pop(series, None)
             ids = self._resolved(connection, tally)
-            own_series.wake(connection, _first_minutes(tally, ids))
+            due_series.wake(connection, _first_minutes(tally, ids))
         rows = {
             (ids[series], minute): (count.value, count.whole)
             for series, counts in tally.series.items()

@@ -12,8 +12,8 @@ from signals.domain.incidents.episode import Episode, ResolveReason, resolved
 from signals.domain.incidents.lifecycle import IncidentChange, OpenIncident
 from signals.services.detection.incident_writes import write
 from signals.services.detection.project_rules import ProjectRules
-from signals.store.detection import own_series
-from signals.store.detection.own_series import DueSeries, OwnState
+from signals.store.detection import due_series
+from signals.store.detection.due_series import DueSeries, OwnState
 from signals.store.incidents import incidents
 from signals.store.incidents.incidents import key_of
 
@@ -38,7 +38,7 @@ def end_former(
     if changes:
         write(connection, changes, {}, uuid4)
         log.info("incidents of former rules ended", count=len(changes))
-    own_series.save(
+    due_series.save(
         connection,
         [OwnState(series_id=one.series_id, is_due=False, judged=minute, state=None) for one in former],
     )

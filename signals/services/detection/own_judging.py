@@ -18,12 +18,12 @@ from signals.domain.incidents.record_codec import decode_record
 from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
 from signals.domain.incidents.stored_state import StoredState
 from signals.domain.incidents.watch import Watch
-from signals.services.detection.judging import OwnCounts, SeriesTurn, judge_turns
 from signals.services.detection.own_endings import end_former
 from signals.services.detection.own_tally import OwnSamples
 from signals.services.detection.project_rules import ProjectRules, RuleBook
-from signals.store.detection import buckets, own_series, rule_minutes
-from signals.store.detection.own_series import DueSeries, OwnState
+from signals.services.detection.turns import OwnCounts, SeriesTurn, judge_turns
+from signals.store.detection import buckets, due_series, rule_minutes
+from signals.store.detection.due_series import DueSeries, OwnState
 from signals.store.detection.rule_minutes import MinuteRange
 from signals.store.detection.rule_states import StateWrite
 
@@ -48,7 +48,7 @@ def judge_own(
     Series of rules that are off, gone or changed are let go, and their incidents end. Returns the ids of new
     summary jobs.
     """
-    due = own_series.due(connection, partition=partition, minute=minute)
+    due = due_series.due(connection, partition=partition, minute=minute)
     if not due:
         return []
     rules = book.of(connection, {one.series.project_id for one in due})
@@ -71,7 +71,7 @@ def judge_own(
 
 
 def _save(connection: Connection, states: Sequence[StateWrite]) -> None:
-    own_series.save(
+    due_series.save(
         connection,
         [
             OwnState(series_id=one.series_id, is_due=one.by_clock, judged=one.judged, state=one.state)

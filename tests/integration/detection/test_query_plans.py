@@ -27,6 +27,7 @@ from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings, PostgresSettings
 from signals.store.detection import (
     buckets,
+    due_series,
     own_series,
     rule_minutes,
     rule_states,
@@ -239,7 +240,7 @@ def test_series_of_own_rules_are_found_woken_and_read_by_key(connection: Explain
     found = own_series.find(connection, MINE)
     assert len(found) == len(MINE)
     _assert_by_key(connection.taken(), len(MINE))
-    assert len(own_series.wake(connection, dict.fromkeys(found.values(), AT))) == len(MINE)
+    assert len(due_series.wake(connection, dict.fromkeys(found.values(), AT))) == len(MINE)
     _assert_by_key(connection.taken(), len(MINE))
     assert own_series.count_locked(connection, MINE[0], most=10) == 10
     _assert_by_key(connection.taken(), 10 + 1)
@@ -252,7 +253,7 @@ def test_series_of_own_rules_are_found_woken_and_read_by_key(connection: Explain
 
 
 def test_tick_reads_series_of_own_rules_that_are_due_only(connection: ExplainingConnection) -> None:
-    assert len(own_series.due(connection, partition=0, minute=AT)) < 20
+    assert len(due_series.due(connection, partition=0, minute=AT)) < 20
     _assert_by_key(connection.taken(), OPEN)
 
 

@@ -1,0 +1,142 @@
+"""Series of the rules that people wrote, as the clock sees them: woken by events, judged when due, saved."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from signals.clients.postgres import Connection
+from signals.domain.detection.buckets import Series
+
+# Locked in one order, and before a tick may let a series sleep: no event is missed in between.
+WAKE_LOCK: LiteralString = """
+SELECT t.series_id, t.is_due, t.state IS NULL, floor(extract(epoch FROM t.judged_at) / 60)::bigint
+FROM pipeline.rule_state t WHERE t.series_id = ANY(%(ids)s) ORDER BY t.series_id FOR UPDATE
+"""
+WAKE: LiteralString = """
+UPDATE pipeline.rule_state t
+SET is_due = true, judged_at = CASE WHEN t.state IS NULL
+    THEN least(t.judged_at, to_timestamp((r.minute - 1) * 60)) ELSE t.judged_at END
+FROM unnest(%(ids)s::bigint[], %(minutes)s::bigint[]) AS r(series_id, minute)
+WHERE t.series_id = r.series_id AND t.series_id = ANY(%(ids)s)
+"""
+
+
+def wake(connection: Connection, minutes: Mapping[int, int]) -> Collection[int]:
+    """Let the next tick judge these series, by id with their first minute of events; return those found.
+
+    A series that was never judged begins with its oldest event, whichever partition that came from.
+    """
+    found = connection.execute(WAKE_LOCK, {"ids": sorted(minutes)}).fetchall()
+    asleep = [
+        series_id
+        for series_id, is_due, is_unjudged, judged in found
+        if not is_due or (is_unjudged and minutes[series_id] <= judged)
+    ]
+    if asleep:
+        connection.execute(WAKE, {"ids": asleep, "minutes": [minutes[one] for one in asleep]})
+    return {row[0] for row in found}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueSeries:
+    """A series to be judged, with its state's bytes; minutes are since the epoch.
+
+    `buckets` are those that it shares, None when it has minutes of its own. `has_open`: it has an unresolved
+    incident. `needs_history`: older buckets exist that its state does not know.
+    """
+
+    series_id: int
+    series: Series
+    buckets: Series | None
+    first_bucket: int
+    partition: int
+    needs_history: bool
+    judged: int
+    state: bytes | None
+    has_open: bool
+
+
+DUE: LiteralString = """
+SELECT s.id, s.project_id, s.environment, s.metric_name, s.fingerprint, s.org_id, s.bucket_metric,
+       s.bucket_fingerprint, floor(extract(epoch FROM s.first_bucket_at) / 60)::bigint, t.partition,
+       t.needs_history, floor(extract(epoch FROM t.judged_at) / 60)::bigint, t.state,
+       EXISTS (SELECT FROM incidents i
+               WHERE i.project_id = s.project_id AND i.environment = s.environment
+                 AND i.fingerprint = s.fingerprint AND i.status <> 'resolved'
+               OFFSET 0)
+FROM (
+    SELECT u.series_id, u.partition, u.needs_history, u.judged_at, u.state
+    FROM pipeline.rule_state u
+    WHERE u.partition = %(partition)s AND u.is_due AND u.judged_at < to_timestamp(%(minute)s * 60)
+    ORDER BY u.series_id
+    FOR UPDATE
+) AS t
+CROSS JOIN LATERAL (
+    SELECT o.* FROM pipeline.rule_series o WHERE o.id = t.series_id OFFSET 0
+) AS s
+"""
+
+
+def due(connection: Connection, *, partition: int, minute: int) -> Sequence[DueSeries]:
+    """Return and lock the series of a partition that are due and not judged at `minute` yet."""
+    rows = connection.execute(DUE, {"partition": partition, "minute": minute})
+    return [_due(*row) for row in rows]
+
+
+def _due(
+    series_id: int,
+    project_id: str,
+    environment: str,
+    metric_name: str,
+    fingerprint: str,
+    org_id: str,
+    bucket_metric: str | None,
+    bucket_fingerprint: str | None,
+    *state: object,
+) -> DueSeries:
+    first, partition, needs_history, judged, data, has_open = state
+    shared = None
+    if bucket_metric is not None and bucket_fingerprint is not None:
+        shared = Series(project_id, environment, bucket_metric, bucket_fingerprint, org_id)
+    return DueSeries(
+        series_id=series_id,
+        series=Series(project_id, environment, metric_name, fingerprint, org_id),
+        buckets=shared,
+        first_bucket=first,  # type: ignore[arg-type]  # columns of one statement
+        partition=partition,  # type: ignore[arg-type]
+        needs_history=bool(needs_history),
+        judged=judged,  # type: ignore[arg-type]
+        state=data,  # type: ignore[arg-type]
+        has_open=bool(has_open),
+    )
+
+
+SAVE: LiteralString = """
+UPDATE pipeline.rule_state t
+SET is_due = r.is_due, judged_at = to_timestamp(r.judged * 60), state = r.state, updated_at = now()
+FROM unnest(%(ids)s::bigint[], %(due)s::boolean[], %(judged)s::bigint[], %(states)s::bytea[])
+     AS r(series_id, is_due, judged, state)
+WHERE t.series_id = r.series_id AND t.series_id = ANY(%(ids)s)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnState:
+    """A state to store, None to begin anew; `is_due`: the next tick judges the series as well."""
+
+    series_id: int
+    is_due: bool
+    judged: int
+    state: bytes | None
+
+
+def save(connection: Connection, states: Iterable[OwnState]) -> None:
+    """Store states that the caller has locked."""
+    writes = list(states)
+    parameters = {
+        "ids": [one.series_id for one in writes],
+        "due": [one.is_due for one in writes],
+        "judged": [one.judged for one in writes],
+        "states": [one.state for one in writes],
+    }
+    connection.execute(SAVE, parameters, binary=True)
