@@ -61,8 +61,32 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     last_incident: bytes | None
 
 
+class _FirstFields(msgspec.Struct, array_like=True, frozen=True):
+    """The fields of a record that say whether it rests; the bytes of the others are skipped."""
+
+    format: int
+    since: int
+    judged: int
+    last_event: int
+    kept: tuple[int, int, int, int, msgspec.Raw, msgspec.Raw]
+    season_since: int
+    levels: msgspec.Raw
+    day: msgspec.Raw
+    peaks: msgspec.Raw
+    peak: msgspec.Raw
+    noise: msgspec.Raw
+    noise_sums: msgspec.Raw
+    dirty: msgspec.Raw
+    episode: msgspec.Raw
+    last: msgspec.Raw
+    fired: msgspec.Raw
+    incident: msgspec.Raw
+
+
+_NIL: Final = b"\xc0"  # MessagePack's null
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Record).decode
+_decode_first = msgspec.msgpack.Decoder(_FirstFields).decode
 
 
 def encode_record(record: SeriesRecord) -> bytes:
@@ -154,6 +178,17 @@ def decode_record(data: bytes) -> SeriesRecord | None:
         incident=UUID(bytes=found.incident) if found.incident else None,
         last_incident=UUID(bytes=found.last_incident) if found.last_incident else None,
     )
+
+
+def decode_resting_hour(data: bytes) -> int | None:
+    """Read the open hour of a record, and no more; None with an open incident or another format."""
+    try:
+        found = _decode_first(data)
+    except msgspec.DecodeError:
+        return None
+    if found.format != FORMAT or bytes(found.episode) != _NIL or bytes(found.incident) != _NIL:
+        return None
+    return found.kept[0]
 
 
 def _stored(episode: Episode | None) -> _Episode | None:

@@ -91,7 +91,7 @@ def _fill(connection: Connection, stored: StoredState, rules: ProjectRules) -> l
     """Learn one series anew; return the incidents whose verdict changed."""
     watch = rules.watch_of(stored.series.metric_name)
     record = decode_record(stored.state) if stored.state is not None else None
-    judged = record.judged if record is not None else stored.judged
+    judged = stored.judged  # a state that only moved on in time still holds an older minute
     replayed = _replayed(connection, stored, judged, rules)
     waiting_series.note_learned(connection, stored.series_id)
     if watch is None or replayed is None:

@@ -21,6 +21,7 @@ from signals.domain.incidents.watch import Watch
 from signals.services.detection.own_endings import end_former
 from signals.services.detection.own_tally import OwnSamples
 from signals.services.detection.project_rules import ProjectRules, RuleBook
+from signals.services.detection.resting import is_resting
 from signals.services.detection.turns import OwnCounts, SeriesTurn, judge_turns
 from signals.store.detection import buckets, due_series, rule_minutes
 from signals.store.detection.due_series import DueSeries, OwnState
@@ -63,9 +64,15 @@ def judge_own(
     if former:
         end_former(connection, former, rules, minute)
     counts = _counts(connection, [one for one, _ in watched], minute)
+    resting = {
+        one.series_id for one, watch in watched if is_resting(one, watch, *counts[one.series_id], minute)
+    }
+    if resting:
+        due_series.move_on(connection, sorted(resting), minute)
     turns = [
         _turn(one, watch, rules[one.series.project_id], counts[one.series_id], minute, samples)
         for one, watch in watched
+        if one.series_id not in resting
     ]
     return judge_turns(connection, turns, samples.records(), new_id, _save) if turns else []
 

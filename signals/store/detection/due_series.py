@@ -83,6 +83,17 @@ def due(connection: Connection, *, partition: int, minute: int) -> Sequence[DueS
     return [_due(*row) for row in rows]
 
 
+MOVE_ON: LiteralString = """
+UPDATE pipeline.rule_state t SET judged_at = to_timestamp(%(minute)s * 60), updated_at = now()
+WHERE t.series_id = ANY(%(ids)s)
+"""
+
+
+def move_on(connection: Connection, series_ids: Sequence[int], minute: int) -> None:
+    """Note that series, which the caller has locked, were judged up to a minute that changed nothing else."""
+    connection.execute(MOVE_ON, {"ids": series_ids, "minute": minute})
+
+
 def _due(
     series_id: int,
     project_id: str,
