@@ -4,6 +4,8 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from html import unescape
 from html.parser import HTMLParser
 from typing import Final
 from uuid import uuid4
@@ -17,13 +19,17 @@ from shared_types import Tenancy
 from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.postgres import Connection, transaction
 from signals.domain.access.people import Role
+from signals.domain.detection.buckets import minute_of
+from signals.domain.detection.rule_text import parse_rule
 from signals.services.access.authentication import KeyAuthenticator, KeyGranted, KeyRefused
 from signals.services.access.people import add_person, issue_link
 from signals.services.access.provisioning import create_org, create_project
 from signals.settings import OpenSearchSettings
+from signals.store.detection import rules
 from tests.integration.console.conftest import ADDRESS, BASE, SAME_ORIGIN, Visitor
 from tests.integration.core.conftest import index
 from tests.support.console_world import FINGERPRINT, SHOP, World, add_incident, console_app, error
+from tests.support.own_rules import OwnEngine
 
 Pool = ConnectionPool[Connection]
 PAGES: Final = (
@@ -178,6 +184,40 @@ def test_hostile_text_stays_text_in_every_field(
     echoed = reader.get(f"{BASE}/search", params={"q": hostile, "filters": hostile, "since": hostile})
     assert echoed.status_code == 400
     assert list(Elements(echoed.text).faults()) == []
+
+
+@pytest.mark.parametrize("hostile", [*HOSTILE, "a=b|release=c|other"])
+def test_incident_of_an_own_rule_is_shown_with_hostile_attributes_as_text(
+    visitor: Visitor, pool: Pool, world: World, hostile: str
+) -> None:
+    written = {
+        "name": "odd-releases",
+        "kind": "new_series",
+        "on": {"event_type": "custom"},
+        "per": ["release", "route"],
+        "floor": 5,
+    }
+    with transaction(pool) as connection:
+        assert rules.create(connection, SHOP.project_id, parse_rule(written), created_by="key:1", most=9) == 1
+    minute = minute_of(datetime.now(UTC)) - 1
+    kind = (("environment", "prod"), ("event_type", "custom"), ("release", hostile), ("route", hostile))
+    engine = OwnEngine(pool, tenancy=SHOP)
+    engine.count({(kind, minute): 6})
+    engine.tick(minute)
+    with pool.connection() as connection:
+        [(incident_id, title)] = connection.execute(
+            "SELECT id, title FROM incidents WHERE title LIKE 'odd-releases%'"
+        ).fetchall()
+    assert hostile[:30] in title
+    reader = visitor(Role.ADMIN)
+    for path in (f"/incidents/{incident_id}", "/incidents?status=all", "/outages?verdict=any"):
+        answer = reader.get(BASE + path)
+        assert answer.status_code == 200, (path, answer.text[-300:])
+        assert list(Elements(answer.text).faults()) == [], path
+        assert "odd-releases" in unescape(answer.text), path
+    page = unescape(reader.get(f"{BASE}/incidents/{incident_id}").text)
+    assert hostile[:30] in page
+    assert "Why it fired" in page
 
 
 def test_status_changes_in_the_name_of_the_person(visitor: Visitor, pool: Pool, world: World) -> None:
