@@ -20,7 +20,8 @@ from signals.domain.access.scopes import Right
 from signals.domain.detection.rule_text import BadRule
 from signals.domain.queries.parameters import InvalidQuery, checked_text, instant
 from signals.services.detection.preview_answers import RulePreview
-from signals.services.detection.why_not import SeriesQuestion, WhyNot
+from signals.services.detection.series_question import SeriesQuestion
+from signals.services.detection.why_not import WhyNot
 from signals.services.events.search import SearchRequest
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)

@@ -10,7 +10,6 @@ from shared_types import Tenancy
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, instant_of
 from signals.domain.detection.overflow import MOST_NEW_SERIES, overflow_of
-from signals.domain.detection.own_rules import OwnRule
 from signals.domain.detection.rule_types import Rule
 from signals.domain.incidents.tracking import KNOWN_AFTER
 from signals.services.detection.in_force import VersionInForce
@@ -138,9 +137,11 @@ def of_engine(rule: Rule, judged: Collection[str]) -> Iterator[Blocker]:
         yield Blocker(code="not_evaluated", detail="the engine does not judge by this rule")
 
 
-def of_own_series(rule: Rule) -> Iterator[Blocker]:
-    """Yield that the rule counts other series than the one asked about: its counts say nothing here."""
-    if OwnRule(rule, rule.version).shares_buckets:
+def of_own_series(rule: Rule, counted: Series | None) -> Iterator[Blocker]:
+    """Yield that the rule counts series of its own; the numbers given are those of `counted`, if any are."""
+    if counted is not None:
+        detail = f"the rule counts series of its own; the numbers are those of {counted.fingerprint}"
+        yield Blocker(code="own_series", detail=detail)
         return
     per = ", ".join(rule.per) or "no attribute"
     detail = (

@@ -8,13 +8,13 @@ from typing import Final
 
 from psycopg_pool import ConnectionPool
 
-from shared_types import Environment, EventType, Fingerprint, Tenancy
+from shared_types import Tenancy
 from shared_types.fingerprints import METRICS
-from shared_types.grouping import group_code, group_route
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
-from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
+from signals.domain.detection.buckets import BucketRange, instant_of, minute_of
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import BucketCounts
+from signals.domain.detection.own_rules import OwnRule
 from signals.domain.detection.rule_types import Rule, Seasonal
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.verdict import RuleVerdict
@@ -34,8 +34,10 @@ from signals.services.detection.blockers import (
     of_versions,
 )
 from signals.services.detection.in_force import VersionInForce, in_force
+from signals.services.detection.own_counts import OwnCounted, counted_of
 from signals.services.detection.preview_answers import PreviewCondition, condition_of
 from signals.services.detection.project_rules import judged_names
+from signals.services.detection.series_question import SeriesQuestion, selects, series_of, values_of
 from signals.store.detection import (
     buckets,
     new_series,
@@ -90,18 +92,6 @@ class WhyNot:
     rules: list[RuleMiss]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesQuestion:
-    """A series by its attributes, and an instant; `received_at` is the event's, if one was asked about."""
-
-    event_type: EventType
-    environment: Environment
-    error_code: str | None
-    route: str | None
-    at: datetime
-    received_at: datetime | None = None
-
-
 class WhyNotFinder:
     """Answers for every project; safe to call from several threads."""
 
@@ -122,7 +112,7 @@ class WhyNotFinder:
             )
             blocker = Blocker(code="uncounted_type", detail=detail)
             return WhyNot(fingerprint=None, since=since, until=until, events=0, blockers=[blocker], rules=[])
-        series = _series(tenancy, question)
+        series = series_of(tenancy, question)
         low, high = minute_of(since), minute_of(until)
         wanted = BucketRange(series, low - HISTORY_DAYS * 1440, high + 1, ())
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
@@ -135,6 +125,13 @@ class WhyNotFinder:
             versions = rules.versions_between(connection, tenancy.project_id, since, until)
             now_in_force = rules.rules_of(connection, [tenancy.project_id])[tenancy.project_id]
             clock = project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id]
+            own = counted_of(
+                connection,
+                [rule for rule in now_in_force if selects(rule, question) and not _shares(rule)],
+                series,
+                values_of(question),
+                range(wanted.start, wanted.end),
+            )
             late = list(of_arrival(connection, tenancy, question.at, question.received_at))
             hour = (tenancy.project_id, minute_of(question.received_at or question.at) // HOUR)
             is_disordered = waiting_series.is_disordered(connection, series)
@@ -154,6 +151,7 @@ class WhyNotFinder:
             is_open=bool(open_ones),
             judged=judged_names(now_in_force),
             clock=clock,
+            own=own,
         )
         return WhyNot(
             fingerprint=series.fingerprint,
@@ -175,14 +173,23 @@ class _Judged:
     is_open: bool
     judged: Collection[str]
     clock: ProjectClock
+    own: Mapping[str, OwnCounted]
+
+    def counts(self, rule: Rule) -> Mapping[int, int] | None:
+        """Return the counts that the rule judges; None where they are not known."""
+        if _shares(rule):
+            return self.found
+        own = self.own.get(rule.name)
+        return own.counts if own is not None and rule.version >= own.since else None
 
     def nearest(self, rule: Rule, minutes: range) -> RuleVerdict | None:
-        """Return the rule's verdict nearest to firing at these minutes; None where it counts other series."""
-        if next(of_own_series(rule), None) is not None:
+        """Return the rule's verdict nearest to firing at these minutes; None without known counts."""
+        counts = self.counts(rule)
+        if counts is None:
             return None
         if not isinstance(rule, Seasonal):
-            return nearest(rule, BucketCounts(self.found), minutes)
-        known = list(stretches(dict(self.found), minutes.stop))
+            return nearest(rule, BucketCounts(counts), minutes)
+        known = list(stretches(dict(counts), minutes.stop))
         if not known:
             return None
         return nearest_of_season(rule, known[-1], minutes, self.clock)
@@ -206,9 +213,15 @@ class _Judged:
             default=(None, tried[0]),
         )
         rule = of_piece.rule
-        blockers += [*of_engine(rule, self.judged), *of_own_series(rule)]
-        if verdict is not None and verdict.fires and not self.is_open:
-            blockers += of_hold(rule, firing(rule, BucketCounts(self.found), of_piece.minutes))
+        blockers += of_engine(rule, self.judged)
+        is_open, counts = self.is_open, self.counts(rule)
+        if not _shares(rule):
+            own = self.own.get(rule.name) if counts is not None else None
+            blockers += of_own_series(rule, own.series if own else None)
+            blockers += of_open_incidents(own.incidents if own else ())
+            is_open = bool(own and own.incidents)
+        if verdict is not None and verdict.fires and counts is not None and not is_open:
+            blockers += of_hold(rule, firing(rule, BucketCounts(counts), of_piece.minutes))
         return RuleMiss(
             name=rule.name,
             kind=rules.spec_of(rule)["kind"],
@@ -218,7 +231,12 @@ class _Judged:
         )
 
     def _watches(self, version: RuleVersion) -> bool:
-        return version.change != "removed" and _selects(version.rule, self.question)
+        return version.change != "removed" and selects(version.rule, self.question)
+
+
+def _shares(rule: Rule) -> bool:
+    """Say whether the rule judges the very counts of the series that is asked about."""
+    return OwnRule(rule, rule.version).shares_buckets
 
 
 def _near_miss(verdict: RuleVerdict) -> NearMiss:
@@ -232,25 +250,6 @@ def _near_miss(verdict: RuleVerdict) -> NearMiss:
         shortfall=round(verdict.shortfall, 4),
         conditions=[condition_of(one) for one in verdict.conditions],
     )
-
-
-def _selects(rule: Rule, question: SeriesQuestion) -> bool:
-    if rule.on.event_type != question.event_type:
-        return False
-    asked = ((rule.on.environment, question.environment), (rule.on.error_code, question.error_code))
-    return all(not values or value in values for values, value in (*asked, (rule.on.route, question.route)))
-
-
-def _series(tenancy: Tenancy, question: SeriesQuestion) -> Series:
-    """Return the series as events of these attributes are counted: ids in them are grouped."""
-    is_error = question.event_type is EventType.ERROR
-    one = Fingerprint(
-        event_type=EventType.ERROR if is_error else EventType.SIGNUP,
-        environment=question.environment,
-        error_code=group_code(question.error_code) if is_error and question.error_code else None,
-        route=group_route(question.route) if is_error and question.route else None,
-    )
-    return Series(tenancy.project_id, one.environment.value, one.metric_name, one.text, tenancy.org_id)
 
 
 def _by_name(versions: Sequence[RuleVersion]) -> Iterator[list[RuleVersion]]:

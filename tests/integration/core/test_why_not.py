@@ -14,6 +14,7 @@ from signals.domain.detection.buckets import Series, minute_of
 from signals.store.detection import buckets, rule_states, waiting_series
 from tests.integration.core.conftest import FINGERPRINT, Keys, OpenIncident, index
 from tests.support.events import TENANCY, event
+from tests.support.own_rules import OwnEngine
 
 AT = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
 SERIES = {"error_code": "TIMEOUT", "route": "/checkout"}
@@ -158,6 +159,28 @@ def test_rule_that_counts_series_of_its_own_is_said(
         )
     found = rule(ask(anonymous), "by-route")
     assert (codes(found["blockers"]), found["nearest"]) == ({"own_series"}, None)
+    minute = minute_of(AT)
+    engine = OwnEngine(pool)
+    for code, events in (("TIMEOUT", 20), ("DB_DOWN", 7)):
+        kind = (
+            ("environment", "prod"),
+            ("error_code", code),
+            ("event_type", "error"),
+            ("route", "/checkout"),
+        )
+        engine.count({(kind, minute + 2): events})
+    found = rule(ask(anonymous), "by-route")
+    nearest = found["nearest"]
+    assert (nearest["count"], nearest["threshold"], nearest["fires"]) == (27, 30, False)
+    [blocker] = found["blockers"]
+    assert blocker["detail"].endswith("those of rule:by-route:1|floor_ratio|error|route=/checkout")
+    engine.count({(kind, minute + 3): 9})
+    engine.tick(minute + 3)
+    found = rule(ask(anonymous), "by-route")
+    assert found["nearest"]["fires"]
+    assert codes(found["blockers"]) == {"own_series", "incident_open"}
+    elsewhere = rule(ask(anonymous, route="/search"), "by-route")
+    assert (codes(elsewhere["blockers"]), elsewhere["nearest"]) == ({"own_series"}, None)
 
 
 def test_unknown_series_and_uncounted_type_are_said(reader: TestClient) -> None:

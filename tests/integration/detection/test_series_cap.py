@@ -17,8 +17,9 @@ from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection.judging import judge_batch
 from signals.services.detection.project_rules import RuleBook
 from signals.services.detection.series_cap import SeriesCap
+from signals.services.detection.series_question import SeriesQuestion
 from signals.services.detection.tally import BatchTally
-from signals.services.detection.why_not import SeriesQuestion, WhyNotFinder
+from signals.services.detection.why_not import WhyNotFinder
 from signals.store.detection import buckets
 from tests.integration.detection.counting import Killed
 from tests.support.events import NOON, TENANCY, event
