@@ -61,8 +61,8 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     last_incident: bytes | None
 
 
-class _FirstFields(msgspec.Struct, array_like=True, frozen=True):
-    """The fields of a record that say whether it rests; the bytes of the others are skipped."""
+class _RestingRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A record of which only the fields are read that a series at rest needs; the others stay bytes."""
 
     format: int
     since: int
@@ -81,12 +81,13 @@ class _FirstFields(msgspec.Struct, array_like=True, frozen=True):
     last: msgspec.Raw
     fired: msgspec.Raw
     incident: msgspec.Raw
+    last_incident: msgspec.Raw
 
 
 _NIL: Final = b"\xc0"  # MessagePack's null
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Record).decode
-_decode_first = msgspec.msgpack.Decoder(_FirstFields).decode
+_decode_resting = msgspec.msgpack.Decoder(_RestingRecord).decode
 
 
 def encode_record(record: SeriesRecord) -> bytes:
@@ -180,15 +181,30 @@ def decode_record(data: bytes) -> SeriesRecord | None:
     )
 
 
-def decode_resting_hour(data: bytes) -> int | None:
-    """Read the open hour of a record, and no more; None with an open incident or another format."""
+class RestingState:
+    """The bytes of a record at rest: `hour` is open, `last_event` is its newest minute with events."""
+
+    __slots__ = ("_record", "hour", "last_event")
+
+    def __init__(self, record: _RestingRecord) -> None:
+        self._record = record
+        self.hour = record.kept[0]
+        self.last_event = record.last_event
+
+    def moved(self, judged: int, last_event: int) -> bytes:
+        """Return the bytes with two other minutes."""
+        return _encode(msgspec.structs.replace(self._record, judged=judged, last_event=last_event))
+
+
+def read_resting(data: bytes) -> RestingState | None:
+    """Read the few fields that a series at rest needs; None with an open incident or another format."""
     try:
-        found = _decode_first(data)
+        found = _decode_resting(data)
     except msgspec.DecodeError:
         return None
     if found.format != FORMAT or bytes(found.episode) != _NIL or bytes(found.incident) != _NIL:
         return None
-    return found.kept[0]
+    return RestingState(found)
 
 
 def _stored(episode: Episode | None) -> _Episode | None:

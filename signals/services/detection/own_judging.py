@@ -4,7 +4,7 @@ Events of one series may come from several partitions, so that no single one kno
 The tick does: it judges a minute once, in order, as a replay does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -12,16 +12,15 @@ from uuid import UUID
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange
 from signals.domain.detection.counts import MINUTES_READ, PrefixCounts
-from signals.domain.detection.rule_types import NewSeries, Rate
+from signals.domain.detection.rule_types import Rate
 from signals.domain.incidents.following import SeriesRecord, begin_series
 from signals.domain.incidents.record_codec import decode_record
-from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
 from signals.domain.incidents.stored_state import StoredState
 from signals.domain.incidents.watch import Watch
 from signals.services.detection.own_endings import end_former
 from signals.services.detection.own_tally import OwnSamples
 from signals.services.detection.project_rules import ProjectRules, RuleBook
-from signals.services.detection.resting import is_resting
+from signals.services.detection.resting import forgotten_after, rested
 from signals.services.detection.turns import OwnCounts, SeriesTurn, judge_turns
 from signals.store.detection import buckets, due_series, rule_minutes
 from signals.store.detection.due_series import DueSeries, OwnState
@@ -64,17 +63,35 @@ def judge_own(
     if former:
         end_former(connection, former, rules, minute)
     counts = _counts(connection, [one for one, _ in watched], minute)
-    resting = {
-        one.series_id for one, watch in watched if is_resting(one, watch, *counts[one.series_id], minute)
-    }
-    if resting:
-        due_series.move_on(connection, sorted(resting), minute)
+    resting = _pass_over(connection, watched, counts, minute)
     turns = [
         _turn(one, watch, rules[one.series.project_id], counts[one.series_id], minute, samples)
         for one, watch in watched
         if one.series_id not in resting
     ]
     return judge_turns(connection, turns, samples.records(), new_id, _save) if turns else []
+
+
+def _pass_over(
+    connection: Connection,
+    watched: Sequence[tuple[DueSeries, Watch]],
+    counts: Mapping[int, SeriesCounts],
+    minute: int,
+) -> Collection[int]:
+    """Move the series on at which nothing changes but minutes; return their ids."""
+    unchanged: list[int] = []
+    moved: list[OwnState] = []
+    for one, watch in watched:
+        state = rested(one, watch, *counts[one.series_id], minute)
+        if state is one.state and state is not None:
+            unchanged.append(one.series_id)
+        elif state is not None:
+            moved.append(OwnState(series_id=one.series_id, is_due=True, judged=minute, state=state))
+    if unchanged:
+        due_series.move_on(connection, unchanged, minute)
+    if moved:
+        due_series.save(connection, moved)
+    return {*unchanged, *(one.series_id for one in moved)}
 
 
 def _save(connection: Connection, states: Sequence[StateWrite]) -> None:
@@ -99,7 +116,7 @@ def _turn(
     record, forgets = record_of(due), False
     newest = max((at for at in (*values, *whole) if at > minute - MINUTES_READ), default=None)
     first = min((at for at in values if record.judged < at <= minute), default=None)
-    is_back = first is not None and first - record.last_event >= _forgotten_after(watch)
+    is_back = first is not None and first - record.last_event >= forgotten_after(watch)
     if first is not None and is_back and record.track.episode is None:
         record, forgets = begin_series(first), True
     start = min(record.judged, minute) - MINUTES_READ + 1
@@ -127,13 +144,6 @@ def record_of(due: DueSeries) -> SeriesRecord:
         begun = begin_series(min(due.first_bucket, due.judged + 1))
         return replace(begun, judged=due.judged, last_event=due.judged + 1)
     return replace(record, judged=due.judged)
-
-
-def _forgotten_after(watch: Watch) -> float:
-    """Return the minutes of silence after which a series begins anew; a rate has no history to forget."""
-    if isinstance(watch.fixed, Rate):
-        return float("inf")
-    return watch.fixed.silent_days * DAY if isinstance(watch.fixed, NewSeries) else FORGOTTEN_AFTER
 
 
 def _prefix(values: Mapping[int, int], start: int, minute: int) -> PrefixCounts:

@@ -1,29 +1,47 @@
-"""Finds the series that a tick would not change, so that their states are neither decoded nor written."""
+"""Finds the series of a tick at which no rule can fire: their states are not decoded and built anew."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from signals.domain.detection.counts import MINUTES_READ
+from signals.domain.detection.rule_types import NewSeries, Rate
 from signals.domain.detection.season import HOUR
-from signals.domain.incidents.record_codec import decode_resting_hour
+from signals.domain.incidents.record_codec import read_resting
+from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
 from signals.domain.incidents.watch import Watch
 from signals.store.detection.due_series import DueSeries
 
+DAY: Final = 24 * 60  # minutes
 
-def is_resting(
+
+def rested(
     due: DueSeries, watch: Watch, values: Mapping[int, int], whole: Mapping[int, int], minute: int
-) -> bool:
-    """Say whether judging up to `minute` would change nothing of the series but the judged minute.
+) -> bytes | None:
+    """Return the state after judging up to `minute` if only minutes change: the same one without events.
 
-    So it is without an open incident, new events, an hour to close, or enough events in any hour. `values`
-    are its events by minute, `whole` those of a rate's denominator.
+    None when the series must be judged in full: with an open incident, an hour to close, enough events in an
+    hour, after a long silence, and before its sleep. `values` are its events by minute, `whole` those of a
+    rate's denominator.
     """
     if due.state is None or due.has_open or watch.watches_silence:
-        return False
-    if any(due.judged < at <= minute for at in values):
-        return False
+        return None
     if sum(count for at, count in values.items() if due.judged - HOUR < at <= minute) >= watch.fewest_events:
-        return False
+        return None
     if not any(at > minute - MINUTES_READ for at in (*values, *whole)):
-        return False  # it goes to sleep
-    hour = decode_resting_hour(due.state)
-    return hour is not None and (watch.seasonal is None or hour >= minute // HOUR)
+        return None
+    state = read_resting(due.state)
+    if state is None or (watch.seasonal is not None and state.hour < minute // HOUR):
+        return None
+    arrived = [at for at in values if due.judged < at <= minute]
+    if not arrived:
+        return due.state
+    if min(arrived) - state.last_event >= forgotten_after(watch):
+        return None
+    return state.moved(minute, max(state.last_event, *arrived))
+
+
+def forgotten_after(watch: Watch) -> float:
+    """Return the minutes of silence after which a series begins anew; a rate has no history to forget."""
+    if isinstance(watch.fixed, Rate):
+        return float("inf")
+    return watch.fixed.silent_days * DAY if isinstance(watch.fixed, NewSeries) else FORGOTTEN_AFTER
