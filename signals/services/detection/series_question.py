@@ -1,4 +1,4 @@
-"""A series that somebody asks about by its attributes, and how its events are counted."""
+"""A series that a question names by its attributes, and how its events are counted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
