@@ -126,7 +126,7 @@ class Bench:
         }
 
 
-def spike(code: str) -> list[OutgoingRecord]:
+def spike(code: str, project_id: str = "proj_spike") -> list[OutgoingRecord]:
     """Make the fewest errors that open an incident, as ingest-api would publish them."""
     now = datetime.now(UTC)
     body = {
@@ -136,7 +136,7 @@ def spike(code: str) -> list[OutgoingRecord]:
         "message": "upstream did not answer",
         "attributes": {"error_code": code, "route": "/checkout", "status_code": 503},
     }
-    tenancy = Tenancy("org_bench", "proj_spike")
+    tenancy = Tenancy("org_bench", project_id)
     events = [canonicalize(body, tenancy=tenancy, received_at=now, event_id=uuid4()) for _ in range(SPIKE)]
     return [OutgoingRecord(key=partition_key(event).encode(), value=event.to_json()) for event in events]
 

@@ -13,6 +13,7 @@ from serve_apps.console.saved_views import views_of
 from serve_apps.console.views import View
 from shared_types import Environment
 from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict
+from signals.services.incidents.bulk_status import BulkStatus, StatusWish
 from signals.services.incidents.outage_answers import OutageView
 from signals.services.incidents.outage_views import OutageListRequest
 from signals.store.incidents.incident_overview import LatestNumbers
@@ -83,8 +84,10 @@ def set_status_of_many(resources: ConsoleResources, visit: Visit) -> View | Resp
     """Set the status of the chosen outages; those that cannot be changed are named, the others are."""
     wanted, failures = visit.form.get("status", ""), []
     chosen = [name.removeprefix(PICKED) for name in visit.form if name.startswith(PICKED)]
-    for text in chosen:
-        outcome = _changed(resources, visit, text, wanted)
+    bulk = BulkStatus(find=lambda _, text: _id_of(text), set_status=resources.outages.set_status)
+    wishes = [StatusWish(name=text) for text in chosen]
+    outcomes = bulk.change(visit.where.tenancy, wishes, wanted, actor=visit.who.actor)
+    for text, outcome in zip(chosen, outcomes, strict=True):
         if outcome != "changed":
             failures.append(f"{_title(resources, visit, text)}: {REASONS[outcome]}")
     if not chosen:
@@ -94,12 +97,11 @@ def set_status_of_many(resources: ConsoleResources, visit: Visit) -> View | Resp
     return see_other(f"{visit.base}/outages{visit.request.url.query and '?'}{visit.request.url.query}")
 
 
-def _changed(resources: ConsoleResources, visit: Visit, text: str, wanted: str) -> str:
+def _id_of(text: str) -> UUID | str:
     try:
-        outage_id = UUID(text)
+        return UUID(text)
     except ValueError:
         return "unknown_outage"
-    return resources.outages.set_status(visit.where.tenancy, outage_id, wanted, actor=visit.who.actor)
 
 
 def _title(resources: ConsoleResources, visit: Visit, text: str) -> str:

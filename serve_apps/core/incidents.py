@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from starlette.responses import Response
 
+from serve_apps.core.preconditions import IF_MATCH, OUTDATED, version_changed
 from serve_apps.core.requests import (
     BLANK,
     IF_NONE_MATCH,
@@ -19,6 +20,7 @@ from serve_apps.core.requests import (
     Limit,
     ProjectId,
     SearchedText,
+    Sort,
     check_project,
 )
 from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
@@ -47,12 +49,13 @@ class IncidentQuery:
     since: Instant = None
     until: Instant = None
     text: SearchedText = None
+    sort: Sort = "opened"
     limit: Limit = 50
     cursor: Cursor = None
 
 
 def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
-    """List the project's incidents, newest opening first; since and until select those active between.
+    """List the project's incidents, in the order of sort; since and until select those active between.
 
     Without `verdict`, all of them; `/v1/outages` shows confirmed ones then.
     """
@@ -66,6 +69,7 @@ def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
         since=query.since,
         until=query.until,
         text=query.text,
+        sort=query.sort,
         limit=query.limit,
         cursor=query.cursor,
     )
@@ -88,7 +92,7 @@ def incident_timeline(core: CoreResources, call: Call[NoParameters]) -> Response
 async def change_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set an incident's status. A read key may do this."""
     incident_id = await call.in_thread(named_incident, core, call)
-    await apply_change(call, core.incidents.set_status, incident_id, _refusals())
+    await apply_change(call, core.incidents.set_status, incident_id, refusals())
     return json_answer(call.request, await call.in_thread(_detail, core, call))
 
 
@@ -109,9 +113,11 @@ def named_incident(core: CoreResources, call: Call[Any]) -> UUID:
     return id_in_path(core, call, "incident", no_such_incident)
 
 
-def _refusals() -> dict[str, Problem]:
+def refusals() -> dict[str, Problem]:
+    """Return the answers to a change of status that is refused, by its outcome."""
     return {
         "unknown_incident": no_such_incident(),
+        "version_changed": version_changed("incident"),
         "stale": Problem(409, "stale", "Somebody changed the status meanwhile; read the incident again."),
         "another_open": Problem(
             409, "another_open", "A newer incident of the same fingerprint is not resolved; work on that one."
@@ -173,7 +179,8 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         right=Right.CHANGE_INCIDENTS,
         query=NoParameters,
         body={"application/json": StatusChange},
+        headers=(IF_MATCH,),
         answers={200: Answer(description="The incident as it is now.", model=IncidentDetail)},
-        errors=READ_ERRORS | _NO_SUCH | CHANGE_ERRORS,
+        errors=READ_ERRORS | _NO_SUCH | CHANGE_ERRORS | OUTDATED,
     ),
 )

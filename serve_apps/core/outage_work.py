@@ -1,5 +1,7 @@
 """The endpoints of everyday work on an outage: assignee, comments, snooze, timeline."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -7,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from serve_apps.core.outages import named_outage, no_such_outage
+from serve_apps.core.preconditions import IF_MATCH, OUTDATED, if_match, version_changed
 from serve_apps.core.requests import (
     IF_NONE_MATCH,
     MODEL_ERRORS,
@@ -24,7 +27,7 @@ from serve_apps.http.problems import Problem
 from shared_types.envelope import Timestamp
 from signals.domain.access.scopes import Right
 from signals.services.incidents.outage_answers import OutageDetail
-from signals.services.incidents.outage_work import Snooze, WorkRefused
+from signals.services.incidents.outage_work import VERSION_CHANGED, Snooze, WorkRefused
 from signals.store.incidents.incident_changes import OutageEntry
 
 MAX_COMMENT: Final = 4_096  # characters; guess: longer texts belong into a document
@@ -87,8 +90,12 @@ async def assign_outage(core: CoreResources, call: Call[NoParameters]) -> Respon
     """Set who works on the outage; null takes it back."""
     body = await read_model(call.request, AssigneeChange)
     outage_id = await call.in_thread(named_outage, core, call)
-    work = core.outage_work.assign
-    _found(await call.in_thread(work, call.tenancy, outage_id, body.assignee, actor=_actor(call)))
+    with _refusals():
+        work, version = core.outage_work.assign, if_match(call)
+        actor = _actor(call)
+        _found(
+            await call.in_thread(work, call.tenancy, outage_id, body.assignee, actor=actor, version=version)
+        )
     return await _outage(core, call, outage_id)
 
 
@@ -97,11 +104,10 @@ async def snooze_outage(core: CoreResources, call: Call[NoParameters]) -> Respon
     body = await read_model(call.request, SnoozeChange)
     outage_id = await call.in_thread(named_outage, core, call)
     wanted = Snooze(until=body.until, events=body.events)
-    try:
-        work = core.outage_work.snooze
-        _found(await call.in_thread(work, call.tenancy, outage_id, wanted, actor=_actor(call)))
-    except WorkRefused as error:
-        raise Problem(422 if error.code == "invalid_until" else 409, error.code, str(error)) from error
+    with _refusals():
+        work, version = core.outage_work.snooze, if_match(call)
+        actor = _actor(call)
+        _found(await call.in_thread(work, call.tenancy, outage_id, wanted, actor=actor, version=version))
     return await _outage(core, call, outage_id)
 
 
@@ -110,6 +116,17 @@ async def wake_outage(core: CoreResources, call: Call[NoParameters]) -> Response
     outage_id = await call.in_thread(named_outage, core, call)
     _found(await call.in_thread(core.outage_work.wake, call.tenancy, outage_id, actor=_actor(call)))
     return await _outage(core, call, outage_id)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn a refusal of the work into its answer."""
+    try:
+        yield
+    except WorkRefused as error:
+        if error.code == VERSION_CHANGED:
+            raise version_changed("outage") from error
+        raise Problem(422 if error.code == "invalid_until" else 409, error.code, str(error)) from error
 
 
 def _actor(call: Call[NoParameters]) -> str:
@@ -175,8 +192,9 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         right=Right.CHANGE_INCIDENTS,
         query=NoParameters,
         body={"application/json": AssigneeChange},
+        headers=(IF_MATCH,),
         answers=_DETAIL,
-        errors=READ_ERRORS | _NO_SUCH | MODEL_ERRORS,
+        errors=READ_ERRORS | _NO_SUCH | MODEL_ERRORS | OUTDATED,
     ),
     Endpoint(
         method="PUT",
@@ -186,8 +204,9 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         right=Right.CHANGE_INCIDENTS,
         query=NoParameters,
         body={"application/json": SnoozeChange},
+        headers=(IF_MATCH,),
         answers=_DETAIL,
-        errors=READ_ERRORS | _NO_SUCH | MODEL_ERRORS,
+        errors=READ_ERRORS | _NO_SUCH | MODEL_ERRORS | OUTDATED,
     ),
     Endpoint(
         method="DELETE",

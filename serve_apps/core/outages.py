@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from starlette.responses import Response
 
+from serve_apps.core.preconditions import IF_MATCH, OUTDATED, version_changed
 from serve_apps.core.requests import (
     BLANK,
     IF_NONE_MATCH,
@@ -20,6 +21,7 @@ from serve_apps.core.requests import (
     Limit,
     ProjectId,
     SearchedText,
+    Sort,
     check_project,
 )
 from serve_apps.core.status_changes import CHANGE_ERRORS, StatusChange, apply_change, id_in_path
@@ -48,12 +50,13 @@ class OutageQuery:
     since: Instant = None
     assignee: Annotated[Assignee | None, BLANK] = None
     text: SearchedText = None
+    sort: Sort = "opened"
     limit: Limit = 50
     cursor: Cursor = None
 
 
 def list_outages(core: CoreResources, call: Call[OutageQuery]) -> Response:
-    """List the project's outages, newest opening first; since selects those active since then.
+    """List the project's outages, in the order of sort; since selects those active since then.
 
     Without `verdict`, confirmed ones only: those that people are notified about.
     """
@@ -67,6 +70,7 @@ def list_outages(core: CoreResources, call: Call[OutageQuery]) -> Response:
         since=query.since,
         assignee=query.assignee,
         text=query.text,
+        sort=query.sort,
         limit=query.limit,
         cursor=query.cursor,
     )
@@ -81,7 +85,7 @@ def get_outage(core: CoreResources, call: Call[NoParameters]) -> Response:
 async def change_outage_status(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Set the status of an outage and of its incidents. As with an incident, a read key may do this."""
     outage_id = await call.in_thread(named_outage, core, call)
-    await apply_change(call, core.outages.set_status, outage_id, _refusals())
+    await apply_change(call, core.outages.set_status, outage_id, refusals())
     return json_answer(call.request, await call.in_thread(_detail, core, call))
 
 
@@ -102,9 +106,11 @@ def named_outage(core: CoreResources, call: Call[Any]) -> UUID:
     return id_in_path(core, call, "outage", no_such_outage)
 
 
-def _refusals() -> dict[str, Problem]:
+def refusals() -> dict[str, Problem]:
+    """Return the answers to a change of status that is refused, by its outcome."""
     return {
         "unknown_outage": no_such_outage(),
+        "version_changed": version_changed("outage"),
         "stale": Problem(409, "stale", "Its status or incidents changed meanwhile; read the outage again."),
         "another_open": Problem(
             409, "another_open", "A series of it has a newer incident that is not resolved; work on that one."
@@ -146,7 +152,8 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         right=Right.CHANGE_INCIDENTS,
         query=NoParameters,
         body={"application/json": StatusChange},
+        headers=(IF_MATCH,),
         answers={200: Answer(description="The outage as it is now.", model=OutageDetail)},
-        errors=READ_ERRORS | _NO_SUCH | CHANGE_ERRORS,
+        errors=READ_ERRORS | _NO_SUCH | CHANGE_ERRORS | OUTDATED,
     ),
 )

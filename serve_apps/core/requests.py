@@ -11,6 +11,7 @@ from serve_apps.http.problems import Problem
 from shared_types import Tenancy
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import MAX_TEXT
+from signals.domain.queries.sorting import ListSort
 from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
@@ -122,6 +123,13 @@ SearchedText = Annotated[
 ]
 Assignee = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(printable)]
 """Who works on an outage: a name or mail address, as the team writes it."""
+Sort = Annotated[
+    ListSort,
+    Field(
+        description="newest opening first; last seen first; or most severe first. A row that is seen again "
+        "while pages are read moves to the first page of last_seen"
+    ),
+]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[
     Annotated[str, Field(max_length=cursors.MAX_LENGTH)] | None,

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from serve_apps.core import (
     about,
     audit,
+    bulk_changes,
     deploys,
     doors,
     events,
@@ -31,6 +32,7 @@ ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *incidents.ENDPOINTS,  # first the hottest
     *outages.ENDPOINTS,
     *outage_work.ENDPOINTS,
+    *bulk_changes.ENDPOINTS,
     *events.ENDPOINTS,
     *deploys.ENDPOINTS,
     *feedback.ENDPOINTS,

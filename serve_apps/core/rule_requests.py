@@ -13,7 +13,6 @@ from signals.domain.detection.rule_text import BadRule
 from signals.services.detection.rule_registry import RuleInForce, RuleRefusal
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
-_VERSION: Final = re.compile(r'(?:W/)?"?(\d{1,9})"?', re.ASCII)
 _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "stale_version": (412, "The rule has another version by now; read it again."),
     "locked_rule": (
@@ -85,24 +84,6 @@ def rule_name(call: Call[Any]) -> str:
     if _NAME.fullmatch(name) is None:
         raise no_such_rule()
     return name
-
-
-def if_match(call: Call[Any], *, required: bool = False) -> int | None:
-    """Return the version in If-Match, None without one.
-
-    Raises:
-        Problem: 428 when it is required and missing, 400 when it is no version.
-    """
-    given = call.request.headers.get("if-match")
-    if given is None and required:
-        detail = 'Send the version that you have read as a header, like If-Match: "3".'
-        raise Problem(428, "version_required", detail)
-    if given is None:
-        return None
-    match = _VERSION.fullmatch(given.strip())
-    if match is None:
-        raise Problem(400, "invalid_version", 'If-Match takes one version, like "3".')
-    return int(match[1])
 
 
 def refused(refusal: RuleRefusal) -> Problem:

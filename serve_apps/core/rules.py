@@ -6,12 +6,12 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
+from serve_apps.core.preconditions import IF_MATCH, if_match
 from serve_apps.core.requests import ADMIN_ERRORS, READ_ERRORS, CoreResources, ProjectId, check_project
 from serve_apps.core.rule_requests import (
     BODY_ERRORS,
     RULE_SCHEMA,
     checked,
-    if_match,
     no_such_rule,
     read_json,
     refused,
@@ -110,12 +110,6 @@ def _answer(call: Call[NoParameters], rule: RuleInForce, *, status: int = 200) -
 
 
 _TAG: Final = {"ETag": {"description": "the version", "schema": {"type": "string"}}}
-_IF_MATCH: Final = {
-    "name": "If-Match",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "ETag of the version that is changed",
-}
 _ONE: Final = "/v1/rules/{name}"
 _NO_SUCH: Final = {404: "The key's project has no such rule."}
 _BAD: Final = {422: "The rule cannot be used; `field` names the field at fault, the detail its bounds."}
@@ -161,7 +155,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         tag="rules",
         right=Right.CHANGE_RULES,
         query=NoParameters,
-        headers=(_IF_MATCH | {"required": True},),
+        headers=(IF_MATCH | {"required": True},),
         body={"application/json": RULE_SCHEMA | {"required": ["kind", "on"]}},
         answers={200: Answer(description="The rule as it is now.", model=RuleInForce, headers=_TAG)},
         errors=ADMIN_ERRORS
@@ -179,7 +173,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         tag="rules",
         right=Right.CHANGE_RULES,
         query=NoParameters,
-        headers=(_IF_MATCH,),
+        headers=(IF_MATCH,),
         body={"application/json": RuleSwitch},
         answers={200: Answer(description="The rule as it is now.", model=RuleInForce, headers=_TAG)},
         errors=ADMIN_ERRORS | BODY_ERRORS | _NO_SUCH | _STALE,
@@ -191,7 +185,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         tag="rules",
         right=Right.CHANGE_RULES,
         query=NoParameters,
-        headers=(_IF_MATCH,),
+        headers=(IF_MATCH,),
         answers={204: Answer(description="The rule is removed.")},
         errors=ADMIN_ERRORS | _NO_SUCH | _CONFLICT | _STALE,
     ),

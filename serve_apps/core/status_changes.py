@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serve_apps.core.preconditions import if_match
 from serve_apps.core.requests import CoreResources
 from serve_apps.http.bodies import MAX_PATCH_BYTES, read_body
 from serve_apps.http.endpoint import Call
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
-from shared_types import Tenancy
+from signals.services.incidents.bulk_status import StatusSetter
 from signals.store.incidents.incident_names import Named
 
 UNKNOWN_STATUS: Final = (422, "unknown_status", "The status is one of open, investigating, resolved.")
@@ -48,23 +49,18 @@ async def read_change(call: Call[NoParameters]) -> str:
     return change.status
 
 
-class SetStatus(Protocol):
-    """Sets the status of what has an id, for an actor; returns `changed`, or why not."""
-
-    def __call__(self, tenancy: Tenancy, subject_id: UUID, status: str, /, *, actor: str) -> str:
-        """Return the outcome."""
-
-
 async def apply_change(
-    call: Call[NoParameters], set_status: SetStatus, subject_id: UUID, refusals: Mapping[str, Problem]
+    call: Call[NoParameters], set_status: StatusSetter, subject_id: UUID, refusals: Mapping[str, Problem]
 ) -> None:
-    """Set the status that the body asks for, in the name of the key.
+    """Set the status that the body asks for, in the name of the key; If-Match may name the version.
 
     Raises:
         Problem: what `refusals` has for the outcome, 422 for an unknown status, or what `read_change` raises.
     """
-    status = await read_change(call)
-    outcome = await call.in_thread(set_status, call.tenancy, subject_id, status, actor=call.principal.actor)
+    status, version = await read_change(call), if_match(call)
+    outcome = await call.in_thread(
+        set_status, call.tenancy, subject_id, status, actor=call.principal.actor, version=version
+    )
     if outcome == "unknown_status":
         raise Problem(*UNKNOWN_STATUS)
     if outcome != "changed":
@@ -87,5 +83,10 @@ def id_in_path(core: CoreResources, call: Call[Any], named: Named, missing: Call
     if found == "unknown":
         raise missing()
     if found == "ambiguous":
-        raise Problem(409, "ambiguous_id", "Several ids begin like this; write more digits.")
+        raise ambiguous_id()
     return found
+
+
+def ambiguous_id() -> Problem:
+    """Return the answer to first digits that several ids have."""
+    return Problem(409, "ambiguous_id", "Several ids begin like this; write more digits.")

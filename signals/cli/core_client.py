@@ -19,7 +19,7 @@ from signals.local.environment import read_env_file
 ENV_FILE: Final = Path(".signals/env")
 TIMEOUT_S: Final = 30.0
 FOLLOW_TIMEOUT_S: Final = 20.0  # between two events; the server writes one each 5 s
-READ_KEY_PATHS: Final = ("/v1/rules/preview", "/v1/incidents/", "/v1/outages/")
+READ_KEY_PATHS: Final = ("/v1/rules/preview", "/v1/incidents", "/v1/outages")
 """Beginnings of paths that take a body and need the read key; other changes need the admin key."""
 AUDIT_PATH: Final = "/v1/audit"
 """Read with the admin key: it names keys and people."""

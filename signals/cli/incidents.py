@@ -39,12 +39,13 @@ def list_incidents(
     verdict: Annotated[str, typer.Option(help="confirmed, unconfirmed, learning or any.")] = "any",
     since: Since = None,
     text: Annotated[str | None, typer.Option(help="In the title or the fingerprint.")] = None,
+    sort: Annotated[str, typer.Option(help="opened, last_seen or severity.")] = "opened",
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest incidents of the key's project: all of them, unless --verdict says otherwise."""
+    """List incidents of the key's project: all of them, unless --verdict says otherwise."""
     wanted = {"env": env, "status": status, "severity": severity, "verdict": verdict, "text": text}
-    page = get("/v1/incidents", {**wanted, "since": in_query(since), "limit": limit})
+    page = get("/v1/incidents", {**wanted, "since": in_query(since), "limit": limit, "sort": sort})
     if as_json:
         print(json.dumps(page, indent=2))
         return

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
@@ -16,6 +17,10 @@ Kind = Literal["incidents", "outages"]
 DEFAULT_SNOOZE: Final = timedelta(hours=24)  # guess: until the next working day
 LATEST: Final = "latest"
 Name = Annotated[str, typer.Argument(metavar="ID", help="The id, its first digits, or latest.")]
+
+AllNames = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Ids, their first digits, or latest; 100 at most.")
+]
 
 
 def path_of(kind: Kind, name: str, *parts: str) -> str:
@@ -35,8 +40,8 @@ def add_work(app: typer.Typer, kind: Kind) -> None:
     one = kind[:-1]
 
     @app.command("ack", help=f"Say that you are on it: the {one}'s status becomes investigating.")
-    def acknowledge(name: Name) -> None:
-        _set_status(kind, name, "investigating")
+    def acknowledge(names: AllNames) -> None:
+        _set_status(kind, names, "investigating")
 
     @app.command("assign", help="Say who works on the outage; --unassign takes it back.")
     def assign(
@@ -77,17 +82,28 @@ def add_work(app: typer.Typer, kind: Kind) -> None:
         print(f"Outage {outage['id']}: not snoozed.")
 
 
+def change_all(kind: Kind, names: list[str], status: str) -> None:
+    """Set the status of several; print one line each. Raises typer.Exit(1) when one was refused."""
+    body = {"status": status, "items": [{"id": name} for name in names]}
+    outcomes = send("PATCH", f"/v1/{kind}", body)["items"]
+    for one in outcomes:
+        became = status if one["status"] == HTTPStatus.OK else f"not changed. {one['detail']}"
+        print(f"{kind[:-1].capitalize()} {plain(one['id'])}: {became}")
+    if any(one["status"] != HTTPStatus.OK for one in outcomes):
+        raise typer.Exit(1)
+
+
 def add_status_verbs(app: typer.Typer, kind: Kind) -> None:
     """Add `resolve` and `reopen`, where a group has none of its own."""
     one = kind[:-1]
 
-    @app.command("resolve", help=f"Resolve the {one}.")
-    def resolve(name: Name) -> None:
-        _set_status(kind, name, "resolved")
+    @app.command("resolve", help=f"Resolve the {one}, or several.")
+    def resolve(names: AllNames) -> None:
+        _set_status(kind, names, "resolved")
 
-    @app.command("reopen", help=f"Open the resolved {one} again.")
-    def reopen(name: Name) -> None:
-        _set_status(kind, name, "open")
+    @app.command("reopen", help=f"Open the resolved {one} again, or several.")
+    def reopen(names: AllNames) -> None:
+        _set_status(kind, names, "open")
 
 
 def print_timeline(changes: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -110,7 +126,10 @@ def add_outage_timeline(app: typer.Typer) -> None:
         print_timeline(get(path_of("outages", name, "timeline"), {}), as_json=as_json)
 
 
-def _set_status(kind: Kind, name: str, status: str) -> None:
-    detail = send("PATCH", path_of(kind, name), {"status": status})
+def _set_status(kind: Kind, names: list[str], status: str) -> None:
+    if len(names) > 1:
+        change_all(kind, names, status)
+        return
+    detail = send("PATCH", path_of(kind, names[0]), {"status": status})
     found = detail[kind[:-1]]
     print(f"{kind[:-1].capitalize()} {found['id']}: {found['status']}.")

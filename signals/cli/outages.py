@@ -11,7 +11,7 @@ from rich.text import Text
 from signals.cli.core_client import ask, get
 from signals.cli.incidents import print_chart, print_summary
 from signals.cli.options import AsJson, Since, in_query
-from signals.cli.outage_work import Name, add_outage_timeline, add_work, path_of
+from signals.cli.outage_work import AllNames, Name, add_outage_timeline, add_work, change_all, path_of
 from signals.cli.readable import console, moment, plain
 
 INCIDENTS_SHOWN: Final = 20
@@ -37,11 +37,13 @@ def list_outages(
     since: Since = None,
     assignee: Annotated[str | None, typer.Option(help="Those of one person.")] = None,
     text: Annotated[str | None, typer.Option(help="In the title or a fingerprint.")] = None,
+    sort: Annotated[str, typer.Option(help="opened, last_seen or severity.")] = "opened",
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest outages of the key's project: confirmed ones, unless --verdict says otherwise."""
+    """List outages of the key's project: confirmed ones, unless --verdict says otherwise."""
     filters = {"env": env, "status": status, "severity": severity, "verdict": verdict, "limit": limit}
+    filters["sort"] = sort
     page = get("/v1/outages", {**filters, "assignee": assignee, "text": text, "since": in_query(since)})
     if as_json:
         print(json.dumps(page, indent=2))
@@ -71,15 +73,23 @@ def show_outage(outage_id: Name, as_json: AsJson = False) -> None:
 
 
 @outages.command("resolve")
-def resolve_outage(outage_id: Name, as_json: AsJson = False) -> None:
-    """Resolve an outage and its incidents; a return within 5 minutes opens it again."""
-    _show(ask("PATCH", path_of("outages", outage_id), body={"status": "resolved"}).body, as_json=as_json)
+def resolve_outage(outage_ids: AllNames, as_json: AsJson = False) -> None:
+    """Resolve an outage and its incidents, or several; a return within 5 minutes opens it again."""
+    _change(outage_ids, "resolved", as_json=as_json)
 
 
 @outages.command("reopen")
-def reopen_outage(outage_id: Name, as_json: AsJson = False) -> None:
-    """Open a resolved outage again, with the incidents that ended with it."""
-    _show(ask("PATCH", path_of("outages", outage_id), body={"status": "open"}).body, as_json=as_json)
+def reopen_outage(outage_ids: AllNames, as_json: AsJson = False) -> None:
+    """Open a resolved outage again, or several, with the incidents that ended with it."""
+    _change(outage_ids, "open", as_json=as_json)
+
+
+def _change(outage_ids: list[str], status: str, *, as_json: bool) -> None:
+    """Set the status; one outage is shown, of several one line each."""
+    if len(outage_ids) > 1:
+        change_all("outages", outage_ids, status)
+        return
+    _show(ask("PATCH", path_of("outages", outage_ids[0]), body={"status": status}).body, as_json=as_json)
 
 
 def _show(detail: dict[str, Any], *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from signals.domain.queries.parameters import InvalidQuery, instant
 
 MAX_LENGTH: Final = 4096  # a point in time of OpenSearch is a few hundred characters
+MAX_RANK: Final = 100
 TIE_LENGTH: Final = 16  # hex digits: enough to notice an accident, which is all it is for
 
 _INVALID: Final = "use next_cursor of the previous page as it is, with the same parameters and key"
@@ -56,6 +57,24 @@ def encode_row(at: datetime, row_id: UUID, *, tied_to: str) -> str:
     return encode([at.isoformat(), str(row_id)], tied_to=tied_to)
 
 
+def encode_ranked(rank: int, at: datetime, row_id: UUID, *, tied_to: str) -> str:
+    """Write the position after a row that is ordered by a rank, an instant and its id."""
+    return encode([rank, at.isoformat(), str(row_id)], tied_to=tied_to)
+
+
+def decode_ranked(cursor: str, *, tied_to: str) -> tuple[int, datetime, UUID]:
+    """Read what `encode_ranked` wrote.
+
+    Raises:
+        InvalidQuery: as `decode` does.
+    """
+    rank, at, row_id = decode(cursor, (int, str, str), tied_to=tied_to)
+    moment, position = _row(at, row_id)
+    if not 0 <= int(str(rank)) <= MAX_RANK:
+        raise InvalidQuery("cursor", _INVALID)
+    return int(str(rank)), moment, position
+
+
 def decode_row(cursor: str, *, tied_to: str) -> tuple[datetime, UUID]:
     """Read what `encode_row` wrote.
 
@@ -63,6 +82,10 @@ def decode_row(cursor: str, *, tied_to: str) -> tuple[datetime, UUID]:
         InvalidQuery: as `decode` does.
     """
     at, row_id = decode(cursor, (str, str), tied_to=tied_to)
+    return _row(at, row_id)
+
+
+def _row(at: object, row_id: object) -> tuple[datetime, UUID]:
     try:
         moment = datetime.fromisoformat(str(at))
         position = UUID(str(row_id))

@@ -41,6 +41,7 @@ class OutageView:
     `is_settled`: its incidents no longer move. `confirmed_at` is of its first confirmed incident.
     `reopened` counts how often it came back; `regression_of` is the former outage of the same series.
     `first_incident_id` is the incident that opened first: its summary is the outage's.
+    `version` is the number of changes in its timeline; it goes into If-Match, and events do not move it.
     """
 
     id: UUID
@@ -65,6 +66,7 @@ class OutageView:
     summary_model: str | None
     assignee: str | None
     snoozed_until: datetime | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,7 @@ def view_of(row: OutageRow) -> OutageView:
         summary_model=row.summary_model,
         assignee=row.assignee,
         snoozed_until=row.snoozed_until,
+        version=row.version,
     )
 
 

@@ -2,17 +2,30 @@
 
 from collections.abc import Sequence
 from typing import Literal
+from uuid import UUID
 
 from psycopg import Rollback
 
 from signals.clients.postgres import Connection
 from signals.domain.incidents.episode import IncidentStatus
 from signals.services.incidents.views import STATUSES
-from signals.store.incidents import incident_states, incident_views, outage_states, outage_views
+from signals.store.incidents import (
+    incident_changes,
+    incident_states,
+    incident_views,
+    outage_states,
+    outage_views,
+)
 from signals.store.incidents.incident_views import StatusMove
 from signals.store.incidents.outage_views import LockedMember, OutageRow
 
 MoveOutcome = Literal["changed", "stale", "another_open"]
+
+
+def lock_version(connection: Connection, outage_id: UUID) -> int:
+    """Lock an outage's incidents, and return how many changes its timeline has: none is added meanwhile."""
+    members = outage_views.lock_members(connection, outage_id)
+    return incident_changes.version_of(connection, [member.id for member in members])
 
 
 def set_status(connection: Connection, row: OutageRow, wanted: IncidentStatus) -> MoveOutcome:

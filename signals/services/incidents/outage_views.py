@@ -12,6 +12,7 @@ from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, tr
 from signals.domain.incidents.episode import IncidentVerdict, StatusWanted
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import instant, searched_text
+from signals.domain.queries.sorting import ListSort, PagePosition, position_of
 from signals.services.incidents.outage_answers import (
     OutageDetail,
     OutagePage,
@@ -19,7 +20,7 @@ from signals.services.incidents.outage_answers import (
     explain_outage,
     view_of,
 )
-from signals.services.incidents.outage_status import MoveOutcome, set_status
+from signals.services.incidents.outage_status import MoveOutcome, lock_version, set_status
 from signals.services.incidents.views import MAX_JOBS, STATUSES, explain
 from signals.store.incidents import incident_changes, incident_context, outage_views
 from signals.store.incidents.outage_views import OutageFilter
@@ -40,11 +41,12 @@ class OutageListRequest:
     since: str | None = None
     assignee: str | None = None
     text: str | None = None
+    sort: ListSort = "opened"
     limit: int = 50
     cursor: str | None = None
 
 
-OutageStatusOutcome = MoveOutcome | Literal["unknown_outage", "unknown_status"]
+OutageStatusOutcome = MoveOutcome | Literal["unknown_outage", "unknown_status", "version_changed"]
 
 
 class Outages:
@@ -70,12 +72,14 @@ class Outages:
             assignee=request.assignee,
             text=searched_text(request.text),
         )
-        tied_to = cursors.tie("outages", wanted)
-        before = cursors.decode_row(request.cursor, tied_to=tied_to) if request.cursor is not None else None
+        tied_to = cursors.tie("outages", wanted, request.sort)
+        before = PagePosition.decode(request.cursor, tied_to=tied_to) if request.cursor is not None else None
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            rows = outage_views.list_outages(connection, wanted, before=before, limit=request.limit + 1)
+            rows = outage_views.list_outages(
+                connection, wanted, before=before, limit=request.limit + 1, sort=request.sort
+            )
         page, more = rows[: request.limit], len(rows) > request.limit
-        next_cursor = cursors.encode_row(page[-1].opened_at, page[-1].id, tied_to=tied_to) if more else None
+        next_cursor = position_of(request.sort, page[-1]).encode(tied_to=tied_to) if more else None
         return OutagePage(outages=[view_of(row) for row in page], next_cursor=next_cursor)
 
     def detail(self, tenancy: Tenancy, outage_id: UUID) -> OutageDetail | None:
@@ -107,11 +111,11 @@ class Outages:
         )
 
     def set_status(
-        self, tenancy: Tenancy, outage_id: UUID, status: str, *, actor: str
+        self, tenancy: Tenancy, outage_id: UUID, status: str, *, actor: str, version: int | None = None
     ) -> OutageStatusOutcome:
         """Set the status of an outage and its incidents; setting what already is counts as changed.
 
-        `actor` is who asks, for the timeline of its incidents.
+        `actor` is who asks, for the timeline of its incidents. With `version`, only while it is the outage's.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
@@ -123,6 +127,8 @@ class Outages:
                 return "unknown_outage"
             if wanted is None:
                 return "unknown_status"
+            if version is not None and lock_version(connection, row.id) != version:
+                return "version_changed"
             if row.status == wanted:
                 return "changed"
             incident_changes.act_as(connection, actor)

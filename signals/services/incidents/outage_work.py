@@ -11,11 +11,13 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
+from signals.services.incidents.outage_status import lock_version
 from signals.services.incidents.views import MAX_CHANGES
 from signals.store.incidents import incident_changes, outage_cares, outage_views
 from signals.store.incidents.incident_changes import OutageEntry
 from signals.store.incidents.outage_views import OutageRow
 
+VERSION_CHANGED: Final = "version_changed"
 MAX_SNOOZE: Final = timedelta(days=30)  # people forget what is silent indefinitely
 
 log = structlog.get_logger(__name__)
@@ -62,8 +64,20 @@ class OutageWork:
         """Add a comment."""
         return self._change(tenancy, outage_id, actor, lambda *_: ("commented", {"text": text}))
 
-    def assign(self, tenancy: Tenancy, outage_id: UUID, assignee: str | None, *, actor: str) -> bool:
-        """Set who works on the outage; None takes it back."""
+    def assign(
+        self,
+        tenancy: Tenancy,
+        outage_id: UUID,
+        assignee: str | None,
+        *,
+        actor: str,
+        version: int | None = None,
+    ) -> bool:
+        """Set who works on the outage; None takes it back.
+
+        Raises:
+            WorkRefused: when the outage has another version than the one given.
+        """
 
         def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]] | None:
             if row.assignee == assignee:
@@ -71,13 +85,15 @@ class OutageWork:
             outage_cares.assign(connection, row.id, assignee)
             return "assigned", {"assignee": assignee}
 
-        return self._change(tenancy, outage_id, actor, change)
+        return self._change(tenancy, outage_id, actor, change, version=version)
 
-    def snooze(self, tenancy: Tenancy, outage_id: UUID, wanted: Snooze, *, actor: str) -> bool:
+    def snooze(
+        self, tenancy: Tenancy, outage_id: UUID, wanted: Snooze, *, actor: str, version: int | None = None
+    ) -> bool:
         """Hold the outage's messages until an instant, more events, or a worse severity.
 
         Raises:
-            WorkRefused: when the outage is over, or the instant is past or too far.
+            WorkRefused: when the outage is over or has another version, or the instant is past or too far.
         """
         now = self._now()
         if not now < wanted.until <= now + MAX_SNOOZE:
@@ -90,7 +106,7 @@ class OutageWork:
             until = {"snoozed_until": wanted.until.isoformat()}
             return "snoozed", until if wanted.events is None else until | {"events": wanted.events}
 
-        return self._change(tenancy, outage_id, actor, change)
+        return self._change(tenancy, outage_id, actor, change, version=version)
 
     def wake(self, tenancy: Tenancy, outage_id: UUID, *, actor: str) -> bool:
         """End a snooze; without one nothing changes."""
@@ -108,12 +124,16 @@ class OutageWork:
         outage_id: UUID,
         actor: str,
         change: Callable[[Connection, OutageRow], tuple[str, Mapping[str, object]] | None],
+        *,
+        version: int | None = None,
     ) -> bool:
         """Make a change, and note it in the timeline of the first incident, in one transaction."""
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             row = outage_views.find(connection, tenancy.project_id, outage_id)
             if row is None:
                 return False
+            if version is not None and lock_version(connection, row.id) != version:
+                raise WorkRefused(VERSION_CHANGED, "The outage changed meanwhile; read it again.")
             incident_changes.act_on(connection, row.first_incident_id, actor)
             noted = change(connection, row)
             if noted is not None:

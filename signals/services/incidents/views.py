@@ -24,6 +24,7 @@ from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery, instant, searched_text
 from signals.domain.queries.search import search_filters
+from signals.domain.queries.sorting import ListSort, PagePosition, position_of
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter
 from signals.store.detection import buckets
@@ -66,13 +67,14 @@ class ListRequest:
     since: str | None = None
     until: str | None = None
     text: str | None = None
+    sort: ListSort = "opened"
     limit: int = 50
     cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentPage:
-    """Incidents, newest opening first; `next_cursor` is None on the last page."""
+    """Incidents in the order of the list; `next_cursor` is None on the last page."""
 
     incidents: list[Incident]
     next_cursor: str | None
@@ -146,7 +148,9 @@ class IncidentDetail:
     links: dict[str, str]
 
 
-StatusOutcome = Literal["changed", "unknown_incident", "unknown_status", "stale", "another_open"]
+StatusOutcome = Literal[
+    "changed", "unknown_incident", "unknown_status", "stale", "another_open", "version_changed"
+]
 
 
 class Incidents:
@@ -174,12 +178,14 @@ class Incidents:
         )
         if wanted.since and wanted.until and wanted.since >= wanted.until:
             raise InvalidQuery("until", "it must be later than since")
-        tied_to = cursors.tie("incidents", wanted)
-        before = cursors.decode_row(request.cursor, tied_to=tied_to) if request.cursor is not None else None
+        tied_to = cursors.tie("incidents", wanted, request.sort)
+        before = PagePosition.decode(request.cursor, tied_to=tied_to) if request.cursor is not None else None
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            rows = incident_views.list_incidents(connection, wanted, before=before, limit=request.limit + 1)
+            rows = incident_views.list_incidents(
+                connection, wanted, before=before, limit=request.limit + 1, sort=request.sort
+            )
         page, more = rows[: request.limit], len(rows) > request.limit
-        next_cursor = cursors.encode_row(page[-1].opened_at, page[-1].id, tied_to=tied_to) if more else None
+        next_cursor = position_of(request.sort, page[-1]).encode(tied_to=tied_to) if more else None
         return IncidentPage(incidents=page, next_cursor=next_cursor)
 
     def detail(self, tenancy: Tenancy, incident_id: UUID) -> IncidentDetail | None:
@@ -222,9 +228,17 @@ class Incidents:
             return list(incident_changes.timeline(connection, incident_id, limit=MAX_CHANGES))
 
     def set_status(
-        self, tenancy: Tenancy, incident_id: UUID, status: str, *, actor: str = "api"
+        self,
+        tenancy: Tenancy,
+        incident_id: UUID,
+        status: str,
+        *,
+        actor: str = "api",
+        version: int | None = None,
     ) -> StatusOutcome:
         """Set the status; setting what already is counts as changed. The timeline names the `actor`.
+
+        With `version`, only while it is the incident's.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
@@ -236,6 +250,10 @@ class Incidents:
                 return "unknown_incident"
             if wanted is None:
                 return "unknown_status"
+            if version is not None:
+                incident_changes.act_on(connection, incident.id, actor)
+                if incident_changes.version_of(connection, [incident.id]) != version:
+                    return "version_changed"
             if incident.status == wanted:
                 return "changed"
             incident_changes.act_as(connection, actor)

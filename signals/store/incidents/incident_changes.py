@@ -65,6 +65,21 @@ def note(connection: Connection, incident_id: UUID, kind: str, detail: Mapping[s
     connection.execute(NOTE, {"incident_id": incident_id, "kind": kind, "detail": Jsonb(dict(detail))})
 
 
+COUNT: LiteralString = """
+SELECT coalesce(sum(c.newest), 0)::bigint FROM unnest(%(ids)s::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+    SELECT max(number) AS newest FROM pipeline.incident_changes WHERE incident_id = wanted.id
+) AS c
+"""
+
+
+def version_of(connection: Connection, incident_ids: Collection[UUID]) -> int:
+    """Return how many changes these incidents have together; lock them first to act on it."""
+    row = connection.execute(COUNT, {"ids": list(incident_ids)}).fetchone()
+    assert row is not None, "an aggregate always has a row"
+    return int(row[0])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageEntry:
     """One change of an outage's incident, or of the outage itself, which stands at its first incident."""

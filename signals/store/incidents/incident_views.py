@@ -1,9 +1,9 @@
 """Incidents as readers see them: lists, one by its id, and the status that people set."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, LiteralString
+from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 from psycopg import Rollback
@@ -12,13 +12,15 @@ from psycopg.rows import args_row
 
 from signals.clients.postgres import Connection
 from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, StatusWanted
+from signals.domain.queries.sorting import ListSort, PagePosition
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
     """One incident, its newest AI job and summary, None before them, its rule and the verdict on it.
 
-    Rule and verdict are None for an incident of an earlier release that kept none.
+    Rule and verdict are None for an incident of an earlier release that kept none. `version` is the number
+    of its newest change in the timeline: new events alone do not move it.
 
     Its fields come in the order of the queries' columns: to name them costs more than to read the rows.
     """
@@ -38,6 +40,7 @@ class Incident:
     summary_model: str | None
     rule: str | None
     verdict: IncidentVerdict | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,35 +60,62 @@ class ListFilter:
 LIST: LiteralString = """
 SELECT i.id, i.org_id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title,
        i.opened_at, i.last_seen_at, i.resolved_at, job.status AS ai_job_status,
-       output.model AS summary_model, state.rule, state.verdict
-FROM incidents i
+       output.model AS summary_model, state.rule, state.verdict,
+       coalesce((SELECT max(number) FROM pipeline.incident_changes WHERE incident_id = i.id), 0)
+FROM (
+    SELECT i.* FROM incidents i
+    WHERE i.project_id = %(project_id)s
+      AND (%(environment)s::text IS NULL OR i.environment = %(environment)s)
+      AND (%(status)s::text IS NULL OR i.status = %(status)s
+           OR %(status)s = 'unresolved' AND i.status <> 'resolved')
+      AND (%(severity)s::text IS NULL OR i.severity = %(severity)s)
+      AND (%(text)s::text IS NULL
+           OR position(lower(%(text)s) IN lower(i.title || ' ' || i.fingerprint)) > 0)
+      AND (%(verdict)s::text IS NULL
+           OR %(verdict)s = coalesce((SELECT verdict FROM pipeline.incident_states
+                                      WHERE incident_id = i.id OFFSET 0), 'confirmed'))
+      AND (%(since)s::timestamptz IS NULL OR i.last_seen_at >= %(since)s)
+      AND (%(until)s::timestamptz IS NULL OR i.opened_at < %(until)s)
+      AND (%(before_at)s::timestamptz IS NULL
+           OR (i.opened_at, i.id) < (%(before_at)s, %(before_id)s::uuid))
+    ORDER BY i.opened_at DESC, i.id DESC
+    LIMIT %(limit)s
+) AS i
 LEFT JOIN LATERAL (SELECT rule, verdict FROM pipeline.incident_states
                    WHERE incident_id = i.id OFFSET 0) AS state ON true
 LEFT JOIN LATERAL (SELECT status FROM ai_jobs WHERE incident_id = i.id
                    ORDER BY created_at DESC LIMIT 1) AS job ON true
 LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = i.id AND output_type = 'summary'
                    ORDER BY created_at DESC LIMIT 1) AS output ON true
-WHERE i.project_id = %(project_id)s
-  AND (%(environment)s::text IS NULL OR i.environment = %(environment)s)
-  AND (%(status)s::text IS NULL OR i.status = %(status)s
-       OR %(status)s = 'unresolved' AND i.status <> 'resolved')
-  AND (%(severity)s::text IS NULL OR i.severity = %(severity)s)
-  AND (%(text)s::text IS NULL OR position(lower(%(text)s) IN lower(i.title || ' ' || i.fingerprint)) > 0)
-  AND (%(verdict)s::text IS NULL OR coalesce(state.verdict, 'confirmed') = %(verdict)s)
-  AND (%(since)s::timestamptz IS NULL OR i.last_seen_at >= %(since)s)
-  AND (%(until)s::timestamptz IS NULL OR i.opened_at < %(until)s)
-  AND (%(before_at)s::timestamptz IS NULL
-       OR (i.opened_at, i.id) < (%(before_at)s, %(before_id)s::uuid))
 ORDER BY i.opened_at DESC, i.id DESC
-LIMIT %(limit)s
 """
+BY_LAST_SEEN: LiteralString = LIST.replace("(i.opened_at, i.id)", "(i.last_seen_at, i.id)").replace(
+    "ORDER BY i.opened_at DESC", "ORDER BY i.last_seen_at DESC"
+)
+BY_SEVERITY: LiteralString = LIST.replace(
+    "(i.opened_at, i.id) < (",
+    "(array_position(ARRAY['warn', 'error', 'critical'], i.severity), i.opened_at, i.id)"
+    " < (%(before_rank)s, ",
+).replace(
+    "ORDER BY i.opened_at DESC",
+    "ORDER BY array_position(ARRAY['warn', 'error', 'critical'], i.severity) DESC, i.opened_at DESC",
+)
+LISTS: Final[Mapping[ListSort, LiteralString]] = {
+    "opened": LIST,
+    "last_seen": BY_LAST_SEEN,
+    "severity": BY_SEVERITY,
+}
 
 
 def list_incidents(
-    connection: Connection, wanted: ListFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    connection: Connection,
+    wanted: ListFilter,
+    *,
+    before: PagePosition | None,
+    limit: int,
+    sort: ListSort = "opened",
 ) -> list[Incident]:
-    """Return incidents, newest opening first, from after the position `before`."""
-    before_at, before_id = before or (None, None)
+    """Return incidents in the order of `sort`, from after the position `before`."""
     parameters = {
         "project_id": wanted.project_id,
         "environment": wanted.environment,
@@ -95,12 +125,13 @@ def list_incidents(
         "verdict": wanted.verdict,
         "since": wanted.since,
         "until": wanted.until,
-        "before_at": before_at,
-        "before_id": before_id,
+        "before_at": before and before.at,
+        "before_id": before and before.id,
+        "before_rank": before and before.rank,
         "limit": limit,
     }
     with connection.cursor(row_factory=args_row(Incident)) as cursor:
-        return cursor.execute(LIST, parameters).fetchall()
+        return cursor.execute(LISTS[sort], parameters).fetchall()
 
 
 GET: LiteralString = """
@@ -110,7 +141,8 @@ SELECT i.id, i.org_id, i.project_id, i.environment, i.fingerprint, i.status, i.s
         ORDER BY created_at DESC LIMIT 1) AS ai_job_status,
        (SELECT model FROM ai_outputs WHERE incident_id = i.id AND output_type = 'summary'
         ORDER BY created_at DESC LIMIT 1) AS summary_model,
-       state.rule, state.verdict
+       state.rule, state.verdict,
+       coalesce((SELECT max(number) FROM pipeline.incident_changes WHERE incident_id = i.id), 0)
 FROM incidents i
 LEFT JOIN pipeline.incident_states state ON state.incident_id = i.id
 WHERE i.id = %(incident_id)s AND i.project_id = %(project_id)s

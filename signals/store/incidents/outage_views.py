@@ -1,5 +1,6 @@
 """Outages as readers see them: lists, one by its id, its incidents, and the status that people set."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -10,11 +11,14 @@ from psycopg.rows import args_row
 from shared_types import Environment, EventType, Fingerprint
 from signals.clients.postgres import Connection
 from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason, StatusWanted
+from signals.domain.queries.sorting import ListSort, PagePosition
 
 
 @dataclass(frozen=True, slots=True)
 class OutageRow:
     """One outage; the four fields from `first_incident_id` on are of its first incident.
+
+    `version` is the number of changes in its timeline: new events alone do not move it.
 
     Its fields come in the order of the queries' columns, as those of `Incident` do.
     """
@@ -47,6 +51,7 @@ class OutageRow:
     summary_model: str | None
     assignee: str | None
     snoozed_until: datetime | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confi
        (SELECT w.settle_failures FROM pipeline.outages w WHERE w.id = o.window_id OFFSET 0),
        held.incidents, held.series, held.environments,
        held.last_seen_at, first.id, first.title, job.status, output.model, cares.assignee,
-       cares.snoozed_until
+       cares.snoozed_until, held.version
 FROM (
     SELECT o.* FROM pipeline.outages o
     WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL
@@ -104,9 +109,14 @@ FROM (
 ) AS o
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS incidents, count(DISTINCT m.fingerprint)::int AS series,
-           array_agg(DISTINCT m.environment) AS environments, max(i.last_seen_at) AS last_seen_at
+           array_agg(DISTINCT m.environment) AS environments, max(i.last_seen_at) AS last_seen_at,
+           sum(i.changes)::bigint AS version
     FROM pipeline.outage_members m
-    CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents WHERE id = m.incident_id OFFSET 0) AS i
+    CROSS JOIN LATERAL (
+        SELECT last_seen_at, (SELECT coalesce(max(number), 0) FROM pipeline.incident_changes
+                              WHERE incident_id = m.incident_id) AS changes
+        FROM incidents WHERE id = m.incident_id OFFSET 0
+    ) AS i
     WHERE m.outage_id = o.id
 ) AS held
 CROSS JOIN LATERAL (
@@ -124,13 +134,47 @@ LEFT JOIN LATERAL (SELECT assignee, snoozed_until FROM pipeline.outage_cares
                    WHERE outage_id = o.id OFFSET 0) AS cares ON true
 ORDER BY o.opened_at DESC, o.id DESC
 """
+# Only here every outage that fits is asked for its newest event.
+BY_LAST_SEEN: LiteralString = (
+    LIST.replace(
+        "SELECT o.* FROM pipeline.outages o\n    WHERE",
+        """SELECT o.*, seen.seen_at FROM pipeline.outages o
+    CROSS JOIN LATERAL (
+        SELECT max(i.last_seen_at) AS seen_at FROM pipeline.outage_members m
+        CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents WHERE id = m.incident_id OFFSET 0) AS i
+        WHERE m.outage_id = o.id
+    ) AS seen
+    WHERE""",
+    )
+    .replace("(o.opened_at, o.id) < (", "(seen.seen_at, o.id) < (")
+    .replace("    ORDER BY o.opened_at DESC", "    ORDER BY seen.seen_at DESC")
+    .replace("\nORDER BY o.opened_at DESC", "\nORDER BY o.seen_at DESC")
+)
+BY_SEVERITY: LiteralString = LIST.replace(
+    "(o.opened_at, o.id) < (",
+    "(array_position(ARRAY['warn', 'error', 'critical'], o.severity), o.opened_at, o.id)"
+    " < (%(before_rank)s, ",
+).replace(
+    "ORDER BY o.opened_at DESC",
+    "ORDER BY array_position(ARRAY['warn', 'error', 'critical'], o.severity) DESC, o.opened_at DESC",
+)
+LISTS: Final[Mapping[ListSort, LiteralString]] = {
+    "opened": LIST,
+    "last_seen": BY_LAST_SEEN,
+    "severity": BY_SEVERITY,
+}
 
 
 def list_outages(
-    connection: Connection, wanted: OutageFilter, *, before: tuple[datetime, UUID] | None, limit: int
+    connection: Connection,
+    wanted: OutageFilter,
+    *,
+    before: PagePosition | None,
+    limit: int,
+    sort: ListSort = "opened",
 ) -> list[OutageRow]:
-    """Return outages, newest opening first, from after the position `before`."""
-    return _rows(connection, wanted, before=before, limit=limit)
+    """Return outages in the order of `sort`, from after the position `before`."""
+    return _rows(connection, wanted, before=before, limit=limit, sort=sort)
 
 
 def get(connection: Connection, project_id: str, outage_id: UUID) -> OutageRow | None:
@@ -144,10 +188,10 @@ def _rows(
     wanted: OutageFilter,
     *,
     outage_id: UUID | None = None,
-    before: tuple[datetime, UUID] | None = None,
+    before: PagePosition | None = None,
     limit: int = 1,
+    sort: ListSort = "opened",
 ) -> list[OutageRow]:
-    before_at, before_id = before or (None, None)
     parameters = {
         "project_id": wanted.project_id,
         "outage_id": outage_id,
@@ -158,12 +202,13 @@ def _rows(
         "since": wanted.since,
         "assignee": wanted.assignee,
         "text": wanted.text,
-        "before_at": before_at,
-        "before_id": before_id,
+        "before_at": before and before.at,
+        "before_id": before and before.id,
+        "before_rank": before and before.rank,
         "limit": limit,
     }
     with connection.cursor(row_factory=args_row(OutageRow)) as cursor:
-        return cursor.execute(LIST, parameters).fetchall()
+        return cursor.execute(LISTS[sort], parameters).fetchall()
 
 
 # From merge to merge: an outage may take others in, and be merged itself, until minute ten.

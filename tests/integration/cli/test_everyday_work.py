@@ -1,12 +1,14 @@
 """The everyday work with the commands alone, against a real database and HTTP server."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from tests.integration.cli.conftest import Run
 from tests.integration.cli.test_project_rules import said
 from tests.integration.core.conftest import OpenOutage
+from tests.support.events import NOON
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -41,6 +43,17 @@ def test_same_verbs_work_on_an_outage(run: Run, open_outage: OpenOutage) -> None
     listed = run("outages", "list", "--status", "unresolved", "--text", "checkout").stdout
     assert str(outage) in listed
     assert "No outages" in run("outages", "list", "--assignee", "jane").stdout
+
+
+def test_several_outages_are_resolved_at_once(run: Run, open_outage: OpenOutage) -> None:
+    first, second = open_outage("A|/a|prod"), open_outage("B|/b|prod", at=NOON + timedelta(hours=1))
+    answer = run("outages", "resolve", str(first), str(second))
+    assert answer.stdout.splitlines() == [f"Outage {first}: resolved", f"Outage {second}: resolved"]
+    mixed = run("outages", "reopen", str(first), "00000000")
+    assert mixed.exit_code == 1
+    assert mixed.stdout.splitlines()[1].startswith("Outage 00000000: not changed. Your project has no outage")
+    assert str(first) in run("outages", "list", "--status", "open", "--sort", "severity").stdout
+    assert run("outages", "list", "--sort", "title").exit_code == 1
 
 
 def test_maintenance_begins_and_ends(run: Run) -> None:

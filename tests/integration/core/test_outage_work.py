@@ -9,7 +9,7 @@ from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
-from tests.integration.core.conftest import Keys, OpenOutage
+from tests.integration.core.conftest import OTHER, Keys, OpenOutage
 from tests.support.events import NOON
 
 IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -143,3 +143,139 @@ def test_maintenance_is_started_listed_and_ended(anonymous: TestClient, keys: Ke
     assert anonymous.delete(f"/v1/maintenance/{listed['id']}", headers=admin).status_code == 204
     assert anonymous.delete(f"/v1/maintenance/{listed['id']}", headers=admin).status_code == 404
     assert anonymous.get("/v1/maintenance", headers=reader).json() == []
+
+
+def test_change_with_an_older_version_is_refused(reader: TestClient, open_outage: OpenOutage) -> None:
+    outage_id = open_outage("E|/a|prod")
+    path = f"/v1/outages/{outage_id}"
+    read = reader.get(path).json()["outage"]["version"]
+    header = {"If-Match": f'"{read}"'}
+    first = reader.put(f"{path}/assignee", json={"assignee": "jane"}, headers=header)
+    assert first.json()["outage"]["version"] == read + 1
+    for method, place, content in (
+        ("PUT", "/assignee", {"assignee": "joe"}),
+        ("PUT", "/snooze", {"until": IN_AN_HOUR}),
+        ("PATCH", "", {"status": "resolved"}),
+    ):
+        answer = reader.request(method, path + place, json=content, headers=header)
+        assert (answer.status_code, answer.json()["code"]) == (412, "version_changed")
+        assert "If-Match" in answer.json()["detail"]
+    outage = reader.get(path).json()["outage"]
+    assert (outage["assignee"], outage["snoozed_until"], outage["status"]) == ("jane", None, "open")
+    header = {"If-Match": str(outage["version"])}
+    assert reader.patch(path, json={"status": "resolved"}, headers=header).status_code == 200
+    assert reader.patch(path, json={"status": "open"}, headers={"If-Match": "new"}).status_code == 400
+
+
+def test_new_events_do_not_move_the_version(
+    reader: TestClient, open_outage: OpenOutage, pool: ConnectionPool[Connection]
+) -> None:
+    outage_id = open_outage("E|/a|prod", "E|/b|prod")
+    before = reader.get(f"/v1/outages/{outage_id}").json()["outage"]
+    with pool.connection() as connection:
+        connection.execute("UPDATE incidents SET last_seen_at = last_seen_at + interval '1 minute'")
+    after = reader.get(f"/v1/outages/{outage_id}").json()["outage"]
+    assert after["last_seen_at"] != before["last_seen_at"]
+    assert after["version"] == before["version"] == 2  # one opening each
+    assert reader.get("/v1/outages").json()["outages"][0]["version"] == 2
+
+
+def test_outages_are_sorted_page_by_page(
+    reader: TestClient, open_outage: OpenOutage, pool: ConnectionPool[Connection]
+) -> None:
+    made = [str(open_outage(f"E|/{n}|prod", at=NOON + n * timedelta(hours=1))) for n in range(5)]
+    with pool.connection() as connection:
+        for place, severity in enumerate(("error", "critical", "warn", "critical", "error")):
+            connection.execute(
+                "UPDATE pipeline.outages SET severity = %s WHERE id = %s", [severity, made[place]]
+            )
+        connection.execute(
+            "UPDATE incidents SET last_seen_at = %s WHERE fingerprint = 'E|/2|prod'",
+            [NOON + timedelta(days=1)],
+        )
+    assert pages(reader, "/v1/outages", "severity") == [made[place] for place in (3, 1, 4, 0, 2)]
+    assert pages(reader, "/v1/outages", "last_seen") == [made[place] for place in (2, 4, 3, 1, 0)]
+    assert reader.get("/v1/outages?sort=title").status_code == 400
+
+
+def test_incidents_are_sorted_page_by_page(
+    reader: TestClient, open_outage: OpenOutage, pool: ConnectionPool[Connection]
+) -> None:
+    for number in range(5):
+        open_outage(f"E|/{number}|prod", at=NOON + number * timedelta(hours=1))
+    made = list(reversed(pages(reader, "/v1/incidents", "opened")))
+    with pool.connection() as connection:
+        for place, severity in enumerate(("error", "critical", "warn", "critical", "error")):
+            connection.execute("UPDATE incidents SET severity = %s WHERE id = %s", [severity, made[place]])
+        connection.execute(
+            "UPDATE incidents SET last_seen_at = %s WHERE id = %s", [NOON + timedelta(days=1), made[2]]
+        )
+    assert pages(reader, "/v1/incidents", "severity") == [made[place] for place in (3, 1, 4, 0, 2)]
+    assert pages(reader, "/v1/incidents", "last_seen") == [made[place] for place in (2, 4, 3, 1, 0)]
+
+
+def pages(reader: TestClient, path: str, sort: str) -> list[str]:
+    """Return the ids of every page of two, in order."""
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = reader.get(path, params={"sort": sort, "limit": 2, "cursor": cursor}).json()
+        found += [row["id"] for row in page[path.rpartition("/")[2]]]
+        cursor = page["next_cursor"]
+    return found
+
+
+def test_bulk_change_has_an_outcome_for_each(
+    reader: TestClient, anonymous: TestClient, open_outage: OpenOutage
+) -> None:
+    made = [str(open_outage(f"E|/{n}|prod", at=NOON + n * timedelta(hours=1))) for n in range(3)]
+    theirs = str(open_outage("E|/a|prod", tenancy=OTHER))
+    items: list[dict[str, Any]] = [
+        {"id": made[0]},
+        {"id": made[1], "version": 1},
+        {"id": made[2], "version": 7},
+        {"id": theirs},
+        {"id": "latest"},
+    ]
+    answer = reader.patch("/v1/outages", json={"status": "investigating", "items": items})
+    assert answer.status_code == 207
+    assert [(one["id"], one["status"], one["code"]) for one in answer.json()["items"]] == [
+        (made[0], 200, "changed"),
+        (made[1], 200, "changed"),
+        (made[2], 412, "version_changed"),
+        (theirs, 404, "no_such_outage"),
+        ("latest", 200, "changed"),
+    ]
+    whole = reader.patch("/v1/outages", json={"status": "resolved", "items": items[:1]})
+    assert whole.status_code == 200
+    assert {one["status"] for one in reader.get("/v1/outages").json()["outages"]} == {
+        "investigating",
+        "resolved",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"status": "done", "items": [{"id": "latest"}]}, 422),
+        ({"status": "open", "items": []}, 400),
+        ({"status": "open", "items": [{"id": "latest"}] * 101}, 400),
+        ({"status": "open", "ids": ["latest"]}, 400),
+    ],
+)
+def test_bad_bulk_change_is_refused_whole(
+    reader: TestClient, open_outage: OpenOutage, change: Any, status: int
+) -> None:
+    open_outage("E|/a|prod")
+    for path in ("/v1/outages", "/v1/incidents"):
+        assert reader.patch(path, json=change).status_code == status
+
+
+def test_incidents_change_in_bulk(reader: TestClient, open_outage: OpenOutage) -> None:
+    open_outage("E|/a|prod", "E|/b|prod")
+    rows = reader.get("/v1/incidents").json()["incidents"]
+    items = [{"id": row["id"], "version": row["version"]} for row in rows]
+    answer = reader.patch("/v1/incidents", json={"status": "resolved", "items": items})
+    assert answer.status_code == 200, answer.text
+    again = reader.patch("/v1/incidents", json={"status": "open", "items": items})
+    assert [one["status"] for one in again.json()["items"]] == [412, 412]

@@ -70,6 +70,8 @@ READ_ROUTES = {
     ("GET", "/v1/outages"),
     ("GET", "/v1/outages/{outage_id}"),
     ("PATCH", "/v1/outages/{outage_id}"),
+    ("PATCH", "/v1/outages"),
+    ("PATCH", "/v1/incidents"),
     ("GET", "/v1/outages/{outage_id}/timeline"),
     ("POST", "/v1/outages/{outage_id}/comments"),
     ("PUT", "/v1/outages/{outage_id}/assignee"),
@@ -155,6 +157,8 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
         until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         contents = {"POST": {"text": "t"}, "PUT": {"assignee": "a"}}
         contents |= {"PUT": {"until": until}} if path.endswith("snooze") else {}
+    elif path in ("/v1/outages", "/v1/incidents"):
+        contents = {"PATCH": {"status": "resolved", "items": [{"id": str(THEIRS)}]}}
     elif path == "/v1/doors":
         contents = {"PATCH": {"kept_fields": []}}
     content = contents.get(method)
