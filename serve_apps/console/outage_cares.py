@@ -11,7 +11,8 @@ from serve_apps.console.history import TimelineChange
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.problems import Problem
-from signals.services.incidents.outage_work import Snooze, WorkRefused
+from signals.services.incidents.outage_work import Snooze
+from signals.services.incidents.work_refused import WorkRefused
 
 MAX_NOTE: Final = 4_000  # characters; guess: longer texts belong into a document
 SNOOZES: Final[Mapping[str, tuple[timedelta, str]]] = {

@@ -27,7 +27,8 @@ from serve_apps.http.problems import Problem
 from shared_types.envelope import Timestamp
 from signals.domain.access.scopes import Right
 from signals.services.incidents.outage_answers import OutageDetail
-from signals.services.incidents.outage_work import VERSION_CHANGED, Snooze, WorkRefused
+from signals.services.incidents.outage_work import Snooze
+from signals.services.incidents.work_refused import VERSION_CHANGED, WorkRefused
 from signals.store.incidents.incident_changes import OutageEntry
 
 MAX_COMMENT: Final = 4_096  # characters; guess: longer texts belong into a document
@@ -90,7 +91,7 @@ async def assign_outage(core: CoreResources, call: Call[NoParameters]) -> Respon
     """Set who works on the outage; null takes it back."""
     body = await read_model(call.request, AssigneeChange)
     outage_id = await call.in_thread(named_outage, core, call)
-    with _refusals():
+    with refused_work():
         work, version = core.outage_work.assign, if_match(call)
         actor = _actor(call)
         _found(
@@ -104,7 +105,7 @@ async def snooze_outage(core: CoreResources, call: Call[NoParameters]) -> Respon
     body = await read_model(call.request, SnoozeChange)
     outage_id = await call.in_thread(named_outage, core, call)
     wanted = Snooze(until=body.until, events=body.events)
-    with _refusals():
+    with refused_work():
         work, version = core.outage_work.snooze, if_match(call)
         actor = _actor(call)
         _found(await call.in_thread(work, call.tenancy, outage_id, wanted, actor=actor, version=version))
@@ -119,7 +120,7 @@ async def wake_outage(core: CoreResources, call: Call[NoParameters]) -> Response
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refused_work() -> Iterator[None]:
     """Turn a refusal of the work into its answer."""
     try:
         yield

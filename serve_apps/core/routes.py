@@ -15,6 +15,7 @@ from serve_apps.core import (
     incidents,
     maintenance,
     notifications,
+    outage_grouping,
     outage_work,
     outages,
     questions,
@@ -32,6 +33,7 @@ ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *incidents.ENDPOINTS,  # first the hottest
     *outages.ENDPOINTS,
     *outage_work.ENDPOINTS,
+    *outage_grouping.ENDPOINTS,
     *bulk_changes.ENDPOINTS,
     *events.ENDPOINTS,
     *deploys.ENDPOINTS,

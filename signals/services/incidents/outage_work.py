@@ -4,31 +4,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
+from signals.services.incidents import outage_merging
 from signals.services.incidents.outage_status import lock_version
 from signals.services.incidents.views import MAX_CHANGES
+from signals.services.incidents.work_refused import VERSION_CHANGED, WorkRefused
 from signals.store.incidents import incident_changes, outage_cares, outage_views
 from signals.store.incidents.incident_changes import OutageEntry
 from signals.store.incidents.outage_views import OutageRow
 
-VERSION_CHANGED: Final = "version_changed"
 MAX_SNOOZE: Final = timedelta(days=30)  # people forget what is silent indefinitely
 
 log = structlog.get_logger(__name__)
-
-
-class WorkRefused(Exception):  # noqa: N818  # reads as what happened
-    """The work is not possible; `code` is a word for programs, the text names the remedy."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +110,41 @@ class OutageWork:
             return "woken", {"snoozed_until": None, "reason": "by hand"}
 
         return self._change(tenancy, outage_id, actor, change)
+
+    def merge(
+        self, tenancy: Tenancy, outage_id: UUID, into_id: UUID, *, actor: str, version: int | None = None
+    ) -> UUID | None:
+        """Move every incident of a settled outage to another one; return the other's id.
+
+        Raises:
+            WorkRefused: as `outage_merging.merge` does.
+        """
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            row = outage_views.find(connection, tenancy.project_id, outage_id)
+            into = outage_views.find(connection, tenancy.project_id, into_id)
+            if row is None or into is None:
+                return None
+            incident_changes.act_as(connection, actor)
+            merged = outage_merging.merge(connection, row, into, version=version)
+        log.info("outage merged", outage_id=str(row.id), into_id=str(merged), actor=actor)
+        return merged
+
+    def split(
+        self, tenancy: Tenancy, outage_id: UUID, incident_id: UUID, *, actor: str, version: int | None = None
+    ) -> UUID | None:
+        """Move the series of an incident from its settled outage to a new one; return the new one's id.
+
+        Raises:
+            WorkRefused: as `outage_merging.split` does.
+        """
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            row = outage_views.find(connection, tenancy.project_id, outage_id)
+            if row is None:
+                return None
+            incident_changes.act_as(connection, actor)
+            made = outage_merging.split(connection, row, incident_id, uuid4(), version=version)
+        log.info("outage split", outage_id=str(row.id), new_id=str(made), actor=actor)
+        return made
 
     def _change(
         self,

@@ -75,6 +75,18 @@ WHERE o.id = w.id AND o.id = ANY(%(ids)s)
 )
 
 
+LOCK_SETTLED: LiteralString = """
+SELECT id FROM pipeline.outages
+WHERE id = ANY(%(ids)s) AND settled_at IS NOT NULL AND merged_into IS NULL ORDER BY id FOR NO KEY UPDATE
+"""
+
+
+def lock_settled(connection: Connection, outage_ids: Collection[UUID]) -> bool:
+    """Lock outages; False when one of them is not settled, or was merged meanwhile."""
+    found = connection.execute(LOCK_SETTLED, {"ids": list(outage_ids)}).fetchall()
+    return len(found) == len(outage_ids)
+
+
 def follow(connection: Connection, outage_ids: Collection[UUID]) -> int:
     """Let outages take the state of their members; return how many changed.
 

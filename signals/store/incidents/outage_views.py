@@ -1,6 +1,6 @@
 """Outages as readers see them: lists, one by its id, its incidents, and the status that people set."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -289,11 +289,20 @@ def members(connection: Connection, outage_id: UUID, *, limit: int) -> list[Outa
 
 @dataclass(frozen=True, slots=True)
 class LockedMember:
-    """An incident of an outage whose status a person changes."""
+    """An incident of an outage that a person changes. Its fields come in the order of the query's columns."""
 
     id: UUID
+    outage_id: UUID
+    environment: str
+    fingerprint: str
     status: IncidentStatus
+    opened_at: datetime
     resolved_at: datetime | None
+
+    @property
+    def series(self) -> tuple[str, str]:
+        """The environment and the fingerprint."""
+        return self.environment, self.fingerprint
 
 
 # In the order in which the engine locks: signups after errors, bytes and not words.
@@ -301,18 +310,20 @@ SIGNUPS: Final = [
     Fingerprint(event_type=EventType.SIGNUP, environment=environment).text for environment in Environment
 ]
 LOCK_MEMBERS: LiteralString = """
-SELECT i.id, i.status, i.resolved_at
+SELECT i.id, (SELECT outage_id FROM pipeline.outage_members WHERE incident_id = i.id), i.environment,
+       i.fingerprint, i.status, i.opened_at, i.resolved_at
 FROM incidents i
-WHERE i.id = ANY(ARRAY(SELECT incident_id FROM pipeline.outage_members WHERE outage_id = %(outage_id)s))
+WHERE i.id = ANY(ARRAY(SELECT incident_id FROM pipeline.outage_members WHERE outage_id = ANY(%(outage_ids)s)))
 ORDER BY i.environment COLLATE "C", i.fingerprint = ANY(%(signups)s), i.fingerprint COLLATE "C"
 FOR UPDATE OF i
 """
 
 
-def lock_members(connection: Connection, outage_id: UUID) -> list[LockedMember]:
-    """Lock the incidents of an outage, and return them."""
+def lock_members(connection: Connection, outage_ids: Collection[UUID]) -> list[LockedMember]:
+    """Lock the incidents of outages, and return them."""
+    parameters = {"outage_ids": list(outage_ids), "signups": SIGNUPS}
     with connection.cursor(row_factory=args_row(LockedMember)) as cursor:
-        return cursor.execute(LOCK_MEMBERS, {"outage_id": outage_id, "signups": SIGNUPS}).fetchall()
+        return cursor.execute(LOCK_MEMBERS, parameters).fetchall()
 
 
 # An incident that joined meanwhile has moved `newest_at` or the number of members.

@@ -157,6 +157,16 @@ WHERE o.id = r.id AND o.id = ANY(%(ids)s) AND o.settled_at IS NULL
 """
 
 
+MERGE_SETTLED: LiteralString = """
+UPDATE pipeline.outages SET merged_into = %(into_id)s WHERE id = %(outage_id)s AND merged_into IS NULL
+"""
+
+
+def merge_settled(connection: Connection, outage_id: UUID, into_id: UUID) -> None:
+    """Let an outage that has no incidents left be answered with another one."""
+    connection.execute(MERGE_SETTLED, {"outage_id": outage_id, "into_id": into_id})
+
+
 def decide(
     connection: Connection, window: DueWindow, causes: Sequence[DecidedCause], merged: Mapping[UUID, UUID]
 ) -> None:

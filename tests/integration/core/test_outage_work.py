@@ -1,5 +1,6 @@
 """People assign, comment on, snooze and find outages; the timeline names each act with its actor."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
+from signals.services.incidents.settling import Settling
 from tests.integration.core.conftest import OTHER, Keys, OpenOutage
 from tests.support.events import NOON
 
@@ -279,3 +281,90 @@ def test_incidents_change_in_bulk(reader: TestClient, open_outage: OpenOutage) -
     assert answer.status_code == 200, answer.text
     again = reader.patch("/v1/incidents", json={"status": "open", "items": items})
     assert [one["status"] for one in again.json()["items"]] == [412, 412]
+
+
+@pytest.fixture
+def settle(pool: ConnectionPool[Connection]) -> Callable[[], None]:
+    """Lets twelve minutes pass, and settles windows."""
+
+    def later() -> None:
+        with pool.connection() as connection:
+            connection.execute("UPDATE pipeline.outages SET created_at = created_at - interval '12 minutes'")
+        Settling(pool).round()
+
+    return later
+
+
+def test_merged_outages_stay_merged(
+    reader: TestClient, open_outage: OpenOutage, settle: Callable[[], None]
+) -> None:
+    first = open_outage("A|/a|prod")
+    second = open_outage("B|/b|prod", at=NOON + timedelta(hours=1))
+    reader.put(f"/v1/outages/{second}/assignee", json={"assignee": "jane"})
+    settle()
+    answer = reader.post(f"/v1/outages/{second}/merge", json={"into": str(first)})
+    assert answer.status_code == 200, answer.text
+    merged = answer.json()["outage"]
+    assert (merged["id"], merged["incidents"], merged["assignee"]) == (str(first), 2, "jane")
+    assert reader.get(f"/v1/outages/{second}").json()["outage"]["id"] == str(first)
+    assert [one["id"] for one in reader.get("/v1/outages").json()["outages"]] == [str(first)]
+    *_, newest = reader.get(f"/v1/outages/{first}/timeline").json()
+    assert (newest["kind"], newest["detail"]) == (
+        "merged",
+        {"merged_from": str(second), "outage_id": str(first)},
+    )
+    assert newest["actor"].startswith("key:")
+    assert reader.patch(f"/v1/outages/{first}", json={"status": "resolved"}).status_code == 200
+    returned = open_outage("B|/b|prod", at=datetime.now(UTC))
+    assert returned == first
+    again = reader.post(f"/v1/outages/{second}/merge", json={"into": str(first)})
+    assert (again.status_code, again.json()["code"]) == (409, "same_outage")
+
+
+def test_split_series_stays_split(
+    reader: TestClient, open_outage: OpenOutage, settle: Callable[[], None]
+) -> None:
+    outage = open_outage("A|/a|prod", "A|/b|prod", "A|/c|prod")
+    settle()
+    detail = reader.get(f"/v1/outages/{outage}").json()
+    assert detail["outage"]["incidents"] == 3
+    incident = detail["incidents"][1]["id"]
+    stale = reader.post(
+        f"/v1/outages/{outage}/split", json={"incident": incident}, headers={"If-Match": '"99"'}
+    )
+    assert stale.status_code == 412
+    answer = reader.post(f"/v1/outages/{outage}/split", json={"incident": incident})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert [one["id"] for one in made["incidents"]] == [incident]
+    assert made["outage"]["is_settled"] is True
+    rest = reader.get(f"/v1/outages/{outage}").json()["outage"]
+    assert (rest["incidents"], rest["status"]) == (2, "open")
+    [*_, newest] = reader.get(f"/v1/outages/{made['outage']['id']}/timeline").json()
+    assert newest["kind"] == "split"
+    settle()
+    assert reader.get(f"/v1/outages/{outage}").json()["outage"]["incidents"] == 2
+    assert reader.patch(f"/v1/outages/{made['outage']['id']}", json={"status": "resolved"}).status_code == 200
+    fingerprint = made["incidents"][0]["fingerprint"]
+    assert str(open_outage(fingerprint, at=datetime.now(UTC))) == made["outage"]["id"]
+    alone = reader.post(f"/v1/outages/{made['outage']['id']}/split", json={"incident": incident})
+    assert (alone.status_code, alone.json()["code"]) == (409, "only_series")
+
+
+def test_merge_and_split_wait_until_incidents_no_longer_move(
+    reader: TestClient, open_outage: OpenOutage, settle: Callable[[], None]
+) -> None:
+    settled = open_outage("A|/a|prod")
+    settle()
+    young = open_outage("B|/b|prod", "B|/c|prod", at=NOON + timedelta(hours=1))
+    incident = reader.get(f"/v1/outages/{young}").json()["incidents"][0]["id"]
+    for path, content in (
+        (f"{young}/merge", {"into": str(settled)}),
+        (f"{settled}/merge", {"into": str(young)}),
+        (f"{young}/split", {"incident": incident}),
+    ):
+        answer = reader.post(f"/v1/outages/{path}", json=content)
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_settled"), path
+    theirs = open_outage("A|/a|prod", tenancy=OTHER)
+    other = reader.post(f"/v1/outages/{settled}/merge", json={"into": str(theirs)})
+    assert (other.status_code, other.json()["code"]) == (422, "unknown_outage")

@@ -8,7 +8,8 @@ import pytest
 from shared_types.fingerprints import Fingerprint
 from signals.clients.postgres import transaction
 from signals.domain.detection.buckets import Series, minute_of
-from signals.services.incidents.outage_work import OutageWork, Snooze, WorkRefused
+from signals.services.incidents.outage_work import OutageWork, Snooze
+from signals.services.incidents.work_refused import WorkRefused
 from signals.services.notifications.maintenance import (
     MaintenanceRefused,
     MaintenanceWindows,

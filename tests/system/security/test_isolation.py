@@ -74,6 +74,8 @@ READ_ROUTES = {
     ("PATCH", "/v1/incidents"),
     ("GET", "/v1/outages/{outage_id}/timeline"),
     ("POST", "/v1/outages/{outage_id}/comments"),
+    ("POST", "/v1/outages/{outage_id}/merge"),
+    ("POST", "/v1/outages/{outage_id}/split"),
     ("PUT", "/v1/outages/{outage_id}/assignee"),
     ("PUT", "/v1/outages/{outage_id}/snooze"),
     ("DELETE", "/v1/outages/{outage_id}/snooze"),
@@ -157,6 +159,8 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
         until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         contents = {"POST": {"text": "t"}, "PUT": {"assignee": "a"}}
         contents |= {"PUT": {"until": until}} if path.endswith("snooze") else {}
+        contents |= {"POST": {"into": str(THEIRS)}} if path.endswith("merge") else {}
+        contents |= {"POST": {"incident": str(THEIRS)}} if path.endswith("split") else {}
     elif path in ("/v1/outages", "/v1/incidents"):
         contents = {"PATCH": {"status": "resolved", "items": [{"id": str(THEIRS)}]}}
     elif path == "/v1/doors":
