@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, LiteralString
@@ -169,7 +170,8 @@ def _told_after_s(connection: Connection, project_id: str, receiver: HttpReceive
     """Return the time from the begin of the engine's transaction to the message's arrival."""
     row = connection.execute(OPENED, [project_id]).fetchone()
     assert row is not None, "a message without a change"
-    ago_s = time.time() - row[0].timestamp()
+    opened_at: datetime = row[0]
+    ago_s = time.time() - opened_at.timestamp()
     return ago_s - (time.monotonic() - receiver.requests[-1].at)
 
 
