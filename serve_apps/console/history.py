@@ -72,6 +72,8 @@ def _done(change: TimelineChange, clock: Clock) -> str:
             return f" assigned it to {assignee}" if assignee else " took it from its assignee"
         case "snoozed":
             return f" snoozed it until {clock.moment(datetime.fromisoformat(str(detail['snoozed_until'])))}"
+        case "feedback":
+            return f" called the summary {'useful' if detail.get('useful') else 'not useful'}"
         case "woken":
             return " ended its snooze"
     return f" {VERBS.get(str(detail['status']), 'changed its status')}" if "status" in detail else ""

@@ -14,6 +14,7 @@ from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, project_path, query_of, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.summaries import shown_summary
+from serve_apps.console.summary_talk import talk_values
 from serve_apps.console.views import View
 from serve_apps.console.words import number
 from serve_apps.http.problems import Problem
@@ -122,6 +123,7 @@ def _incident_view(
         "shared": shared_values([event.attributes or {} for event in detail.events]),
         "timeline": sorted(_history(detail, by_people), key=lambda entry: entry.at, reverse=True),
         "outage_id": detail.outage.id if detail.outage else None,
+        **talk_values(resources, visit, incident_id, detail.summary, f"{visit.base}/incidents/{incident_id}"),
         **care_values(resources, visit, changes, f"{visit.base}/incidents/{incident_id}"),
         "quiet_for": visit.clock.now - incident.last_seen_at,
         "idle_minutes": IDLE_MINUTES,

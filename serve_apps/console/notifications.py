@@ -10,6 +10,7 @@ from serve_apps.console.pages import ConsolePage, Visit, missing, query_of, see_
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.target_forms import FORMS, BadForm, model_of, target_in
 from serve_apps.console.views import View
+from serve_apps.console.words import MAINTENANCE_LENGTHS
 from shared_types import Environment
 from signals.domain.notifications.route_fields import RouteFields
 from signals.services.notifications.destinations import (
@@ -27,10 +28,10 @@ DELIVERY_TABS: Final = ("all", *STATUSES)
 
 def show_notifications(resources: ConsoleResources, visit: Visit) -> View:
     """Show destinations, routes and the newest messages."""
-    return _view(resources, visit)
+    return notifications_view(resources, visit)
 
 
-def _view(resources: ConsoleResources, visit: Visit, *, status: int = 200, **shown: Any) -> View:
+def notifications_view(resources: ConsoleResources, visit: Visit, *, status: int = 200, **shown: Any) -> View:
     """Render the page; `shown` holds a refusal, an outcome or a new signing key, each this once."""
     delivery = visit.chosen("messages", DELIVERY_TABS, "all")
     wanted = None if delivery == "all" else cast(NoticeStatus, delivery)
@@ -40,6 +41,8 @@ def _view(resources: ConsoleResources, visit: Visit, *, status: int = 200, **sho
         "names": {one.id: one.name for one in destinations},
         "routes": resources.routes.all(visit.caller),
         "notices": resources.notices.newest(visit.caller, status=wanted, incident_id=None, limit=NOTICES),
+        "windows": resources.maintenance.current(visit.caller),
+        "lengths": list(MAINTENANCE_LENGTHS),
         "delivery": delivery,
         "delivery_tabs": DELIVERY_TABS,
         "address": lambda name: query_of(messages=name),
@@ -68,8 +71,8 @@ def create_destination(resources: ConsoleResources, visit: Visit) -> View:
             resources.routes.create(visit.caller, model_of(RouteFields, fields))
     except (BadForm, DestinationRefused, RouteRefused) as error:
         shown = {"refusal": str(error), "refused_in": "destinations", "opened_form": form.get("kind", "")}
-        return _view(resources, visit, status=422, **shown)
-    return _view(resources, visit, created=created)
+        return notifications_view(resources, visit, status=422, **shown)
+    return notifications_view(resources, visit, created=created)
 
 
 def test_destination(resources: ConsoleResources, visit: Visit) -> View:
@@ -78,10 +81,10 @@ def test_destination(resources: ConsoleResources, visit: Visit) -> View:
     try:
         outcome = resources.destinations.test(visit.caller, destination_id)
     except DestinationRefused as error:
-        return _view(resources, visit, status=503, refusal=str(error), refused_in="destinations")
+        return notifications_view(resources, visit, status=503, refusal=str(error), refused_in="destinations")
     if outcome is None:
         raise missing("destination")
-    return _view(resources, visit, tested=outcome, tested_id=destination_id)
+    return notifications_view(resources, visit, tested=outcome, tested_id=destination_id)
 
 
 def switch_destination(resources: ConsoleResources, visit: Visit) -> View | Response:
@@ -89,14 +92,14 @@ def switch_destination(resources: ConsoleResources, visit: Visit) -> View | Resp
     change = DestinationChange(enabled=visit.form.get("enabled") == "true")
     if resources.destinations.change(visit.caller, _id(visit, "destination"), change) is None:
         raise missing("destination")
-    return _back(visit, "destinations")
+    return to_section(visit, "destinations")
 
 
 def delete_destination(resources: ConsoleResources, visit: Visit) -> Response:
     """Delete a destination with its routes."""
     if not resources.destinations.delete(visit.caller, _id(visit, "destination")):
         raise missing("destination")
-    return _back(visit, "destinations")
+    return to_section(visit, "destinations")
 
 
 def create_route(resources: ConsoleResources, visit: Visit) -> View | Response:
@@ -104,8 +107,8 @@ def create_route(resources: ConsoleResources, visit: Visit) -> View | Response:
     try:
         resources.routes.create(visit.caller, model_of(RouteFields, _route_in(visit.form)))
     except (BadForm, RouteRefused) as error:
-        return _view(resources, visit, status=422, refusal=str(error), refused_in="routes")
-    return _back(visit, "routes")
+        return notifications_view(resources, visit, status=422, refusal=str(error), refused_in="routes")
+    return to_section(visit, "routes")
 
 
 def _route_in(form: Mapping[str, str]) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def delete_route(resources: ConsoleResources, visit: Visit) -> Response:
     """Delete a route."""
     if not resources.routes.delete(visit.caller, _id(visit, "route")):
         raise missing("route")
-    return _back(visit, "routes")
+    return to_section(visit, "routes")
 
 
 def _id(visit: Visit, thing: str) -> UUID:
@@ -139,7 +142,8 @@ def _id(visit: Visit, thing: str) -> UUID:
         raise missing(thing) from error
 
 
-def _back(visit: Visit, section: str) -> Response:
+def to_section(visit: Visit, section: str) -> Response:
+    """Go back to a section of the page after a change."""
     return see_other(f"{visit.base}/notifications#{section}")
 
 

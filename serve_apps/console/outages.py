@@ -18,6 +18,7 @@ from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.summaries import shown_summary
+from serve_apps.console.summary_talk import talk_values
 from serve_apps.console.views import View
 from shared_types import Fingerprint, read_fingerprint
 from shared_types.fingerprints import SeriesFingerprint
@@ -69,6 +70,7 @@ def _view(
         opened_at=outage.opened_at.replace(second=0, microsecond=0),
     )
     chart = _chart(resources, visit, detail)
+    path = f"{visit.base}/outages/{outage.id}"
     values = {
         "outage": outage,
         "state": FIRST_STATE[outage.status],
@@ -87,7 +89,8 @@ def _view(
         "idle_minutes": IDLE_MINUTES,
         "conflict": conflict,
         "outage_id": outage.id,
-        **care_values(resources, visit, changes, f"{visit.base}/outages/{outage.id}"),
+        **talk_values(resources, visit, outage.first_incident_id, detail.summary, path),
+        **care_values(resources, visit, changes, path),
     }
     return View("outage.html", values, status)
 

@@ -1,5 +1,6 @@
 """The pipeline: servers, consumers with their lag, and where the events of the last hour went."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -7,7 +8,9 @@ from serve_apps.console.charts import histograms
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.views import View
+from signals.errors import DependencyUnavailable, SettingsError
 from signals.services.ledger.audit import LedgerReport, span
+from signals.services.operations.partition_lag import PartitionLag
 
 MINUTE: Final = timedelta(minutes=1)
 DUTIES: Final = {
@@ -34,8 +37,17 @@ def show_pipeline(resources: ConsoleResources, visit: Visit) -> View:
             "charts": histograms(buckets, MINUTE, visit.clock) if report.accepted else (),
             "duties": DUTIES,
             "missing": sum(line.missing for line in report.totals),
+            "lags": _lags(resources),
         },
     )
+
+
+def _lags(resources: ConsoleResources) -> Sequence[PartitionLag] | None:
+    """Return the lag by partition, None while Kafka is away: the page has more to show."""
+    try:
+        return resources.partition_lags.read()
+    except (DependencyUnavailable, SettingsError):
+        return None
 
 
 def hour_of(resources: ConsoleResources, visit: Visit) -> LedgerReport:

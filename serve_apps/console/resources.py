@@ -19,10 +19,15 @@ from signals.services.incidents.overview import IncidentOverview
 from signals.services.incidents.views import Incidents
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
+from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
+from signals.services.operations.partition_lag import PartitionLags
+from signals.services.operations.project_letters import ProjectLetters
 from signals.services.operations.readiness import ReadinessCheck
+from signals.services.summary.feedback import FeedbackBook
 from signals.services.summary.job_list import JobList
+from signals.services.summary.questions import Questions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +46,15 @@ class ConsoleResources:
     rule_previewer: RulePreviewer
     destinations: Destinations
     routes: Routes
+    maintenance: MaintenanceWindows
     notices: Notices
     event_finder: EventFinder
     ledger_audit: LedgerAudit
     readiness: ReadinessCheck
+    partition_lags: PartitionLags
+    letters: ProjectLetters
     job_list: JobList
+    feedback: FeedbackBook
+    questions: Questions
     live_feed: LiveFeed
     saved_views: SavedViews

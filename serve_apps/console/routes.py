@@ -6,9 +6,11 @@ from starlette.responses import RedirectResponse, Response
 
 from serve_apps.console import (
     ai_jobs,
+    dead_letters,
     deploys,
     incidents,
     live,
+    maintenance,
     notifications,
     outage_cares,
     outage_list,
@@ -19,8 +21,10 @@ from serve_apps.console import (
     rules,
     saved_views,
     search,
+    send,
     settings,
     sign_in,
+    summary_talk,
 )
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
@@ -53,15 +57,19 @@ PAGES: Final[tuple[ConsolePage, ...]] = (
     *outages.PAGES,
     *outage_cares.PAGES,
     *incidents.PAGES,
+    *summary_talk.PAGES,
     *overview.PAGES,
     *search.PAGES,
     *deploys.PAGES,
     *rules.PAGES,
     *rule_editor.PAGES,
     *pipeline.PAGES,
+    *dead_letters.PAGES,
     *ai_jobs.PAGES,
+    *send.PAGES,
     *settings.PAGES,
     *notifications.PAGES,
+    *maintenance.PAGES,
     *sign_in.PAGES,
     *live.PAGES,
     *saved_views.PAGES,

@@ -12,6 +12,16 @@ CITATION: Final = re.compile(r"^\[([^\]]{1,400})\]\s*(.*)", re.DOTALL)
 REFERENCE: Final = re.compile(r"\b([EF]\d{1,6})(?:\s+([0-9a-f-]{36}))?")
 FOR_PROGRAMS: Final = ("Read the failing events: GET ", "See the counts by minute ")
 API_CALL: Final = re.compile(r":?\s*(?:GET|PATCH|POST)\s+/v1/\S*.*$", re.DOTALL)
+MAINTENANCE_LENGTHS: Final = {
+    "30 minutes": timedelta(minutes=30),
+    "1 hour": timedelta(hours=1),
+    "2 hours": timedelta(hours=2),
+    "4 hours": timedelta(hours=4),
+    "8 hours": timedelta(hours=8),
+    "1 day": timedelta(days=1),
+    "7 days": timedelta(days=7),
+}
+"""The lengths that the form of maintenance offers; the longest is the longest that a window may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,9 @@ from signals.domain.access.scopes import Right
 from signals.domain.summary.answer import tidy
 from signals.domain.summary.conversation.asking import MAX_QUESTION_CHARS
 from signals.services.summary.conversing import Listener
-from signals.services.summary.questions import QuestionRefused
+from signals.services.summary.questions import REFUSAL_STATUSES, QuestionRefused
 from signals.store.summary.questions import AnsweredQuestion
 
-STATUSES: Final = {
-    "no_such_incident": 404,
-    "no_model": 409,
-    "questions_spent": 429,
-    "tokens_spent": 429,
-    "busy": 429,
-}
 RETRY_AFTER_S: Final = {"questions_spent": 3600, "tokens_spent": 3600, "busy": 30}  # guess: worth another try
 
 
@@ -61,7 +54,7 @@ async def ask_question(core: CoreResources, call: Call[NoParameters]) -> Respons
     except QuestionRefused as error:
         retry = RETRY_AFTER_S.get(error.code)
         headers = {"Retry-After": str(retry)} if retry else None
-        raise Problem(STATUSES[error.code], error.code, str(error), headers=headers) from error
+        raise Problem(REFUSAL_STATUSES[error.code], error.code, str(error), headers=headers) from error
 
     def work(emit: Emit, has_left: HasLeft) -> None:
         prepared.run(Listener(emit=emit, has_left=has_left))

@@ -52,11 +52,13 @@ from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.outage_work import OutageWork
 from signals.services.incidents.overview import IncidentOverview
 from signals.services.incidents.views import Incidents
-from signals.services.ledger.audit import LedgerAudit
+from signals.services.ledger.audit import GROUPS, LedgerAudit
 from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
+from signals.services.operations.partition_lag import PartitionLags
+from signals.services.operations.project_letters import ProjectLetters
 from signals.services.operations.readiness import ReadinessCheck
 from signals.services.summary.comparing import ComparisonSource
 from signals.services.summary.feedback import FeedbackBook
@@ -119,11 +121,16 @@ def console_resources(core: CoreResources, pool: ConnectionPool[Connection]) -> 
         rule_previewer=core.rule_previewer,
         destinations=core.destinations,
         routes=core.routes,
+        maintenance=core.maintenance,
         notices=core.notices,
         event_finder=core.event_finder,
         ledger_audit=core.ledger_audit,
         readiness=core.readiness,
+        partition_lags=PartitionLags(pool, KafkaSettings.from_env, GROUPS),
+        letters=ProjectLetters(pool, KafkaSettings.from_env),
         job_list=JobList(pool),
+        feedback=core.feedback,
+        questions=core.questions,
         live_feed=LiveFeed(overview.newest),
         saved_views=SavedViews(pool),
     )

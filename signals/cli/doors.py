@@ -3,19 +3,16 @@
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
 from signals.cli.core_client import load_environment
-from signals.cli.door_lines import DASH, PAGES, SERVERS, SNIPPET
 from signals.cli.ledger import not_events_table
 from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console
 from signals.clients.postgres import open_pool
-from signals.domain.access.api_keys import scope_of
-from signals.domain.access.scopes import Scope
 from signals.errors import SettingsError
+from signals.services.events.door_lines import lines
 from signals.services.ledger.audit import LedgerAudit
 from signals.settings import PostgresSettings
 
@@ -47,26 +44,6 @@ def doors(
         print(
             lines(key or _variable("PROJECT_API_KEY", "--key"), url or _variable("INGEST_API_URL", "--url"))
         )
-
-
-def lines(key: str, url: str) -> str:
-    """Return the text for a key and an address.
-
-    Raises:
-        SettingsError: when one of them cannot be used.
-    """
-    parts = urlsplit(url.rstrip("/"))
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise SettingsError("the address of ingest-api must begin with http:// or https://")
-    scope = scope_of(key)
-    if scope not in (Scope.INGEST, Scope.PUBLIC):
-        raise SettingsError("this is no key of scope ingest or public: make one with `signals keys create`")
-    host = f"{parts.netloc}{parts.path}"
-    base = f"{parts.scheme}://{host}"
-    snippet = SNIPPET.replace("BASE", base).replace("KEY", key)
-    text = PAGES if scope is Scope.PUBLIC else SERVERS
-    text = text.format(scheme=parts.scheme, host=host, key=key, base=base, snippet=snippet)
-    return text + DASH if "-" in key else text
 
 
 def _print_traffic() -> None:

@@ -76,6 +76,17 @@ class ModelServer:
         return self.script.popleft() if self.script else self.reply
 
 
+def variables_of(server: ModelServer) -> Mapping[str, str]:
+    """Return the environment that names the server as the configured model."""
+    return {
+        "GRADIENT_BASE_URL": server.base_url,
+        "GRADIENT_API_KEY": "sk-test",
+        "GRADIENT_MODEL": "test-model",
+        "SIGNALS_AI_TIMEOUT_S": "30",
+        "SIGNALS_AI_REQUESTS_PER_MINUTE": "6000",
+    }
+
+
 class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     offering: ClassVar[ModelServer]

@@ -38,6 +38,13 @@ class StoredLetter:
     letter: DeadLetter | None
 
     @property
+    def project_id(self) -> str:
+        """The project of its event, else the one that its key names; empty when it names none."""
+        if self.letter is None:
+            return ""
+        return place(_event(self.letter), self.letter.record.key, 0, requeued=True)[0]
+
+    @property
     def returnable(self) -> DeadLetter | None:
         """The letter if a stage that exists gave up a record of the topic that all stages read."""
         letter = self.letter
@@ -52,6 +59,7 @@ class LetterSelection:
     stage: str | None = None
     error: str | None = None
     settled: bool = False
+    project_id: str | None = None
 
     def takes(self, stored: StoredLetter) -> bool:
         """Whether this letter is wanted."""
@@ -63,6 +71,7 @@ class LetterSelection:
             for wanted, found in (
                 (self.stage, letter and letter.stage),
                 (self.error, letter and letter.error),
+                (self.project_id, stored.project_id if self.project_id is not None else None),
             )
         )
 

@@ -1,7 +1,7 @@
 """Answers questions about incidents: a conversation with the model, stored when it has ended."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -33,6 +33,15 @@ from signals.store.summary.questions import AnsweredQuestion, NewQuestion
 MAX_SHOWN: Final = 50
 AT_ONCE: Final = 4  # guess: in one process; each takes a thread for up to a minute
 RefusalCode = Literal["no_such_incident", "no_model", "questions_spent", "tokens_spent", "busy"]
+REFUSAL_STATUSES: Final[Mapping[RefusalCode, int]] = {
+    "no_such_incident": 404,
+    "no_model": 409,
+    "questions_spent": 429,
+    "tokens_spent": 429,
+    "busy": 429,
+}
+"""How HTTP answers, in the API and in the console."""
+NO_MODEL: Final = "Set GRADIENT_API_KEY (and GRADIENT_MODEL): without a model nobody answers questions."
 OpenModel = Callable[[ModelSettings], AbstractContextManager[Model | None]]
 
 log = structlog.get_logger(__name__)
@@ -80,6 +89,20 @@ class Questions:
                 return None
             return questions.of_incident(connection, incident_id, rows=MAX_SHOWN)
 
+    def refusal(self, tenancy: Tenancy) -> str | None:
+        """Say why the project can ask nothing now: no model, or the day's tokens are used; None: it may try.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        settings = self._settings()
+        if not settings.has_key:
+            return NO_MODEL
+        spending = _spending(self._pool, settings)
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            is_spent = spending.is_spent_in(connection, tenancy.project_id)
+        return spending.budget.spent_note if is_spent else None
+
     def prepare(self, tenancy: Tenancy, incident_id: UUID, question: str, *, actor: str) -> PreparedQuestion:
         """Store a question, and return how to ask it.
 
@@ -100,10 +123,7 @@ class Questions:
             if incident_views.get(connection, tenancy.project_id, incident_id) is None:
                 raise QuestionRefused("no_such_incident", "Your project has no incident with this id.")
             if not settings.has_key:
-                detail = (
-                    "Set GRADIENT_API_KEY (and GRADIENT_MODEL): without a model nobody answers questions."
-                )
-                raise QuestionRefused("no_model", detail)
+                raise QuestionRefused("no_model", NO_MODEL)
             per_day = settings.signals_ai_questions_per_day
             if not questions.ask(connection, new, per_day=per_day):
                 detail = f"The project has asked its {per_day} questions of this day (UTC), which "

@@ -60,6 +60,20 @@ def load(
     }
 
 
+OF_TOPIC: LiteralString = """
+SELECT consumer_group, partition, next_offset, updated_at FROM pipeline.offsets WHERE topic = %(topic)s
+"""
+
+
+def of_topic(connection: Connection, *, topic: str) -> Mapping[tuple[str, int], StoredOffset]:
+    """Return the stored offsets of a topic by group and partition."""
+    rows = connection.execute(OF_TOPIC, {"topic": topic}).fetchall()
+    return {
+        (group, partition): StoredOffset(next_offset=offset, updated_at=updated_at)
+        for group, partition, offset, updated_at in rows
+    }
+
+
 ADVANCE: LiteralString = """
 WITH moves AS (
     SELECT m.partition, m.expected_offset, m.next_offset

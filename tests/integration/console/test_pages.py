@@ -45,6 +45,8 @@ PAGES: Final = (
     "/rule-editor",
     "/rule-editor?name=errors-above-usual",
     "/pipeline",
+    "/dead-letters",
+    "/send",
     "/ai-jobs",
     "/settings",
     "/notifications",
@@ -149,11 +151,34 @@ def test_hostile_text_stays_text_in_every_field(
         "note": hostile,
         "dropped": [{"text": hostile, "reason": hostile}],
     }
+    tool = {"ref": hostile, "tool": hostile, "arguments": hostile, "result": hostile}
+    answer = {
+        "statements": [{"text": hostile, "refs": [hostile]}],
+        "dropped": [{"text": hostile, "reason": hostile}],
+        "tools": [tool],
+        "run": {"model": hostile, "prompt": hostile},
+    }
+    beside = {"incident_id": str(incident_id), "opened_at": "2026-01-01T00:00:00+00:00"}
+    around = {
+        "past": [beside | {"alike": hostile, "cause": hostile}, beside | {"incident_id": hostile}],
+        "concurrent": [beside | {"severity": hostile, "fingerprint": hostile}],
+    }
+    further = {"investigation": answer, "surroundings": around, "run": {"prompt": hostile, "cost": hostile}}
     with transaction(pool) as connection:
         connection.execute(
             "INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)"
             " VALUES (%s, %s, 'summary', %s, %s, now())",
-            [uuid4(), incident_id, hostile, Jsonb(summary | {"impact": hostile, "verification": checked})],
+            [
+                uuid4(),
+                incident_id,
+                hostile,
+                Jsonb(summary | {"impact": hostile, "verification": checked} | further),
+            ],
+        )
+        connection.execute(
+            "INSERT INTO pipeline.questions (id, incident_id, project_id, actor, question, answer)"
+            " VALUES (%s, %s, 'shop', %s, %s, %s)",
+            [uuid4(), incident_id, hostile, hostile, Jsonb(answer | {"failed": hostile})],
         )
         connection.execute(
             "INSERT INTO ai_jobs (id, incident_id, job_type, status, attempt_count, max_attempts, run_after,"
@@ -166,6 +191,16 @@ def test_hostile_text_stays_text_in_every_field(
             " attributes_json) VALUES (%s, %s, now(), 'error', 'error', %s)",
             [incident_id, uuid4(), Jsonb({"message": hostile, hostile: hostile, "release": hostile})],
         )
+        connection.execute(
+            "INSERT INTO pipeline.maintenance (id, project_id, starts_at, ends_at, reason, fingerprint,"
+            " created_by) VALUES (%s, 'shop', now(), now() + interval '1 hour', %s, %s, %s)",
+            [uuid4(), hostile, hostile, hostile],
+        )
+        connection.execute(
+            "INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)"
+            " VALUES ('shop', date_trunc('minute', now()), 'ingest-api', %s, -1, 1)",
+            [f"refused:sentry:{hostile}"],
+        )
         connection.execute("UPDATE people.users SET name = %s", [hostile[:80]])
         connection.execute("UPDATE projects SET name = %s WHERE id = 'shop'", [hostile])
     for path in (
@@ -175,6 +210,8 @@ def test_hostile_text_stays_text_in_every_field(
         f"{BASE}/",
         f"{BASE}/ai-jobs",
         f"{BASE}/settings",
+        f"{BASE}/send",
+        f"{BASE}/notifications",
         f"{BASE}/search?since=6h",
         f"{BASE}/events/{event.event_id}",
     ):

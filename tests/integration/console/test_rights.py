@@ -46,6 +46,8 @@ READ: Final = {
     "/export",
     "/events/{event_id}",
     "/pipeline",
+    "/dead-letters",
+    "/send",
     "/ai-jobs",
     "/settings",
     "/notifications",
@@ -53,6 +55,8 @@ READ: Final = {
 }
 RESPOND: Final = {
     "/incidents/{incident_id}/status",
+    "/incidents/{incident_id}/feedback",
+    "/incidents/{incident_id}/ask",
     "/outages",
     "/outages/{outage_id}/status",
     "/outages/{outage_id}/note",
@@ -60,6 +64,7 @@ RESPOND: Final = {
     "/outages/{outage_id}/snooze",
 }
 ADMINISTER: Final = {
+    "/dead-letters",
     "/rules/{name}/switch",
     "/rules/{name}/remove",
     "/rule-editor",
@@ -75,9 +80,19 @@ ADMINISTER: Final = {
     "/notifications/delete-destination",
     "/notifications/create-route",
     "/notifications/delete-route",
+    "/notifications/start-maintenance",
+    "/notifications/end-maintenance",
+    "/send/create-key",
 }
 PROJECT: Final = "/console/p/{project_id}"
-VALID: Final = {"status": "resolved", "scope": "ingest", "text": "a note", "for": "1h"}
+VALID: Final = {
+    "status": "resolved",
+    "scope": "ingest",
+    "text": "a note",
+    "for": "1h",
+    "useful": "true",
+    "question": "Why?",
+}
 """What a form of any page may send."""
 MATRIX: Final[dict[tuple[str, str], PageRight]] = {
     **dict.fromkeys(OPEN, "anyone"),

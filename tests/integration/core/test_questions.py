@@ -19,7 +19,7 @@ from signals.domain.summary.conversation.turns import MAX_CALLS, MAX_RESULT_TOKE
 from tests.integration.core.conftest import OTHER, Keys, OpenIncident, index
 from tests.support.case_index import index_case, store_case
 from tests.support.events import NOON, event
-from tests.support.model_server import ModelServer, Reply, open_model_server
+from tests.support.model_server import ModelServer, Reply, open_model_server, variables_of
 from tests.support.waiting import until
 
 CALL: Final = Reply(calls=[("facets", {"filters": "event_type:error"})])
@@ -30,11 +30,8 @@ Event = tuple[str, dict[str, Any]]
 def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
     """A scripted model, and the environment that names it."""
     with open_model_server() as server:
-        monkeypatch.setenv("GRADIENT_BASE_URL", server.base_url)
-        monkeypatch.setenv("GRADIENT_API_KEY", "sk-test")
-        monkeypatch.setenv("GRADIENT_MODEL", "test-model")
-        monkeypatch.setenv("SIGNALS_AI_TIMEOUT_S", "30")
-        monkeypatch.setenv("SIGNALS_AI_REQUESTS_PER_MINUTE", "6000")
+        for name, value in variables_of(server).items():
+            monkeypatch.setenv(name, value)
         yield server
 
 

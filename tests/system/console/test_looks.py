@@ -34,8 +34,10 @@ def paths(site: Site) -> dict[str, str]:
         "rule-editor": f"{BASE}/rule-editor",
         "event": f"{BASE}/events/{world.events[0].event_id}",
         "pipeline": f"{BASE}/pipeline",
+        "dead-letters": f"{BASE}/dead-letters",
         "ai-jobs": f"{BASE}/ai-jobs",
         "notifications": f"{BASE}/notifications",
+        "send": f"{BASE}/send",
         "settings": f"{BASE}/settings",
         "sign-in": "/console/sign-in",
     }

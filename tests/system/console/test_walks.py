@@ -1,7 +1,9 @@
 """People at work: with the keyboard alone, without JavaScript, and two at once."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import pytest
 from psycopg_pool import ConnectionPool
 
 from signals.clients.opensearch.connection import Client
@@ -9,7 +11,20 @@ from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
 from tests.integration.core.conftest import index
 from tests.support.console_world import SHOP, error
+from tests.support.model_server import ModelServer, Reply, open_model_server, variables_of
 from tests.system.console.conftest import BASE, Site, faults_of
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
+    """A scripted model that searches once and then answers, and the environment that names it."""
+    with open_model_server() as server:
+        for name, value in variables_of(server).items():
+            monkeypatch.setenv(name, value)
+        calls = [("facets", {"filters": "event_type:error"})]
+        said = "- It began after the deploy [T1].\n- The moon did it.\n"
+        server.script.extend([Reply(calls=calls, streams=True), Reply(content=said, streams=True)])
+        yield server
 
 
 def test_keyboard_alone_finds_and_resolves_an_incident(site: Site) -> None:
@@ -165,4 +180,35 @@ def test_keyboard_resolves_several_outages_at_once(site: Site) -> None:
     with page.expect_navigation():
         page.keyboard.press("e")
     assert page.locator(".list .status.resolved").count() == 3  # one was resolved before
+    context.close()
+
+
+def test_answer_streams_into_an_open_page(site: Site, model: ModelServer) -> None:
+    context = site.context(Role.RESPONDER)
+    page, faults = context.pages[0], faults_of(context.pages[0])
+    page.goto(f"{BASE}/incidents/{site.world.open_id}")
+    page.fill("#question", "Why <b>now</b>?")
+    page.click("form[data-ask] button")
+    page.wait_for_selector(".answer >> text=It began after the deploy.")
+    assert page.url.endswith(str(site.world.open_id))  # nothing was loaded anew
+    assert page.locator(".answer h3").inner_text() == "Why <b>now</b>?"
+    assert "The moon did it." in (page.locator(".answer .dropped").text_content() or "")
+    assert page.input_value("#question") == ""
+    assert faults == []
+    context.close()
+
+
+def test_feedback_and_questions_work_without_javascript(site: Site, model: ModelServer) -> None:
+    context = site.context(Role.RESPONDER, java_script_enabled=False)
+    page = context.pages[0]
+    page.fill("#link", site.link(Role.RESPONDER))
+    page.click("button.primary")
+    page.wait_for_url("**/console/p/**")
+    page.goto(f"{BASE}/incidents/{site.world.open_id}")
+    page.fill("input[name=cause]", "A price of null")
+    page.click("button:has-text('Not useful')")
+    assert "A price of null" in page.locator("#feedback").inner_text()
+    page.fill("#question", "Why now?")
+    page.click("form[data-ask] button")
+    page.wait_for_selector(".answer >> text=It began after the deploy.")
     context.close()

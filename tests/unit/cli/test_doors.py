@@ -2,12 +2,11 @@
 
 import pytest
 
-from signals.cli.door_lines import DASH, SNIPPET
-from signals.cli.doors import lines
 from signals.domain.access.api_keys import key_text
 from signals.domain.access.scopes import Scope
 from signals.domain.events.from_sentry import key_of_dsn
 from signals.errors import SettingsError
+from signals.services.events.door_lines import DASH, SNIPPET, lines
 from tests.unit.docs.markdown import ROOT
 
 KEY = key_text(Scope.INGEST, b"\x00" * 32)

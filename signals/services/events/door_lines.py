@@ -1,6 +1,11 @@
 """Lines to paste into other products' clients: for servers, and for pages with a key of scope public."""
 
 from typing import Final
+from urllib.parse import urlsplit
+
+from signals.domain.access.api_keys import scope_of
+from signals.domain.access.scopes import Scope
+from signals.errors import SettingsError
 
 SERVERS: Final = """\
 Sentry, any SDK
@@ -66,3 +71,31 @@ SNIPPET: Final = """\
 DASH: Final = (
     "\nThis key holds a `-`, which JavaScript refuses in a DSN: make a new one with `signals keys create`."
 )
+
+
+def lines(key: str, url: str) -> str:
+    """Return the text for a key and an address.
+
+    Raises:
+        SettingsError: when one of them cannot be used.
+    """
+    scope = scope_of(key)
+    if scope not in (Scope.INGEST, Scope.PUBLIC):
+        raise SettingsError("this is no key of scope ingest or public: make one with `signals keys create`")
+    text = filled(PAGES if scope is Scope.PUBLIC else SERVERS, key, url)
+    return text + DASH if "-" in key else text
+
+
+def filled(text: str, key: str, url: str) -> str:
+    """Return `SERVERS` or `PAGES` for an address and a key, or for a word that stands for the key.
+
+    Raises:
+        SettingsError: when the address cannot be used.
+    """
+    parts = urlsplit(url.rstrip("/"))
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise SettingsError("the address of ingest-api must begin with http:// or https://")
+    host = f"{parts.netloc}{parts.path}"
+    base = f"{parts.scheme}://{host}"
+    snippet = SNIPPET.replace("BASE", base).replace("KEY", key)
+    return text.format(scheme=parts.scheme, host=host, key=key, base=base, snippet=snippet)
