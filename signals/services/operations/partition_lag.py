@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.log_ends import log_ends
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading
+from signals.domain.ledger import ReadingStage
 from signals.errors import DependencyUnavailable
 from signals.settings import KafkaSettings
 from signals.store.operations import offsets
@@ -45,7 +46,7 @@ class PartitionLags:
         self,
         pool: ConnectionPool[Connection],
         settings: Callable[[], KafkaSettings],
-        groups: Mapping[str, str],
+        groups: Mapping[ReadingStage, str],
     ) -> None:
         self._pool = pool
         self._groups = dict(groups)

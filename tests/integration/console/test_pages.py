@@ -215,9 +215,9 @@ def test_hostile_text_stays_text_in_every_field(
         f"{BASE}/search?since=6h",
         f"{BASE}/events/{event.event_id}",
     ):
-        answer = reader.get(path)
-        assert answer.status_code == 200, (path, answer.text[-300:])
-        assert list(Elements(answer.text).faults()) == [], path
+        page = reader.get(path)
+        assert page.status_code == 200, (path, page.text[-300:])
+        assert list(Elements(page.text).faults()) == [], path
     echoed = reader.get(f"{BASE}/search", params={"q": hostile, "filters": hostile, "since": hostile})
     assert echoed.status_code == 400
     assert list(Elements(echoed.text).faults()) == []
