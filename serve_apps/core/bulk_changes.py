@@ -48,7 +48,7 @@ class BulkChange(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkOutcome:
-    """What became of one: 200 `changed`, else the status, code and detail that it alone would have got."""
+    """The outcome of one: 200 `changed`, else the status, code and detail that it alone would have got."""
 
     id: str
     status: int

@@ -36,7 +36,7 @@ class PagePosition:
 
 
 class SortedRow(Protocol):
-    """What orders a row, whatever the sort."""
+    """A row that every sort can order."""
 
     @property
     def id(self) -> UUID:
