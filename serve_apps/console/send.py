@@ -20,7 +20,7 @@ from signals.services.ledger.audit import NotEvents, span
 SCOPES: Final = {"servers": Scope.INGEST, "pages": Scope.PUBLIC}
 SHOWN_ROWS: Final = 200  # minutes, doors and reasons; guess: more is read in `signals doors --traffic`
 NO_PROJECT: Final = ""
-"""Under it the ledger enters hits whose key nobody has: they name no project."""
+"""Under it the ledger enters hits with unknown keys: they name no project."""
 
 
 def show_send(resources: ConsoleResources, visit: Visit) -> View:

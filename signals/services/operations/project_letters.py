@@ -23,8 +23,8 @@ VERBS: Final[dict[LetterAct, str]] = {"requeue": "dead letters requeued", "drop"
 class ProjectLetters:
     """Opens Kafka for each call, which is rare; safe to call from several threads.
 
-    A letter belongs to the project of its event, else to the one that its key names: nobody sees or decides
-    another project's. Those of no project are for the operator's `signals dlq`.
+    A letter belongs to the project of its event, else to the one that its key names. Those of another project
+    are neither shown nor decided. Those of no project are for the operator's `signals dlq`.
     """
 
     def __init__(self, pool: ConnectionPool[Connection], settings: Callable[[], KafkaSettings]) -> None:

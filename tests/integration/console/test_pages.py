@@ -152,7 +152,7 @@ def test_hostile_text_stays_text_in_every_field(
         "dropped": [{"text": hostile, "reason": hostile}],
     }
     tool = {"ref": hostile, "tool": hostile, "arguments": hostile, "result": hostile}
-    answer = {
+    said = {
         "statements": [{"text": hostile, "refs": [hostile]}],
         "dropped": [{"text": hostile, "reason": hostile}],
         "tools": [tool],
@@ -163,7 +163,7 @@ def test_hostile_text_stays_text_in_every_field(
         "past": [beside | {"alike": hostile, "cause": hostile}, beside | {"incident_id": hostile}],
         "concurrent": [beside | {"severity": hostile, "fingerprint": hostile}],
     }
-    further = {"investigation": answer, "surroundings": around, "run": {"prompt": hostile, "cost": hostile}}
+    further = {"investigation": said, "surroundings": around, "run": {"prompt": hostile, "cost": hostile}}
     with transaction(pool) as connection:
         connection.execute(
             "INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)"
@@ -178,7 +178,7 @@ def test_hostile_text_stays_text_in_every_field(
         connection.execute(
             "INSERT INTO pipeline.questions (id, incident_id, project_id, actor, question, answer)"
             " VALUES (%s, %s, 'shop', %s, %s, %s)",
-            [uuid4(), incident_id, hostile, hostile, Jsonb(answer | {"failed": hostile})],
+            [uuid4(), incident_id, hostile, hostile, Jsonb(said | {"failed": hostile})],
         )
         connection.execute(
             "INSERT INTO ai_jobs (id, incident_id, job_type, status, attempt_count, max_attempts, run_after,"
