@@ -1,6 +1,7 @@
 """Destinations and routes over HTTP: secrets go in only, and addresses are checked."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -135,7 +136,7 @@ def test_another_projects_destination_is_none(
 
 def test_route_is_listed_explained_and_deleted(admin: TestClient, open_incident: OpenIncident) -> None:
     one = create(admin)["destination"]["id"]
-    incident_id = open_incident()
+    incident_id = open_incident(datetime.now(UTC))
     quiet = {"zone": "Europe/Berlin", "begins": "22:00", "ends": "07:00"}
     made = [
         admin.post("/v1/routes", json={"destination_id": one, **fields}).json()
