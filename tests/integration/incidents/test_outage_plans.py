@@ -131,7 +131,7 @@ def test_list_reads_one_page(connection: ExplainingConnection, verdict: str | No
             "before_at": before_at,
             "before_id": before_id,
             "limit": 11,
-            **dict.fromkeys(("outage_id", "environment", "status", "severity", "since")),
+            **dict.fromkeys(("outage_id", "environment", "status", "severity", "since", "assignee", "text")),
         }
         found = connection.execute(outage_views.LIST, parameters).fetchall()
         assert len(found) == 11
