@@ -202,12 +202,12 @@ class SeriesLives:
         return nearest_seasonal(self._watch, followed.evidence, track.seasonal, followed.minute)
 
     def _severity(self, episode: Episode, verdict: RuleVerdict) -> IncidentSeverity:
-        """Return how bad it is; a multiple of an unknown normal says nothing."""
-        if episode.is_new and verdict.minute < self._since + KNOWN_AFTER:
-            return IncidentSeverity.WARN
+        """Return how bad it is, as the rule says if it does; a multiple of an unknown normal says nothing."""
         rule = _rule_of(self._watch, episode)
         if rule.severity is not None:
             return IncidentSeverity.parse(rule.severity)
+        if episode.is_new and verdict.minute < self._since + KNOWN_AFTER:
+            return IncidentSeverity.WARN
         return severity_of(verdict, _direction(rule))
 
     def changes(self) -> list[IncidentChange]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
+from shared_types import RuleFingerprint
 from signals.domain.queries.search import search_filters
 from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief
@@ -42,8 +43,8 @@ def answer_from(brief: Brief, shown: Mapping[str, Exhibit]) -> SummaryAnswer:
 
 
 def _title(brief: Brief) -> str:
-    if not brief.evaluations:
-        return subject(brief.incident)
+    if not brief.evaluations or isinstance(brief.incident.parts, RuleFingerprint):
+        return subject(brief.incident)  # the title of a rule's incident has its numbers already
     counter = brief.incident.counted
     worst = max if counter.direction == "up" else min  # the latest may be of an outage that is over
     shown = worst(brief.evaluations, key=lambda evaluation: evaluation.count)
