@@ -164,8 +164,8 @@ def test_several_jobs_run_at_once_but_no_more_than_allowed(
     worker = make_worker(settings.model_copy(update={"signals_ai_concurrency": 3}))
     assert worker.lag() == 5
     assert worker.step(0.0) == 0
-    assert [row.status for row in jobs(pool)].count("running") == 3
-    assert worker.lag() == 2
+    assert [row.status for row in jobs(pool)].count("running") == 2  # the third is kept for other projects
+    assert worker.lag() == 3
     until(lambda: worker.step(0.1) == 0 and worker.lag() == 0 and len(outputs(pool)) == 5)
 
 
