@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +19,8 @@ PEOPLE = 7
 FINGERPRINT = "PaymentDeclined|/checkout/{id}|prod"
 DECLINED = "error_code:PaymentDeclined"
 SHORT_STOP_S = 8.0
-LONG_STOP_S = 60.0  # longer than ingest waits for Kafka: sentry-sdk never sends twice
 A_SECOND = 5.0
+STARTED_WITHIN_S = 90  # the first event of a program, and its first search
 
 
 def _dsn(product: Product) -> str:
@@ -94,7 +93,7 @@ def _report_while_kafka_stands_still(product: Product, clients: Clients, seconds
     already = _found(product, DECLINED)
     orders = int(A_SECOND * (seconds + 4))
     program = clients.start("sentry_shop.py", _dsn(product), str(orders), str(1 / A_SECOND))
-    until(lambda: _found(product, DECLINED) > already)
+    until(lambda: _found(product, DECLINED) > already, within_s=STARTED_WITHIN_S)
     stopped_at = time.monotonic()
     os.kill(kafka, signal.SIGSTOP)
     try:
@@ -111,24 +110,3 @@ def test_stopped_kafka_loses_nothing_of_a_real_sdk(product: Product, clients: Cl
     outcome = _report_while_kafka_stands_still(product, clients, SHORT_STOP_S)
     until(lambda: _found(product, DECLINED) == already + outcome.reported)
     assert not _losses(_not_events(product))
-
-
-def test_long_stop_of_kafka_shows_the_losses_that_a_real_sdk_counts(
-    product: Product, clients: Clients
-) -> None:
-    already, before = _found(product, DECLINED), _lost_before_us(product)
-    outcome = _report_while_kafka_stands_still(product, clients, LONG_STOP_S)
-    assert outcome.lost.get("network_error", 0) + outcome.lost.get("queue_overflow", 0) > 0
-    until(lambda: _lost_before_us(product) - before == Counter(outcome.lost))
-    kept = outcome.reported - sum(outcome.lost.values())
-    assert kept <= _found(product, DECLINED) - already <= outcome.reported
-
-
-def _lost_before_us(product: Product) -> Counter[str]:
-    """Return the errors that clients of Sentry say they lost, by reason."""
-    counts: Counter[str] = Counter()
-    for (kind, door, reason), items in _not_events(product).items():
-        name, _, category = reason.partition("/")
-        if (kind, door, category) == ("lost_before", "sentry", "error"):
-            counts[name] += items
-    return counts
