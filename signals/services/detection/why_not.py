@@ -107,11 +107,7 @@ class WhyNotFinder:
         now = datetime.now(UTC)
         since, until = question.at - AROUND, min(question.at + AROUND, max(now, question.at))
         if question.event_type not in METRICS:
-            detail = (
-                f"{question.event_type} events count in rules of your own only, which are not explained yet"
-            )
-            blocker = Blocker(code="uncounted_type", detail=detail)
-            return WhyNot(fingerprint=None, since=since, until=until, events=0, blockers=[blocker], rules=[])
+            return _uncounted(question, since, until)
         series = series_of(tenancy, question)
         low, high = minute_of(since), minute_of(until)
         wanted = BucketRange(series, low - HISTORY_DAYS * 1440, high + 1, ())
@@ -161,6 +157,12 @@ class WhyNotFinder:
             blockers=general,
             rules=[miss for of_name in _by_name(versions) if (miss := judged.miss(of_name))],
         )
+
+
+def _uncounted(question: SeriesQuestion, since: datetime, until: datetime) -> WhyNot:
+    detail = f"{question.event_type} events count in rules of your own only, which are not explained yet"
+    blocker = Blocker(code="uncounted_type", detail=detail)
+    return WhyNot(fingerprint=None, since=since, until=until, events=0, blockers=[blocker], rules=[])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

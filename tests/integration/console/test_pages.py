@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from typing import Final
-from uuid import uuid4
 
 import pytest
-from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
@@ -27,6 +25,7 @@ from signals.services.access.provisioning import create_org, create_project
 from signals.settings import OpenSearchSettings
 from signals.store.detection import rules
 from tests.integration.console.conftest import ADDRESS, BASE, SAME_ORIGIN, Visitor
+from tests.integration.console.hostile_rows import store_everywhere
 from tests.integration.core.conftest import index
 from tests.support.console_world import FINGERPRINT, SHOP, World, add_incident, console_app, error
 from tests.support.own_rules import OwnEngine
@@ -142,67 +141,7 @@ def test_hostile_text_stays_text_in_every_field(
     incident_id = add_incident(pool, title=hostile, fingerprint="X|/y|prod")
     event = error(SHOP, world.events[0].occurred_at, {"route": "/y", "error_code": hostile[:128]}, hostile)
     index(opensearch, [event])
-    summary = {
-        name: [hostile, f"[E1 {uuid4()}] {hostile}"] for name in ("likely_causes", "evidence", "next_steps")
-    }
-    checked = {
-        "claimed": 1,
-        "verified": 0,
-        "note": hostile,
-        "dropped": [{"text": hostile, "reason": hostile}],
-    }
-    tool = {"ref": hostile, "tool": hostile, "arguments": hostile, "result": hostile}
-    said = {
-        "statements": [{"text": hostile, "refs": [hostile]}],
-        "dropped": [{"text": hostile, "reason": hostile}],
-        "tools": [tool],
-        "run": {"model": hostile, "prompt": hostile},
-    }
-    beside = {"incident_id": str(incident_id), "opened_at": "2026-01-01T00:00:00+00:00"}
-    around = {
-        "past": [beside | {"alike": hostile, "cause": hostile}, beside | {"incident_id": hostile}],
-        "concurrent": [beside | {"severity": hostile, "fingerprint": hostile}],
-    }
-    further = {"investigation": said, "surroundings": around, "run": {"prompt": hostile, "cost": hostile}}
-    with transaction(pool) as connection:
-        connection.execute(
-            "INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)"
-            " VALUES (%s, %s, 'summary', %s, %s, now())",
-            [
-                uuid4(),
-                incident_id,
-                hostile,
-                Jsonb(summary | {"impact": hostile, "verification": checked} | further),
-            ],
-        )
-        connection.execute(
-            "INSERT INTO pipeline.questions (id, incident_id, project_id, actor, question, answer)"
-            " VALUES (%s, %s, 'shop', %s, %s, %s)",
-            [uuid4(), incident_id, hostile, hostile, Jsonb(said | {"failed": hostile})],
-        )
-        connection.execute(
-            "INSERT INTO ai_jobs (id, incident_id, job_type, status, attempt_count, max_attempts, run_after,"
-            " last_error, created_at, updated_at)"
-            " VALUES (%s, %s, 'incident_summary', 'failed', 1, 5, now(), %s, now(), now())",
-            [uuid4(), incident_id, hostile],
-        )
-        connection.execute(
-            "INSERT INTO incident_events (incident_id, event_id, occurred_at, event_type, severity,"
-            " attributes_json) VALUES (%s, %s, now(), 'error', 'error', %s)",
-            [incident_id, uuid4(), Jsonb({"message": hostile, hostile: hostile, "release": hostile})],
-        )
-        connection.execute(
-            "INSERT INTO pipeline.maintenance (id, project_id, starts_at, ends_at, reason, fingerprint,"
-            " created_by) VALUES (%s, 'shop', now(), now() + interval '1 hour', %s, %s, %s)",
-            [uuid4(), hostile, hostile, hostile],
-        )
-        connection.execute(
-            "INSERT INTO pipeline.ledger (project_id, minute_at, stage, outcome, partition, events)"
-            " VALUES ('shop', date_trunc('minute', now()), 'ingest-api', %s, -1, 1)",
-            [f"refused:sentry:{hostile}"],
-        )
-        connection.execute("UPDATE people.users SET name = %s", [hostile[:80]])
-        connection.execute("UPDATE projects SET name = %s WHERE id = 'shop'", [hostile])
+    store_everywhere(pool, incident_id, hostile)
     for path in (
         f"{BASE}/incidents/{incident_id}",
         f"{BASE}/incidents",
