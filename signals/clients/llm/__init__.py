@@ -10,7 +10,7 @@ from signals.domain.summary.conversation.turns import Conversation, ModelTurn, T
 from signals.domain.summary.prompt import Prompt
 from signals.settings import ModelSettings
 
-OnText = Callable[[str], None]
+TextCallback = Callable[[str], None]
 
 
 class ModelUnavailable(Exception):  # noqa: N818  # reads as the state it names
@@ -60,7 +60,7 @@ class Model(Protocol):
         ...
 
     def converse(
-        self, conversation: Conversation, tools: Sequence[Tool], *, within_s: float, on_text: OnText
+        self, conversation: Conversation, tools: Sequence[Tool], *, within_s: float, on_text: TextCallback
     ) -> ModelTurn:
         """Ask for the next turn; `on_text` gets its text as it arrives. Without tools it can only answer.
 

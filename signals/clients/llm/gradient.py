@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
 from signals.clients.http_answers import may_succeed_later, retry_after_of
-from signals.clients.llm import Completion, ModelRefused, ModelUnavailable, OnText
+from signals.clients.llm import Completion, ModelRefused, ModelUnavailable, TextCallback
 from signals.clients.llm.bounded_call import BoundedCall
 from signals.clients.llm.protocol import (
     UnreadableStreamError,
@@ -83,7 +83,7 @@ class GradientModel:
         return self._of_first_served(ask, self._timeout_s)
 
     def converse(
-        self, conversation: Conversation, tools: Sequence[Tool], *, within_s: float, on_text: OnText
+        self, conversation: Conversation, tools: Sequence[Tool], *, within_s: float, on_text: TextCallback
     ) -> ModelTurn:
         """Ask the first model that is served for the next turn, streamed where its server streams.
 

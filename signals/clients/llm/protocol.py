@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from signals.clients.llm import OnText
+from signals.clients.llm import TextCallback
 from signals.domain.summary.conversation.asking import opening, result_message
 from signals.domain.summary.conversation.turns import (
     MAX_ARGUMENT_CHARS,
@@ -79,7 +79,7 @@ def events_of(chunks: Iterable[bytes]) -> Iterator[str]:
                 yield data
 
 
-def turn_of_stream(name: str, events: Iterable[str], on_text: OnText) -> ModelTurn:
+def turn_of_stream(name: str, events: Iterable[str], on_text: TextCallback) -> ModelTurn:
     """Put a streamed answer together; `on_text` gets its text as it arrives.
 
     Raises:
@@ -102,7 +102,7 @@ def turn_of_stream(name: str, events: Iterable[str], on_text: OnText) -> ModelTu
     return _turn(name, "".join(text), [calls[index] for index in sorted(calls)], usage)
 
 
-def turn_of_answer(name: str, body: bytes, on_text: OnText) -> ModelTurn:
+def turn_of_answer(name: str, body: bytes, on_text: TextCallback) -> ModelTurn:
     """Read a whole answer, of a server that does not stream.
 
     Raises:
