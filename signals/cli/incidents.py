@@ -172,7 +172,7 @@ def _print_verdict(out: Console, why: dict[str, Any]) -> None:
     """Print the verdict, and condition by condition what it rests on."""
     if why["verdict"] is None:
         return
-    learning = ": the project was younger than 65 minutes, so that everything was new"
+    learning = ": project or rule had counted for less than 65 minutes, so that everything was new"
     out.print(f"verdict {why['verdict']}{learning if why['verdict'] == 'learning' else ''}")
     for condition in why["conditions"]:
         needed = f"{condition['compared']} {condition['need']:.4g}"

@@ -1,7 +1,7 @@
 """The engine's counting and tick for rules that people wrote, fed with totals instead of records."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
 from psycopg_pool import ConnectionPool
@@ -10,12 +10,13 @@ from shared_types import Environment, EventType, Fingerprint, Tenancy
 from shared_types.envelope import TEXT_ATTRIBUTES
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import Series
+from signals.domain.detection.rule_types import Rule
 from signals.domain.events.sightings import Sighting
 from signals.services.detection.own_counting import OwnCounting
 from signals.services.detection.own_judging import judge_own
 from signals.services.detection.own_tally import OwnSamples, OwnTally
 from signals.services.detection.project_rules import RuleBook
-from signals.store.detection import buckets
+from signals.store.detection import buckets, rules
 from tests.support.events import TENANCY
 
 Attributes = tuple[tuple[str, str], ...]
@@ -63,6 +64,20 @@ class OwnEngine:
             judge_own(connection, self._number, minute, self._book, OwnSamples(), new_id=uuid4)
             if is_killed:
                 raise KilledEngine
+
+
+def write_rules(
+    pool: ConnectionPool[Connection], written: Sequence[Rule], *, at: int, tenancy: Tenancy = TENANCY
+) -> None:
+    """Create rules in a project, as if a person had written them at a minute since the epoch."""
+    with transaction(pool) as connection:
+        for rule in written:
+            assert rules.create(connection, tenancy.project_id, rule, created_by="key:1", most=1_000)
+        connection.execute(
+            "UPDATE pipeline.rule_versions SET created_at = to_timestamp(%s * 60)"
+            " WHERE project_id = %s AND name = ANY(%s)",
+            [at, tenancy.project_id, [rule.name for rule in written]],
+        )
 
 
 def _counted(tenancy: Tenancy, attributes: Attributes) -> Series | None:

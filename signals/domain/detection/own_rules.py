@@ -60,10 +60,14 @@ def change_of(rule: Rule) -> WatchedChange:
 
 @dataclass(frozen=True, eq=False)
 class OwnRule:
-    """A rule of a project's own; `since` is its version from which it has counted without a gap."""
+    """A rule of a project's own; `since` is its version from which it has counted without a gap.
+
+    `begun` is the minute of that version, 0 where it does not matter.
+    """
 
     rule: Rule
     since: int
+    begun: int = 0
 
     @cached_property
     def metric_name(self) -> str:
@@ -79,7 +83,7 @@ class OwnRule:
         return set(self.rule.per) == known and set(conditions_of(self.rule.on)) <= known
 
     @cached_property
-    def _fixed(self) -> tuple[tuple[str, str], ...]:
+    def fixed(self) -> tuple[tuple[str, str], ...]:
         """The attributes of which `on` allows one value: all events share it."""
         return tuple(
             (name, str(values[0]))
@@ -87,14 +91,17 @@ class OwnRule:
             if len(values) == 1 and name not in self.rule.per
         )
 
+    def shared_by(self, values: Mapping[str, str | None]) -> tuple[tuple[str, str | None], ...]:
+        """Return the attributes that all events of a series share, by its values of the rule's `per`."""
+        return (*self.fixed, *((name, values[name]) for name in self.rule.per))
+
     def series(self, org_id: str, project_id: str, values: Mapping[str, str | None]) -> Series:
         """Return the series of events with these values of the rule's `per`."""
-        pairs = tuple((name, values[name]) for name in self.rule.per)
-        return self._series(org_id, project_id, _bounded((*self._fixed, *pairs)), is_other=False)
+        return self._series(org_id, project_id, _bounded(self.shared_by(values)), is_other=False)
 
     def other(self, org_id: str, project_id: str) -> Series:
         """Return the series of what comes when the rule has `max_series` series."""
-        return self._series(org_id, project_id, self._fixed, is_other=True)
+        return self._series(org_id, project_id, self.fixed, is_other=True)
 
     def _series(
         self, org_id: str, project_id: str, pairs: tuple[tuple[str, str | None], ...], *, is_other: bool

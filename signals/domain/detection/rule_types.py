@@ -26,6 +26,8 @@ Ratio = Annotated[float, Meta(gt=0, le=1_000)]
 Value = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 Values = Annotated[tuple[Value, ...], Meta(max_length=100)]
 
+KNOWN_AFTER: Final = 65  # minutes of history that Rule A needs; before, a normal is unknown
+
 
 class EventSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which events count: all conditions hold; a list means one of its values."""
@@ -71,6 +73,11 @@ class _Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     locked: bool = False
     version: Annotated[int, Meta(ge=1)] = 1
 
+    @property
+    def learning_minutes(self) -> int:
+        """Minutes that must be counted before it can tell news from what was there already; 0 for none."""
+        return 0
+
 
 class FloorRatio(_Rule, frozen=True, kw_only=True, tag="floor_ratio"):
     """Fires when a window has at least `floor` events and at least `ratio` times its baseline."""
@@ -83,6 +90,11 @@ class FloorRatio(_Rule, frozen=True, kw_only=True, tag="floor_ratio"):
     def __post_init__(self) -> None:
         _check_reads(self.window, self.baseline)
 
+    @property
+    def learning_minutes(self) -> int:
+        """Until window and baseline are counted whole: missing minutes count as zero, and exaggerate."""
+        return max(KNOWN_AFTER, self.window + self.baseline.length)
+
 
 class Drop(_Rule, frozen=True, kw_only=True, tag="drop"):
     """Fires when a window has at most `ceiling` events and its baseline is at least the minimum."""
@@ -93,6 +105,11 @@ class Drop(_Rule, frozen=True, kw_only=True, tag="drop"):
 
     def __post_init__(self) -> None:
         _check_reads(self.window, self.baseline)
+
+    @property
+    def learning_minutes(self) -> int:
+        """Source: docs/concepts/detection.md."""
+        return KNOWN_AFTER
 
 
 class RuleWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,6 +174,11 @@ class NewSeries(_Rule, frozen=True, kw_only=True, tag="new_series"):
     window: Minutes = 15
     floor: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
     silent_days: Annotated[int, Meta(ge=1, le=35)] = 14
+
+    @property
+    def learning_minutes(self) -> int:
+        """At first every series is new to it."""
+        return KNOWN_AFTER
 
 
 Rule = FloorRatio | Drop | Seasonal | Rate | Absence | NewSeries

@@ -15,19 +15,13 @@ from signals.domain.detection.buckets import Series, instant_of, minute_of
 from signals.domain.detection.counted import counted_in
 from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE
 from signals.domain.detection.overflow import MOST_NEW_SERIES, is_overflow
-from signals.domain.detection.rule_types import Absence, Direction, Drop, Rule, Seasonal
+from signals.domain.detection.rule_types import KNOWN_AFTER, Absence, Direction, Drop, Rule, Seasonal
 from signals.domain.detection.severity import IncidentSeverity, severity_of
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
 from signals.domain.incidents.following import FollowedMinute, SeriesRecord
 from signals.domain.incidents.rule_words import rule_title
-from signals.domain.incidents.tracking import (
-    KNOWN_AFTER,
-    TrackState,
-    nearest_seasonal,
-    resolved_by_hand,
-    verdict_at,
-)
+from signals.domain.incidents.tracking import TrackState, nearest_seasonal, resolved_by_hand, verdict_at
 from signals.domain.incidents.watch import Watch
 
 IncidentKind = Literal["change", "new"]

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
-from signals.domain.incidents.outages import EVERYTHING, REVISE_MINUTES, Value
+from signals.domain.incidents.outages import EVERYTHING, REVISE_MINUTES, RULE, Value
 
 NAMES: Final[Mapping[str, str]] = {
     "error_code": "error code {value}",
     "route": "route {value}",
     "environment": "environment {value}",
     "release": "release {value}",
+    RULE: "rule {value}",
     EVERYTHING[0]: "the whole project",
 }
 
@@ -44,7 +45,8 @@ def explanation_of(
     `failures` is how often their division by cause failed.
     """
     if cause is not None and fired is not None and active is not None:
-        name = "series" if cause == EVERYTHING else f"series with {name_of(cause)}"
+        of = "of" if cause[0] == RULE else "with"
+        name = "series" if cause == EVERYTHING else f"series {of} {name_of(cause)}"
         text = f"{fired} of {active} {name} that had events in the day before left their normal together."
     elif failures and is_settled:
         text = f"{series} series left their normal within minutes. Their division by cause failed."

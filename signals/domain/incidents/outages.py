@@ -17,6 +17,7 @@ JOIN_MINUTES: Final = 30  # after the outage's newest member, latecomers of the 
 COVERED_SHARE: Final = 0.6  # of a value's active series must have fired for the value to explain them
 PROJECT_SERIES: Final = 4  # fired series from which "the whole project" may be the cause (guess)
 WIDE_ATTRIBUTES: Final = ("environment", "release")  # that nearly all series share: they explain only many
+RULE: Final = "rule"  # attribute of a series of a rule that people wrote: it explains what nothing else does
 MAX_EXACT: Final = 3  # values of an exact cover; more are chosen one by one
 MAX_CANDIDATES: Final = 40  # values tried for an exact cover: ten thousand triples, some 20 ms
 
@@ -134,23 +135,28 @@ def _assign(members: Sequence[Member], causes: Sequence[Value]) -> list[Outage]:
 def _cover(members: Sequence[Member], active: SeriesAttributes) -> list[Value]:
     """Return the fewest values that explain the members, best explained first; single series are left out."""
     fired = {member.series: member.attributes for member in members}
-    everyone = {**active, **fired}
+    # A rule at rest says nothing about the others: it counts the same events by another bound.
+    rules = {have.get(RULE) for have in fired.values()} | {None}
+    everyone = {name: have for name, have in {**active, **fired}.items() if have.get(RULE) in rules}
     if len(fired) < 2:
         return []
     if len(fired) >= PROJECT_SERIES and len(fired) >= COVERED_SHARE * len(everyone) and not _one_value(fired):
         return [EVERYTHING]
     shares = _shares(fired, everyone)
-    strong = [value for value, share in shares.items() if share >= COVERED_SHARE]
-    chosen = _fewest(fired, strong, shares)
-    rest = {name: have for name, have in fired.items() if not any(has(have, value) for value in chosen)}
-    narrow = [value for value in shares if value[0] not in WIDE_ATTRIBUTES]
-    return chosen + (_fewest(rest, narrow, shares) if len(rest) > 1 else [])
+    by_attribute = [value for value in shares if value[0] != RULE]
+    strong = [value for value in by_attribute if shares[value] >= COVERED_SHARE]
+    narrow = [value for value in by_attribute if value[0] not in WIDE_ATTRIBUTES]
+    chosen: list[Value] = []
+    for values in (strong, narrow, [value for value in shares if value[0] == RULE]):
+        rest = {name: have for name, have in fired.items() if not any(has(have, one) for one in chosen)}
+        chosen += _fewest(rest, values, shares) if len(rest) > 1 else []
+    return chosen
 
 
 def _one_value(fired: SeriesAttributes) -> bool:
     """Say whether all share one value, which is a better word than the whole project."""
     pairs = [set(have.items()) for have in fired.values()]
-    return any(name not in WIDE_ATTRIBUTES for name, _ in set.intersection(*pairs))
+    return any(name not in (*WIDE_ATTRIBUTES, RULE) for name, _ in set.intersection(*pairs))
 
 
 def _shares(fired: SeriesAttributes, everyone: SeriesAttributes) -> dict[Value, float]:

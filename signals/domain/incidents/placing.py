@@ -3,7 +3,7 @@
 Gathered incidents are divided later (`outages.settle`). Source: docs/concepts/outages.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -13,9 +13,11 @@ from shared_types import RuleFingerprint, read_fingerprint
 from shared_types.grouping import group_code, group_route
 from signals.domain.detection.buckets import minute_of
 from signals.domain.incidents.episode import IDLE_MINUTES, REOPEN_WITHIN, IncidentVerdict, ResolveReason
-from signals.domain.incidents.outages import JOIN_MINUTES, REVISE_MINUTES, Member, Value, may_join
+from signals.domain.incidents.outages import JOIN_MINUTES, REVISE_MINUTES, RULE, Member, Value, may_join
 
 RETURN_AFTER_RESOLVING_S: Final = 300  # decided: the rule's window still holds the events
+EXPLAINING: Final = ("error_code", "route", "environment", "release")
+"""Attributes that may be the cause of an outage: a method or a status code is an effect."""
 NO_RETURN: Final[tuple[ResolveReason, ...]] = (
     "became_usual",
     "superseded",
@@ -96,14 +98,16 @@ class Place:
 def attributes_of(fingerprint: str) -> Mapping[str, str]:
     """Return the attributes that may explain why a series fired."""
     named = read_fingerprint(fingerprint)
-    found: dict[str, str | None] = {
-        "error_code": named.error_code,
-        "route": named.route,
-        "environment": named.environment,
-    }
     if isinstance(named, RuleFingerprint):
-        found["release"] = named.value("release")
+        return attributes_of_own(named.rule, named.values)
+    found = {"error_code": named.error_code, "route": named.route, "environment": named.environment}
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def attributes_of_own(rule: str, values: Iterable[tuple[str, str | None]]) -> Mapping[str, str]:
+    """Return the attributes that may explain why a series of a rule that people wrote fired."""
+    named = {name: value for name, value in values if name in EXPLAINING and value is not None}
+    return {**named, RULE: rule}
 
 
 def regrouped(fingerprint: str) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 
 from signals.domain.detection import fixed_rules, lasting, seasonal
 from signals.domain.detection.counts import MinuteCounts
-from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate
+from signals.domain.detection.rule_types import KNOWN_AFTER, Absence, Drop, FloorRatio, NewSeries, Rate
 from signals.domain.detection.seasonal import Finding, Frozen
 from signals.domain.detection.seasonal_state import NEVER, HourContext, SeasonalState
 from signals.domain.detection.seasonal_verdict import verdict_of
@@ -26,7 +26,6 @@ from signals.domain.incidents.episode import (
 )
 from signals.domain.incidents.watch import Watch
 
-KNOWN_AFTER: Final = 65  # minutes of history that Rule A needs; before, a normal is unknown
 NEW_MULTIPLE: Final = 2  # times the threshold from which a series without history is worth telling (guess)
 
 
@@ -34,8 +33,9 @@ NEW_MULTIPLE: Final = 2  # times the threshold from which a series without histo
 class Evidence:
     """Input of one series' evaluations of an hour. `whole` is the denominator of a rate rule.
 
-    `project_since` is the first minute of the project, `since` of the series. `is_disordered`: minutes of it
-    came out of order, and some may be missing.
+    `project_since` is the minute from which events are counted for the rule: the first one of the project,
+    or a later one from which a rule that people wrote has counted. `since` is the first of the series.
+    `is_disordered`: minutes of it came out of order, and some may be missing.
     """
 
     counts: MinuteCounts
@@ -225,14 +225,14 @@ def _incident_verdict(
 ) -> tuple[IncidentVerdict, bool]:
     """Return what a fixed rule's firing is worth, and whether the series is new.
 
-    Nothing is confirmed in a series that is counted out of order. A rule that people wrote is confirmed.
-    Rules A and B are when beyond doubt; otherwise the seasonal rule decides. A rise is beyond doubt only in a
-    series whose last days had no peaks: in a bursty one, ten times the threshold is usual.
+    Nothing is confirmed before the rule has counted for as long as its kind must, nor in a series that is
+    counted out of order. Else a rule that people wrote is confirmed. Rules A and B are when beyond doubt;
+    otherwise the seasonal rule decides. A rise is beyond doubt only in a series whose last days had no peaks:
+    in a bursty one, ten times the threshold is usual.
     """
     # Missing minutes count as zero. That exaggerates a rise, and hides a drop; other kinds need no history.
     is_new = isinstance(watch.fixed, FloorRatio | NewSeries) and verdict.minute < evidence.since + KNOWN_AFTER
-    learns = watch.rule.locked or isinstance(watch.fixed, NewSeries)  # in a new project every series is new
-    if learns and verdict.minute < evidence.project_since + KNOWN_AFTER:
+    if verdict.minute < evidence.project_since + watch.rule.learning_minutes:
         return "learning", is_new
     if evidence.is_disordered and isinstance(watch.fixed, FloorRatio | Drop | NewSeries):
         return "unconfirmed", is_new  # the minutes before it may still be missing

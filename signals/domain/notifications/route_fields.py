@@ -74,7 +74,7 @@ class RouteFields(BaseModel):
         default=["confirmed"],
         min_length=1,
         max_length=3,
-        description="what is unconfirmed, or opened while the project was learning, only on request",
+        description="what is unconfirmed, or opened while project or rule was learning, only on request",
     )
     fingerprint: Annotated[str, AfterValidator(_without_nul)] | None = Field(
         default=None,

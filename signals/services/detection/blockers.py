@@ -10,8 +10,7 @@ from shared_types import Tenancy
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, instant_of
 from signals.domain.detection.overflow import MOST_NEW_SERIES, overflow_of
-from signals.domain.detection.rule_types import Rule
-from signals.domain.incidents.tracking import KNOWN_AFTER
+from signals.domain.detection.rule_types import KNOWN_AFTER, Rule
 from signals.services.detection.in_force import VersionInForce
 from signals.store.detection.rules import RuleVersion
 from signals.store.detection.series_facts import OverlappingIncident

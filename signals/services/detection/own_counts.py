@@ -6,8 +6,8 @@ from typing import Final
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange, Series, instant_of
-from signals.domain.detection.own_rules import OwnRule
 from signals.domain.detection.rule_types import Rate, Rule
+from signals.services.detection.project_rules import own_rule
 from signals.store.detection import buckets, rule_epochs, series_facts
 from signals.store.detection.series_facts import OverlappingIncident
 
@@ -43,7 +43,7 @@ def counted_of(
     if not wanted:
         return {}
     epochs = rule_epochs.read(connection, [like.project_id])
-    own = [OwnRule(rule, epochs.get((like.project_id, rule.name), rule.version)) for rule in wanted]
+    own = [own_rule(like.project_id, rule, epochs) for rule in wanted]
     series = [one.series(like.org_id, like.project_id, values) for one in own]
     found = buckets.read(connection, [BucketRange(one, minutes.start, minutes.stop, ()) for one in series])
     return {

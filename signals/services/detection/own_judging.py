@@ -132,9 +132,16 @@ def _turn(
         own=OwnCounts(
             counts=_prefix(values, start, minute),
             whole=_prefix(whole, start, minute) if isinstance(watch.fixed, Rate) else None,
+            since=_begun(due, project),
             is_awake=newest is not None,
         ),
     )
+
+
+def _begun(due: DueSeries, project: ProjectRules) -> int:
+    """Return the minute from which the rule has counted the series, 0 when it knows the shared buckets."""
+    own = project.own.by_metric.get(due.series.metric_name)
+    return own.begun if own is not None and due.buckets is None else 0
 
 
 def record_of(due: DueSeries) -> SeriesRecord:

@@ -14,6 +14,7 @@ from signals.domain.detection.rule_index import RuleIndex
 from signals.domain.detection.rule_types import Drop, FloorRatio, Rule, Seasonal
 from signals.domain.incidents.watch import Watch, watches
 from signals.store.detection import project_calendars, rule_epochs, rule_signatures, rules
+from signals.store.detection.rule_epochs import RuleEpoch
 
 NO_RULES: Final = Watch()
 MOST_PROJECTS: Final = 20_000  # kept compiled, at about 2 KB each (guess)
@@ -63,15 +64,18 @@ class RuleBook:
             clocks = project_calendars.clocks_of(connection, changed)
             epochs = rule_epochs.read(connection, changed)
             for one in changed:
-                own = [
-                    OwnRule(rule, epochs.get((one, rule.name), rule.version))
-                    for rule in own_rules(found[one])
-                ]
+                own = [own_rule(one, rule, epochs) for rule in own_rules(found[one])]
                 self._known[one] = (
                     signatures[one],
                     ProjectRules(watches=_watches(found[one]), clock=clocks[one], own=RuleIndex(own)),
                 )
         return {one: self._known[one][1] for one in signatures}
+
+
+def own_rule(project_id: str, rule: Rule, epochs: Mapping[tuple[str, str], RuleEpoch]) -> OwnRule:
+    """Return a project's own rule with the version and minute from which it has counted."""
+    epoch = epochs.get((project_id, rule.name))
+    return OwnRule(rule, epoch.version, epoch.begun) if epoch else OwnRule(rule, rule.version)
 
 
 def judged_names(found: Sequence[Rule]) -> frozenset[str]:

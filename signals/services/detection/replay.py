@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from signals.domain.detection.calendar import ProjectClock
+from signals.domain.detection.own_rules import OwnRule
 from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule
 from signals.domain.incidents.episode import Episode
-from signals.domain.incidents.outages import Member, Outage, group
+from signals.domain.incidents.outages import RULE, Member, Outage, group
+from signals.domain.incidents.placing import attributes_of_own
 from signals.domain.incidents.quick_replay import may_open, quick_replay
 from signals.domain.incidents.series_replay import FORGOTTEN_AFTER, stretches
 from signals.domain.incidents.watch import Watch, watches
 from signals.services.detection.count_lines import CountedSeries, CountLine
+from signals.services.detection.project_rules import own_rules
 
 OTHER: Final = "other"
 DAY: Final = 24 * 60  # minutes
@@ -42,9 +45,13 @@ class ReplayedOutage:
 
 @dataclass(slots=True)
 class WatchedSeries:
-    """One series of one watch while counts are read."""
+    """One series of one watch while counts are read.
+
+    `reasons` are the attributes that may explain why it fired; those of the file where nothing else is known.
+    """
 
     attributes: dict[str, str]
+    reasons: Mapping[str, str]
     texts: set[str] = field(default_factory=set)
     counts: ReplayCounts = field(default_factory=lambda: defaultdict(int))
     whole: ReplayCounts = field(default_factory=lambda: defaultdict(int))
@@ -55,6 +62,11 @@ class WatchedSeries:
         if len(self.texts) == 1:
             return next(iter(self.texts))
         return "|".join(f"{name}={value}" for name, value in self.attributes.items()) or OTHER
+
+    @property
+    def key(self) -> str:
+        """Its name among the series of all rules: two may count the same events."""
+        return f"{self.reasons.get(RULE, '')}|{self.name}"
 
     def end(self, of_file: int) -> int:
         """Return the minute after its last: a line with the count 0 as its newest ends it, else the file."""
@@ -68,12 +80,40 @@ def _events(counts: ReplayCounts) -> ReplayCounts:
     return {minute: count for minute, count in counts.items() if count}
 
 
+@dataclass(slots=True)
+class _Watched:
+    """A watch with its series by their values of `per`; `own` is its rule if people wrote that."""
+
+    watch: Watch
+    own: OwnRule | None
+    series: dict[tuple[str | None, ...], WatchedSeries] = field(default_factory=dict)
+
+    def of(self, values: tuple[str | None, ...]) -> WatchedSeries:
+        """Return the series of these values, `other` when the rule has as many as it may."""
+        rule, key = self.watch.rule, values
+        if key not in self.series and len(self.series) >= rule.max_series:
+            key = (OTHER,)
+        if key not in self.series:
+            is_other = key == (OTHER,) and key != values
+            pairs: dict[str, str | None] = {} if is_other else dict(zip(rule.per, key, strict=True))
+            known = {name: value for name, value in pairs.items() if value is not None}
+            reasons: Mapping[str, str] = known
+            if self.own is not None:
+                reasons = attributes_of_own(
+                    rule.name, self.own.fixed if is_other else self.own.shared_by(pairs)
+                )
+            self.series[key] = WatchedSeries(known, reasons)
+        return self.series[key]
+
+
 class ReplayedSeries:
     """Counts of one project's series, as the rules group them."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._watched: list[tuple[Watch, dict[tuple[str | None, ...], WatchedSeries]]] = [
-            (watch, {}) for watch in watches(rules)
+        own = {rule.name for rule in own_rules(rules)}
+        self._watched = [
+            _Watched(watch, OwnRule(watch.rule, watch.rule.version) if watch.rule.name in own else None)
+            for watch in watches(rules)
         ]
         self._routes: dict[CountedSeries, list[tuple[WatchedSeries, bool]]] = {}
 
@@ -90,14 +130,14 @@ class ReplayedSeries:
         self, first: int, end: int, clock: ProjectClock
     ) -> Iterator[tuple[WatchedSeries, list[Episode]]]:
         """Yield each series with its incidents before the minute `end`; the project began at `first`."""
-        for watch, all_series in self._watched:
-            for series in all_series.values():
-                yield series, _episodes(watch, series, first, end, clock)
+        for watched in self._watched:
+            for series in watched.series.values():
+                yield series, _episodes(watched.watch, series, first, end, clock)
 
     @property
     def series(self) -> list[WatchedSeries]:
         """Everything that is watched."""
-        return [series for _, all_series in self._watched for series in all_series.values()]
+        return [series for watched in self._watched for series in watched.series.values()]
 
 
 def replay_counts(
@@ -135,27 +175,20 @@ def _episodes(
     ]
 
 
-def _route(
-    series: CountedSeries, watched: Sequence[tuple[Watch, dict[tuple[str | None, ...], WatchedSeries]]]
-) -> Iterable[tuple[WatchedSeries, bool]]:
+def _route(series: CountedSeries, watched: Sequence[_Watched]) -> Iterable[tuple[WatchedSeries, bool]]:
     """Yield the watched series that a file's series counts towards, and whether as a rate's denominator."""
-    for watch, all_series in watched:
-        rule = watch.rule
+    for one in watched:
+        rule = one.watch.rule
         is_part = _matches(rule.on, series)
         is_whole = isinstance(rule, Rate) and _matches(rule.of, series)
         if not (is_part or is_whole):
             continue
-        key = tuple(series.get(attribute) for attribute in rule.per)
-        if key not in all_series and len(all_series) >= rule.max_series:
-            key = (OTHER,)
-        if key not in all_series:
-            pairs = () if key == (OTHER,) else zip(rule.per, key, strict=True)
-            all_series[key] = WatchedSeries({name: value for name, value in pairs if value is not None})
-        all_series[key].texts.add(series.text)
+        target = one.of(tuple(series.get(attribute) for attribute in rule.per))
+        target.texts.add(series.text)
         if is_part:
-            yield all_series[key], False
+            yield target, False
         if is_whole:
-            yield all_series[key], True
+            yield target, True
 
 
 def _matches(selection: EventSelection, series: CountedSeries) -> bool:
@@ -174,15 +207,15 @@ def _outages(
 ) -> list[ReplayedOutage]:
     ordered = sorted(found, key=lambda pair: (pair[1].opened_at, pair[0].name, pair[1].rule))
     members = [
-        Member(number=number, series=watched.name, attributes=watched.attributes, opened_at=episode.opened_at)
+        Member(number=number, series=watched.key, attributes=watched.reasons, opened_at=episode.opened_at)
         for number, (watched, episode) in enumerate(ordered)
     ]
     replayed = []
     for number, outage in enumerate(sorted(group(members, _active(series)), key=lambda o: o.opened_at), 1):
         incidents = tuple(
             ReplayedIncident(
-                series=member.series,
-                attributes=member.attributes,
+                series=ordered[member.number][0].name,
+                attributes=ordered[member.number][0].attributes,
                 episode=ordered[member.number][1],
                 outage=number,
             )
@@ -200,11 +233,12 @@ def _outages(
 def _active(series: Sequence[WatchedSeries]) -> Callable[[int], Mapping[str, Mapping[str, str]]]:
     """Return a lookup of the series that had an event within a day before a minute."""
     days = [
-        (one, frozenset(minute // DAY for minute, count in one.counts.items() if count)) for one in series
+        (one, frozenset(at // DAY for counts in (one.counts, one.whole) for at in counts if counts[at]))
+        for one in series
     ]
 
     def active(minute: int) -> Mapping[str, Mapping[str, str]]:
         day = minute // DAY
-        return {one.name: one.attributes for one, known in days if day in known or day - 1 in known}
+        return {one.key: one.reasons for one, known in days if day in known or day - 1 in known}
 
     return active

@@ -22,7 +22,7 @@ from signals.services.detection.count_lines import CountedSeries, instant_text
 from signals.services.detection.preview_answers import RulePreview, previewed
 from signals.services.detection.replay import ReplayedSeries, WatchedSeries
 from signals.services.detection.rule_registry import drafted
-from signals.store.detection import project_calendars, series_counts
+from signals.store.detection import project_calendars, rule_states, series_counts
 from signals.store.detection.series_counts import MAX_SERIES, CountsOfSeries, CountsWanted
 
 PREVIEW_DAYS: Final = 14
@@ -66,20 +66,25 @@ class RulePreviewer:
         missing = _not_counted(rule)
         with transaction(self._pool) as connection:  # a million rows on a busy server: not a request's 5 s
             clock = project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id]
+            since = rule_states.project_since(connection, [tenancy.project_id]).get(tenancy.project_id)
             found: Sequence[CountsOfSeries] = ()
             total = 0
             if not missing:
                 wanted = _wanted(tenancy.project_id, rule, series, start, end)
                 found, total = series_counts.read(connection, wanted)
-        return _judged(rule, _matching(rule, found, series), clock, _Range(start, end, total, missing))
+        return _judged(rule, _matching(rule, found, series), clock, _Range(start, end, since, total, missing))
 
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """The minutes of a preview, how many series are stored for it, and which data it lacks."""
+    """The minutes of a preview, how many series are stored for it, and which data it lacks.
+
+    `project_since` is the project's first minute, None while nothing of it was judged.
+    """
 
     start: int
     end: int
+    project_since: int | None
     stored: int
     missing: list[str]
 
@@ -166,10 +171,11 @@ def _judged(
     for name, stored in found:
         replayed.add(name, list(zip(stored.minutes, stored.values, strict=True)))
     first = min((min(stored.minutes) for _, stored in found), default=None)
+    counted = first if over.project_since is None else max(over.start, over.project_since)
     episodes: list[tuple[WatchedSeries, Episode]] = []
     series, deadline = 0, time.thread_time() + BUDGET_S
-    if first is not None:
-        for watched, opened in replayed.episodes(first, over.end, clock):
+    if first is not None and counted is not None:
+        for watched, opened in replayed.episodes(min(first, counted), over.end, clock):
             episodes += [(watched, episode) for episode in opened]
             series += 1
             if time.thread_time() > deadline:

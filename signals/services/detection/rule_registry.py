@@ -267,7 +267,8 @@ def _all_in_force(connection: Connection, project_id: str) -> list[RuleInForce]:
     judged = judged_names(rules_now)
     epochs = rule_epochs.read(connection, [project_id])
     metrics = {
-        rule.name: rule_metric(rule.name, epochs[project_id, rule.name]) for rule in own_rules(rules_now)
+        rule.name: rule_metric(rule.name, epochs[project_id, rule.name].version)
+        for rule in own_rules(rules_now)
     }
     counted = own_series.counts(connection, project_id, list(metrics.values())) if metrics else {}
     in_force = []

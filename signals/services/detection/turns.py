@@ -22,7 +22,6 @@ from signals.domain.incidents.lifecycle import IncidentChange, OpenIncident, Ser
 from signals.domain.incidents.record_codec import encode_record
 from signals.domain.incidents.series_history import Hours, is_remarkable, known, needed_hours
 from signals.domain.incidents.stored_state import StoredState
-from signals.domain.incidents.tracking import KNOWN_AFTER
 from signals.domain.incidents.watch import Watch
 from signals.services.detection.incident_writes import write
 from signals.services.detection.tally import SeriesMinute
@@ -38,11 +37,13 @@ CATCH_UP: Final = 24 * 60  # minutes of silence that are judged one by one; of a
 class OwnCounts:
     """Minutes of a series that its caller has read. `whole` is the denominator of a rate.
 
+    `since` is the minute from which its rule has counted, 0 when it knows the project's counters.
     `is_awake`: events wait for the next tick, or may still matter then.
     """
 
     counts: MinuteCounts
     whole: MinuteCounts | None
+    since: int
     is_awake: bool
 
 
@@ -103,7 +104,7 @@ def judge_turns(
         around = Surroundings(
             counts=counts[series_id],
             hours=dict(before),
-            project_since=since.get(turn.stored.series.project_id, turn.record.since),
+            project_since=_counted_since(turn, since),
             clock=turn.clock,
             whole=turn.own.whole if turn.own else None,
             is_disordered=turn.is_disordered,
@@ -189,12 +190,18 @@ def _reconcile(connection: Connection, turns: Sequence[SeriesTurn]) -> None:
         turn.record = reconciled(turn.record, turn.current, known_end)
 
 
+def _counted_since(turn: SeriesTurn, project_since: Mapping[str, int]) -> int:
+    """Return the minute from which the events of the project, and for the rule, are counted."""
+    known = project_since.get(turn.stored.series.project_id, turn.record.since)
+    return max(known, turn.own.since) if turn.own else known
+
+
 def _project_since(connection: Connection, turns: Sequence[SeriesTurn]) -> Mapping[str, int]:
     """Ask when the projects of young series began; an older series says that its project is older, too."""
     young = {
         turn.stored.series.project_id
         for turn in turns
-        if min((turn.record.judged, *turn.apart)) < turn.record.since + KNOWN_AFTER
+        if min((turn.record.judged, *turn.apart)) < turn.record.since + MINUTES_READ  # as long as any learns
     }
     return rule_states.project_since(connection, young) if young else {}
 

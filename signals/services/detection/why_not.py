@@ -15,12 +15,11 @@ from signals.domain.detection.buckets import BucketRange, instant_of, minute_of
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import BucketCounts
 from signals.domain.detection.own_rules import OwnRule
-from signals.domain.detection.rule_types import Rule, Seasonal
+from signals.domain.detection.rule_types import KNOWN_AFTER, Rule, Seasonal
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.nearest_miss import firing, nearest, nearest_of_season
 from signals.domain.incidents.series_replay import stretches
-from signals.domain.incidents.tracking import KNOWN_AFTER
 from signals.services.detection.blockers import (
     Blocker,
     of_arrival,

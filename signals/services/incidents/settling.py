@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 import structlog
 from psycopg_pool import ConnectionPool
 
-from shared_types.fingerprints import METRICS, RULE_PREFIX
+from shared_types import RuleFingerprint, read_fingerprint
+from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.incidents.outages import (
@@ -28,6 +29,7 @@ from signals.domain.incidents.outages import (
 from signals.domain.incidents.placing import attributes_of
 from signals.errors import DependencyUnavailable
 from signals.services.grouping import group
+from signals.store.detection import own_series
 from signals.store.incidents import outage_states, outage_windows, outages
 from signals.store.incidents.outage_windows import DecidedCause, DueWindow, WindowMember
 from signals.store.incidents.outages import NewOutage
@@ -155,7 +157,10 @@ def divide(connection: Connection, window: DueWindow) -> None:
 def _active_series(
     connection: Connection, project_id: str, members: Sequence[WindowMember]
 ) -> SeriesAttributes:
-    """Return the series that could have fired; a window of one series needs none."""
+    """Return the series that could have fired: of Rules A and B, and of the own rules that did fire.
+
+    A window of one series needs none.
+    """
     if len({member.fingerprint for member in members}) < 2:
         return {}
     begun = minute_of(members[0].opened_at)
@@ -166,9 +171,13 @@ def _active_series(
         since_minute=begun - ACTIVE_MINUTES,
         until_minute=begun,
     )
-    # Series of rules that people wrote are known to be active by having fired.
-    fired = (member.fingerprint for member in members if member.fingerprint.startswith(RULE_PREFIX))
-    return {fingerprint: attributes_of(fingerprint) for fingerprint in (*found, *fired)}
+    named = (read_fingerprint(member.fingerprint) for member in members)
+    rules = {one.metric_name for one in named if isinstance(one, RuleFingerprint)}
+    if rules:
+        found += own_series.active(
+            connection, project_id, rules, since_minute=begun - ACTIVE_MINUTES, until_minute=begun
+        )
+    return {fingerprint: attributes_of(fingerprint) for fingerprint in found}
 
 
 def _apply(

@@ -17,8 +17,7 @@ from signals.domain.detection.rule_types import Rule
 from signals.services.access.provisioning import create_org, create_project
 from signals.services.detection.count_lines import CountedSeries
 from signals.services.detection.replay import ReplayedSeries
-from signals.store.detection import rules
-from tests.support.own_rules import Attributes, KilledEngine, OwnEngine
+from tests.support.own_rules import Attributes, KilledEngine, OwnEngine, write_rules
 
 START: Final = 29_540_160  # a Monday, 00:00 UTC
 DAY: Final = 1440
@@ -202,9 +201,7 @@ def _live(
 def _store(pool: ConnectionPool[Connection], written: Sequence[Rule] = RULES) -> None:
     create_org(pool, "org_1", "An organisation")
     create_project(pool, "proj_1", org_id="org_1", name="A project")
-    with transaction(pool) as connection:
-        for rule in written:
-            assert rules.create(connection, "proj_1", rule, created_by="key:1", most=100) == 1
+    write_rules(pool, written, at=START)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

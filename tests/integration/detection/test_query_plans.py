@@ -252,6 +252,15 @@ def test_series_of_own_rules_are_found_woken_and_read_by_key(connection: Explain
     _assert_by_key(connection.taken(), len(MINE) * MINUTES_READ)
 
 
+def test_active_series_of_own_rules_are_found_by_two_probes_each(connection: ExplainingConnection) -> None:
+    project = MINE[0].project_id
+    found = own_series.active(
+        connection, project, {MINE[0].metric_name}, since_minute=FIRST, until_minute=AT, most=20
+    )
+    assert found
+    _assert_by_key(connection.taken(), 20)
+
+
 def test_tick_reads_series_of_own_rules_that_are_due_only(connection: ExplainingConnection) -> None:
     assert len(due_series.due(connection, partition=0, minute=AT)) < 20
     _assert_by_key(connection.taken(), OPEN)

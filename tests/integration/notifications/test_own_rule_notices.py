@@ -8,10 +8,8 @@ import pytest
 from signals.clients.postgres import transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.detection.rule_text import parse_rule
-from signals.store.detection import rules
 from tests.integration.notifications.conftest import World
-from tests.support.events import TENANCY
-from tests.support.own_rules import Attributes, OwnEngine
+from tests.support.own_rules import Attributes, OwnEngine, write_rules
 from tests.support.receivers import HttpReceiver, mail_receiver
 
 RULE: Final = parse_rule(
@@ -35,10 +33,10 @@ HOSTILE: Final = (
 
 def opens(world: World, value: str) -> None:
     """Let the engine open an incident of a release and a route with this name."""
-    with transaction(world.pool) as connection:
-        assert rules.create(connection, TENANCY.project_id, RULE, created_by="key:1", most=9) == 1
-        connection.execute("UPDATE projects SET created_at = now() - interval '1 day'")
     minute = minute_of(datetime.now(UTC)) - 1
+    write_rules(world.pool, [RULE], at=minute - 120)  # long enough to be sure
+    with transaction(world.pool) as connection:
+        connection.execute("UPDATE projects SET created_at = now() - interval '1 day'")
     engine = OwnEngine(world.pool)
     kind = (("environment", "prod"), ("event_type", "custom"))
     usual: Attributes = (*kind, ("release", "usual"), ("route", "/usual"))

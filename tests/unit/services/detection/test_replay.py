@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from shared_types import EventType
 from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.default_rules import DEFAULT_RULES
-from signals.domain.detection.rule_types import EventSelection, FloorRatio, NewSeries, Rate, Rule
+from signals.domain.detection.rule_types import (
+    Absence,
+    Baseline,
+    EventSelection,
+    FloorRatio,
+    NewSeries,
+    Rate,
+    Rule,
+)
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.replay import ReplayedOutage, replay_counts
 
@@ -66,6 +74,37 @@ def test_own_rule_is_confirmed_and_filters_by_attribute() -> None:
     counts = {_series("A", "/pay"): [0] * 99 + [1, 0, 12], _series("A", "/other"): [1] + [0] * 100 + [99]}
     (outage,) = replay_counts(_lines(counts), [rule], UTC_CLOCK)
     assert [(one.series, one.episode.verdict) for one in outage.incidents] == [("error:A /pay", "confirmed")]
+
+
+def test_own_rule_learns_while_it_has_counted_too_little() -> None:
+    """Counts begin as if the rule were new: what is steady already is no news, what comes later is."""
+    rule = FloorRatio(name="mine", on=EventSelection(event_type=EventType.ERROR), floor=10)
+    counts = {_series("A", "/a"): [24] * 200 + [200] * 5 + [24] * 100}
+    found = [
+        (one.episode.opened_at - START, one.episode.verdict)
+        for outage in replay_counts(_lines(counts), [rule], UTC_CLOCK)
+        for one in outage.incidents
+    ]
+    assert found == [(0, "learning"), (201, "confirmed")]
+
+
+def test_own_rule_by_environment_takes_series_that_are_mere_names() -> None:
+    rule = Absence(name="beat", on=EventSelection(event_type=EventType.SIGNUP), per=("environment",))
+    named = CountedSeries("shop-signups", (("event_type", "signup"), ("environment", "shop-signups")))
+    later = CountLine(START + 100, _series("A", "/a"), 1)
+    (outage,) = replay_counts([CountLine(START, named, 3), later], [rule], UTC_CLOCK)
+    assert [one.series for one in outage.incidents] == ["shop-signups"]
+
+
+def test_rule_with_a_long_baseline_learns_until_it_is_whole() -> None:
+    baseline = Baseline(length=70)
+    rule = FloorRatio(
+        name="mine", on=EventSelection(event_type=EventType.ERROR), floor=10, ratio=1.05, baseline=baseline
+    )
+    counts = {_series("A", "/a"): [24] * 300}
+    found = [one for outage in replay_counts(_lines(counts), [rule], UTC_CLOCK) for one in outage.incidents]
+    assert {one.episode.verdict for one in found} == {"learning"}
+    assert found[-1].episode.last_fired - START > 65  # the rule fires on missing minutes until then
 
 
 def test_rate_rule_compares_errors_with_requests() -> None:
