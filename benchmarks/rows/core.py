@@ -227,8 +227,8 @@ ROW: Final = Row(
     unit="answer",
     method=(
         "core-api as `make up` starts it, behind HAProxy and Serve, without the other applications; one "
-        "request under way unless said otherwise. Six searches of one of twelve projects take turns, facets "
-        "and histogram included. Alone are the same statements over one connection, sent together where "
+        "request under way unless said otherwise. Six searches of one of twelve projects take turns, without "
+        "facets and histogram. Alone are the same statements over one connection, sent together where "
         "core-api sends them together and with rows made into objects, and the same bodies posted to "
         "OpenSearch by the same client. Loading the events takes half of this row's time."
     ),

@@ -12,6 +12,7 @@ from serve_apps.console.pipeline import hour_of
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.search import bucket_length
 from serve_apps.console.views import View
+from signals.clients.opensearch.search import SearchPart
 from signals.errors import DependencyUnavailable
 from signals.services.events.search import SearchPage, SearchRequest
 from signals.services.incidents.outage_answers import OutageView
@@ -75,7 +76,8 @@ def _events(resources: ConsoleResources, visit: Visit) -> SearchPage | None:
     since = (visit.clock.now - SPAN).replace(second=0, microsecond=0)
     try:
         return resources.event_finder.search(
-            visit.where.tenancy, SearchRequest(since=since.isoformat(), limit=1)
+            visit.where.tenancy,
+            SearchRequest(since=since.isoformat(), limit=1, parts=(SearchPart.FACETS, SearchPart.HISTOGRAM)),
         )
     except DependencyUnavailable:
         return None

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -14,14 +15,15 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 
 from serve_apps.console.charts import HistogramChart, histograms
-from serve_apps.console.pages import ConsolePage, Visit
+from serve_apps.console.pages import LIVE_HEADER, ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.saved_views import views_of
 from serve_apps.console.views import View
 from serve_apps.http.problems import NOT_STORED, Problem
+from signals.clients.opensearch.search import Histogram, SearchPart
 from signals.domain.queries.parameters import InvalidQuery
 from signals.errors import DependencyUnavailable
-from signals.services.events.search import Histogram, SearchPage, SearchRequest
+from signals.services.events.search import SearchPage, SearchRequest
 
 PAGE_ROWS: Final = 50
 EXPORT_PAGE: Final = 200
@@ -35,6 +37,8 @@ RANGES: Final[Mapping[str, tuple[timedelta, str]]] = {
     "30d": (timedelta(days=30), "30 days"),
 }
 DEFAULT_RANGE: Final = "24h"
+OPTIONAL_PARTS: Final = (SearchPart.FACETS, SearchPart.COMPARISON)
+COMPARED: Final = 12  # values shown; guess: what fits beside a list
 FACET_TITLES: Final[Mapping[str, str]] = {
     "severity": "Severity",
     "error_code": "Error code",
@@ -75,6 +79,8 @@ def search(resources: ConsoleResources, visit: Visit) -> View:
         "fault": "",
         "link": lambda **changed: _link(visit, **changed),
         "filtered": lambda key, value: _filtered(visit, key, value),
+        "parts": _parts(visit),
+        "compared": COMPARED,
         "message_of": message_of,
         "instant_of": instant_of,
         "is_first": not visit.query("cursor"),
@@ -83,7 +89,8 @@ def search(resources: ConsoleResources, visit: Visit) -> View:
     }
     status = 200
     try:
-        page = resources.event_finder.search(visit.where.tenancy, _request(visit, PAGE_ROWS))
+        request = replace(_request(visit, PAGE_ROWS), parts=_parts(visit))
+        page = resources.event_finder.search(visit.where.tenancy, request)
         values |= {"page": page, "charts": _charts(page, visit), "older": _older(page, visit)}
     except InvalidQuery as error:
         values["fault"], status = f"{error}.", 400
@@ -103,6 +110,14 @@ def _request(visit: Visit, limit: int, cursor: str | None = None) -> SearchReque
     )
 
 
+def _parts(visit: Visit) -> frozenset[SearchPart]:
+    """Return what is counted beside the list; facets and the comparison only when asked for."""
+    if visit.request.headers.get(LIVE_HEADER):  # the live tail reads the list alone, every two seconds
+        return frozenset()
+    asked = {part for part in OPTIONAL_PARTS if visit.query(part) == "1"}
+    return frozenset({SearchPart.HISTOGRAM, *asked})
+
+
 def _since(visit: Visit) -> str:
     """Return the beginning of the span: a relative one is fixed by `from` on further pages."""
     since = visit.query("since") or DEFAULT_RANGE
@@ -113,7 +128,7 @@ def _since(visit: Visit) -> str:
 
 def _link(visit: Visit, **changed: str) -> str:
     """Return the address of this search with some parameters changed, from its first page."""
-    kept = {name: visit.query(name) for name in ("q", "filters", "since", "until")}
+    kept = {name: visit.query(name) for name in ("q", "filters", "since", "until", *OPTIONAL_PARTS)}
     values = {name: value for name, value in (kept | changed).items() if value}
     return "?" + urlencode(values)
 

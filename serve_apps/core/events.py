@@ -18,6 +18,7 @@ from serve_apps.core.requests import (
 )
 from serve_apps.http.answers import json_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
+from signals.clients.opensearch.search import SearchPart
 from signals.domain.access.scopes import Right
 from signals.domain.queries.search import MAX_FILTERS_TEXT, MAX_PAIRS, MAX_TEXT
 from signals.services.events.search import SearchPage, SearchRequest
@@ -46,6 +47,14 @@ class SearchQuery:
     until: Instant = None
     limit: Limit = 50
     cursor: Cursor = None
+    include: Annotated[
+        list[SearchPart],
+        Field(
+            max_length=len(SearchPart),
+            description="counts over every match, with the first page: `facets` (the most frequent values), "
+            "`histogram` (by time), `comparison` (values more usual here than in the rest of the span)",
+        ),
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +67,7 @@ class LedgerQuery:
 
 
 def search_events(core: CoreResources, call: Call[SearchQuery]) -> Response:
-    """Search the project's events, newest first; facets and histogram come with the first page."""
+    """Search the project's events, newest first; `include` asks for counts with the first page."""
     query = call.query
     check_project(call.tenancy, query.project_id)
     request = SearchRequest(
@@ -68,6 +77,7 @@ def search_events(core: CoreResources, call: Call[SearchQuery]) -> Response:
         until=query.until,
         limit=query.limit,
         cursor=query.cursor,
+        parts=frozenset(query.include),
     )
     return json_answer(call.request, core.event_finder.search(call.tenancy, request))
 

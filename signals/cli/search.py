@@ -1,7 +1,7 @@
 """`signals search`: events of the key's project, with what they have in common."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -10,6 +10,8 @@ from rich.table import Table
 from signals.cli.core_client import get
 from signals.cli.options import Since, Until, in_query
 from signals.cli.readable import console, moment, plain, sparkline
+
+COMPARED: Final = 12  # values shown; guess: what fits below a list
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +30,9 @@ def search(
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show which values are more usual here than in the rest.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's JSON instead.")] = False,
 ) -> None:
     """Search events, newest first. Give words that begin with a dash after `--`."""
@@ -39,6 +44,7 @@ def search(
             "since": in_query(since),
             "until": in_query(until),
             "limit": limit,
+            "include": ["histogram", "facets", *(["comparison"] if compare else [])],
         },
     )
     if as_json:
@@ -47,6 +53,8 @@ def search(
     out = console()
     _print_events(out, page["events"])
     _print_overview(out, page)
+    if page["comparison"]:
+        _print_comparison(out, page["comparison"])
 
 
 def _print_events(out: Console, events: list[dict[str, Any]]) -> None:
@@ -81,3 +89,16 @@ def _print_overview(out: Console, page: dict[str, Any]) -> None:
     for name, values in page["facets"].items():
         if values:
             out.print(f"{name}: " + ", ".join(f"{plain(v['value'])} {v['count']}" for v in values[:5]))
+
+
+def _print_comparison(out: Console, comparison: dict[str, Any]) -> None:
+    """Print the values that are more usual among the found events, most different first."""
+    if not comparison["found"] or not comparison["rest"]:
+        out.print("nothing to compare: narrow the search, or widen the span")
+        return
+    table = Table("more usual here", "here", f"in the other {comparison['rest']}", box=None, pad_edge=False)
+    for one in comparison["values"][:COMPARED]:
+        table.add_row(
+            plain(f"{one['filter']}:{one['value']}"), f"{one['share']:.0%}", f"{one['rest_share']:.0%}"
+        )
+    out.print(table if comparison["values"] else "no value is more usual here than in the rest")

@@ -3,9 +3,10 @@
 The tenant stands in `filter`, next to and never inside what the reader wrote.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import structlog
@@ -30,6 +31,19 @@ HISTOGRAM_BUCKETS: Final = 60
 TEXT_FIELDS: Final = ["message", "attributes.error_code", "attributes.route", "attributes.release"]
 # No fuzziness and no slop: their cost is out of proportion in a query from outside.
 TEXT_FLAGS: Final = "AND|OR|NOT|PHRASE|PREFIX|PRECEDENCE|ESCAPE|WHITESPACE"
+SHARED_SIZE: Final = 30  # values of one field that are compared; guess: labels of all names are one field
+SHARED_MIN: Final = 2  # events that have a value, or it is chance
+SHARED_APART: Final = 0.05  # distance of the two shares; guess: nobody acts on 34 % beside 33 %
+SHARED_FIELDS: Final = {
+    "event_type": "event_type",
+    "severity": "severity",
+    "environment": "environment",
+    "error_code": "attributes.error_code",
+    "status_code": "attributes.status_code",
+    "method": "attributes.method",
+    "label": "labels",
+}
+"""Filters whose values are compared. Route and release are labels, as are all other attributes."""
 FACETS: Final[Mapping[str, str]] = {
     "event_type": "event_type",
     "severity": "severity",
@@ -59,13 +73,54 @@ class HistogramBucket:
     count: int
 
 
+class SearchPart(StrEnum):
+    """A part of the answer that a search asks for; each one counts every event that matches."""
+
+    FACETS = "facets"
+    HISTOGRAM = "histogram"
+    COMPARISON = "comparison"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Found events over time; `interval` is like `1m` or `7d`."""
+
+    interval: str
+    buckets: list[HistogramBucket]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistinctiveValue:
+    """A value clearly more usual in the found events than in the rest.
+
+    `filter` is the key that finds it (`filters=`). `found` and `rest` are numbers of events; shares lie
+    between 0 and 1.
+    """
+
+    filter: str
+    value: str | int
+    found: int
+    share: float
+    rest: int
+    rest_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchComparison:
+    """The found events beside the project's others of the same span; the most different values first."""
+
+    found: int
+    rest: int
+    values: list[DistinctiveValue]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """All found events by value and by time; `interval` is like `1m` or `7d`."""
+    """The parts that were asked for, None for the others."""
 
-    facets: dict[str, list[FacetValue]]
-    interval: str
-    histogram: list[HistogramBucket]
+    facets: dict[str, list[FacetValue]] | None
+    histogram: Histogram | None
+    comparison: SearchComparison | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +150,10 @@ class EventSearch:
     def __init__(self, client: OpenSearch) -> None:
         self._client = client
 
-    def first(self, tenancy: Tenancy, query: EventQuery, *, limit: int) -> FoundEvents:
-        """Return the newest events with their overview; further pages see one point in time.
+    def first(
+        self, tenancy: Tenancy, query: EventQuery, *, limit: int, parts: Collection[SearchPart] = ()
+    ) -> FoundEvents:
+        """Return the newest events with the `parts`; further pages see one point in time.
 
         It is opened when there are further pages, after this one: older events that arrive between the two
         are on them, and nothing is missed or shown twice.
@@ -105,7 +162,7 @@ class EventSearch:
             InvalidQuery: when OpenSearch refuses the text.
             DependencyUnavailable: when it does not answer, or has no index yet.
         """
-        return self._run(first_page(tenancy, query, limit), limit, None, opens=True)
+        return self._run(first_page(tenancy, query, limit, parts), limit, None, opens=True)
 
     def following(
         self, tenancy: Tenancy, query: EventQuery, *, limit: int, after: SearchPosition
@@ -184,22 +241,25 @@ class _SnapshotExpiredError(Exception):
     """The point in time of a cursor is gone."""
 
 
-def first_page(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:
-    """Return the request for the newest events and their overview."""
-    return _body(tenancy, query, limit) | {"aggs": _AGGREGATIONS}
+def first_page(
+    tenancy: Tenancy, query: EventQuery, limit: int, parts: Collection[SearchPart] = ()
+) -> dict[str, object]:
+    """Return the request for the newest events and the `parts`."""
+    body = _body(tenancy, query, limit)
+    counted: dict[str, object] = {}
+    if SearchPart.FACETS in parts:
+        counted |= _FACETS
+    if SearchPart.HISTOGRAM in parts:
+        counted |= _HISTOGRAM
+    if SearchPart.COMPARISON in parts:
+        counted |= _compared(tenancy, query)
+    return body | {"aggs": counted} if counted else body
 
 
 def _body(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:
-    filters: list[object] = [
-        {"term": {"org_id": tenancy.org_id}},
-        {"term": {"project_id": tenancy.project_id}},
-        *map(_clause, query.filters),
-    ]
-    if query.since or query.until:
-        filters.append(
-            _clause(Between(field="occurred_at", low=query.since, high=query.until, high_included=False))
-        )
-    conditions: dict[str, object] = {"filter": filters}
+    conditions: dict[str, object] = {
+        "filter": [*_span(tenancy, query), *map(_clause, query.filters)],
+    }
     if query.text:
         conditions["must"] = {
             "simple_query_string": {
@@ -219,6 +279,19 @@ def _body(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:
     }
 
 
+def _span(tenancy: Tenancy, query: EventQuery) -> list[object]:
+    """Return the clauses for the tenant's events of the query's span."""
+    clauses: list[object] = [
+        {"term": {"org_id": tenancy.org_id}},
+        {"term": {"project_id": tenancy.project_id}},
+    ]
+    if query.since or query.until:
+        clauses.append(
+            _clause(Between(field="occurred_at", low=query.since, high=query.until, high_included=False))
+        )
+    return clauses
+
+
 def _clause(condition: Filter) -> dict[str, object]:
     if isinstance(condition, AnyOf):
         return {"terms": {condition.field: [_literal(value) for value in condition.values]}}
@@ -234,8 +307,10 @@ def _literal(value: object) -> object:
     return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
 
 
-_AGGREGATIONS: Final[Mapping[str, object]] = {
-    **{name: {"terms": {"field": field, "size": FACET_SIZE}} for name, field in FACETS.items()},
+_FACETS: Final[Mapping[str, object]] = {
+    name: {"terms": {"field": field, "size": FACET_SIZE}} for name, field in FACETS.items()
+}
+_HISTOGRAM: Final[Mapping[str, object]] = {
     "histogram": {
         "auto_date_histogram": {
             "field": "occurred_at",
@@ -244,17 +319,74 @@ _AGGREGATIONS: Final[Mapping[str, object]] = {
         }
     },
 }
+_SHARED: Final = "shared "  # before the name of a filter: no facet is called so
+
+
+def _compared(tenancy: Tenancy, query: EventQuery) -> dict[str, object]:
+    """Return the counts of values that stand out; a field that the query has fixed tells nothing."""
+    fixed = {condition.field for condition in query.filters if condition.field != "labels"}
+    everything = {"bool": {"filter": _span(tenancy, query)}}
+    return {
+        _SHARED + name: {
+            "significant_terms": {
+                "field": field,
+                "size": SHARED_SIZE,
+                "min_doc_count": SHARED_MIN,
+                "background_filter": everything,
+            }
+        }
+        for name, field in SHARED_FIELDS.items()
+        if field not in fixed
+    }
 
 
 def _overview(aggregations: Mapping[str, Any]) -> Overview:
+    facets = {name: _facet(aggregations[name]["buckets"]) for name in FACETS if name in aggregations}
+    shared = {name: aggregations[_SHARED + name] for name in SHARED_FIELDS if _SHARED + name in aggregations}
     return Overview(
-        facets={name: _facet(aggregations[name]["buckets"]) for name in FACETS},
-        interval=aggregations["histogram"]["interval"],
-        histogram=[
+        facets=facets or None,
+        histogram=_histogram(aggregations["histogram"]) if "histogram" in aggregations else None,
+        comparison=_comparison(shared) if shared else None,
+    )
+
+
+def _histogram(answer: Mapping[str, Any]) -> Histogram:
+    return Histogram(
+        interval=answer["interval"],
+        buckets=[
             HistogramBucket(at=datetime.fromtimestamp(bucket["key"] / 1000, UTC), count=bucket["doc_count"])
-            for bucket in aggregations["histogram"]["buckets"]
+            for bucket in answer["buckets"]
         ],
     )
+
+
+def _comparison(shared: Mapping[str, Mapping[str, Any]]) -> SearchComparison:
+    """Order the values of all fields by the distance of their shares."""
+    answer = next(iter(shared.values()))  # all count the same two sets
+    found, rest = answer["doc_count"], answer["bg_count"] - answer["doc_count"]
+    values = [
+        value
+        for name, counted in shared.items()
+        for value in _shared_values(name, counted["buckets"], found, rest)
+        if value.share - value.rest_share >= SHARED_APART
+    ]
+    values.sort(key=lambda value: (value.rest_share - value.share, value.filter, str(value.value)))
+    return SearchComparison(found=found, rest=rest, values=values)
+
+
+def _shared_values(
+    name: str, buckets: Sequence[Mapping[str, Any]], found: int, rest: int
+) -> Iterator[DistinctiveValue]:
+    for bucket in buckets:
+        outside = bucket["bg_count"] - bucket["doc_count"]
+        yield DistinctiveValue(
+            filter=name,
+            value=bucket["key"],
+            found=bucket["doc_count"],
+            share=bucket["doc_count"] / found,
+            rest=outside,
+            rest_share=outside / rest if rest else 0.0,
+        )
 
 
 def _facet(buckets: Sequence[Mapping[str, Any]]) -> list[FacetValue]:

@@ -8,7 +8,7 @@ sealed goes on without its point in time, from the same position.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from shared_types import Tenancy
@@ -16,7 +16,9 @@ from signals.clients.opensearch.search import (
     EventSearch,
     FacetValue,
     FoundEvents,
-    HistogramBucket,
+    Histogram,
+    SearchComparison,
+    SearchPart,
     SearchPosition,
 )
 from signals.domain.queries import cursors
@@ -25,7 +27,7 @@ from signals.domain.queries.search import event_query
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """A search as the client wrote it."""
+    """A search as the client wrote it; `parts` come with the first page."""
 
     text: str | None = None
     filters: Sequence[str] = ()
@@ -33,6 +35,7 @@ class SearchRequest:
     until: str | None = None
     limit: int = 50
     cursor: str | None = None
+    parts: Collection[SearchPart] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +47,8 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
-    """Found events over time; `interval` is like `1m` or `7d`."""
-
-    interval: str
-    buckets: list[HistogramBucket]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPage:
-    """Events as they were accepted, newest first; facets and histogram come with the first page.
+    """Events as they were accepted, newest first; the parts that were asked for come with the first page.
 
     `complete` is false when the search ran out of time and shows what it had found by then.
     """
@@ -63,6 +58,7 @@ class SearchPage:
     complete: bool
     facets: dict[str, list[FacetValue]] | None
     histogram: Histogram | None
+    comparison: SearchComparison | None
     next_cursor: str | None
 
 
@@ -85,7 +81,7 @@ class EventFinder:
         )
         tied_to = cursors.tie("events", tenancy, query)
         if request.cursor is None:
-            found = self._events.first(tenancy, query, limit=request.limit)
+            found = self._events.first(tenancy, query, limit=request.limit, parts=request.parts)
         else:
             after = self._open(request.cursor, tied_to)
             found = self._events.following(tenancy, query, limit=request.limit, after=after)
@@ -120,6 +116,7 @@ def _page(found: FoundEvents, next_cursor: str | None) -> SearchPage:
         total=Total(value=found.total, exact=found.total_is_exact),
         complete=found.complete,
         facets=overview.facets if overview else None,
-        histogram=Histogram(interval=overview.interval, buckets=overview.histogram) if overview else None,
+        histogram=overview.histogram if overview else None,
+        comparison=overview.comparison if overview else None,
         next_cursor=next_cursor,
     )

@@ -5,7 +5,7 @@ Nothing that a model sends widens what it sees: its filters are joined to ours, 
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
-from signals.clients.opensearch.search import EventSearch, FoundEvents
+from signals.clients.opensearch.search import EventSearch, FoundEvents, SearchPart
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.findings.verdict import find
@@ -98,17 +98,18 @@ class Toolbox:
         yield from map(self._described, found.events)
 
     def _facets(self, arguments: Mapping[str, Any]) -> Iterator[str]:
-        found = self._found(arguments, limit=1)
+        found = self._found(arguments, limit=1, parts=(SearchPart.FACETS, SearchPart.HISTOGRAM))
         yield _total(found)
-        if found.overview is None:
+        overview = found.overview
+        if overview is None or overview.facets is None or overview.histogram is None:
             return
-        for name, values in found.overview.facets.items():
+        for name, values in overview.facets.items():
             if values:
                 yield f"{name}: " + ", ".join(
                     f"{self._redacted(name, one.value)} in {one.count}" for one in values
                 )
-        for bucket in found.overview.histogram[-MINUTES_SHOWN:]:
-            yield f"from {instant(bucket.at)} on, for {found.overview.interval}: {bucket.count}"
+        for bucket in overview.histogram.buckets[-MINUTES_SHOWN:]:
+            yield f"from {instant(bucket.at)} on, for {overview.histogram.interval}: {bucket.count}"
 
     def _compare(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         place = compared_place(self._brief.incident.parts)
@@ -172,7 +173,9 @@ class Toolbox:
         if not around.past:
             yield "No former incident of this series."
 
-    def _found(self, arguments: Mapping[str, Any], *, limit: int) -> FoundEvents:
+    def _found(
+        self, arguments: Mapping[str, Any], *, limit: int, parts: Collection[SearchPart] = ()
+    ) -> FoundEvents:
         asked = event_query(
             text=_text(arguments, "text"), filters=tuple(filter(None, [_text(arguments, "filters")])),
             since=None, until=None,
@@ -180,7 +183,7 @@ class Toolbox:
         begin, end = self._range(arguments)
         ours = AnyOf(field="environment", values=(self._brief.incident.environment,))
         query = EventQuery(text=asked.text, filters=(*asked.filters, ours), since=begin, until=end)
-        return self._sources.events.first(self._tenancy, query, limit=limit)
+        return self._sources.events.first(self._tenancy, query, limit=limit, parts=parts)
 
     def _range(self, arguments: Mapping[str, Any]) -> tuple[datetime, datetime]:
         """Return the instants that the arguments name, cut to what this conversation may see."""

@@ -105,6 +105,11 @@ def test_search_shows_events_and_their_facets(run: Run, opensearch: Client) -> N
     assert found.stdout.count("/checkout") == 6  # five rows and the facet
     assert "30 events" in found.stdout
     assert "error_code: TIMEOUT 30" in found.stdout
+    assert "release=r1" not in found.stdout
+    compared = run("search", "-f", "event_type:error", "--compare").stdout
+    assert "label:route=/checkout" in compared
+    assert "in the other 1" in compared
+    assert "narrow the search" in run("search", "--compare").stdout
     assert json.loads(run("search", "--json").stdout)["total"]["value"] == 31
     assert run("search", "nothing-like-this").stdout == "0 events\n"
 

@@ -151,7 +151,8 @@ def test_hostile_text_stays_text_in_every_field(
         f"{BASE}/settings",
         f"{BASE}/send",
         f"{BASE}/notifications",
-        f"{BASE}/search?since=6h",
+        f"{BASE}/search?since=6h&facets=1",
+        f"{BASE}/search?since=6h&comparison=1&filters=event_type:error",
         f"{BASE}/events/{event.event_id}",
     ):
         page = reader.get(path)
@@ -247,7 +248,7 @@ def test_wrong_filter_is_named(visitor: Visitor, query: str) -> None:
 
 def test_search_narrows_by_its_own_links(visitor: Visitor, world: World) -> None:
     reader = visitor(Role.VIEWER)
-    page = reader.get(f"{BASE}/search?since=24h").text
+    page = reader.get(f"{BASE}/search?since=24h&facets=1").text
     assert "270 events" in page
     link = re.search(r'href="(\?[^"]*CARD_DECLINED[^"]*)"', page)
     assert link is not None

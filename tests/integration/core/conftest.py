@@ -25,6 +25,7 @@ from signals.clients.outbound.senders import Sender
 from signals.clients.postgres import Connection
 from signals.clients.sealing import Seal
 from signals.domain.access.scopes import Scope
+from signals.domain.findings.labels import LabelPolicy
 from signals.domain.notifications.addresses import AllowList
 from signals.logs import configure_logs
 from signals.services.access.audit_trail import AuditTrail
@@ -41,6 +42,7 @@ from signals.services.incidents.names import Names
 from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.outage_work import OutageWork
 from signals.services.incidents.views import Incidents
+from signals.services.indexing.labelling import Labeller
 from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.maintenance import MaintenanceWindows
@@ -193,7 +195,12 @@ def open_incident(pool: ConnectionPool[Connection]) -> OpenIncident:
 
 def index(opensearch: Client, events: Iterable[Envelope]) -> None:
     """Put events into the index as the indexer would, visible at once."""
-    documents = [(str(event.event_id), event.to_json()) for event in events]
+    labeller = Labeller(LabelPolicy())
+    documents = [
+        (str(event.event_id), data[:-1] + labeller.members(event.project_id, data) + b"}")
+        for event in events
+        for data in [event.to_json()]
+    ]
     assert {item.verdict for item in bulk_create(opensearch, documents)} <= {BulkVerdict.CREATED}
     opensearch.indices.refresh(index=EVENTS_INDEX)
 

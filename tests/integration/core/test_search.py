@@ -32,17 +32,65 @@ def found(client: TestClient, **parameters: object) -> Any:
     return answer.json()
 
 
+PARTS = ["facets", "histogram", "comparison"]
+
+
 @pytest.mark.usefixtures("events")
-def test_the_first_page_comes_with_facets_and_a_histogram(reader: TestClient) -> None:
-    page = found(reader)
+def test_facets_and_histogram_come_when_they_are_asked_for(reader: TestClient) -> None:
+    page = found(reader, include=["facets", "histogram"])
     assert page["total"] == {"value": 10, "exact": True}
     assert page["complete"] is True
     assert page["facets"]["event_type"] == [{"value": "error", "count": 8}, {"value": "signup", "count": 2}]
     assert page["facets"]["status_code"] == [{"value": 503, "count": 8}]
     assert sum(bucket["count"] for bucket in page["histogram"]["buckets"]) == 10
     assert page["histogram"]["interval"] == "1m"
+    assert page["comparison"] is None
     instants = [found_event["occurred_at"] for found_event in page["events"]]
     assert instants == sorted(instants, reverse=True)
+
+
+@pytest.mark.usefixtures("events")
+def test_search_counts_nothing_that_is_not_asked_for(reader: TestClient) -> None:
+    page = found(reader)
+    assert len(page["events"]) == 10
+    assert [page[part] for part in PARTS] == [None, None, None]
+    wrong = reader.get("/v1/search/events", params={"include": "labels"})
+    assert wrong.status_code == 400
+    assert "include" in wrong.text
+
+
+def test_comparison_names_the_values_that_set_found_events_apart(
+    reader: TestClient, opensearch: Client
+) -> None:
+    usual = [
+        event("error", NOON, error_code="TIMEOUT", route="/cart", release="1.0", region=region)
+        for region in ("fra1", "nyc1")
+        for _ in range(20)
+    ]
+    failing = [
+        event("error", NOON, error_code="OUT", route="/pay", release="1.1", region=("fra1", "nyc1")[at % 2])
+        for at in range(10)
+    ]
+    theirs = [event("error", NOON, tenancy=OTHER, error_code="OUT", release="1.0") for _ in range(50)]
+    index(opensearch, [*usual, *failing, *theirs])
+    compared = found(reader, filters="error_code:OUT", include=PARTS)["comparison"]
+    assert (compared["found"], compared["rest"]) == (10, 40)
+    assert [(one["filter"], one["value"]) for one in compared["values"]] == [
+        ("label", "release=1.1"),
+        ("label", "route=/pay"),
+    ]  # the regions are alike, and the error code is what was asked for
+    assert compared["values"][0] == {
+        "filter": "label",
+        "value": "release=1.1",
+        "found": 10,
+        "share": 1.0,
+        "rest": 0,
+        "rest_share": 0.0,
+    }
+    everything = found(reader, include="comparison")["comparison"]
+    assert everything == {"found": 50, "rest": 0, "values": []}
+    nothing = found(reader, q="nothing-like-this", include="comparison")["comparison"]
+    assert nothing == {"found": 0, "rest": 50, "values": []}
 
 
 QUERIES: list[tuple[dict[str, object], int]] = [
@@ -104,12 +152,13 @@ def test_no_query_reaches_another_tenants_events(reader: TestClient) -> None:
 
 @pytest.mark.usefixtures("events")
 def test_pages_share_one_point_in_time(reader: TestClient, opensearch: Client) -> None:
-    page = found(reader, limit=4)
+    page = found(reader, limit=4, include="facets")
+    assert page["facets"] is not None
     ids = [found_event["event_id"] for found_event in page["events"]]
     index(opensearch, errors(20, NOON + MINUTE))  # into the middle of what is being read
     while page["next_cursor"]:
-        page = found(reader, limit=4, cursor=page["next_cursor"])
-        assert page["facets"] is None
+        page = found(reader, limit=4, include="facets", cursor=page["next_cursor"])
+        assert page["facets"] is None  # they come with the first page
         ids += [found_event["event_id"] for found_event in page["events"]]
     assert len(ids) == len(set(ids)) == 10
     contexts = opensearch.indices.stats(index=EVENTS_INDEX)["_all"]["total"]["search"]

@@ -25,6 +25,7 @@ def paths(site: Site) -> dict[str, str]:
         "incident-investigating": f"{BASE}/incidents/{world.investigating_id}",
         "incident-resolved": f"{BASE}/incidents/{world.resolved_id}",
         "search": f"{BASE}/search?since=24h",
+        "search-compared": f"{BASE}/search?since=24h&facets=1&comparison=1&filters=error_code:CARD_DECLINED",
         "search-nothing": f"{BASE}/search?q=nothing-like-this",
         "deploys": f"{BASE}/deploys",
         "deploy": f"{BASE}/deploys/{world.deploy_id}",
