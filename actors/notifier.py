@@ -8,7 +8,7 @@ from typing import Final
 
 from actors.consumers import Consumer
 from actors.wakeups import listening
-from signals.services.notifications.notifier import SENDERS, Notifier, open_delivery
+from signals.services.notifications.notifier import CONNECTIONS, Notifier, open_delivery
 
 WAKE_GROUP: Final = "signals-notifier"
 
@@ -17,7 +17,7 @@ class NotifierActor(Consumer):
     """Tells destinations of incidents; woken when a job is announced, and polling PostgreSQL anyway."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, "notifier", connections=SENDERS + 3)
+        super().__init__(name, "notifier", connections=CONNECTIONS + 1)
         self.start(self._session)
 
     @contextmanager

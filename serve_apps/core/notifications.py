@@ -25,7 +25,7 @@ from signals.services.notifications.destinations import (
 )
 from signals.services.notifications.notices import NoticeStatus
 from signals.services.notifications.routes import RouteMatch, RouteRefused, RouteView
-from signals.store.notifications.notices import NoticeRow
+from signals.store.notifications.notice_list import NoticeRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,6 +141,33 @@ def transaction(
 
 
 @contextmanager
+def pipelined(
+    pool: ConnectionPool[Connection], *, timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> Iterator[Connection]:
+    """Run one transaction whose statements share round trips: they are sent when an answer is fetched.
+
+    The beginning goes with the first statements, the commit with the last ones. What was not fetched by the
+    end may be fetched after it. A statement's error is raised at a later one; `rowcount` is not known before
+    a fetch.
+
+    Raises:
+        DependencyUnavailable: as `transaction` does.
+    """
+    with _unavailable_when_down(pool), pool.connection() as connection:
+        connection.autocommit = True  # psycopg awaits the answer of a BEGIN of its own
+        try:
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                connection.execute(LIMIT_STATEMENTS, [str(timeout_ms)])
+                yield connection
+                connection.execute("COMMIT")
+        finally:
+            if not connection.closed:
+                connection.rollback()  # nothing after a commit
+                connection.autocommit = False
+
+
+@contextmanager
 def _unavailable_when_down(pool: ConnectionPool[Connection]) -> Iterator[None]:
     try:
         yield

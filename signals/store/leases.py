@@ -5,9 +5,11 @@ A job walks queued -> running -> succeeded, failed, or queued again. Every time 
 columns id, status, attempt_count, max_attempts, run_after, leased_until, last_error and updated_at.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Generic, LiteralString, TypeVar
+from functools import cache
+from typing import Any, Generic, LiteralString, TypeVar
 from uuid import UUID
 
 from psycopg import sql
@@ -49,52 +51,36 @@ class Queue(Generic[L]):
     table: LiteralString
     lease_type: type[L]
     first: LiteralString = "run_after"
-    shared_by: LiteralString | None = None
-    """A column: of the jobs with one value of it, at most `at_once` run at a time."""
+    shared_by: LiteralString = "id"
+    """A column: `lease_several` lets at most `at_once` jobs with one value of it run at a time."""
     at_once: int = 1
 
-    def query(self, text: LiteralString) -> sql.Composed:
-        """Return the query with this queue's names in place of `{table}` and `{own}`."""
-        ours = {field.name for field in fields(Lease)}
-        own = [
-            sql.SQL(", {}").format(sql.Identifier("job", field.name))
-            for field in fields(self.lease_type)
-            if field.name not in ours
-        ]
-        return sql.SQL(text).format(
-            table=sql.Identifier(*self.table.split(".")),
-            own=sql.Composed(own),
-            first=sql.SQL(self.first),
-            room=self._room(),
-        )
-
-    def _room(self) -> sql.Composable:
-        """Return the condition that few enough jobs beside `due_job` are running.
-
-        Two leases at the same instant may both see room, so the limit may briefly be exceeded.
-        """
-        if self.shared_by is None:
-            return sql.SQL("")
-        return sql.SQL(
-            " AND (SELECT count(*) FROM {table} other WHERE other.{column} = due_job.{column}"
-            " AND other.status = 'running' AND other.leased_until >= now()) < {at_once}"
-        ).format(
-            table=sql.Identifier(*self.table.split(".")),
-            column=sql.Identifier(self.shared_by),
-            at_once=sql.Literal(self.at_once),
-        )
+    def query(self, text: LiteralString) -> bytes:
+        """Return the query with this queue's names in place of `{table}` and the like."""
+        return _query(self, text)
 
 
-LEASE: LiteralString = """
-WITH due AS (
-    SELECT id, status = 'running' AS lost
-    FROM {table} AS due_job
-    WHERE ((status = 'queued' AND run_after <= now() AND (leased_until IS NULL OR leased_until < now()))
-       OR (status = 'running' AND leased_until < now())){room}
-    ORDER BY {first}, id
-    LIMIT 1
-    FOR UPDATE SKIP LOCKED
-)
+@cache
+def _query(queue: Queue[Any], text: LiteralString) -> bytes:
+    ours = {field.name for field in fields(Lease)}
+    own = [
+        sql.SQL(", {}").format(sql.Identifier("job", field.name))
+        for field in fields(queue.lease_type)
+        if field.name not in ours
+    ]
+    table = sql.Identifier(*queue.table.split("."))
+    query = sql.SQL(text).format(
+        table=table,
+        take=sql.SQL(TAKE).format(table=table, own=sql.Composed(own)),
+        is_due=sql.SQL(IS_DUE),
+        first=sql.SQL(queue.first),
+        shared_by=sql.Identifier(queue.shared_by),
+        at_once=sql.Literal(queue.at_once),
+    )
+    return query.as_bytes(None)
+
+
+TAKE: LiteralString = """
 UPDATE {table} AS job
 SET status = 'running',
     leased_until = now() + %(lease)s,
@@ -104,6 +90,18 @@ SET status = 'running',
 FROM due
 WHERE job.id = due.id
 RETURNING job.id AS job_id, job.attempt_count, job.max_attempts, job.leased_until, job.last_error{own}
+"""
+LEASE: LiteralString = """
+WITH due AS (
+    SELECT id, status = 'running' AS lost
+    FROM {table} AS due_job
+    WHERE (status = 'queued' AND run_after <= now() AND (leased_until IS NULL OR leased_until < now()))
+       OR (status = 'running' AND leased_until < now())
+    ORDER BY {first}, id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+{take}
 """
 
 
@@ -115,6 +113,63 @@ def lease(connection: Connection, queue: Queue[L], *, lease: timedelta) -> L | N
     """
     with connection.cursor(row_factory=class_row(queue.lease_type)) as cursor:
         return cursor.execute(queue.query(LEASE), {"lease": lease}).fetchone()
+
+
+IS_DUE: LiteralString = """run_after <= now()
+    AND ((status = 'queued' AND (leased_until IS NULL OR leased_until < now()))
+         OR (status = 'running' AND leased_until < now()))"""
+# The recursion looks up one value of the shared column after the other, so that a long queue of one of them
+# costs the others nothing. It needs an index on that column, run_after and id of what is queued or running.
+LEASE_SEVERAL: LiteralString = """
+WITH RECURSIVE place AS (
+    (SELECT {shared_by} AS value FROM {table} WHERE status IN ('queued', 'running')
+     ORDER BY {shared_by} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {shared_by} FROM {table}
+            WHERE status IN ('queued', 'running') AND {shared_by} > place.value
+            ORDER BY {shared_by} LIMIT 1)
+    FROM place WHERE place.value IS NOT NULL
+), found AS (
+    SELECT first_of.id
+    FROM place CROSS JOIN LATERAL (
+        SELECT id, run_after FROM {table}
+        WHERE {shared_by} = place.value AND {is_due}
+        ORDER BY run_after, id
+        LIMIT greatest(0, {at_once} - (
+            SELECT count(*) FROM {table}
+            WHERE {shared_by} = place.value AND status = 'running' AND leased_until >= now()))
+    ) AS first_of
+    ORDER BY first_of.run_after, first_of.id
+    LIMIT %(most)s
+), locked AS (
+    SELECT id, status, run_after, leased_until
+    FROM {table}
+    WHERE id = ANY(ARRAY(SELECT id FROM found))
+    FOR UPDATE SKIP LOCKED
+), due AS (
+    SELECT id, status = 'running' AS lost
+    FROM locked
+    WHERE {is_due}
+)
+{take}
+"""
+
+
+def lease_several(connection: Connection, queue: Queue[L], *, lease: timedelta, most: int) -> list[L]:
+    """Take up to `most` due jobs, as `lease` does, at most `at_once` of each value of the shared column.
+
+    Two callers at the same instant choose the same jobs; each is taken by one of them.
+    """
+    with connection.cursor(row_factory=class_row(queue.lease_type)) as cursor:
+        return cursor.execute(queue.query(LEASE_SEVERAL), {"lease": lease, "most": most}).fetchall()
+
+
+LOCK: LiteralString = "SELECT id FROM {table} WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE"
+
+
+def lock(connection: Connection, queue: Queue[L], ids: Iterable[UUID]) -> None:
+    """Lock jobs in the order of their ids: two transactions that change several cannot deadlock."""
+    connection.execute(queue.query(LOCK), {"ids": list(ids)})
 
 
 RENEW: LiteralString = """

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-Mode = Literal["ok", "error", "busy", "hang", "drip", "reset", "redirect", "gone"]
+Mode = Literal["ok", "error", "busy", "hang", "drip", "reset", "redirect", "gone", "slow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class HttpReceiver:
     port: int = 0
     mode: Mode = "ok"
     requests: list[Received] = field(default_factory=list)
+    connections: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
     slack_posts: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,6 +71,11 @@ class _Handler(BaseHTTPRequestHandler):
     receiver: HttpReceiver
     protocol_version = "HTTP/1.1"
 
+    def setup(self) -> None:
+        super().setup()
+        with self.receiver.lock:
+            self.receiver.connections += 1
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -78,7 +84,13 @@ class _Handler(BaseHTTPRequestHandler):
         mode = self.receiver.mode
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.receiver.requests.append(
-            Received(path=self.path, headers=headers, body=body, at=time.monotonic(), accepted=mode == "ok")
+            Received(
+                path=self.path,
+                headers=headers,
+                body=body,
+                at=time.monotonic(),
+                accepted=mode in ("ok", "slow"),
+            )
         )
         getattr(self, f"_{mode}")()
 
@@ -92,6 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ok(self) -> None:
         self._reply(200, {}, json.dumps(self.receiver.answer_of(self.path)).encode())
+
+    def _slow(self) -> None:
+        self.receiver.closing.wait(0.3)
+        self._ok()
 
     def _error(self) -> None:
         self._reply(500, {})

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -64,12 +65,18 @@ def resolve(host: str, port: int, allowed: AllowList) -> str:
     return addresses[0]
 
 
-class GuardedBackend(httpcore2.NetworkBackend):
-    """httpcore's way to the network, through `resolve` and within one deadline."""
+class DeadlineHolder(threading.local):
+    """The deadline of the calling thread's request: a kept connection serves one after the other."""
 
-    def __init__(self, allowed: AllowList, deadline: Deadline) -> None:
+    deadline: Deadline
+
+
+class GuardedBackend(httpcore2.NetworkBackend):
+    """httpcore's way to the network, through `resolve` and within the deadline of the calling thread."""
+
+    def __init__(self, allowed: AllowList, holder: DeadlineHolder) -> None:
         self._allowed = allowed
-        self._deadline = deadline
+        self._holder = holder
 
     def connect_tcp(
         self,
@@ -85,10 +92,10 @@ class GuardedBackend(httpcore2.NetworkBackend):
         connected = httpcore2.SyncBackend().connect_tcp(
             address,
             port,
-            timeout=_left(self._deadline, min(timeout or CONNECT_S, CONNECT_S)),
+            timeout=_left(self._holder, min(timeout or CONNECT_S, CONNECT_S)),
             socket_options=(),
         )
-        return _BoundedStream(connected, self._deadline)
+        return _BoundedStream(connected, self._holder)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -100,15 +107,15 @@ class GuardedBackend(httpcore2.NetworkBackend):
 class _BoundedStream(httpcore2.NetworkStream):
     """Gives each read and write what is left of the deadline, so that a drip cannot prolong it."""
 
-    def __init__(self, stream: httpcore2.NetworkStream, deadline: Deadline) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, holder: DeadlineHolder) -> None:
         self._stream = stream
-        self._deadline = deadline
+        self._holder = holder
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, timeout=_left(self._deadline, timeout))
+        return self._stream.read(max_bytes, timeout=_left(self._holder, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, timeout=_left(self._deadline, timeout))
+        self._stream.write(buffer, timeout=_left(self._holder, timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -116,15 +123,15 @@ class _BoundedStream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        within = _left(self._deadline, timeout)
-        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, within), self._deadline)
+        within = _left(self._holder, timeout)
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, within), self._holder)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-def _left(deadline: Deadline, timeout: float | None) -> float:
+def _left(holder: DeadlineHolder, timeout: float | None) -> float:
     try:
-        return deadline.left(timeout)
+        return holder.deadline.left(timeout)
     except TimeoutError as error:
         raise httpcore2.ReadTimeout(str(error)) from error

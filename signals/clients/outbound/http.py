@@ -1,20 +1,28 @@
 """POSTs JSON to a checked address: no redirect, no proxy of the environment, one deadline, a small answer."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpcore2
 
 from signals.clients.http_answers import may_succeed_later, retry_after_of
-from signals.clients.outbound.guard import AddressRefused, Deadline, GuardedBackend, HostUnknown
+from signals.clients.outbound.guard import (
+    AddressRefused,
+    Deadline,
+    DeadlineHolder,
+    GuardedBackend,
+    HostUnknown,
+)
 from signals.domain.notifications.addresses import AllowList
 from signals.domain.notifications.delivery import DeliveryResult
 
 MAX_ANSWER_BYTES: Final = 65_536  # guess: the answers that are read have some 2 KiB
+KEPT_S: Final = 1.0  # for bursts; shorter than servers keep idle connections, so that none closes in our way
 GONE: Final = 410  # Standard Webhooks: the receiver wants no more
 
 
@@ -33,12 +41,27 @@ class HttpAnswer:
 
 
 class OutboundHttp:
-    """Sends one request a connection; may be used by several threads."""
+    """Sends one request a connection, but inside of `keeping`; may be used by several threads."""
 
     def __init__(self, allowed: AllowList, tls: ssl.SSLContext, *, timeout_s: float) -> None:
-        self._allowed = allowed
         self._tls = tls
         self._timeout_s = timeout_s
+        self._holder = DeadlineHolder()
+        self._backend = GuardedBackend(allowed, self._holder)
+        self._kept: httpcore2.ConnectionPool | None = None
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Keep connections open for a moment inside the block: the next request finds a checked one.
+
+        It goes to the address that was checked when it was made, under the same host, port and TLS name.
+        """
+        with self._pool(max_connections=None, keepalive_expiry=KEPT_S) as pool:
+            self._kept = pool
+            try:
+                yield
+            finally:
+                self._kept = None
 
     def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> HttpAnswer | DeliveryResult:
         """Return the answer, or how the attempt failed before there was one.
@@ -59,20 +82,19 @@ class OutboundHttp:
             return DeliveryResult(state="retry", error="the connection broke off before an answer")
 
     def _post(self, url: str, content: bytes, headers: Mapping[str, str]) -> HttpAnswer:
-        deadline = Deadline.within(self._timeout_s)
+        self._holder.deadline = Deadline.within(self._timeout_s)
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_s)
+        kept = self._kept
         sent = {
             "Host": urlsplit(url).netloc,
             "Content-Type": "application/json",
             "User-Agent": "customer-signals-copilot",
             "Accept-Encoding": "identity",  # a small answer must not unpack into a large one
-            "Connection": "close",
+            "Connection": "close" if kept is None else "keep-alive",
             **headers,
         }
         with (
-            httpcore2.ConnectionPool(
-                ssl_context=self._tls, network_backend=GuardedBackend(self._allowed, deadline), retries=0
-            ) as pool,
+            self._pool() if kept is None else nullcontext(kept) as pool,
             pool.stream(
                 "POST", url, headers=list(sent.items()), content=content, extensions={"timeout": timeouts}
             ) as answer,
@@ -86,6 +108,11 @@ class OutboundHttp:
                 name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers
             }
             return HttpAnswer(status=answer.status, headers=found, body=bytes(body[:MAX_ANSWER_BYTES]))
+
+    def _pool(self, **limits: Any) -> httpcore2.ConnectionPool:
+        return httpcore2.ConnectionPool(
+            ssl_context=self._tls, network_backend=self._backend, retries=0, **limits
+        )
 
 
 def by_status(answer: HttpAnswer) -> DeliveryResult:

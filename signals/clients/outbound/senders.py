@@ -1,6 +1,8 @@
 """One sender for every kind of destination."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import orjson
@@ -33,6 +35,12 @@ class Sender:
         self.allowed = allowed
         self._http = OutboundHttp(allowed, trust, timeout_s=timeout_s)
         self._mail = OutboundMail(allowed, trust, timeout_s=timeout_s)
+
+    @contextmanager
+    def keeping_connections(self) -> Iterator[None]:
+        """Inside the block, let HTTP messages that follow each other share connections."""
+        with self._http.keeping():
+            yield
 
     def send(self, target: Target, message: NoticeMessage, now: datetime) -> DeliveryResult:
         """Make one attempt; every failure is a result, not an exception."""

@@ -1,49 +1,34 @@
-"""Delivers one leased message: renders the outage as it is now, sends, and stores what came of it."""
+"""Delivers leased messages: words each as its outage is now, sends it, and stores what came of it."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
+from uuid import UUID
 
 import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.outbound.senders import Sender
-from signals.clients.postgres import Connection, transaction
+from signals.clients.postgres import Connection, pipelined
 from signals.clients.sealing import Seal
-from signals.domain.detection.severity import IncidentSeverity
 from signals.domain.notifications.delivery import FALLBACK_AFTER, DeliveryResult, retry_delay
-from signals.domain.notifications.messages import (
-    Happening,
-    MessageHead,
-    NoticeMessage,
-    compose_storm,
-    summary_mark,
-)
-from signals.domain.notifications.outage_messages import (
-    ToldOutage,
-    compose_outage,
-    outage_status,
-    rank,
-    title_of_outage,
-)
-from signals.domain.notifications.telling import (
-    ToldState,
-    happening,
-    is_muted,
-    pace,
-    storm_happening,
-    worst_first,
-)
+from signals.domain.notifications.messages import NoticeMessage
+from signals.domain.notifications.telling import ToldState, pace
 from signals.errors import SettingsError
 from signals.services.notifications.destinations import open_target
+from signals.services.notifications.wording import word
 from signals.store import leases
-from signals.store.notifications import destinations, notices, subjects
+from signals.store.notifications import destination_states, destinations, fallbacks, notices, subjects
 from signals.store.notifications.destinations import StoredDestination
-from signals.store.notifications.notices import QUEUE, NoticeLease, ToldNotice
-from signals.store.notifications.subjects import NoticeSubject
+from signals.store.notifications.notices import (
+    QUEUE,
+    FailedNotice,
+    NoticeAttempt,
+    NoticeLease,
+    ToldNotice,
+)
 
 LEASE: Final = timedelta(seconds=40)  # longer than any send may take (SIGNALS_NOTIFY_TIMEOUT_S and connects)
 
@@ -51,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
+class LeasedNotice:
     """A leased message with what it must say; `message` is None when there is nothing to say."""
 
     held: NoticeLease
@@ -60,8 +45,24 @@ class _Task:
     message: NoticeMessage | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentNotice:
+    """A leased message after its attempt, which is None when there was nothing to say."""
+
+    notice: LeasedNotice
+    attempt: NoticeAttempt | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """A message that was not told, and the destination that its incidents are passed on to, if any."""
+
+    notice: FailedNotice
+    fallback_id: UUID | None
+
+
 class Delivery:
-    """Sends due messages; safe to call from several threads. `chance` is in [0, 1), for the jitter."""
+    """Leases, sends and records messages. `chance` is in [0, 1), for the jitter."""
 
     def __init__(
         self,
@@ -74,161 +75,141 @@ class Delivery:
     ) -> None:
         self._pool = pool
         self._seal = seal
-        self._sender = sender
+        self.sender = sender
         self._link_url = link_url
         self._chance = chance
 
-    def deliver_one(self) -> bool:
-        """Lease one due message and send it; False when none is due.
+    def exchange(self, sent: Sequence[SentNotice], *, most: int) -> list[LeasedNotice]:
+        """Record what was sent and lease up to `most` due messages, with their facts: two round trips.
 
         Raises:
-            DependencyUnavailable: when PostgreSQL is away; a message under way is sent again after its lease.
+            DependencyUnavailable: when PostgreSQL is away. It may have been recorded or not: a repetition
+                finds the leases gone.
         """
-        task = self._take()
-        if task is None:
-            return False
-        if task.message is None:
-            self._finish(task, None, took_ms=0)
-            return True
+        told = [self._told(one) for one in sent if _is_told(one)]
+        failed = [self._failed(one, one.attempt) for one in sent if one.attempt and not _is_told(one)]
+        with pipelined(self._pool) as connection:
+            hit, disabled = _record(connection, told, failed)
+            held = leases.lease_several(connection, QUEUE, lease=LEASE, most=most) if most else []
+            ids = [one.job_id for one in held]
+            # Read after the lease, by later snapshots: no version is told without its change.
+            places = destinations.get_several(connection, {one.destination_id for one in held})
+            ids_told = notices.subjects_of(connection, ids)
+            found = subjects.read_told(connection, ids)
+        _report(sent, hit(), disabled())
+        return self._worded(held, places(), ids_told(), found()) if held else []
+
+    def send(self, notice: LeasedNotice) -> SentNotice:
+        """Send one message, outside of any transaction. Safe to call from several threads."""
+        if notice.message is None:
+            return SentNotice(notice=notice, attempt=None)
         began = monotonic()
-        result = self._send(task, task.message)
+        result = self._send(notice.destination, notice.message)
         took_ms = round((monotonic() - began) * 1000)
-        if result.state == "told":
-            self._finish(task, result, took_ms=took_ms)
-        else:
-            self._fail(task, task.message.happening, result, took_ms=took_ms)
-        return True
+        attempt = NoticeAttempt(happening=notice.message.happening, result=result, took_ms=took_ms)
+        return SentNotice(notice=notice, attempt=attempt)
 
-    def _take(self) -> _Task | None:
-        """Lease a message and read what it is about: one transaction, and no message without its facts."""
-        with transaction(self._pool) as connection:
-            held = leases.lease(connection, QUEUE, lease=LEASE)
-            if held is None:
-                return None
-            destination = destinations.get(connection, held.destination_id)
-            assert destination is not None, "the foreign key says that it exists"
-            ids = notices.subjects_of(connection, held.job_id)
-            found = subjects.read(connection, ids)
-        told = [found[subject_id] for subject_id in ids if subject_id in found]
-        state, message = self._say(held, destination.kind, told)
-        return _Task(held=held, destination=destination, state=state, message=message)
+    def _worded(
+        self,
+        held: Sequence[NoticeLease],
+        places: dict[UUID, StoredDestination],
+        ids_told: dict[UUID, list[UUID]],
+        found: dict[UUID, subjects.NoticeSubject],
+    ) -> list[LeasedNotice]:
+        leased = []
+        for one in held:
+            told = [found[subject_id] for subject_id in ids_told.get(one.job_id, ()) if subject_id in found]
+            place, now = places[one.destination_id], datetime.now(UTC)
+            state, message = word(one, place.kind, told, link_url=self._link_url, at=now)
+            leased.append(LeasedNotice(held=one, destination=place, state=state, message=message))
+        return leased
 
-    def _say(
-        self, held: NoticeLease, kind: str, told: list[NoticeSubject]
-    ) -> tuple[ToldState | None, NoticeMessage | None]:
-        if not told:
-            return None, None
-        before = ToldState.read(held.told_state)
-        head = MessageHead(
-            notice_id=held.job_id,
-            version=held.wanted,
-            at=datetime.now(UTC),
-            subject_id=held.subject_id,
-            link_url=self._link_url,
-            reference=held.reference,
-        )
-        if held.is_storm:
-            state = worst_first([_state_of([one]) for one in told])
-            if storm_happening(before, state) is None:
-                return state, None
-            in_order = sorted((one.told for one in told), key=rank)
-            return state, compose_storm(tuple(in_order), head, is_first=before is None)
-        state = _state_of(told)
-        if before is None and state.status == "resolved" and held.held_by is not None:
-            return None, None  # it began and ended in maintenance
-        what = happening(before, state, kind)
-        if what is None:
-            return before if is_muted(before, state) else state, None
-        return state, compose_outage(_outage_of(told), [one.told for one in told], what, head)
-
-    def _send(self, task: _Task, message: NoticeMessage) -> DeliveryResult:
-        if task.destination.state == "disabled":
+    def _send(self, destination: StoredDestination, message: NoticeMessage) -> DeliveryResult:
+        if destination.state == "disabled":
             return DeliveryResult(state="refused", error="the destination is disabled")
         try:
-            target = open_target(self._seal, task.destination)
+            target = open_target(self._seal, destination)
         except SettingsError as error:
             return DeliveryResult(state="retry", error=str(error))
-        return self._sender.send(target, message, datetime.now(UTC))
+        return self.sender.send(target, message, datetime.now(UTC))
 
-    def _finish(self, task: _Task, result: DeliveryResult | None, *, took_ms: int) -> None:
-        held = task.held
-        told = ToldNotice(
-            version=held.wanted,
-            told_state=None if task.state is None else asdict(task.state),
-            reference=held.reference if result is None else result.reference or held.reference,
-            sent=result is not None,
+    def _told(self, sent: SentNotice) -> ToldNotice:
+        notice, attempt = sent.notice, sent.attempt
+        held, state = notice.held, notice.state
+        return ToldNotice(
+            held=held,
+            told_state=None if state is None else asdict(state),
+            reference=(attempt.result.reference if attempt else None) or held.reference,
             pace=pace(
-                task.destination.kind,
+                notice.destination.kind,
                 held.sends + 1,
                 is_storm=held.is_storm,
-                incidents=task.state.count if task.state else 1,
+                incidents=state.count if state else 1,
             ),
+            attempt=attempt,
         )
-        with transaction(self._pool) as connection:
-            if not notices.finish(connection, held, told):
-                log.warning("message sent, lease lost", notice_id=str(held.job_id))
-                return
-            if result is not None and task.message is not None:
-                what = task.message.happening
-                notices.log_attempt(connection, held, what, result, took_ms=took_ms)
-                notices.note_success(connection, held.destination_id)
-        if task.message is not None:
-            log.info("told", notice_id=str(held.job_id), happening=task.message.happening, took_ms=took_ms)
 
-    def _fail(self, task: _Task, what: Happening, result: DeliveryResult, *, took_ms: int) -> None:
-        held, destination = task.held, task.destination
-        failed = held.attempt_count + 1
-        given_up = result.state == "refused" or failed >= held.max_attempts
-        error = result.error or "it failed"
-        with transaction(self._pool) as connection:
-            if given_up:
-                hit = leases.fail(connection, QUEUE, held, attempt_count=failed, error=error)
-            else:
-                delay = retry_delay(failed, result.retry_after, self._chance())
-                hit = leases.retry_later(
-                    connection, QUEUE, held, attempt_count=failed, delay=delay, error=error
-                )
-            if not hit:
-                log.warning("message not sent, lease lost", notice_id=str(held.job_id))
-                return
-            notices.log_attempt(connection, held, what, result, took_ms=took_ms)
-            disabled = notices.note_failure(connection, destination.id, result)
-            fallback = destination.fallback_id
-            if fallback is not None and (given_up or failed >= FALLBACK_AFTER):
-                notices.pass_on(connection, held, fallback)
-        log.warning(
-            "not told",
-            notice_id=str(held.job_id),
-            destination_id=str(destination.id),
-            failed=failed,
-            given_up=given_up,
-            error=error,
+    def _failed(self, sent: SentNotice, attempt: NoticeAttempt) -> _Failed:
+        held, result = sent.notice.held, attempt.result
+        failures = held.attempt_count + 1
+        is_given_up = result.state == "refused" or failures >= held.max_attempts
+        is_passed_on = is_given_up or failures >= FALLBACK_AFTER
+        delay = None if is_given_up else retry_delay(failures, result.retry_after, self._chance())
+        return _Failed(
+            notice=FailedNotice(held=held, attempt=attempt, delay=delay),
+            fallback_id=sent.notice.destination.fallback_id if is_passed_on else None,
         )
-        if disabled:
-            log.error("destination disabled", destination_id=str(destination.id), error=error)
 
 
-def _state_of(subjects: Sequence[NoticeSubject]) -> ToldState:
-    """Return the state of an outage's incidents; the summary is that of the first one."""
-    told = [one.told for one in subjects]
-    unresolved = [one for one in told if one.status != "resolved"]
-    worst = max(unresolved or told, key=lambda one: IncidentSeverity.parse(one.severity))
-    first = min(subjects, key=lambda one: (one.told.opened_at, one.told.id))
-    outage = _outage_of(subjects)
-    return ToldState(
-        status=outage_status(told),
-        severity=worst.severity,
-        title=title_of_outage(outage, told),
-        has_summary=first.has_summary,
-        count=len(told),
-        assignee=outage.assignee,
-        is_snoozed=outage.is_snoozed(worst.severity),
-        has_findings=first.has_findings,
-        summary=summary_mark(first.told),
-    )
+def _is_told(sent: SentNotice) -> bool:
+    return sent.attempt is None or sent.attempt.result.state == "told"
 
 
-def _outage_of(subjects: Sequence[NoticeSubject]) -> ToldOutage:
-    """Return the outage that most of a message's incidents are in: they may just be moving."""
-    counts = Counter(one.outage.id for one in subjects)
-    return max((one.outage for one in subjects), key=lambda outage: (counts[outage.id], outage.id))
+def _record(
+    connection: Connection, told: Sequence[ToldNotice], failed: Sequence[_Failed]
+) -> tuple[Callable[[], set[UUID]], Callable[[], set[UUID]]]:
+    """Store outcomes; the calls return the messages whose lease held, and the destinations disabled."""
+    if not (told or failed):
+        return set, set
+    attempted = {one.held.destination_id for one in told if one.attempt is not None}
+    failures: dict[UUID, list[DeliveryResult]] = {}
+    for one in failed:
+        failures.setdefault(one.notice.held.destination_id, []).append(one.notice.attempt.result)
+    passed_to = {one.fallback_id for one in failed if one.fallback_id is not None}
+    destination_states.lock(connection, attempted, failures.keys() | passed_to)
+    changed = [one.held for one in told] + [one.notice.held for one in failed]
+    leases.lock(connection, QUEUE, [one.job_id for one in changed])
+    finished = notices.finish(connection, told) if told else set
+    given_back = notices.fail(connection, [one.notice for one in failed]) if failed else set
+    if attempted:
+        destination_states.note_success(connection, attempted)
+    disabled = destination_states.note_failure(connection, failures) if failed else set
+    for one in failed:
+        if one.fallback_id is not None:
+            held = one.notice.held
+            fallbacks.pass_on(connection, held.job_id, version=held.wanted, fallback_id=one.fallback_id)
+    return (lambda: finished() | given_back()), disabled
+
+
+def _report(sent: Sequence[SentNotice], hit: set[UUID], disabled: set[UUID]) -> None:
+    for one in sent:
+        held, attempt = one.notice.held, one.attempt
+        if held.job_id not in hit:
+            log.warning("lease lost", notice_id=str(held.job_id), was_sent=_is_told(one))
+        elif attempt is not None and _is_told(one):
+            log.info(
+                "told",
+                notice_id=str(held.job_id),
+                happening=attempt.happening,
+                took_ms=attempt.took_ms,
+            )
+        elif attempt is not None:
+            log.warning(
+                "not told",
+                notice_id=str(held.job_id),
+                destination_id=str(held.destination_id),
+                failed=held.attempt_count + 1,
+                error=attempt.result.error,
+            )
+    for destination_id in disabled:
+        log.error("destination disabled", destination_id=str(destination_id))

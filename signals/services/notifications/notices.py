@@ -7,8 +7,8 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading
 from signals.domain.access.principal import Caller
-from signals.store.notifications import notices
-from signals.store.notifications.notices import NoticeRow
+from signals.store.notifications import notice_list
+from signals.store.notifications.notice_list import NoticeRow
 
 NoticeStatus = Literal["queued", "running", "succeeded", "failed"]
 
@@ -28,7 +28,7 @@ class Notices:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            rows = notices.list_notices(
+            rows = notice_list.list_notices(
                 connection,
                 caller.tenancy.project_id,
                 status=status,

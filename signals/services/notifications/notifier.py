@@ -1,28 +1,36 @@
-"""The notifier's loop: plan from changes, then deliver with a few threads, woken or by polling."""
+"""The notifier's loop: plan from changes, and let threads send, woken or by polling.
+
+The loop alone speaks to PostgreSQL; a thread only sends.
+"""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Final, Self
 
+import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.outbound.senders import open_sender
-from signals.clients.postgres import Connection, transaction
+from signals.clients.postgres import Connection, pipelined, transaction
 from signals.clients.sealing import open_seal
+from signals.errors import DependencyUnavailable
 from signals.periodic import Interval
-from signals.services.notifications.delivery import Delivery
+from signals.services.notifications.delivery import Delivery, LeasedNotice, SentNotice
 from signals.services.notifications.planner import MAX_CHANGES, plan
 from signals.services.notifications.waking import wake_due
 from signals.settings import NotificationSettings
 from signals.store import leases
 from signals.store.notifications.notices import QUEUE
 
-SENDERS: Final = 8  # threads: most of a send is waiting
+SENDERS: Final = 32  # threads: a send is waiting, and a destination that hangs keeps two of them
+CONNECTIONS: Final = 2  # to PostgreSQL, of the loop and of its heartbeats: senders need none
 POLL_S: Final = 0.25  # guess: how late a change that nobody announced is planned
 WAKE_S: Final = 5.0  # guess: how late a snooze may end
-BATCH: Final = 20  # messages that one thread sends before the loop looks for changes again
+
+log = structlog.get_logger(__name__)
 
 
 class Notifier:
@@ -35,35 +43,49 @@ class Notifier:
         self._woken = threading.Event()
         self._polling = Interval(POLL_S)
         self._waking = Interval(WAKE_S)
-        self._running: set[Future[int]] = set()
+        self._running: set[Future[SentNotice]] = set()
+        self._sent: list[SentNotice] = []
+        self._resources = ExitStack()
         self._threads = ThreadPoolExecutor(SENDERS, thread_name_prefix="notices")
 
     def __enter__(self) -> Self:
+        self._resources.enter_context(self._delivery.sender.keeping_connections())
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Await what is under way and record it, so that a stop repeats nothing."""
         self._threads.shutdown(wait=True)
+        self._resources.close()
+        self._collect()
+        try:
+            self._exchange(most=0)
+        except DependencyUnavailable as error:
+            log.warning("sent messages not recorded", messages=len(self._sent), reason=str(error))
 
     def step(self, timeout_s: float) -> int:
-        """Plan, let threads send what is due, and wait for one of them or for `wake`; return what was sent.
+        """Plan, record what was sent, have threads send what is due, and wait for one or for `wake`.
+
+        Return how many messages were recorded.
 
         Raises:
-            DependencyUnavailable: when PostgreSQL is away; what was under way is sent again after its lease.
+            DependencyUnavailable: when PostgreSQL is away; what cannot be recorded is sent again after its
+                lease.
         """
-        if self._woken.is_set() or self._polling.is_due():
+        recorded, is_woken = len(self._sent), self._woken.is_set() or self._polling.is_due()
+        if is_woken:
             self._woken.clear()
             if self._waking.is_due():
                 wake_due(self._pool, datetime.now(UTC))
             self._plan()
-            while len(self._running) < SENDERS and self._is_due():
-                future = self._threads.submit(self._deliver)
+        if is_woken or self._sent:
+            for notice in self._exchange(most=SENDERS - len(self._running)):
+                future = self._threads.submit(self._delivery.send, notice)
                 future.add_done_callback(lambda _: self._changed.set())
                 self._running.add(future)
         self._changed.wait(min(timeout_s, POLL_S))
         self._changed.clear()
-        ended = {future for future in self._running if future.done()}
-        self._running -= ended
-        return sum(future.result() for future in ended)
+        self._collect()
+        return recorded
 
     def wake(self) -> None:
         """End the current or next wait of `step`: a change was announced. May be called from any thread."""
@@ -82,19 +104,20 @@ class Notifier:
     def _plan(self) -> None:
         planned = MAX_CHANGES
         while planned >= MAX_CHANGES:
-            with transaction(self._pool) as connection:
+            with pipelined(self._pool) as connection:
                 planned = plan(connection, datetime.now(UTC))
 
-    def _is_due(self) -> bool:
-        return self.lag() > len(self._running)
+    def _exchange(self, *, most: int) -> list[LeasedNotice]:
+        if not (self._sent or most):
+            return []
+        leased = self._delivery.exchange(self._sent, most=most)
+        self._sent = []
+        return leased
 
-    def _deliver(self) -> int:
-        sent = 0
-        while sent < BATCH and self._delivery.deliver_one():
-            sent += 1
-        if sent == BATCH:
-            self._woken.set()
-        return sent
+    def _collect(self) -> None:
+        ended = {future for future in self._running if future.done()}
+        self._running -= ended
+        self._sent += [future.result() for future in ended]
 
 
 def open_delivery(pool: ConnectionPool[Connection], chance: Callable[[], float]) -> Delivery:

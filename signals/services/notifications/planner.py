@@ -14,8 +14,10 @@ from signals.domain.notifications.routing import Route, by_destination, due
 from signals.domain.notifications.telling import STORM_S
 from signals.services.notifications.joining import Joining, Known, NoticePlan, moved
 from signals.services.notifications.routes import stored_route
+from signals.store import leases
 from signals.store.notifications import maintenance, planning, routes, subjects
 from signals.store.notifications.maintenance import MaintenanceWindow
+from signals.store.notifications.notices import QUEUE
 from signals.store.notifications.subjects import NoticeSubject
 
 MAX_CHANGES: Final = 500  # guess: planned within a tenth of a second
@@ -25,6 +27,8 @@ MAX_WINDOWS: Final = 1_000  # of maintenance, of the projects of one round; a pr
 def plan(connection: Connection, now: datetime) -> int:
     """Plan for changes without a plan; return of how many incidents they are.
 
+    The connection is pipelined: five round trips, however many changes there are.
+
     A message that exists tells every further change, even when no route matches any more: a destination that
     got the opening gets the end. An incident that is not told yet needs a route that matches it as it is now.
     """
@@ -32,22 +36,21 @@ def plan(connection: Connection, now: datetime) -> int:
     if not changes:
         return 0
     found = subjects.read(connection, changes)
-    rows = routes.list_routes(connection, {subject.told.project_id for subject in found.values()})
+    projects = {subject.told.project_id for subject in found.values()}
+    known_told = planning.told_already(connection, changes)
     by_project: dict[str, list[Route]] = {}
-    for row in rows:
+    for row in routes.list_routes(connection, projects):
         by_project.setdefault(row.project_id, []).append(stored_route(row))
     due_at = _due(found, by_project, now)
-    told = planning.told_already(connection, changes)
-    destination_ids = {destination for _, destination in (*due_at, *told)}
+    destination_ids = {destination for _, destination in (*due_at, *known_told())}
     if not destination_ids:
         return len(changes)
-    destinations = planning.lock_destinations(connection, destination_ids, storm_s=STORM_S)
-    told = planning.told_already(connection, changes)  # again: another planner may have held the lock
-    homes = planning.homes(connection, {subject.outage.id for subject in found.values()})
+    locked = planning.lock_destinations(connection, destination_ids, storm_s=STORM_S)
+    known_told = planning.told_already(connection, changes)  # again: another planner may have held the lock
+    known_homes = planning.homes(connection, {subject.outage.id for subject in found.values()})
+    windows = maintenance.list_windows(connection, projects, after=now, rows=MAX_WINDOWS)
+    told, homes = known_told(), known_homes()
     leaving = moved(found, told, homes)
-    windows = maintenance.list_windows(
-        connection, {subject.told.project_id for subject in found.values()}, after=now, rows=MAX_WINDOWS
-    )
     known = Known(
         changes=changes,
         found=found,
@@ -55,7 +58,7 @@ def plan(connection: Connection, now: datetime) -> int:
         told=told,
         homes=homes,
         held=planning.held_outages(connection, leaving) if leaving else {},
-        destinations=destinations,
+        destinations=locked(),
         holds=_holds(found, windows, now),
         now=now,
     )
@@ -73,6 +76,7 @@ def _write(connection: Connection, decided: NoticePlan) -> None:
     if decided.outages:
         planning.register(connection, decided.outages)
     if decided.wanted:
+        leases.lock(connection, QUEUE, decided.wanted)
         planning.want(connection, decided.wanted, decided.due_at, decided.holds)
 
 

@@ -1,11 +1,12 @@
 """Destinations of notifications; their secrets are sealed before they come here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, LiteralString
 from uuid import UUID
 
+from psycopg import Cursor
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
@@ -54,7 +55,7 @@ GET: LiteralString = """
 SELECT id, project_id, name, kind, settings, secret, hint, fallback_id, state, failing_since, last_told_at,
        last_error, created_at, created_by
 FROM pipeline.destinations
-WHERE id = %(destination_id)s AND project_id = coalesce(%(project_id)s, project_id)
+WHERE id = ANY(%(destination_ids)s) AND project_id = coalesce(%(project_id)s, project_id)
 """
 
 
@@ -62,9 +63,22 @@ def get(
     connection: Connection, destination_id: UUID, *, project_id: str | None = None
 ) -> StoredDestination | None:
     """Return one destination, of this project if one is named."""
-    values = {"destination_id": destination_id, "project_id": project_id}
-    with connection.cursor(row_factory=class_row(StoredDestination)) as cursor:
-        return cursor.execute(GET, values).fetchone()
+    return _get(connection, [destination_id], project_id).fetchone()
+
+
+def get_several(
+    connection: Connection, destination_ids: Collection[UUID]
+) -> Callable[[], dict[UUID, StoredDestination]]:
+    """Read destinations by id; the call awaits the rows."""
+    rows = _get(connection, list(destination_ids), None)
+    return lambda: {row.id: row for row in rows}
+
+
+def _get(
+    connection: Connection, destination_ids: list[UUID], project_id: str | None
+) -> Cursor[StoredDestination]:
+    cursor = connection.cursor(row_factory=class_row(StoredDestination))
+    return cursor.execute(GET, {"destination_ids": destination_ids, "project_id": project_id})
 
 
 LOCK_PROJECT: LiteralString = "SELECT id FROM projects WHERE id = %(project_id)s FOR NO KEY UPDATE"

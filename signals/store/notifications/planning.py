@@ -1,6 +1,10 @@
-"""The planner's tables: changes without a plan, and the messages that must tell them."""
+"""The planner's tables: changes without a plan, and the messages that must tell them.
 
-from collections.abc import Collection, Mapping, Sequence
+Functions that return a function have sent their query: its call awaits the rows. So queries share a round
+trip where the connection is pipelined.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -35,8 +39,8 @@ RETURNING incident_id, id
 def take_changes(connection: Connection, *, limit: int) -> dict[UUID, int]:
     """Take changes and moves without a plan, and return the newest of each incident."""
     found: dict[UUID, int] = {}
-    for query in (TAKE, TAKE_MOVES):
-        for incident_id, change_id in connection.execute(query, {"limit": limit}):
+    for cursor in [connection.execute(query, {"limit": limit}) for query in (TAKE, TAKE_MOVES)]:
+        for incident_id, change_id in cursor:
             found[incident_id] = max(change_id, found.get(incident_id, 0))
     return found
 
@@ -77,12 +81,12 @@ WHERE d.id = ANY(%(destination_ids)s)
 
 def lock_destinations(
     connection: Connection, destination_ids: Collection[UUID], *, storm_s: float
-) -> Mapping[UUID, PlannedDestination]:
-    """Lock destinations, and return them by id with what was sent to them lately."""
+) -> Callable[[], Mapping[UUID, PlannedDestination]]:
+    """Lock destinations, and read them by id with what was sent to them lately."""
     values = {"destination_ids": list(destination_ids), "storm_s": storm_s}
     connection.execute(LOCK, values)
-    with connection.cursor(row_factory=class_row(PlannedDestination)) as cursor:
-        return {row.id: row for row in cursor.execute(STATES, values)}
+    rows = connection.cursor(row_factory=class_row(PlannedDestination)).execute(STATES, values)
+    return lambda: {row.id: row for row in rows}
 
 
 TOLD: LiteralString = """
@@ -92,10 +96,12 @@ WHERE subject_id = ANY(%(subject_ids)s)
 """
 
 
-def told_already(connection: Connection, subject_ids: Collection[UUID]) -> dict[tuple[UUID, UUID], UUID]:
-    """Return the messages that exist, by subject and destination."""
+def told_already(
+    connection: Connection, subject_ids: Collection[UUID]
+) -> Callable[[], dict[tuple[UUID, UUID], UUID]]:
+    """Read the messages that exist, by subject and destination."""
     rows = connection.execute(TOLD, {"subject_ids": list(subject_ids)})
-    return {(subject_id, destination_id): notice_id for subject_id, destination_id, notice_id in rows}
+    return lambda: {(subject_id, destination_id): notice_id for subject_id, destination_id, notice_id in rows}
 
 
 HOMES: LiteralString = """
@@ -103,10 +109,12 @@ SELECT outage_id, destination_id, notice_id FROM pipeline.notice_outages WHERE o
 """
 
 
-def homes(connection: Connection, outage_ids: Collection[UUID]) -> dict[tuple[UUID, UUID], UUID]:
-    """Return the messages that incidents of these outages join, by outage and destination."""
+def homes(
+    connection: Connection, outage_ids: Collection[UUID]
+) -> Callable[[], dict[tuple[UUID, UUID], UUID]]:
+    """Read the messages that incidents of these outages join, by outage and destination."""
     rows = connection.execute(HOMES, {"outage_ids": list(outage_ids)})
-    return {(outage_id, destination_id): notice_id for outage_id, destination_id, notice_id in rows}
+    return lambda: {(outage_id, destination_id): notice_id for outage_id, destination_id, notice_id in rows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +202,9 @@ UPDATE pipeline.notices SET joined_at = now() WHERE id = ANY(%(notice_ids)s) AND
 """
 
 
-def insert(connection: Connection, notices: Sequence[NewNotice]) -> None:
+def insert(connection: Connection, new: Sequence[NewNotice]) -> None:
     """Store new messages; what they tell of comes with `join`."""
-    rows = orjson.dumps(notices).decode()
+    rows = orjson.dumps(new).decode()
     connection.execute(INSERT, {"rows": rows, "max_attempts": MAX_ATTEMPTS})
 
 
@@ -217,10 +225,10 @@ def unregister(connection: Connection, outages: Collection[tuple[UUID, UUID]]) -
     connection.execute(UNREGISTER, {"rows": orjson.dumps(rows).decode()})
 
 
-def _rows(name: str, notices: Mapping[tuple[UUID, UUID], UUID]) -> str:
+def _rows(name: str, told_by: Mapping[tuple[UUID, UUID], UUID]) -> str:
     rows = [
         {name: one, "destination_id": destination_id, "notice_id": notice_id}
-        for (one, destination_id), notice_id in notices.items()
+        for (one, destination_id), notice_id in told_by.items()
     ]
     return orjson.dumps(rows).decode()
 

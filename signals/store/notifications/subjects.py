@@ -1,6 +1,6 @@
 """Reads incidents, with their outages, as notifications need them: for routes, and for messages."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import UUID
@@ -48,14 +48,30 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT * FROM pipeline.outage_cares WHERE outage_id = m.outage_id OFFSET 0
 ) AS cares ON true
-WHERE i.id = ANY(%(incident_ids)s)
+WHERE i.id = ANY(coalesce(%(incident_ids)s::uuid[], ARRAY(
+    SELECT subject_id FROM pipeline.notice_subjects WHERE notice_id = ANY(%(notice_ids)s::uuid[])
+)))
 """
 
 
 def read(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, NoticeSubject]:
     """Return these incidents by id."""
-    rows = connection.execute(READ, {"incident_ids": list(incident_ids), "history_hours": HISTORY_HOURS})
-    return {row[0]: _subject(row) for row in rows}
+    return _read(connection, list(incident_ids), None)()
+
+
+def read_told(
+    connection: Connection, notice_ids: Collection[UUID]
+) -> Callable[[], dict[UUID, NoticeSubject]]:
+    """Read the incidents of these messages by id; the call awaits the rows."""
+    return _read(connection, None, list(notice_ids))
+
+
+def _read(
+    connection: Connection, incident_ids: list[UUID] | None, notice_ids: list[UUID] | None
+) -> Callable[[], dict[UUID, NoticeSubject]]:
+    values = {"incident_ids": incident_ids, "notice_ids": notice_ids, "history_hours": HISTORY_HOURS}
+    rows = connection.execute(READ, values)
+    return lambda: {row[0]: _subject(row) for row in rows}
 
 
 def _subject(row: tuple[Any, ...]) -> NoticeSubject:

@@ -106,10 +106,13 @@ class World:
         with self.pool.connection() as connection:
             connection.execute(SUMMARY, [uuid4(), incident_id])
 
+    def delivery(self) -> Delivery:
+        """Return what a notifier leases, sends and records with."""
+        return Delivery(self.pool, self.seal, self.sender, link_url="", chance=self.chance)
+
     def notifier(self) -> Notifier:
         """Return a notifier; the caller enters it."""
-        delivery = Delivery(self.pool, self.seal, self.sender, link_url="", chance=self.chance)
-        return Notifier(self.pool, delivery)
+        return Notifier(self.pool, self.delivery())
 
     def run(self, *, within_s: float = 20.0) -> None:
         """Run one notifier until nothing is due."""

@@ -1,7 +1,6 @@
 """An incident is told once at each destination, in order, in its newest state, and never twice."""
 
 import threading
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,7 +9,7 @@ from signals.services.notifications.planner import plan
 from signals.services.operations.retention import Retention
 from signals.settings import RetentionSettings
 from tests.integration.notifications.conftest import World
-from tests.support.receivers import HttpReceiver, http_receiver, mail_receiver
+from tests.support.receivers import HttpReceiver, Mode, http_receiver, mail_receiver
 from tests.support.waiting import until
 
 STATE = """
@@ -289,20 +288,46 @@ def test_hanging_destination_holds_two_senders_at_most(
         receiver.closing.set()
 
 
+@pytest.mark.parametrize("mode", ["ok", "error"])
 def test_late_sender_cannot_finish_a_message_that_another_took_over(
-    world: World, receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+    world: World, receiver: HttpReceiver, mode: Mode
 ) -> None:
     world.webhook(receiver)
     world.open()
     _plan(world)
-    delivery = world.notifier()._delivery
-    task: Any = delivery._take()
+    delivery = world.delivery()
+    [late] = delivery.exchange([], most=1)
     with world.pool.connection() as connection:
         connection.execute("UPDATE pipeline.notices SET leased_until = now() - interval '1 second'")
     world.run()
-    delivery._finish(task, None, took_ms=0)
+    receiver.mode = mode
+    assert delivery.exchange([delivery.send(late)], most=1) == []
+    assert world.rows("SELECT sends, status, attempt_count FROM pipeline.notices") == [(1, "succeeded", 0)]
+    assert len(world.rows("SELECT 1 FROM pipeline.notice_attempts")) == 1
+
+
+def test_one_lease_takes_two_messages_a_destination_at_most(
+    world: World, receiver: HttpReceiver, other: HttpReceiver
+) -> None:
+    places = [world.webhook(one) for one in (receiver, other)]
+    for number in range(4):
+        world.open(f"number {number}")
+    _plan(world)
+    delivery = world.delivery()
+    first = delivery.exchange([], most=10)
+    assert sorted(one.held.destination_id for one in first) == sorted(2 * places)
+    assert delivery.exchange([], most=10) == []
+    sent = [delivery.send(one) for one in first if one.held.destination_id == places[0]]
+    assert [one.held.destination_id for one in delivery.exchange(sent, most=10)] == 2 * places[:1]
+
+
+def test_stopped_notifier_records_the_message_under_way(world: World, receiver: HttpReceiver) -> None:
+    world.webhook(receiver)
+    world.open()
+    receiver.mode = "slow"
+    with world.notifier() as notifier:
+        until(lambda: notifier.step(0.0) is not None and bool(receiver.requests), every_s=0.0)
     assert world.rows("SELECT sends, status FROM pipeline.notices") == [(1, "succeeded")]
-    assert len(receiver.requests) == 1
 
 
 def test_several_notifiers_tell_each_incident_once(world: World, receiver: HttpReceiver) -> None:

@@ -69,6 +69,44 @@ def test_public_library_verifies_each_signature(receiver: HttpReceiver) -> None:
         Webhook(KEYS[0]).verify(got.body + b" ", got.headers)
 
 
+def test_messages_that_follow_each_other_share_a_connection(receiver: HttpReceiver) -> None:
+    hook = parse_target({"kind": "webhook", "url": f"{receiver.url}/hook", "signing_keys": KEYS})
+    ours = sender()
+    with ours.keeping_connections():
+        for version in range(3):
+            assert ours.send(hook, message(version=version), datetime.now(UTC)).state == "told"
+        assert receiver.connections == 1
+        receiver.mode = "drip"  # the deadline is each message's, not that of the connection
+        began = time.monotonic()
+        assert ours.send(hook, message(), datetime.now(UTC)).state == "retry"
+        assert time.monotonic() - began >= 0.9 * TIMEOUT_S
+    receiver.mode = "ok"
+    for version in range(2):
+        assert ours.send(hook, message(version=version), datetime.now(UTC)).state == "told"
+    assert receiver.connections == 3
+
+
+def test_name_that_moves_inward_is_refused_beside_a_kept_connection(
+    receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept connection goes on to the address that was checked; a new one is checked anew."""
+    answers = iter(["127.0.0.1", "10.0.0.1"])
+
+    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        address = next(answers) if host == "moving.example" else host
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    url = f"http://moving.example:{receiver.port}/hook"
+    hook = parse_target({"kind": "webhook", "url": url, "signing_keys": KEYS})
+    ours = sender()
+    with ours.keeping_connections():
+        states = [ours.send(hook, message(version=1), datetime.now(UTC)).state for _ in range(2)]
+    assert states == ["told", "told"]
+    result = ours.send(hook, message(version=1), datetime.now(UTC))
+    assert (result.state, receiver.connections) == ("refused", 1)
+
+
 @pytest.mark.parametrize(
     ("mode", "state", "status"),
     [

@@ -33,7 +33,7 @@ class LetterLease(Lease):
     receiver: str
 
 
-LETTERS: Final = Queue(table="pipeline.letters", lease_type=LetterLease)
+LETTERS: Final = Queue(table="pipeline.letters", lease_type=LetterLease, shared_by="receiver", at_once=2)
 
 
 @pytest.fixture
@@ -92,3 +92,37 @@ def test_a_job_waits_for_its_backoff(connection: Connection) -> None:
     connection.execute("UPDATE pipeline.letters SET run_after = now()")
     again = take(connection)
     assert (again.attempt_count, again.last_error) == (1, "busy")
+
+
+def take_several(connection: Connection, *, most: int = 10, lease: timedelta = MINUTE) -> list[str]:
+    """Lease letters, and return whom they are for."""
+    return sorted(one.receiver for one in leases.lease_several(connection, LETTERS, lease=lease, most=most))
+
+
+def test_several_jobs_are_leased_with_a_bound_for_each_receiver(connection: Connection) -> None:
+    for receiver in 3 * ("support", "on call"):
+        connection.execute(
+            "INSERT INTO pipeline.letters (receiver, status) VALUES (%s, 'queued')", [receiver]
+        )
+    assert take_several(connection, most=3) == ["on call", "on call", "support"]
+    assert take_several(connection) == ["support"]
+    assert take_several(connection) == []
+    connection.execute("UPDATE pipeline.letters SET leased_until = now() - interval '1 second'")
+    assert take_several(connection) == ["on call", "on call", "support", "support"]
+    rescued = connection.execute("SELECT count(*) FROM pipeline.letters WHERE attempt_count = 1").fetchone()
+    assert rescued is not None
+    assert 2 <= rescued[0] <= 4  # the others were not leased before
+
+
+def test_two_workers_that_lease_at_once_get_different_jobs(
+    connection: Connection, pool: ConnectionPool[Connection]
+) -> None:
+    with pool.connection() as other:
+        mine = take_several(other)  # not committed
+        assert take_several(connection) == []
+        assert mine == ["on call"]
+
+
+def test_several_jobs_wait_for_their_backoff(connection: Connection) -> None:
+    connection.execute("UPDATE pipeline.letters SET run_after = now() + interval '1 minute'")
+    assert take_several(connection) == []
