@@ -1,4 +1,4 @@
-"""`signals stack up|down|status|logs|reset`: the servers alone, without Ray and the applications."""
+"""`signals stack`: the local servers alone, without Ray and the applications."""
 
 import os
 from pathlib import Path
@@ -11,6 +11,7 @@ from rich.table import Table
 from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console as output
 from signals.cli.readable import plain
+from signals.local import backup as backups
 from signals.local import bring_up, stack, watchdog
 from signals.local.environment import without_password
 from signals.local.errors import LocalStackError
@@ -97,6 +98,26 @@ def logs(
                 _print_line(name, line, len(chosen))
         except KeyboardInterrupt:
             return
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write, like signals.tar.gz.", dir_okay=False)],
+    folder: Folder = ROOT,
+) -> None:
+    """Write all data and keys of the stopped local stack to one file."""
+    size = backups.backup(folder, file)
+    output().print(f"Wrote {file} ({size / 2**20:.1f} MB). It holds passwords and keys: keep it private.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What backup has written.", exists=True, dir_okay=False)],
+    folder: Folder = ROOT,
+) -> None:
+    """Put a backup into a folder that holds no stack."""
+    backups.restore(folder, file)
+    output().print(f"Restored {folder.resolve()}: `signals up` starts it.")
 
 
 @app.command()

@@ -45,6 +45,11 @@ class StackFolder:
         return self.root / "env"
 
     @property
+    def state_path(self) -> Path:
+        """The file of the stack's state; a folder without it holds no stack."""
+        return self.root / "state.json"
+
+    @property
     def ray_token_path(self) -> Path:
         """The file of the token for Ray's dashboard, job interface and nodes."""
         return self.root / "ray-token"
@@ -63,22 +68,22 @@ class StackFolder:
 
     def is_stack(self) -> bool:
         """Whether a stack has ever been started here."""
-        return self._state_path.exists()
+        return self.state_path.exists()
 
     def load(self) -> StackState | None:
         """The stored state, None before the first start."""
         try:
-            return StackState(**json.loads(self._state_path.read_text()))
+            return StackState(**json.loads(self.state_path.read_text()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
             raise LocalStackError(
-                f"{self._state_path} is damaged: start over with `signals stack reset`"
+                f"{self.state_path} is damaged: start over with `signals stack reset`"
             ) from error
 
     def save(self, state: StackState) -> None:
         """Remember."""
-        replace_file(self._state_path, json.dumps(asdict(state), indent=2) + "\n")
+        replace_file(self.state_path, json.dumps(asdict(state), indent=2) + "\n")
 
     def choose_data(self, account: ServerAccount | None) -> Path:
         """Where the servers' data goes: in here, or elsewhere when their account cannot come in."""
@@ -100,7 +105,7 @@ class StackFolder:
         for folder in (self._outside, self.root / "data", self.root / "logs", self.root / "run"):
             if folder.exists():
                 shutil.rmtree(folder)
-        for path in (self.env_path, self.ray_token_path, self._state_path, self.root / "lock"):
+        for path in (self.env_path, self.ray_token_path, self.state_path, self.root / "lock"):
             path.unlink(missing_ok=True)
         if not any(self.root.iterdir()):
             self.root.rmdir()
@@ -147,7 +152,3 @@ class StackFolder:
     @property
     def _outside(self) -> Path:
         return ELSEWHERE / hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-
-    @property
-    def _state_path(self) -> Path:
-        return self.root / "state.json"
