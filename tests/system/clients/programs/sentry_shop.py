@@ -1,6 +1,7 @@
 """A Flask program under sentry-sdk: its checkout fails for every order. `sentry_shop.py DSN ORDERS PAUSE_S`.
 
-Prints as JSON how many errors it reported, and how many of them the client itself says it lost, by reason.
+Prints as JSON how many errors it reported, how many of them the client itself counts as lost, and how many it
+says so of in client reports that were answered, by reason. A report without an answer is `unsure`.
 """
 
 import json
@@ -25,6 +26,17 @@ def _program() -> Flask:
         raise PaymentDeclined(f"order {order} of jo@shop.example")
 
     return app
+
+
+def _losses(envelope: Any) -> Counter[str]:
+    """Return the errors that the client reports of an envelope call lost, by reason."""
+    said: Counter[str] = Counter()
+    for item in envelope.items if envelope else ():
+        if item.type == "client_report":
+            for one in json.loads(item.payload.get_bytes())["discarded_events"]:
+                if one["category"] == "error":
+                    said[one["reason"]] += one["quantity"]
+    return said
 
 
 def main(dsn: str, orders: int, pause_s: float) -> None:
@@ -54,12 +66,26 @@ def main(dsn: str, orders: int, pause_s: float) -> None:
         record(reason, data_category, item, quantity=quantity)
 
     transport.record_lost_event = counted
+    send = transport._send_request
+    told: Counter[str] = Counter()
+    unsure: Counter[str] = Counter()
+
+    def sent(body: Any, headers: Any, endpoint_type: Any, envelope: Any = None) -> None:
+        said = _losses(envelope)
+        try:
+            send(body, headers, endpoint_type=endpoint_type, envelope=envelope)
+        except Exception:
+            unsure.update(said)
+            raise
+        told.update(said)
+
+    transport._send_request = sent
     client = _program().test_client()
     for order in range(48_000, 48_000 + orders):
         assert client.post(f"/checkout/{order}").status_code == 500
         time.sleep(pause_s)
     sentry_sdk.flush(60)
-    print(json.dumps({"reported": reported, "lost": lost}))
+    print(json.dumps({"reported": reported, "lost": lost, "told": told, "unsure": unsure}))
 
 
 if __name__ == "__main__":
