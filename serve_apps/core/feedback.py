@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from starlette.responses import Response
 
 from serve_apps.core.incidents import named_incident, no_such_incident
+from serve_apps.core.outages import named_outage, no_such_outage
 from serve_apps.core.requests import READ_ERRORS, CoreResources, Instant, Limit
-from serve_apps.core.status_changes import CHANGE_ERRORS
+from serve_apps.core.subject_rows import INCIDENT, OUTAGE, SubjectPart, change, reading
 from serve_apps.http.answers import json_answer
 from serve_apps.http.bodies import read_model
 from serve_apps.http.endpoint import Answer, Call, Endpoint
@@ -35,9 +37,17 @@ class PrecisionQuery:
 
 async def give_feedback(core: CoreResources, call: Call[NoParameters]) -> Response:
     """Say whether a summary was useful, and what it really was. A read key may do this."""
-    incident_id = await call.in_thread(named_incident, core, call)
+    return await _give(core, call, await call.in_thread(named_incident, core, call))
+
+
+async def give_outage_feedback(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """Say whether an outage's summary was useful: it is that of the incident that opened first."""
+    return await _give(core, call, await call.in_thread(_summarized, core, call))
+
+
+async def _give(core: CoreResources, call: Call[NoParameters], incident_id: UUID) -> Response:
     said = await read_model(call.request, SummaryFeedback)
-    actor = f"key:{call.principal.key_id}"
+    actor = call.principal.actor
     outcome = await call.in_thread(core.feedback.give, call.tenancy, incident_id, said, actor=actor)
     if outcome == "unknown_incident":
         raise no_such_incident()
@@ -49,12 +59,25 @@ async def give_feedback(core: CoreResources, call: Call[NoParameters]) -> Respon
     )
 
 
+def _summarized(core: CoreResources, call: Call[NoParameters]) -> UUID:
+    """Return the incident whose summary is that of the outage in the path; it may block."""
+    found = core.outages.first_incident(call.tenancy, named_outage(core, call))
+    if found is None:
+        raise no_such_outage()
+    return found
+
+
 def incident_feedback(core: CoreResources, call: Call[NoParameters]) -> Response:
     """List the feedback on one incident's summaries, newest first."""
     found = core.feedback.of_incident(call.tenancy, named_incident(core, call))
     if found is None:
         raise no_such_incident()
     return json_answer(call.request, found)
+
+
+def outage_feedback(core: CoreResources, call: Call[NoParameters]) -> Response:
+    """List the feedback on one outage's summaries, newest first: those of the incident that opened first."""
+    return json_answer(call.request, core.feedback.of_incident(call.tenancy, _summarized(core, call)))
 
 
 def list_feedback(core: CoreResources, call: Call[FeedbackQuery]) -> Response:
@@ -68,35 +91,17 @@ def feedback_precision(core: CoreResources, call: Call[PrecisionQuery]) -> Respo
     return json_answer(call.request, core.feedback.precision(call.tenancy, since=call.query.since))
 
 
-_OF_INCIDENT: Final = "/v1/incidents/{incident_id}/feedback"
-_NO_SUCH: Final = {404: "The key's project has no such incident."}
-_GIVE_ERRORS: Final = {code: text for code, text in CHANGE_ERRORS.items() if code not in (409, 422)}
+_SAID: Final = Answer(description="What was said.", model=list[FeedbackEntry])
+_GIVEN: Final = {200: Answer(description="What was said, this included.", model=list[FeedbackEntry])}
+_OF_INCIDENT: Final = SubjectPart(of=INCIDENT, name="feedback", tag="feedback")
+_OF_OUTAGE: Final = SubjectPart(of=OUTAGE, name="feedback", tag="feedback")
+_NO_VERSION: Final = {409: "There is no summary, or none of this version; or several ids begin like this."}
 
 ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
-    Endpoint(
-        method="GET",
-        path=_OF_INCIDENT,
-        handler=incident_feedback,
-        tag="feedback",
-        right=Right.READ,
-        query=NoParameters,
-        answers={200: Answer(description="What was said.", model=list[FeedbackEntry])},
-        errors=READ_ERRORS | _NO_SUCH,
-    ),
-    Endpoint(
-        method="POST",
-        path=_OF_INCIDENT,
-        handler=give_feedback,
-        tag="feedback",
-        right=Right.CHANGE_INCIDENTS,
-        query=NoParameters,
-        body={"application/json": SummaryFeedback},
-        answers={200: Answer(description="What was said, this included.", model=list[FeedbackEntry])},
-        errors=READ_ERRORS
-        | _NO_SUCH
-        | _GIVE_ERRORS
-        | {409: "The incident has no summary, or none of this version."},
-    ),
+    reading(_OF_INCIDENT, incident_feedback, _SAID),
+    change(_OF_INCIDENT, give_feedback, SummaryFeedback, _GIVEN, _NO_VERSION),
+    reading(_OF_OUTAGE, outage_feedback, _SAID),
+    change(_OF_OUTAGE, give_outage_feedback, SummaryFeedback, _GIVEN, _NO_VERSION),
     Endpoint(
         method="GET",
         path="/v1/feedback",

@@ -9,14 +9,14 @@ from starlette.responses import Response
 from serve_apps.core.outage_work import refused_work
 from serve_apps.core.outages import named_outage, no_such_outage
 from serve_apps.core.preconditions import IF_MATCH, OUTDATED, if_match
-from serve_apps.core.requests import MODEL_ERRORS, READ_ERRORS, CoreResources
+from serve_apps.core.requests import MODEL_ERRORS, CoreResources
 from serve_apps.core.status_changes import ambiguous_id
+from serve_apps.core.subject_rows import OUTAGE, SubjectPart, change
 from serve_apps.http.answers import json_answer
 from serve_apps.http.bodies import read_model
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
-from signals.domain.access.scopes import Right
 from signals.services.incidents.outage_answers import OutageDetail
 from signals.store.incidents.incident_names import Named
 
@@ -81,38 +81,17 @@ def _detail(core: CoreResources, call: Call[NoParameters], outage_id: UUID | Non
 
 
 _ERRORS: Final = (
-    READ_ERRORS
-    | MODEL_ERRORS
+    MODEL_ERRORS
     | OUTDATED
-    | {
-        404: "The key's project has no such outage.",
-        409: "Several ids begin like this, or the outages cannot be divided so; the problem says why.",
-    }
+    | {409: "Several ids begin like this, or the outages cannot be divided so; the problem says why."}
 )
+_HEADERS: Final = (IF_MATCH,)
+_MERGED: Final = {200: Answer(description="The outage that has the incidents now.", model=OutageDetail)}
+_SPLIT: Final = {201: Answer(description="The new outage.", model=OutageDetail)}
+_MERGING: Final = SubjectPart(of=OUTAGE, name="merge", tag="outages")
+_SPLITTING: Final = SubjectPart(of=OUTAGE, name="split", tag="outages")
 
 ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
-    Endpoint(
-        method="POST",
-        path="/v1/outages/{outage_id}/merge",
-        handler=merge_outage,
-        tag="outages",
-        right=Right.CHANGE_INCIDENTS,
-        query=NoParameters,
-        headers=(IF_MATCH,),
-        body={"application/json": OutageMerge},
-        answers={200: Answer(description="The outage that has the incidents now.", model=OutageDetail)},
-        errors=_ERRORS,
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/outages/{outage_id}/split",
-        handler=split_outage,
-        tag="outages",
-        right=Right.CHANGE_INCIDENTS,
-        query=NoParameters,
-        headers=(IF_MATCH,),
-        body={"application/json": OutageSplit},
-        answers={201: Answer(description="The new outage.", model=OutageDetail)},
-        errors=_ERRORS,
-    ),
+    change(_MERGING, merge_outage, OutageMerge, _MERGED, _ERRORS, _HEADERS),
+    change(_SPLITTING, split_outage, OutageSplit, _SPLIT, _ERRORS, _HEADERS),
 )

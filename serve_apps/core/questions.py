@@ -6,15 +6,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from serve_apps.core.incidents import named_incident, no_such_incident
-from serve_apps.core.requests import READ_ERRORS, CoreResources
-from serve_apps.core.status_changes import CHANGE_ERRORS
+from serve_apps.core.requests import CoreResources
+from serve_apps.core.subject_rows import INCIDENT, SubjectPart, change, reading
 from serve_apps.http.answers import json_answer
 from serve_apps.http.bodies import read_model
 from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.event_stream import Emit, HasLeft, event_stream
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
-from signals.domain.access.scopes import Right
 from signals.domain.summary.answer import tidy
 from signals.domain.summary.conversation.asking import MAX_QUESTION_CHARS
 from signals.services.summary.conversing import Listener
@@ -46,7 +45,7 @@ async def ask_question(core: CoreResources, call: Call[NoParameters]) -> Respons
     """
     incident_id = await call.in_thread(named_incident, core, call)
     asked = await read_model(call.request, AskedQuestion)
-    actor = f"key:{call.principal.key_id}"
+    actor = call.principal.actor
     try:
         prepared = await call.in_thread(
             core.questions.prepare, call.tenancy, incident_id, asked.question, actor=actor
@@ -70,34 +69,14 @@ def incident_questions(core: CoreResources, call: Call[NoParameters]) -> Respons
     return json_answer(call.request, found)
 
 
-_PATH: Final = "/v1/incidents/{incident_id}/questions"
-_NO_SUCH: Final = {404: "The key's project has no such incident."}
-_BODY_ERRORS: Final = {code: text for code, text in CHANGE_ERRORS.items() if code not in (409, 422)}
+_PART: Final = SubjectPart(of=INCIDENT, name="questions", tag="questions")
 _REFUSALS: Final = {
     409: "No model is configured, which the problem names; or several ids begin like this.",
     429: "The day's questions or tokens are used, or others are being answered; see Retry-After.",
 }
+_STREAM: Final = {200: Answer(description="A stream of server-sent events (text/event-stream).")}
 
 ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
-    Endpoint(
-        method="GET",
-        path=_PATH,
-        handler=incident_questions,
-        tag="questions",
-        right=Right.READ,
-        query=NoParameters,
-        answers={200: Answer(description="The newest.", model=list[AnsweredQuestion])},
-        errors=READ_ERRORS | _NO_SUCH,
-    ),
-    Endpoint(
-        method="POST",
-        path=_PATH,
-        handler=ask_question,
-        tag="questions",
-        right=Right.CHANGE_INCIDENTS,
-        query=NoParameters,
-        body={"application/json": AskedQuestion},
-        answers={200: Answer(description="A stream of server-sent events (text/event-stream).")},
-        errors=READ_ERRORS | _NO_SUCH | _BODY_ERRORS | _REFUSALS,
-    ),
+    reading(_PART, incident_questions, Answer(description="The newest.", model=list[AnsweredQuestion])),
+    change(_PART, ask_question, AskedQuestion, _STREAM, _REFUSALS),
 )

@@ -9,10 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signals.cli.core_client import follow, get, send
+from signals.cli.core_client import follow, get
 from signals.cli.links import command_for
 from signals.cli.options import AsJson, Since, in_query
-from signals.cli.outage_work import Name, add_status_verbs, add_work, path_of, print_timeline
+from signals.cli.outage_work import (
+    Name,
+    add_feedback,
+    add_status_verbs,
+    add_work,
+    path_of,
+    print_timeline,
+)
 from signals.cli.readable import console, moment, plain, sparkline
 
 CHART_WIDTH: Final = 90
@@ -29,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 add_work(incidents, "incidents")
 add_status_verbs(incidents, "incidents")
+add_feedback(incidents, "incidents")
 
 
 @incidents.command("list")
@@ -91,30 +99,6 @@ def show_incident(incident_id: Name, as_json: AsJson = False) -> None:
 def incident_timeline(incident_id: Name, as_json: AsJson = False) -> None:
     """Show what happened to one incident: each change, when, and by whom."""
     print_timeline(get(path_of("incidents", incident_id, "timeline"), {}), as_json=as_json)
-
-
-@incidents.command("feedback")
-def give_feedback(
-    incident_id: Name,
-    useful: Annotated[bool, typer.Option("--useful/--not-useful", help="Was the summary useful?")],
-    cause: Annotated[str | None, typer.Option(help="What it really was, in your words.")] = None,
-    facts: Annotated[
-        list[str] | None,
-        typer.Option("--fact", help="A word that a right cause names, like a release; may be repeated."),
-    ] = None,
-    invisible: Annotated[bool, typer.Option("--not-visible", help="No event shows the cause.")] = False,
-    version: Annotated[int | None, typer.Option(min=1, help="Of the summary; the newest one else.")] = None,
-) -> None:
-    """Say whether an incident's summary was useful, and what it really was."""
-    said = {
-        "useful": useful,
-        "cause": cause,
-        "facts": facts or [],
-        "is_visible": not invisible,
-        "version": version,
-    }
-    rows = send("POST", path_of("incidents", incident_id, "feedback"), said)
-    console().print(f"Stored for version {rows[0]['version']}; {len(rows)} answers on this incident.")
 
 
 @incidents.command("ask")

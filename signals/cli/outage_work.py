@@ -106,6 +106,27 @@ def add_status_verbs(app: typer.Typer, kind: Kind) -> None:
         _set_status(kind, names, "open")
 
 
+def add_feedback(app: typer.Typer, kind: Kind) -> None:
+    """Add `feedback` to a group of commands; an outage's summary is that of its first incident."""
+    one = kind[:-1]
+
+    @app.command("feedback", help=f"Say whether the {one}'s summary was useful, and what it really was.")
+    def give_feedback(
+        name: Name,
+        useful: Annotated[bool, typer.Option("--useful/--not-useful", help="Was the summary useful?")],
+        cause: Annotated[str | None, typer.Option(help="What it really was, in your words.")] = None,
+        facts: Annotated[
+            list[str] | None,
+            typer.Option("--fact", help="A word that a right cause names, like a release; may be repeated."),
+        ] = None,
+        invisible: Annotated[bool, typer.Option("--not-visible", help="No event shows the cause.")] = False,
+        version: Annotated[int | None, typer.Option(min=1, help="Of the summary; the newest else.")] = None,
+    ) -> None:
+        said = {"useful": useful, "cause": cause, "facts": facts or [], "is_visible": not invisible}
+        rows = send("POST", path_of(kind, name, "feedback"), {**said, "version": version})
+        console().print(f"Stored for version {rows[0]['version']}; {len(rows)} answers on this {one}.")
+
+
 def print_timeline(changes: list[dict[str, Any]], *, as_json: bool) -> None:
     """Print changes as a table: when, what, by whom, and what is so now."""
     if as_json:

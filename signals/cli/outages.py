@@ -11,7 +11,15 @@ from rich.text import Text
 from signals.cli.core_client import ask, get, send
 from signals.cli.incidents import print_chart, print_summary
 from signals.cli.options import AsJson, Since, in_query
-from signals.cli.outage_work import AllNames, Name, add_outage_timeline, add_work, change_all, path_of
+from signals.cli.outage_work import (
+    AllNames,
+    Name,
+    add_feedback,
+    add_outage_timeline,
+    add_work,
+    change_all,
+    path_of,
+)
 from signals.cli.readable import console, moment, plain
 
 INCIDENTS_SHOWN: Final = 20
@@ -26,6 +34,7 @@ def register(app: typer.Typer) -> None:
 
 add_work(outages, "outages")
 add_outage_timeline(outages)
+add_feedback(outages, "outages")
 
 
 @outages.command("list")

@@ -110,6 +110,16 @@ class Outages:
             },
         )
 
+    def first_incident(self, tenancy: Tenancy, outage_id: UUID) -> UUID | None:
+        """Return the incident whose summary is the outage's, None when the project has no such outage.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            row = outage_views.find(connection, tenancy.project_id, outage_id)
+        return row.first_incident_id if row else None
+
     def set_status(
         self, tenancy: Tenancy, outage_id: UUID, status: str, *, actor: str, version: int | None = None
     ) -> OutageStatusOutcome:

@@ -17,7 +17,7 @@ from signals.clients.postgres import Connection
 from signals.errors import SettingsError
 from signals.store.summary import ai_outputs
 from tests.integration.cli.conftest import Run
-from tests.integration.core.conftest import OpenIncident
+from tests.integration.core.conftest import OpenIncident, OpenOutage
 from tests.support.case_index import index_case, store_case
 from tests.support.model_server import Reply, open_model_server
 
@@ -54,6 +54,18 @@ def test_incident_becomes_a_case_of_its_own(
     assert judge(own, answer).at_1
     few = run("ai", "cases", "export", str(folder), "--max-events", "300")
     assert "too many events around it" in few.stderr
+
+
+@pytest.mark.usefixtures("served")
+def test_answer_on_an_outage_is_given_by_command(
+    run: Run, pool: ConnectionPool[Connection], open_outage: OpenOutage
+) -> None:
+    outage_id = open_outage("E|/a|prod")
+    with pool.connection() as connection:
+        [(incident_id,)] = connection.execute("SELECT id FROM incidents").fetchall()
+    summarize(pool, incident_id, {"likely_causes": ["?"], "confidence": 0.1})
+    given = run("outages", "feedback", str(outage_id), "--useful")
+    assert given.stdout == "Stored for version 1; 1 answers on this outage.\n"
 
 
 @pytest.mark.usefixtures("served")

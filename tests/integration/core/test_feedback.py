@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
 from signals.store.summary import ai_outputs
-from tests.integration.core.conftest import Keys, OpenIncident
+from tests.integration.core.conftest import Keys, OpenIncident, OpenOutage
 
 CONTENT = {
     "confidence": 0.8,
@@ -139,3 +139,28 @@ def test_other_tenant_neither_reads_nor_answers(anonymous: TestClient, keys: Key
     assert anonymous.get(f"/v1/incidents/{summarized}/feedback").status_code == 404
     assert anonymous.get("/v1/feedback").json() == []
     assert anonymous.get("/v1/feedback/precision").json() == []
+
+
+def test_answer_on_an_outage_is_about_the_summary_of_its_first_incident(
+    reader: TestClient, pool: ConnectionPool[Connection], open_outage: OpenOutage
+) -> None:
+    outage_id = open_outage("E|/a|prod", "E|/b|prod")
+    first = reader.get(f"/v1/outages/{outage_id}").json()["outage"]["first_incident_id"]
+    with pool.connection() as connection:
+        ai_outputs.insert(
+            connection, output_id=uuid4(), incident_id=UUID(first), model="builtin", content=CONTENT
+        )
+    answer = reader.post(f"/v1/outages/{outage_id}/feedback", json={"useful": False, "facts": ["pool-7"]})
+    assert answer.status_code == 200, answer.text
+    [row] = answer.json()
+    assert (row["incident_id"], row["useful"], row["facts"]) == (first, False, ["pool-7"])
+    assert reader.get(f"/v1/outages/{outage_id}/feedback").json() == [row]
+    assert reader.get("/v1/outages/latest/feedback").json() == [row]
+    assert reader.get(f"/v1/incidents/{first}/feedback").json() == [row]
+
+
+def test_outage_without_a_summary_takes_no_answer(reader: TestClient, open_outage: OpenOutage) -> None:
+    answer = reader.post(f"/v1/outages/{open_outage()}/feedback", json={"useful": True})
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_such_version")
+    unknown = reader.post(f"/v1/outages/{uuid4()}/feedback", json={"useful": True})
+    assert unknown.status_code == 404

@@ -98,6 +98,8 @@ READ_ROUTES = {
     ("GET", "/v1/feedback/precision"),
     ("GET", "/v1/incidents/{incident_id}/feedback"),
     ("POST", "/v1/incidents/{incident_id}/feedback"),
+    ("GET", "/v1/outages/{outage_id}/feedback"),
+    ("POST", "/v1/outages/{outage_id}/feedback"),
     ("GET", "/v1/incidents/{incident_id}/questions"),
     ("POST", "/v1/incidents/{incident_id}/questions"),
 }
