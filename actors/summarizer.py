@@ -13,6 +13,7 @@ from signals.clients.llm import open_model
 from signals.clients.opensearch.comparison import compare
 from signals.clients.opensearch.connection import open_client
 from signals.clients.opensearch.index import labels_since
+from signals.clients.opensearch.refresh import SharedRefresh
 from signals.clients.opensearch.search import EventSearch
 from signals.services.summary import ComparisonSource, IncidentSummarizer, Policy
 from signals.services.summary.toolbox import ToolSources
@@ -37,7 +38,9 @@ class Summarizer(Consumer):
             open_client(OpenSearchSettings.from_env(), connections=settings.signals_ai_concurrency) as search,
         ):
             comparison = ComparisonSource(
-                compare=partial(compare, search), labels_since=partial(labels_since, search)
+                compare=partial(compare, search),
+                labels_since=partial(labels_since, search),
+                refresh=SharedRefresh(search),
             )
             tools = ToolSources(pool=self.pool, events=EventSearch(search), comparison=comparison)
             with (

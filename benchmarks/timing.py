@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ class Program:
 _MARK: Final = TypeAdapter(Mark)
 
 
+MOST_LINES: Final = 10_000  # of the newest; a row that reads none keeps a few MB
+
+
 class Running:
     """A started program whose marks are read as they come."""
 
@@ -55,6 +59,7 @@ class Running:
         self._process = process
         self._log = log
         self._marks: Queue[Mark] = Queue()
+        self._logged: deque[str] = deque(maxlen=MOST_LINES)
         Thread(target=self._read, name="marks", daemon=True).start()
 
     @property
@@ -67,6 +72,12 @@ class Running:
         for line in self._process.stdout:
             if line.startswith('{"name"'):
                 self._marks.put(_MARK.validate_json(line))
+            else:
+                self._logged.append(line)
+
+    def take_logged(self) -> list[str]:
+        """Return what the program has logged since the last call, and forget it."""
+        return [self._logged.popleft() for _ in range(len(self._logged))]
 
     def wait_for(self, name: str, within_s: float) -> Mark:
         """Return the next mark of that name.

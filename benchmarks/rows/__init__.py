@@ -13,6 +13,7 @@ MODULES: Final = (
     "core",
     "latency",
     "latency_summary",
+    "latency_findings",
     "notices",
     "comparison",
     "whole",

@@ -76,7 +76,7 @@ class Bench:
             publisher = stack.enter_context(open_publisher(self.kafka))
             self._incident(publisher, connection)  # joins the group, connects, warms up
             if background_per_s:
-                stack.enter_context(_background(publisher, background_per_s))
+                stack.enter_context(background(publisher, background_per_s))
             cpu_s, began = tree_cpu_s(running.pid), time.monotonic()
             taken = [self._incident(publisher, connection) for _ in range(self.spikes)]
             return percentiles(taken, time.monotonic() - began, tree_cpu_s(running.pid) - cpu_s)
@@ -142,7 +142,7 @@ def spike(code: str, project_id: str = "proj_spike") -> list[OutgoingRecord]:
 
 
 @contextmanager
-def _background(publisher: Publisher, per_s: int) -> Iterator[None]:
+def background(publisher: Publisher, per_s: int) -> Iterator[None]:
     """Publish calm events evenly until the block ends."""
     stop, failed = threading.Event(), list[str]()
     events = records(kinds(), 10**9, seed=int(time.time()))

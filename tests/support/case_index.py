@@ -47,14 +47,21 @@ VALUES (%(id)s, %(event_id)s, %(at)s, %(kind)s, 'error', %(attributes)s::jsonb)
 """
 
 
-def index_case(client: Client, events: Iterable[Mapping[str, Any]], tenancy: Tenancy = TENANCY) -> int:
-    """Index a case's events with labels and templates, visible at once; return how many."""
+def index_case(
+    client: Client,
+    events: Iterable[Mapping[str, Any]],
+    tenancy: Tenancy = TENANCY,
+    *,
+    is_refreshed: bool = True,
+) -> int:
+    """Index a case's events with labels and templates, searchable at once unless told; return how many."""
     documents = case_documents(events, tenancy)
     for start in range(0, len(documents), BULK):
         bulk = documents[start : start + BULK]
         results = bulk_create(client, [(document.document_id, document.source) for document in bulk])
         assert {result.verdict for result in results} == {BulkVerdict.CREATED}
-    client.indices.refresh(index=EVENTS_INDEX)
+    if is_refreshed:
+        client.indices.refresh(index=EVENTS_INDEX)
     return len(documents)
 
 

@@ -110,6 +110,11 @@ class Comparison:
         return self.now - self.onset.minute + 1
 
     @property
+    def events(self) -> int:
+        """How many events rates rest on."""
+        return self.failing.total + self.working.total + self.working_before.total
+
+    @property
     def has_working(self) -> bool:
         """Whether the project sends working requests at all."""
         return self.working.total + self.working_before.total >= MANY_VALUES

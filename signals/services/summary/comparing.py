@@ -20,14 +20,12 @@ from signals.domain.findings.comparison import BEFORE_MINUTES, Change, Compariso
 from signals.domain.findings.onset import fall, rise
 from signals.domain.findings.verdict import find
 from signals.domain.summary.brief import Brief, BriefEvent
+from signals.domain.summary.patience import SEARCHABLE
 from signals.domain.summary.wording import clock
 from signals.errors import DependencyUnavailable
 from signals.store.detection import buckets
 
 LONGEST_MINUTES: Final = 30  # guess: after the opening; later events say the same, and cost more
-PATIENCE_S: Final = 2.0  # for events that are counted and not yet searchable: the index refreshes each second
-PAUSE_S: Final = 0.4
-SEARCHABLE: Final = 0.98  # of the failing; fewer are said to be a part
 USABLE: Final = 0.5  # of the failing; guess: half of a burst has the same causes as all of it
 
 Compare = Callable[[ComparisonQuestion], ComparisonAnswer]
@@ -36,24 +34,33 @@ Compare = Callable[[ComparisonQuestion], ComparisonAnswer]
 log = structlog.get_logger(__name__)
 
 
+def _no_refresh() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonSource:
-    """How to compare, and since when documents can be: None when all can."""
+    """How to compare, and since when documents can be: None when all can.
+
+    `refresh` makes what is indexed searchable, and returns whether it did.
+    """
 
     compare: Compare
     labels_since: Callable[[], datetime | None]
+    refresh: Callable[[], bool] = _no_refresh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedIncident:
     """Findings, None when nothing could be compared; `notes` say what is missing, in sentences.
 
-    `is_early` when a later try may find more: the search is away, or behind the counting.
+    `searchable` is the share of the counted events that the index had, of `events` that were compared.
     """
 
     findings: Findings | None
     notes: tuple[str, ...] = ()
-    is_early: bool = False
+    searchable: float = 1.0
+    events: int = 0
 
 
 def compare_incident(
@@ -68,21 +75,29 @@ def compare_incident(
     if source is None or place is None:
         return ComparedIncident(findings=None)
     question, counted = question_of(pool, brief, place)
+    began = time.monotonic()
     try:
-        answer, since = _answered(source, question, counted), source.labels_since()
+        answer, since = _asked_twice(source, question), source.labels_since()
     except (DependencyUnavailable, LookupError) as error:
         reason = str(error) if isinstance(error, DependencyUnavailable) else "the index has no labels yet"
         log.warning("nothing compared", incident_id=str(brief.incident.incident_id), reason=reason)
         note = f"Causes are unknown: failing and working requests could not be compared ({reason})."
-        return ComparedIncident(findings=None, notes=(note,), is_early=True)
+        return ComparedIncident(findings=None, notes=(note,), searchable=0.0)
     comparison = _with_deploys(answer.comparison, brief)
-    notes = tuple(_notes(question, comparison, counted, since, is_partial=answer.is_partial))
-    held = _held(comparison)
+    # A part that the search itself was stopped at grows by no wait.
+    searchable = 1.0 if answer.is_partial or not counted else min(1.0, _held(comparison) / counted)
+    log.info(
+        "incident compared",
+        incident_id=str(brief.incident.incident_id),
+        search_s=round(time.monotonic() - began, 3),
+        searchable=round(searchable, 3),
+    )
     return ComparedIncident(
         # Of a few events in the index nothing follows, least of all that no cause is visible.
-        findings=find(comparison) if held >= USABLE * counted else None,
-        notes=notes,
-        is_early=held < SEARCHABLE * counted and not answer.is_partial,
+        findings=find(comparison) if _held(comparison) >= USABLE * counted else None,
+        notes=tuple(_notes(question, comparison, counted, since, is_partial=answer.is_partial)),
+        searchable=searchable,
+        events=comparison.events,
     )
 
 
@@ -129,20 +144,8 @@ def question_of(
     return question, sum(count for minute, count in counts.items() if minute >= first)
 
 
-def _answered(source: ComparisonSource, question: ComparisonQuestion, counted: int) -> ComparisonAnswer:
-    """Ask, and ask again while events are missing that were counted already.
-
-    A search that did not answer is tried a second time: its caches are cold when the first incident opens.
-    """
-    end = time.monotonic() + PATIENCE_S
-    answer = _asked_twice(source, question)
-    while _held(answer.comparison) < counted and not answer.is_partial and time.monotonic() + PAUSE_S <= end:
-        time.sleep(PAUSE_S)
-        answer = source.compare(question)
-    return answer
-
-
 def _asked_twice(source: ComparisonSource, question: ComparisonQuestion) -> ComparisonAnswer:
+    """Ask once more when the first search did not answer: caches are cold when the first incident opens."""
     try:
         return source.compare(question)
     except DependencyUnavailable as error:

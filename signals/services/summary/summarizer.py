@@ -7,9 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final, Self
-from uuid import uuid5
 
 import structlog
 from psycopg_pool import ConnectionPool
@@ -24,23 +22,21 @@ from signals.errors import Fenced
 from signals.services.leasing import LeaseKeeper
 from signals.services.summary.asking import ModelAnswer, ask_model
 from signals.services.summary.case import SummaryCase, assemble, surroundings_of
-from signals.services.summary.comparing import ComparisonSource, compare_incident
+from signals.services.summary.comparing import ComparedIncident, ComparisonSource
 from signals.services.summary.investigating import investigate
 from signals.services.summary.policy import JobOutcome, Policy
 from signals.services.summary.spending import RATE_LIMIT, Spending
 from signals.services.summary.toolbox import Toolbox, ToolSources
+from signals.services.summary.turns import LOOK_S, ComparisonTurn, ComparisonTurns
+from signals.services.summary.versions import ACTOR, ASKED, FOUND, output_id, store, store_first, store_found
 from signals.store import leases
 from signals.store.access import limits
 from signals.store.incidents import incident_changes
-from signals.store.summary import ai_jobs, ai_outputs, incident_briefs
+from signals.store.summary import ai_outputs, incident_briefs
 from signals.store.summary.ai_jobs import QUEUE, JobLease
 
-COMPARE_AGAIN: Final = timedelta(seconds=3)
-COMPARE_WITHIN: Final = timedelta(seconds=60)  # guess: an index that is further behind is a fault of its own
-FIRST: Final = "first"
-ASKED_NAME: Final = "asked"
-ASKED: Final = "The model is being asked: the built-in summarizer answered."
-ACTOR: Final = "ai-worker"
+ASKING: Final = "The model is being asked: the built-in summarizer answered."
+LEASE_LOST: Final = "the lease passed to another worker"
 NO_KEY: Final = "No GRADIENT_API_KEY is set: the built-in summarizer answered."
 
 log = structlog.get_logger(__name__)
@@ -69,7 +65,9 @@ class IncidentSummarizer:
         self._policy = policy
         self._spending = Spending(pool, policy.budget, policy.rate)
         self._chance = chance
-        self._comparison = comparison
+        self._note = NO_KEY if model is None else ASKING
+        self._is_quick = model is None and comparison is None  # then a first version gains no time
+        self._turns = ComparisonTurns(pool, comparison)
         self._tools = tools
         self._changed = threading.Event()
         self._running: dict[Future[JobOutcome], str] = {}  # with the project of each
@@ -87,12 +85,13 @@ class IncidentSummarizer:
         Raises:
             DependencyUnavailable: when PostgreSQL is away; jobs in mid-call are rescued after their lease.
         """
+        some_wait = self._turns.hasten()
         while len(self._running) < self._policy.concurrency and (taken := self._take()) is not None:
             held, project_id = taken
             future = self._threads.submit(self._run, held)
             future.add_done_callback(lambda _: self._changed.set())
             self._running[future] = project_id
-        self._changed.wait(timeout_s)
+        self._changed.wait(min(timeout_s, LOOK_S) if some_wait else timeout_s)
         self._changed.clear()
         ended = {future for future in self._running if future.done()}
         for future in ended:
@@ -149,12 +148,14 @@ class IncidentSummarizer:
 
     def _run(self, held: JobLease) -> JobOutcome:
         case = assemble(self._pool, held.incident_id, redacted=self._policy.redacts)
-        self._store_first(held, case)
-        compared = compare_incident(self._pool, case.known, self._comparison)
-        if compared.is_early and self._postpone(held):
-            return JobOutcome(job_id=held.job_id, state="retrying", error=compared.notes[0])
-        around = surroundings_of(self._pool, case.known.incident, compared.findings)
-        case = case.explained(compared).beside(around).fitted()
+        if not self._is_quick:
+            store_first(self._pool, held, case, self._note, retitles=self._model is None)
+        turn = self._turns.take(held, case.known, output_id(held, FOUND))
+        if turn.part is not None:
+            store_found(self._pool, held, self._explained(case, turn.part), self._note)
+        if not turn.is_last or turn.compared is None:
+            return self._postponed(held, turn)
+        case = self._explained(case, turn.compared)
         if held.is_exhausted:
             lost = JobFailure(reason=held.last_error or "the worker was lost", permanent=True)
             before = replace(held, attempt_count=held.attempt_count - 1)  # the lease has counted it
@@ -164,6 +165,8 @@ class IncidentSummarizer:
         elif self._spending.is_spent(case.known.incident.project_id):
             outcome = self._succeed(held, BUILTIN_MODEL, case.builtin_summary(self._policy.budget.spent_note))
         else:
+            if turn.compared.findings is not None:
+                store_found(self._pool, held, case, self._note)
             with LeaseKeeper(self._pool, QUEUE, held, lease=self._policy.lease) as keeper:
                 answered = ask_model(self._model, case, correction_of(held.last_error), self._spending)
                 if isinstance(answered, ModelAnswer):
@@ -181,18 +184,9 @@ class IncidentSummarizer:
         )
         return outcome
 
-    def _store_first(self, held: JobLease, case: SummaryCase) -> None:
-        """Store a built-in summary at once when the incident has none: the comparison may take seconds."""
-        if self._model is None and self._comparison is None:
-            return  # nothing takes time
-        note = NO_KEY if self._model is None else ASKED
-        with transaction(self._pool) as connection:
-            incident_changes.act_on(connection, held.incident_id, ACTOR)
-            if ai_outputs.has_any(connection, held.incident_id):
-                return
-            if self._model is None:  # else the title is the model's to give
-                incident_briefs.retitle(connection, held.incident_id, case.builtin.title)
-            _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note), name=FIRST)
+    def _explained(self, case: SummaryCase, compared: ComparedIncident) -> SummaryCase:
+        around = surroundings_of(self._pool, case.known.incident, compared.findings)
+        return case.explained(compared).beside(around).fitted()
 
     def _investigated(
         self, model: Model, held: JobLease, case: SummaryCase, answered: ModelAnswer
@@ -206,15 +200,19 @@ class IncidentSummarizer:
             if not is_due or self._spending.is_spent_in(connection, project_id):
                 return answered
             incident_changes.act_on(connection, held.incident_id, ACTOR)
-            _store(connection, held, answered.model, answered.of(case), name=ASKED_NAME)
+            store(connection, held, answered.model, answered.of(case), name=ASKED)
         toolbox = Toolbox(self._tools, case.known, redacts=self._policy.redacts)
         found = investigate(model, case, toolbox, self._spending)
         return replace(answered, investigation=found)
 
-    def _postpone(self, held: JobLease) -> bool:
-        """Compare again a little later, while the job is young: the first version stands until then."""
-        with transaction(self._pool) as connection:
-            return ai_jobs.postpone(connection, held, delay=COMPARE_AGAIN, within=COMPARE_WITHIN)
+    def _postponed(self, held: JobLease, turn: ComparisonTurn) -> JobOutcome:
+        """Queue the job again: the version that is stored stands until the index is ready."""
+        if not self._turns.postpone(held, turn.progress):
+            return JobOutcome(job_id=held.job_id, state="fenced", error=LEASE_LOST)
+        notes = turn.compared.notes if turn.compared else ()
+        waits = f"the index has yet to take {turn.progress.missing} records"
+        log.info("job waits for the index", job_id=str(held.job_id), missing=turn.progress.missing)
+        return JobOutcome(job_id=held.job_id, state="retrying", error=notes[0] if notes else waits)
 
     def _succeed(self, held: JobLease, model: str, summary: CheckedSummary) -> JobOutcome:
         try:
@@ -222,7 +220,7 @@ class IncidentSummarizer:
                 incident_changes.act_on(connection, held.incident_id, ACTOR)
                 incident_briefs.retitle(connection, held.incident_id, summary.title)
                 _must_hit(leases.succeed(connection, QUEUE, held))
-                _store(connection, held, model, summary)
+                store(connection, held, model, summary)
         except Fenced as fenced:
             return JobOutcome(job_id=held.job_id, state="fenced", error=str(fenced))
         return JobOutcome(job_id=held.job_id, state="succeeded", model=model)
@@ -245,7 +243,7 @@ class IncidentSummarizer:
                     return JobOutcome(job_id=held.job_id, state="retrying", error=error)
                 _must_hit(leases.fail(connection, QUEUE, held, attempt_count=count, error=error))
                 note = f"The model failed ({error}): the built-in summarizer answered."
-                _store(connection, held, BUILTIN_MODEL, case.builtin_summary(note))
+                store(connection, held, BUILTIN_MODEL, case.builtin_summary(note))
         except Fenced as fenced:
             return JobOutcome(job_id=held.job_id, state="fenced", error=str(fenced))
         return JobOutcome(job_id=held.job_id, state="failed", model=BUILTIN_MODEL, error=error)
@@ -253,21 +251,4 @@ class IncidentSummarizer:
 
 def _must_hit(rows: int) -> None:
     if rows == 0:
-        raise Fenced("the lease passed to another worker")
-
-
-def _store(
-    connection: Connection,
-    held: JobLease,
-    model: str,
-    summary: CheckedSummary,
-    *,
-    name: str = ai_outputs.OUTPUT_TYPE,
-) -> None:
-    ai_outputs.insert(
-        connection,
-        output_id=uuid5(held.job_id, name),  # the primary key allows one of each name a job
-        incident_id=held.incident_id,
-        model=model,
-        content=summary.to_json(),
-    )
+        raise Fenced(LEASE_LOST)

@@ -47,17 +47,16 @@ RETURNING id
 """
 
 
-# The age is the job's own, so that a job which nothing helps ends.
 POSTPONE: LiteralString = """
 UPDATE ai_jobs
 SET status = 'queued', leased_until = NULL, run_after = now() + %(delay)s, updated_at = now()
-WHERE id = %(job_id)s AND status = 'running' AND leased_until = %(token)s AND created_at > now() - %(within)s
+WHERE id = %(job_id)s AND status = 'running' AND leased_until = %(token)s
 """
 
 
-def postpone(connection: Connection, held: JobLease, *, delay: timedelta, within: timedelta) -> bool:
-    """Queue a job younger than `within` again, at no attempt's cost; False when it is older, or not ours."""
-    values = {"job_id": held.job_id, "token": held.leased_until, "delay": delay, "within": within}
+def postpone(connection: Connection, held: JobLease, *, delay: timedelta) -> bool:
+    """Queue a job again, at no attempt's cost; False when the lease is no longer ours."""
+    values = {"job_id": held.job_id, "token": held.leased_until, "delay": delay}
     return connection.execute(POSTPONE, values).rowcount == 1
 
 

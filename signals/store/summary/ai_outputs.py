@@ -47,6 +47,16 @@ def has_any(connection: Connection, incident_id: UUID) -> bool:
     return bool(row[0])
 
 
+EXISTS: LiteralString = "SELECT EXISTS (SELECT FROM ai_outputs WHERE id = %(output_id)s)"
+
+
+def exists(connection: Connection, output_id: UUID) -> bool:
+    """Whether this output is stored."""
+    row = connection.execute(EXISTS, {"output_id": output_id}).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 # Once in each outage; an incident that is in none yet counts alone.
 INVESTIGATION_DUE: LiteralString = """
 SELECT s.verdict = 'confirmed' AND NOT EXISTS (

@@ -16,6 +16,7 @@ from signals.cases.scoring import judge, score
 from signals.clients.opensearch.comparison import compare
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import labels_since
+from signals.clients.opensearch.refresh import SharedRefresh
 from signals.clients.postgres import transaction
 from signals.errors import DependencyUnavailable
 from signals.services.summary import ComparisonSource, IncidentSummarizer, Policy
@@ -43,7 +44,9 @@ def versions(pool: Pool, incident_id: UUID) -> list[dict[str, Any]]:
 def source(opensearch: Client) -> ComparisonSource:
     """The real search."""
     return ComparisonSource(
-        compare=partial(compare, opensearch, stop_s=PATIENT_S), labels_since=partial(labels_since, opensearch)
+        compare=partial(compare, opensearch, stop_s=PATIENT_S),
+        labels_since=partial(labels_since, opensearch),
+        refresh=SharedRefresh(opensearch, timeout_s=PATIENT_S),
     )
 
 
