@@ -17,9 +17,14 @@ def without_empty(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Name the fields that differ, with both values."""
+    """Name the fields that differ, with both values; the one value of what is new."""
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ", ".join(f"{name}: {_short(before.get(name))} → {_short(after.get(name))}" for name in names)
+    return ", ".join(
+        f"{name}: {_short(before[name])} to {_short(after.get(name))}"
+        if name in before
+        else f"{name}: {_short(after[name])}"
+        for name in names
+    )
 
 
 def _short(value: object) -> str:

@@ -39,7 +39,7 @@ def test_rule_is_created_edited_and_removed_in_the_name_of_the_admin(visitor: Vi
     text = text_in(admin.get(f"{EDITOR}?name=cart-failures").text)
     changed = {"text": text.replace("floor: 20", "floor: 25"), "name": "cart-failures", "version": "1"}
     assert admin.post(EDITOR, data=changed).status_code == 303
-    assert "floor: 20 → 25" in admin.get(f"{BASE}/rules/cart-failures").text
+    assert "floor: 20 to 25" in admin.get(f"{BASE}/rules/cart-failures").text
     stale = admin.post(EDITOR, data=changed | {"text": RULE.replace("20", "30")})
     assert stale.status_code == 409
     assert "Another person changed this rule meanwhile" in stale.text
