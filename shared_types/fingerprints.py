@@ -38,9 +38,12 @@ OTHER: Final = "other"
 RULE_PREFIX: Final = "rule:"
 """Begins the name of a counter, and of the fingerprints, of a rule that people wrote."""
 
+RULE_NAME: Final = "[a-z][a-z0-9-]{0,62}"
+"""Pattern of a rule's name."""
+
 _ERROR: Final = EventType.ERROR.value
 _ENVIRONMENTS: Final = frozenset(one.value for one in Environment)
-_RULE_METRIC: Final = re.compile(r"rule:([a-z][a-z0-9-]{0,62}):([1-9][0-9]{0,8})")
+_RULE_METRIC: Final = re.compile(rf"rule:({RULE_NAME}):([1-9][0-9]{{0,8}})")
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN.encode())
 
 

@@ -38,7 +38,7 @@ def tidy_attributes(raw: object) -> object:
     tidy = {name: value for name, value in raw.items() if value is not None}
     for name in TEXT_ATTRIBUTES:
         if name in tidy:
-            label = _label(tidy[name])
+            label = tidy_value(name, tidy[name])
             if label is None:
                 del tidy[name]
             else:
@@ -48,17 +48,25 @@ def tidy_attributes(raw: object) -> object:
         if isinstance(text, str) and (grouped := group(text)) != text:
             tidy[name] = grouped
             keep_aside(tidy, name, text)
-    method = tidy.get("method")
-    if isinstance(method, str) and method.isascii():
-        tidy["method"] = method.upper()
     if "status_code" in tidy:
         original = tidy.pop("status_code")
-        status_code = _status_code(original)
+        status_code = tidy_value("status_code", original)
         if status_code is None:
             tidy["status_code_raw"] = original
         else:
             tidy["status_code"] = status_code
     return tidy
+
+
+def tidy_value(name: str, value: object) -> object:
+    """Return the value of an indexed attribute as events have it, its ids left in.
+
+    None for a blank text, and for a status code that is none.
+    """
+    if name == "status_code":
+        return _status_code(value)
+    label = _label(value)
+    return label.upper() if name == "method" and isinstance(label, str) and label.isascii() else label
 
 
 def keep_aside(attributes: dict[str, Any], name: str, sent: str) -> None:

@@ -16,6 +16,7 @@ from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from shared_types import Environment, EventType, Tenancy, parse_envelope
+from shared_types.tidying import tidy_value
 from signals.domain.access.scopes import Right
 from signals.domain.detection.rule_text import BadRule
 from signals.domain.queries.parameters import InvalidQuery, checked_text, instant
@@ -42,6 +43,9 @@ class WhyNotQuery:
     environment: Environment = Environment.PROD
     error_code: SeriesValue = None
     route: SeriesValue = None
+    release: SeriesValue = None
+    method: SeriesValue = None
+    status_code: SeriesValue = None
     at: Instant = None
     project_id: ProjectId = None
 
@@ -70,7 +74,7 @@ async def preview_rule(core: CoreResources, call: Call[NoParameters]) -> Respons
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
         detail = f'{where or "the body"}: {fault["msg"]}. Send JSON like {{"rule": {{…}}, "series": {{…}}}}.'
-        raise Problem(400, "invalid_body", detail) from error
+        raise Problem(400, "invalid_body", detail, members={"field": where} if where else {}) from error
     try:
         series = {str(name): value for name, value in request.series.items()}
         found = await call.in_thread(
@@ -93,14 +97,28 @@ def why_not(core: CoreResources, call: Call[WhyNotQuery]) -> Response:
     elif query.at is None:
         raise InvalidQuery("at", "write an instant with its offset, or give an event_id")
     else:
-        question = SeriesQuestion(
-            event_type=query.event_type,
-            environment=query.environment,
-            error_code=query.error_code and checked_text("error_code", query.error_code, max_length=512),
-            route=query.route and checked_text("route", query.route, max_length=512),
-            at=_within_reach(instant("at", query.at)),
-        )
+        question = _question_of_series(query, _within_reach(instant("at", query.at)))
     return json_answer(call.request, core.why_not.answer(call.tenancy, question))
+
+
+def _question_of_series(query: WhyNotQuery, at: datetime) -> SeriesQuestion:
+    """Read the attributes that are asked about, as events have them."""
+    given = {
+        name: getattr(query, name) for name in ("error_code", "route", "release", "method", "status_code")
+    }
+    values = {
+        name: str(tidy)
+        for name, value in given.items()
+        if value and (tidy := tidy_value(name, checked_text(name, value, max_length=512))) is not None
+    }
+    return SeriesQuestion(
+        event_type=query.event_type,
+        environment=query.environment,
+        error_code=values.pop("error_code", None),
+        route=values.pop("route", None),
+        at=at,
+        more=values,
+    )
 
 
 def _question_of_event(core: CoreResources, tenancy: Tenancy, event_id: UUID) -> SeriesQuestion:
@@ -119,6 +137,14 @@ def _question_of_event(core: CoreResources, tenancy: Tenancy, event_id: UUID) ->
         route=event.attributes.route,
         at=event.occurred_at,
         received_at=event.received_at,
+        more={
+            "release": event.attributes.release,
+            "method": event.attributes.method,
+            "status_code": None
+            if event.attributes.status_code is None
+            else str(event.attributes.status_code),
+            "severity": event.severity.value,
+        },
     )
 
 

@@ -8,11 +8,12 @@ import orjson
 
 from serve_apps.http.endpoint import Call
 from serve_apps.http.problems import Problem
+from shared_types.fingerprints import RULE_NAME
 from signals.domain.detection.rule_kinds import RULE_KINDS
 from signals.domain.detection.rule_text import BadRule
 from signals.services.detection.rule_registry import RuleInForce, RuleRefusal
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
+_NAME: Final = re.compile(RULE_NAME)
 _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "stale_version": (412, "The rule has another version by now; read it again."),
     "locked_rule": (
@@ -27,7 +28,7 @@ RULE_SCHEMA: Final[dict[str, Any]] = {
     "description": "A rule; GET /v1/rules lists the fields of each kind with their bounds.",
     "required": ["name", "kind", "on"],
     "properties": {
-        "name": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,62}$"},
+        "name": {"type": "string", "pattern": f"^{RULE_NAME}$"},
         "kind": {"type": "string", "enum": [one.kind for one in RULE_KINDS]},
         "on": {
             "type": "object",
@@ -91,4 +92,5 @@ def refused(refusal: RuleRefusal) -> Problem:
     if refusal == "no_such_rule":
         return no_such_rule()
     status, detail = _REFUSALS[refusal]
-    return Problem(status, refusal, detail)
+    members = {"field": "name"} if refusal == "name_taken" else {}
+    return Problem(status, refusal, detail, members=members)

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -84,7 +84,9 @@ def edit_rule(name: Name, file: RuleFile) -> None:
     given = _parsed(text, file)
     shown = re.match(r"# version (\d+),", text)
     version = f'"{shown[1]}"' if shown else ask("GET", _path(name)).etag
-    _say("edited", ask("PUT", _path(name), body=given, if_match=version).body)
+    edited = ask("PUT", _path(name), body=given, if_match=version).body
+    is_same = f'"{edited["rule"]["version"]}"' == version
+    _say("unchanged" if is_same else "edited", edited)
 
 
 def enable_rule(name: Name) -> None:
@@ -205,7 +207,15 @@ def _kinds_table(kinds: list[dict[str, Any]]) -> Table:
     table = Table("kind", "field", "takes", "default", box=None, pad_edge=False)
     for kind in kinds:
         table.add_row(kind["kind"], "", plain(kind["fires"]), "")
-        for field in kind["fields"]:
-            default = "required" if field["required"] else json.dumps(field["default"])
-            table.add_row("", field["name"], plain(field["allowed"]), default)
+        for path, field in _with_inner(kind["fields"]):
+            default = "" if field["fields"] else json.dumps(field["default"])  # that of the fields in it
+            table.add_row("", path, plain(field["allowed"]), "required" if field["required"] else default)
     return table
+
+
+def _with_inner(fields: list[dict[str, Any]], within: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each field with its path, and the fields in it; a refusal names the same path."""
+    for field in fields:
+        path = within + field["name"]
+        yield path, field
+        yield from _with_inner(field["fields"], f"{path}.")

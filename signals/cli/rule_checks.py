@@ -17,6 +17,10 @@ SeriesOption = Annotated[
     list[str] | None,
     typer.Option("--series", help="ATTRIBUTE=VALUE of error_code, route or environment; may be repeated."),
 ]
+AskedOption = Annotated[
+    list[str] | None,
+    typer.Option("--series", help="ATTRIBUTE=VALUE, also of release, method, status_code; may be repeated."),
+]
 
 
 def add_commands(parent: typer.Typer) -> None:
@@ -42,7 +46,8 @@ def preview_rule(
     out = console()
     for one in found["missing"]:
         out.print(plain(f"Missing: {one}."))
-    judged = f"{found['series']} series from {moment(found['since'])} to {moment(found['until'])}"
+    since = found["counted_since"] or found["since"]
+    judged = f"{found['series']} series from {moment(since)} to {moment(found['until'])}"
     out.print(f"Incidents: {found['total']}, {found['incidents_a_week']:g} a week; judged {judged}.")
     if found["incidents"]:
         out.print(_table(found["incidents"][:SHOWN]))
@@ -53,8 +58,8 @@ def preview_rule(
 def explain_silence(
     event: Annotated[str | None, typer.Option("--event", help="Id of an event.")] = None,
     at: Annotated[str | None, typer.Option(help="RFC 3339; with --series, if there is no --event.")] = None,
-    series: SeriesOption = None,
-    event_type: Annotated[str, typer.Option(help="error or signup.")] = "error",
+    series: AskedOption = None,
+    event_type: Annotated[str, typer.Option(help="error, or another type.")] = "error",
     as_json: AsJson = False,
 ) -> None:
     """Show why no incident opened: how near each rule came around an instant, and every blocker."""
@@ -71,6 +76,9 @@ def explain_silence(
     for blocker in found["blockers"]:
         out.print(plain(f"- {blocker['detail']}"))
     for rule in found["rules"]:
+        if not (rule["nearest"] or rule["blockers"]):
+            out.print(f"\n{rule['name']} ({rule['kind']}): no event of the series to judge")
+            continue
         out.print(f"\n{rule['name']} ({rule['kind']}, version {rule['version']})")
         for line in _near_miss(rule["nearest"]):
             out.print(plain(line))

@@ -14,8 +14,8 @@ from signals.domain.detection.rule_types import Rule
 class RuleField:
     """One field: `kind` in words; bounds of a number are its values, of a text or list its length.
 
-    `values` are the only ones possible. `fields` are those of an object, or of the objects in a list.
-    `allowed` says all of it in one phrase.
+    `words` say a pattern, `values` are the only ones possible. `fields` are those of an object, or of the
+    objects in a list. `allowed` says all of it in one phrase.
     """
 
     name: str
@@ -26,6 +26,7 @@ class RuleField:
     maximum: float | None = None
     is_above_minimum: bool = False
     pattern: str | None = None
+    words: str | None = None
     values: tuple[str, ...] = ()
     fields: tuple["RuleField", ...] = ()
     allowed: str = field(init=False)
@@ -37,10 +38,13 @@ class RuleField:
         if self.values:
             many = "a list of " if self.kind.startswith("list") else "one of "
             return many + ", ".join(self.values)
-        bounds = _bounds(self.minimum, self.maximum, is_above=self.is_above_minimum)
-        if self.fields:
-            return f"{self.kind}{bounds} with the fields {', '.join(one.name for one in self.fields)}"
-        return self.kind + (f" like {self.pattern}" if self.pattern else "") + bounds
+        if self.kind.endswith("number"):
+            return self.kind + _bounds(self.minimum, self.maximum, is_above=self.is_above_minimum)
+        size = _size(self.minimum, self.maximum)
+        if self.kind == "text":
+            return f"text of {self.words or size + ' characters'}"
+        inner = f" with the fields {', '.join(one.name for one in self.fields)}" if self.fields else ""
+        return self.kind + inner + (f", {size} of them" if size else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,12 @@ SERVED: Final = frozenset({"version", "locked"})
 def _bounds(minimum: float | None, maximum: float | None, *, is_above: bool) -> str:
     low = "" if minimum is None else f" above {minimum:g}" if is_above else f" from {minimum:g}"
     return low + ("" if maximum is None else f" up to {maximum:.10g}")
+
+
+def _size(least: float | None, most: float | None) -> str:
+    if least is None:
+        return "" if most is None else f"at most {most:.10g}"
+    return f"{least:g} or more" if most is None else f"{least:g} to {most:.10g}"
 
 
 def _kinds() -> Iterator[RuleKind]:
@@ -87,7 +97,8 @@ def _described(kind: inspect.Type) -> dict[str, Any]:
     """Return the part of a field that its type decides."""
     match kind:
         case inspect.Metadata():
-            return _described(kind.type)
+            words = (kind.extra_json_schema or {}).get("description")
+            return _described(kind.type) | ({"words": words} if words else {})
         case inspect.UnionType():
             return _described(next(one for one in kind.types if not isinstance(one, inspect.NoneType)))
         case inspect.IntType():

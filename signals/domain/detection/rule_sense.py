@@ -1,15 +1,23 @@
 """Finds rules that can never fire, or could never do anything else: each with the field and the remedy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared_types import EventType
-from shared_types.envelope import MAX_STATUS_CODE
+from shared_types.envelope import MAX_STATUS_CODE, TEXT_ATTRIBUTES
 from shared_types.grouping import GROUPERS
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.own_rules import conditions_of
-from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule, Seasonal
+from signals.domain.detection.rule_types import (
+    Drop,
+    EventSelection,
+    FloorRatio,
+    NewSeries,
+    Rate,
+    Rule,
+    Seasonal,
+)
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal import TODAY_HOURS
 from signals.domain.detection.seasonal_state import HOURS_READ
@@ -40,12 +48,32 @@ def _flaws(rule: Rule) -> Iterator[RuleFlaw]:
             yield from _of_season(rule)
         case Rate():
             yield from _of_rate(rule)
+        case FloorRatio():
+            yield from _of_rise(rule)
+        case Drop() if rule.baseline.minimum <= rule.ceiling:
+            problem = f"a steady count would fire; write more than the ceiling, {rule.ceiling}"
+            yield RuleFlaw("baseline.minimum", problem)
         case NewSeries() if rule.hold.fires > rule.window:
             problem = f"a new series fires at {rule.window} minutes at most; write fewer, or a longer window"
             yield RuleFlaw("hold.fires", problem)
 
 
+def _of_rise(rule: FloorRatio) -> Iterator[RuleFlaw]:
+    """Find a rise that every event is: a window that ends with an event has at least one."""
+    if rule.floor == 0 and rule.ratio <= 1 and rule.ratio * rule.baseline.minimum < 1:
+        yield RuleFlaw(
+            "floor", "with this ratio every event fires; write a floor of 1 or more, or a ratio above 1"
+        )
+
+
 def _of_selection(part: str, selection: EventSelection) -> Iterator[RuleFlaw]:
+    for name, longest in TEXT_ATTRIBUTES.items():
+        for value in getattr(selection, name):
+            if not value.strip():
+                yield RuleFlaw(f"{part}.{name}", "no event has a blank one; write a text, or leave it out")
+            elif len(value) > longest:
+                problem = f"no event has more than {longest} characters; write the value that events have"
+                yield RuleFlaw(f"{part}.{name}", problem)
     for name, group in GROUPERS.items():
         for value in getattr(selection, name):
             if (grouped := group(value)) != value:
@@ -82,6 +110,8 @@ def _of_rate(rule: Rate) -> Iterator[RuleFlaw]:
     if rule.limit >= 1:
         yield RuleFlaw("limit", "no share is surely 1; write a limit below 1, like 0.95")
     numerator, denominator = conditions_of(rule.on), conditions_of(rule.of)
+    if rule.on.event_type is rule.of.event_type:
+        yield from _of_share(rule.per, numerator, denominator)
     for name in rule.per:
         if name in numerator and name in denominator and not {*numerator[name]} & {*denominator[name]}:
             problem = f"on and of name different values of {name}, which makes their series; use the same"
@@ -89,4 +119,23 @@ def _of_rate(rule: Rate) -> Iterator[RuleFlaw]:
     lacks_code = rule.of.event_type is not EventType.ERROR and "error_code" not in denominator
     if rule.on.event_type is EventType.ERROR and lacks_code and "error_code" in rule.per:
         problem = f"{rule.of.event_type} events have no error_code to be counted by; leave error_code out"
+        yield RuleFlaw("per", problem)
+
+
+def _of_share(
+    per: Sequence[str], numerator: Mapping[str, Sequence[str]], denominator: Mapping[str, Sequence[str]]
+) -> Iterator[RuleFlaw]:
+    """Find a share that is always 1: every event of a series' denominator is in its numerator, too."""
+    narrower = [
+        name
+        for name, values in numerator.items()
+        if name not in denominator or {*denominator[name]} - {*values}
+    ]
+    if not narrower:
+        yield RuleFlaw(
+            "of", "on selects all of it, so that the share is always 1; leave conditions of it out"
+        )
+    elif all(name in per for name in narrower):
+        name = narrower[0]
+        problem = f"a series has one {name}, so that its share is 0 or 1; leave {name} out"
         yield RuleFlaw("per", problem)

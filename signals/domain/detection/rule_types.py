@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from shared_types import Environment, EventType, Severity
+from shared_types.fingerprints import RULE_NAME
 from signals.domain.detection.counts import MINUTES_READ
 
 Attribute = Literal["environment", "error_code", "route", "release", "method", "status_code"]
@@ -19,13 +20,21 @@ RuleSeverity = Literal["warn", "error", "critical"]
 FINGERPRINT: Final[tuple[Attribute, ...]] = ("error_code", "route", "environment")
 """The attributes that make an error's fingerprint. Source: requirements.md, R14."""
 
-RuleName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,62}$")]
+RuleName = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{RULE_NAME}$(?!\n)",  # a dollar alone would take a line feed behind the name
+        description="1 to 63 small letters, digits and hyphens, with a letter first",
+    ),
+]
 Minutes = Annotated[int, Meta(ge=1, le=60)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Ratio = Annotated[float, Meta(gt=0, le=1_000)]
 Value = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 Values = Annotated[tuple[Value, ...], Meta(max_length=100)]
 
+DAY: Final = 24 * 60  # minutes
+FORGOTTEN_AFTER: Final = 14 * DAY  # minutes of silence after which a series begins anew
 KNOWN_AFTER: Final = 65  # minutes of history that Rule A needs; before, a normal is unknown
 
 
@@ -50,7 +59,9 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         if self.fires > self.of:
-            raise ValueError(f"fires must be at most {self.of}, as many minutes as `of` names")
+            raise _impossible(
+                "fires", f"of the last {self.of} minutes; write at most {self.of}, or a larger of"
+            )
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,9 +85,19 @@ class _Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     version: Annotated[int, Meta(ge=1)] = 1
 
     @property
+    def parts(self) -> tuple[EventSelection, ...]:
+        """The selections whose events it counts."""
+        return (self.on,)
+
+    @property
     def learning_minutes(self) -> int:
         """Minutes that must be counted before it can tell news from what was there already; 0 for none."""
         return 0
+
+    @property
+    def forgotten_after(self) -> int:
+        """Minutes of silence after which a series begins anew."""
+        return FORGOTTEN_AFTER
 
 
 class FloorRatio(_Rule, frozen=True, kw_only=True, tag="floor_ratio"):
@@ -129,11 +150,14 @@ class RuleWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         if self.length > 60 and self.length % 60:
-            raise ValueError("length above 60 minutes must be whole hours")
+            raise _impossible("length", "above 60 minutes write whole hours, like 120 or 2h")
         if self.against == "today" and self.length <= 60:
-            raise ValueError("against today needs a length above 60 minutes")
+            raise _impossible(
+                "against", "today needs a length above 60 minutes; write 2h or more, or leave it out"
+            )
         if self.spread > self.length:
-            raise ValueError(f"spread must be at most {self.length}, the minutes of the window")
+            problem = f"a window has no more minutes than its length; write at most {self.length}"
+            raise _impossible("spread", problem)
 
 
 class Seasonal(_Rule, frozen=True, kw_only=True, tag="seasonal"):
@@ -146,7 +170,7 @@ class Seasonal(_Rule, frozen=True, kw_only=True, tag="seasonal"):
 
     def __post_init__(self) -> None:
         if self.direction == "up" and any(window.length > 60 for window in self.windows):
-            raise ValueError("windows of direction up have at most 60 minutes")
+            raise _impossible("windows.length", "direction up looks at 60 minutes at most; write 60 or less")
 
 
 class Rate(_Rule, frozen=True, kw_only=True, tag="rate"):
@@ -160,6 +184,11 @@ class Rate(_Rule, frozen=True, kw_only=True, tag="rate"):
     window: Minutes = 15
     limit: Annotated[float, Meta(gt=0, le=1)] = 0.05
     floor: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+
+    @property
+    def parts(self) -> tuple[EventSelection, ...]:
+        """Numerator and denominator."""
+        return (self.on, self.of)
 
 
 class Absence(_Rule, frozen=True, kw_only=True, tag="absence"):
@@ -180,10 +209,23 @@ class NewSeries(_Rule, frozen=True, kw_only=True, tag="new_series"):
         """At first every series is new to it."""
         return KNOWN_AFTER
 
+    @property
+    def forgotten_after(self) -> int:
+        """As the rule says: a series that returns is new."""
+        return self.silent_days * DAY
+
 
 Rule = FloorRatio | Drop | Seasonal | Rate | Absence | NewSeries
 
 
 def _check_reads(window: int, baseline: Baseline) -> None:
     if window + baseline.length > MINUTES_READ:
-        raise ValueError(f"window and baseline together must have at most {MINUTES_READ} minutes")
+        problem = (
+            f"with window it has more than {MINUTES_READ} minutes; write at most {MINUTES_READ - window}"
+        )
+        raise _impossible("baseline.length", problem)
+
+
+def _impossible(field: str, problem: str) -> ValueError:
+    """Return the error of two fields that exclude each other: the path of the one to change, and a remedy."""
+    return ValueError(f"{field}: {problem}")

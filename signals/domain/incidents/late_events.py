@@ -10,9 +10,9 @@ from typing import Final
 
 from msgspec import structs
 
+from signals.domain.detection.rule_types import FORGOTTEN_AFTER
 from signals.domain.detection.season import DAY, HOUR, HourRow
 from signals.domain.incidents.following import SeriesRecord
-from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
 
 HISTORY_DAYS: Final = 35  # of hours that are kept: older events are counted and teach nothing
 LATE_ERRORS: Final = 3  # standard errors of a closed hour's count, above which late events matter (guess)

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import PrefixCounts
+from signals.domain.detection.rule_types import FORGOTTEN_AFTER
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.following import SeriesFollower, Surroundings, begin_series
 from signals.domain.incidents.watch import Watch
-
-FORGOTTEN_AFTER: Final = 14 * 24 * 60  # minutes of silence after which a series begins anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
-from shared_types import Tenancy
+from shared_types import EventType, Tenancy
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, instant_of
 from signals.domain.detection.overflow import MOST_NEW_SERIES, overflow_of
@@ -80,6 +80,23 @@ def of_series(series: Series, first: datetime | None, events: int, *, is_known: 
         yield Blocker(code="no_event", detail="no event of the series was counted in this hour")
     if not is_known:
         detail = f"the project was younger than {KNOWN_AFTER} minutes: its incidents are marked learning"
+        yield Blocker(code="learning", detail=detail)
+
+
+def of_uncounted(event_type: EventType, rules: int) -> Iterator[Blocker]:
+    """Yield that Rules A and B do not count such events, and how many rules of the project's own do."""
+    watching = f"{rules} of them watch such a series" if rules else "none of them watches such a series"
+    detail = f"{event_type} events count in rules of your own only; {watching}"
+    yield Blocker(code="uncounted_type", detail=detail)
+
+
+def of_learning(rule: Rule, begun: int, minute: int) -> Iterator[Blocker]:
+    """Yield that the rule, which has counted from `begun` on, could not tell news at a minute yet."""
+    if minute < begun + rule.learning_minutes:
+        detail = (
+            f"the rule had counted for less than {rule.learning_minutes} minutes, from"
+            f" {instant_of(begun):%Y-%m-%d %H:%M} UTC on: its incidents are marked learning"
+        )
         yield Blocker(code="learning", detail=detail)
 
 

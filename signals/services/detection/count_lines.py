@@ -9,11 +9,14 @@ from typing import Final
 
 import msgspec
 
-from shared_types import EventType, Fingerprint
+from shared_types import Environment, EventType, Fingerprint
+from shared_types.grouping import group_code, group_route
+from shared_types.tidying import tidy_attributes
 
 COLUMNS: Final = ("minute", "series", "count")
 UNNAMED: Final[Mapping[str, int]] = {name: at for at, name in enumerate(COLUMNS)}  # without a header
 EVENT_TYPES: Final = tuple(kind.value for kind in EventType)
+ENVIRONMENTS: Final = tuple(one.value for one in Environment)
 ATTRIBUTES: Final = ("event_type", "error_code", "route", "environment", "release")
 # A bare name is of signups when it says so; of errors otherwise.
 WANTED_WORDS: Final = ("signup", "sign-up", "sign_up", "registration", "purchase", "booking", "trip", "taxi")
@@ -150,11 +153,26 @@ def _series(text: str, line: int) -> CountedSeries:
     unknown = sorted(given.keys() - set(ATTRIBUTES))
     if unknown:
         raise BadLine(line, f"series has the unknown key {unknown[0]!r}; known are {', '.join(ATTRIBUTES)}")
-    if given.get("event_type") not in EVENT_TYPES:
-        raise BadLine(line, f"series needs an event_type that is one of {', '.join(EVENT_TYPES)}")
+    found = _as_events_have(given, line)
     return CountedSeries(
-        text, tuple((name, value) for name in ATTRIBUTES if (value := given.get(name)) is not None)
+        text, tuple((name, value) for name in ATTRIBUTES if (value := found.get(name)) is not None)
     )
+
+
+def _as_events_have(given: Mapping[str, str | None], line: int) -> Mapping[str, str | None]:
+    """Write attributes as the product stores them: ids taken out, words by their one name."""
+    tidy = tidy_attributes(dict(given))
+    assert isinstance(tidy, dict)
+    found: dict[str, str | None] = {name: tidy.get(name) for name in ATTRIBUTES}
+    try:
+        found["event_type"] = EventType(given.get("event_type") or "").value
+    except ValueError:
+        raise BadLine(line, f"series needs an event_type that is one of {', '.join(EVENT_TYPES)}") from None
+    try:
+        found["environment"] = Environment(tidy["environment"]).value if "environment" in tidy else None
+    except ValueError:
+        raise BadLine(line, f"series has an environment that is none of {', '.join(ENVIRONMENTS)}") from None
+    return found
 
 
 def instant_text(minute: int) -> str:
@@ -163,11 +181,15 @@ def instant_text(minute: int) -> str:
 
 
 def _fingerprint(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the attributes of a name that is a fingerprint; of any other name, none."""
+    """Return the attributes of a name that is a fingerprint, ids taken out; of any other name, none."""
+    head, _, environment = text.rpartition("|")
     try:
-        found = Fingerprint.parse(text)
+        found = Fingerprint.parse(f"{head}|{Environment(environment)}")
     except ValueError:
         return ()
-    named = {"error_code": found.error_code, "route": found.route}
+    named = {
+        "error_code": found.error_code and group_code(found.error_code),
+        "route": found.route and group_route(found.route),
+    }
     given = tuple((name, value) for name, value in named.items() if value is not None)
     return (("event_type", found.event_type), *given, ("environment", found.environment))

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.calendar import ProjectClock
+from signals.domain.detection.rule_types import FORGOTTEN_AFTER
 from signals.domain.detection.season import HOUR
 from signals.domain.incidents.following import SeriesRecord, begin_series
 from signals.domain.incidents.late_events import late_events
 from signals.domain.incidents.record_codec import decode_record
-from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
 from signals.domain.incidents.stored_state import StoredState
 from signals.domain.incidents.watch import Watch
 from signals.services.detection.late_minutes import LateSeries, absorb

@@ -7,12 +7,12 @@ from typing import Final
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.own_rules import OwnRule
-from signals.domain.detection.rule_types import EventSelection, NewSeries, Rate, Rule
+from signals.domain.detection.rule_types import EventSelection, Rate, Rule
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import RULE, Member, Outage, group
 from signals.domain.incidents.placing import attributes_of_own
 from signals.domain.incidents.quick_replay import may_open, quick_replay
-from signals.domain.incidents.series_replay import FORGOTTEN_AFTER, stretches
+from signals.domain.incidents.series_replay import stretches
 from signals.domain.incidents.watch import Watch, watches
 from signals.services.detection.count_lines import CountedSeries, CountLine
 from signals.services.detection.project_rules import own_rules
@@ -167,7 +167,7 @@ def _episodes(
     whole = _events(series.whole) if isinstance(watch.fixed, Rate) else None
     if not may_open(watch, series.counts, whole, series.end(end)):
         return []
-    silence = watch.fixed.silent_days * DAY if isinstance(watch.fixed, NewSeries) else FORGOTTEN_AFTER
+    silence = watch.rule.forgotten_after
     return [
         episode
         for stretch in stretches(_events(series.counts), series.end(end), whole, forgotten_after=silence)

@@ -1,17 +1,13 @@
 """Finds the series of a tick at which no rule can fire: their states are not decoded and built anew."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from signals.domain.detection.counts import MINUTES_READ
-from signals.domain.detection.rule_types import NewSeries, Rate
+from signals.domain.detection.rule_types import Rate
 from signals.domain.detection.season import HOUR
 from signals.domain.incidents.record_codec import read_resting
-from signals.domain.incidents.series_replay import FORGOTTEN_AFTER
 from signals.domain.incidents.watch import Watch
 from signals.store.detection.due_series import DueSeries
-
-DAY: Final = 24 * 60  # minutes
 
 
 def rested(
@@ -44,4 +40,4 @@ def forgotten_after(watch: Watch) -> float:
     """Return the minutes of silence after which a series begins anew; a rate has no history to forget."""
     if isinstance(watch.fixed, Rate):
         return float("inf")
-    return watch.fixed.silent_days * DAY if isinstance(watch.fixed, NewSeries) else FORGOTTEN_AFTER
+    return watch.rule.forgotten_after

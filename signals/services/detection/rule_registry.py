@@ -1,6 +1,6 @@
 """Reads and changes the rules of a project; every change is a version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -89,13 +89,13 @@ class RuleRegistry:
 
     def all(self, tenancy: Tenancy) -> RuleList:
         """Return the project's rules."""
-        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             in_force = _all_in_force(connection, tenancy.project_id)
         return RuleList(rules=in_force, kinds=RULE_KINDS)
 
     def one(self, tenancy: Tenancy, name: str) -> RuleInForce | None:
         """Return one rule, None when the project has none of that name."""
-        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             in_force = _all_in_force(connection, tenancy.project_id)
         return next((one for one in in_force if one.rule.name == name), None)
 
@@ -133,6 +133,7 @@ class RuleRegistry:
         """
         project_id = caller.tenancy.project_id
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            rules.insert_defaults(connection, project_id)
             entry = _entry(connection, project_id, name)
             if entry is None:
                 return "no_such_rule"
@@ -243,16 +244,9 @@ def _note(
     )
 
 
-def _entries(connection: Connection, project_id: str) -> Sequence[RuleEntry]:
-    """Return a project's rules; one of an earlier release gets its rows now."""
-    if not (found := rules.entries_of(connection, project_id)):
-        rules.insert_defaults(connection, project_id)
-        found = rules.entries_of(connection, project_id)
-    return found
-
-
 def _entry(connection: Connection, project_id: str, name: str) -> RuleEntry | None:
-    return next((one for one in _entries(connection, project_id) if one.newest.rule.name == name), None)
+    entries = rules.entries_of(connection, project_id)
+    return next((one for one in entries if one.newest.rule.name == name), None)
 
 
 def _now(connection: Connection, project_id: str, name: str) -> RuleInForce:
@@ -262,7 +256,7 @@ def _now(connection: Connection, project_id: str, name: str) -> RuleInForce:
 
 def _all_in_force(connection: Connection, project_id: str) -> list[RuleInForce]:
     """Return the project's rules, each with what the engine makes of it."""
-    entries = _entries(connection, project_id)
+    entries = rules.entries_of(connection, project_id)
     rules_now = [entry.newest.rule for entry in entries]
     judged = judged_names(rules_now)
     epochs = rule_epochs.read(connection, [project_id])

@@ -11,14 +11,13 @@ from psycopg_pool import ConnectionPool
 from shared_types import Tenancy
 from shared_types.fingerprints import METRICS
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
-from signals.domain.detection.buckets import BucketRange, instant_of, minute_of
+from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
 from signals.domain.detection.calendar import ProjectClock
-from signals.domain.detection.counts import BucketCounts
 from signals.domain.detection.own_rules import OwnRule
-from signals.domain.detection.rule_types import KNOWN_AFTER, Rule, Seasonal
+from signals.domain.detection.rule_types import DAY, KNOWN_AFTER, Rule, Seasonal
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.verdict import RuleVerdict
-from signals.domain.incidents.nearest_miss import firing, nearest, nearest_of_season
+from signals.domain.incidents.nearest_miss import KnownCounts, firing, nearest, nearest_of_season
 from signals.domain.incidents.series_replay import stretches
 from signals.services.detection.blockers import (
     Blocker,
@@ -26,17 +25,19 @@ from signals.services.detection.blockers import (
     of_bound,
     of_engine,
     of_hold,
+    of_learning,
     of_open_incidents,
     of_order,
     of_own_series,
     of_series,
+    of_uncounted,
     of_versions,
 )
 from signals.services.detection.in_force import VersionInForce, in_force
 from signals.services.detection.own_counts import OwnCounted, counted_of
 from signals.services.detection.preview_answers import PreviewCondition, condition_of
 from signals.services.detection.project_rules import judged_names
-from signals.services.detection.series_question import SeriesQuestion, selects, series_of, values_of
+from signals.services.detection.series_question import SeriesQuestion, selects, series_of
 from signals.store.detection import (
     buckets,
     new_series,
@@ -105,63 +106,70 @@ class WhyNotFinder:
         """
         now = datetime.now(UTC)
         since, until = question.at - AROUND, min(question.at + AROUND, max(now, question.at))
-        if question.event_type not in METRICS:
-            return _uncounted(question, since, until)
-        series = series_of(tenancy, question)
-        low, high = minute_of(since), minute_of(until)
-        wanted = BucketRange(series, low - HISTORY_DAYS * 1440, high + 1, ())
+        minutes = range(minute_of(since), minute_of(until) + 1)
+        history = range(minutes.start - HISTORY_DAYS * DAY, minutes.stop)
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            [found] = buckets.read(connection, [wanted])
-            first, is_known = series_facts.first_seen(
-                connection, series, question.at, learning_minutes=KNOWN_AFTER
-            )
-            open_ones = series_facts.overlapping_incidents(connection, series, since, until)
-            rules.insert_defaults(connection, tenancy.project_id)
+            series = _asked(connection, tenancy, question, minutes)
             versions = rules.versions_between(connection, tenancy.project_id, since, until)
-            now_in_force = rules.rules_of(connection, [tenancy.project_id])[tenancy.project_id]
-            clock = project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id]
-            own = counted_of(
-                connection,
-                [rule for rule in now_in_force if selects(rule, question) and not _shares(rule)],
-                series,
-                values_of(question),
-                range(wanted.start, wanted.end),
+            in_force_now = rules.rules_of(connection, [tenancy.project_id])[tenancy.project_id]
+            judged = _Judged(
+                question=question,
+                series=series,
+                minutes=minutes,
+                judged=judged_names(in_force_now),
+                clock=project_calendars.clocks_of(connection, [tenancy.project_id])[tenancy.project_id],
+                own=counted_of(connection, in_force_now, tenancy, question, history),
             )
             late = list(of_arrival(connection, tenancy, question.at, question.received_at))
-            hour = (tenancy.project_id, minute_of(question.received_at or question.at) // HOUR)
-            is_disordered = waiting_series.is_disordered(connection, series)
-            begun = new_series.begun(connection, [hour], lock=False)[hour]
-        events = sum(count for minute, count in found.items() if low <= minute <= high)
-        general = [
-            *late,
-            *of_order(is_disordered=is_disordered),
+        misses = [miss for of_name in _by_name(versions) if (miss := judged.miss(of_name))]
+        return WhyNot(
+            fingerprint=series.series.fingerprint if series else None,
+            since=since,
+            until=until,
+            events=judged.events,
+            blockers=[
+                *late,
+                *(series.blockers if series else of_uncounted(question.event_type, len(misses))),
+            ],
+            rules=misses,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AskedSeries:
+    """The series of Rule A or B that is asked about: its counts, and what stood in its way under any rule."""
+
+    series: Series
+    counts: KnownCounts
+    is_open: bool
+    blockers: list[Blocker]
+
+
+def _asked(
+    connection: Connection, tenancy: Tenancy, question: SeriesQuestion, hour: range
+) -> _AskedSeries | None:
+    """Read the series of Rule A or B with its history; None for events that neither counts."""
+    if question.event_type not in METRICS:
+        return None
+    series = series_of(tenancy, question)
+    [found] = buckets.read(connection, [BucketRange(series, hour.start - HISTORY_DAYS * DAY, hour.stop, ())])
+    first, is_known = series_facts.first_seen(connection, series, question.at, learning_minutes=KNOWN_AFTER)
+    since, until = instant_of(hour.start), instant_of(hour.stop)
+    open_ones = series_facts.overlapping_incidents(connection, series, since, until)
+    received = (tenancy.project_id, minute_of(question.received_at or question.at) // HOUR)
+    begun = new_series.begun(connection, [received], lock=False)[received]
+    events = sum(count for minute, count in found.items() if minute in hour)
+    return _AskedSeries(
+        series=series,
+        counts=KnownCounts(found),
+        is_open=bool(open_ones),
+        blockers=[
+            *of_order(is_disordered=waiting_series.is_disordered(connection, series)),
             *of_bound(series, first, question.at, begun),
             *of_series(series, first, events, is_known=is_known),
             *of_open_incidents(open_ones),
-        ]
-        judged = _Judged(
-            question=question,
-            found=found,
-            minutes=range(low, high + 1),
-            is_open=bool(open_ones),
-            judged=judged_names(now_in_force),
-            clock=clock,
-            own=own,
-        )
-        return WhyNot(
-            fingerprint=series.fingerprint,
-            since=since,
-            until=until,
-            events=events,
-            blockers=general,
-            rules=[miss for of_name in _by_name(versions) if (miss := judged.miss(of_name))],
-        )
-
-
-def _uncounted(question: SeriesQuestion, since: datetime, until: datetime) -> WhyNot:
-    detail = f"{question.event_type} events count in rules of your own only, which are not explained yet"
-    blocker = Blocker(code="uncounted_type", detail=detail)
-    return WhyNot(fingerprint=None, since=since, until=until, events=0, blockers=[blocker], rules=[])
+        ],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,19 +177,26 @@ class _Judged:
     """The counts before and around an instant, and how near a rule came on them."""
 
     question: SeriesQuestion
-    found: Mapping[int, int]
+    series: _AskedSeries | None
     minutes: range
-    is_open: bool
     judged: Collection[str]
     clock: ProjectClock
     own: Mapping[str, OwnCounted]
 
-    def counts(self, rule: Rule) -> Mapping[int, int] | None:
+    @property
+    def events(self) -> int:
+        """Events of the series in the hour: of Rule A or B, else the most that an own rule has counted."""
+        known = (
+            [self.series.counts] if self.series else [one.counts for one in self.own.values() if one.counts]
+        )
+        return max((sum(one.events(minute) for minute in self.minutes) for one in known), default=0)
+
+    def counts(self, rule: Rule) -> KnownCounts | None:
         """Return the counts that the rule judges; None where they are not known."""
         if _shares(rule):
-            return self.found
+            return self.series.counts if self.series else None
         own = self.own.get(rule.name)
-        return own.counts if own is not None and rule.version >= own.since else None
+        return own.counts if own is not None and rule.version >= own.own.since else None
 
     def nearest(self, rule: Rule, minutes: range) -> RuleVerdict | None:
         """Return the rule's verdict nearest to firing at these minutes; None without known counts."""
@@ -189,8 +204,8 @@ class _Judged:
         if counts is None:
             return None
         if not isinstance(rule, Seasonal):
-            return nearest(rule, BucketCounts(counts), minutes)
-        known = list(stretches(dict(counts), minutes.stop))
+            return nearest(rule, counts, minutes)
+        known = list(stretches(dict(counts.values), minutes.stop))
         if not known:
             return None
         return nearest_of_season(rule, known[-1], minutes, self.clock)
@@ -215,14 +230,15 @@ class _Judged:
         )
         rule = of_piece.rule
         blockers += of_engine(rule, self.judged)
-        is_open, counts = self.is_open, self.counts(rule)
+        own, counts = self.own.get(rule.name), self.counts(rule)
         if not _shares(rule):
-            own = self.own.get(rule.name) if counts is not None else None
-            blockers += of_own_series(rule, own.series if own else None)
-            blockers += of_open_incidents(own.incidents if own else ())
-            is_open = bool(own and own.incidents)
+            blockers += of_own_series(rule, own.series if own and counts is not None else None)
+        blockers += of_open_incidents(own.incidents if own else ())
+        is_open = bool(own.incidents) if own else self.series is not None and self.series.is_open
         if verdict is not None and verdict.fires and counts is not None and not is_open:
-            blockers += of_hold(rule, firing(rule, BucketCounts(counts), of_piece.minutes))
+            blockers += of_hold(rule, firing(rule, counts, of_piece.minutes))
+        if own is not None and not own.own.shares_buckets and verdict is not None:
+            blockers += of_learning(rule, own.own.begun, verdict.minute)
         return RuleMiss(
             name=rule.name,
             kind=rules.spec_of(rule)["kind"],

@@ -84,10 +84,26 @@ ORDER BY r.project_id, r.locked DESC, r.origin, r.name
 
 
 def entries_of(connection: Connection, project_id: str) -> Sequence[RuleEntry]:
-    """Return the rules of a project, Rules A and B first."""
+    """Return the rules of a project, Rules A and B first; without rows, those of a new project."""
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
         rows = cursor.execute(OF_PROJECTS, {"project_ids": [project_id]}).fetchall()
+    if not rows:
+        return [RuleEntry(newest=one, origin="default") for one in _defaults(connection, project_id)]
     return [row.entry() for row in rows]
+
+
+CREATED: LiteralString = "SELECT created_at FROM projects WHERE id = %(project_id)s"
+
+
+def _defaults(connection: Connection, project_id: str) -> list[RuleVersion]:
+    """Return the rules of a new project: one of an earlier release has them until something changes."""
+    row = connection.execute(CREATED, {"project_id": project_id}).fetchone()
+    if row is None:
+        return []
+    return [
+        RuleVersion(rule=rule, change="created", created_by="system", created_at=row[0])
+        for rule in DEFAULT_RULES
+    ]
 
 
 def rules_of(connection: Connection, project_ids: Collection[str]) -> Mapping[str, tuple[Rule, ...]]:
@@ -121,7 +137,10 @@ def history_of(
     """Return the newest versions of one rule, or of all, newest first; removed rules keep theirs."""
     parameters = {"project_id": project_id, "name": name, "limit": limit}
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
-        return [row.stored() for row in cursor.execute(HISTORY, parameters)]
+        found = [row.stored() for row in cursor.execute(HISTORY, parameters)]
+    if found or name not in {rule.name for rule in DEFAULT_RULES}:
+        return found
+    return [one for one in _defaults(connection, project_id) if one.rule.name == name]
 
 
 # Of each rule: the versions of the range, the one before it, the first and the newest.
@@ -152,7 +171,8 @@ def versions_between(
     """
     parameters = {"project_id": project_id, "since": since, "until": until, "limit": MAX_VERSIONS}
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
-        return [row.stored() for row in cursor.execute(BETWEEN, parameters)]
+        found = [row.stored() for row in cursor.execute(BETWEEN, parameters)]
+    return found or _defaults(connection, project_id)
 
 
 INSERT_DEFAULTS: LiteralString = """

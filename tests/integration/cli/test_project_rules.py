@@ -38,6 +38,9 @@ def test_rule_is_created_changed_disabled_and_removed_by_commands(run: Run, tmp_
     assert "after: 20" in shown
     edited = run("rules", "edit", "heartbeat", "-", stdin=shown.replace("after: 20", "after: 1h"))
     assert said(edited) == "Rule heartbeat is edited: version 2, enabled."
+    again = run("rules", "show", "heartbeat").stdout
+    unchanged = run("rules", "edit", "heartbeat", "-", stdin=again)
+    assert said(unchanged) == "Rule heartbeat is unchanged: version 2, enabled."
     assert said(run("rules", "disable", "heartbeat")) == "Rule heartbeat is disabled: version 3, disabled."
     history = run("rules", "history", "heartbeat").stdout
     assert "after: 20 → 60" in history
@@ -81,7 +84,10 @@ def test_refusals_name_the_remedy(run: Run, tmp_path: Path, monkeypatch: pytest.
     assert "cannot read" in run("rules", "create", "nowhere.yaml").stderr
     shown = run("rules", "show", "error-spike").stdout
     assert "rule is locked" in run("rules", "edit", "error-spike", "-", stdin=shown).stderr
-    assert "floor" in run("rules", "list", "--kinds").stdout
+    kinds = " ".join(run("rules", "list", "--kinds").stdout.split())
+    assert "windows.significance number from 2 up to 50 6.0" in kinds
+    assert "baseline.length whole number from 5 up to 70 60" in kinds
+    assert "hold.fires whole number from 1 up to 30 1" in kinds
     monkeypatch.setenv("ADMIN_API_KEY", "")
     assert "ADMIN_API_KEY" in str(run("rules", "disable", "error-spike").exception)
 

@@ -40,7 +40,8 @@ def test_rule_is_created_edited_disabled_and_removed(admin: TestClient, keys: Ke
     assert (created.status_code, created.headers["etag"]) == (201, '"1"')
     assert created.json()["rule"]["spec"]["after"] == 20
     assert (created.json()["evaluated"], created.json()["series"]) == (True, 0)
-    assert admin.post("/v1/rules", json=HEARTBEAT).json()["code"] == "name_taken"
+    taken = admin.post("/v1/rules", json=HEARTBEAT).json()
+    assert (taken["code"], taken["field"]) == ("name_taken", "name")
 
     spec = created.json()["rule"]["spec"] | {"after": 30}
     edited = admin.put("/v1/rules/heartbeat", json=spec, headers={"If-Match": created.headers["etag"]})
@@ -95,12 +96,12 @@ def test_locked_rule_can_be_disabled_but_not_edited(admin: TestClient) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "says"),
     [
-        ({"after": 0}, "after", "after: expected int >= 1; allowed: whole number from 1 up to 10080"),
+        ({"after": 0}, "after", "after: 0 cannot stand here; write a whole number from 1 up to 10080"),
         ({"kind": "magic"}, "kind", "floor_ratio, drop, seasonal, rate, absence, new_series"),
         ({"on": {"event_type": "custom", "rout": "/"}}, "on.rout", "there are event_type, severity"),
         ({"aftr": 5}, "aftr", "there are name, kind, on,"),
-        ({"locked": True}, None, "locked rule cannot be changed"),
-        ({"on": {"event_type": "custom", "error_code": ["x"] * 101}}, "on.error_code", "up to 100"),
+        ({"locked": True}, "locked", "leave it out"),
+        ({"on": {"event_type": "custom", "error_code": ["x"] * 101}}, "on.error_code", "at most 100"),
     ],
 )
 def test_bad_rule_names_its_field_and_the_bounds(

@@ -1,7 +1,7 @@
 """Why no incident opened: the nearest miss, condition by condition, and every blocker."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -11,10 +11,11 @@ from starlette.testclient import TestClient
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, minute_of
+from signals.domain.detection.rule_text import parse_rules
 from signals.store.detection import buckets, rule_states, waiting_series
 from tests.integration.core.conftest import FINGERPRINT, Keys, OpenIncident, index
 from tests.support.events import TENANCY, event
-from tests.support.own_rules import OwnEngine
+from tests.support.own_rules import OwnEngine, write_rules
 
 AT = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
 SERIES = {"error_code": "TIMEOUT", "route": "/checkout"}
@@ -181,6 +182,95 @@ def test_rule_that_counts_series_of_its_own_is_said(
     assert codes(found["blockers"]) == {"own_series", "incident_open"}
     elsewhere = rule(ask(anonymous, route="/search"), "by-route")
     assert (codes(elsewhere["blockers"]), elsewhere["nearest"]) == ({"own_series"}, None)
+
+
+OF_EACH_KIND: Final = (
+    {
+        "name": "share",
+        "kind": "rate",
+        "on": {"event_type": "http_request", "error_code": "BAD"},
+        "of": {"event_type": "http_request"},
+        "per": ["route"],
+        "floor": 50,
+        "limit": "20%",
+    },
+    {
+        "name": "fewer",
+        "kind": "drop",
+        "on": {"event_type": "http_request"},
+        "per": ["release"],
+        "ceiling": 1,
+        "baseline": {"minimum": 5},
+    },
+    {"name": "beat", "kind": "absence", "on": {"event_type": "http_request"}, "per": ["route"], "after": 30},
+    {"name": "fresh", "kind": "new_series", "on": {"event_type": "http_request"}, "per": [], "floor": 200},
+)
+
+
+def test_rules_of_every_kind_over_other_events_are_explained(
+    anonymous: TestClient, keys: Keys, pool: ConnectionPool[Connection]
+) -> None:
+    anonymous.headers["Authorization"] = f"Bearer {keys.admin}"
+    create_project_rules(pool)
+    engine, minute = OwnEngine(pool), minute_of(AT)
+    kind = (("environment", "prod"), ("event_type", "http_request"), ("route", "/a"), ("release", "7"))
+    for at in range(minute - 40, minute - 10):
+        engine.count({(kind, at): 5, ((*kind, ("error_code", "BAD")), at): 1})
+    found = ask(anonymous, event_type="http_request", error_code="", route="/a ", release="7")
+    assert (found["fingerprint"], found["events"]) == (None, 120)  # those of the hour, from minute -30 on
+    assert codes(found["blockers"]) == {"uncounted_type"}
+    assert "4 of them watch such a series" in found["blockers"][0]["detail"]
+    nearest = {one["name"]: one["nearest"] for one in found["rules"]}
+    share = {one["name"]: one["have"] for one in nearest["share"]["conditions"]}
+    assert share["events in all"] == 90
+    assert 0 < share["surely a share of"] < 1 / 6
+    assert (nearest["share"]["fires"], nearest["share"]["count"]) == (False, 15)
+    assert nearest["beat"]["fires"]
+    assert nearest["beat"]["conditions"][0]["have"] == 30
+    assert (nearest["fresh"]["count"], nearest["fresh"]["fires"]) == (90, False)
+    assert nearest["fewer"]["conditions"][1]["name"] == "baseline"
+    without = ask(anonymous, event_type="http_request", error_code="", route="/a")
+    assert rule(without, "fewer")["nearest"] is None  # its series need a release
+
+
+def create_project_rules(pool: ConnectionPool[Connection]) -> None:
+    """Create a rule of each kind a day before the instant."""
+    write_rules(pool, parse_rules(list(OF_EACH_KIND)), at=minute_of(AT) - 1440)
+
+
+def test_new_rule_that_learned_is_named(
+    anonymous: TestClient, keys: Keys, pool: ConnectionPool[Connection]
+) -> None:
+    anonymous.headers["Authorization"] = f"Bearer {keys.admin}"
+    more = {
+        "name": "more",
+        "kind": "floor_ratio",
+        "on": {"event_type": "custom"},
+        "per": ["route"],
+        "floor": 5,
+    }
+    write_rules(pool, parse_rules([more]), at=minute_of(AT) - 20)
+    kind = (("environment", "prod"), ("event_type", "custom"), ("route", "/a"))
+    OwnEngine(pool).count({(kind, minute_of(AT)): 9})
+    found = rule(ask(anonymous, event_type="custom", error_code="", route="/a"), "more")
+    assert found["nearest"]["fires"]
+    assert {"own_series", "learning"} <= codes(found["blockers"])
+
+
+def test_question_writes_nothing(reader: TestClient, pool: ConnectionPool[Connection]) -> None:
+    """A project of an earlier release has the rules of a new one, without rows."""
+    with pool.connection() as connection:
+        connection.execute("DELETE FROM pipeline.rule_versions")
+        connection.execute("DELETE FROM pipeline.rules")
+    count(pool, {0: 40})
+    assert [one["name"] for one in ask(reader)["rules"]] == ["error-spike", "errors-above-usual"]
+    listed = reader.get("/v1/rules").json()["rules"]
+    assert [one["rule"]["name"] for one in listed][:2] == ["error-spike", "signup-drop"]
+    assert reader.get("/v1/rules/error-spike").headers["etag"] == '"1"'
+    history = reader.get("/v1/rules/error-spike/history").json()["versions"]
+    assert [one["version"] for one in history] == [1]
+    with pool.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM pipeline.rules").fetchone() == (0,)
 
 
 def test_unknown_series_and_uncounted_type_are_said(reader: TestClient) -> None:

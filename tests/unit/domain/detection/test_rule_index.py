@@ -1,6 +1,7 @@
 """The index finds the series of own rules that an event counts in: the same as looking at every rule."""
 
 import random
+from contextlib import suppress
 from typing import Final
 
 import pytest
@@ -9,7 +10,7 @@ from shared_types import Environment, EventType, Fingerprint, RuleFingerprint, r
 from shared_types.envelope import TEXT_ATTRIBUTES
 from signals.domain.detection.own_rules import MAX_TEXT_BYTES, OwnRule
 from signals.domain.detection.rule_index import Kind, RuleIndex, selects
-from signals.domain.detection.rule_text import parse_rule
+from signals.domain.detection.rule_text import BadRule, parse_rule
 from signals.domain.detection.rule_types import Rate
 
 ATTRIBUTES: Final = {
@@ -35,6 +36,12 @@ def _kind(values: dict[str, str | None], event_type: str) -> tuple[Kind, str, in
 
 
 def _drawn_rule(rng: random.Random, number: int) -> OwnRule:
+    while True:
+        with suppress(BadRule):  # such as a share that is always 1
+            return OwnRule(parse_rule(_drawn(rng, number)), 1)
+
+
+def _drawn(rng: random.Random, number: int) -> dict[str, object]:
     def selection() -> dict[str, object]:
         known = {name: [one for one in values if one] for name, values in ATTRIBUTES.items()}
         chosen = rng.sample(sorted(known), rng.randrange(4))
@@ -45,8 +52,7 @@ def _drawn_rule(rng: random.Random, number: int) -> OwnRule:
 
     per = rng.sample(("environment", "error_code", "route", "release", "method", "status_code"), 2)
     given: dict[str, object] = {"name": f"rule-{number}", "on": selection(), "per": per}
-    given |= {"kind": "rate", "of": selection()} if rng.random() < 0.3 else {"kind": "floor_ratio"}
-    return OwnRule(parse_rule(given), 1)
+    return given | ({"kind": "rate", "of": selection()} if rng.random() < 0.3 else {"kind": "floor_ratio"})
 
 
 def test_index_finds_what_a_look_at_every_rule_finds() -> None:

@@ -1,4 +1,4 @@
-"""A rule that can never fire is refused, with the field at fault and the remedy."""
+"""A rule that can never fire, or do nothing else, is refused, with the field at fault and the remedy."""
 
 from typing import Final
 
@@ -49,13 +49,33 @@ WINDOW: Final = {"length": 15, "floor": 8, "ratio": 0.5}
         ),
         ({"kind": "rate", "on": ERRORS, "of": REQUESTS, "per": "fingerprint"}, "per", "leave error_code out"),
         (
+            {"kind": "floor_ratio", "on": ERRORS, "floor": 0, "ratio": 0.001, "baseline": {"minimum": 0}},
+            "floor",
+            "floor of 1",
+        ),
+        ({"kind": "drop", "on": ERRORS, "baseline": {"minimum": 0}}, "baseline.minimum", "more than"),
+        ({"kind": "drop", "on": ERRORS, "ceiling": 40}, "baseline.minimum", "the ceiling, 40"),
+        ({"kind": "rate", "on": REQUESTS, "of": REQUESTS}, "of", "always 1"),
+        (
+            {"kind": "rate", "on": {**REQUESTS, "route": ["/a", "/b"]}, "of": {**REQUESTS, "route": "/a"}},
+            "of",
+            "always 1",
+        ),
+        (
+            {"kind": "rate", "on": {**REQUESTS, "status_code": 500}, "of": REQUESTS, "per": ["status_code"]},
+            "per",
+            "leave status_code out",
+        ),
+        ({"kind": "absence", "on": {**ERRORS, "error_code": "x" * 129}}, "on.error_code", "128 characters"),
+        ({"kind": "absence", "on": {**ERRORS, "release": " "}}, "on.release", "leave it out"),
+        (
             {"kind": "new_series", "on": ERRORS, "window": 5, "hold": {"fires": 6, "of": 10}},
             "hold.fires",
             "longer window",
         ),
     ],
 )
-def test_rule_that_can_never_fire_is_refused(fields: dict[str, object], field: str, remedy: str) -> None:
+def test_rule_of_no_use_is_refused(fields: dict[str, object], field: str, remedy: str) -> None:
     with pytest.raises(BadRule) as refused:
         parse_rule({"name": "mine", **fields})
     assert refused.value.field == field
@@ -71,6 +91,10 @@ def test_share_of_one_is_never_sure() -> None:
     [
         {"kind": "rate", "on": ERRORS, "of": REQUESTS},
         {"kind": "rate", "on": ERRORS, "of": REQUESTS, "per": []},
+        {"kind": "rate", "on": {**REQUESTS, "status_code": 500}, "of": REQUESTS, "per": ["route"]},
+        {"kind": "rate", "on": {**REQUESTS, "status_code": 500, "route": "/a"}, "of": REQUESTS},
+        {"kind": "floor_ratio", "on": ERRORS, "floor": 1, "ratio": 0.001},
+        {"kind": "drop", "on": ERRORS, "ceiling": 0, "baseline": {"minimum": 1}},
         {"kind": "drop", "on": {**ERRORS, "route": ["/orders/{id}", "/a"]}, "per": ["route"]},
         {"kind": "absence", "on": {**REQUESTS, "status_code": ["500", "502"]}},
         {"kind": "seasonal", "on": ERRORS, "direction": "down", "windows": [WINDOW]},

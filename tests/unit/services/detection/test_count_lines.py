@@ -35,6 +35,16 @@ def test_columns_may_stand_in_any_order_after_a_byte_order_mark() -> None:
         ("TIMEOUT|/pay|prod", "error", {"error_code": "TIMEOUT", "route": "/pay", "environment": "prod"}),
         ('"{""event_type"":""signup"",""environment"":""prod""}"', "signup", {"environment": "prod"}),
         ('"{""event_type"":""error"",""route"":null}"', "error", {}),
+        (
+            '"{""event_type"":""ERROR"",""route"":""/orders/48213?page=2"",""environment"":""Production""}"',
+            "error",
+            {"route": "/orders/{id}", "environment": "prod"},
+        ),
+        (
+            "E 0190163d-8694-739b-aea5-966c26f8ad91|/a/7|production",
+            "error",
+            {"error_code": "E {id}", "route": "/a/{id}", "environment": "prod"},
+        ),
     ],
 )
 def test_series_is_a_name_or_json(text: str, kind: str, attributes: dict[str, str]) -> None:
@@ -55,6 +65,10 @@ def test_series_is_a_name_or_json(text: str, kind: str, attributes: dict[str, st
         ("2026-03-02T09:28:00Z,a,1", "minute is before the line above"),
         ('2026-03-02T09:30:00Z,"{""event_type"":""error"",""host"":""h""}",1', "unknown key 'host'"),
         ('2026-03-02T09:30:00Z,"{""event_type"":""oops""}",1', "event_type that is one of error,"),
+        (
+            '2026-03-02T09:30:00Z,"{""event_type"":""error"",""environment"":""moon""}",1',
+            "environment that is none of prod, staging, dev",
+        ),
         ('2026-03-02T09:30:00Z,"{broken",1', "series is no JSON object"),
         ('2026-03-02T09:30:00Z,"a"b,1', "is not CSV"),
     ],

@@ -15,7 +15,7 @@ from signals.domain.detection.rule_types import (
     Rate,
     Rule,
 )
-from signals.services.detection.count_lines import CountedSeries, CountLine
+from signals.services.detection.count_lines import CountedSeries, CountLine, read_counts
 from signals.services.detection.replay import ReplayedOutage, replay_counts
 
 START = 29_540_160  # a Monday, 00:00 UTC
@@ -86,6 +86,21 @@ def test_own_rule_learns_while_it_has_counted_too_little() -> None:
         for one in outage.incidents
     ]
     assert found == [(0, "learning"), (201, "confirmed")]
+
+
+def test_ids_of_a_route_make_one_series_as_they_do_in_the_product() -> None:
+    text = (
+        '"{""event_type"":""error"",""error_code"":""X"",""route"":""/orders/%d"",""environment"":""prod""}"'
+    )
+    lines = ["minute,series,count"]
+    for minute in range(400):
+        for number in range(60 if minute >= 390 else 1):
+            at = f"2026-03-02T{minute // 60:02}:{minute % 60:02}:00Z"
+            lines.append(f"{at},{text % (1000 * minute + number)},1")
+    (outage,) = replay_counts(read_counts(lines), DEFAULT_RULES, UTC_CLOCK)
+    (incident,) = outage.incidents
+    assert incident.series == "error_code=X|route=/orders/{id}|environment=prod"
+    assert (incident.episode.opened_at - START, incident.episode.verdict) == (390, "confirmed")
 
 
 def test_own_rule_by_environment_takes_series_that_are_mere_names() -> None:
