@@ -16,11 +16,16 @@ from signals.services.detection.replay import ReplayedOutage, replay_counts
 
 def confirmed_of(series: LabelledSeries, corpus: Path = GIVEN) -> list[Opened]:
     """Return the confirmed incidents of one series alone in its project."""
+    return confirmed_in(series, counts_of(corpus, series))
+
+
+def confirmed_in(series: LabelledSeries, counted: Mapping[int, int]) -> list[Opened]:
+    """Return the confirmed incidents of one series with the given counts."""
     kind = "signup" if series.metric == "signup_count" else "error"
     own = "environment" if kind == "signup" else "error_code"
     named = CountedSeries(series.series, (("event_type", kind), (own, series.series)))
     end = series.start_minute + series.minutes - 1
-    counts = dict(counts_of(corpus, series))
+    counts = dict(counted)
     counts.setdefault(end, 0)  # the corpus says that it ends there
     lines = [CountLine(minute, named, count) for minute, count in sorted(counts.items())]
     return [

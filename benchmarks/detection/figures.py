@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.detection import storms
+from benchmarks.detection import patterns, storms
 from benchmarks.detection.corpus import GIVEN, LabelledSeries, counts_of, load
-from benchmarks.detection.detecting import confirmed_of, confirmed_of_all, shown_of
+from benchmarks.detection.detecting import confirmed_in, confirmed_of, confirmed_of_all, shown_of
 from benchmarks.detection.scoring import Opened, Score, Shown, StormScore, by_kind, judge, score_storms, total
 from benchmarks.detection.weeks import moved
 
@@ -18,6 +18,7 @@ REPORTED: Final = "nab"  # its windows are disputed: reported, never held
 LEARNED_DAY: Final = 14
 TOLERANCE: Final = 0.02  # how far a share may fall before the run fails
 STORM_SEEDS: Final = (1, 2)
+PATTERN_SEEDS: Final = (1, 2)
 # One or two series of each part and volume: what a test can measure in twenty seconds of processor time.
 SUBSET: Final = (
     "s1-errors-0.5",
@@ -90,8 +91,20 @@ def measure() -> Figures:
     mild = by_kind(judge(one, opened, LEARNED_DAY) for one, opened in signups).get("drop30", (0, 1))
     figures.held["drops by 30 %, recall"] = round(mild[0] / mild[1], 3)
     _add(figures, REPORTED, _score([pair for pair in pairs if pair[0].part == REPORTED]), is_held=False)
+    _add_patterns(figures)
     _add_storms(figures)
     return figures
+
+
+def _add_patterns(figures: Figures) -> None:
+    """Add the repeating patterns: outages in them are found, and they are soon told no more."""
+    pairs: Pairs = []
+    for seed in PATTERN_SEEDS:
+        labelled, counts = patterns.draw(seed)
+        pairs += [(one, confirmed_in(one, counts[one.series])) for one in labelled]
+    _add(figures, "patterns", _score(pairs))
+    is_soon = [judge(one, opened).false <= patterns.MOST_TOLD for one, opened in pairs]
+    figures.held["patterns usual in time, share"] = round(sum(is_soon) / len(is_soon), 3)
 
 
 def measure_subset() -> dict[str, float]:
@@ -213,7 +226,9 @@ def tables(figures: Figures) -> str:
         for row in figures.rows
         if row[0] == name
     ]
-    recalls = [[name, f"{value:.2f}"] for name, value in figures.held.items() if name.endswith("recall")]
+    recalls = [
+        [name, f"{value:.2f}"] for name, value in figures.held.items() if name.endswith(("recall", "share"))
+    ]
     return "\n\n".join(
         (
             _table(head, figures.rows),

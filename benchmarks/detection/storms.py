@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from benchmarks.detection.corpus import DAY, Label, LabelledSeries
+from benchmarks.detection.drawing import poisson
 
 Kind = Literal["partial", "cascade", "both"]
 
@@ -51,7 +52,7 @@ def draw(kind: Kind, seed: int) -> tuple[list[LabelledSeries], Mapping[str, Mapp
                 fingerprint=f"{code}|{route}|prod",
             )
         )
-        drawn = ((START + at, _poisson(rng, rate)) for at, rate in enumerate(one.rates))
+        drawn = ((START + at, poisson(rng, rate)) for at, rate in enumerate(one.rates))
         counts[name] = {minute: count for minute, count in drawn if count}
     return labelled, counts
 
@@ -80,12 +81,3 @@ def _strike(
         for at in range(begin, begin + length):
             one.rates[at] += level
         one.labels.append(Label(kind=f"storm_{kind}", start=begin, end=begin + length, group=group))
-
-
-def _poisson(rng: random.Random, mean: float) -> int:
-    """Draw by Knuth's multiplication; the means here are below 50."""
-    limit, count, product = math.exp(-mean), 0, rng.random()
-    while product > limit:
-        count += 1
-        product *= rng.random()
-    return count

@@ -5,6 +5,7 @@ Rows are read and written by others; this module only computes them.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import fmean, median
 from typing import Final
 
@@ -24,7 +25,10 @@ BUSY_HOUR: Final = 20  # events: a median of fewer is too coarse, their clipped 
 DAYS_WEIGHT_WEEKS: Final[Mapping[Direction, float]] = {"up": 0.5, "down": 0.2}
 """The fortnight's weight, in weeks: it keeps bursts in the same hour of few weeks from being the normal."""
 DAYS_WEIGHT_EVENTS: Final = 10.0  # or in events where that is more: few events say little about one hour
+SURE_ERRORS: Final = 3.0  # standard errors by which a week's hour is quieter than the days' (guess)
 SMOOTH_BELOW: Final = 30.0  # events an hour below which neighbouring hours are mixed in
+SHARP_EDGE: Final = 1.5  # times its neighbour's rate: the line between their middles may be a step (guess)
+TIMES: Final = 2  # how often a pattern is told before it is usual (guess: what users expect)
 FLAT_HOURS: Final = 48  # of history, before which the hour of the day is unknown
 
 
@@ -32,7 +36,8 @@ class HourRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One closed hour of a series; a struct, since an evaluation makes twelve.
 
     `hour` counts hours since the epoch. `expected` is the shape's events for it at level 1, as known
-    then. `clean_minutes` of it lay outside of outages and held `clean_value` events.
+    then. `clean_minutes` of it lay outside of outages and held `clean_value` events. `peak` are the events of
+    the busiest five minutes that end in it, 0 when unknown.
     """
 
     hour: int
@@ -40,6 +45,7 @@ class HourRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expected: float
     clean_minutes: int
     clean_value: int
+    peak: int = 0
 
     @property
     def clean_expected(self) -> float:
@@ -72,14 +78,23 @@ def usual_rate(
     if not daily:
         return None
     by_day = max(_middle(daily), HOUR * RATE_FLOOR)
-    weekly = [
-        60 * row.clean_value / row.clean_minutes for row in weeks if row and row.clean_minutes >= MIN_CLEAN
-    ]
+    known = [row for row in weeks if row]
+    weekly = [60 * row.clean_value / row.clean_minutes for row in known if row.clean_minutes >= MIN_CLEAN]
+    if len(known) - len(weekly) >= TIMES:  # outages at the same hour of the week: that is its normal
+        return max(_middle([float(row.value) for row in known]) / HOUR, RATE_FLOOR)
     if not weekly:
         return by_day / HOUR
+    if direction == "down" and len(weekly) >= TIMES and _is_surely_lower(weekly, by_day):
+        return max(_middle(weekly) / HOUR, RATE_FLOOR)
     weight = max(DAYS_WEIGHT_WEEKS[direction], DAYS_WEIGHT_EVENTS / by_day)
     mixed = (_middle(weekly) * len(weekly) + by_day * weight) / (len(weekly) + weight)
     return max(mixed / HOUR, RATE_FLOOR)
+
+
+def _is_surely_lower(weekly: Sequence[float], by_day: float) -> bool:
+    """Say whether few events of the same hours of the week do say much: they are too few for chance."""
+    expected = by_day * len(weekly)
+    return expected - sum(weekly) >= SURE_ERRORS * sqrt(expected)
 
 
 def flat_rate(rows: Iterable[HourRow]) -> float:
@@ -104,12 +119,13 @@ def _middle(values: Sequence[float]) -> float:
 class Shape:
     """Expected events around one hour at level 1: a line through the middles of four hours.
 
-    `start` is the hour's first minute; `rates` are events a minute of the hours two before to one after.
-    Covers 90 minutes to each side of `start`.
+    `start` is the hour's first minute; `rates` are events a minute of the hours two before to one after,
+    `steps` these without their neighbours' share. Covers 90 minutes to each side of `start`.
     """
 
     start: int
     rates: tuple[float, float, float, float]
+    steps: tuple[float, ...]
 
     @classmethod
     def of(cls, hour: int, rates: Sequence[float]) -> "Shape":
@@ -118,7 +134,7 @@ class Shape:
             rates[i] if rates[i] * HOUR >= SMOOTH_BELOW else (rates[i - 1] + 2 * rates[i] + rates[i + 1]) / 4
             for i in range(1, 5)
         ]
-        return cls(hour * HOUR, (smooth[0], smooth[1], smooth[2], smooth[3]))
+        return cls(hour * HOUR, (smooth[0], smooth[1], smooth[2], smooth[3]), tuple(rates[1:5]))
 
     def until(self, minute: int) -> float:
         """Return the events expected from 90 minutes before `start` until `minute`."""
@@ -136,3 +152,17 @@ class Shape:
     def between(self, start: int, end: int) -> float:
         """Return the events expected in the minutes `start <= minute < end`."""
         return self.until(end) - self.until(start)
+
+    def careful(self, start: int, end: int) -> float:
+        """Return no more than `between`: where an hour has far fewer than the next, the edge may be sharp."""
+        low = self.between(start, end)
+        first, last = (start - self.start) // HOUR, (end - 1 - self.start) // HOUR
+        rates = self.steps[max(0, first + 1) : last + 4]
+        if max(rates) < SHARP_EDGE * min(rates):
+            return low
+        begin = self.start
+        step = sum(
+            self.steps[hour + 2] * (min(end, begin + (hour + 1) * HOUR) - max(start, begin + hour * HOUR))
+            for hour in range(first, last + 1)
+        )
+        return min(low, step)

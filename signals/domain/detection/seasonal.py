@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signals.domain.detection.counts import MINUTES_READ, MinuteCounts
+from signals.domain.detection.repeats import BEYOND, PEAK_MINUTES, most_usual, touched
 from signals.domain.detection.rule_types import RuleWindow, Seasonal
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import PRIOR, HourContext, SeasonalState, recent_level
@@ -28,7 +29,8 @@ class Finding:
     """One window's numbers: floor, ratio and spread are met when `is_peak`, significance too when `fires`.
 
     `minutes` is in how many of its minutes there were events, 0 where no spread is asked; `before` how many
-    hours of the same day a window against today compares with.
+    hours of the same day a window against today compares with; `repeated` the events that the same hours of
+    other days explain, 0 where they repeat nothing.
     """
 
     window: RuleWindow
@@ -41,6 +43,7 @@ class Finding:
     fires: bool
     minutes: int = 0
     before: int = 0
+    repeated: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,23 +125,25 @@ def measure(
         start = context.shape.start
         value, shaped = context.hour_sums[number]
         count = counts.between(start, end) + value
-        shaped += context.shape.between(start, end)
+        shaped += expected_events(rule, context, start, end)
         if window.against == "today":
             return _measure_today(rule, window, context, state, (count, shaped, end))
         is_known = number > 0
-        level, events = state.usual_level, USUAL_EVENTS
+        level, events = state.bounded(state.usual_level, rule.direction), USUAL_EVENTS
         noise = LONG_NOISE + LONG_SHARE * context.noise[HOUR] / max(1, number)
     else:
         start = end - window.length
         count = counts.between(start, end)
-        shaped = context.shape.between(start, end)
+        shaped = expected_events(rule, context, start, end)
         is_known = True
         level, events = _level(rule, window, context, counts, minute, state)
         noise = context.noise[window.length]
+        level = state.bounded(level, rule.direction)
     expected = shaped * level
+    repeated = usual_rise(context, state, minute, window.length, expected) if rule.direction == "up" else 0.0
     minutes = _spread(counts, window, minute) if window.spread > 1 else 0
     if rule.direction == "up":
-        is_peak = count >= max(window.floor, window.ratio * expected) and (
+        is_peak = count >= max(window.floor, window.ratio * expected, BEYOND * repeated) and (
             window.spread == 1 or minutes >= window.spread
         )
     else:
@@ -147,7 +152,40 @@ def measure(
     z = gamma_poisson_z(count, expected, 1 / (1 / (events + PRIOR) + noise))
     need = max(window.significance, rule.guard * state.noise_peak(minute))
     beyond = z >= need if rule.direction == "up" else -z >= need
-    return Finding(window, count, expected, level, z, need, is_peak, is_peak and beyond, minutes)
+    return Finding(
+        window, count, expected, level, z, need, is_peak, is_peak and beyond, minutes, repeated=repeated
+    )
+
+
+def expected_events(rule: Seasonal, context: HourContext, start: int, end: int) -> float:
+    """Return the events that the shape expects in minutes of an hour and those around it.
+
+    Where the same hours of other days fell, no more is expected of a fall's rule: the edge may be sharp.
+    """
+    if rule.direction == "up":
+        return context.shape.between(start, end)
+    shaped = context.shape.careful(start, end)
+    if not context.repeats:
+        return shaped
+    falls = touched(context.repeats, context.shape.start, start, end)
+    return min([shaped, *((end - start) * one.value / HOUR for one in falls)])
+
+
+def usual_rise(
+    context: HourContext, state: SeasonalState, minute: int, length: int, expected: float
+) -> float:
+    """Return the events of the window that ends with `minute` that were there before: 0 where none were.
+
+    Before: in the same hours of other days, or in the newest incident that became usual.
+    """
+    end = minute + 1
+    repeated = 0.0
+    if context.repeats:
+        found = touched(context.repeats, context.shape.start, end - length, end)
+        repeated = most_usual(found, length, expected)
+    if minute < state.shown_until:
+        repeated = max(repeated, -(-length // PEAK_MINUTES) * state.shown_peak)
+    return repeated
 
 
 def _measure_today(
@@ -174,9 +212,9 @@ def _measure_today(
         )
         events = int(value)
         level = min(level, recent_level(events, expected, state.usual_level))
-        moved = context.hours[number].expected - context.shape.between(end - HOUR, end)
+        change = context.hours[number].expected - context.shape.between(end - HOUR, end)
         noise = TODAY_NOISE + TODAY_SHARE * context.noise[HOUR] * (1 / number + 1 / before)
-        noise += (TODAY_MOVED * moved / shaped) ** 2
+        noise += (TODAY_MOVED * change / shaped) ** 2
     expected = shaped * level
     z = gamma_poisson_z(count, expected, 1 / (1 / (events + PRIOR) + noise))
     is_low = is_known and expected >= window.floor and count <= window.ratio * expected

@@ -7,9 +7,12 @@ from itertools import accumulate, takewhile
 from statistics import median
 from typing import Final
 
+from msgspec import structs
+
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
-from signals.domain.detection.rule_types import Seasonal
+from signals.domain.detection.repeats import PEAK_MINUTES, Repeats, as_expected
+from signals.domain.detection.rule_types import Direction, Seasonal
 from signals.domain.detection.season import DAY, HOUR, HourRow, Shape
 
 PRIOR: Final = 6.0  # events: how strongly the usual level is believed before recent events speak
@@ -42,6 +45,10 @@ class SeasonalState:
     window length; `noise_sums` are today's numerators and denominators. `peak` is today's before
     `newest_minute`, `newest_peak` that minute's own. The minutes from `dirty_from` to
     before `dirty_until` lay in the newest outage and teach nothing.
+
+    `moved` is the level on trial since the minute `moved_since`, None without one. Until the minute
+    `shown_until`, `shown_peak` events in five minutes are usual: the newest incident that became usual
+    showed them.
     """
 
     since: int
@@ -56,11 +63,21 @@ class SeasonalState:
     noise_sums: tuple[float, ...] = ()
     dirty_from: int = 0
     dirty_until: int = 0
+    moved: float | None = None
+    moved_since: int = 0
+    shown_peak: int = 0
+    shown_until: int = 0
 
     @property
     def usual_level(self) -> float:
         """The median level of the last days; 1 before there are any."""
         return median(self.levels) if self.levels else 1.0
+
+    def bounded(self, level: float, direction: Direction) -> float:
+        """Return a level with the one on trial: what is usual by either is no news."""
+        if self.moved is None:
+            return level
+        return max(level, self.moved) if direction == "up" else min(level, self.moved)
 
     def noise_peak(self, minute: int) -> float:
         """Return the third highest daily peak before `minute`, which the guard is a multiple of.
@@ -92,7 +109,7 @@ class HourContext:
     hours of the recent level does: the level moves freely, and no noise is learned. `usual_hours` is how
     many of the newest closed hours windows of hours may read: none before a special day's end. `today_hours`
     is how many of them lie on the hour's own day, after its first ones (`DAY_BEGINS`); 0 while the shape of
-    the week is not known.
+    the week is not known. `repeats` are the patterns of the hours two before to one after, empty without any.
     """
 
     rule: Seasonal
@@ -105,6 +122,7 @@ class HourContext:
     is_free: bool = False
     usual_hours: int = HOURS_READ
     today_hours: int = 0
+    repeats: Repeats = ()
 
     @cached_property
     def recent(self) -> tuple[tuple[int, float], tuple[int, float]]:
@@ -133,10 +151,12 @@ def hour_context(
     hours: Sequence[HourRow],
     state: SeasonalState,
     clock: ProjectClock,
+    repeats: Repeats = (),
 ) -> HourContext:
     """Assemble the context of `hour` from six season rows, at most twelve closed hours and the state.
 
-    `rates` are events a minute of the hours three before to two after; `hours` are newest first.
+    `rates` are events a minute of the hours three before to two after, `repeats` their repeated patterns;
+    `hours` are newest first.
     """
     days = max(1.0, (hour * HOUR - state.since) / (DAY * HOUR))
     is_free, usual = False, len(hours)
@@ -156,6 +176,7 @@ def hour_context(
         is_free=is_free,
         usual_hours=0 if is_free else usual,
         today_hours=min(len(hours), max(0, of_day)) if days >= WEEKLY_DAYS else 0,
+        repeats=repeats[1:5] if any(repeats) else (),
     )
 
 
@@ -191,13 +212,18 @@ def close_hour(
     if dirty_low < dirty_high:
         clean_minutes -= dirty_high - dirty_low
         clean_value -= counts.between(dirty_low, dirty_high)
+    repeated = context.repeats[2] if context.repeats else None
     row = HourRow(
         hour=start // HOUR,
         value=value,
         expected=context.shape.between(start, end),
         clean_minutes=clean_minutes,
         clean_value=clean_value,
+        peak=max(counts.windows(PEAK_MINUTES, start, end - 1)) if value else 0,
     )
+    if state.moved is None and (context.repeats or rule.direction == "down"):
+        careful = context.shape.careful(start, end)
+        row = structs.replace(row, expected=as_expected(row, state.usual_level, careful, repeated))
     has_shape = bool(context.hours)  # nothing is expected of a series' first hour: it says nothing of a level
     if has_shape and not context.is_special:
         state = replace(
@@ -207,7 +233,7 @@ def close_hour(
         )
     if not context.is_free:
         sums = state.noise_sums or (0.0,) * (2 * len(learned_lengths(rule)))
-        is_clean = clean_minutes == HOUR
+        is_clean = clean_minutes == HOUR and repeated is None  # a sharp edge is no noise
         sums = _noise(rule, sums, context, counts, state.usual_level) if is_clean else sums
         state = replace(state, noise_sums=sums)
     return (_close_day(state) if (row.hour + 1) % DAY == 0 else state), row
@@ -222,8 +248,10 @@ def _noise(
     out = list(sums)
     for i, length in enumerate(learned_lengths(rule)):
         for at in range(start, start + HOUR - length + 1, length):
-            mean = context.shape.between(at, at + length) * level
-            out[2 * i] += (counts.between(at, at + length) - mean) ** 2 - mean
+            count, mean = counts.between(at, at + length), context.shape.between(at, at + length) * level
+            if context.repeats:  # near a repeated pattern the shape may have a step
+                mean = min(mean, max(count, context.shape.careful(at, at + length) * level))
+            out[2 * i] += (count - mean) ** 2 - mean
             out[2 * i + 1] += mean * mean
     return tuple(out)
 

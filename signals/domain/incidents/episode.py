@@ -20,7 +20,11 @@ ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand"
 IDLE_MINUTES: Final = 60  # resolved once not seen for more than 60 minutes (requirement R27)
 RESOLVE_EVERY: Final = 5  # minutes between two passes of the resolver (requirement R27)
 NOT_A_LEVEL: Final = 0.1  # share of the normal below which a lasting drop never becomes usual
-USUAL_AFTER: Final = 24 * 60  # minutes after the last firing: what still lasts is the new normal
+USUAL_AFTER: Final = 24 * 60  # minutes without anything worse: what still lasts is the new normal
+WORSE_AFTER: Final = 60  # minutes after an opening, from which a sudden rise is another outage (guess)
+WORSE: Final = 2.0  # times all that an incident showed until ten minutes ago: clearly worse (guess)
+SHOWN_LAG: Final = 10  # minutes until what an incident shows is no part of a sudden rise any more
+NEWS: Final = 1.25  # times what it showed: worse than chance makes the highest of many bursts (guess)
 CONFIRM_WITHIN: Final = 15  # minutes after opening in which a confirmation belongs to this incident
 REOPEN_WITHIN: Final = 60  # minutes after resolving in which a return is the same incident
 REOPEN_BY_HAND: Final = 5  # minutes, when a person resolved it (decided)
@@ -32,7 +36,8 @@ class Episode:
     """One incident. `opened` holds the numbers at opening, which nothing later changes.
 
     `confirmed_by` is the verdict that made it worth telling people, `frozen` the level at that moment.
-    `is_new`: the series had no history, so nothing is known to be usual.
+    `is_new`: the series had no history, so nothing is known to be usual. A rise has shown `shown` events in
+    five minutes until ten minutes ago, and was clearly worse than before at the minute `worse_at`.
     """
 
     rule: str
@@ -48,6 +53,8 @@ class Episode:
     reopened: int = 0
     resolved_at: int | None = None
     reason: ResolveReason | None = None
+    shown: int = 0
+    worse_at: int = 0
 
     @property
     def is_confirmed(self) -> bool:
@@ -66,6 +73,22 @@ def seen(episode: Episode, minute: int, *, fires: bool) -> Episode:
     return replace(episode, last_seen=max(episode.last_seen, minute), last_fired=fired)
 
 
+def showing(episode: Episode, count: int, minute: int) -> Episode:
+    """Note the events of the five minutes that ended ten minutes before `minute`."""
+    if count <= episode.shown:
+        return episode
+    is_worse = count >= NEWS * episode.shown
+    return replace(episode, shown=count, worse_at=minute if is_worse else episode.worse_at)
+
+
+def usual_at(episode: Episode, *, by_worse: bool) -> int:
+    """Return the minute at which what still lasts is usual: of rises, a day after they were worse last.
+
+    Other rules fire at each minute while they last: a day after they fired last.
+    """
+    return USUAL_AFTER + (max(episode.opened_at, episode.worse_at) if by_worse else episode.last_fired)
+
+
 def resolved(episode: Episode, minute: int, reason: ResolveReason) -> Episode:
     """Close it."""
     return replace(episode, resolved_at=minute, reason=reason)
@@ -78,12 +101,17 @@ def confirmed(episode: Episode, by: RuleVerdict, frozen: Frozen | None) -> Episo
     )
 
 
-def may_reopen(last: Episode | None, minute: int, verdict: IncidentVerdict) -> bool:
+def may_reopen(
+    last: Episode | None, minute: int, verdict: IncidentVerdict, *, is_usual: bool = False
+) -> bool:
     """Say whether a firing at `minute` continues the series' last incident.
 
-    A confirmed outage must not hide in a former unconfirmed incident, so that one never continues it.
+    A confirmed outage must not hide in a former unconfirmed incident, so that one never continues it. Nor
+    does a firing that is usual for its hour continue a confirmed outage.
     """
     if last is None or last.resolved_at is None or last.reason not in ("quiet", "by_hand"):
+        return False
+    if last.is_confirmed and is_usual:
         return False
     if not last.is_confirmed and last.verdict != verdict:
         return False

@@ -5,16 +5,19 @@ Hours are closed on the way. Nothing is read or stored here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Self
 from uuid import UUID
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
+from signals.domain.detection.new_level import is_settled, settled
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.candidates import candidates
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.series_history import Hours, KeptHours, begin, begin_again, close, context_of
-from signals.domain.incidents.tracking import Evidence, TrackState, judge_late, step
+from signals.domain.incidents.tracking import Evidence, judge_late, step
+from signals.domain.incidents.transitions import IncidentStep, Tracked, TrackState
 from signals.domain.incidents.watch import Watch
 
 
@@ -64,16 +67,29 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowedMinute:
-    """One judged minute: the incidents that it ended, and the one that is open after it.
+    """One judged minute: what happened to incidents, and the one that is open after it.
 
     `is_apart`: it was judged out of order.
     """
 
     minute: int
     evidence: Evidence
+    steps: tuple[IncidentStep, ...]
     closed: tuple[Episode, ...]
     episode: Episode | None
     is_apart: bool = False
+
+    @classmethod
+    def of(cls, minute: int, evidence: Evidence, tracked: Tracked, *, is_apart: bool = False) -> Self:
+        """Return what judging `minute` by the evidence came to."""
+        return cls(
+            minute=minute,
+            evidence=evidence,
+            steps=tracked.steps,
+            closed=tracked.closed if tracked.steps else (),
+            episode=tracked.state.episode,
+            is_apart=is_apart,
+        )
 
 
 class SeriesFollower:
@@ -129,10 +145,9 @@ class SeriesFollower:
     def judge_apart(self, minute: int, counts: MinuteCounts) -> FollowedMinute:
         """Judge a minute out of order, by the fixed rule alone: nothing is learned from it."""
         evidence = replace(self._evidence, counts=counts, context=None)
-        self.track, closed = judge_late(self._watch, evidence, self.track, minute)
-        return FollowedMinute(
-            minute=minute, evidence=evidence, closed=closed, episode=self.track.episode, is_apart=True
-        )
+        tracked = judge_late(self._watch, evidence, self.track, minute)
+        self.track = tracked.state
+        return FollowedMinute.of(minute, evidence, tracked, is_apart=True)
 
     def _judge_all(self, minute: int, end: int) -> Iterator[FollowedMinute]:
         """Judge the minutes of a part of an hour that matter: all while an incident is open."""
@@ -160,12 +175,10 @@ class SeriesFollower:
     def _judge(self, minute: int) -> FollowedMinute:
         if self._around.counts.between(minute, minute + 1):
             self._last_event = max(self._last_event, minute)
-        evidence, before = self._evidence, self.track.seasonal.since
         last_event = min(minute, self._last_event)
-        self.track, closed = step(self._watch, evidence, self.track, minute, last_event=last_event)
-        if self.track.seasonal.since != before:
-            self._begin_again()
-        return FollowedMinute(minute=minute, evidence=evidence, closed=closed, episode=self.track.episode)
+        tracked = step(self._watch, self._evidence, self.track, minute, last_event=last_event)
+        self.track = tracked.state
+        return FollowedMinute.of(minute, self._evidence, tracked)
 
     def _is_idle(self, minute: int, end: int) -> bool:
         """Say whether no minute of this part of an hour can matter; note its newest event."""
@@ -192,14 +205,11 @@ class SeriesFollower:
         around, seasonal = self._around, self.track.seasonal
         while kept.hour < hour:
             kept, seasonal = close(rule, kept, seasonal, around.counts, around.hours, around.clock)
+            if self.track.episode is None and is_settled(seasonal, kept.hour * HOUR):
+                seasonal = settled(seasonal)
+                kept = begin_again(kept, seasonal.since, around.hours, around.clock, rule.direction)
+                self.forgotten_before = kept.first
         self._kept, self.track = kept, replace(self.track, seasonal=seasonal)
-        self._evidence = self._evidence_of_hour()
-
-    def _begin_again(self) -> None:
-        since, around, rule = self.track.seasonal.since, self._around, self._watch.seasonal
-        direction = rule.direction if rule is not None else "up"
-        self._kept = begin_again(self._kept, since, around.hours, around.clock, direction)
-        self.forgotten_before = self._kept.first
         self._evidence = self._evidence_of_hour()
 
     def _evidence_of_hour(self) -> Evidence:

@@ -21,7 +21,8 @@ from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
 from signals.domain.incidents.following import FollowedMinute, SeriesRecord
 from signals.domain.incidents.rule_words import rule_title
-from signals.domain.incidents.tracking import TrackState, nearest_seasonal, resolved_by_hand, verdict_at
+from signals.domain.incidents.tracking import nearest_seasonal, resolved_by_hand, verdict_at
+from signals.domain.incidents.transitions import IncidentStep, TrackState, Transition
 from signals.domain.incidents.watch import Watch
 
 IncidentKind = Literal["change", "new"]
@@ -159,19 +160,13 @@ class SeriesLives:
 
     def take(self, followed: FollowedMinute, track: TrackState) -> None:
         """Note what a judged minute did; `track` is the state after it."""
-        for ended in followed.closed:
-            if self._open is not None:
-                self._open.episode = ended
-                self.incident, self.last_incident = None, self._open.id
-                self._open = None
-        episode = followed.episode
+        for step in followed.steps:
+            self._apply(step, followed, track)
+        episode, life = followed.episode, self._open
         if episode is None:
             return
-        if self._open is None:
-            self._open = self._begin(episode, followed, track)
-        life = self._open
-        if episode.confirmed_by is not None and episode.confirmed_by is not life.episode.confirmed_by:
-            life.numbers = episode.confirmed_by
+        if life is None:  # no id was stored for what the record believes open
+            life = self._open = self._begin(episode, followed, track)
         life.episode = episode
         if episode.last_seen < followed.minute and not followed.is_apart:
             return
@@ -179,15 +174,36 @@ class SeriesLives:
         if verdict is not None and (verdict.fires or episode.last_seen == followed.minute):
             life.see(followed.minute, verdict, self._severity(episode, verdict))
 
+    def _apply(self, step: IncidentStep, followed: FollowedMinute, track: TrackState) -> None:
+        match step.transition:
+            case Transition.OPENED:
+                self._open = self._begin(step.episode, followed, track)
+            case Transition.REOPENED:
+                self._open = self._return(step.episode, followed, track)
+            case Transition.CONFIRMED:
+                if self._open is not None:
+                    self._open.numbers = step.episode.confirmed_by
+            case Transition.ENDED:
+                if self._open is not None:
+                    self._open.episode = step.episode
+                    self.incident, self.last_incident = None, self._open.id
+                    self._open = None
+
     def _begin(self, episode: Episode, followed: FollowedMinute, track: TrackState) -> "_Life":
-        if episode.reopened and self.last_incident is not None:
-            life = self._lives.get(self.last_incident) or _Life(
-                self.last_incident, episode, None, is_row_open=False
-            )
-            life.is_back = True
-        else:
-            life = _Life(self._new_id(), episode, None, is_row_open=False, opened=episode.opened)
-            life.numbers = episode.confirmed_by or self._nearest(followed, track) or episode.opened
+        life = _Life(self._new_id(), episode, None, is_row_open=False, opened=episode.opened)
+        life.numbers = episode.confirmed_by or self._nearest(followed, track) or episode.opened
+        return self._follow(life)
+
+    def _return(self, episode: Episode, followed: FollowedMinute, track: TrackState) -> "_Life":
+        if self.last_incident is None:  # its row is not known any more
+            return self._begin(episode, followed, track)
+        life = self._lives.get(self.last_incident) or _Life(
+            self.last_incident, episode, None, is_row_open=False
+        )
+        life.is_back, life.episode = True, episode
+        return self._follow(life)
+
+    def _follow(self, life: "_Life") -> "_Life":
         self._lives[life.id] = life
         self.incident, self.last_incident = life.id, None
         return life

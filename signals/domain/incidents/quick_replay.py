@@ -13,9 +13,10 @@ from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import PrefixCounts
 from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate, Rule, Seasonal
 from signals.domain.detection.seasonal_state import SeasonalState
-from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER, Episode, due_at
+from signals.domain.incidents.episode import GONE_AFTER, Episode, due_at, usual_at
 from signals.domain.incidents.series_replay import Stretch, one_each, replay
-from signals.domain.incidents.tracking import Evidence, TrackState, step
+from signals.domain.incidents.tracking import Evidence, step
+from signals.domain.incidents.transitions import TrackState
 from signals.domain.incidents.watch import Watch
 
 WIDER: Final = 1e-9  # relative: rounding must not hide a minute
@@ -99,8 +100,9 @@ def _followed(watch: Watch, stretch: Stretch, firing: Sequence[int], project_sin
     while minute < end:
         known = bisect_right(events, minute)
         last_event = events[known - 1] if known else stretch.since
-        state, closed = step(watch, evidence, state, minute, last_event=last_event)
-        episodes += closed
+        tracked = step(watch, evidence, state, minute, last_event=last_event)
+        state = tracked.state
+        episodes += tracked.closed
         mattering = firing if state.episode is None else lasting
         minute = _next(watch, mattering, state.episode, minute + 1, last_event)
     return one_each(episodes, state.episode)
@@ -115,7 +117,7 @@ def _next(watch: Watch, firing: Sequence[int], episode: Episode | None, minute: 
     if episode is None:
         return fires
     gone = max(last_event, episode.opened_at) + GONE_AFTER
-    return max(minute, min(fires, due_at(episode), gone, episode.last_fired + USUAL_AFTER))
+    return max(minute, min(fires, due_at(episode), gone, usual_at(episode, by_worse=False)))
 
 
 def _candidates(watch: Watch, stretch: Stretch) -> Iterable[int]:

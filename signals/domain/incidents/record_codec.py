@@ -5,17 +5,20 @@ from uuid import UUID
 
 import msgspec
 
+from signals.domain.detection.repeats import Repeats
 from signals.domain.detection.season import HourRow
 from signals.domain.detection.seasonal import Frozen
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
 from signals.domain.incidents.following import SeriesRecord
-from signals.domain.incidents.series_history import KeptHours
-from signals.domain.incidents.tracking import TrackState
+from signals.domain.incidents.series_history import ORDINARY, KeptHours
+from signals.domain.incidents.transitions import TrackState
 
 FORMAT: Final = 1  # of the bytes; another one is not read, and the series begins anew
 MAX_BYTES: Final = 1024  # design, with the rules of a new project
+
+NO_TRIAL: Final = (None, 0, 0, 0)  # no level on trial, and nothing that an incident showed is usual
 
 _Hour = tuple[int, float, int, int]  # events, expected, clean minutes, clean events
 
@@ -38,9 +41,13 @@ class _Episode(msgspec.Struct, array_like=True, frozen=True):
     reopened: int
     resolved_at: int | None
     reason: ResolveReason | None
+    shown: int = 0
+    worse_at: int = 0
 
 
 class _Record(msgspec.Struct, array_like=True, frozen=True):
+    """A record; the fields with a default are absent in those of earlier releases."""
+
     format: int
     since: int
     judged: int
@@ -59,6 +66,8 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     fired: tuple[int, ...]
     incident: bytes | None
     last_incident: bytes | None
+    repeats: Repeats = ORDINARY
+    trial: tuple[float | None, int, int, int] = NO_TRIAL
 
 
 class _RestingRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -82,6 +91,8 @@ class _RestingRecord(msgspec.Struct, array_like=True, frozen=True):
     fired: msgspec.Raw
     incident: msgspec.Raw
     last_incident: msgspec.Raw
+    repeats: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(ORDINARY))
+    trial: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(NO_TRIAL))
 
 
 _NIL: Final = b"\xc0"  # MessagePack's null
@@ -120,6 +131,8 @@ def encode_record(record: SeriesRecord) -> bytes:
             fired=track.fired,
             incident=record.incident.bytes if record.incident else None,
             last_incident=record.last_incident.bytes if record.last_incident else None,
+            repeats=kept.repeats,
+            trial=(season.moved, season.moved_since, season.shown_peak, season.shown_until),
         )
     )
 
@@ -136,6 +149,7 @@ def decode_record(data: bytes) -> SeriesRecord | None:
     day_value, day_expected = found.day
     peak, newest_minute, newest_peak = found.peak
     dirty_from, dirty_until = found.dirty
+    moved, moved_since, shown_peak, shown_until = found.trial
     return SeriesRecord(
         since=found.since,
         judged=found.judged,
@@ -156,6 +170,7 @@ def decode_record(data: bytes) -> SeriesRecord | None:
                 )
                 for back, row in enumerate(newest)
             ),
+            repeats=found.repeats,
         ),
         track=TrackState(
             seasonal=SeasonalState(
@@ -171,6 +186,10 @@ def decode_record(data: bytes) -> SeriesRecord | None:
                 noise_sums=found.noise_sums,
                 dirty_from=dirty_from,
                 dirty_until=dirty_until,
+                moved=moved,
+                moved_since=moved_since,
+                shown_peak=shown_peak,
+                shown_until=shown_until,
             ),
             episode=_episode(found.episode),
             last=_episode(found.last),
@@ -227,6 +246,8 @@ def _stored(episode: Episode | None) -> _Episode | None:
         reopened=episode.reopened,
         resolved_at=episode.resolved_at,
         reason=episode.reason,
+        shown=episode.shown,
+        worse_at=episode.worse_at,
     )
 
 
@@ -254,4 +275,6 @@ def _episode(stored: _Episode | None) -> Episode | None:
         reopened=stored.reopened,
         resolved_at=stored.resolved_at,
         reason=stored.reason,
+        shown=stored.shown,
+        worse_at=stored.worse_at,
     )

@@ -8,6 +8,8 @@ from msgspec import structs
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
+from signals.domain.detection.new_level import after_hour
+from signals.domain.detection.repeats import RepeatedHour, Repeats, repeated_hour
 from signals.domain.detection.rule_types import Direction, Seasonal
 from signals.domain.detection.season import (
     DAY,
@@ -33,6 +35,7 @@ RATES_BEFORE: Final = 3  # rates before the hour
 RATES_AFTER: Final = 3  # rates from the hour on
 RATES: Final = RATES_BEFORE + RATES_AFTER
 UNKNOWN: Final[tuple[float | None, ...]] = (None,) * RATES
+ORDINARY: Final[Repeats] = (None,) * RATES
 
 Hours = MutableMapping[int, HourRow]
 """Closed hours of one series by hour since the epoch. One that is absent had no event and no outage."""
@@ -44,7 +47,8 @@ class KeptHours:
 
     `hour` is open, `first` the first of the history (hours since the epoch). `minutes` and `value` are the
     clean minutes and events of all closed hours. `rates` are events a minute of the hours three before to two
-    after; None while only the mean of all hours is known. `newest` are the last closed hours, newest first.
+    after, None while only the mean of all hours is known; `repeats` are what these hours repeat beyond it.
+    `newest` are the last closed hours, newest first.
     """
 
     hour: int
@@ -53,6 +57,7 @@ class KeptHours:
     value: int = 0
     rates: tuple[float | None, ...] = UNKNOWN
     newest: tuple[HourRow, ...] = ()
+    repeats: Repeats = ORDINARY
 
     @property
     def closed(self) -> int:
@@ -69,7 +74,7 @@ def context_of(rule: Seasonal, kept: KeptHours, state: SeasonalState, clock: Pro
     """Return what the evaluations of the open hour rest on beside minutes and state."""
     flat = max(kept.value / kept.minutes, RATE_FLOOR) if kept.minutes else RATE_FLOOR
     rates = [flat if rate is None else rate for rate in kept.rates]
-    return hour_context(rule, kept.hour, rates, kept.newest, state, clock)
+    return hour_context(rule, kept.hour, rates, kept.newest, state, clock, kept.repeats)
 
 
 def close(
@@ -90,35 +95,41 @@ def close(
         value=kept.value + row.clean_value,
         newest=(row, *kept.newest)[:HOURS_READ],
     )
-    return replace(kept, rates=_rates(kept, hours, clock, rule.direction)), state
+    return _with_rates(kept, hours, clock, rule.direction), after_hour(state, kept.newest)
 
 
-def _rates(
-    kept: KeptHours, hours: Hours, clock: ProjectClock, direction: Direction
-) -> tuple[float | None, ...]:
+def _with_rates(kept: KeptHours, hours: Hours, clock: ProjectClock, direction: Direction) -> KeptHours:
+    """Learn what the open hour and those around it usually have: one more of them, or all at first."""
     if kept.closed < FLAT_HOURS:
-        return UNKNOWN
-    if kept.closed > FLAT_HOURS:
-        return (*kept.rates[1:], _rate(kept, kept.hour + RATES_AFTER - 1, hours, clock, direction))
-    return _all_rates(kept, hours, clock, direction)
-
-
-def _all_rates(
-    kept: KeptHours, hours: Hours, clock: ProjectClock, direction: Direction
-) -> tuple[float | None, ...]:
+        return replace(kept, rates=UNKNOWN, repeats=ORDINARY)
     around = range(kept.hour - RATES_BEFORE, kept.hour + RATES_AFTER)
-    return tuple(_rate(kept, hour, hours, clock, direction) for hour in around)
+    if kept.closed == FLAT_HOURS:
+        return _with_all_rates(kept, hours, clock, direction)
+    rate, repeated = _learned(kept, around[-1], hours, clock, direction)
+    return replace(kept, rates=(*kept.rates[1:], rate), repeats=(*kept.repeats[1:], repeated))
 
 
-def _rate(
+def _with_all_rates(kept: KeptHours, hours: Hours, clock: ProjectClock, direction: Direction) -> KeptHours:
+    around = range(kept.hour - RATES_BEFORE, kept.hour + RATES_AFTER)
+    found = [_learned(kept, hour, hours, clock, direction) for hour in around]
+    return replace(
+        kept, rates=tuple(rate for rate, _ in found), repeats=tuple(repeated for _, repeated in found)
+    )
+
+
+def _learned(
     kept: KeptHours, hour: int, hours: Hours, clock: ProjectClock, direction: Direction
-) -> float | None:
+) -> tuple[float | None, RepeatedHour | None]:
+    """Return an hour's usual events a minute, and its repeated pattern."""
+
     def rows(step: int, count: int) -> Iterator[HourRow | None]:
         for past in same_hours(hour, step=step, count=count, offset=clock.offset):
             is_known = kept.first <= past < kept.hour and not clock.is_special(past)
             yield (hours.get(past) or _empty(past)) if is_known else None
 
-    return usual_rate(rows(DAY, DAYS_READ), rows(WEEK, WEEKS_READ), direction)
+    days, weeks = [*rows(DAY, DAYS_READ)], [*rows(WEEK, WEEKS_READ)]
+    rate = usual_rate(days, weeks, direction)
+    return rate, repeated_hour(days, weeks, rate or RATE_FLOOR, direction)
 
 
 def _empty(hour: int) -> HourRow:
@@ -142,9 +153,7 @@ def begin_again(
         value=sum(row.value for row in hours.values()),
         newest=tuple(structs.replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
     )
-    return (
-        replace(kept, rates=_all_rates(kept, hours, clock, direction)) if kept.closed >= FLAT_HOURS else kept
-    )
+    return _with_all_rates(kept, hours, clock, direction) if kept.closed >= FLAT_HOURS else kept
 
 
 def needed_hours(kept: KeptHours, until: int, clock: ProjectClock) -> set[int]:
@@ -167,9 +176,11 @@ def is_remarkable(row: HourRow) -> bool:
     return row.value > 0 or row.clean_minutes < HOUR
 
 
-def known(rows: Mapping[int, tuple[int, int, int]]) -> Hours:
-    """Build hours from stored events, clean minutes and clean events; what was expected is not stored."""
+def known(rows: Mapping[int, tuple[int, int, int, int]]) -> Hours:
+    """Build hours from stored events, clean minutes, clean events and peaks; expectations are not stored."""
     return {
-        hour: HourRow(hour=hour, value=value, expected=0.0, clean_minutes=minutes, clean_value=clean)
-        for hour, (value, minutes, clean) in rows.items()
+        hour: HourRow(
+            hour=hour, value=value, expected=0.0, clean_minutes=minutes, clean_value=clean, peak=peak
+        )
+        for hour, (value, minutes, clean, peak) in rows.items()
     }

@@ -5,24 +5,43 @@ from typing import Final
 
 from signals.domain.detection import fixed_rules, lasting, seasonal
 from signals.domain.detection.counts import MinuteCounts
-from signals.domain.detection.rule_types import KNOWN_AFTER, Absence, Drop, FloorRatio, NewSeries, Rate
+from signals.domain.detection.new_level import on_trial
+from signals.domain.detection.repeats import BEYOND, PEAK_MINUTES
+from signals.domain.detection.rule_types import (
+    KNOWN_AFTER,
+    Absence,
+    Drop,
+    FloorRatio,
+    NewSeries,
+    Rate,
+    Seasonal,
+)
 from signals.domain.detection.seasonal import Finding, Frozen
-from signals.domain.detection.seasonal_state import NEVER, HourContext, SeasonalState
+from signals.domain.detection.seasonal_state import HourContext, SeasonalState
 from signals.domain.detection.seasonal_verdict import verdict_of
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import (
-    CONFIRM_WITHIN,
     GONE_AFTER,
     NOT_A_LEVEL,
-    USUAL_AFTER,
+    SHOWN_LAG,
+    WORSE,
+    WORSE_AFTER,
     Episode,
     IncidentVerdict,
-    confirmed,
     due_at,
-    may_reopen,
-    reopened,
     resolved,
     seen,
+    showing,
+    usual_at,
+)
+from signals.domain.incidents.transitions import (
+    Firing,
+    Tracked,
+    TrackState,
+    confirm,
+    ended,
+    opened,
+    superseded,
 )
 from signals.domain.incidents.watch import Watch
 
@@ -46,54 +65,42 @@ class Evidence:
     is_disordered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackState:
-    """A series' state between two minutes. `last` is its newest resolved incident."""
-
-    seasonal: SeasonalState
-    episode: Episode | None = None
-    last: Episode | None = None
-    fired: tuple[int, ...] = ()
-
-
-def step(
-    watch: Watch, evidence: Evidence, state: TrackState, minute: int, *, last_event: int
-) -> tuple[TrackState, tuple[Episode, ...]]:
-    """Judge `minute`, which is over or grows; return the state and the incidents resolved by it.
+def step(watch: Watch, evidence: Evidence, state: TrackState, minute: int, *, last_event: int) -> Tracked:
+    """Judge `minute`, which is over or grows; return the state after it and what happened.
 
     `last_event` is the newest minute with an event, at most `minute`.
     """
-    closed: tuple[Episode, ...] = ()
-    if state.episode is not None and (ended := _ended(evidence, state.episode, minute, last_event)):
-        state, closed = _settled(state, ended), (ended,)
-        if ended.reason == "became_usual":
-            return state, closed  # the context still holds the former normal: judge from the next minute on
-    state = _sustained(watch, evidence, state, minute)
+    out = Tracked(state)
+    if state.episode is not None and (over := _ended(watch, evidence, state.episode, minute, last_event)):
+        out = ended(state, over, _taught(watch, evidence, state.seasonal, over))
+    out = replace(out, state=_sustained(watch, evidence, out.state, minute))
     if watch.fixed is not None:
-        state, more = _judge_fixed(watch, evidence, state, minute, last_event)
-        closed += more
+        out = out.then(_judge_fixed(watch, evidence, out.state, minute, last_event))
     if watch.seasonal is not None and evidence.context is not None and minute >= evidence.since + KNOWN_AFTER:
-        state, more = _judge_seasonal(watch, evidence, state, minute)
-        closed += more
-    return state, closed
+        out = out.then(_judge_seasonal(watch, evidence, out.state, minute))
+    episode = out.state.episode
+    if episode is not None and watch.is_of_rises:
+        end = minute + 1 - SHOWN_LAG
+        count = evidence.counts.between(end - PEAK_MINUTES, end)
+        out = replace(out, state=replace(out.state, episode=showing(episode, count, minute)))
+    return out
 
 
-def judge_late(
-    watch: Watch, evidence: Evidence, state: TrackState, minute: int
-) -> tuple[TrackState, tuple[Episode, ...]]:
+def judge_late(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> Tracked:
     """Judge a minute with events out of order, late or early: by the fixed rule alone.
 
     A drop is judged in order only: late events never make one.
     """
     if not isinstance(watch.fixed, FloorRatio):
-        return state, ()
+        return Tracked(state)
     return _judge_fixed(watch, evidence, state, minute, minute)
 
 
 def resolved_by_hand(state: TrackState, minute: int) -> TrackState:
     """Return the state after a person resolved the open incident."""
     assert state.episode is not None
-    return _settled(state, resolved(state.episode, minute, "by_hand"))
+    over = resolved(state.episode, minute, "by_hand")
+    return ended(state, over, _forgotten(state.seasonal, over)).state
 
 
 def verdict_at(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> RuleVerdict | None:
@@ -129,12 +136,14 @@ def nearest_seasonal(
     return min(verdicts, key=lambda verdict: verdict.shortfall)
 
 
-def _ended(evidence: Evidence, episode: Episode, minute: int, last_event: int) -> Episode | None:
+def _ended(
+    watch: Watch, evidence: Evidence, episode: Episode, minute: int, last_event: int
+) -> Episode | None:
     if minute >= due_at(episode):
         return resolved(episode, minute, "quiet")
     if minute - max(last_event, episode.opened_at) >= GONE_AFTER:
         return resolved(episode, minute, "gone")
-    if minute - episode.last_fired >= USUAL_AFTER and _is_level(evidence):
+    if minute >= usual_at(episode, by_worse=watch.is_of_rises) and _is_level(evidence):
         return resolved(episode, minute, "became_usual")
     return None
 
@@ -149,14 +158,20 @@ def _is_level(evidence: Evidence) -> bool:
     return sum(row.value for row in rows) >= NOT_A_LEVEL * sum(row.expected for row in rows)
 
 
-def _settled(state: TrackState, ended: Episode) -> TrackState:
-    """Forget the outage's minutes; after `became_usual`, let the history begin at its opening."""
-    history = state.seasonal
-    if ended.is_confirmed and ended.reason == "became_usual":
-        history = SeasonalState(since=ended.opened_at, peaks=history.peaks, noise=history.noise)
-    elif ended.is_confirmed:
-        history = replace(history, dirty_until=ended.last_seen + 1)
-    return replace(state, seasonal=history, episode=None, last=ended)
+def _taught(watch: Watch, evidence: Evidence, seasonal: SeasonalState, over: Episode) -> SeasonalState:
+    """Return the seasons after an incident: its minutes are forgotten, or its level is on trial."""
+    rule, context = watch.seasonal, evidence.context
+    if not over.is_confirmed or over.reason != "became_usual" or rule is None or context is None:
+        return _forgotten(seasonal, over)
+    peak = max(over.shown, over.opened.count if over.opened.length <= PEAK_MINUTES else 0)
+    return on_trial(rule, context, seasonal, since=over.opened_at, until=over.last_seen + 1, peak=peak)
+
+
+def _forgotten(seasonal: SeasonalState, over: Episode) -> SeasonalState:
+    """Let an outage's minutes teach nothing; while a level is on trial, those after it do not either."""
+    if not over.is_confirmed or seasonal.moved is not None:
+        return seasonal
+    return replace(seasonal, dirty_until=over.last_seen + 1)
 
 
 def _sustained(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> TrackState:
@@ -166,35 +181,63 @@ def _sustained(watch: Watch, evidence: Evidence, state: TrackState, minute: int)
     lasts = False
     if isinstance(watch.fixed, FloorRatio) and episode.rule == watch.fixed.name:
         has_event = evidence.counts.between(minute, minute + 1) > 0
-        lasts = has_event and fixed_rules.floor_ratio_sustains(
-            watch.fixed, evidence.counts, minute, episode.opened.normal
+        lasts = (
+            has_event
+            and fixed_rules.floor_ratio_sustains(watch.fixed, evidence.counts, minute, episode.opened.normal)
+            and not (episode.is_confirmed and _is_usual(watch, evidence, state, minute, lasting.SUSTAIN_UP))
         )
     elif isinstance(watch.fixed, Drop) and episode.rule == watch.fixed.name:
         lasts = fixed_rules.drop_sustains(watch.fixed, evidence.counts, minute, episode.opened.normal)
     if not lasts and watch.seasonal and episode.frozen and evidence.context:
-        lasts = lasting.sustains(watch.seasonal, evidence.context, evidence.counts, minute, episode.frozen)
+        lasts = lasting.sustains(
+            watch.seasonal, evidence.context, evidence.counts, minute, episode.frozen, state.seasonal
+        )
     return replace(state, episode=seen(episode, minute, fires=False)) if lasts else state
+
+
+def _is_usual(
+    watch: Watch, evidence: Evidence, state: TrackState, minute: int, times: float = BEYOND
+) -> bool:
+    """Say whether a firing of the fixed rule is no news: the same hours of other days showed as much.
+
+    A rise: less than `times` what they did. A fall: they had hardly anything to fall from.
+    """
+    rule, fixed, context = watch.seasonal, watch.fixed, evidence.context
+    if rule is None or context is None or not isinstance(fixed, FloorRatio | Drop):
+        return False
+    start, end = minute + 1 - fixed.window, minute + 1
+    usual = state.seasonal.usual_level
+    shaped = context.shape.between(start, end) * usual
+    if isinstance(fixed, FloorRatio):
+        repeated = seasonal.usual_rise(context, state.seasonal, minute, fixed.window, shaped)
+        return evidence.counts.between(start, end) < times * repeated
+    level = state.seasonal.bounded(usual, rule.direction)
+    expected = seasonal.expected_events(rule, context, start, end) * level
+    return expected < min(shaped, lasting.SUSTAIN_EXPECTED)
 
 
 def _judge_fixed(
     watch: Watch, evidence: Evidence, state: TrackState, minute: int, last_event: int
-) -> tuple[TrackState, tuple[Episode, ...]]:
+) -> Tracked:
     rule = watch.fixed
     if isinstance(rule, FloorRatio | Drop) and fixed_rules.surely_not(rule, evidence.counts, minute):
-        return state, ()
+        return Tracked(state)
     verdict = _fixed_verdict(watch, evidence, minute, last_event, _not_before(state))
     if rule is None or verdict is None or not verdict.fires:
-        return state, ()
+        return Tracked(state)
     fired = (*(at for at in state.fired if at > minute - rule.hold.of and at != minute), minute)
     state = replace(state, fired=fired)
     if len(fired) < rule.hold.fires:
-        return state, ()
-    says, is_new = _incident_verdict(watch, evidence, state, verdict)
+        return Tracked(state)
+    is_usual = _is_usual(watch, evidence, state, minute)
+    says, is_new = _incident_verdict(watch, evidence, state, verdict, is_usual=is_usual)
+    firing = Firing(verdict=verdict, says=says, is_new=is_new, is_usual=is_usual)
     episode = state.episode
-    if episode is not None:
+    if episode is None:
+        return opened(state, firing)
+    if not (is_usual and episode.is_confirmed):  # bursts that are usual keep no outage open
         state = replace(state, episode=seen(episode, minute, fires=True))
-        return _confirm(state, verdict, None) if says == "confirmed" else (state, ())
-    return _open(state, verdict, says, None, is_new=is_new), ()
+    return confirm(state, firing) if says == "confirmed" else Tracked(state)
 
 
 def _fixed_verdict(
@@ -221,14 +264,15 @@ def _fixed_verdict(
 
 
 def _incident_verdict(
-    watch: Watch, evidence: Evidence, state: TrackState, verdict: RuleVerdict
+    watch: Watch, evidence: Evidence, state: TrackState, verdict: RuleVerdict, *, is_usual: bool
 ) -> tuple[IncidentVerdict, bool]:
     """Return what a fixed rule's firing is worth, and whether the series is new.
 
     Nothing is confirmed before the rule has counted for as long as its kind must, nor in a series that is
     counted out of order. Else a rule that people wrote is confirmed. Rules A and B are when beyond doubt;
     otherwise the seasonal rule decides. A rise is beyond doubt only in a series whose last days had no peaks:
-    in a bursty one, ten times the threshold is usual.
+    in a bursty one, ten times the threshold is usual. So is what the same hours of other days showed
+    (`is_usual`).
     """
     # Missing minutes count as zero. That exaggerates a rise, and hides a drop; other kinds need no history.
     is_new = isinstance(watch.fixed, FloorRatio | NewSeries) and verdict.minute < evidence.since + KNOWN_AFTER
@@ -237,18 +281,19 @@ def _incident_verdict(
     if evidence.is_disordered and isinstance(watch.fixed, FloorRatio | Drop | NewSeries):
         return "unconfirmed", is_new  # the minutes before it may still be missing
     is_bursty = isinstance(watch.fixed, FloorRatio) and state.seasonal.noise_peak(verdict.minute) > 0
-    if (verdict.is_critical and not is_bursty) or not watch.rule.locked:
+    if (verdict.is_critical and not is_bursty and not is_usual) or not watch.rule.locked:
         return "confirmed", is_new
     if is_new and verdict.count >= NEW_MULTIPLE * verdict.threshold:
         return "confirmed", is_new
     return "unconfirmed", is_new
 
 
-def _judge_seasonal(
-    watch: Watch, evidence: Evidence, state: TrackState, minute: int
-) -> tuple[TrackState, tuple[Episode, ...]]:
-    if (state.episode is not None and state.episode.frozen) or not (watch.seasonal and evidence.context):
-        return state, ()  # the outage itself teaches no noise
+def _judge_seasonal(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> Tracked:
+    if watch.seasonal is None or evidence.context is None:
+        return Tracked(state)
+    is_told = state.episode is not None and state.episode.frozen is not None
+    if is_told and not _is_worse(watch, evidence, state, minute):
+        return Tracked(state)
     finding = seasonal.evaluate(
         watch.seasonal,
         evidence.context,
@@ -258,20 +303,36 @@ def _judge_seasonal(
         not_before=_not_before(state),
     )
     if finding is None:
-        return state, ()
-    if not evidence.context.is_free:
+        return Tracked(state)
+    if not evidence.context.is_free and not is_told:  # the outage itself teaches no noise
         # Outages must not raise the bar without limit: a firing teaches no more than the bar itself.
         peak = finding.need_z if finding.fires else finding.z
         state = replace(state, seasonal=state.seasonal.with_peak(minute, peak))
     if not finding.fires:
-        return state, ()
-    verdict = verdict_of(watch.seasonal, finding, minute)
-    frozen = Frozen(level=finding.level, need_z=finding.need_z)
+        return Tracked(state)
+    firing = _firing_of(watch.seasonal, finding, minute)
+    if is_told:
+        return superseded(state, firing)
     if state.episode is not None:
-        return _confirm(state, verdict, frozen)
-    if watch.seasonal.opens == "verdict":
-        return state, ()
-    return _open(_dirty(state, finding, minute), verdict, "confirmed", frozen, is_new=False), ()
+        return confirm(state, firing)
+    return Tracked(state) if watch.seasonal.opens == "verdict" else opened(state, firing)
+
+
+def _firing_of(rule: Seasonal, finding: Finding, minute: int) -> Firing:
+    frozen = Frozen(level=finding.level, need_z=finding.need_z)
+    return Firing(verdict=verdict_of(rule, finding, minute), says="confirmed", frozen=frozen)
+
+
+def _is_worse(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> bool:
+    """Say whether a rise came suddenly and is clearly worse than all that the open incident showed.
+
+    That is another outage, with a message of its own.
+    """
+    episode = state.episode
+    if episode is None or not watch.is_of_rises or minute < episode.opened_at + WORSE_AFTER:
+        return False
+    count = evidence.counts.between(minute + 1 - PEAK_MINUTES, minute + 1)
+    return count >= WORSE * max(1, episode.shown)
 
 
 def _not_before(state: TrackState) -> int:
@@ -283,49 +344,3 @@ def _not_before(state: TrackState) -> int:
     if last is None or last.reason != "by_hand" or last.resolved_at is None:
         return 0
     return last.resolved_at + 1
-
-
-def _dirty(state: TrackState, finding: Finding, minute: int) -> TrackState:
-    start = minute - finding.window.length + 1
-    return replace(state, seasonal=replace(state.seasonal, dirty_from=start, dirty_until=NEVER))
-
-
-def _open(
-    state: TrackState, verdict: RuleVerdict, says: IncidentVerdict, frozen: Frozen | None, *, is_new: bool
-) -> TrackState:
-    minute = verdict.minute
-    if says == "confirmed" and frozen is None:
-        start = minute - verdict.length + 1
-        state = replace(state, seasonal=replace(state.seasonal, dirty_from=start, dirty_until=NEVER))
-    if may_reopen(state.last, minute, says) and state.last is not None:
-        return replace(state, episode=reopened(state.last, minute, frozen), last=None)
-    episode = Episode(
-        rule=verdict.rule,
-        opened=verdict,
-        opened_at=minute,
-        last_seen=minute,
-        last_fired=minute,
-        verdict=says,
-        is_new=is_new,
-        frozen=frozen,
-    )
-    if says == "confirmed":
-        episode = confirmed(episode, verdict, frozen)
-    return replace(state, episode=episode)
-
-
-def _confirm(
-    state: TrackState, verdict: RuleVerdict, frozen: Frozen | None
-) -> tuple[TrackState, tuple[Episode, ...]]:
-    """Confirm the open incident when it has just begun, else let a new one take its place."""
-    episode, minute = state.episode, verdict.minute
-    assert episode is not None
-    if episode.is_confirmed:
-        return replace(state, episode=replace(episode, frozen=episode.frozen or frozen)), ()
-    start = minute - verdict.length + 1
-    state = replace(state, seasonal=replace(state.seasonal, dirty_from=start, dirty_until=NEVER))
-    if minute <= episode.opened_at + CONFIRM_WITHIN:
-        return replace(state, episode=confirmed(episode, verdict, frozen)), ()
-    ended = resolved(episode, minute, "superseded")
-    state = replace(state, episode=None, last=None)
-    return _open(state, verdict, "confirmed", frozen, is_new=False), (ended,)

@@ -40,6 +40,13 @@ class Watch:
         return self.seasonal is not None and self.seasonal.direction == "down"
 
     @property
+    def is_of_rises(self) -> bool:
+        """Whether its incidents are rises of counts, whose height says how bad they are."""
+        if self.fixed is not None:
+            return isinstance(self.fixed, FloorRatio)
+        return self.seasonal is not None and self.seasonal.direction == "up"
+
+    @property
     def fewest_events(self) -> float:
         """Events in the last hour, below which no rule that counts upwards can fire."""
         floors = [window.floor for window in self.seasonal.windows] if self.seasonal else []

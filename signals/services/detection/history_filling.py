@@ -24,7 +24,7 @@ from signals.domain.incidents.record_codec import decode_record, encode_record
 from signals.domain.incidents.series_history import Hours, is_remarkable
 from signals.domain.incidents.series_replay import one_each, stretches
 from signals.domain.incidents.stored_state import StoredState
-from signals.domain.incidents.tracking import TrackState
+from signals.domain.incidents.transitions import TrackState
 from signals.services.detection.project_rules import ProjectRules, RuleBook
 from signals.services.detection.revising import revise_verdicts, revised_episode
 from signals.store.detection import buckets, hours, rule_states, waiting_series
@@ -108,7 +108,7 @@ def _fill(connection: Connection, stored: StoredState, rules: ProjectRules) -> l
         )
     hours.forget(connection, {stored.series_id: learned.kept.hour})
     kept = {
-        (stored.series_id, hour): (row.value, row.clean_minutes, row.clean_value)
+        (stored.series_id, hour): (row.value, row.clean_minutes, row.clean_value, row.peak)
         for hour, row in replayed.hours.items()
         if is_remarkable(row)
     }
@@ -146,8 +146,8 @@ def _track(
 
 
 def _over(seasonal: SeasonalState, judged: int) -> SeasonalState:
-    """Return the seasons with the replay's open outage over: the series has none."""
-    if seasonal.dirty_until < NEVER:
+    """Return the seasons with the replay's open outage over: the series has none. A trial goes on."""
+    if seasonal.dirty_until < NEVER or seasonal.moved is not None:
         return seasonal
     return replace(seasonal, dirty_until=judged + 1)
 

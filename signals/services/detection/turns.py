@@ -15,8 +15,9 @@ from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange, ranges
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MINUTES_READ, BucketCounts, MinuteCounts, PrefixCounts
+from signals.domain.detection.new_level import is_settled
 from signals.domain.detection.season import HOUR
-from signals.domain.incidents.episode import GONE_AFTER, USUAL_AFTER
+from signals.domain.incidents.episode import GONE_AFTER
 from signals.domain.incidents.following import SeriesFollower, SeriesRecord, Surroundings
 from signals.domain.incidents.lifecycle import IncidentChange, OpenIncident, SeriesLives, reconciled
 from signals.domain.incidents.record_codec import encode_record
@@ -113,7 +114,7 @@ def judge_turns(
         changes += found
         for hour, row in around.hours.items():
             if before.get(hour) != row and (is_remarkable(row) or hour in before):
-                closed[series_id, hour] = (row.value, row.clean_minutes, row.clean_value)
+                closed[series_id, hour] = (row.value, row.clean_minutes, row.clean_value, row.peak)
         if first is not None or turn.forgets:
             forgotten[series_id] = record.kept.first
         if (state := _state(turn, record)) is not None:
@@ -207,16 +208,16 @@ def _project_since(connection: Connection, turns: Sequence[SeriesTurn]) -> Mappi
 
 
 def _hours(connection: Connection, turns: Sequence[SeriesTurn]) -> Mapping[int, Hours]:
-    """Read the stored hours that closing hours needs, and those since an opening that may become usual."""
+    """Read the stored hours that closing hours needs, and those of a level whose trial is over."""
     wanted: dict[int, set[int]] = {}
     for turn in turns:
         if turn.until is None or turn.watch.seasonal is None or turn.forgets:
             continue
         kept, until = turn.record.kept, turn.until // HOUR
         needed = needed_hours(kept, until, turn.clock)
-        episode = turn.record.track.episode
-        if episode is not None and turn.until - episode.last_fired >= USUAL_AFTER:
-            needed |= set(range(episode.opened_at // HOUR, kept.hour))
+        seasonal = turn.record.track.seasonal
+        if until > kept.hour and is_settled(seasonal, until * HOUR):
+            needed |= set(range(seasonal.moved_since // HOUR, kept.hour))
         if needed:
             wanted[turn.stored.series_id] = needed
     found = hours.read(connection, wanted) if wanted else {}

@@ -17,7 +17,8 @@ from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.series_history import Hours, begin, close, context_of
 from signals.domain.incidents.series_replay import Stretch, replay, stretches
-from signals.domain.incidents.tracking import Evidence, TrackState, step
+from signals.domain.incidents.tracking import Evidence, step
+from signals.domain.incidents.transitions import TrackState
 from signals.domain.incidents.watch import Watch, watches
 
 START = 29_540_160  # a Monday, 00:00 UTC
@@ -158,7 +159,7 @@ def test_tenfold_rise_is_beyond_doubt_unless_the_series_is_bursty(
     counts = PrefixCounts(START, [1] * 200 + [400])
     evidence = Evidence(counts=counts, context=None, project_since=since, since=since)
     state = TrackState(seasonal=SeasonalState(since=since, peaks=peaks))
-    state, _ = step(ERRORS, evidence, state, minute, last_event=minute)
+    state = step(ERRORS, evidence, state, minute, last_event=minute).state
     assert state.episode is not None
     assert state.episode.verdict == verdict
 

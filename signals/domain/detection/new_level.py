@@ -1,0 +1,70 @@
+"""A level that became usual is on trial for a week: the former one may return, and the week is kept.
+
+A quiet weekend lasts for two days, a change of the product for good. While the trial lasts its hours teach
+nothing, and what is usual by either level is no news. When the former level returns, the trial is over. When
+it has not returned for a week, the history begins again where the change began.
+"""
+
+from dataclasses import replace
+from math import log
+from typing import Final
+
+from signals.domain.detection.rule_types import Seasonal
+from signals.domain.detection.season import HOUR, WEEK, HourRow
+from signals.domain.detection.seasonal_state import NEVER, PRIOR, HourContext, SeasonalState
+
+TRIAL: Final = WEEK * HOUR  # minutes from an opening: by then each hour of the week was seen
+SHOWN_FOR: Final = 4 * 24 * HOUR  # minutes for which bursts that became usual are so at any hour
+MOVED: Final = 1.5  # times the usual level, or a share of one by it: less is no other level (guess)
+RETURN_HOURS: Final = 3  # that say which of the two levels it is
+
+
+def on_trial(
+    rule: Seasonal, context: HourContext, state: SeasonalState, *, since: int, until: int, peak: int
+) -> SeasonalState:
+    """Take what an incident showed as usual: it opened at the minute `since`, was last seen before `until`.
+
+    `peak` are the most events in five minutes that it showed.
+    """
+    level = _level(context.hours, state.usual_level)
+    is_other = max(level / state.usual_level, state.usual_level / level) >= MOVED
+    is_up = rule.direction == "up"
+    if is_other and (level > state.usual_level) == is_up:
+        return replace(
+            state,
+            dirty_until=NEVER,
+            moved=level,
+            moved_since=state.moved_since if state.moved is not None else since,
+            shown_peak=peak if is_up else 0,
+            shown_until=NEVER if is_up else 0,
+        )
+    return replace(
+        state, dirty_until=until, shown_peak=peak if is_up else 0, shown_until=until + SHOWN_FOR * is_up
+    )
+
+
+def after_hour(state: SeasonalState, hours: tuple[HourRow, ...]) -> SeasonalState:
+    """Return the state after the newest of `hours` was closed: the former level may have returned."""
+    moved, usual = state.moved, state.usual_level
+    if moved is None:
+        return state
+    level = _level(hours[:RETURN_HOURS], moved)
+    if abs(log(level / usual)) >= abs(log(level / moved)):
+        return state
+    end = (hours[0].hour + 1) * HOUR
+    return replace(state, moved=None, dirty_until=end, shown_until=min(end, state.shown_until))
+
+
+def is_settled(state: SeasonalState, minute: int) -> bool:
+    """Say whether the trial is over at `minute`, and the level is the new normal."""
+    return state.moved is not None and minute >= state.moved_since + TRIAL
+
+
+def settled(state: SeasonalState) -> SeasonalState:
+    """Return the state with the history that begins where the new level began."""
+    return SeasonalState(since=state.moved_since, peaks=state.peaks, noise=state.noise)
+
+
+def _level(hours: tuple[HourRow, ...], usual: float) -> float:
+    value, expected = sum(row.value for row in hours), sum(row.expected for row in hours)
+    return (value + PRIOR * usual) / (expected + PRIOR)
