@@ -57,6 +57,11 @@ FORMS: Final[Sequence[TargetForm]] = (
         fields=(FormField(name="routing_key", label="Integration key", is_secret=True),),
     ),
     TargetForm(
+        kind="apprise",
+        title="Other (Apprise)",
+        fields=(FormField(name="url", label="Address", hint="tgram://TOKEN/CHAT", is_secret=True),),
+    ),
+    TargetForm(
         kind="email",
         title="E-mail",
         fields=(

@@ -125,6 +125,19 @@ def create_pagerduty(
     _create(name, target | ({"api_url": api_url} if api_url else {}), fallback, everything=everything)
 
 
+@app.command("create-apprise")
+def create_apprise(
+    name: str,
+    url: Annotated[
+        str, typer.Option(prompt="Apprise address, like tgram://TOKEN/CHAT", hide_input=True)
+    ] = "",
+    fallback: Fallback = None,
+    everything: Everything = False,
+) -> None:
+    """Create a destination at any other service (Telegram, Teams, Discord, ntfy, ...), through Apprise."""
+    _create(name, {"kind": "apprise", "url": url}, fallback, everything=everything)
+
+
 @app.command("test")
 def test_destination(name: str) -> None:
     """Send a message that is marked as a test; exit code 1 when it did not arrive."""

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-Mode = Literal["ok", "error", "busy", "hang", "drip", "reset", "redirect", "gone", "slow"]
+Mode = Literal["ok", "error", "busy", "hang", "drip", "reset", "redirect", "gone", "slow", "flood"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
             while not self.receiver.closing.wait(0.1):
                 self.wfile.write(b"x")
+        self.close_connection = True
+
+    def _flood(self) -> None:
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+            while not self.receiver.closing.is_set():
+                self.wfile.write(bytes(1 << 20))
         self.close_connection = True
 
     def _reset(self) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import orjson
 
+from signals.clients.outbound.apprise_process import OutboundApprise
 from signals.clients.outbound.http import OutboundHttp, by_status
 from signals.clients.outbound.slack import send_to_slack, send_to_slack_webhook
 from signals.clients.outbound.smtp import OutboundMail
@@ -16,6 +17,7 @@ from signals.domain.notifications.delivery import DeliveryResult
 from signals.domain.notifications.messages import NoticeMessage
 from signals.domain.notifications.rendering import pagerduty_event
 from signals.domain.notifications.targets import (
+    AppriseTarget,
     EmailTarget,
     PagerDutyTarget,
     SlackTarget,
@@ -35,6 +37,7 @@ class Sender:
         self.allowed = allowed
         self._http = OutboundHttp(allowed, trust, timeout_s=timeout_s)
         self._mail = OutboundMail(allowed, trust, timeout_s=timeout_s)
+        self._apprise = OutboundApprise(allowed, timeout_s=timeout_s)
 
     @contextmanager
     def keeping_connections(self) -> Iterator[None]:
@@ -53,6 +56,8 @@ class Sender:
                 return send_to_slack(self._http, target, message)
             case SlackWebhookTarget():
                 return send_to_slack_webhook(self._http, target, message)
+            case AppriseTarget():
+                return self._apprise.send(target, message)
             case PagerDutyTarget():
                 event = pagerduty_event(message, target.routing_key.get_secret_value())
                 answer = self._http.post(target.api_url, orjson.dumps(event), {})

@@ -47,6 +47,11 @@ class AllowList:
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = frozenset()
 
+    @property
+    def text(self) -> str:
+        """The entries as `parse` reads them."""
+        return ",".join([*(str(one) for one in self.networks), *sorted(self.hosts)])
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read networks (CIDR), addresses and host names, separated by commas.

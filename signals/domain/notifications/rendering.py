@@ -18,6 +18,8 @@ SLACK_TEXT: Final = 3_000  # characters of a text object, by Slack's reference
 PAGERDUTY_SUMMARY: Final = 1_024  # characters, by PagerDuty's reference
 PAGERDUTY_SEVERITIES: Final = {"critical": "critical", "error": "error", "warn": "warning"}
 MAX_INCIDENTS: Final = 100  # guess: in the body of a webhook; the rest is read by the outage's id
+GAP: Final = "\u200b"  # has no width
+FORMATTING: Final = frozenset("@#<&[*`~|!")
 CLIENT: Final = "Customer Signals Copilot"
 
 
@@ -44,6 +46,14 @@ def slack_payload(message: NoticeMessage) -> dict[str, Any]:
 def slack_reply(message: NoticeMessage) -> str:
     """Return the line that follows in the thread when an incident became worse, opened again or is over."""
     return _escaped(f"{message.title}\n{message.lines[0]}" if message.lines else message.title)
+
+
+def plain_parts(message: NoticeMessage, *, is_formatted: bool) -> tuple[str, str]:
+    """Return title and text; `is_formatted`: for services that format texts, each by rules of its own."""
+    lines = [message.title, *message.lines]
+    title, *lines = [_disarmed(line) for line in lines] if is_formatted else lines
+    link = [f"More: {message.link}"] if message.link else []
+    return title, "\n".join([*lines, *link])
 
 
 def pagerduty_event(message: NoticeMessage, routing_key: str) -> dict[str, Any]:
@@ -144,3 +154,9 @@ def _plain(text: str, limit: int) -> dict[str, object]:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")[:SLACK_TEXT]
+
+
+def _disarmed(text: str) -> str:
+    """Part the characters that begin mentions, links and formats from what follows; people see no change."""
+    parted = text.replace("://", f":{GAP}//").replace("__", f"_{GAP}_")
+    return "".join(f"{one}{GAP}" if one in FORMATTING else one for one in parted)

@@ -17,6 +17,13 @@ from pydantic import (
     model_validator,
 )
 
+from signals.domain.notifications.apprise_urls import (
+    MAX_APPRISE_URL,
+    checked_apprise_url,
+    scheme_of,
+    server_of,
+)
+
 MAX_URL: Final = 2_048  # guess: the longest webhook addresses in use have some 300
 MAX_RECIPIENTS: Final = 20  # guess: more belong into a mailing list
 MAX_KEYS: Final = 3  # the new one, the old one, and one forgotten
@@ -44,6 +51,11 @@ def _checked_url(text: str) -> str:
 
 def _secret_url(secret: SecretStr) -> SecretStr:
     _checked_url(secret.get_secret_value())
+    return secret
+
+
+def _apprise_url(secret: SecretStr) -> SecretStr:
+    checked_apprise_url(secret.get_secret_value())
     return secret
 
 
@@ -85,6 +97,9 @@ def _printable(secret: SecretStr) -> SecretStr:
 Url = Annotated[str, Field(max_length=MAX_URL), AfterValidator(_checked_url)]
 SecretUrl = Annotated[SecretStr, Field(min_length=1, max_length=MAX_URL), AfterValidator(_secret_url)]
 SecretText = Annotated[SecretStr, Field(min_length=1, max_length=512), AfterValidator(_printable)]
+AppriseUrl = Annotated[
+    SecretStr, Field(min_length=1, max_length=MAX_APPRISE_URL), AfterValidator(_apprise_url)
+]
 SigningKey = Annotated[SecretStr, Field(max_length=128), AfterValidator(_signing_key)]
 MailAddress = Annotated[str, Field(max_length=254), AfterValidator(_mail_address)]
 UserName = Annotated[str, Field(min_length=1, max_length=254), AfterValidator(_printable_text)]
@@ -156,11 +171,18 @@ class PagerDutyTarget(_Target):
     )
 
 
+class AppriseTarget(_Target):
+    """Any other service, as Apprise writes its address: a message at the opening and one at the end."""
+
+    kind: Literal["apprise"]
+    url: AppriseUrl = Field(description="like tgram://BOT_TOKEN/CHAT_ID; kept secret")
+
+
 Target = Annotated[
-    WebhookTarget | EmailTarget | SlackTarget | SlackWebhookTarget | PagerDutyTarget,
+    WebhookTarget | EmailTarget | SlackTarget | SlackWebhookTarget | PagerDutyTarget | AppriseTarget,
     Field(discriminator="kind"),
 ]
-TargetKind = Literal["webhook", "email", "slack", "slack_webhook", "pagerduty"]
+TargetKind = Literal["webhook", "email", "slack", "slack_webhook", "pagerduty", "apprise"]
 
 SECRET_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "webhook": frozenset({"url", "signing_keys"}),
@@ -168,6 +190,7 @@ SECRET_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "slack": frozenset({"token"}),
     "slack_webhook": frozenset({"url"}),
     "pagerduty": frozenset({"routing_key"}),
+    "apprise": frozenset({"url"}),
 }
 """The fields of each kind that are sealed, and never read back."""
 
@@ -193,9 +216,11 @@ def split(target: Target) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-def host_of(target: Target) -> tuple[str, int]:
-    """Return the host and port that a message to the target goes to."""
+def host_of(target: Target) -> tuple[str, int] | None:
+    """Return the host and port that a message to the target goes to; None: Apprise knows its vendor's."""
     match target:
+        case AppriseTarget():
+            return server_of(target.url.get_secret_value())
         case EmailTarget():
             return target.host, target.port
         case WebhookTarget() | SlackWebhookTarget():
@@ -208,8 +233,11 @@ def host_of(target: Target) -> tuple[str, int]:
 
 def hint(target: Target) -> str:
     """Return how people tell two secrets apart: the host, and the last four characters of the secret."""
-    host, _ = host_of(target)
+    host, _ = host_of(target) or ("", 0)
     match target:
+        case AppriseTarget():
+            secret = target.url.get_secret_value()
+            host = " ".join(part for part in (scheme_of(secret), host) if part)
         case WebhookTarget() | SlackWebhookTarget():
             secret = target.url.get_secret_value()
         case SlackTarget():

@@ -290,9 +290,11 @@ class Destinations:
         )
 
     def _check_address(self, target: Target) -> None:
-        host, port = host_of(target)
+        server = host_of(target)
+        if server is None:
+            return  # the vendor's: checked when a message is sent
         try:
-            resolve(host, port, self._sender.allowed)
+            resolve(*server, self._sender.allowed)
         except AddressRefused as error:
             raise DestinationRefused("address_refused", f"{error}.", field="target") from error
         except HostUnknown as error:

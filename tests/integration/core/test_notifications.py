@@ -193,3 +193,24 @@ def test_destination_without_a_key_to_seal_it_is_refused(
     answer = admin.post("/v1/destinations", json=body)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_secret_key")
     assert "SIGNALS_SECRET_KEYS" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("url", "field"),
+    [("syslog://localhost", "target.apprise.url"), ("gotify://10.0.0.1/very-secret-token", "target")],
+)
+def test_apprise_address_is_refused_by_its_field(admin: TestClient, url: str, field: str) -> None:
+    body = {"name": "phone", "target": {"kind": "apprise", "url": url}}
+    answer = admin.post("/v1/destinations", json=body)
+    assert answer.status_code in (400, 422), answer.text
+    assert field in answer.text
+    assert "very-secret" not in answer.text
+
+
+def test_apprise_address_goes_in_only(admin: TestClient) -> None:
+    body = {"name": "phone", "target": {"kind": "apprise", "url": "tgram://123456789:very-secret/12345"}}
+    answer = admin.post("/v1/destinations", json=body)
+    assert answer.status_code == 201, answer.text
+    one = answer.json()["destination"]
+    assert (one["settings"], one["hint"]) == ({"kind": "apprise"}, "tgram …2345")
+    assert "very-secret" not in admin.get("/v1/destinations").text

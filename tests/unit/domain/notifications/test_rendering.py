@@ -20,6 +20,7 @@ from signals.domain.notifications.messages import (
 from signals.domain.notifications.rendering import (
     mail,
     pagerduty_event,
+    plain_parts,
     slack_payload,
     slack_reply,
     webhook_body,
@@ -161,3 +162,20 @@ def test_test_message_says_that_it_is_one() -> None:
     told = compose_test("team", notice_id=NOTICE, at=AT)
     assert told.title.startswith("[test]")
     assert pagerduty_event(told, "key")["event_action"] == "resolve"  # nobody is called by a test
+
+
+@given(text=st.text(max_size=80))
+def test_text_for_other_services_neither_mentions_nor_links(text: str) -> None:
+    hostile = f"{text} @everyone <!channel> <@U1> [a](https://evil.example) **b** #room __c__ ||d||"
+    title, body = plain_parts(message(title=hostile, link_url="https://signals.example"), is_formatted=True)
+    for shown in (title, body.replace("https://signals.example", "")):
+        for forbidden in ("@e", "<!", "<@", "[a", "://", "**", "#r", "__", "||"):
+            assert forbidden not in shown
+    assert f"More: https://signals.example/v1/incidents/{UUID(int=1)}" in body
+    assert title.replace("\u200b", "").startswith("[error] shop prod:")
+
+
+def test_programs_get_the_text_as_it_is() -> None:
+    title, body = plain_parts(message(title="a@b <c>"), is_formatted=False)
+    assert title.endswith("a@b <c>")
+    assert "\u200b" not in title + body

@@ -66,6 +66,36 @@ def test_secrets_are_split_off_and_hidden() -> None:
     assert host_of(target) == ("hooks.example", 443)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["syslog://", "file:///etc/passwd", "dbus://", "mailto://u:p@a.example", "slack://T/A/B", "smpp://u@h/1",
+     "ntfy", "ntfy://", "json://a b", "json://a\n", "json://[::1", "json://\u00e4.example"],
+)  # fmt: skip
+def test_service_that_is_not_offered_is_refused_without_quoting_the_address(url: str) -> None:
+    with pytest.raises(ValidationError, match="url") as refused:
+        parse_target({"kind": "apprise", "url": url})
+    errors = refused.value.errors(include_url=False, include_input=False, include_context=False)
+    assert "passwd" not in str(errors)
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "shown"),
+    [
+        ("tgram://123456789:abcdefg_hijklmnop/12345/", None, "tgram …345/"),
+        ("ntfy://my-topic-of-secrets", None, "ntfy …rets"),
+        ("ntfys://ntfy.example/topic-of-secrets", ("ntfy.example", 443), "ntfys ntfy.example …rets"),
+        ("JSON://[::1]:8080/a-long-path", ("::1", 8080), "json ::1 …path"),
+        ("gotify://10.0.0.1/token-of-an-app", ("10.0.0.1", 80), "gotify 10.0.0.1 …-app"),
+    ],
+)
+def test_apprise_address_names_a_server_of_its_own_or_none(
+    url: str, server: tuple[str, int] | None, shown: str
+) -> None:
+    target = parse_target({"kind": "apprise", "url": url})
+    assert (host_of(target), hint(target)) == (server, shown)
+    assert split(target) == ({"kind": "apprise"}, {"url": url})
+
+
 def test_wait_grows_to_its_cap_and_obeys_retry_after() -> None:
     assert [retry_delay(n, None, 0).total_seconds() for n in (1, 2, 3, 20)] == [0.5, 1, 2, 300]
     assert retry_delay(1, None, 0.9).total_seconds() == pytest.approx(0.05)

@@ -1,0 +1,86 @@
+"""Sends through Apprise in a child process: it has no secret but the address, and ends at the deadline.
+
+Apprise has neither checks of addresses nor a deadline for a whole send, so it never runs in this process.
+"""
+
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+from typing import Any, Final
+
+import orjson
+
+from signals.clients.outbound.guard import Deadline
+from signals.clients.outbound.http import HttpAnswer, by_status
+from signals.domain.notifications.addresses import AllowList
+from signals.domain.notifications.apprise_urls import UNFORMATTED, scheme_of
+from signals.domain.notifications.delivery import DeliveryResult
+from signals.domain.notifications.messages import NoticeMessage
+from signals.domain.notifications.rendering import plain_parts
+from signals.domain.notifications.targets import AppriseTarget
+
+AT_ONCE: Final = 2  # children of this process: each has some 60 MB
+START_S: Final = 10.0  # beside the send: importing Apprise took 1.2 to 3 s on a busy machine
+CHILD: Final = "signals.clients.outbound.apprise_child"
+
+
+class OutboundApprise:
+    """Starts a child for each message; may be used by several threads."""
+
+    def __init__(self, allowed: AllowList, *, timeout_s: float) -> None:
+        self._allowed = allowed
+        self._timeout_s = timeout_s
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
+
+    def send(self, target: AppriseTarget, message: NoticeMessage) -> DeliveryResult:
+        """Make one attempt; every failure is a result, and none quotes the address."""
+        deadline = Deadline.within(self._timeout_s + START_S)
+        if not self._slots.acquire(timeout=self._timeout_s):
+            return DeliveryResult(state="retry", error="too many messages wait for Apprise")
+        try:
+            return self._run(target, message, deadline.left())
+        except TimeoutError:
+            return DeliveryResult(state="retry", error="too many messages wait for Apprise")
+        finally:
+            self._slots.release()
+
+    def _run(self, target: AppriseTarget, message: NoticeMessage, left_s: float) -> DeliveryResult:
+        url = target.url.get_secret_value()
+        title, body = plain_parts(message, is_formatted=scheme_of(url) not in UNFORMATTED)
+        task = {
+            "url": url,
+            "title": title,
+            "body": body,
+            "is_over": message.status == "resolved",
+            "allowed": self._allowed.text,
+            "timeout_s": self._timeout_s,
+        }
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-I", "-m", CHILD],
+                input=orjson.dumps(task),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+                timeout=left_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return DeliveryResult(state="retry", error="Apprise did not start in time")
+        if ended.returncode == -signal.SIGALRM:
+            return DeliveryResult(state="retry", error=f"no whole answer within {self._timeout_s:g} s")
+        try:
+            outcome: dict[str, Any] = orjson.loads(ended.stdout)
+        except ValueError:
+            return DeliveryResult(state="retry", error="Apprise ended without a result")
+        if outcome.get("status") is not None:
+            return by_status(HttpAnswer(status=outcome["status"], headers={}, body=b""))
+        return DeliveryResult(state=outcome["state"], error=outcome.get("error"))
+
+
+def _environment() -> dict[str, str]:
+    """Return the child's whole environment: the certificates that this process trusts, and nothing else."""
+    trusted = ssl.get_default_verify_paths().cafile
+    return {"REQUESTS_CA_BUNDLE": trusted} if trusted else {}
