@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-STAMP: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?Z")
+from signals.domain.summary.wording import STAMP
+
 CITATION: Final = re.compile(r"^\[([^\]]{1,400})\]\s*(.*)", re.DOTALL)
 REFERENCE: Final = re.compile(r"\b([EF]\d{1,6})(?:\s+([0-9a-f-]{36}))?")
 FOR_PROGRAMS: Final = ("Read the failing events: GET ", "See the counts by minute ")

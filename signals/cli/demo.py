@@ -30,6 +30,7 @@ FINGERPRINT: Final = "PRICE_MISSING|/cart|prod"  # what the mode is about
 COUNTED: Final = timedelta(hours=2)  # the mode sends an hour of history
 INBOX: Final = "demo-inbox"
 WITHIN_S: Final = 60.0
+SUMMARY_S: Final = 90.0  # a summary waits for the index a minute at most
 EDIT_S: Final = 20.0  # an edit follows within a second; the machine may be busy
 POLL_S: Final = 0.3
 
@@ -68,6 +69,7 @@ def _spike_to_incident(out: Console, rate: int, duration: str) -> tuple[str, boo
     _within(lambda: _searchable(since) >= before + accepted, f"{accepted} searchable events")
     out.print(f"   incident {incident['id']}: {incident['status']}, {incident['severity']}")
     out.print(f"   all {accepted} events are searchable\n")
+    _within(lambda: not _is_being_summarized(incident["id"]), "finished summary", within_s=SUMMARY_S)
     show_incident(incident["id"])
     out.print(f"\nDone: {accepted} events became one incident.")
     is_new = datetime.fromisoformat(incident["opened_at"]) >= started_at - timedelta(minutes=1)
@@ -165,6 +167,12 @@ def _explained_incident(started_at: datetime) -> Any:
         return None
     summary = get(f"/v1/incidents/{fresh[0]['id']}", {})["summary"]
     return fresh[0] if summary["content"].get("findings") else None
+
+
+def _is_being_summarized(incident_id: str) -> bool:
+    """Whether a job may still better the summary: its first findings may be of a part of the events."""
+    jobs = get(f"/v1/incidents/{incident_id}", {})["ai_jobs"]
+    return any(job["status"] in ("queued", "running") for job in jobs)
 
 
 def _searchable(since: str) -> int:

@@ -21,6 +21,7 @@ from signals.cli.outage_work import (
     print_timeline,
 )
 from signals.cli.readable import console, moment, plain, sparkline
+from signals.domain.summary.wording import in_words
 
 CHART_WIDTH: Final = 90
 EVENTS_SHOWN: Final = 5
@@ -193,7 +194,7 @@ def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[
         content = summary["content"]
         version = f"version {summary['version']}, {moment(summary['created_at'])}"
         out.print(f"\nsummary by {plain(summary['model'])}, {version}")
-        out.print(plain(content.get("impact")))
+        out.print(in_words(plain(content.get("impact"))))
         verification = content.get("verification") or {}
         checked = f"{verification.get('verified')} of {verification.get('claimed')} claims verified"
         out.print(f"confidence {plain(content.get('confidence'))}; {checked}")
@@ -204,11 +205,11 @@ def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[
         for name in ("likely_causes", "evidence", "next_steps"):
             out.print(name.replace("_", " "))
             for line in content.get(name) or ():
-                out.print(f"  - {plain(line)}")
-        if found := content.get("investigation"):
-            _print_investigation(out, found)
+                out.print(f"  - {in_words(plain(line))}")
         for link in (content.get("findings") or {}).get("links") or ():
             out.print(f"  - {plain(link['text'])}: {command_for(link['href'])}")
+        if found := content.get("investigation"):
+            _print_investigation(out, found)
     for line, times in Counter(map(_job_line, jobs)).items():
         out.print(line if times == 1 else f"{line} ({times} times)")
 

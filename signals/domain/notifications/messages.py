@@ -11,6 +11,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from signals.domain.summary.redaction import Redactor
+from signals.domain.summary.wording import in_words
 
 Happening = Literal["opened", "worse", "reopened", "woken", "resolved", "updated", "test"]
 """Why a message is sent. All but `updated` ring; `updated` only edits what was told."""
@@ -125,7 +126,7 @@ def compose(
     if incident.numbers:
         lines.append(clean(incident.numbers))
     if incident.impact:
-        lines.append(clean(incident.impact))
+        lines.append(clean(in_words(incident.impact)))
     lines += [f"Likely cause: {clean(cause)}" for cause in incident.causes[:SHOWN_CAUSES]]
     lines.append(f"signals incidents show {incident.id}")
     return NoticeMessage(

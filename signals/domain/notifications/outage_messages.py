@@ -19,6 +19,7 @@ from signals.domain.notifications.messages import (
     first_line,
     listed,
 )
+from signals.domain.summary.wording import in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def compose_outage(
     if (work := outage.work(worst.severity)) is not None:
         lines.append(work)
     if first.impact:
-        lines.append(clean(first.impact))
+        lines.append(clean(in_words(first.impact)))
     lines += [f"Likely cause: {clean(cause)}" for cause in first.causes[:SHOWN_CAUSES]]
     lines += listed(sorted(incidents, key=rank), f"signals outages show {outage.id}")
     lines.append(f"signals outages show {outage.id}")

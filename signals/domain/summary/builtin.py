@@ -5,7 +5,6 @@ It answers when no key is configured and when every attempt has failed.
 
 from collections.abc import Iterator, Mapping
 from typing import Final
-from urllib.parse import quote
 
 from shared_types import RuleFingerprint
 from signals.domain.queries.search import search_filters
@@ -124,7 +123,6 @@ def _evidence(brief: Brief, shown: Mapping[str, Exhibit]) -> Iterator[str]:
 
 def _next_steps(brief: Brief) -> Iterator[str]:
     incident = brief.incident
-    base = f"/v1/incidents/{incident.incident_id}"
     release = _suspect_release(brief)
     if release is not None:
         yield f"Compare the time of release {release} with the first errors; roll it back if they agree."
@@ -132,9 +130,8 @@ def _next_steps(brief: Brief) -> Iterator[str]:
     if incident.counted.direction == "down":
         yield f"Try one {signal} by hand in this environment, and check that its event arrives."
         filters = f"event_type:error environment:{incident.environment}"
-        yield f"Look for errors on the {signal}'s route: GET /v1/search/events?filters={quote(filters)}"
+        yield f"Look for errors on the {signal}'s route: search for {filters}"
     else:
-        filters = search_filters(incident.parts)
-        yield f"Read the failing events: GET /v1/search/events?filters={quote(filters)}"
-    yield f"See the counts by minute and why it fired: GET {base}"
-    yield f'Tell others that you are on it: PATCH {base} with {{"status": "investigating"}}'
+        yield f"Read the failing events: search for {search_filters(incident.parts)}"
+    yield "See why it fired, and its counts by minute, at the incident itself."
+    yield "Tell others that you are on it: acknowledge the incident."

@@ -12,6 +12,8 @@ from signals.domain.findings.suspects import Suspect
 
 MAX_VALUES: Final = 4  # of a set, in a sentence
 MAX_CHANGE_LABELS: Final = 3
+STAMP: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?Z")
+"""An RFC 3339 instant in UTC inside a text."""
 _PERSON: Final = re.compile(
     r"(?i)^(?:actor|user|author|by|who|email|owner|team|previous|old|from|service)(?:$|[_.-])"
 )
@@ -77,6 +79,11 @@ def percent(share: float) -> str:
 def clock(minute: int) -> str:
     """Write a minute since the epoch as a time of day in UTC."""
     return datetime.fromtimestamp(minute * 60, UTC).strftime("%H:%M UTC")
+
+
+def in_words(text: str) -> str:
+    """Write the RFC 3339 stamps inside a text as a reader wants them: to the minute, in UTC."""
+    return STAMP.sub(lambda match: f"{match[0][:10]} {match[0][11:16]} UTC", text)
 
 
 def minutes_of(minutes: int) -> str:
