@@ -23,6 +23,7 @@ def compile_lock(name: str, *arguments: str) -> None:
 if __name__ == "__main__":
     compile_lock("bootstrap.lock", "requirements/bootstrap.in")
     compile_lock("clients.lock", "requirements/clients.in")
+    compile_lock("provider.lock", "requirements/provider.in")
     compile_lock("app.lock", "pyproject.toml", "--extra", "app", "--extra", "operator")
     compile_lock(
         "dev.lock",

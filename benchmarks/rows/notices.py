@@ -153,7 +153,9 @@ def _provision(
     create_org(pool, ORG, "An organisation")
     for project_id in projects:
         create_project(pool, project_id, org_id=ORG, name="A project")
-        caller = Principal(key_id=uuid4(), tenancy=Tenancy(ORG, project_id), rights=RIGHTS[Scope.READ])
+        caller = Principal(
+            key_id=uuid4(), tenancy=Tenancy(ORG, project_id), rights=RIGHTS[Scope.READ], standing=Scope.READ
+        )
         for number in range(destinations):
             target = {"kind": "webhook", "url": f"{receiver.url}/hook"}
             new = NewDestination.model_validate({"name": f"hook-{number}", "target": target})

@@ -19,6 +19,7 @@ from k8s.operator.api import (
     rules,
     with_rules,
 )
+from k8s.operator.sign_in_types import SignIn
 from signals.consumer_kinds import KINDS, ConsumerKind, StackCount, counted_together
 
 KIND: Final = "SignalsStack"
@@ -314,6 +315,7 @@ class SignalsStackSpec(ApiModel):
     opensearch: OpenSearchSpec
     ai: Ai | None = None
     notifications: Notifications | None = None
+    sign_in: SignIn | None = None
     ingest: Api = Api()
     core_api: Api = Api()
     pipeline: Pipeline = Pipeline()

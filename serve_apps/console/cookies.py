@@ -7,12 +7,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from signals.domain.access.passwords import BROWSER_KNOWN_FOR
 from signals.domain.access.people import SESSION_LONGEST
+from signals.domain.access.provider_identity import FLOW_LASTS_S
 from signals.settings import LOOPBACK_HOSTS
 
 SECURE_NAME: Final = "__Host-signals"
 LOOPBACK_NAME: Final = "signals"
 """On http://127.0.0.1 there is no TLS, and Safari keeps no cookie with the prefix there."""
+KNOWN_NAME: Final = "signals-browser"
+"""Marks a browser in which a person signed in by password; it outlives the session, and opens nothing."""
+FLOW_NAME: Final = "signals-flow"
 ZONE: Final = "signals-zone"
 UTC_FIRST: Final = "UTC:"
 """Stands before the browser's own zone when the reader wants UTC."""
@@ -54,6 +59,51 @@ def clear_session(request: Request, response: Response) -> None:
     response.delete_cookie(
         LOOPBACK_NAME if local else SECURE_NAME, httponly=True, secure=not local, samesite="lax"
     )
+
+
+def set_flow(request: Request, response: Response, flow: str) -> None:
+    """Let the browser keep the secrets of a sign-in at the provider until it comes back from there."""
+    response.set_cookie(
+        _prefixed(request, FLOW_NAME),
+        flow,
+        max_age=FLOW_LASTS_S,
+        httponly=True,
+        secure=not is_loopback(request),
+        samesite="lax",
+    )
+
+
+def spent_flow(request: Request, response: Response) -> None:
+    """Let the browser forget them: a second answer of the provider finds none."""
+    response.delete_cookie(
+        _prefixed(request, FLOW_NAME), httponly=True, secure=not is_loopback(request), samesite="lax"
+    )
+
+
+def flow_of(request: Request) -> str:
+    """Return what the browser kept of a sign-in at the provider, empty without any."""
+    return request.cookies.get(_prefixed(request, FLOW_NAME), "")
+
+
+def known_browser(request: Request) -> str | None:
+    """Return what the browser kept of an earlier sign-in by password."""
+    return request.cookies.get(_prefixed(request, KNOWN_NAME))
+
+
+def set_known_browser(request: Request, response: Response, token: str) -> None:
+    """Let the browser keep that a person signed in with it."""
+    response.set_cookie(
+        _prefixed(request, KNOWN_NAME),
+        token,
+        max_age=int(BROWSER_KNOWN_FOR.total_seconds()),
+        httponly=True,
+        secure=not is_loopback(request),
+        samesite="lax",
+    )
+
+
+def _prefixed(request: Request, name: str) -> str:
+    return name if is_loopback(request) else f"__Host-{name}"
 
 
 def origin_of(request: Request) -> Origin:

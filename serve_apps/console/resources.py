@@ -7,6 +7,9 @@ from psycopg_pool import ConnectionPool
 from serve_apps.console.live_feed import LiveFeed
 from serve_apps.console.views import Renderer
 from signals.clients.postgres import Connection
+from signals.services.access.passwords import Passwords
+from signals.services.access.person_tokens import PersonTokens
+from signals.services.access.provider_sign_in import ProviderSignIn
 from signals.services.access.saved_views import SavedViews
 from signals.services.access.signing_in import SigningIn
 from signals.services.deploys.views import Deploys
@@ -32,10 +35,17 @@ from signals.services.summary.questions import Questions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleResources:
-    """The services that pages read and change by; `pool` is for keys and people alone."""
+    """The services that pages read and change by; `pool` is for keys and people alone.
+
+    Without `has_passwords` people sign in by link or provider only.
+    """
 
     renderer: Renderer
     signing_in: SigningIn
+    passwords: Passwords
+    has_passwords: bool
+    provider: ProviderSignIn | None
+    person_tokens: PersonTokens
     pool: ConnectionPool[Connection]
     outages: Outages
     outage_work: OutageWork

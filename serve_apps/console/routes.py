@@ -5,6 +5,7 @@ from typing import Final
 from starlette.responses import RedirectResponse, Response
 
 from serve_apps.console import (
+    account,
     ai_jobs,
     dead_letters,
     deploys,
@@ -17,6 +18,7 @@ from serve_apps.console import (
     outages,
     overview,
     pipeline,
+    provider,
     rule_editor,
     rules,
     saved_views,
@@ -71,6 +73,8 @@ PAGES: Final[tuple[ConsolePage, ...]] = (
     *notifications.PAGES,
     *maintenance.PAGES,
     *sign_in.PAGES,
+    *account.PAGES,
+    *provider.PAGES,
     *live.PAGES,
     *saved_views.PAGES,
     ConsolePage(method="GET", path="/console/p/{project_id}", right="read", handler=to_overview),

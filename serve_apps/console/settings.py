@@ -1,4 +1,4 @@
-"""Settings: keys and their limits, members, one's own sessions, and the audit."""
+"""Settings of a project and its organisation: keys and their limits, members, and the audit."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -44,7 +44,6 @@ def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
         "keys": [key for key in reversed(keys) if key.revoked_at is None],
         "revoked": sum(key.revoked_at is not None for key in keys),
         "members": everyone,
-        "sessions": resources.signing_in.browsers(visit.who),
         "changes": [(one, _said(one.detail)) for one in changes],
         "names": names | {f"key:{key.key_id}": f"key {key.hash_prefix}" for key in keys},
         "roles": list(Role),
@@ -160,6 +159,16 @@ def remove_member(resources: ConsoleResources, visit: Visit) -> View | Response:
     return see_other(f"{visit.base}/settings#people")
 
 
+def erase_member(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Erase what names a person who is a member of this organisation alone."""
+    email, org_id = visit.form.get("email", ""), visit.where.org_id
+    try:
+        people.erase_person(resources.pool, email, org_id=org_id, actor=visit.who.actor)
+    except ProvisioningRefused as error:
+        return _refused(resources, visit, "people", error)
+    return see_other(f"{visit.base}/settings#people")
+
+
 _SETTINGS: Final = "/console/p/{project_id}/settings"
 
 
@@ -176,4 +185,5 @@ PAGES: Final = (
     _change("limit-key", limit_key),
     _change("add-member", add_member),
     _change("remove-member", remove_member),
+    _change("erase-member", erase_member),
 )

@@ -131,7 +131,7 @@ def refused_work() -> Iterator[None]:
 
 
 def _actor(call: Call[NoParameters]) -> str:
-    return f"key:{call.principal.key_id}"
+    return call.principal.actor
 
 
 def _found(was_found: bool) -> None:

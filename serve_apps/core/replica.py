@@ -25,6 +25,7 @@ from serve_apps.http.rotating import renewed
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.llm import open_model
+from signals.clients.openid import OpenIdProvider, ProviderAccount
 from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.comparison import compare
 from signals.clients.opensearch.index import labels_since
@@ -32,6 +33,8 @@ from signals.clients.opensearch.search import EventSearch
 from signals.clients.outbound.senders import open_sender
 from signals.clients.postgres import Connection
 from signals.clients.sealing import open_seal
+from signals.domain.access.people import Role
+from signals.domain.access.provider_identity import Newcomers, parse_domains
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
@@ -39,6 +42,9 @@ from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
 from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
+from signals.services.access.passwords import Passwords
+from signals.services.access.person_tokens import PersonTokens
+from signals.services.access.provider_sign_in import ProviderSignIn
 from signals.services.access.saved_views import SavedViews
 from signals.services.access.signing_in import SigningIn
 from signals.services.deploys.views import Deploys
@@ -71,6 +77,7 @@ from signals.settings import (
     ModelSettings,
     NotificationSettings,
     OpenSearchSettings,
+    PeopleSettings,
     PostgresSettings,
     RuntimeSettings,
 )
@@ -105,12 +112,18 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
     )
 
 
-def console_resources(core: CoreResources, pool: ConnectionPool[Connection]) -> ConsoleResources:
+def console_resources(
+    core: CoreResources, pool: ConnectionPool[Connection], people: PeopleSettings
+) -> ConsoleResources:
     """Return what the pages need beside what the API has."""
     overview = IncidentOverview(pool)
     return ConsoleResources(
         renderer=Renderer(),
         signing_in=SigningIn(pool),
+        passwords=Passwords(pool),
+        has_passwords=people.has_passwords,
+        provider=open_provider(pool, people),
+        person_tokens=PersonTokens(pool),
         pool=pool,
         outages=core.outages,
         outage_work=core.outage_work,
@@ -191,7 +204,27 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         readiness=readiness,
         routes=Routes(pool),
     )
-    return replace(core, console=console_resources(core, pool))
+    return replace(core, console=console_resources(core, pool, PeopleSettings.from_env()))
+
+
+def open_provider(pool: ConnectionPool[Connection], settings: PeopleSettings) -> ProviderSignIn | None:
+    """Open the sign-in at the provider that the settings name; it is asked when somebody signs in."""
+    secret = settings.signals_oidc_client_secret
+    if not settings.signals_oidc_issuer or secret is None:
+        return None
+    account = ProviderAccount(
+        issuer=settings.signals_oidc_issuer,
+        client_id=settings.signals_oidc_client_id,
+        client_secret=secret.get_secret_value(),
+        trusts_addresses=settings.signals_oidc_trust_addresses,
+    )
+    role = settings.signals_oidc_newcomer_role
+    newcomers = Newcomers(
+        domains=parse_domains(settings.signals_oidc_domains),
+        org_id=settings.signals_oidc_newcomer_org,
+        role=None if role == "none" else Role(role),
+    )
+    return ProviderSignIn(pool, OpenIdProvider(account), newcomers, name=settings.signals_oidc_name)
 
 
 def open_destinations(pool: ConnectionPool[Connection]) -> Destinations:

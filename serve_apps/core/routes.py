@@ -8,6 +8,7 @@ from serve_apps.core import (
     about,
     audit,
     bulk_changes,
+    callers,
     deploys,
     doors,
     events,
@@ -45,6 +46,7 @@ ENDPOINTS: Final[tuple[Endpoint[CoreResources], ...]] = (
     *rules.ENDPOINTS,
     *doors.ENDPOINTS,
     *audit.ENDPOINTS,
+    *callers.ENDPOINTS,
     *about.ENDPOINTS,
 )
 

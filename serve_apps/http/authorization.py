@@ -1,4 +1,4 @@
-"""Turns a request into its principal. Every credential is read here: API keys now, sessions later."""
+"""Turns a request into its principal: an API key, or the token of a person. A session opens no endpoint."""
 
 import asyncio
 import base64
@@ -10,14 +10,15 @@ from typing import Final
 from starlette.requests import Request
 
 from serve_apps.http.problems import Problem
+from signals.domain.access.people import ROLE_RIGHTS
 from signals.domain.access.principal import Principal
 from signals.domain.access.scopes import Right, scopes_with
-from signals.services.access.authentication import KeyAuthenticator, KeyRefused, KeyVerdict
+from signals.services.access.authentication import KeyAuthenticator, KeyRefused, KeyVerdict, PersonGranted
 
 _SENTRY_KEY: Final = re.compile(r"Sentry\s(?:.*?[\s,])?sentry_key=([^,\s]+)", re.IGNORECASE)
 _REMEDIES: Final = {
     "missing": "Send your API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
-    "unknown": "This API key does not exist; check it for typing errors.",
+    "unknown": "This API key does not exist; check it for typing errors. A person's token may have expired.",
     "revoked": "This API key has been revoked; ask for a new one.",
 }
 
@@ -129,6 +130,8 @@ def principal(verdict: KeyVerdict, right: Right) -> Principal:
     if isinstance(verdict, KeyRefused):
         code = f"{verdict.reason}_key"
         raise Problem(401, code, _REMEDIES[verdict.reason], headers={"WWW-Authenticate": "Bearer"})
+    if isinstance(verdict, PersonGranted):
+        return _person(verdict, right)
     if right not in verdict.rights:
         detail = f"This is a key of scope {verdict.scope}; use one of scope {scopes_with(right)}."
         raise Problem(403, "wrong_scope", detail)
@@ -136,7 +139,22 @@ def principal(verdict: KeyVerdict, right: Right) -> Principal:
         key_id=verdict.key_id,
         tenancy=verdict.tenancy,
         rights=verdict.rights,
+        standing=verdict.scope,
         limits=verdict.limits,
         origins=verdict.origins,
         doors=verdict.doors,
+    )
+
+
+def _person(verdict: PersonGranted, right: Right) -> Principal:
+    rights = ROLE_RIGHTS[verdict.role]
+    if right not in rights:
+        detail = f"This is a token of a person who is {verdict.role} here, which does not allow to {right}."
+        raise Problem(403, "role", detail)
+    return Principal(
+        key_id=verdict.token_id,
+        user_id=verdict.user_id,
+        tenancy=verdict.tenancy,
+        rights=rights,
+        standing=verdict.role,
     )

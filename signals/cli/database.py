@@ -1,6 +1,8 @@
 """The database behind commands that manage tenants, and their rows as a table."""
 
+import getpass
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -44,3 +46,11 @@ def print_rows(rows: Sequence[Any], *, as_json: bool) -> None:
         values = ((name, getattr(row, name)) for name in names)
         table.add_row(*(moment(value) if name.endswith("_at") else plain(value) for name, value in values))
     console().print(table)
+
+
+def actor() -> str:
+    """Return the account that runs the command, as the audit names it."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"cli:{os.getuid()}"

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from signals.cli.database import opened_database
+from signals.cli.database import actor, opened_database
 from signals.cli.options import AsJson
-from signals.cli.users import actor
 from signals.domain.events.door_settings import KeptField
 from signals.services.events.project_doors import DoorsChange, DoorSettingsEditor, ProjectDoors
 

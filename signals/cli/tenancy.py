@@ -7,9 +7,8 @@ from uuid import UUID
 import typer
 
 from signals.cli import project_doors, project_times
-from signals.cli.database import opened_database, print_rows
+from signals.cli.database import actor, opened_database, print_rows
 from signals.cli.options import AsJson
-from signals.cli.users import actor
 from signals.clients.postgres import transaction
 from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning

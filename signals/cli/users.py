@@ -1,13 +1,13 @@
-"""`signals users add|link|list|remove`: who may open the console, and as what."""
+"""`signals users …`: who may open the console, as what, and how they sign in."""
 
-import getpass
 import os
 from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
 
-from signals.cli.database import opened_database, print_rows
+from signals.cli import passwords
+from signals.cli.database import actor, opened_database, print_rows
 from signals.cli.options import AsJson
 from signals.clients.postgres import transaction
 from signals.domain.access.people import INVITATION_LASTS, LINK_LASTS, Role
@@ -24,6 +24,7 @@ users = typer.Typer(help="People who may open the console.", no_args_is_help=Tru
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    passwords.register(users)
     app.add_typer(users, name="users")
 
 
@@ -80,12 +81,12 @@ def remove_user(
     print(f"Removed {email} from {', '.join(ended)}.")
 
 
-def actor() -> str:
-    """Return the account that runs the command, as the audit names it."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # a container's user may have no name
-        return f"cli:{os.getuid()}"
+@users.command("erase")
+def erase_user(email: str) -> None:
+    """Erase a person's address, name, password, tokens and sessions; their id stays and names nobody."""
+    with opened_database() as pool:
+        assignments = service.erase_person(pool, email, actor=actor())
+    print(f"Erased {email}, and from {assignments} assignments. Comments keep the words that people wrote.")
 
 
 def _address(url: str | None) -> str:

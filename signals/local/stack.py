@@ -17,6 +17,7 @@ from rich.console import Console
 
 from signals.local.environment import (
     MODEL_VARIABLES,
+    PEOPLE_VARIABLES,
     address_variable,
     check_reachable,
     notification_variables,
@@ -94,7 +95,7 @@ def start(
         console.print(f"starting {', '.join(started)} …", highlight=False)
     with DownloadProgress(console=console) as progress:
         servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
-    environment = {name: environ.get(name, "") for name in MODEL_VARIABLES}
+    environment = {name: environ.get(name, "") for name in (*MODEL_VARIABLES, *PEOPLE_VARIABLES)}
     environment |= notification_variables(environ, read_env_file(folder.env_path))
     environment |= _environment(servers, environ)
     state.addresses = {name: environment[address_variable(name)] for name in own}

@@ -26,7 +26,7 @@ from signals.services.grouping import group
 from signals.services.notifications.destinations import Destinations, NewDestination
 from signals.services.notifications.routes import Routes
 from signals.services.summary import IncidentSummarizer, Policy
-from signals.settings import ModelSettings
+from signals.settings import ModelSettings, PeopleSettings
 from signals.store.deploys import deploys
 from signals.store.incidents import outage_states
 from signals.store.summary import ai_jobs
@@ -72,10 +72,12 @@ VALUES (%(project_id)s, %(at)s, %(stage)s, %(outcome)s, -1, %(events)s)
 
 
 @contextmanager
-def console_app(pool: ConnectionPool[Connection], opensearch: Client) -> Iterator[ASGIApp]:
+def console_app(
+    pool: ConnectionPool[Connection], opensearch: Client, people: PeopleSettings | None = None
+) -> Iterator[ASGIApp]:
     """Build core-api with the console."""
     core = core_resources(pool, opensearch, {"opensearch": lambda: check_reachable(opensearch)})
-    yield build_core_api(replace(core, console=console_resources(core, pool)))
+    yield build_core_api(replace(core, console=console_resources(core, pool, people or PeopleSettings())))
     core.readiness.close()
 
 

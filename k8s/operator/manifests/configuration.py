@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from k8s.operator.api import SecretRef
+from k8s.operator.sign_in_types import sign_in_variables
 from k8s.operator.stack_types import Ai, SignalsStackSpec
 
 SECRETS_FOLDER: Final = "/etc/signals/secrets"
@@ -49,6 +50,8 @@ def secret_keys(spec: SignalsStackSpec) -> tuple[SecretKey, ...]:
         keys += _keys(spec.ai.secret_ref, "GRADIENT_API_KEY")
     if spec.notifications:
         keys += _keys(spec.notifications.secret_ref, "SIGNALS_SECRET_KEYS")
+    if spec.sign_in and spec.sign_in.provider:
+        keys += _keys(spec.sign_in.provider.secret_ref, "SIGNALS_OIDC_CLIENT_SECRET")
     return tuple(keys)
 
 
@@ -102,6 +105,8 @@ def connection_variables(spec: SignalsStackSpec) -> dict[str, str]:
             "SIGNALS_NOTIFY_ALLOW": ",".join(spec.notifications.allow),
             "SIGNALS_NOTIFY_LINK_URL": spec.notifications.link_url,
         }
+    if spec.sign_in:
+        variables |= sign_in_variables(spec.sign_in)
     return variables
 
 
@@ -142,6 +147,14 @@ FIELDS: Final = {
     "SIGNALS_AI_INVESTIGATES": "spec.ai.investigates",
     "SIGNALS_NOTIFY_ALLOW": "spec.notifications.allow",
     "SIGNALS_NOTIFY_LINK_URL": "spec.notifications.linkURL",
+    "SIGNALS_PASSWORDS": "spec.signIn.passwords",
+    "SIGNALS_OIDC_ISSUER": "spec.signIn.provider.issuer",
+    "SIGNALS_OIDC_CLIENT_ID": "spec.signIn.provider.clientID",
+    "SIGNALS_OIDC_NAME": "spec.signIn.provider.name",
+    "SIGNALS_OIDC_DOMAINS": "spec.signIn.provider.domains",
+    "SIGNALS_OIDC_TRUST_ADDRESSES": "spec.signIn.provider.trustAddresses",
+    "SIGNALS_OIDC_NEWCOMER_ORG": "spec.signIn.provider.newcomers.org",
+    "SIGNALS_OIDC_NEWCOMER_ROLE": "spec.signIn.provider.newcomers.role",
     "SIGNALS_PARTITIONS": "spec.kafka.topics.partitions",
     "SIGNALS_REPLICATION_FACTOR": "spec.kafka.topics.replicationFactor",
 }

@@ -17,7 +17,8 @@ SHOWN_CHARS: Final = 4  # of a wrong key's secret: enough to find the typing err
 _FORM: Final = re.compile(
     "|".join(rf"sig_(?P<{scope}>{scope})_{form.pattern}" for scope, form in FORMS.items()), re.ASCII
 )
-_PREFIX: Final = re.compile(rf"sig_(?:{'|'.join(Scope)})_", re.ASCII)
+_PREFIX: Final = re.compile(rf"sig_(?:{'|'.join(Scope)}|user)_", re.ASCII)
+_PERSON_FORM: Final = re.compile(r"sig_user_[A-Za-z0-9_-]{43}", re.ASCII)
 _UNPRINTABLE: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -37,6 +38,16 @@ def scope_of(key: str) -> Scope | None:
     """Return the scope that the key's text claims, None when it cannot be one of our keys."""
     match = _FORM.fullmatch(key)
     return Scope(str(match.lastgroup)) if match else None
+
+
+def person_token_text(secret: bytes) -> str:
+    """Write the token with which a person's programs use the API, for `SECRET_BYTES` random bytes."""
+    return f"sig_user_{base64.urlsafe_b64encode(secret).rstrip(b'=').decode('ascii')}"
+
+
+def is_person_token(key: str) -> bool:
+    """Tell whether a text can be the token of a person; `key_hash` is stored of it, too."""
+    return _PERSON_FORM.fullmatch(key) is not None
 
 
 def key_hint(key: str) -> str:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Final, Literal, get_args
 from uuid import UUID
 
 from shared_types import Tenancy
+from signals.domain.access.scopes import RIGHTS, Right, Scope
 
 SESSION_IDLE: Final = timedelta(hours=12)
 SESSION_LONGEST: Final = timedelta(days=14)
@@ -34,6 +36,14 @@ class Role(StrEnum):
     def may(self, right: PersonRight) -> bool:
         """Tell whether the role has the right."""
         return PERSON_RIGHTS.index(right) <= list(Role).index(self)
+
+
+ROLE_RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
+    Role.VIEWER: frozenset({Right.READ}),
+    Role.RESPONDER: RIGHTS[Scope.READ],
+    Role.ADMIN: RIGHTS[Scope.ADMIN],
+}
+"""What a person's token may do at the API. Events are sent with keys: those outlive a membership."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +96,8 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 def is_email(text: str) -> bool:
     """Tell whether a text can be an address; only a message to it would prove more."""
-    return text.isascii() and len(text) <= MAX_EMAIL and _EMAIL.fullmatch(text) is not None
+    is_short = text.isascii() and text.isprintable() and len(text) <= MAX_EMAIL
+    return is_short and _EMAIL.fullmatch(text) is not None
 
 
 def token_text(secret: bytes) -> str:

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from shared_types import Tenancy
 from signals.domain.access.limits import NO_LIMITS, KeyLimits
-from signals.domain.access.scopes import Right
+from signals.domain.access.people import Role
+from signals.domain.access.scopes import Right, Scope
 from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 
 
@@ -24,7 +25,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """An authenticated API key.
+    """An authenticated API key, or the token of the person `user_id`; `standing` is its scope or their role.
 
     `origins` are the pages that a public key is for, empty for any; `doors` are its project's settings.
     """
@@ -32,6 +33,8 @@ class Principal:
     key_id: UUID
     tenancy: Tenancy
     rights: frozenset[Right]
+    standing: Scope | Role
+    user_id: UUID | None = None
     limits: KeyLimits = NO_LIMITS
     origins: tuple[str, ...] = ()
     doors: DoorSettings = DEFAULT_SETTINGS
@@ -39,4 +42,4 @@ class Principal:
     @property
     def actor(self) -> str:
         """The caller as timelines and the audit name it."""
-        return f"key:{self.key_id}"
+        return f"key:{self.key_id}" if self.user_id is None else f"user:{self.user_id}"

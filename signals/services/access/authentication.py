@@ -1,6 +1,7 @@
 """Says whose API key it is, from an in-process cache of verdicts with PostgreSQL behind it.
 
 A revoked key may go on working for the positive lifetime: that is the price of no query per request.
+The token of a person is looked up each time: who leaves is out at once.
 """
 
 import threading
@@ -16,12 +17,13 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
-from signals.domain.access.api_keys import key_hash, scope_of
+from signals.domain.access.api_keys import is_person_token, key_hash, scope_of
 from signals.domain.access.limits import NO_LIMITS, PUBLIC_LIMITS, KeyLimits
+from signals.domain.access.people import Role
 from signals.domain.access.scopes import OPTIONAL_RIGHTS, RIGHT_TO_SEND, RIGHTS, Right, Scope
 from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 from signals.errors import DependencyUnavailable
-from signals.store.access import api_keys
+from signals.store.access import api_keys, person_tokens
 
 NEGATIVE_S: Final = 10.0  # guess: a key created a moment ago works soon
 MAX_STALE_S: Final = 600.0  # guess: how old a verdict may be while PostgreSQL is away
@@ -45,6 +47,16 @@ class KeyGranted:
     doors: DoorSettings = DEFAULT_SETTINGS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonGranted:
+    """The token of a person is valid; `role` is what they are at this moment."""
+
+    user_id: UUID
+    token_id: UUID
+    tenancy: Tenancy
+    role: Role
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRefused:
     """The key opens nothing, and why."""
@@ -52,7 +64,7 @@ class KeyRefused:
     reason: Literal["missing", "unknown", "revoked"]
 
 
-KeyVerdict = KeyGranted | KeyRefused
+KeyVerdict = KeyGranted | PersonGranted | KeyRefused
 
 
 @dataclass(slots=True)
@@ -112,7 +124,7 @@ class KeyAuthenticator:
         """Return a verdict that needs no I/O, None when `check` must be asked; never blocks on I/O."""
         if not key:
             return KeyRefused("missing")
-        if scope_of(key) is None:
+        if scope_of(key) is None and not is_person_token(key):
             return KeyRefused("unknown")
         digest = key_hash(key)
         with self._lock:
@@ -167,9 +179,14 @@ class KeyAuthenticator:
             raise
 
     def _look_up(self, key: str, digest: str) -> KeyVerdict:
+        verdict: KeyVerdict
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            owner = api_keys.find(connection, digest)
-        verdict = _verdict(key, owner, self._default_limits)
+            if is_person_token(key):
+                verdict = _person_verdict(person_tokens.use(connection, digest))
+            else:
+                verdict = _verdict(key, api_keys.find(connection, digest), self._default_limits)
+        if isinstance(verdict, PersonGranted):
+            return verdict
         now = self._clock()
         with self._lock:
             if isinstance(verdict, KeyGranted):
@@ -197,6 +214,13 @@ class KeyAuthenticator:
         if isinstance(verdict, KeyGranted):
             self._used.add(verdict.key_id)
         return verdict
+
+
+def _person_verdict(owner: person_tokens.TokenOwner | None) -> KeyVerdict:
+    if owner is None:
+        return KeyRefused("unknown")
+    tenancy, role = Tenancy(owner.org_id, owner.project_id), Role(owner.role)
+    return PersonGranted(user_id=owner.user_id, token_id=owner.token_id, tenancy=tenancy, role=role)
 
 
 def _verdict(key: str, owner: api_keys.KeyOwner | None, default: KeyLimits) -> KeyVerdict:

@@ -20,7 +20,7 @@ from signals.domain.access.people import (
     token_text,
 )
 from signals.services.access.provisioning import ProvisioningRefused
-from signals.store.access import audit, people, sessions
+from signals.store.access import audit, erasure, people, sessions
 
 LINK_PATH: Final = "/console/sign-in#"
 
@@ -95,6 +95,35 @@ def remove_person(
         if people.disable_if_nowhere(connection, user_id):
             sessions.end_all(connection, user_id)
     return ended
+
+
+def erase_person(
+    pool: ConnectionPool[Connection], email: str, *, org_id: str | None = None, actor: str
+) -> int:
+    """Erase what names a person, in every organisation; return how many assignments named them.
+
+    Their id stays in timelines and in the audit, and so do the words of comments. With `org_id` an admin there
+    asks: only for members of no other one.
+
+    Raises:
+        ProvisioningRefused: when there is no such person, not in this organisation alone, or an organisation
+            would lose its last admin.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    with transaction(pool) as connection:
+        person = erasure.find(connection, email)
+        if person is None:
+            raise ProvisioningRefused(f"there is no person {email}: see `signals users list`")
+        if org_id is not None and not people.is_only_member_of(connection, person.user_id, org_id):
+            raise ProvisioningRefused(f"{email} is no member of this organisation alone")
+        for one in people.orgs_of(connection, person.user_id):
+            _keep_an_admin(connection, person.user_id, one)
+        org_ids = erasure.orgs_ever(connection, person.user_id)
+        found = erasure.erase_assignee(connection, person, org_ids)
+        erasure.erase(connection, person.user_id)
+        for one in org_ids:
+            _note(connection, person.user_id, one, actor, "person erased", {})
+    return found
 
 
 def issue_link(

@@ -14,7 +14,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
-from signals.domain.access.limits import TokenBucket
+from signals.domain.access.passwords import BROWSER_KNOWN_FOR, FAILURES, address_bucket
 from signals.domain.access.people import (
     SESSION_IDLE,
     SESSION_LONGEST,
@@ -27,10 +27,8 @@ from signals.domain.access.people import (
     token_text,
 )
 from signals.store.access import limits, sessions
-from signals.store.access.sessions import SessionRow, SignedInBrowser
+from signals.store.access.sessions import SessionOrigin, SessionRow, SignedInBrowser
 
-FAILURES: Final = TokenBucket(burst=10, refill_per_s=10 / 900)
-"""Failed attempts of one address: ten at once, ten a quarter of an hour (guess: a few mistyped links)."""
 AT_ONCE: Final = 2  # attempts a replica: a flood of them leaves the other connections to readers
 MAX_BROWSER: Final = 120  # characters of a User-Agent; guess: name and version stand at its ends
 
@@ -39,9 +37,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SignInRefused:
-    """No session was made; `busy` and `too_many` may succeed later."""
+    """No session was made; `busy` and `too_many` may succeed later. `wrong` is about address and password."""
 
-    reason: Literal["unknown", "too_many", "busy"]
+    reason: Literal["unknown", "wrong", "too_many", "busy"]
 
 
 class SigningIn:
@@ -68,25 +66,13 @@ class SigningIn:
             self._attempts.release()
 
     def _sign_in(self, link: str | None, address: str, browser: str) -> str | SignInRefused:
-        token = token_text(secrets.token_bytes(TOKEN_BYTES))
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             user_id = sessions.spend_link(connection, token_hash(link)) if link else None
             if user_id is None:
-                name = f"sign-in:{address}"
-                room = limits.reserve_tokens(connection, name, FAILURES)
+                room = limits.reserve_tokens(connection, address_bucket(address), FAILURES)
                 log.warning("sign-in refused", limited=not room)
                 return SignInRefused("unknown" if room else "too_many")
-            sessions.remove_expired(connection, idle=SESSION_IDLE)
-            sessions.insert_session(
-                connection,
-                token_hash=token_hash(token),
-                session_id=uuid4(),
-                user_id=user_id,
-                browser=_short(browser),
-                lasts=SESSION_LONGEST,
-            )
-        log.info("signed in", user_id=str(user_id))
-        return token
+            return open_session(connection, user_id, browser=browser, made_by="link")
 
     def person(self, token: str | None, *, is_use: bool = True) -> Person | None:
         """Return whose session it is, None when it is none, has ended, or its owner was removed.
@@ -113,6 +99,15 @@ class SigningIn:
                 connection, user_id=person.user_id, session_id=session_id or person.session_id
             )
 
+    def sign_out_everywhere(self, person: Person) -> int:
+        """End every session and unused link of a person; return how many sessions there were.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return sessions.end_all(connection, person.user_id)
+
     def browsers(self, person: Person) -> Sequence[SignedInBrowser]:
         """Return where a person is signed in, last used first.
 
@@ -121,6 +116,23 @@ class SigningIn:
         """
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             return sessions.list_sessions(connection, person.user_id, idle=SESSION_IDLE)
+
+
+def open_session(connection: Connection, user_id: UUID, *, browser: str, made_by: SessionOrigin) -> str:
+    """Store a session of a person who proved who they are; return its token. Removes what has run out."""
+    token = token_text(secrets.token_bytes(TOKEN_BYTES))
+    sessions.remove_expired(connection, idle=SESSION_IDLE, known_for=BROWSER_KNOWN_FOR)
+    sessions.insert_session(
+        connection,
+        token_hash=token_hash(token),
+        session_id=uuid4(),
+        user_id=user_id,
+        browser=_short(browser),
+        made_by=made_by,
+        lasts=SESSION_LONGEST,
+    )
+    log.info("signed in", user_id=str(user_id), by=made_by)
+    return token
 
 
 def _person(rows: Sequence[SessionRow]) -> Person:

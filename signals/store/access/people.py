@@ -116,6 +116,26 @@ def remove_memberships(connection: Connection, user_id: UUID, org_id: str | None
     return [ended for (ended,) in connection.execute(REMOVE_MEMBERSHIPS, values)]
 
 
+ORGS_OF: LiteralString = "SELECT org_id FROM people.memberships WHERE user_id = %(user_id)s ORDER BY org_id"
+
+
+def orgs_of(connection: Connection, user_id: UUID) -> list[str]:
+    """Return the organisations that a person is a member of."""
+    return [org_id for (org_id,) in connection.execute(ORGS_OF, {"user_id": user_id})]
+
+
+MAY_OPEN: LiteralString = """
+SELECT EXISTS (SELECT FROM people.memberships m JOIN projects p ON p.org_id = m.org_id
+               WHERE m.user_id = %(user_id)s AND p.id = %(project_id)s)
+"""
+
+
+def may_open(connection: Connection, user_id: UUID, project_id: str) -> bool:
+    """Tell whether a person is a member of the organisation of a project."""
+    row = connection.execute(MAY_OPEN, {"user_id": user_id, "project_id": project_id}).fetchone()
+    return bool(row and row[0])
+
+
 DISABLE: LiteralString = """
 UPDATE people.users u SET disabled_at = now()
 WHERE u.id = %(user_id)s AND u.disabled_at IS NULL

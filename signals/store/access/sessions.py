@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import LiteralString
+from typing import Literal, LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -36,9 +36,10 @@ def spend_link(connection: Connection, token_hash: str) -> UUID | None:
 
 
 INSERT_SESSION: LiteralString = """
-INSERT INTO people.sessions (token_hash, id, user_id, browser, expires_at)
-VALUES (%(token_hash)s, %(session_id)s, %(user_id)s, %(browser)s, now() + %(lasts)s)
+INSERT INTO people.sessions (token_hash, id, user_id, browser, made_by, expires_at)
+VALUES (%(token_hash)s, %(session_id)s, %(user_id)s, %(browser)s, %(made_by)s, now() + %(lasts)s)
 """
+SessionOrigin = Literal["link", "password", "provider"]
 
 
 def insert_session(
@@ -48,6 +49,7 @@ def insert_session(
     session_id: UUID,
     user_id: UUID,
     browser: str,
+    made_by: SessionOrigin,
     lasts: timedelta,
 ) -> None:
     """Store a session of a person; `browser` tells its owner which one it is."""
@@ -56,6 +58,7 @@ def insert_session(
         "session_id": session_id,
         "user_id": user_id,
         "browser": browser,
+        "made_by": made_by,
         "lasts": lasts,
     }
     connection.execute(INSERT_SESSION, values)
@@ -153,11 +156,12 @@ def end_all(connection: Connection, user_id: UUID) -> int:
 REMOVE_EXPIRED: LiteralString = """
 WITH links AS (DELETE FROM people.sign_in_links WHERE expires_at < now()),
      buckets AS (DELETE FROM pipeline.rate_limits
-                 WHERE name LIKE 'sign-in:%%' AND updated_at < now() - %(idle)s)
+                 WHERE name LIKE 'sign-in:%%' AND updated_at < now() - %(idle)s),
+     browsers AS (DELETE FROM people.browsers WHERE last_used_at < now() - %(known_for)s)
 DELETE FROM people.sessions WHERE expires_at < now() OR last_seen_at < now() - %(idle)s
 """
 
 
-def remove_expired(connection: Connection, *, idle: timedelta) -> int:
-    """Remove sessions, links and limits of sign-in that have run out; return how many sessions."""
-    return connection.execute(REMOVE_EXPIRED, {"idle": idle}).rowcount
+def remove_expired(connection: Connection, *, idle: timedelta, known_for: timedelta) -> int:
+    """Remove sessions, links, known browsers and limits that have run out; return how many sessions."""
+    return connection.execute(REMOVE_EXPIRED, {"idle": idle, "known_for": known_for}).rowcount

@@ -21,6 +21,9 @@ OPEN: Final = {
     ("GET", "/console"),
     ("GET", "/console/sign-in"),
     ("POST", "/console/sign-in"),
+    ("POST", "/console/sign-in/password"),
+    ("GET", "/console/sign-in/provider"),
+    ("GET", "/console/sign-in/provider/callback"),
     ("GET", "/console/static/{name}"),
     ("GET", "/console/{rest:path}"),
 }
@@ -29,6 +32,11 @@ SIGNED_IN: Final = {
     ("POST", "/console/sign-out"),
     ("POST", "/console/zone"),
     ("POST", "/console/end-session"),
+    ("GET", "/console/account"),
+    ("POST", "/console/account/set-password"),
+    ("POST", "/console/account/create-token"),
+    ("POST", "/console/account/revoke-token"),
+    ("POST", "/console/account/end-all-sessions"),
     ("GET", "/console/incidents/{incident_id}"),
 }
 READ: Final = {
@@ -74,6 +82,7 @@ ADMINISTER: Final = {
     "/settings/limit-key",
     "/settings/add-member",
     "/settings/remove-member",
+    "/settings/erase-member",
     "/notifications/create-destination",
     "/notifications/test-destination",
     "/notifications/switch-destination",

@@ -9,11 +9,11 @@ from starlette.testclient import TestClient
 
 from serve_apps.console.pages import LIVE_HEADER
 from signals.clients.postgres import Connection, transaction
+from signals.domain.access.passwords import FAILURES
 from signals.domain.access.people import Role
 from signals.domain.access.scopes import Scope
 from signals.services.access.people import add_person, issue_link, remove_person
 from signals.services.access.provisioning import ProvisioningRefused, issue_key
-from signals.services.access.signing_in import FAILURES
 from tests.integration.console.conftest import BASE, SAME_ORIGIN, Visitor
 from tests.integration.core.conftest import OTHER
 from tests.support.console_world import SHOP

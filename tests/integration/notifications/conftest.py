@@ -27,7 +27,7 @@ from tests.support.waiting import until
 
 LOOPBACK = AllowList.parse("127.0.0.0/8, ::1")
 TIMEOUT_S = 1.0
-CALLER = Principal(key_id=uuid4(), tenancy=TENANCY, rights=RIGHTS[Scope.READ])
+CALLER = Principal(key_id=uuid4(), tenancy=TENANCY, rights=RIGHTS[Scope.READ], standing=Scope.READ)
 
 INSERT = """
 INSERT INTO incidents (id, org_id, project_id, environment, fingerprint, status, severity, title, opened_at,

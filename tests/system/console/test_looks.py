@@ -40,6 +40,7 @@ def paths(site: Site) -> dict[str, str]:
         "notifications": f"{BASE}/notifications",
         "send": f"{BASE}/send",
         "settings": f"{BASE}/settings",
+        "account": "/console/account",
         "sign-in": "/console/sign-in",
     }
 

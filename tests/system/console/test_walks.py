@@ -76,7 +76,7 @@ def test_essentials_work_without_javascript(site: Site) -> None:
     context = site.context(Role.RESPONDER, java_script_enabled=False)
     page = context.pages[0]
     page.fill("#link", site.link(Role.RESPONDER))
-    page.click("button.primary")
+    page.click("text=Use the link")
     page.wait_for_url("**/console/p/**")
     page.click("nav >> text=Outages")
     page.click("text=PRICE_MISSING")
@@ -202,7 +202,7 @@ def test_feedback_and_questions_work_without_javascript(site: Site, model: Model
     context = site.context(Role.RESPONDER, java_script_enabled=False)
     page = context.pages[0]
     page.fill("#link", site.link(Role.RESPONDER))
-    page.click("button.primary")
+    page.click("text=Use the link")
     page.wait_for_url("**/console/p/**")
     page.goto(f"{BASE}/incidents/{site.world.open_id}")
     page.fill("input[name=cause]", "A price of null")

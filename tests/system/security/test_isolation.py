@@ -11,8 +11,14 @@ import pytest
 import requests
 from psycopg_pool import ConnectionPool
 
+from serve_apps.core.routes import ENDPOINTS as CORE_ENDPOINTS
+from serve_apps.ingest.routes import ENDPOINTS as INGEST_ENDPOINTS
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
+from signals.domain.access.people import ROLE_RIGHTS, Role
+from signals.domain.access.scopes import Right
+from signals.services.access.people import add_person
+from signals.services.access.person_tokens import PersonTokens
 from tests.integration.core.conftest import OTHER, index
 from tests.integration.ingest.conftest import Stored
 from tests.integration.ingest.conftest import stored as _stored_fixture
@@ -82,6 +88,7 @@ READ_ROUTES = {
     ("GET", "/v1/maintenance"),
     ("GET", "/v1/doors"),
     ("GET", "/v1/ledger"),
+    ("GET", "/v1/me"),
     ("GET", "/v1/search/events"),
     ("GET", "/v1/rules"),
     ("GET", "/v1/rules/{name}"),
@@ -366,3 +373,25 @@ def test_event_of_another_tenant_is_stored_nowhere(surface: Surface, stored: Sto
     assert call(surface, ("POST", "/v1/events"), surface.other_ingest).status_code == 202
     [record] = stored()
     assert json.loads(record.value)["project_id"] == OTHER.project_id
+
+
+@pytest.mark.parametrize("role", Role)
+def test_token_of_a_person_has_the_rights_of_their_role(
+    surface: Surface, pool: ConnectionPool[Connection], role: Role
+) -> None:
+    email = f"{role}@{TENANCY.org_id}.example"
+    add_person(pool, email, org_id=TENANCY.org_id, role=role, actor="cli:test")
+    issued = PersonTokens(pool).issue_for(email, TENANCY.project_id, name="t", days=1, actor="cli:test")
+    rights: dict[tuple[str, str], Right | None] = {}
+    rights |= {(one.method, one.path): one.right for one in CORE_ENDPOINTS}
+    rights |= {(one.method, one.path): one.right for one in INGEST_ENDPOINTS}
+    for route in READ_ROUTES | ADMIN_ROUTES | INGEST_ROUTES:
+        answer = call(surface, route, issued.text)
+        right = rights[route]
+        is_allowed = right is not None and right in ROLE_RIGHTS[role]
+        assert (answer.status_code != 403) == is_allowed, (route, answer.status_code)
+        assert is_allowed or answer.json()["code"] == "role"
+        assert answer.status_code != 401
+        has_our_rule = route[1].startswith(("/v1/rules", "/v1/audit"))  # it is called like theirs
+        assert SECRET not in answer.text or has_our_rule
+    assert their_status(pool) == ("open",)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from docs.writers.settings import documented
-from signals.local.environment import MODEL_VARIABLES, NOTIFY_VARIABLES, VARIABLES
+from signals.local.environment import MODEL_VARIABLES, NOTIFY_VARIABLES, PEOPLE_VARIABLES, VARIABLES
 from signals.local.folder import StackFolder, StackState
 from signals.local.ray_head import DEFAULT_PORTS, SERVE_CONFIG, RayHead
 from signals.local.servers.artifacts import read_lock
@@ -41,7 +41,7 @@ def _environment(compose: dict[str, Any], service: str) -> dict[str, str]:
 
 def test_app_gets_the_variables_of_the_local_stack(compose: dict[str, Any]) -> None:
     connections = {name for names in VARIABLES.values() for name in names}
-    expected = connections | {*MODEL_VARIABLES, *NOTIFY_VARIABLES}
+    expected = connections | {*MODEL_VARIABLES, *NOTIFY_VARIABLES, *PEOPLE_VARIABLES}
     expected |= {"CORE_API_URL", "READ_API_KEY", "ADMIN_API_KEY"}
     assert set(_environment(compose, "app")) == set(_environment(compose, "prepare")) == expected
 

@@ -52,6 +52,17 @@ EVERYTHING: Final[dict[str, Any]] = DOKS | {
         "allow": ["10.20.0.0/16", "ntfy.internal"],
         "linkURL": "https://signals.example",
     },
+    "signIn": {
+        "provider": {
+            "issuer": "https://id.example",
+            "clientID": "signals",
+            "secretRef": {"name": "signals-provider"},
+            "name": "Acme",
+            "domains": ["example.com"],
+            "newcomers": {"org": "acme"},
+        },
+        "passwords": True,
+    },
     "coreApi": {"replicas": 3},
     "pipeline": {"workers": 12, "summarizers": 2},
     "ray": {
