@@ -263,7 +263,7 @@ class PeopleSettings(EnvironmentSettings):
     )
     signals_oidc_trust_addresses: bool = Field(
         default=False,
-        description="take addresses that the provider does not call verified, where nobody sets their own",
+        description="take addresses that the provider does not call verified, where people set none",
     )
     signals_oidc_newcomer_role: Literal["none", "viewer", "responder", "admin"] = Field(
         default="none", description="role of people whom no admin has added; `none`: they are refused"

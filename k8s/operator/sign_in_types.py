@@ -7,7 +7,7 @@ from pydantic import Field
 from k8s.operator.api import ApiModel, HttpUrl, SecretRef, with_rules
 
 
-class Newcomers(ApiModel):
+class NewcomerRule(ApiModel):
     """People of the provider whom no admin has added; without this field they are refused."""
 
     org: str = Field(min_length=1, max_length=64, description="id of the organisation that they join")
@@ -38,7 +38,7 @@ class Provider(ApiModel):
     trust_addresses: bool = Field(
         default=False, description="take addresses that the provider does not call verified"
     )
-    newcomers: Newcomers | None = None
+    newcomers: NewcomerRule | None = None
 
 
 class SignIn(ApiModel):

@@ -53,9 +53,7 @@ def _refused(resources: ConsoleResources, visit: Visit, section: str, text: str)
 def set_password(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Set the person's password; every other session of theirs ends."""
     if not resources.has_passwords:
-        raise Problem(
-            404, "no_passwords", "Nobody signs in with a password here; use a link or the provider."
-        )
+        raise Problem(404, "no_passwords", "There are no passwords here; use a link or the provider.")
     new = visit.form.get("new", "")
     if new != visit.form.get("again", ""):
         return _refused(resources, visit, "password", "the two new passwords differ")

@@ -69,9 +69,7 @@ def sign_in_by_password(resources: ConsoleResources, visit: Visit) -> View | Res
         known=known_browser(visit.request),
     )
     if not resources.has_passwords:
-        raise Problem(
-            404, "no_passwords", "Nobody signs in with a password here; use a link or the provider."
-        )
+        raise Problem(404, "no_passwords", "There are no passwords here; use a link or the provider.")
     outcome = resources.passwords.sign_in(attempt)
     if isinstance(outcome, SignInRefused):
         return _refused(resources, visit, outcome)
@@ -95,7 +93,7 @@ def refused_view(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> View:
-    """Return the page again, with the reason why nobody was signed in."""
+    """Return the page again, with the reason of the refusal."""
     values = {"next": visit.form.get("next", ""), "email": visit.form.get("email", ""), "refusal": text}
     return View("sign_in.html", _ways(resources) | values, status, headers or {})
 

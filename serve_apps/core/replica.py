@@ -208,7 +208,7 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
 
 
 def open_provider(pool: ConnectionPool[Connection], settings: PeopleSettings) -> ProviderSignIn | None:
-    """Open the sign-in at the provider that the settings name; it is asked when somebody signs in."""
+    """Open the sign-in at the provider that the settings name; it is asked at each sign-in."""
     secret = settings.signals_oidc_client_secret
     if not settings.signals_oidc_issuer or secret is None:
         return None

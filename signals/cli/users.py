@@ -83,7 +83,7 @@ def remove_user(
 
 @users.command("erase")
 def erase_user(email: str) -> None:
-    """Erase a person's address, name, password, tokens and sessions; their id stays and names nobody."""
+    """Erase a person's address, name, password, tokens and sessions; their id stays, without a name."""
     with opened_database() as pool:
         assignments = service.erase_person(pool, email, actor=actor())
     print(f"Erased {email}, and from {assignments} assignments. Comments keep the words that people wrote.")

@@ -102,8 +102,8 @@ def erase_person(
 ) -> int:
     """Erase what names a person, in every organisation; return how many assignments named them.
 
-    Their id stays in timelines and in the audit, and so do the words of comments. With `org_id` an admin there
-    asks: only for members of no other one.
+    Their id stays in timelines and in the audit, and so do the words of comments. With `org_id` an admin
+    there asks: only for members of no other one.
 
     Raises:
         ProvisioningRefused: when there is no such person, not in this organisation alone, or an organisation

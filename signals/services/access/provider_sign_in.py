@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProviderSignInRefused:
-    """Nobody was signed in; `reason` is a sentence for the person."""
+    """No session was made; `reason` is a sentence for the person."""
 
     reason: str
 
@@ -130,7 +130,7 @@ def _linked(
 ) -> UUID | ProviderSignInRefused:
     """Note that the identity is this person, in every organisation of theirs."""
     if not identities.insert(connection, issuer=identity.issuer, subject=identity.subject, user_id=user_id):
-        return ProviderSignInRefused("Somebody signed in as you at this moment. Try again.")
+        return ProviderSignInRefused("Two people signed in as you at this moment. Try again.")
     for org_id in people.orgs_of(connection, user_id):
         audit.record(
             connection, org_id=org_id, actor=ACTOR, verb="provider account linked", target=f"user:{user_id}"

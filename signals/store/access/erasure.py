@@ -1,4 +1,4 @@
-"""Erases what names a person. Their id stays in timelines and in the audit, and names nobody."""
+"""Erases what names a person. Their id stays in timelines and in the audit, without a name."""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -62,7 +62,7 @@ def erase(connection: Connection, user_id: UUID) -> None:
     connection.execute(ERASE, {"user_id": user_id})
 
 
-# An assignee is text that a colleague wrote: the address, or the name, which somebody else may have as well.
+# An assignee is text that a colleague wrote: the address, or the name, which another person may have as well.
 ERASE_ASSIGNEE: LiteralString = """
 WITH written(assignee) AS (
     SELECT %(email)s UNION

@@ -1,4 +1,4 @@
-"""ID tokens that prove nothing, from a provider that sends whatever a test says."""
+"""ID tokens that prove nothing, from a provider that sends what a test says."""
 
 import json
 import threading
@@ -109,7 +109,7 @@ def provider() -> Iterator[Provider]:
 
 
 def unsigned(claims: dict[str, Any]) -> str:
-    """Write a token that says of itself that nobody signed it."""
+    """Write a token that has no signature."""
     parts = [urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "none"}, claims)]
     return b".".join([*parts, b""]).decode()
 

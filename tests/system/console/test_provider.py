@@ -121,7 +121,7 @@ def changed(address: str, **values: str) -> str:
 
 
 def refused(browser: TestClient, address: str, why: str, status: int = 400) -> None:
-    """Check that an answer of the provider signs nobody in, and that a readable page says why."""
+    """Check that an answer of the provider makes no session, and that a readable page says why."""
     answer = browser.get(address)
     assert (answer.status_code, answer.headers["content-type"][:9]) == (status, "text/html"), answer.text
     assert why in answer.text

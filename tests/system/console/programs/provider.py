@@ -52,7 +52,7 @@ def add_client(client_id: str, *audience: models.Client) -> models.Client:
         response_types=["code"],
         scope=["openid", "email", "profile"],
         token_endpoint_auth_method="client_secret_basic",
-        client_uri="http://127.0.0.1",  # a trusted domain: nobody is asked
+        client_uri="http://127.0.0.1",  # a trusted domain: people are not asked
     )
     Backend.instance.save(client)
     client.audience = list(audience) or [client]
@@ -77,9 +77,9 @@ app = create_app(
 )
 
 
-@app.before_request
+@app.before_request  # type: ignore[untyped-decorator]  # canaille ships no types
 def forget_older_codes() -> None:
-    """Remove codes that nobody used: this backend takes the first code of a client for every other one."""
+    """Remove unused codes: this backend takes the first code of a client for every other one."""
     if request.path == "/oauth/authorize":
         for code in Backend.instance.query(models.AuthorizationCode):
             Backend.instance.delete(code)
