@@ -101,7 +101,8 @@ def mail(message: NoticeMessage, target: EmailTarget) -> EmailMessage:
     host = target.sender.partition("@")[2]
     root = f"<{message.notice_id}@{host}>"
     found = EmailMessage(policy=SMTP)
-    found["Subject"] = message.title if message.reference is None else f"Re: {message.title}"
+    title = message.title.replace("=?", "= ?")  # or the library decodes RFC 2047 words, line ends and all
+    found["Subject"] = title if message.reference is None else f"Re: {title}"
     found["From"] = target.sender
     found["To"] = ", ".join(target.to)
     found["Date"] = message.at

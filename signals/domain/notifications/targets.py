@@ -83,8 +83,8 @@ def _host(text: str) -> str:
 
 
 def _printable_text(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("it has characters that no such name has")
+    if not text.isprintable() or not text.isascii():  # ASCII is all that Python's SMTP AUTH takes
+        raise ValueError("it has characters that no such name has; use ASCII")
     return text
 
 
@@ -193,6 +193,15 @@ SECRET_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "apprise": frozenset({"url"}),
 }
 """The fields of each kind that are sealed, and never read back."""
+
+SENT_WITH: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
+    "email": ("password", frozenset({"host", "port", "security"})),
+    "slack": ("token", frozenset({"api_url"})),
+    "pagerduty": ("routing_key", frozenset({"api_url"})),
+}
+"""The secret of a kind that each message carries, and the fields that say where it goes: another place gets
+it only from a person who knows it.
+"""
 
 _TARGETS: Final[TypeAdapter[Target]] = TypeAdapter(Target)
 

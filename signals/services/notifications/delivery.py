@@ -128,10 +128,13 @@ class Delivery:
         if destination.state == "disabled":
             return DeliveryResult(state="refused", error="the destination is disabled")
         try:
-            target = open_target(self._seal, destination)
+            return self.sender.send(open_target(self._seal, destination), message, datetime.now(UTC))
         except SettingsError as error:
             return DeliveryResult(state="retry", error=str(error))
-        return self.sender.send(target, message, datetime.now(UTC))
+        except Exception as error:  # a fault of ours with one message must not keep all others back
+            log.exception("message not sent by a fault of the program", kind=destination.kind)
+            fault = f"a fault of the program ({type(error).__name__}); the notifier's log says more"
+            return DeliveryResult(state="retry", error=fault)
 
     def _told(self, sent: SentNotice) -> ToldNotice:
         notice, attempt = sent.notice, sent.attempt

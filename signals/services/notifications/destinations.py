@@ -19,6 +19,7 @@ from signals.clients.sealing import Seal
 from signals.domain.access.principal import Caller
 from signals.domain.notifications.messages import compose_test
 from signals.domain.notifications.targets import (
+    SENT_WITH,
     Target,
     TargetKind,
     WebhookTarget,
@@ -325,6 +326,12 @@ def _merged(target: Target, fields: Mapping[str, Any]) -> Target:
     merged = {**settings, **secret, **fields}
     if merged["kind"] != target.kind:
         raise DestinationRefused("other_kind", "target.kind: it cannot change; create a new destination.")
+    carried, places = SENT_WITH.get(target.kind, ("", frozenset[str]()))
+    moved = [name for name in sorted(places) if merged.get(name) != settings.get(name)]
+    if moved and secret.get(carried) and carried not in fields:
+        place = f"target.{carried}"
+        text = f"{place}: give it again, since {moved[0]} changes where it is sent."
+        raise DestinationRefused("secret_needed", text, field=place)
     try:
         return parse_target({name: value for name, value in merged.items() if value is not None})
     except ValidationError as error:

@@ -86,6 +86,30 @@ def test_change_keeps_what_it_does_not_name(admin: TestClient, receiver: HttpRec
     assert admin.patch(path, json={"enabled": True}).json()["state"] == "active"
 
 
+SECRET = "a-secret-of-sixteen"
+
+
+@pytest.mark.parametrize(
+    ("target", "secret", "moved"),
+    [
+        ({"kind": "slack", "channel": "C1", "token": SECRET, "api_url": "{url}"}, "token", "api_url"),
+        ({"kind": "pagerduty", "routing_key": SECRET, "api_url": "{url}"}, "routing_key", "api_url"),
+    ],
+)
+def test_stored_secret_goes_to_no_other_place(
+    admin: TestClient, receiver: HttpReceiver, target: dict[str, Any], secret: str, moved: str
+) -> None:
+    first = target | {moved: f"{receiver.url}/first"}
+    created = admin.post("/v1/destinations", json={"name": "team", "target": first}).json()
+    path = f"/v1/destinations/{created['destination']['id']}"
+    other = {moved: f"{receiver.url}/other"}
+    refused = admin.patch(path, json={"target": other})
+    assert (refused.status_code, refused.json()["code"]) == (422, "secret_needed")
+    assert f"target.{secret}" in refused.json()["detail"]
+    assert admin.patch(path, json={"target": {moved: first[moved]}}).status_code == 200
+    assert admin.patch(path, json={"target": other | {secret: SECRET}}).status_code == 200
+
+
 def webhook(url: str = URL, name: str = "a") -> dict[str, Any]:
     return {"name": name, "target": {"kind": "webhook", "url": url}}
 

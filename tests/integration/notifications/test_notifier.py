@@ -288,6 +288,22 @@ def test_hanging_destination_holds_two_senders_at_most(
         receiver.closing.set()
 
 
+def test_fault_with_one_message_keeps_no_other_back(
+    world: World, receiver: HttpReceiver, other: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise UnicodeEncodeError("ascii", "\xfc", 0, 1, "ordinal not in range")
+
+    monkeypatch.setattr("signals.clients.outbound.senders.pagerduty_event", fail)
+    world.pagerduty(receiver)
+    world.webhook(other)
+    world.open()
+    with world.notifier() as notifier:
+        until(lambda: notifier.step(0.02) is not None and len(other.accepted) == 1, every_s=0.0)
+    [(error,)] = world.rows("SELECT DISTINCT error FROM pipeline.notice_attempts WHERE error IS NOT NULL")
+    assert "a fault of the program (UnicodeEncodeError)" in error
+
+
 @pytest.mark.parametrize("mode", ["ok", "error"])
 def test_late_sender_cannot_finish_a_message_that_another_took_over(
     world: World, receiver: HttpReceiver, mode: Mode

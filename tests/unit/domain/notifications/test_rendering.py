@@ -113,6 +113,21 @@ def test_no_text_adds_a_header_or_a_recipient_to_a_mail(title: str, impact: str)
     assert written.get_content_type() == "text/plain"
 
 
+ENCODED = "=?utf-8?q?x=0D=0ABcc:_v=40evil.example=0D=0A=0D=0ALog_in_at_evil.example?="
+
+
+@given(st.sampled_from(["", "?", "=", "=?", "a"]), st.sampled_from(["", "?=", "=?b?q", " "]))
+def test_encoded_words_in_a_title_add_nothing_to_a_mail(before: str, after: str) -> None:
+    for reference in (None, "x"):
+        written = mail(message(title=f"{before}{ENCODED}{after}", reference=reference), MAIL)
+        head, _, body = written.as_bytes().partition(b"\r\n\r\n")
+        assert b"\nBcc" not in head
+        assert b"\nMessage-ID: " in head
+        assert head.startswith(b"Subject: ")
+        assert b"Log in at" not in body.partition(b"\n")[0]
+        assert "\n" not in written["Subject"]
+
+
 @given(st.text(max_size=500))
 def test_lines_hold_no_control_characters(text: str) -> None:
     told = message(title=text, impact=text, causes=(text, text))
