@@ -17,7 +17,7 @@ from signals.domain.detection.calendar import CalendarDay, ProjectClock, Unknown
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.rule_text import BadRule, parse_rules
 from signals.domain.detection.rule_types import Rule
-from signals.services.detection.count_lines import BadLine, instant_text, read_counts
+from signals.services.detection.count_lines import BadLine, CountLine, instant_text, read_counts
 from signals.services.detection.replay import ReplayedIncident, ReplayedOutage, replay_counts
 
 SUMMARY = "Rules: what opens an incident. Read, change, preview, or try them on your own history."
@@ -56,13 +56,18 @@ def replay(
     """Print the incidents that these counts would have opened, one JSON object a line."""
     chosen = _read_rules(rules_file) if rules_file else DEFAULT_RULES
     clock = ProjectClock.of(_zone(time_zone), _read_days(calendar) if calendar else ())
+    types: set[str] = set()
     try:
         with _opened(counts) as file:
-            outages = replay_counts(read_counts(file), chosen, clock)
+            outages = replay_counts(_with_types(read_counts(file), types), chosen, clock)
     except BadLine as error:
         raise _failed(f"{_name(counts)}, {error}") from error
     except UnicodeDecodeError as error:
         raise _failed(f"{_name(counts)} is no UTF-8 text; write it again as UTF-8") from error
+    watched = {part.event_type for rule in chosen if rule.enabled for part in rule.parts}
+    if missing := sorted(types - watched):
+        problem = f"no rule counts {' and '.join(missing)} events; give --rules FILE with one that does"
+        print(f"signals: {problem}", file=sys.stderr)
     lines = _confirmed(outages) if told else _incidents(outages)
     for line in lines:
         sys.stdout.write(orjson.dumps(line).decode() + "\n")
@@ -73,6 +78,13 @@ def defaults() -> None:
     """Print the rules of a new project as YAML, to be copied and changed."""
     text = yaml.safe_dump(msgspec.to_builtins(DEFAULT_RULES), sort_keys=False, allow_unicode=True)
     sys.stdout.write(text)
+
+
+def _with_types(lines: Iterable[CountLine], types: set[str]) -> Iterator[CountLine]:
+    """Yield the lines, and note their event types."""
+    for line in lines:
+        types.add(line.series.get("event_type") or "")
+        yield line
 
 
 @contextmanager

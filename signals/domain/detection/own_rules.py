@@ -10,20 +10,10 @@ from functools import cached_property
 from typing import Final
 
 from shared_types import Fingerprint, RuleFingerprint
-from shared_types.fingerprints import ALL_ENVIRONMENTS, METRICS, WatchedChange, rule_metric
+from shared_types.fingerprints import ALL_ENVIRONMENTS, METRICS, rule_metric
 from shared_types.vocabulary import Environment, EventType
 from signals.domain.detection.buckets import Series
-from signals.domain.detection.rule_types import (
-    FINGERPRINT,
-    Absence,
-    Drop,
-    EventSelection,
-    FloorRatio,
-    NewSeries,
-    Rate,
-    Rule,
-    Seasonal,
-)
+from signals.domain.detection.rule_types import FINGERPRINT, EventSelection, Rule
 
 CONDITIONS: Final = ("error_code", "route", "release", "status_code", "method", "severity", "environment")
 """The attributes that a selection may have conditions on, most selective first."""
@@ -39,23 +29,6 @@ COUNTED: Final[Mapping[EventType, frozenset[str]]] = {
 def conditions_of(selection: EventSelection) -> Mapping[str, Sequence[str]]:
     """Return the attributes that a selection has conditions on, with the values that they may have."""
     return {name: values for name in CONDITIONS if (values := getattr(selection, name))}
-
-
-def change_of(rule: Rule) -> WatchedChange:
-    """Return what a rule looks for."""
-    match rule:
-        case FloorRatio():
-            return "floor_ratio"
-        case Drop():
-            return "drop"
-        case Seasonal():
-            return "seasonal_up" if rule.direction == "up" else "seasonal_down"
-        case Rate():
-            return "rate"
-        case Absence():
-            return "absence"
-        case NewSeries():
-            return "new_series"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +51,7 @@ class OwnRule:
     def shares_buckets(self) -> bool:
         """Whether each of its series counts exactly the events of one series of Rule A or B."""
         known = COUNTED.get(self.rule.on.event_type)
-        if known is None or isinstance(self.rule, Rate):
+        if known is None or self.rule.whole is not None:
             return False
         return set(self.rule.per) == known and set(conditions_of(self.rule.on)) <= known
 
@@ -109,7 +82,7 @@ class OwnRule:
         named = RuleFingerprint(
             rule=self.rule.name,
             since=self.since,
-            kind=change_of(self.rule),
+            kind=self.rule.change,
             event_type=self.rule.on.event_type,
             values=pairs,
             is_other=is_other,

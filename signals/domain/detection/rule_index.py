@@ -11,7 +11,7 @@ from typing import Final
 from shared_types.envelope import TEXT_ATTRIBUTES
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.own_rules import CONDITIONS, OwnRule, conditions_of
-from signals.domain.detection.rule_types import EventSelection, Rate
+from signals.domain.detection.rule_types import EventSelection
 
 MOST_KINDS: Final = 8_192  # of events whose answers are kept, at about 0.5 KB each
 
@@ -62,7 +62,7 @@ class RuleIndex:
         self._by_type: dict[str, _Candidates] = {}
         self._known: dict[tuple[Kind, str, int | None], tuple[RuleHit, ...]] = {}
         for own in rules:
-            for selection in _selections(own):
+            for selection in own.rule.parts:
                 self._by_type.setdefault(selection.event_type.value, _Candidates()).add(own, selection)
 
     def hits(self, kind: Kind, severity: str, status_code: int | None) -> tuple[RuleHit, ...]:
@@ -84,7 +84,8 @@ class RuleIndex:
         values |= {"environment": environment, "severity": severity, "status_code": _text(status_code)}
         for own in dict.fromkeys(candidates.of(values)):
             is_part = selects(own.rule.on, event_type, values)
-            is_whole = isinstance(own.rule, Rate) and selects(own.rule.of, event_type, values)
+            whole = own.rule.whole
+            is_whole = whole is not None and selects(whole, event_type, values)
             if is_part or is_whole:
                 yield RuleHit(own, own.series(org_id or "", project_id or "", values), is_part, is_whole)
 
@@ -98,9 +99,3 @@ def selects(selection: EventSelection, event_type: str | None, values: Values) -
     if event_type != selection.event_type:
         return False
     return all(values[name] in allowed for name, allowed in conditions_of(selection).items())
-
-
-def _selections(own: OwnRule) -> Iterator[EventSelection]:
-    yield own.rule.on
-    if isinstance(own.rule, Rate):
-        yield own.rule.of

@@ -1,15 +1,16 @@
 """Rules as data: what a rule of each kind is made of, with the bounds of every field.
 
-Types only; `rule_text` reads them from a file or a request.
+Each kind says here what the rest asks of it: which change it looks for, which events it counts, and how long
+it must count. `rule_text` reads rules from a file or a request, `fixed_rules` and `seasonal` judge by them.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 import msgspec
 from msgspec import Meta
 
 from shared_types import Environment, EventType, Severity
-from shared_types.fingerprints import RULE_NAME
+from shared_types.fingerprints import RULE_NAME, WatchedChange
 from signals.domain.detection.counts import MINUTES_READ
 
 Attribute = Literal["environment", "error_code", "route", "release", "method", "status_code"]
@@ -85,9 +86,29 @@ class _Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     version: Annotated[int, Meta(ge=1)] = 1
 
     @property
+    def change(self) -> WatchedChange:
+        """The change that it looks for."""
+        return cast(WatchedChange, self.__struct_config__.tag)
+
+    @property
+    def watched_direction(self) -> Direction:
+        """Whether more events are bad, or fewer."""
+        return "up"
+
+    @property
+    def whole(self) -> EventSelection | None:
+        """The selection of a rate's denominator, None for every other kind."""
+        return None
+
+    @property
     def parts(self) -> tuple[EventSelection, ...]:
         """The selections whose events it counts."""
-        return (self.on,)
+        return (self.on,) if self.whole is None else (self.on, self.whole)
+
+    @property
+    def least_events(self) -> float:
+        """Events in an hour below which it cannot fire, if it looks for more of them."""
+        return 1
 
     @property
     def learning_minutes(self) -> int:
@@ -116,6 +137,11 @@ class FloorRatio(_Rule, frozen=True, kw_only=True, tag="floor_ratio"):
         """Until window and baseline are counted whole: missing minutes count as zero, and exaggerate."""
         return max(KNOWN_AFTER, self.window + self.baseline.length)
 
+    @property
+    def least_events(self) -> float:
+        """As many as the window needs."""
+        return self.floor
+
 
 class Drop(_Rule, frozen=True, kw_only=True, tag="drop"):
     """Fires when a window has at most `ceiling` events and its baseline is at least the minimum."""
@@ -131,6 +157,11 @@ class Drop(_Rule, frozen=True, kw_only=True, tag="drop"):
     def learning_minutes(self) -> int:
         """Source: docs/concepts/detection.md."""
         return KNOWN_AFTER
+
+    @property
+    def watched_direction(self) -> Direction:
+        """A fall."""
+        return "down"
 
 
 class RuleWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,6 +203,21 @@ class Seasonal(_Rule, frozen=True, kw_only=True, tag="seasonal"):
         if self.direction == "up" and any(window.length > 60 for window in self.windows):
             raise _impossible("windows.length", "direction up looks at 60 minutes at most; write 60 or less")
 
+    @property
+    def change(self) -> WatchedChange:
+        """A rise or a fall."""
+        return "seasonal_up" if self.direction == "up" else "seasonal_down"
+
+    @property
+    def watched_direction(self) -> Direction:
+        """As the rule says."""
+        return self.direction
+
+    @property
+    def least_events(self) -> float:
+        """As many as the most modest window needs."""
+        return min(window.floor for window in self.windows)
+
 
 class Rate(_Rule, frozen=True, kw_only=True, tag="rate"):
     """Fires when the share of `on` among `of` is surely at least `limit`.
@@ -186,15 +232,20 @@ class Rate(_Rule, frozen=True, kw_only=True, tag="rate"):
     floor: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
 
     @property
-    def parts(self) -> tuple[EventSelection, ...]:
-        """Numerator and denominator."""
-        return (self.on, self.of)
+    def whole(self) -> EventSelection | None:
+        """The events of which `on` selects a share."""
+        return self.of
 
 
 class Absence(_Rule, frozen=True, kw_only=True, tag="absence"):
     """Fires when no event came for `after` minutes, after at least one in the last 14 days."""
 
     after: Annotated[int, Meta(ge=1, le=10_080)] = 20
+
+    @property
+    def watched_direction(self) -> Direction:
+        """Silence is a fall."""
+        return "down"
 
 
 class NewSeries(_Rule, frozen=True, kw_only=True, tag="new_series"):
@@ -213,6 +264,11 @@ class NewSeries(_Rule, frozen=True, kw_only=True, tag="new_series"):
     def forgotten_after(self) -> int:
         """As the rule says: a series that returns is new."""
         return self.silent_days * DAY
+
+    @property
+    def least_events(self) -> float:
+        """As many as the window needs."""
+        return self.floor
 
 
 Rule = FloorRatio | Drop | Seasonal | Rate | Absence | NewSeries

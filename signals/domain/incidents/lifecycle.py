@@ -15,12 +15,12 @@ from signals.domain.detection.buckets import Series, instant_of, minute_of
 from signals.domain.detection.counted import counted_in
 from signals.domain.detection.default_rules import DEFAULT_RULES, ERROR_SPIKE
 from signals.domain.detection.overflow import MOST_NEW_SERIES, is_overflow
-from signals.domain.detection.rule_types import KNOWN_AFTER, Absence, Direction, Drop, Rule, Seasonal
+from signals.domain.detection.rule_types import KNOWN_AFTER, Direction, Rule
 from signals.domain.detection.severity import IncidentSeverity, severity_of
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import Episode, IncidentVerdict, ResolveReason
 from signals.domain.incidents.following import FollowedMinute, SeriesRecord
-from signals.domain.incidents.rule_words import rule_title
+from signals.domain.incidents.rule_words import minutes_of, rule_title, usual_of
 from signals.domain.incidents.tracking import nearest_seasonal, resolved_by_hand, verdict_at
 from signals.domain.incidents.transitions import IncidentStep, TrackState, Transition
 from signals.domain.incidents.watch import Watch
@@ -218,7 +218,7 @@ class SeriesLives:
             return IncidentSeverity.parse(rule.severity)
         if episode.is_new and verdict.minute < self._since + KNOWN_AFTER:
             return IncidentSeverity.WARN
-        return severity_of(verdict, _direction(rule))
+        return severity_of(verdict, rule.watched_direction)
 
     def changes(self) -> list[IncidentChange]:
         """Return the changes: at most one of each incident."""
@@ -242,7 +242,7 @@ class SeriesLives:
             minutes=tuple(life.minutes),
             numbers=life.numbers,
             rule_version=rule.version,
-            direction=_direction(rule),
+            direction=rule.watched_direction,
             known_from=self._since + KNOWN_AFTER if life.episode.is_new else None,
         )
 
@@ -305,25 +305,19 @@ def _rule_of(watch: Watch, episode: Episode) -> Rule:
     return next((one for one in DEFAULT_RULES if one.name == episode.rule), ERROR_SPIKE)  # all are disabled
 
 
-def _direction(rule: Rule) -> Direction:
-    if isinstance(rule, Seasonal):
-        return rule.direction
-    return "down" if isinstance(rule, Drop | Absence) else "up"
-
-
 def title_of(series: Series, opened: RuleVerdict, kind: IncidentKind = "change") -> str:
     """Name a new incident until a summary names it better."""
     named = read_fingerprint(series.fingerprint)
     if isinstance(named, RuleFingerprint):
         return rule_title(named, opened, is_new=kind == "new")
     counted = counted_in(named)
-    happened = f"{opened.count} {counted.counted} in {opened.length} minutes"
+    happened = f"{opened.count} {counted.counted} in {minutes_of(opened.length)}"
     if counted.direction == "down":
         fell = f"{counted.counted.capitalize()} dropped in {series.environment}"
-        title = f"{fell}: {opened.count} in {opened.length} minutes"
+        title = f"{fell}: {opened.count} in {minutes_of(opened.length)}"
         return title if kind == "new" else f"{title}, usually {opened.normal:.0f}"
     if is_overflow(series):
         place = f"Errors beyond {MOST_NEW_SERIES} new fingerprints an hour in {series.environment}"
     else:
         place = f"{named.error_code or 'unknown'} on {named.route or 'unknown'} in {series.environment}"
-    return f"{place}: {happened}, " + ("a new error" if kind == "new" else f"usually {opened.normal:.1f}")
+    return f"{place}: {happened}, " + ("a new error" if kind == "new" else usual_of(opened.normal))

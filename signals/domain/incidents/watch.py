@@ -35,9 +35,7 @@ class Watch:
     @property
     def watches_silence(self) -> bool:
         """Whether every minute must be judged; otherwise those with enough events suffice."""
-        if isinstance(self.fixed, Drop | Absence):
-            return True
-        return self.seasonal is not None and self.seasonal.direction == "down"
+        return any(rule.watched_direction == "down" for rule in (self.fixed, self.seasonal) if rule)
 
     @property
     def is_of_rises(self) -> bool:
@@ -49,12 +47,7 @@ class Watch:
     @property
     def fewest_events(self) -> float:
         """Events in the last hour, below which no rule that counts upwards can fire."""
-        floors = [window.floor for window in self.seasonal.windows] if self.seasonal else []
-        if isinstance(self.fixed, FloorRatio | NewSeries):
-            floors.append(self.fixed.floor)
-        elif self.fixed is not None:
-            floors.append(1)
-        return min(floors, default=math.inf)
+        return min((rule.least_events for rule in (self.fixed, self.seasonal) if rule), default=math.inf)
 
 
 def watches(rules: Sequence[Rule]) -> list[Watch]:

@@ -54,6 +54,8 @@ def _title(brief: Brief) -> str:
 
 
 def _normal(normal: float | None) -> str:
+    if normal == 0:  # earlier minutes may not have been counted yet
+        return "none counted before"
     return "no history to compare with" if normal is None else f"normal is {number(normal)}"
 
 
@@ -67,7 +69,7 @@ def _impact(brief: Brief) -> str:
         compared = ", without history to compare with,"
     else:
         times = f" ({number(latest.count / normal)} times normal)" if normal > 0 else ""
-        compared = f" against a normal of {number(normal)}{times}"
+        compared = f" against a normal of {number(normal)}{times}" if times else ", none counted before,"
     sentence = (
         f"{latest.count} {incident.counted.counted} in {latest.window_minutes} minutes{compared} "
         f"in {incident.environment}, {since}."

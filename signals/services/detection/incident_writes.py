@@ -9,6 +9,7 @@ from signals.domain.detection.buckets import instant_of
 from signals.domain.detection.counted import counted_in
 from signals.domain.incidents.lifecycle import IncidentChange, title_of
 from signals.domain.incidents.representatives import PER_MINUTE, choose
+from signals.domain.incidents.rule_words import minutes_of
 from signals.services.detection.tally import SeriesMinute
 from signals.services.grouping import group
 from signals.store.incidents import incident_events, incident_states, incidents
@@ -168,7 +169,8 @@ def _numbers_row(incident_id: UUID, change: IncidentChange) -> Representative:
             "baseline": verdict.normal,
             "threshold": verdict.threshold,
             "message": (
-                f"{verdict.count} {counted.counted} in {verdict.length} minutes, usually {verdict.normal:.0f}"
+                f"{verdict.count} {counted.counted} in {minutes_of(verdict.length)},"
+                f" usually {verdict.normal:.0f}"
             ),
         },
     )

@@ -12,7 +12,6 @@ from uuid import UUID
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange
 from signals.domain.detection.counts import MINUTES_READ, PrefixCounts
-from signals.domain.detection.rule_types import Rate
 from signals.domain.incidents.following import SeriesRecord, begin_series
 from signals.domain.incidents.record_codec import decode_record
 from signals.domain.incidents.stored_state import StoredState
@@ -131,7 +130,7 @@ def _turn(
         seen_at={} if watch.watches_silence else samples.seen_at(due.series, values),
         own=OwnCounts(
             counts=_prefix(values, start, minute),
-            whole=_prefix(whole, start, minute) if isinstance(watch.fixed, Rate) else None,
+            whole=_prefix(whole, start, minute) if watch.rule.whole is not None else None,
             since=_begun(due, project),
             is_awake=newest is not None,
         ),

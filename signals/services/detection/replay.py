@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from signals.domain.detection.calendar import ProjectClock
-from signals.domain.detection.own_rules import OwnRule
-from signals.domain.detection.rule_types import EventSelection, Rate, Rule
+from signals.domain.detection.own_rules import OwnRule, conditions_of
+from signals.domain.detection.rule_types import EventSelection, Rule
 from signals.domain.incidents.episode import Episode
 from signals.domain.incidents.outages import RULE, Member, Outage, group
 from signals.domain.incidents.placing import attributes_of_own
@@ -164,7 +164,7 @@ def replay_counts(
 def _episodes(
     watch: Watch, series: WatchedSeries, project_since: int, end: int, clock: ProjectClock
 ) -> list[Episode]:
-    whole = _events(series.whole) if isinstance(watch.fixed, Rate) else None
+    whole = _events(series.whole) if watch.rule.whole is not None else None
     if not may_open(watch, series.counts, whole, series.end(end)):
         return []
     silence = watch.rule.forgotten_after
@@ -180,7 +180,7 @@ def _route(series: CountedSeries, watched: Sequence[_Watched]) -> Iterable[tuple
     for one in watched:
         rule = one.watch.rule
         is_part = _matches(rule.on, series)
-        is_whole = isinstance(rule, Rate) and _matches(rule.of, series)
+        is_whole = rule.whole is not None and _matches(rule.whole, series)
         if not (is_part or is_whole):
             continue
         target = one.of(tuple(series.get(attribute) for attribute in rule.per))
@@ -195,11 +195,7 @@ def _matches(selection: EventSelection, series: CountedSeries) -> bool:
     """Say whether a file's series is selected; a condition on what the file does not hold never is."""
     if series.get("event_type") != selection.event_type:
         return False
-    for attribute in ("severity", "environment", "error_code", "route", "release", "method", "status_code"):
-        values: tuple[str, ...] = getattr(selection, attribute)
-        if values and series.get(attribute) not in values:
-            return False
-    return True
+    return all(series.get(name) in values for name, values in conditions_of(selection).items())
 
 
 def _outages(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from signals.domain.detection.counts import MINUTES_READ
-from signals.domain.detection.rule_types import Rate
 from signals.domain.detection.season import HOUR
 from signals.domain.incidents.record_codec import read_resting
 from signals.domain.incidents.watch import Watch
@@ -38,6 +37,6 @@ def rested(
 
 def forgotten_after(watch: Watch) -> float:
     """Return the minutes of silence after which a series begins anew; a rate has no history to forget."""
-    if isinstance(watch.fixed, Rate):
+    if watch.rule.whole is not None:
         return float("inf")
     return watch.rule.forgotten_after

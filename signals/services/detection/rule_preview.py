@@ -15,7 +15,8 @@ from shared_types.fingerprints import METRICS
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import instant_of, minute_of
 from signals.domain.detection.calendar import ProjectClock
-from signals.domain.detection.rule_types import EventSelection, Rate, Rule
+from signals.domain.detection.own_rules import conditions_of
+from signals.domain.detection.rule_types import Rule
 from signals.domain.incidents.episode import Episode
 from signals.errors import DependencyUnavailable
 from signals.services.detection.count_lines import CountedSeries, instant_text
@@ -91,26 +92,20 @@ class _Range:
 
 def _not_counted(rule: Rule) -> list[str]:
     """Say which events of the rule have no stored counts."""
-    parts = {"on": rule.on} | ({"of": rule.of} if isinstance(rule, Rate) else {})
+    parts = dict(zip(("on", "of"), rule.parts, strict=False))
     missing = [
         f"{part}: {selection.event_type} events have no stored counts; only errors and signups have"
         for part, selection in parts.items()
         if selection.event_type not in METRICS
     ]
     for part, selection in parts.items():
-        asked = [name for name in _conditions(selection) if name not in STORED]
+        asked = [name for name in conditions_of(selection) if name not in STORED]
         missing += [f"{part}.{name}: stored counts do not know it" for name in asked]
     return missing + [f"per: stored counts do not know {name}" for name in rule.per if name not in STORED]
 
 
-def _conditions(selection: EventSelection) -> Mapping[str, tuple[str, ...]]:
-    """Return the attributes that a selection has conditions on."""
-    names = ("severity", "environment", "error_code", "route", "release", "method", "status_code")
-    return {name: values for name in names if (values := getattr(selection, name))}
-
-
 def _wanted(project_id: str, rule: Rule, series: Mapping[str, str], start: int, end: int) -> CountsWanted:
-    kinds = {rule.on.event_type} | ({rule.of.event_type} if isinstance(rule, Rate) else set())
+    kinds = {part.event_type for part in rule.parts}
     environments = rule.on.environment or tuple(Environment)
     if "environment" in series:
         environments = tuple(one for one in environments if one == series["environment"])

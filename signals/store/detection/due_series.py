@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
@@ -57,13 +57,14 @@ class DueSeries:
 
 
 DUE: LiteralString = """
-SELECT s.id, s.project_id, s.environment, s.metric_name, s.fingerprint, s.org_id, s.bucket_metric,
-       s.bucket_fingerprint, floor(extract(epoch FROM s.first_bucket_at) / 60)::bigint, t.partition,
-       t.needs_history, floor(extract(epoch FROM t.judged_at) / 60)::bigint, t.state,
+SELECT s.id AS series_id, s.project_id, s.environment, s.metric_name, s.fingerprint, s.org_id,
+       s.bucket_metric, s.bucket_fingerprint,
+       floor(extract(epoch FROM s.first_bucket_at) / 60)::bigint AS first_bucket, t.partition,
+       t.needs_history, floor(extract(epoch FROM t.judged_at) / 60)::bigint AS judged, t.state,
        EXISTS (SELECT FROM incidents i
                WHERE i.project_id = s.project_id AND i.environment = s.environment
                  AND i.fingerprint = s.fingerprint AND i.status <> 'resolved'
-               OFFSET 0)
+               OFFSET 0) AS has_open
 FROM (
     SELECT u.series_id, u.partition, u.needs_history, u.judged_at, u.state
     FROM pipeline.rule_state u
@@ -77,10 +78,49 @@ CROSS JOIN LATERAL (
 """
 
 
+class _DueRow(NamedTuple):
+    """The columns of `DUE`; a tuple, for a tick reads ten thousand."""
+
+    series_id: int
+    project_id: str
+    environment: str
+    metric_name: str
+    fingerprint: str
+    org_id: str
+    bucket_metric: str | None
+    bucket_fingerprint: str | None
+    first_bucket: int
+    partition: int
+    needs_history: bool
+    judged: int
+    state: bytes | None
+    has_open: bool
+
+    def due(self) -> DueSeries:
+        """Return the series, with the one whose buckets it shares."""
+        shared = None
+        if self.bucket_metric is not None and self.bucket_fingerprint is not None:
+            shared = self._series(self.bucket_metric, self.bucket_fingerprint)
+        return DueSeries(
+            series_id=self.series_id,
+            series=self._series(self.metric_name, self.fingerprint),
+            buckets=shared,
+            first_bucket=self.first_bucket,
+            partition=self.partition,
+            needs_history=self.needs_history,
+            judged=self.judged,
+            state=self.state,
+            has_open=self.has_open,
+        )
+
+    def _series(self, metric_name: str, fingerprint: str) -> Series:
+        return Series(self.project_id, self.environment, metric_name, fingerprint, self.org_id)
+
+
 def due(connection: Connection, *, partition: int, minute: int) -> Sequence[DueSeries]:
     """Return and lock the series of a partition that are due and not judged at `minute` yet."""
     rows = connection.execute(DUE, {"partition": partition, "minute": minute})
-    return [_due(*row) for row in rows]
+    return [_DueRow._make(row).due() for row in rows]
 
 
 MOVE_ON: LiteralString = """
@@ -92,34 +132,6 @@ WHERE t.series_id = ANY(%(ids)s)
 def move_on(connection: Connection, series_ids: Sequence[int], minute: int) -> None:
     """Note that series, which the caller has locked, were judged up to a minute that changed nothing else."""
     connection.execute(MOVE_ON, {"ids": series_ids, "minute": minute})
-
-
-def _due(
-    series_id: int,
-    project_id: str,
-    environment: str,
-    metric_name: str,
-    fingerprint: str,
-    org_id: str,
-    bucket_metric: str | None,
-    bucket_fingerprint: str | None,
-    *state: object,
-) -> DueSeries:
-    first, partition, needs_history, judged, data, has_open = state
-    shared = None
-    if bucket_metric is not None and bucket_fingerprint is not None:
-        shared = Series(project_id, environment, bucket_metric, bucket_fingerprint, org_id)
-    return DueSeries(
-        series_id=series_id,
-        series=Series(project_id, environment, metric_name, fingerprint, org_id),
-        buckets=shared,
-        first_bucket=first,  # type: ignore[arg-type]  # columns of one statement
-        partition=partition,  # type: ignore[arg-type]
-        needs_history=bool(needs_history),
-        judged=judged,  # type: ignore[arg-type]
-        state=data,  # type: ignore[arg-type]
-        has_open=bool(has_open),
-    )
 
 
 SAVE: LiteralString = """

@@ -1,7 +1,7 @@
 """The timeline of incidents: numbered changes, which triggers write in the transaction of each change."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -54,7 +54,20 @@ LIMIT %(limit)s
 def timeline(connection: Connection, incident_id: UUID, *, limit: int) -> Sequence[TimelineEntry]:
     """Return the changes of an incident, oldest first."""
     with connection.cursor(row_factory=class_row(TimelineEntry)) as cursor:
-        return cursor.execute(TIMELINE, {"incident_id": incident_id, "limit": limit}).fetchall()
+        found = cursor.execute(TIMELINE, {"incident_id": incident_id, "limit": limit}).fetchall()
+    return [replace(one, kind=kind) for one, kind in zip(found, _kinds(found), strict=True)]
+
+
+def _kinds(entries: "Sequence[TimelineEntry | OutageEntry]") -> Iterator[str]:
+    """Yield each entry's kind, `reopened` for the status of an incident that was resolved before."""
+    status: dict[UUID | None, object] = {}
+    for one in entries:
+        of = one.incident_id if isinstance(one, OutageEntry) else None
+        became = one.detail.get("status")
+        is_back = one.kind == "status" and status.get(of) == "resolved" and became != "resolved"
+        yield "reopened" if is_back else one.kind
+        if became is not None:
+            status[of] = became
 
 
 NOTE: LiteralString = "SELECT pipeline.note_change(%(incident_id)s, %(kind)s, %(detail)s)"
@@ -107,7 +120,8 @@ LIMIT %(limit)s
 def outage_timeline(connection: Connection, outage_id: UUID, *, limit: int) -> Sequence[OutageEntry]:
     """Return the changes of an outage's incidents, oldest first."""
     with connection.cursor(row_factory=class_row(OutageEntry)) as cursor:
-        return cursor.execute(OUTAGE_TIMELINE, {"outage_id": outage_id, "limit": limit}).fetchall()
+        found = cursor.execute(OUTAGE_TIMELINE, {"outage_id": outage_id, "limit": limit}).fetchall()
+    return [replace(one, kind=kind) for one, kind in zip(found, _kinds(found), strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,13 +155,11 @@ def get(connection: Connection, project_id: str, incident_id: UUID) -> Incident 
         return cursor.execute(GET, {"project_id": project_id, "incident_id": incident_id}).fetchone()
 
 
-# Whoever reopens an incident has seen it now: otherwise the next sweep would resolve it again.
+# Reopening leaves the time of the newest event alone; `incident_states.note_status` lets it last from now on.
 SET_STATUS: LiteralString = """
 UPDATE incidents
 SET status = %(status)s,
-    resolved_at = CASE WHEN %(status)s = 'resolved' THEN now() END,
-    last_seen_at = CASE WHEN %(expected)s = 'resolved' THEN greatest(last_seen_at, now())
-                        ELSE last_seen_at END
+    resolved_at = CASE WHEN %(status)s = 'resolved' THEN now() END
 WHERE id = ANY(%(incident_ids)s) AND project_id = %(project_id)s AND status = %(expected)s
 """
 

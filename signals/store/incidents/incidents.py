@@ -54,7 +54,7 @@ SELECT locked.project_id, locked.environment, locked.fingerprint, locked.id, loc
        (SELECT extract(epoch FROM now() - max(j.created_at))::float8
         FROM ai_jobs j WHERE j.incident_id = locked.id),
        floor(extract(epoch FROM locked.opened_at) / 60)::bigint,
-       floor(extract(epoch FROM locked.last_seen_at) / 60)::bigint,
+       floor(extract(epoch FROM greatest(locked.last_seen_at, state.last_fired_at)) / 60)::bigint,
        floor(extract(epoch FROM coalesce(state.last_fired_at, locked.opened_at)) / 60)::bigint,
        state.verdict, state.kind, opened.rule, opened.window_minutes, opened.count, opened.baseline,
        opened.threshold
@@ -219,13 +219,16 @@ def reopen_all(connection: Connection, touches: Sequence[Touch]) -> int:
         raise Fenced("another writer opened an incident of the same series meanwhile") from error
 
 
-# What the engine holds just now is left to the next round: waiting for it could deadlock.
+# What the engine holds just now is left to the next round: waiting for it could deadlock. An incident that a
+# person opened again counts as fired then.
 RESOLVE_STALE: LiteralString = """
 WITH ended AS (
     UPDATE incidents SET status = 'resolved', resolved_at = now()
     WHERE status <> 'resolved' AND id = ANY(ARRAY(
         SELECT id FROM incidents
         WHERE status <> 'resolved' AND last_seen_at < now() - make_interval(secs => %(idle_s)s)
+          AND NOT EXISTS (SELECT FROM pipeline.incident_states s WHERE s.incident_id = incidents.id
+                          AND s.last_fired_at >= now() - make_interval(secs => %(idle_s)s) OFFSET 0)
         FOR UPDATE SKIP LOCKED
     ))
     RETURNING id

@@ -1,6 +1,6 @@
 """Incidents over HTTP: lists, one in full, and the status people set."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series, minute_of
+from signals.services.operations.housekeeping import resolve_stale_incidents
 from signals.store.detection import buckets
 from tests.integration.core.conftest import FINGERPRINT, OTHER, Keys, OpenIncident, index
 from tests.support.events import NOON, TENANCY, errors
@@ -140,16 +141,21 @@ def test_the_links_of_an_incident_find_its_events(
     assert reader.get(links["events"]).json()["total"]["value"] == 5
 
 
-def test_status_can_be_set_and_reset(reader: TestClient, open_incident: OpenIncident) -> None:
+def test_status_can_be_set_and_reset(
+    reader: TestClient, open_incident: OpenIncident, pool: ConnectionPool[Connection]
+) -> None:
     path = f"/v1/incidents/{open_incident()}"
+    seen = reader.get(path).json()["incident"]["last_seen_at"]
     for status in ("investigating", "resolved", "resolved", "open"):
         answer = reader.patch(path, json={"status": status})
         assert answer.status_code == 200, answer.text
         incident = answer.json()["incident"]
         assert incident["status"] == status
         assert (incident["resolved_at"] is not None) == (status == "resolved")
-    # Reopening counts as seeing it, or the next sweep would resolve it again.
-    assert datetime.fromisoformat(incident["last_seen_at"]) > datetime.now(UTC) - MINUTE
+    assert incident["last_seen_at"] == seen  # the time of an event, which reopening is not
+    assert resolve_stale_incidents(pool) == 0  # it lasts for an hour from now on
+    kinds = [change["kind"] for change in reader.get(f"{path}/timeline").json()]
+    assert kinds[-3:] == ["status", "status", "reopened"]
 
 
 def test_unknown_status_is_refused(reader: TestClient, open_incident: OpenIncident) -> None:

@@ -84,6 +84,15 @@ def test_replay_knows_the_days_of_a_calendar(tmp_path: Path) -> None:
     assert "$[0].day" in refused.stderr
 
 
+def test_replay_says_which_events_no_rule_counts(tmp_path: Path) -> None:
+    file = tmp_path / "requests.csv"
+    named = '"{""event_type"":""http_request"",""route"":""/a""}"'
+    file.write_text(f"minute,series,count\n2026-03-02T00:00:00Z,{named},900\n")
+    done = RUN.invoke(app, ["rules", "replay", str(file)])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "no rule counts http_request events; give --rules FILE" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from shared_types import MetricName, fingerprint
+from shared_types import fingerprint
 from signals.domain.detection.buckets import Series, instant_of
 from signals.domain.detection.calendar import UTC_CLOCK
 from signals.domain.detection.counts import BucketCounts
 from signals.domain.detection.default_rules import DEFAULT_RULES
 from signals.domain.detection.severity import IncidentSeverity
-from signals.domain.detection.verdict import RuleVerdict
+from signals.domain.detection.verdict import RuleCondition, RuleVerdict
 from signals.domain.incidents.following import SeriesFollower, SeriesRecord, Surroundings, begin_series
 from signals.domain.incidents.lifecycle import (
     SUMMARY_COOLDOWN_S,
@@ -34,7 +34,7 @@ WARN, ERROR, CRITICAL = IncidentSeverity.WARN, IncidentSeverity.ERROR, IncidentS
 STEADY = dict.fromkeys(range(AT - 120, AT), 1)
 
 
-def _series(metric: MetricName = "error_count", name: str = "TIMEOUT|/checkout|prod") -> Series:
+def _series(metric: str = "error_count", name: str = "TIMEOUT|/checkout|prod") -> Series:
     return Series("proj_1", "prod", metric, name, "org_1")
 
 
@@ -255,6 +255,25 @@ def test_title_of_a_drop_names_the_usual_count() -> None:
     series = _series("signup_count", "signup|prod")
     fell = replace(_named(0, 60.0), rule="signup-drop", length=15)
     assert title_of(series, fell) == "Signups dropped in prod: 0 in 15 minutes, usually 60"
+
+
+@pytest.mark.parametrize(
+    ("normal", "said"), [(0.0, "none counted before"), (0.04, "usually below 0.1"), (0.5, "usually 0.5")]
+)
+def test_title_never_calls_zero_usual(normal: float, said: str) -> None:
+    """Of a backfill out of order, the minutes before may come later."""
+    assert title_of(_series(), _named(42, normal)).endswith(f"42 errors in 5 minutes, {said}")
+
+
+def test_title_of_one_minute_is_singular() -> None:
+    silent = RuleCondition(name="minutes without an event", have=1, compared="at least", need=1)
+    gone = replace(_named(0, 1.0), rule="beat", length=1, conditions=(silent,))
+    own = _series("rule:beat:1", "rule:beat:1|absence|custom|environment=prod")
+    assert title_of(own, gone) == "beat: no custom event for 1 minute (prod)"
+    more = _series("rule:more:1", "rule:more:1|floor_ratio|custom|environment=prod")
+    assert title_of(more, replace(gone, count=9), "new").startswith(
+        "more: 9 custom events in 1 minute, a new"
+    )
 
 
 def test_the_title_of_a_new_error_calls_nothing_usual() -> None:
