@@ -124,13 +124,15 @@ def _show_message(out: Console, messages: Sequence[InboxMessage], incident_id: s
     except LocalStackError:
         out.print(f"   (as it was told first: no edit came within {EDIT_S:.0f} s)")
     show(out, told[-1])
+    out.print("\n   In a project's first hour, messages are sent only where a route asks for them, as here:")
+    out.print("   signals routes create NAME --verdict confirmed --verdict learning")
 
 
 def _where_next(out: Console, folder: Path) -> None:
     out.print("\nWhere to look next:")
     api, dashboard = os.environ["CORE_API_URL"], os.environ["RAY_DASHBOARD_URL"]
     for purpose, place in (
-        ("the incidents", "signals incidents list"),
+        ("the incidents", "signals incidents list; signals outages list --verdict any"),
         ("be notified about them", "signals destinations create-webhook|create-email|create-slack ..."),
         ("the API", f"{api}/docs"),
         ("actors and logs", dashboard),

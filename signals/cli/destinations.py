@@ -195,6 +195,7 @@ def _create(name: str, target: dict[str, Any], fallback: str | None, *, everythi
     if everything:
         send("POST", "/v1/routes", {"destination_id": created["destination"]["id"]})
         print("It is notified about every confirmed incident of the project.")
+        print(f"Those of its first hour too: signals routes create {name} --verdict learning")
     else:
         print(f"Next: signals destinations test {name}; signals routes create {name}")
 

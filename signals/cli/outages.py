@@ -71,6 +71,8 @@ def list_outages(
         )
     out = console()
     out.print(table if page["outages"] else f"No outages (verdict {plain(verdict)}).")
+    if not page["outages"] and verdict != "any":
+        out.print("Doubtful ones, and those of a project's first hour: signals outages list --verdict any")
     if page["next_cursor"]:
         out.print(f"There are more; raise --limit above {limit} or narrow with --since.")
 

@@ -64,6 +64,10 @@ class MessageHead:
     link_url: str = ""
     reference: str | None = None
 
+    def joined(self, outage_id: UUID) -> str:
+        """Return the outage that the incidents moved to; empty: it is the one that the message began with."""
+        return "" if self.subject_id in (None, self.notice_id, outage_id) else str(outage_id)
+
     def link(self, path: str) -> str | None:
         """Return the address of a page, None when the operator has named none."""
         return f"{self.link_url.rstrip('/')}{path}" if self.link_url else None
@@ -121,6 +125,7 @@ def compose(
     place = f"{clean(incident.project_id, 64)} {clean(incident.environment, 16)}"
     title = clean(f"[{incident.severity}] {place}: {incident.title}", MAX_TITLE)
     lines = [first_line(happening, incident.status, incident.opened_at, incident.resolved_at)]
+    lines += joined_line(head, outage_id)
     if work:
         lines.append(work)
     if incident.numbers:
@@ -158,6 +163,12 @@ def first_line(happening: Happening, status: str, opened_at: datetime, resolved_
         return f"resolved: was open {_instant(opened_at)} to {_instant(resolved_at)}"
     state = "" if happening in ("opened", "updated") else f"{WORDS[happening]}, "
     return f"{state}{status} since {_instant(opened_at)}"
+
+
+def joined_line(head: MessageHead, outage_id: UUID | None) -> list[str]:
+    """Say that the incidents of a message belong to another outage now; no line when they do not."""
+    joined = head.joined(outage_id) if outage_id else ""
+    return [f"now part of another outage: signals outages show {joined}"] if joined else []
 
 
 def listed(incidents: Sequence[ToldIncident], more: str) -> list[str]:

@@ -17,6 +17,7 @@ from signals.domain.notifications.messages import (
     clean,
     compose,
     first_line,
+    joined_line,
     listed,
 )
 from signals.domain.summary.wording import in_words
@@ -71,6 +72,7 @@ def compose_outage(
     lines = [
         first_line(happening, status, first.opened_at, resolved_at),
         f"{len(incidents)} incidents, {len(unresolved)} of them not resolved",
+        *joined_line(head, outage.id),
     ]
     if (work := outage.work(worst.severity)) is not None:
         lines.append(work)

@@ -24,7 +24,8 @@ MAX_REPLY_PACE: Final = timedelta(minutes=8)
 class ToldState:
     """The state that a message told last, of its outage, or the worst of a storm; `count` is of incidents.
 
-    `summary` is the mark of the summary's text: a further version with other words is told again.
+    `summary` is the mark of the summary's text: a further version with other words is told again. `joined` is
+    the outage that the message's incidents moved to, empty while they are in the one that it began with.
     """
 
     status: str
@@ -36,6 +37,7 @@ class ToldState:
     is_snoozed: bool = False
     has_findings: bool = False
     summary: str = ""
+    joined: str = ""
 
     @classmethod
     def read(cls, fields: Mapping[str, Any] | None) -> Self | None:

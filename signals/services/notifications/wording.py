@@ -5,6 +5,7 @@ It reads and writes no table.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from signals.domain.detection.severity import IncidentSeverity
@@ -53,7 +54,7 @@ def word(
             return state, None
         in_order = sorted((one.told for one in told), key=rank)
         return state, compose_storm(tuple(in_order), head, is_first=before is None)
-    state = _state_of(told)
+    state = replace(_state_of(told), joined=head.joined(_outage_of(told).id))
     if before is None and state.status == "resolved" and held.held_by is not None:
         return None, None  # it began and ended in maintenance
     what = happening(before, state, kind)

@@ -1,13 +1,17 @@
 """An outage is one message at each destination, whose members may move until its cause is decided."""
 
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from signals.domain.notifications.telling import EDIT_PACE
+from signals.services.incidents.outage_work import OutageWork
 from tests.integration.incidents.shop import Shop
 from tests.integration.notifications.conftest import World
+from tests.support.events import TENANCY
 from tests.support.receivers import HttpReceiver, mail_receiver
 
 ROUTES = tuple(f"/r{number}" for number in range(10))
@@ -219,14 +223,50 @@ def test_incidents_that_an_earlier_release_told_one_by_one_each_get_their_end(
 
 def test_chat_gets_few_messages_in_a_storm(world: World, shop: Shop, receiver: HttpReceiver) -> None:
     world.slack(receiver)
+    began = time.monotonic()
     for part in range(20):
         shop.opens(*(f"CODE{part}|/p{part}x{number}|prod" for number in range(10)), minute=part / 20)
         world.run()
     hurry(world)
     calls = Counter(slack_calls(receiver))
     assert calls["post"] == 1
-    assert calls["edit"] <= 3  # not one each time that something joined
+    pace_s = EDIT_PACE.total_seconds()
+    assert calls["edit"] <= 3 + (time.monotonic() - began) / pace_s  # not one each time that something joined
     assert "200 incidents" in str(receiver.accepted[-1].json["blocks"])
     shop.pass_minutes(5)
     hurry(world)
     assert Counter(slack_calls(receiver))["post"] <= 6
+
+
+def test_merged_and_split_outages_have_an_end_for_each_opening(
+    world: World, shop: Shop, receiver: HttpReceiver, other: HttpReceiver
+) -> None:
+    world.slack(receiver)
+    world.webhook(other)
+    work = OutageWork(world.pool)
+    [kept] = shop.opens("DB_DOWN|/r0|prod")
+    shop.pass_minutes(11)
+    [merged] = shop.opens("TIMEOUT|/r1|prod", minute=20)
+    shop.pass_minutes(11)
+    world.run()
+    remains, joins = (one["id"] for one in shop.outages())
+    work.merge(TENANCY, joins, remains, actor="key:1")
+    hurry(world)
+    assert slack_calls(receiver).count("post") == 2
+    last = other.accepted[-1].json
+    assert (last["type"], last["data"]["id"]) == ("incident.updated", str(joins))
+    assert last["data"]["outage_id"] == str(remains)
+    assert f"now part of another outage: signals outages show {remains}" in last["data"]["lines"]
+    work.split(TENANCY, remains, merged, actor="key:1")
+    hurry(world)
+    shop.ends(kept, merged)
+    hurry(world)
+    calls = Counter(slack_calls(receiver))
+    assert calls["post"] == calls["reply"]
+    told = [(got.json["data"]["id"], got.json["data"]["status"]) for got in other.accepted]
+    opened = {subject for subject, status in told if status == "open"}
+    assert {subject for subject, status in told if status == "resolved"} == opened
+    for subject in opened:  # none ends before it began
+        statuses = [status for one, status in told if one == subject]
+        assert (statuses[0], statuses[-1]) == ("open", "resolved")
+    assert world.rows(EMPTY) == [(0,)]

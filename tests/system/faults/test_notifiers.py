@@ -4,11 +4,13 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from statistics import quantiles
+from typing import Any, Final, cast
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
@@ -21,8 +23,8 @@ from signals.services.access.provisioning import create_org, create_project
 from signals.settings import PostgresSettings
 from tests.integration.notifications.conftest import LOOPBACK, World
 from tests.support.events import TENANCY
-from tests.support.receivers import HttpReceiver, Mode, http_receiver
-from tests.support.waiting import pause, until
+from tests.support.receivers import HttpReceiver, Mode, Received, http_receiver
+from tests.support.waiting import until
 from tests.system.faults.table import FaultRow
 
 pytestmark = [pytest.mark.faults]
@@ -31,8 +33,14 @@ Rows = Callable[[str], FaultRow]
 KEY: Final = Fernet.generate_key()
 NOTIFIERS: Final = 4
 KILLS: Final = 10
-INCIDENTS: Final = 100
-MODES: Final[tuple[Mode, ...]] = ("error", "busy", "hang", "drip", "reset")
+INCIDENTS: Final = 500
+MODES: Final = ("refused", "error", "busy", "hang", "drip", "reset")
+ONE_BY_ONE: Final = 12  # incidents of each phase of which the latency at the healthy destination is taken
+FAILED: Final = "SELECT count(*) FROM pipeline.notices WHERE attempt_count > 0"
+LONGEST: Final = """
+SELECT coalesce(max(extract(epoch FROM run_after - now())), 0)::float8
+FROM pipeline.notices WHERE attempt_count > 0
+"""
 PROGRAM: Final = """
 import random, sys
 from signals.clients.postgres import open_pool
@@ -112,11 +120,15 @@ def test_killed_notifiers_lose_and_repeat_nothing(
         running = stack.enter_context(notifiers(database))
         ids = [world.open(f"number {number}") for number in range(INCIDENTS)]
         _kill(running, row, chance, receivers)
-        until(lambda: all(len(_subjects(one)) == INCIDENTS for one in receivers), within_s=120, every_s=0.5)
+        until(
+            lambda: all(len(_subjects(one.accepted)) == INCIDENTS for one in receivers),
+            within_s=240,
+            every_s=0.5,
+        )
         for incident_id in ids:  # not before: a pager is left alone when all is over before it was called
             world.set(incident_id, status="resolved")
         _kill(running, row, chance, receivers)
-        until(lambda: _all_resolved(receivers, len(ids)), within_s=120, every_s=0.5)
+        until(lambda: _all_resolved(receivers, len(ids)), within_s=240, every_s=0.5)
         until(world.is_quiet, within_s=120, every_s=0.5)
     lost = doubled = repeats = 0
     for receiver in receivers:
@@ -132,6 +144,8 @@ def test_killed_notifiers_lose_and_repeat_nothing(
     row.judged(acknowledged=INCIDENTS * 5, lost=lost, double=doubled - repeats)
     assert lost == 0
     assert doubled <= row.injected * 8  # only what each killed process had under way
+    [(deadlocks,)] = world.rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    assert deadlocks == 0
     [(notices,)] = world.rows("SELECT count(*) FROM pipeline.notices")
     assert notices == INCIDENTS * 5  # one message a pair
 
@@ -139,31 +153,86 @@ def test_killed_notifiers_lose_and_repeat_nothing(
 @pytest.mark.faults_quick
 @pytest.mark.parametrize("mode", MODES)
 def test_failing_destination_gets_the_newest_state_and_delays_no_other(
-    world: World, database: PostgresSettings, fault_row: Rows, mode: Mode
+    world: World, database: PostgresSettings, fault_row: Rows, mode: str
 ) -> None:
     row = fault_row(f"destination of notices: {mode}")
-    with http_receiver() as failing, http_receiver() as healthy, notifiers(database):
-        world.webhook(failing)
+    with ExitStack() as stack:
+        failing = _Failing(stack)
+        healthy = stack.enter_context(http_receiver())
+        stack.enter_context(notifiers(database))
+        world.webhook(failing.receiver)
         world.webhook(healthy)
-        failing.mode = mode
+        undisturbed = [_told_after_s(world, healthy) for _ in range(ONE_BY_ONE)]
+        failing.begin(mode)
+        disturbed = [_told_after_s(world, healthy) for _ in range(ONE_BY_ONE)]
+        accepted = len(failing.accepted)
         ids = [world.open(f"number {number}") for number in range(8)]
         for severity in ("critical", "error", "critical"):
             for incident_id in ids:
                 world.set(incident_id, severity=severity)
-        row.injected += len(ids)
-        until(lambda: _subjects(healthy) == {str(one) for one in ids}, within_s=60)
-        assert failing.accepted == []
-        until(lambda: len(failing.requests) >= 2, within_s=60)
-        pause(2)
-        failing.mode = "ok"
-        failing.closing.set()
-        failing.closing.clear()
-        until(lambda: _subjects(failing) == {str(one) for one in ids}, within_s=120)
+        wanted = {str(one) for one in ids}
+        row.injected += len(ids) + ONE_BY_ONE
+        until(lambda: wanted <= _subjects(healthy.accepted), within_s=60)
+        assert len(failing.accepted) == accepted
+        until(lambda: world.rows(FAILED)[0][0] >= len(ids), within_s=60)
+        failing.end()
+        [(longest_s,)] = world.rows(LONGEST)
+        # One back-off after its return, and the time to send.
+        until(lambda: wanted <= _subjects(failing.accepted), within_s=longest_s + 20)
         until(world.is_quiet, within_s=60)
-    newest = {got.json["data"]["id"]: got.json["data"]["severity"] for got in failing.accepted}
+    told = failing.accepted[accepted:]
+    newest = {
+        got.json["data"]["id"]: got.json["data"]["severity"] for got in told if _subject(got.json) in wanted
+    }
     row.judged(acknowledged=len(ids), lost=len(ids) - len(newest), double=0)
     assert set(newest.values()) == {"critical"}
-    assert len(failing.accepted) <= 2 * len(ids)  # the newest state, not each of the four
+    assert len(told) <= 2 * len(ids) + ONE_BY_ONE  # the newest state, not each of the four
+    assert _p95(disturbed) <= 2 * _p95(undisturbed)
+
+
+class _Failing:
+    """A destination that fails in one way for a while, and what it accepted before and after."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._server = ExitStack()
+        self.receiver = self._server.enter_context(http_receiver())
+        self._before = self.receiver
+        stack.callback(self._server.close)
+
+    @property
+    def accepted(self) -> list[Received]:
+        """The requests that were answered with 200."""
+        after = [] if self._before is self.receiver else self.receiver.accepted
+        return self._before.accepted + after
+
+    def begin(self, mode: str) -> None:
+        """Fail from now on; `refused`: nobody listens any more."""
+        if mode == "refused":
+            self._server.close()
+        else:
+            self.receiver.mode = cast("Mode", mode)
+
+    def end(self) -> None:
+        """Work again, at the same port."""
+        if self.receiver.mode == "ok":
+            self.receiver = self._server.enter_context(http_receiver(self.receiver.port))
+            return
+        self.receiver.mode = "ok"
+        self.receiver.closing.set()
+        self.receiver.closing.clear()
+
+
+def _told_after_s(world: World, receiver: HttpReceiver) -> float:
+    """Open an incident, and return how long the receiver waits for it."""
+    began = time.monotonic()
+    incident_id = str(world.open())
+    until(lambda: incident_id in _subjects(receiver.accepted), within_s=60, every_s=0.005)
+    return time.monotonic() - began
+
+
+def _p95(taken: list[float]) -> float:
+    return quantiles(taken, n=20)[-1]
 
 
 def _kill(running: Notifiers, row: FaultRow, chance: random.Random, receivers: list[HttpReceiver]) -> None:
@@ -190,8 +259,8 @@ def _state(body: Any) -> int:
     return int(body["data"]["status"] == "resolved")
 
 
-def _subjects(receiver: HttpReceiver) -> set[str]:
-    return {_subject(got.json) for got in receiver.accepted}
+def _subjects(requests: list[Received]) -> set[str]:
+    return {_subject(got.json) for got in requests}
 
 
 def _all_resolved(receivers: list[HttpReceiver], count: int) -> bool:
