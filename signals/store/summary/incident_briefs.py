@@ -51,17 +51,20 @@ def evaluations(connection: Connection, incident_id: UUID) -> Sequence[BriefEval
         return cursor.execute(EVALUATIONS, {"incident_id": incident_id}).fetchall()
 
 
+# A rule that fires by clock keeps its numbers in place of an event: they are figures, no event was sent.
 EVENTS: LiteralString = """
 SELECT event_id, occurred_at, event_type, severity, coalesce(attributes_json, '{}') AS attributes
 FROM incident_events
 WHERE incident_id = %(incident_id)s
+  AND NOT (coalesce(attributes_json, '{}') ?& '{rule,count,baseline,threshold}'::text[]
+           AND attributes_json - '{rule,count,baseline,threshold,message}'::text[] = '{}')
 ORDER BY occurred_at DESC, id DESC
 LIMIT %(limit)s
 """
 
 
 def newest_events(connection: Connection, incident_id: UUID, *, limit: int) -> Sequence[BriefEvent]:
-    """Return the incident's newest representative events, newest first."""
+    """Return the incident's newest representative events, newest first; the numbers of a rule are none."""
     with connection.cursor(row_factory=class_row(BriefEvent)) as cursor:
         return cursor.execute(EVENTS, {"incident_id": incident_id, "limit": limit}).fetchall()
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import pytest
@@ -176,6 +176,28 @@ def test_young_job_of_a_drop_waits_for_the_signups_of_the_hour_before(
     make_due(pool)
     run_all(pool, source)
     assert truth["facts"][0][0] in versions(pool, incident_id)[-1]["likely_causes"][0]
+
+
+NUMBERS: LiteralString = """
+INSERT INTO incident_events (incident_id, event_id, occurred_at, event_type, severity, attributes_json)
+VALUES (%s, gen_random_uuid(), now(), 'signup', 'error',
+        '{"rule": "signup-drop", "count": 4, "baseline": 84.75, "threshold": 10.0, "message": "4 signups"}')
+"""
+
+
+def test_numbers_of_a_rule_are_not_cited_as_an_event(
+    pool: Pool, opensearch: Client, source: ComparisonSource
+) -> None:
+    events, truth = make_case("signups_release", SEED)
+    index_case(opensearch, events)
+    incident_id = store_case(pool, events, truth)
+    with transaction(pool) as connection:
+        connection.execute("DELETE FROM incident_events")
+        connection.execute(NUMBERS, [incident_id])
+    run_all(pool, source)
+    for version in versions(pool, incident_id):
+        assert version["evidence"]
+        assert not [claim for claim in version["evidence"] if claim.startswith("[E")]
 
 
 def test_old_job_does_not_claim_that_no_cause_is_visible_in_an_empty_index(
