@@ -1,5 +1,5 @@
 -- Passwords of people, the browsers that know them, and tokens with which a person's programs use the API.
--- depends: 0025.views
+-- depends: 0028.index_waits
 CREATE TABLE people.passwords (
     user_id    uuid PRIMARY KEY REFERENCES people.users (id),
     hash       text NOT NULL,                 -- argon2id with its parameters and salt

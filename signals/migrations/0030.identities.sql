@@ -1,5 +1,5 @@
 -- People as an OpenID Connect provider names them: for ever by issuer and subject, whatever their address becomes.
--- depends: 0031.passwords
+-- depends: 0029.passwords
 CREATE TABLE people.identities (
     issuer     text NOT NULL,
     subject    text NOT NULL,
