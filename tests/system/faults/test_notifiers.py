@@ -207,7 +207,7 @@ class _Failing:
         return self._before.accepted + after
 
     def begin(self, mode: str) -> None:
-        """Fail from now on; `refused`: nobody listens any more."""
+        """Fail from now on; `refused`: the port is closed."""
         if mode == "refused":
             self._server.close()
         else:
