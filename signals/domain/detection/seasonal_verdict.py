@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from signals.domain.detection.repeats import BEYOND
 from signals.domain.detection.rule_types import Seasonal
 from signals.domain.detection.seasonal import TODAY_HOURS, Finding
 from signals.domain.detection.verdict import RuleCondition, RuleVerdict
@@ -15,7 +16,8 @@ def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
     has_floor = finding.count if rule.direction == "up" else finding.expected
     floor_name = "events" if rule.direction == "up" else "events expected"
     by_ratio = window.ratio * finding.expected
-    threshold = max(window.floor, by_ratio) if rule.direction == "up" else by_ratio
+    repeated = BEYOND * finding.repeated
+    threshold = max(window.floor, by_ratio, repeated) if rule.direction == "up" else by_ratio
     return RuleVerdict(
         rule=rule.name,
         minute=minute,
@@ -44,7 +46,7 @@ def verdict_of(rule: Seasonal, finding: Finding, minute: int) -> RuleVerdict:
 
 
 def _own_conditions(finding: Finding) -> Iterator[RuleCondition]:
-    """Yield the conditions that only some windows have."""
+    """Yield the conditions that only some windows or hours have."""
     if (need := finding.window.spread) > 1:
         yield RuleCondition(name="minutes with events", have=finding.minutes, compared="at least", need=need)
     if finding.window.against == "today":
@@ -53,4 +55,11 @@ def _own_conditions(finding: Finding) -> Iterator[RuleCondition]:
             have=finding.before,
             compared="at least",
             need=TODAY_HOURS,
+        )
+    if finding.repeated:
+        yield RuleCondition(
+            name="events against the same hours before",
+            have=finding.count,
+            compared="at least",
+            need=BEYOND * finding.repeated,
         )

@@ -21,7 +21,7 @@ IDLE_MINUTES: Final = 60  # resolved once not seen for more than 60 minutes (req
 RESOLVE_EVERY: Final = 5  # minutes between two passes of the resolver (requirement R27)
 NOT_A_LEVEL: Final = 0.1  # share of the normal below which a lasting drop never becomes usual
 USUAL_AFTER: Final = 24 * 60  # minutes without anything worse: what still lasts is the new normal
-WORSE_AFTER: Final = 60  # minutes after an opening, from which a sudden rise is another outage (guess)
+WORSE_AFTER: Final = 60  # minutes without growth, from which a sudden rise is another outage (guess)
 WORSE: Final = 2.0  # times all that an incident showed until ten minutes ago: clearly worse (guess)
 SHOWN_LAG: Final = 10  # minutes until what an incident shows is no part of a sudden rise any more
 NEWS: Final = 1.25  # times what it showed: worse than chance makes the highest of many bursts (guess)
@@ -74,9 +74,7 @@ def seen(episode: Episode, minute: int, *, fires: bool) -> Episode:
 
 
 def showing(episode: Episode, count: int, minute: int) -> Episode:
-    """Note the events of the five minutes that ended ten minutes before `minute`."""
-    if count <= episode.shown:
-        return episode
+    """Note that the five minutes that ended ten minutes before `minute` had more events than all before."""
     is_worse = count >= NEWS * episode.shown
     return replace(episode, shown=count, worse_at=minute if is_worse else episode.worse_at)
 
@@ -86,7 +84,12 @@ def usual_at(episode: Episode, *, by_worse: bool) -> int:
 
     Other rules fire at each minute while they last: a day after they fired last.
     """
-    return USUAL_AFTER + (max(episode.opened_at, episode.worse_at) if by_worse else episode.last_fired)
+    return USUAL_AFTER + (worse_since(episode) if by_worse else episode.last_fired)
+
+
+def worse_since(episode: Episode) -> int:
+    """Return the minute since which it was not worse than it had been."""
+    return max(episode.opened_at, episode.worse_at)
 
 
 def resolved(episode: Episode, minute: int, reason: ResolveReason) -> Episode:

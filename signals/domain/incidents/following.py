@@ -15,8 +15,9 @@ from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.candidates import candidates
 from signals.domain.incidents.episode import Episode
+from signals.domain.incidents.evidence import Evidence
 from signals.domain.incidents.series_history import Hours, KeptHours, begin, begin_again, close, context_of
-from signals.domain.incidents.tracking import Evidence, judge_late, step
+from signals.domain.incidents.tracking import judge_late, step
 from signals.domain.incidents.transitions import IncidentStep, Tracked, TrackState
 from signals.domain.incidents.watch import Watch
 

@@ -14,8 +14,9 @@ from signals.domain.detection.counts import PrefixCounts
 from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSeries, Rate, Rule, Seasonal
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import GONE_AFTER, Episode, due_at, usual_at
+from signals.domain.incidents.evidence import Evidence
 from signals.domain.incidents.series_replay import Stretch, one_each, replay
-from signals.domain.incidents.tracking import Evidence, step
+from signals.domain.incidents.tracking import step
 from signals.domain.incidents.transitions import TrackState
 from signals.domain.incidents.watch import Watch
 

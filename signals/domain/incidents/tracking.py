@@ -1,12 +1,11 @@
 """One minute of one series: what the rules say, and what that does to its incident."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from signals.domain.detection import fixed_rules, lasting, seasonal
-from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.new_level import on_trial
-from signals.domain.detection.repeats import BEYOND, PEAK_MINUTES
+from signals.domain.detection.repeats import PEAK_MINUTES
 from signals.domain.detection.rule_types import (
     KNOWN_AFTER,
     Absence,
@@ -17,15 +16,13 @@ from signals.domain.detection.rule_types import (
     Seasonal,
 )
 from signals.domain.detection.seasonal import Finding, Frozen
-from signals.domain.detection.seasonal_state import HourContext, SeasonalState
+from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.detection.seasonal_verdict import verdict_of
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.incidents.episode import (
     GONE_AFTER,
     NOT_A_LEVEL,
     SHOWN_LAG,
-    WORSE,
-    WORSE_AFTER,
     Episode,
     IncidentVerdict,
     due_at,
@@ -34,6 +31,8 @@ from signals.domain.incidents.episode import (
     showing,
     usual_at,
 )
+from signals.domain.incidents.evidence import Evidence
+from signals.domain.incidents.news import is_clearly_worse, is_usual_firing
 from signals.domain.incidents.transitions import (
     Firing,
     Tracked,
@@ -48,23 +47,6 @@ from signals.domain.incidents.watch import Watch
 NEW_MULTIPLE: Final = 2  # times the threshold from which a series without history is worth telling (guess)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Input of one series' evaluations of an hour. `whole` is the denominator of a rate rule.
-
-    `project_since` is the minute from which events are counted for the rule: the first one of the project,
-    or a later one from which a rule that people wrote has counted. `since` is the first of the series.
-    `is_disordered`: minutes of it came out of order, and some may be missing.
-    """
-
-    counts: MinuteCounts
-    context: HourContext | None
-    project_since: int
-    since: int
-    whole: MinuteCounts | None = None
-    is_disordered: bool = False
-
-
 def step(watch: Watch, evidence: Evidence, state: TrackState, minute: int, *, last_event: int) -> Tracked:
     """Judge `minute`, which is over or grows; return the state after it and what happened.
 
@@ -73,7 +55,8 @@ def step(watch: Watch, evidence: Evidence, state: TrackState, minute: int, *, la
     out = Tracked(state)
     if state.episode is not None and (over := _ended(watch, evidence, state.episode, minute, last_event)):
         out = ended(state, over, _taught(watch, evidence, state.seasonal, over))
-    out = replace(out, state=_sustained(watch, evidence, out.state, minute))
+    if out.state.episode is not None:
+        out = replace(out, state=_sustained(watch, evidence, out.state, minute))
     if watch.fixed is not None:
         out = out.then(_judge_fixed(watch, evidence, out.state, minute, last_event))
     if watch.seasonal is not None and evidence.context is not None and minute >= evidence.since + KNOWN_AFTER:
@@ -82,7 +65,8 @@ def step(watch: Watch, evidence: Evidence, state: TrackState, minute: int, *, la
     if episode is not None and watch.is_of_rises:
         end = minute + 1 - SHOWN_LAG
         count = evidence.counts.between(end - PEAK_MINUTES, end)
-        out = replace(out, state=replace(out.state, episode=showing(episode, count, minute)))
+        if count > episode.shown:
+            out = replace(out, state=replace(out.state, episode=showing(episode, count, minute)))
     return out
 
 
@@ -184,7 +168,9 @@ def _sustained(watch: Watch, evidence: Evidence, state: TrackState, minute: int)
         lasts = (
             has_event
             and fixed_rules.floor_ratio_sustains(watch.fixed, evidence.counts, minute, episode.opened.normal)
-            and not (episode.is_confirmed and _is_usual(watch, evidence, state, minute, lasting.SUSTAIN_UP))
+            and not (
+                episode.is_confirmed and is_usual_firing(watch, evidence, state, minute, lasting.SUSTAIN_UP)
+            )
         )
     elif isinstance(watch.fixed, Drop) and episode.rule == watch.fixed.name:
         lasts = fixed_rules.drop_sustains(watch.fixed, evidence.counts, minute, episode.opened.normal)
@@ -193,27 +179,6 @@ def _sustained(watch: Watch, evidence: Evidence, state: TrackState, minute: int)
             watch.seasonal, evidence.context, evidence.counts, minute, episode.frozen, state.seasonal
         )
     return replace(state, episode=seen(episode, minute, fires=False)) if lasts else state
-
-
-def _is_usual(
-    watch: Watch, evidence: Evidence, state: TrackState, minute: int, times: float = BEYOND
-) -> bool:
-    """Say whether a firing of the fixed rule is no news: the same hours of other days showed as much.
-
-    A rise: less than `times` what they did. A fall: they had hardly anything to fall from.
-    """
-    rule, fixed, context = watch.seasonal, watch.fixed, evidence.context
-    if rule is None or context is None or not isinstance(fixed, FloorRatio | Drop):
-        return False
-    start, end = minute + 1 - fixed.window, minute + 1
-    usual = state.seasonal.usual_level
-    shaped = context.shape.between(start, end) * usual
-    if isinstance(fixed, FloorRatio):
-        repeated = seasonal.usual_rise(context, state.seasonal, minute, fixed.window, shaped)
-        return evidence.counts.between(start, end) < times * repeated
-    level = state.seasonal.bounded(usual, rule.direction)
-    expected = seasonal.expected_events(rule, context, start, end) * level
-    return expected < min(shaped, lasting.SUSTAIN_EXPECTED)
 
 
 def _judge_fixed(
@@ -229,7 +194,7 @@ def _judge_fixed(
     state = replace(state, fired=fired)
     if len(fired) < rule.hold.fires:
         return Tracked(state)
-    is_usual = _is_usual(watch, evidence, state, minute)
+    is_usual = is_usual_firing(watch, evidence, state, minute)
     says, is_new = _incident_verdict(watch, evidence, state, verdict, is_usual=is_usual)
     firing = Firing(verdict=verdict, says=says, is_new=is_new, is_usual=is_usual)
     episode = state.episode
@@ -292,7 +257,7 @@ def _judge_seasonal(watch: Watch, evidence: Evidence, state: TrackState, minute:
     if watch.seasonal is None or evidence.context is None:
         return Tracked(state)
     is_told = state.episode is not None and state.episode.frozen is not None
-    if is_told and not _is_worse(watch, evidence, state, minute):
+    if is_told and not is_clearly_worse(watch, evidence, state, minute):
         return Tracked(state)
     finding = seasonal.evaluate(
         watch.seasonal,
@@ -321,18 +286,6 @@ def _judge_seasonal(watch: Watch, evidence: Evidence, state: TrackState, minute:
 def _firing_of(rule: Seasonal, finding: Finding, minute: int) -> Firing:
     frozen = Frozen(level=finding.level, need_z=finding.need_z)
     return Firing(verdict=verdict_of(rule, finding, minute), says="confirmed", frozen=frozen)
-
-
-def _is_worse(watch: Watch, evidence: Evidence, state: TrackState, minute: int) -> bool:
-    """Say whether a rise came suddenly and is clearly worse than all that the open incident showed.
-
-    That is another outage, with a message of its own.
-    """
-    episode = state.episode
-    if episode is None or not watch.is_of_rises or minute < episode.opened_at + WORSE_AFTER:
-        return False
-    count = evidence.counts.between(minute + 1 - PEAK_MINUTES, minute + 1)
-    return count >= WORSE * max(1, episode.shown)
 
 
 def _not_before(state: TrackState) -> int:

@@ -125,3 +125,47 @@ def test_live_evaluation_follows_the_calendar_as_the_replay_does(pool: Connectio
     with transaction(pool) as connection:
         assert project_calendars.set_day(connection, "proj_1", day_off)
     assert _live(pool, rng, counts) == expected
+
+
+def _repeating(days: int) -> Counts:
+    """Draw a job of each night, one of each hour with an outage between, and a level that stays."""
+    rng, minutes, outage = random.Random(11), days * DAY, (days - 1) * DAY + 100
+    return {
+        series_named("NIGHT|/r|prod"): drawn(rng, minutes, lambda m: 10 if 120 <= m % DAY < 150 else 0.1),
+        series_named("HOUR|/r|prod"): drawn(
+            rng, minutes, lambda m: (40 if m % 60 < 2 else 0) + (50 if outage <= m < outage + 60 else 0)
+        ),
+        series_named("LEVEL|/r|prod"): drawn(
+            rng,
+            minutes,
+            lambda m: (0.1 if m < DAY else 4) + (40 if outage <= m < outage + 30 else 0),
+        ),
+    }
+
+
+def test_live_evaluation_learns_what_repeats_as_the_replay_does(pool: ConnectionPool[Connection]) -> None:
+    days = 10  # the level's trial lasts for a week from the second day on
+    counts = _repeating(days)
+    for end in range(DAY // 2, days * DAY + 1, DAY // 2):
+        now = START + end - 1
+        batch = {
+            (series, START + at): one[at]
+            for series, one in counts.items()
+            for at in range(end - DAY // 2, end)
+        }
+        count(pool, tally_of(batch), now)
+        with transaction(pool) as connection:
+            judge_by_clock(connection, 0, now, BOOK, new_id=uuid4)
+    found = incidents_of(pool)
+    assert found == replayed(counts)
+    told = [name.partition("|")[0] for name, *_, verdict, _ in found if verdict == "confirmed"]
+    assert [told.count(name) for name in ("NIGHT", "HOUR", "LEVEL")] == [2, 2, 2]
+    with pool.connection() as connection:
+        [(hours,)] = connection.execute(
+            "SELECT count(*) FROM pipeline.metrics_hours h JOIN pipeline.rule_series s ON s.id = h.series_id"
+            " WHERE s.fingerprint = 'LEVEL|/r|prod' AND h.hour_start < to_timestamp(%s * 60)",
+            (START + DAY,),
+        ).fetchall()
+        sizes = connection.execute("SELECT length(state) FROM pipeline.rule_state").fetchall()
+    assert hours == 0  # the history begins where the level began
+    assert max(size for (size,) in sizes) <= MAX_BYTES

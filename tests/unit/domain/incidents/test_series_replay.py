@@ -15,9 +15,10 @@ from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal import evaluate
 from signals.domain.detection.seasonal_state import SeasonalState
 from signals.domain.incidents.episode import Episode
+from signals.domain.incidents.evidence import Evidence
 from signals.domain.incidents.series_history import Hours, begin, close, context_of
 from signals.domain.incidents.series_replay import Stretch, replay, stretches
-from signals.domain.incidents.tracking import Evidence, step
+from signals.domain.incidents.tracking import step
 from signals.domain.incidents.transitions import TrackState
 from signals.domain.incidents.watch import Watch, watches
 
