@@ -12,7 +12,7 @@ import uvicorn
 from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from signals.cli import ai, audit, incidents, maintenance, outages, rules, search, tenancy
+from signals.cli import ai, audit, incidents, maintenance, outages, rules, search, tenancy, users
 from signals.settings import PostgresSettings
 from tests.integration.core.conftest import Keys, _logs, anonymous, keys, open_incident, open_outage
 from tests.support.waiting import until
@@ -26,7 +26,7 @@ Run = Callable[..., Result]
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: PostgresSettings) -> Run:
     """Runs a command as a user would, away from any local stack's environment file."""
     app = typer.Typer()
-    for commands in (tenancy, ai, audit, incidents, maintenance, outages, search, rules):
+    for commands in (tenancy, ai, audit, incidents, maintenance, outages, search, rules, users):
         commands.register(app)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", database.database_url.get_secret_value())
