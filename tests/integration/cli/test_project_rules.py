@@ -43,7 +43,7 @@ def test_rule_is_created_changed_disabled_and_removed_by_commands(run: Run, tmp_
     assert said(unchanged) == "Rule heartbeat is unchanged: version 2, enabled."
     assert said(run("rules", "disable", "heartbeat")) == "Rule heartbeat is disabled: version 3, disabled."
     history = run("rules", "history", "heartbeat").stdout
-    assert "after: 20 → 60" in history
+    assert "after: 20 to 60" in " ".join(history.split())
     assert [one["version"] for one in json.loads(run("rules", "history", "heartbeat", "--json").stdout)] == [
         3,
         2,
