@@ -30,7 +30,8 @@ def if_match(call: Call[Any], *, required: bool = False) -> int | None:
         return None
     match = _VERSION.fullmatch(given.strip())
     if match is None:
-        raise Problem(400, "invalid_version", 'If-Match takes one version, like "3".')
+        detail = 'If-Match takes one version, like "3": the member `version`, not the ETag of an answer.'
+        raise Problem(400, "invalid_version", detail)
     return int(match[1])
 
 

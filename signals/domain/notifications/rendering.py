@@ -11,12 +11,13 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any, Final, Literal
 
-from signals.domain.notifications.messages import NoticeMessage, ToldIncident
+from signals.domain.notifications.messages import NoticeMessage, ToldIncident, clean
 from signals.domain.notifications.targets import EmailTarget
 
 SLACK_TEXT: Final = 3_000  # characters of a text object, by Slack's reference
 PAGERDUTY_SUMMARY: Final = 1_024  # characters, by PagerDuty's reference
 PAGERDUTY_SEVERITIES: Final = {"critical": "critical", "error": "error", "warn": "warning"}
+MAX_FINGERPRINT: Final = 800  # characters: those of an error code and a route, escaped
 MAX_INCIDENTS: Final = 100  # guess: in the body of a webhook; the rest is read by the outage's id
 GAP: Final = "\u200b"  # has no width
 FORMATTING: Final = frozenset("@#<&[*`~|!")
@@ -136,7 +137,7 @@ def _incident(incident: ToldIncident) -> Mapping[str, object]:
         "id": str(incident.id),
         "project_id": incident.project_id,
         "environment": incident.environment,
-        "fingerprint": incident.fingerprint,
+        "fingerprint": clean(incident.fingerprint, MAX_FINGERPRINT),
         "status": incident.status,
         "severity": incident.severity,
         "opened_at": _rfc3339(incident.opened_at),

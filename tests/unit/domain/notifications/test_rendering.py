@@ -81,6 +81,13 @@ def test_secret_in_a_title_is_not_sent() -> None:
     assert "hunter2" not in told.text
 
 
+def test_secret_in_a_fingerprint_is_not_sent() -> None:
+    told = message(fingerprint="mail jane@example.com password=hunter2hunter2|/checkout|prod")
+    [sent] = webhook_body(told)["data"]["incidents"]
+    assert "jane" not in sent["fingerprint"]
+    assert "hunter2" not in sent["fingerprint"]
+
+
 HOSTILE = [
     "<!channel> <@U123> @everyone",
     "*bold* ~gone~ `code` <https://evil.example|click>",
