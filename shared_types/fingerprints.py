@@ -83,11 +83,23 @@ class Fingerprint:
         Raises:
             ValueError: when the text is no fingerprint.
         """
+        found = cls.understood(text)
+        if found.text != text:
+            raise ValueError(f"a fingerprint is written {found.text!r}, not {text!r}")
+        return found
+
+    @classmethod
+    def understood(cls, text: str) -> Self:
+        """Read a fingerprint as people write it: the environment by any of its names.
+
+        Raises:
+            ValueError: when the text is none.
+        """
         match text.split("|"):
             case [EventType.SIGNUP.value, environment]:
-                found = cls(event_type=EventType.SIGNUP, environment=Environment(environment))
+                return cls(event_type=EventType.SIGNUP, environment=Environment(environment))
             case [error_code, route, environment]:
-                found = cls(
+                return cls(
                     event_type=EventType.ERROR,
                     environment=Environment(environment),
                     error_code=_unescaped(error_code),
@@ -95,9 +107,6 @@ class Fingerprint:
                 )
             case _:
                 raise ValueError(f"a fingerprint has two or three parts: {text!r}")
-        if found.text != text:
-            raise ValueError(f"a fingerprint is written {found.text!r}, not {text!r}")
-        return found
 
     @property
     def text(self) -> str:

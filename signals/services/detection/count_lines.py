@@ -182,9 +182,8 @@ def instant_text(minute: int) -> str:
 
 def _fingerprint(text: str) -> tuple[tuple[str, str], ...]:
     """Return the attributes of a name that is a fingerprint, ids taken out; of any other name, none."""
-    head, _, environment = text.rpartition("|")
     try:
-        found = Fingerprint.parse(f"{head}|{Environment(environment)}")
+        found = Fingerprint.understood(text)
     except ValueError:
         return ()
     named = {
