@@ -15,7 +15,7 @@ from signals.services.detection.rule_registry import RuleInForce, RuleRefusal
 
 _NAME: Final = re.compile(RULE_NAME)
 _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
-    "stale_version": (412, "The rule has another version by now; read it again."),
+    "stale_version": (412, "The rule has another version by now; read it again (signals rules show NAME)."),
     "locked_rule": (
         409,
         "This rule is locked: it can be disabled, not edited or removed. Create a copy under another name.",

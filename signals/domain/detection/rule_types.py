@@ -60,9 +60,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         if self.fires > self.of:
-            raise _impossible(
-                "fires", f"of the last {self.of} minutes; write at most {self.of}, or a larger of"
-            )
+            raise _impossible("fires", f"at most hold.of, the number of minutes looked at: {self.of}")
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

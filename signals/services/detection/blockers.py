@@ -161,7 +161,8 @@ def of_own_series(rule: Rule, counted: Series | None) -> Iterator[Blocker]:
         return
     per = ", ".join(rule.per) or "no attribute"
     detail = (
-        f"the rule counts series of its own, by {per}; beyond {rule.max_series} of them they are one: other"
+        f"the rule counts series of its own, by {per}, and has none of these values at that time; "
+        f"beyond {rule.max_series} of them they are one: other"
     )
     yield Blocker(code="own_series", detail=detail)
 

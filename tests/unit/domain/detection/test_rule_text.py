@@ -51,7 +51,11 @@ def test_durations_shares_and_single_values_may_be_written_as_people_do() -> Non
         ({"on": None}, "on", "write an object with the fields event_type,"),
         ({"name": "Mine!"}, "name", "write text of 1 to 63 small letters, digits and hyphens"),
         ({"window": 20, "baseline": {"length": 60}}, "baseline.length", "write at most 55"),
-        ({"hold": {"fires": 3, "of": 2}}, "hold.fires", "of the last 2 minutes; write at most 2"),
+        (
+            {"hold": {"fires": 3, "of": 2}},
+            "hold.fires",
+            "at most hold.of, the number of minutes looked at: 2",
+        ),
         ({"locked": True}, "locked", "leave it out"),
         ({"name": "error-spike", "floor": 20}, "name", "write another name"),
         (SEASONAL | {"windows": [WINDOW | {"length": 90}]}, "windows.length", "write whole hours"),
