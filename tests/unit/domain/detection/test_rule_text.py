@@ -54,7 +54,7 @@ def test_durations_shares_and_single_values_may_be_written_as_people_do() -> Non
         (
             {"hold": {"fires": 3, "of": 2}},
             "hold.fires",
-            "at most hold.of, the number of minutes looked at: 2",
+            "at most hold.of, the number of minutes looked",
         ),
         ({"locked": True}, "locked", "leave it out"),
         ({"name": "error-spike", "floor": 20}, "name", "write another name"),
