@@ -54,6 +54,7 @@ class ToldIncident:
 class MessageHead:
     """The head of a message: its row, the version to be told, when, and its former reference.
 
+    `sends` is how many versions were told before this one.
     `subject_id` is what programs sort by, in every version; None: the only incident, else the notice.
     """
 
@@ -63,6 +64,7 @@ class MessageHead:
     subject_id: UUID | None = None
     link_url: str = ""
     reference: str | None = None
+    sends: int = 0
 
     def joined(self, outage_id: UUID) -> str:
         """Return the outage that the incidents moved to; empty: it is the one that the message began with."""
@@ -77,7 +79,7 @@ class MessageHead:
 class NoticeMessage:
     """One version of one message. `reference` is what the destination called the first version.
 
-    `version` grows with each change; together with `notice_id` it is the idempotency key.
+    `version` grows with each change, `sends` with each version that was told.
     """
 
     notice_id: UUID
@@ -93,11 +95,16 @@ class NoticeMessage:
     reference: str | None = None
     outage_id: UUID | None = None
     incidents: tuple[ToldIncident, ...] = field(default=())
+    sends: int = 0
 
     @property
     def key(self) -> str:
-        """The idempotency key: the same for every attempt at this version."""
-        return f"{self.notice_id}.{self.version}"
+        """The idempotency key, the same for every attempt to say this.
+
+        A process may die while it sends, and a summary may come before the next attempt: the version is
+        another one then, and the receiver was told all the same. What would ring again gets a key of its own.
+        """
+        return f"{self.notice_id}.{self.sends}.{self.happening}.{self.severity}"
 
     @property
     def text(self) -> str:
@@ -137,6 +144,7 @@ def compose(
     return NoticeMessage(
         notice_id=head.notice_id,
         version=head.version,
+        sends=head.sends,
         happening=happening,
         subject_id=head.subject_id or incident.id,
         title=title,
@@ -193,6 +201,7 @@ def compose_storm(incidents: tuple[ToldIncident, ...], head: MessageHead, *, is_
     return NoticeMessage(
         notice_id=head.notice_id,
         version=head.version,
+        sends=head.sends,
         happening=happening,
         subject_id=head.notice_id,
         title=title,

@@ -84,6 +84,7 @@ def compose_outage(
     return NoticeMessage(
         notice_id=head.notice_id,
         version=head.version,
+        sends=head.sends,
         happening=happening,
         subject_id=head.subject_id or head.notice_id,
         title=clean(f"[{worst.severity}] {clean(first.project_id, 64)} {places}: {told}", MAX_TITLE),

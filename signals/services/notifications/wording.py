@@ -47,6 +47,7 @@ def word(
         subject_id=held.subject_id,
         link_url=link_url,
         reference=held.reference,
+        sends=held.sends,
     )
     if held.is_storm:
         state = worst_first([_state_of([one]) for one in told])

@@ -322,6 +322,28 @@ def test_late_sender_cannot_finish_a_message_that_another_took_over(
     assert len(world.rows("SELECT 1 FROM pipeline.notice_attempts")) == 1
 
 
+def test_message_of_a_killed_process_keeps_its_key_when_a_summary_came(
+    world: World, receiver: HttpReceiver
+) -> None:
+    world.webhook(receiver)
+    incident_id = world.open()
+    _plan(world)
+    delivery = world.delivery()
+    [under_way] = delivery.exchange([], most=1)
+    delivery.send(under_way)  # and never recorded
+    with world.pool.connection() as connection:
+        connection.execute("UPDATE pipeline.notices SET leased_until = now() - interval '1 second'")
+    world.summarize(incident_id)
+    world.run()
+    assert types(receiver)[:2] == ["incident.opened", "incident.opened"]
+    first, second, *_ = [got.headers["webhook-id"] for got in receiver.requests]
+    assert first == second
+    world.set(incident_id, status="resolved")
+    world.run()
+    ids = [got.headers["webhook-id"] for got in receiver.requests]
+    assert len(set(ids)) == len(ids) - 1
+
+
 def test_one_lease_takes_two_messages_a_destination_at_most(
     world: World, receiver: HttpReceiver, other: HttpReceiver
 ) -> None:
