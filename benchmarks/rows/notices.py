@@ -34,7 +34,8 @@ from signals.domain.access.scopes import RIGHTS, Scope
 from signals.domain.notifications.addresses import AllowList
 from signals.domain.notifications.route_fields import RouteFields
 from signals.services.access.provisioning import create_org, create_project
-from signals.services.notifications.destinations import Destinations, NewDestination
+from signals.services.notifications.destination_bodies import NewDestination
+from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.routes import Routes
 from signals.settings import KafkaSettings, NotificationSettings, PostgresSettings
 from tests.support.receivers import HttpReceiver, http_receiver

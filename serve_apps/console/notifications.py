@@ -13,7 +13,7 @@ from serve_apps.console.views import View
 from serve_apps.console.words import MAINTENANCE_LENGTHS
 from shared_types import Environment
 from signals.domain.notifications.route_fields import RouteFields
-from signals.services.notifications.destinations import (
+from signals.services.notifications.destination_bodies import (
     DestinationChange,
     DestinationRefused,
     NewDestination,

@@ -15,7 +15,7 @@ from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import NOT_STORED, Problem
 from signals.domain.access.scopes import Right
 from signals.domain.notifications.route_fields import RouteFields
-from signals.services.notifications.destinations import (
+from signals.services.notifications.destination_bodies import (
     CreatedDestination,
     DestinationChange,
     DestinationRefused,

@@ -6,7 +6,7 @@ from signals.cli.core_client import load_environment
 from signals.clients.postgres import open_pool
 from signals.clients.sealing import new_key as random_key
 from signals.clients.sealing import open_seal
-from signals.services.notifications.destinations import rotate_secrets
+from signals.services.notifications.sealed_targets import rotate_secrets
 from signals.settings import NotificationSettings, PostgresSettings
 
 app = typer.Typer(help="Keys that seal the secrets of destinations.", no_args_is_help=True)

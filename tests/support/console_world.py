@@ -23,7 +23,8 @@ from signals.domain.notifications.route_fields import RouteFields
 from signals.domain.notifications.targets import WebhookTarget
 from signals.services.access.provisioning import create_org, create_project
 from signals.services.grouping import group
-from signals.services.notifications.destinations import Destinations, NewDestination
+from signals.services.notifications.destination_bodies import NewDestination
+from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.routes import Routes
 from signals.services.summary import IncidentSummarizer, Policy
 from signals.settings import ModelSettings, PeopleSettings

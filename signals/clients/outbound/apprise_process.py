@@ -21,7 +21,7 @@ from signals.domain.notifications.messages import NoticeMessage
 from signals.domain.notifications.rendering import plain_parts
 from signals.domain.notifications.targets import AppriseTarget
 
-AT_ONCE: Final = 2  # children of this process: each has some 60 MB
+AT_ONCE: Final = 4  # children of this process, one an address: each has some 60 MB while it sends
 START_S: Final = 10.0  # beside the send: importing Apprise took 1.2 to 3 s on a busy machine
 CHILD: Final = "signals.clients.outbound.apprise_child"
 
@@ -32,19 +32,32 @@ class OutboundApprise:
     def __init__(self, allowed: AllowList, *, timeout_s: float) -> None:
         self._allowed = allowed
         self._timeout_s = timeout_s
-        self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self._busy: set[str] = set()
+        self._ended = threading.Condition()
 
     def send(self, target: AppriseTarget, message: NoticeMessage) -> DeliveryResult:
         """Make one attempt; every failure is a result, and none quotes the address."""
-        deadline = Deadline.within(self._timeout_s + START_S)
-        if not self._slots.acquire(timeout=self._timeout_s):
+        deadline, url = Deadline.within(self._timeout_s + START_S), target.url.get_secret_value()
+        if not self._begin(url):
             return DeliveryResult(state="retry", error="too many messages wait for Apprise")
         try:
             return self._run(target, message, deadline.left())
         except TimeoutError:
             return DeliveryResult(state="retry", error="too many messages wait for Apprise")
         finally:
-            self._slots.release()
+            with self._ended:
+                self._busy.discard(url)
+                self._ended.notify_all()
+
+    def _begin(self, url: str) -> bool:
+        """Wait for a free place; an address that hangs holds one, and leaves the others to the rest."""
+        with self._ended:
+            is_free = self._ended.wait_for(
+                lambda: url not in self._busy and len(self._busy) < AT_ONCE, timeout=self._timeout_s
+            )
+            if is_free:
+                self._busy.add(url)
+            return is_free
 
     def _run(self, target: AppriseTarget, message: NoticeMessage, left_s: float) -> DeliveryResult:
         url = target.url.get_secret_value()

@@ -17,7 +17,7 @@ from signals.domain.notifications.delivery import FALLBACK_AFTER, DeliveryResult
 from signals.domain.notifications.messages import NoticeMessage
 from signals.domain.notifications.telling import ToldState, pace
 from signals.errors import SettingsError
-from signals.services.notifications.destinations import open_target
+from signals.services.notifications.sealed_targets import open_target
 from signals.services.notifications.wording import word
 from signals.store import leases
 from signals.store.notifications import destination_states, destinations, fallbacks, notices, subjects

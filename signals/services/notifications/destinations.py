@@ -1,15 +1,14 @@
 """Manages the destinations of a project: create, change, list, test, delete. Secrets go in only."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Annotated, Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
 from psycopg_pool import ConnectionPool
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from signals.clients.outbound.guard import AddressRefused, HostUnknown, resolve
 from signals.clients.outbound.senders import Sender
@@ -19,105 +18,30 @@ from signals.clients.sealing import Seal
 from signals.domain.access.principal import Caller
 from signals.domain.notifications.messages import compose_test
 from signals.domain.notifications.targets import (
-    SENT_WITH,
     Target,
-    TargetKind,
     WebhookTarget,
     hint,
     host_of,
-    parse_target,
     split,
 )
 from signals.errors import SettingsError
+from signals.services.notifications.destination_bodies import (
+    CreatedDestination,
+    DestinationChange,
+    DestinationRefused,
+    DestinationView,
+    NewDestination,
+    TestOutcome,
+    view_of,
+)
+from signals.services.notifications.sealed_targets import changed_target, open_target
 from signals.store.access import audit
 from signals.store.notifications import destinations
-from signals.store.notifications.destinations import (
-    DestinationState,
-    DestinationWrite,
-    StoredDestination,
-)
+from signals.store.notifications.destinations import DestinationWrite, StoredDestination
 
 MAX_DESTINATIONS: Final = 50  # guess: a project's; each costs a look at every incident
 
 log = structlog.get_logger(__name__)
-
-
-class DestinationRefused(Exception):  # noqa: N818  # reads as what happened
-    """A destination cannot be stored: `code` is a word for programs, the text names field and remedy."""
-
-    def __init__(self, code: str, text: str, *, field: str | None = None) -> None:
-        super().__init__(text)
-        self.code = code
-        self.field = field
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationView:
-    """A destination as people see it: without secrets. `hint` tells two secrets apart."""
-
-    id: UUID
-    name: str
-    kind: TargetKind
-    settings: dict[str, Any]
-    hint: str
-    fallback_id: UUID | None
-    state: DestinationState
-    failing_since: datetime | None
-    last_told_at: datetime | None
-    last_error: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatedDestination:
-    """A new destination; `signing_key` is the key that was made for it, shown this once."""
-
-    destination: DestinationView
-    signing_key: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestOutcome:
-    """How a test message fared."""
-
-    __test__ = False  # pytest: no test
-
-    told: bool
-    status: int | None
-    error: str | None
-    took_ms: int
-
-
-def _name(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("a name has printable characters, and no space around them")
-    return text
-
-
-Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_name)]
-
-
-class NewDestination(BaseModel):
-    """The body that creates a destination."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Name
-    target: Target
-    fallback_id: UUID | None = Field(default=None, description="told when this one fails for long")
-
-
-class DestinationChange(BaseModel):
-    """The body that changes a destination; fields that are left out stay."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Name | None = None
-    target: dict[str, Any] | None = Field(
-        default=None, max_length=16, description="fields of the target, of the same kind; null removes one"
-    )
-    fallback_id: UUID | None = Field(default=None, description="null: no fallback")
-    enabled: bool | None = Field(default=None, description="false: nothing is sent")
 
 
 class Destinations:
@@ -144,7 +68,7 @@ class Destinations:
         """
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             rows = destinations.list_destinations(connection, caller.tenancy.project_id)
-        return [_view(row) for row in rows]
+        return [view_of(row) for row in rows]
 
     def get(self, caller: Caller, destination_id: UUID) -> DestinationView | None:
         """Return one destination, None when the project has no such one.
@@ -153,7 +77,7 @@ class Destinations:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
         row = self._find(caller, destination_id)
-        return None if row is None else _view(row)
+        return None if row is None else view_of(row)
 
     def create(self, caller: Caller, new: NewDestination) -> CreatedDestination:
         """Store a destination after its address was checked; a webhook without a key gets one.
@@ -166,7 +90,7 @@ class Destinations:
         target: Target = new.target
         if isinstance(target, WebhookTarget) and not target.signing_keys:
             made = new_signing_key()
-            target = _merged(target, {"signing_keys": [made]})
+            target = changed_target(target, {"signing_keys": [made]})
         row = self._row(caller, uuid4(), new.name, target, new.fallback_id)
         with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             if destinations.count_locked(connection, row.project_id) >= MAX_DESTINATIONS:
@@ -181,7 +105,7 @@ class Destinations:
                 connection, caller, "destination created", _target(row.id), after=_facts(stored)
             )
         log.info("destination created", destination_id=str(row.id), kind=row.kind, by=row.created_by)
-        return CreatedDestination(destination=_view(stored), signing_key=made)
+        return CreatedDestination(destination=view_of(stored), signing_key=made)
 
     def change(
         self, caller: Caller, destination_id: UUID, change: DestinationChange
@@ -193,34 +117,47 @@ class Destinations:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
         current = self._find(caller, destination_id)
-        if current is None:
+        while current is not None:
+            row = self._changed(caller, current, change)
+            with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+                held = destinations.get_locked(connection, row.id, project_id=row.project_id)
+                if held is not None and _decided(held) == _decided(current):
+                    stored = self._replace(connection, caller, held, row)
+                    break
+            current = held  # somebody was faster: change what is stored now
+        else:
             return None
-        target = self._opened(current) if change.target is not None else None
-        if target is not None and change.target is not None:
-            target = _merged(target, change.target)
-        given = change.model_fields_set
-        fallback = change.fallback_id if "fallback_id" in given else current.fallback_id
+        fields = sorted(change.model_fields_set)
+        log.info("destination changed", destination_id=str(row.id), fields=fields, by=caller.actor)
+        return view_of(stored)
+
+    def _changed(
+        self, caller: Caller, current: StoredDestination, change: DestinationChange
+    ) -> DestinationWrite:
+        fallback = change.fallback_id if "fallback_id" in change.model_fields_set else current.fallback_id
         name = change.name or current.name
-        row = (
-            self._row(caller, current.id, name, target, fallback)
-            if target is not None
-            else _unchanged(current, name, fallback)
-        )
+        row = _unchanged(current, name, fallback)
+        if change.target is not None:
+            target = changed_target(self._opened(current), change.target)
+            row = self._row(caller, current.id, name, target, fallback)
         enabled = current.state != "disabled" if change.enabled is None else change.enabled
-        row = replace(row, is_enabled=enabled)
-        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            self._check_fallback(connection, row)
-            if not destinations.update(connection, row):
-                raise _name_taken()
-            stored = destinations.get(connection, row.id, project_id=row.project_id)
-            if stored is not None:
-                before = _facts(current)
-                after = _facts(stored) | {"secret_replaced": stored.secret != current.secret}
-                audit.record_change(
-                    connection, caller, "destination changed", _target(row.id), before=before, after=after
-                )
-        log.info("destination changed", destination_id=str(row.id), fields=sorted(given), by=caller.actor)
-        return None if stored is None else _view(stored)
+        return replace(row, is_enabled=enabled)
+
+    def _replace(
+        self, connection: Connection, caller: Caller, held: StoredDestination, row: DestinationWrite
+    ) -> StoredDestination:
+        """Write a row over the one that is locked, and the audit's entry."""
+        self._check_fallback(connection, row)
+        if not destinations.update(connection, row):
+            raise _name_taken()
+        stored = destinations.get(connection, row.id)
+        assert stored is not None  # it is locked
+        before = _facts(held)
+        after = _facts(stored) | {"secret_replaced": stored.secret != held.secret}
+        audit.record_change(
+            connection, caller, "destination changed", _target(row.id), before=before, after=after
+        )
+        return stored
 
     def delete(self, caller: Caller, destination_id: UUID) -> bool:
         """Delete a destination with its routes and notices; False when the project has no such one.
@@ -311,35 +248,6 @@ class Destinations:
             raise DestinationRefused("no_such_fallback", text, field="fallback_id")
 
 
-def open_target(seal: Seal, row: StoredDestination) -> Target:
-    """Return the target of a stored destination, its secrets opened.
-
-    Raises:
-        SettingsError: when no key opens them.
-    """
-    secret = seal.open(row.secret) if row.secret is not None else {}
-    return parse_target({**row.settings, **secret})
-
-
-def _merged(target: Target, fields: Mapping[str, Any]) -> Target:
-    settings, secret = split(target)
-    merged = {**settings, **secret, **fields}
-    if merged["kind"] != target.kind:
-        raise DestinationRefused("other_kind", "target.kind: it cannot change; create a new destination.")
-    carried, places = SENT_WITH.get(target.kind, ("", frozenset[str]()))
-    moved = [name for name in sorted(places) if merged.get(name) != settings.get(name)]
-    if moved and secret.get(carried) and carried not in fields:
-        place = f"target.{carried}"
-        text = f"{place}: give it again, since {moved[0]} changes where it is sent."
-        raise DestinationRefused("secret_needed", text, field=place)
-    try:
-        return parse_target({name: value for name, value in merged.items() if value is not None})
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in ("target", *fault["loc"]))
-        raise DestinationRefused("invalid_body", f"{place}: {fault['msg']}.", field=place) from None
-
-
 def _unchanged(row: StoredDestination, name: str, fallback_id: UUID | None) -> DestinationWrite:
     return DestinationWrite(
         id=row.id,
@@ -352,6 +260,11 @@ def _unchanged(row: StoredDestination, name: str, fallback_id: UUID | None) -> D
         fallback_id=fallback_id,
         created_by=row.created_by,
     )
+
+
+def _decided(row: StoredDestination) -> tuple[object, ...]:
+    """Return what people decide of a destination, to see whether somebody was faster."""
+    return row.name, row.settings, row.secret, row.fallback_id, row.state == "disabled"
 
 
 def _name_taken() -> DestinationRefused:
@@ -372,34 +285,3 @@ def _facts(row: StoredDestination) -> dict[str, object]:
         "fallback_id": str(row.fallback_id) if row.fallback_id else None,
         "state": row.state,
     }
-
-
-def _view(row: StoredDestination) -> DestinationView:
-    kind: Any = row.kind
-    return DestinationView(
-        id=row.id,
-        name=row.name,
-        kind=kind,
-        settings=row.settings,
-        hint=row.hint,
-        fallback_id=row.fallback_id,
-        state=row.state,
-        failing_since=row.failing_since,
-        last_told_at=row.last_told_at,
-        last_error=row.last_error,
-        created_at=row.created_at,
-    )
-
-
-def rotate_secrets(pool: ConnectionPool[Connection], seal: Seal) -> int:
-    """Seal every secret anew with the first key, in one transaction; return how many.
-
-    Raises:
-        SettingsError: when one cannot be opened; none is changed then.
-        DependencyUnavailable: when PostgreSQL does not answer.
-    """
-    with transaction(pool) as connection:
-        rows = destinations.sealed(connection)
-        for destination_id, secret in rows:
-            destinations.reseal(connection, destination_id, seal.rotate(secret))
-    return len(rows)

@@ -133,11 +133,18 @@ class Joining:
         known, subject = self._known, self._known.found[incident_id]
         home = self._homes.get((subject.outage.id, destination_id))
         if home is None:
-            if subject.told.status == "resolved" and self._state[destination_id].kind == "pagerduty":
-                return  # over before anybody was called
+            if self._is_over_for(subject, self._state[destination_id]):
+                return
             home = self._open(subject, known.changes[incident_id], destination_id, at)
         self.plan.incidents[incident_id, destination_id] = home
         self._want(home, incident_id, destination_id)
+
+    def _is_over_for(self, subject: NoticeSubject, state: PlannedDestination) -> bool:
+        """Whether an incident ended before the destination was created, or before a pager called anybody."""
+        told = subject.told
+        if told.status != "resolved":
+            return False
+        return state.kind == "pagerduty" or (told.resolved_at or state.created_at) <= state.created_at
 
     def _open(self, subject: NoticeSubject, change_id: int, destination_id: UUID, at: datetime) -> UUID:
         """Return the outage's new message, or that of the storm, which may be new as well."""

@@ -66,6 +66,16 @@ def get(
     return _get(connection, [destination_id], project_id).fetchone()
 
 
+GET_LOCKED: LiteralString = GET + "FOR UPDATE"
+
+
+def get_locked(connection: Connection, destination_id: UUID, *, project_id: str) -> StoredDestination | None:
+    """Return a project's destination, locked until the transaction ends."""
+    values = {"destination_ids": [destination_id], "project_id": project_id}
+    with connection.cursor(row_factory=class_row(StoredDestination)) as cursor:
+        return cursor.execute(GET_LOCKED, values).fetchone()
+
+
 def get_several(
     connection: Connection, destination_ids: Collection[UUID]
 ) -> Callable[[], dict[UUID, StoredDestination]]:

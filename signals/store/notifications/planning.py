@@ -54,6 +54,7 @@ class PlannedDestination:
 
     id: UUID
     kind: str
+    created_at: datetime
     is_disabled: bool
     recent: int
     storm_id: UUID | None
@@ -66,7 +67,7 @@ WHERE id = ANY(%(destination_ids)s)
 ORDER BY id FOR NO KEY UPDATE
 """
 STATES: LiteralString = """
-SELECT d.id, d.kind, d.state = 'disabled' AS is_disabled,
+SELECT d.id, d.kind, d.created_at, d.state = 'disabled' AS is_disabled,
        (SELECT count(*) FROM pipeline.notices n
         WHERE n.destination_id = d.id AND NOT n.is_storm AND n.created_at > now() - make_interval(secs => 60)
        ) AS recent,

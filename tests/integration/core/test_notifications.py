@@ -1,6 +1,7 @@
 """Destinations and routes over HTTP: secrets go in only, and addresses are checked."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from starlette.testclient import TestClient
 from signals.clients.postgres import Connection
 from signals.clients.sealing import Seal
 from signals.errors import SettingsError
-from signals.services.notifications.destinations import open_target, rotate_secrets
+from signals.services.notifications.sealed_targets import open_target, rotate_secrets
 from signals.store.notifications import destinations
 from tests.integration.core.conftest import SEAL, Keys, OpenIncident
 from tests.support.events import TENANCY
@@ -84,6 +85,20 @@ def test_change_keeps_what_it_does_not_name(admin: TestClient, receiver: HttpRec
     assert admin.patch(path, json={"enabled": False}).json()["state"] == "disabled"
     assert admin.patch(path, json={"name": "team"}).json()["state"] == "disabled"
     assert admin.patch(path, json={"enabled": True}).json()["state"] == "active"
+
+
+def test_changes_at_once_are_both_made(admin: TestClient, receiver: HttpReceiver) -> None:
+    created = create(admin, url=f"{receiver.url}/hook")
+    path = f"/v1/destinations/{created['destination']['id']}"
+    for number in range(8):
+        is_enabled, name = bool(number % 2), f"team {number}"
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(
+                pool.map(lambda body: admin.patch(path, json=body), ({"enabled": is_enabled}, {"name": name}))
+            )
+        assert [answer.status_code for answer in answers] == [200, 200]
+        now = admin.get(path).json()
+        assert (now["name"], now["state"]) == (name, "active" if is_enabled else "disabled")
 
 
 SECRET = "a-secret-of-sixteen"

@@ -18,7 +18,8 @@ from signals.domain.notifications.addresses import AllowList
 from signals.domain.notifications.route_fields import RouteFields
 from signals.services.access.provisioning import create_org, create_project
 from signals.services.notifications.delivery import Delivery
-from signals.services.notifications.destinations import Destinations, NewDestination
+from signals.services.notifications.destination_bodies import NewDestination
+from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.notifier import Notifier
 from signals.services.notifications.routes import Routes
 from tests.support.events import TENANCY

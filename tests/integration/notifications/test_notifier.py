@@ -188,6 +188,18 @@ def test_incident_that_ended_before_it_was_told_is_one_message(world: World, rec
     assert types(receiver) == ["incident.resolved"]
 
 
+def test_destination_is_not_told_the_end_of_what_it_never_saw(world: World, receiver: HttpReceiver) -> None:
+    over, lasting = world.open(), world.open("lasts")
+    world.set(over, status="resolved")
+    world.run()
+    world.webhook(receiver)
+    for incident_id in (over, lasting):
+        world.summarize(incident_id)  # a change after the destination was created
+    world.run()
+    assert types(receiver) == ["incident.opened"]
+    assert "lasts" in receiver.requests[0].body.decode()
+
+
 def test_pager_is_acknowledged_and_resolved(world: World, receiver: HttpReceiver) -> None:
     world.pagerduty(receiver)
     incident_id = world.open()

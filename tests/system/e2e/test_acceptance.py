@@ -82,7 +82,8 @@ def test_killed_ai_worker_leaves_exactly_one_output_and_one_completion(product: 
     outputs = product.rows(
         "SELECT model FROM ai_outputs WHERE incident_id = %s ORDER BY created_at", incident["id"]
     )
-    assert outputs == [("builtin",), ("test-model",)]
+    assert outputs[-1] == ("test-model",)  # after the built-in versions: at once, and with findings
+    assert outputs[:-1] in ([("builtin",)], [("builtin",)] * 2)
 
 
 def test_model_errors_are_retried_with_backoff_and_fail_after_three_attempts(product: Product) -> None:

@@ -87,7 +87,9 @@ class Table:
 
     def _destination(self, recent: int) -> PlannedDestination:
         storm = next(iter(self.storms), None)
-        return PlannedDestination(id=SLACK, kind="slack", is_disabled=False, recent=recent, storm_id=storm)
+        return PlannedDestination(
+            id=SLACK, kind="slack", created_at=NOW, is_disabled=False, recent=recent, storm_id=storm
+        )
 
 
 Moves = st.lists(
