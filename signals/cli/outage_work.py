@@ -124,7 +124,8 @@ def add_feedback(app: typer.Typer, kind: Kind) -> None:
     ) -> None:
         said = {"useful": useful, "cause": cause, "facts": facts or [], "is_visible": not invisible}
         rows = send("POST", path_of(kind, name, "feedback"), {**said, "version": version})
-        console().print(f"Stored for version {rows[0]['version']}; {len(rows)} answers on this {one}.")
+        answers = "1 answer" if len(rows) == 1 else f"{len(rows)} answers"
+        console().print(f"Stored for version {rows[0]['version']}; {answers} on this {one}.")
 
 
 def print_timeline(changes: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -38,7 +38,7 @@ def drop_causes(comparison: Comparison) -> tuple[list[Cause], list[Cleared], tup
     close = next((suspect for suspect in suspects if suspect.minutes <= CLOSE_MINUTES), None)
     lost = _lost(labels, comparison)
     causes = []
-    message = _message(comparison)
+    message, is_on_the_way = _message(comparison)
     if message is not None:
         causes.append(Cause(confidence=0, message=message, change=close, lost=True))
     if lost is not None:
@@ -51,6 +51,8 @@ def drop_causes(comparison: Comparison) -> tuple[list[Cause], list[Cleared], tup
                 coincidence=close if message is None and close and close.label not in lost.labels else None,
             )
         )
+    if not is_on_the_way:
+        causes.reverse()  # errors elsewhere may be chance; a value that stays away is the drop itself
     if not causes and close is not None:
         causes.append(Cause(confidence=0, change=close, lost=True))
     return causes, cleared, tuple(dict.fromkeys(split(label)[0] for label in labels))
@@ -86,8 +88,8 @@ def _lost(labels: Sequence[str], comparison: Comparison) -> Segment | None:
     return max(found, key=lambda segment: (segment.net, segment.cells.failing_in), default=None)
 
 
-def _message(comparison: Comparison) -> CauseMessage | None:
-    """Return what new errors say, above all those on the signup's route."""
+def _message(comparison: Comparison) -> tuple[CauseMessage | None, bool]:
+    """Return what new errors say, and whether errors rose on a signup's route."""
     now, before = comparison.errors, comparison.errors_before
     routes = [
         label
@@ -97,7 +99,7 @@ def _message(comparison: Comparison) -> CauseMessage | None:
         and count >= ERROR_FACTOR * before.count(label) * comparison.minutes / BEFORE_MINUTES
     ]
     if not routes:
-        return None
+        return None, False
     on_signup = any(_SIGNUP.search(route) for route in routes)
     for template, count in grouped(now.templates).items():
         said = sum(times for other, times in before.templates.items() if template in other)
@@ -106,8 +108,9 @@ def _message(comparison: Comparison) -> CauseMessage | None:
         rose = count >= MIN_ERRORS and count >= ERROR_FACTOR * expected
         if rose and text is not None and (is_specific(template) or on_signup):
             share = count / max(1, now.total)
-            return CauseMessage(text=text, share=share, count=count, before=said, is_new=said == 0)
-    return None
+            message = CauseMessage(text=text, share=share, count=count, before=said, is_new=said == 0)
+            return message, on_signup
+    return None, False
 
 
 def _changes(comparison: Comparison) -> tuple[list[Suspect], list[Cleared]]:

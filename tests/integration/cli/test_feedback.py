@@ -43,7 +43,7 @@ def test_incident_becomes_a_case_of_its_own(
         raise run("ai", "cases", "export", str(folder)).exception or AssertionError
     facts = [option for group in truth["facts"] for option in ("--fact", group[0])]
     given = run("incidents", "feedback", str(incident_id), "--not-useful", "--cause", "the zone", *facts)
-    assert given.stdout.endswith("Stored for version 1; 1 answers on this incident.\n")
+    assert given.stdout.endswith("Stored for version 1; 1 answer on this incident.\n")
     assert "the zone" in run("ai", "feedback", "list").stdout
     assert "0.00 to" in run("ai", "feedback", "precision").stdout
     assert "1 cases in" in run("ai", "cases", "export", str(folder)).stdout
@@ -65,7 +65,7 @@ def test_answer_on_an_outage_is_given_by_command(
         [(incident_id,)] = connection.execute("SELECT id FROM incidents").fetchall()
     summarize(pool, incident_id, {"likely_causes": ["?"], "confidence": 0.1})
     given = run("outages", "feedback", str(outage_id), "--useful")
-    assert given.stdout == "Stored for version 1; 1 answers on this outage.\n"
+    assert given.stdout.endswith("Stored for version 1; 1 answer on this outage.\n")
 
 
 @pytest.mark.usefixtures("served")

@@ -38,6 +38,16 @@ def test_new_errors_before_the_signup_are_named_first() -> None:
     assert message.text == "captcha provider refused the key"
 
 
+def test_missing_channel_stands_before_errors_elsewhere() -> None:
+    errors = Row(
+        count=40, attributes={"route": "/pay"}, fails="bank provider refused the key", first=68, last=74
+    )
+    causes = find(compare(events(signups(9, 60, 74, channel="mail"), errors), DROP, NOW)).causes
+    assert causes[0].segment is not None
+    assert causes[0].segment.labels == ("channel=ads",)
+    assert causes[1].message is not None
+
+
 def test_deploy_just_before_is_named() -> None:
     deploy = Row(count=1, attributes={"release": "r2", "message": "live"}, kind="deploy", first=59, last=59)
     rest = (signups(2, 60, 74, channel="mail"), signups(8, 60, 74, channel="ads"))
