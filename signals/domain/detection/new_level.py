@@ -3,11 +3,17 @@
 A quiet weekend lasts for two days, a change of the product for good. While the trial lasts its hours teach
 nothing, and what is usual by either level is no news. When the former level returns, the trial is over. When
 it has not returned for a week, the history begins again where the change began.
+
+The level that is usual is the one that held: what four of the last twelve hours reached. An outage of an hour
+or two on top of it, in the same incident, is not.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import log
 from typing import Final
+
+from msgspec import structs
 
 from signals.domain.detection.rule_types import Seasonal
 from signals.domain.detection.season import HOUR, WEEK, HourRow
@@ -17,18 +23,17 @@ TRIAL: Final = WEEK * HOUR  # minutes from an opening: by then each hour of the 
 SHOWN_FOR: Final = 4 * 24 * HOUR  # minutes for which bursts that became usual are so at any hour
 MOVED: Final = 1.5  # times the usual level, or a share of one by it: less is no other level (guess)
 RETURN_HOURS: Final = 3  # that say which of the two levels it is
+HELD_IN: Final = 4  # of the last 12 hours: bursts every two hours reach it, an outage of two hours does not
 
 
 def on_trial(
-    rule: Seasonal, context: HourContext, state: SeasonalState, *, since: int, until: int, peak: int
+    rule: Seasonal, context: HourContext, state: SeasonalState, *, since: int, until: int
 ) -> SeasonalState:
-    """Take what an incident showed as usual: it opened at the minute `since`, was last seen before `until`.
-
-    `peak` are the most events in five minutes that it showed.
-    """
-    level = _level(context.hours, state.usual_level)
+    """Take what held in an incident as usual: it opened at minute `since`, was last seen before `until`."""
+    is_up, hours = rule.direction == "up", context.hours
+    level = _level(_without_outages(hours, is_up=is_up), state.usual_level)
     is_other = max(level / state.usual_level, state.usual_level / level) >= MOVED
-    is_up = rule.direction == "up"
+    peak = round(_held([row.peak for row in hours]))
     if is_other and (level > state.usual_level) == is_up:
         return replace(
             state,
@@ -65,6 +70,19 @@ def settled(state: SeasonalState) -> SeasonalState:
     return SeasonalState(since=state.moved_since, peaks=state.peaks, noise=state.noise)
 
 
-def _level(hours: tuple[HourRow, ...], usual: float) -> float:
+def _held(values: Sequence[float], *, is_up: bool = True) -> float:
+    """Return what `HELD_IN` hours reached, or fell to."""
+    ordered = sorted(values, reverse=is_up)
+    return ordered[min(HELD_IN, len(ordered)) - 1] if ordered else 0
+
+
+def _without_outages(hours: Sequence[HourRow], *, is_up: bool) -> list[HourRow]:
+    """Return the hours, none of them further from the shape than the level that held."""
+    limit = _held([row.value / row.expected for row in hours if row.expected > 0], is_up=is_up)
+    nearer = min if is_up else max
+    return [structs.replace(row, value=round(nearer(row.value, limit * row.expected))) for row in hours]
+
+
+def _level(hours: Sequence[HourRow], usual: float) -> float:
     value, expected = sum(row.value for row in hours), sum(row.expected for row in hours)
     return (value + PRIOR * usual) / (expected + PRIOR)

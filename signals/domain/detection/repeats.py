@@ -37,12 +37,17 @@ Repeats = tuple[RepeatedHour | None, ...]
 
 
 def repeated_hour(
-    days: Sequence[HourRow | None], weeks: Sequence[HourRow | None], rate: float, direction: Direction
+    days: Sequence[HourRow | None],
+    weeks: Sequence[HourRow | None],
+    rates: tuple[float, float],
+    direction: Direction,
 ) -> RepeatedHour | None:
-    """Return what the same hours repeat beyond the shape's `rate` (events a minute), None if nothing.
+    """Return what the same hours repeat beyond the shape, None if nothing.
 
-    `days` and `weeks` are the same hours before, newest first; None stands for an unknown one.
+    `days` and `weeks` are the same hours before, newest first; None stands for an unknown one. `rates` are
+    the shape's events a minute, of the hour before and of this one.
     """
+    before, rate = rates
     if direction == "down":
         return _repeated_fall(days, weeks, rate * HOUR)
     reached = [_second(_news(days[:NIGHTS_READ], days, _reaches)), _second([row for row in weeks if row])]
@@ -50,7 +55,9 @@ def repeated_hour(
     if not found:
         return None
     peak, value = max(pair[0] for pair in found), max(pair[1] for pair in found)
-    is_sharp = peak >= SHARP * PEAK_MINUTES * rate + SHARP_EVENTS
+    # Where the shape has learned part of a pattern, its line still begins low.
+    lowest = min(rate, (before + rate) / 2)
+    is_sharp = peak >= SHARP * PEAK_MINUTES * lowest + SHARP_EVENTS
     return RepeatedHour(value=value, peak=peak) if is_sharp else None
 
 

@@ -158,7 +158,8 @@ class Shape:
         low = self.between(start, end)
         first, last = (start - self.start) // HOUR, (end - 1 - self.start) // HOUR
         rates = self.steps[max(0, first + 1) : last + 4]
-        if max(rates) < SHARP_EDGE * min(rates):
+        smooth = self.rates[max(0, first + 1) : last + 4]  # holds a share of one hour more
+        if max(*rates, *smooth) < SHARP_EDGE * min(rates):
             return low
         begin = self.start
         step = sum(

@@ -138,7 +138,9 @@ def measure(
         is_known = True
         level, events = _level(rule, window, context, counts, minute, state)
         noise = context.noise[window.length]
-        level = state.bounded(level, rule.direction)
+        bounded = state.bounded(level, rule.direction)
+        if bounded != level:  # while a level is on trial, no hour is clean: it rests on those before
+            level, events = bounded, max(events, USUAL_EVENTS)
     expected = shaped * level
     repeated = usual_rise(context, state, minute, window.length, expected) if rule.direction == "up" else 0.0
     minutes = _spread(counts, window, minute) if window.spread > 1 else 0

@@ -68,6 +68,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     last_incident: bytes | None
     repeats: Repeats = ORDINARY
     trial: tuple[float | None, int, int, int] = NO_TRIAL
+    hour_peaks: tuple[int, ...] = ()
 
 
 class _RestingRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -93,6 +94,7 @@ class _RestingRecord(msgspec.Struct, array_like=True, frozen=True):
     last_incident: msgspec.Raw
     repeats: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(ORDINARY))
     trial: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(NO_TRIAL))
+    hour_peaks: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(()))
 
 
 _NIL: Final = b"\xc0"  # MessagePack's null
@@ -133,6 +135,7 @@ def encode_record(record: SeriesRecord) -> bytes:
             last_incident=record.last_incident.bytes if record.last_incident else None,
             repeats=kept.repeats,
             trial=(season.moved, season.moved_since, season.shown_peak, season.shown_until),
+            hour_peaks=tuple(row.peak for row in kept.newest),
         )
     )
 
@@ -150,6 +153,7 @@ def decode_record(data: bytes) -> SeriesRecord | None:
     peak, newest_minute, newest_peak = found.peak
     dirty_from, dirty_until = found.dirty
     moved, moved_since, shown_peak, shown_until = found.trial
+    hour_peaks = found.hour_peaks or (0,) * len(newest)
     return SeriesRecord(
         since=found.since,
         judged=found.judged,
@@ -167,6 +171,7 @@ def decode_record(data: bytes) -> SeriesRecord | None:
                     expected=row[1],
                     clean_minutes=row[2],
                     clean_value=row[3],
+                    peak=hour_peaks[back],
                 )
                 for back, row in enumerate(newest)
             ),

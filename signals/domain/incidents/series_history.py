@@ -72,9 +72,14 @@ def begin(since: int) -> KeptHours:
 
 def context_of(rule: Seasonal, kept: KeptHours, state: SeasonalState, clock: ProjectClock) -> HourContext:
     """Return what the evaluations of the open hour rest on beside minutes and state."""
-    flat = max(kept.value / kept.minutes, RATE_FLOOR) if kept.minutes else RATE_FLOOR
+    flat = _flat(kept)
     rates = [flat if rate is None else rate for rate in kept.rates]
     return hour_context(rule, kept.hour, rates, kept.newest, state, clock, kept.repeats)
+
+
+def _flat(kept: KeptHours) -> float:
+    """Return the events a minute of an hour of which nothing else is known."""
+    return max(kept.value / kept.minutes, RATE_FLOOR) if kept.minutes else RATE_FLOOR
 
 
 def close(
@@ -105,22 +110,33 @@ def _with_rates(kept: KeptHours, hours: Hours, clock: ProjectClock, direction: D
     around = range(kept.hour - RATES_BEFORE, kept.hour + RATES_AFTER)
     if kept.closed == FLAT_HOURS:
         return _with_all_rates(kept, hours, clock, direction)
-    rate, repeated = _learned(kept, around[-1], hours, clock, direction)
+    rate, repeated = _learned(kept, around[-1], hours, clock, direction, kept.rates[-1])
     return replace(kept, rates=(*kept.rates[1:], rate), repeats=(*kept.repeats[1:], repeated))
 
 
 def _with_all_rates(kept: KeptHours, hours: Hours, clock: ProjectClock, direction: Direction) -> KeptHours:
     around = range(kept.hour - RATES_BEFORE, kept.hour + RATES_AFTER)
-    found = [_learned(kept, hour, hours, clock, direction) for hour in around]
-    return replace(
-        kept, rates=tuple(rate for rate, _ in found), repeats=tuple(repeated for _, repeated in found)
-    )
+    rates: list[float | None] = []
+    repeats: list[RepeatedHour | None] = []
+    for hour in around:
+        rate, repeated = _learned(kept, hour, hours, clock, direction, rates[-1] if rates else None)
+        rates.append(rate)
+        repeats.append(repeated)
+    return replace(kept, rates=tuple(rates), repeats=tuple(repeats))
 
 
 def _learned(
-    kept: KeptHours, hour: int, hours: Hours, clock: ProjectClock, direction: Direction
+    kept: KeptHours,
+    hour: int,
+    hours: Hours,
+    clock: ProjectClock,
+    direction: Direction,
+    before: float | None,
 ) -> tuple[float | None, RepeatedHour | None]:
-    """Return an hour's usual events a minute, and its repeated pattern."""
+    """Return an hour's usual events a minute, and its repeated pattern.
+
+    `before` are those of the hour before.
+    """
 
     def rows(step: int, count: int) -> Iterator[HourRow | None]:
         for past in same_hours(hour, step=step, count=count, offset=clock.offset):
@@ -129,7 +145,8 @@ def _learned(
 
     days, weeks = [*rows(DAY, DAYS_READ)], [*rows(WEEK, WEEKS_READ)]
     rate = usual_rate(days, weeks, direction)
-    return rate, repeated_hour(days, weeks, rate or RATE_FLOOR, direction)
+    usual = rate or _flat(kept)  # every one of these hours may have lain in an incident
+    return rate, repeated_hour(days, weeks, (before or usual, usual), direction)
 
 
 def _empty(hour: int) -> HourRow:

@@ -147,8 +147,7 @@ def _taught(watch: Watch, evidence: Evidence, seasonal: SeasonalState, over: Epi
     rule, context = watch.seasonal, evidence.context
     if not over.is_confirmed or over.reason != "became_usual" or rule is None or context is None:
         return _forgotten(seasonal, over)
-    peak = max(over.shown, over.opened.count if over.opened.length <= PEAK_MINUTES else 0)
-    return on_trial(rule, context, seasonal, since=over.opened_at, until=over.last_seen + 1, peak=peak)
+    return on_trial(rule, context, seasonal, since=over.opened_at, until=over.last_seen + 1)
 
 
 def _forgotten(seasonal: SeasonalState, over: Episode) -> SeasonalState:

@@ -151,6 +151,69 @@ def test_new_level_is_told_once_and_becomes_the_history_after_a_week() -> None:
     assert follower.track.seasonal.moved is None
 
 
+def _outages(starts: list[int], height: float, rate: Rate) -> Rate:
+    return lambda minute: height if any(start <= minute < start + 30 for start in starts) else rate(minute)
+
+
+def test_outage_in_the_incident_of_a_new_level_is_not_usual_itself() -> None:
+    step = 10 * DAY_MINUTES
+    starts = [
+        step + 720,
+        step + DAY_MINUTES + 1000,
+        step + 2 * DAY_MINUTES + 300,
+        step + 4 * DAY_MINUTES + 200,
+    ]
+    told = _told(_outages(starts, 120.0, lambda minute: 2.0 if minute < step else 20.0), 15)
+    assert [one.opened_at - START - start for one, start in zip(told, [step, *starts], strict=True)] == [
+        pytest.approx(3, abs=5)
+    ] * 5
+    assert [one.reason for one in told] == ["superseded", "became_usual", "quiet", "quiet", "quiet"]
+
+
+def test_outage_between_the_first_bursts_of_a_job_is_not_usual_itself() -> None:
+    starts = [730, 2 * DAY_MINUTES + 910]
+    told = _told(_outages(starts, 60.0, _hourly), 3)
+    assert [one.opened_at - START >= start for one, start in zip(told[-2:], starts, strict=True)] == [
+        True,
+        True,
+    ]
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize("length", [40, 50])
+def test_weekly_job_of_a_part_of_an_hour_stays_usual(length: int) -> None:
+    start = 6 * DAY_MINUTES + 180
+    told = _told(
+        lambda minute: 12.0 if start <= minute % WEEK_MINUTES < start + length else 0.3, 63, seed=101
+    )
+    assert _days(told) == [6, 13]
+
+
+@pytest.mark.parametrize(("begins", "length"), [(120, 60), (120, 360), (1260, 600)])
+def test_nightly_stop_from_the_first_day_on_is_told_three_times(begins: int, length: int) -> None:
+    told = _told(
+        lambda minute: 0.0 if (minute - begins) % DAY_MINUTES < length else 4.0, 12, seed=601, signups=True
+    )
+    assert len(told) == 3
+    assert _days(told) == [0, 1, 2]
+
+
+def test_record_keeps_the_peaks_of_its_newest_hours() -> None:
+    counts = drawn(7, 0.6, _hourly)
+    around = Surroundings(
+        counts=PrefixCounts(START, counts), hours={}, project_since=START - DAY_MINUTES, clock=UTC_CLOCK
+    )
+    follower = SeriesFollower(ERRORS, begin_series(START), around)
+    for _ in follower.advance(START + len(counts) - 1):
+        pass
+    record = follower.record()
+    peaks = [row.peak for row in record.kept.newest]
+    assert min(peaks) >= 50
+    again = decode_record(encode_record(record))
+    assert again is not None
+    assert [row.peak for row in again.kept.newest] == peaks
+
+
 def test_record_on_trial_with_repeated_hours_is_read_as_it_was_written() -> None:
     counts = drawn(91, 6.9, _weekends)
     around = Surroundings(
@@ -191,4 +254,4 @@ QUIET, HIGH = _row(12, 3), _row(300, 60)
 def test_rise_repeats_once_two_of_the_same_hours_had_it(
     days: list[HourRow], weeks: list[HourRow], repeated: RepeatedHour | None
 ) -> None:
-    assert repeated_hour(days, weeks, 0.2, "up") == repeated
+    assert repeated_hour(days, weeks, (0.2, 0.2), "up") == repeated
