@@ -6,6 +6,7 @@ usual from then on. Closed hours hold the evidence, with the events of their bus
 """
 
 from collections.abc import Callable, Sequence
+from math import sqrt
 from typing import Final
 
 import msgspec
@@ -21,12 +22,17 @@ SHARP: Final = 2.0  # times the shape, from which five minutes are a pattern of 
 SHARP_EVENTS: Final = 4  # events more than that, at least: chance in quiet hours
 LOW: Final = 0.7  # share of the shape, below which an hour is a fall (guess)
 LOW_ERRORS: Final = 2.0  # standard errors of the shape's count below it, likewise
+UNEVEN: Final = 1.3  # times an hour's mean, from which its busiest five minutes tell of a sharp edge (guess)
+UNEVEN_ERRORS: Final = 3.0  # standard errors of the mean above it, likewise: more than chance in many windows
 ALIKE: Final = 2.0  # two hours say the same within that factor
 BEYOND: Final = 2.0  # times a repeated pattern, from which it is news again (three times must be)
 
 
 class RepeatedHour(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Two same hours reached that: events of the hour, and of its busiest five minutes (0 for a fall)."""
+    """Two same hours reached that: events of the hour, and of its busiest five minutes.
+
+    Of a fall, `peak` is 0 unless a part of the hour was far busier than the rest.
+    """
 
     value: int
     peak: int
@@ -76,15 +82,33 @@ def _repeated_fall(
     lows = []
     late = _news(days[:LOWS_READ], days, _is_as_low)
     if len(late) == LOWS_READ:
-        lows.append(max(row.value for row in late))
-    known = sorted(row.value for row in weeks if row)
+        lows.append(late)
+    known = sorted((row for row in weeks if row), key=lambda row: row.value)
     if len(known) >= TIMES:
-        lows.append(known[TIMES - 1])
+        lows.append(known[:TIMES])
     if not lows:
         return None
-    low = max(min(lows), HOUR * RATE_FLOOR)
+    rows = min(lows, key=lambda rows: max(row.value for row in rows))
+    low = max(*(row.value for row in rows), HOUR * RATE_FLOOR)
     is_fall = low <= LOW * usual and usual - low >= LOW_ERRORS * usual**0.5
-    return RepeatedHour(value=round(low + 0.5) if low < 1 else round(low), peak=0) if is_fall else None
+    is_uneven = all(map(_is_uneven, rows))
+    if not is_fall and not is_uneven:
+        return None
+    peak = max(row.peak for row in rows) if is_uneven else 0
+    return RepeatedHour(value=round(low + 0.5) if low < 1 else round(low), peak=peak)
+
+
+def _is_uneven(row: HourRow) -> bool:
+    mean = row.value * PEAK_MINUTES / HOUR
+    return row.peak >= UNEVEN * mean and row.peak >= mean + UNEVEN_ERRORS * sqrt(mean) > 0
+
+
+def surely_in(fall: RepeatedHour, minutes: int) -> float:
+    """Return the events that so many minutes of a repeated fall's hour have, whichever minutes they are."""
+    if not fall.peak or minutes >= HOUR:
+        return fall.value * minutes / HOUR
+    sure = fall.value - LOW_ERRORS * sqrt(fall.value)
+    return max(RATE_FLOOR * minutes, sure - (HOUR - minutes) * fall.peak / PEAK_MINUTES)
 
 
 def _news(

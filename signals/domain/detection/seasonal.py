@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signals.domain.detection.counts import MINUTES_READ, MinuteCounts
-from signals.domain.detection.repeats import BEYOND, PEAK_MINUTES, most_usual, touched
+from signals.domain.detection.repeats import BEYOND, PEAK_MINUTES, most_usual, surely_in, touched
 from signals.domain.detection.rule_types import RuleWindow, Seasonal
 from signals.domain.detection.season import HOUR
 from signals.domain.detection.seasonal_state import PRIOR, HourContext, SeasonalState, recent_level
@@ -170,7 +170,18 @@ def expected_events(rule: Seasonal, context: HourContext, start: int, end: int) 
     if not context.repeats:
         return shaped
     falls = touched(context.repeats, context.shape.start, start, end)
-    return min([shaped, *((end - start) * one.value / HOUR for one in falls)])
+    by_hour = _by_hour(context, start, end) if any(one.peak for one in falls) else shaped
+    return min([shaped, by_hour, *((end - start) * one.value / HOUR for one in falls)])
+
+
+def _by_hour(context: HourContext, start: int, end: int) -> float:
+    """Return what each hour of the minutes surely has: a fall may begin or end at any minute of its own."""
+    total, begin = 0.0, context.shape.start
+    for at in range((start - begin) // HOUR, (end - 1 - begin) // HOUR + 1):
+        minutes = min(end, begin + (at + 1) * HOUR) - max(start, begin + at * HOUR)
+        usual, fall = context.shape.steps[at + 2] * minutes, context.repeats[at + 2]
+        total += min(usual, surely_in(fall, minutes)) if fall else usual
+    return total
 
 
 def usual_rise(

@@ -198,6 +198,43 @@ def test_nightly_stop_from_the_first_day_on_is_told_three_times(begins: int, len
     assert _days(told) == [0, 1, 2]
 
 
+def test_nightly_stop_that_ends_within_an_hour_is_told_three_times() -> None:
+    told = _told(lambda minute: 0.0 if 120 <= minute % DAY_MINUTES < 210 else 4.0, 21, seed=119, signups=True)
+    assert _days(told) == [0, 1, 2]
+
+
+def test_shop_that_opens_and_closes_slowly_is_told_three_times() -> None:
+    def rate(minute: int) -> float:
+        hour = minute % DAY_MINUTES / HOUR
+        return 4.0 * max(0.0, min(1.0, (hour - 7) / 1.5, (21 - hour) / 1.5))
+
+    assert _days(_told(rate, 16, seed=605, signups=True)) == [0, 1, 2]
+
+
+def test_stop_outside_of_the_usual_nightly_one_is_told() -> None:
+    outage = 9 * DAY_MINUTES + 840
+
+    def rate(minute: int) -> float:
+        return 0.0 if 120 <= minute % DAY_MINUTES < 210 or outage <= minute < outage + 60 else 4.0
+
+    assert _days(_told(rate, 10, seed=119, signups=True)) == [0, 1, 2, 9]
+
+
+def test_outages_between_usual_bursts_are_told_before_and_after_their_hours_are_known() -> None:
+    starts = [day * DAY_MINUTES + 130 for day in (3, 6, 10)]
+
+    def rate(minute: int) -> float:
+        outage = 30.0 if any(start <= minute < start + 60 for start in starts) else 0.0
+        return _hourly(minute) + outage
+
+    told = _told(rate, 12, seed=206)
+    assert _days(told) == [0, 3, 6, 10]
+    assert all(
+        START + start <= one.opened_at < START + start + 60
+        for one, start in zip(told[1:], starts, strict=True)
+    )
+
+
 def test_record_keeps_the_peaks_of_its_newest_hours() -> None:
     counts = drawn(7, 0.6, _hourly)
     around = Surroundings(
@@ -255,3 +292,20 @@ def test_rise_repeats_once_two_of_the_same_hours_had_it(
     days: list[HourRow], weeks: list[HourRow], repeated: RepeatedHour | None
 ) -> None:
     assert repeated_hour(days, weeks, (0.2, 0.2), "up") == repeated
+
+
+UNEVEN, EVEN = _row(120, 28), _row(240, 30)
+
+
+@pytest.mark.parametrize(
+    ("days", "repeated"),
+    [
+        ([UNEVEN, UNEVEN, UNEVEN], RepeatedHour(value=120, peak=28)),
+        ([UNEVEN, EVEN, UNEVEN], None),
+        ([EVEN, EVEN, EVEN], None),
+    ],
+)
+def test_hour_that_is_half_a_stop_stays_a_fall_once_the_shape_knows_its_mean(
+    days: list[HourRow], repeated: RepeatedHour | None
+) -> None:
+    assert repeated_hour(days, [], (4.0, 2.0), "down") == repeated
