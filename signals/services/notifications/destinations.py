@@ -124,7 +124,7 @@ class Destinations:
                 if held is not None and _decided(held) == _decided(current):
                     stored = self._replace(connection, caller, held, row)
                     break
-            current = held  # somebody was faster: change what is stored now
+            current = held  # another change was faster: start from what it stored
         else:
             return None
         fields = sorted(change.model_fields_set)
@@ -263,7 +263,7 @@ def _unchanged(row: StoredDestination, name: str, fallback_id: UUID | None) -> D
 
 
 def _decided(row: StoredDestination) -> tuple[object, ...]:
-    """Return what people decide of a destination, to see whether somebody was faster."""
+    """Return what people decide of a destination, to see whether it changed meanwhile."""
     return row.name, row.settings, row.secret, row.fallback_id, row.state == "disabled"
 
 

@@ -13,6 +13,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.opensearch.connection import open_client
 from signals.clients.postgres import Connection, conninfo
 from signals.services.detection import GROUP
+from signals.services.summary.versions import ASKED, FIRST, FOUND
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from tests.system.faults.traffic import Series
 from tests.system.faults.verdict import Jobs, Observation
@@ -127,11 +128,12 @@ def _jobs(connection: Connection, project_id: str) -> Jobs:
         "SELECT o.id FROM ai_outputs o JOIN incidents i ON i.id = o.incident_id WHERE project_id = %s",
         (project_id,),
     ).fetchall()
-    first = {uuid5(job_id, "first") for job_id, _ in jobs}  # stored at once, before the job's own output
+    # Stored before the job's own output, once each: their ids are made of the job's.
+    before = {uuid5(job_id, name) for job_id, _ in jobs for name in (FIRST, FOUND, ASKED)}
     return Jobs(
         live=frozenset(job_id for job_id, status in jobs if status not in FINISHED),
         expected_outputs=frozenset(uuid5(job_id, "summary") for job_id, status in jobs if status in FINISHED),
-        outputs=tuple(output_id for (output_id,) in outputs if output_id not in first),
+        outputs=tuple(output_id for (output_id,) in outputs if output_id not in before),
     )
 
 
