@@ -60,6 +60,7 @@ def idle(pool: ConnectionPool[Connection], minutes: int) -> None:
     with pool.connection() as connection:
         ago: Any = timedelta(minutes=minutes)
         connection.execute("UPDATE incidents SET last_seen_at = last_seen_at - %s", [ago])
+        connection.execute("UPDATE pipeline.incident_states SET last_fired_at = last_fired_at - %s", [ago])
     resolve_stale_incidents(pool)
     Settling(pool).round()
 
