@@ -83,7 +83,9 @@ def test_page_without_a_stream_polls_and_says_so(site: Site) -> None:
     with ExitStack() as stack:
         until(lambda: stack.enter_context(stream(site, mine)).status == 503)  # all streams are taken
         page.goto(f"{BASE}/outages")
-        page.wait_for_function("() => document.getElementById('live').textContent === 'live: every 5 s'")
+        page.wait_for_function(
+            "() => document.getElementById('live').textContent === 'live: every 5 s'", timeout=60_000
+        )
         with page.expect_request("**/outages", timeout=60_000):
             pass
     context.close()

@@ -1,7 +1,8 @@
 """A Flask program under sentry-sdk: its checkout fails for every order. `sentry_shop.py DSN ORDERS PAUSE_S`.
 
 Prints as JSON how many errors it reported, how many of them the client itself counts as lost, and how many it
-says so of in client reports that were answered, by reason. A report without an answer is `unsure`.
+says so of in client reports that were accepted, by reason. A report that was refused, or got no answer, is
+`unsure`: the server may have read it.
 """
 
 import json
@@ -12,6 +13,8 @@ from typing import Any
 
 import sentry_sdk
 from flask import Flask
+
+OK = 200
 
 
 class PaymentDeclined(Exception):  # noqa: N818  # as an application would name it
@@ -66,20 +69,20 @@ def main(dsn: str, orders: int, pause_s: float) -> None:
         record(reason, data_category, item, quantity=quantity)
 
     transport.record_lost_event = counted
-    send = transport._send_request
+    handle, fail = transport._handle_response, transport._handle_request_error
     told: Counter[str] = Counter()
     unsure: Counter[str] = Counter()
 
-    def sent(body: Any, headers: Any, endpoint_type: Any, envelope: Any = None) -> None:
-        said = _losses(envelope)
-        try:
-            send(body, headers, endpoint_type=endpoint_type, envelope=envelope)
-        except Exception:
-            unsure.update(said)
-            raise
-        told.update(said)
+    def handled(response: Any, envelope: Any) -> None:
+        (told if response.status == OK else unsure).update(_losses(envelope))
+        handle(response=response, envelope=envelope)
 
-    transport._send_request = sent
+    def failed(envelope: Any, *args: Any, **named: Any) -> None:
+        if args or named.get("loss_reason") == "network":
+            unsure.update(_losses(envelope))
+        fail(envelope, *args, **named)
+
+    transport._handle_response, transport._handle_request_error = handled, failed
     client = _program().test_client()
     for order in range(48_000, 48_000 + orders):
         assert client.post(f"/checkout/{order}").status_code == 500
