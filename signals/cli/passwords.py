@@ -14,7 +14,7 @@ from signals.services.access.person_tokens import DEFAULT_DAYS, PersonTokens
 tokens = typer.Typer(help="Tokens with which people's programs use the API.", no_args_is_help=True)
 
 
-def register(users: typer.Typer) -> None:
+def add_commands(users: typer.Typer) -> None:
     """Add the commands to the group about people."""
     users.command("password")(set_password)
     users.add_typer(tokens, name="tokens")

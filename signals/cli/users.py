@@ -24,7 +24,7 @@ users = typer.Typer(help="People who may open the console.", no_args_is_help=Tru
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    passwords.register(users)
+    passwords.add_commands(users)
     app.add_typer(users, name="users")
 
 
