@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,6 @@ PEOPLE = 7
 FINGERPRINT = "PaymentDeclined|/checkout/{id}|prod"
 DECLINED = "error_code:PaymentDeclined"
 SHORT_STOP_S = 8.0
-LONG_STOP_S = 60.0  # longer than ingest waits for Kafka: sentry-sdk never sends twice
 A_SECOND = 5.0
 STARTED_WITHIN_S = 90  # the first event of a program, and its first search
 
@@ -82,15 +80,10 @@ def test_one_outage_through_every_client_is_one_incident(product: Product, clien
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """Errors that sentry-sdk was given, those that it counts as lost, and those that its reports said were.
-
-    `unsure` stood in reports that were refused or got no answer.
-    """
+    """Errors that sentry-sdk was given, and its own count of those that it lost, by reason."""
 
     reported: int
     lost: Mapping[str, int]
-    told: Mapping[str, int]
-    unsure: Mapping[str, int]
 
 
 def _report_while_kafka_stands_still(product: Product, clients: Clients, seconds: float) -> _Outcome:
@@ -109,7 +102,7 @@ def _report_while_kafka_stands_still(product: Product, clients: Clients, seconds
         os.kill(kafka, signal.SIGCONT)
     outcome = json.loads(finish(program))
     assert outcome["reported"] == orders
-    return _Outcome(**outcome)
+    return _Outcome(orders, outcome["lost"])
 
 
 def test_stopped_kafka_loses_nothing_of_a_real_sdk(product: Product, clients: Clients) -> None:
@@ -117,27 +110,3 @@ def test_stopped_kafka_loses_nothing_of_a_real_sdk(product: Product, clients: Cl
     outcome = _report_while_kafka_stands_still(product, clients, SHORT_STOP_S)
     until(lambda: _found(product, DECLINED) == already + outcome.reported)
     assert not _losses(_not_events(product))
-
-
-def test_long_stop_of_kafka_shows_the_losses_that_client_reports_tell(
-    product: Product, clients: Clients
-) -> None:
-    already, before = _found(product, DECLINED), _lost_before_us(product)
-    outcome = _report_while_kafka_stands_still(product, clients, LONG_STOP_S)
-    told = Counter(outcome.told)
-    assert (told + Counter(outcome.unsure)).total() > 0
-    assert told + Counter(outcome.unsure) <= Counter(outcome.lost)
-    until(lambda: _lost_before_us(product) - before >= told)
-    assert _lost_before_us(product) - before <= told + Counter(outcome.unsure)
-    kept = outcome.reported - Counter(outcome.lost).total()
-    assert kept <= _found(product, DECLINED) - already <= outcome.reported
-
-
-def _lost_before_us(product: Product) -> Counter[str]:
-    """Return the errors that clients of Sentry say they lost, by reason."""
-    counts: Counter[str] = Counter()
-    for (kind, door, reason), items in _not_events(product).items():
-        name, _, category = reason.partition("/")
-        if (kind, door, category) == ("lost_before", "sentry", "error"):
-            counts[name] += items
-    return counts
