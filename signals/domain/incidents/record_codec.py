@@ -148,35 +148,15 @@ def decode_record(data: bytes) -> SeriesRecord | None:
         return None
     if found.format != FORMAT:
         return None
-    hour, first, minutes, value, rates, newest = found.kept
     day_value, day_expected = found.day
     peak, newest_minute, newest_peak = found.peak
     dirty_from, dirty_until = found.dirty
     moved, moved_since, shown_peak, shown_until = found.trial
-    hour_peaks = found.hour_peaks or (0,) * len(newest)
     return SeriesRecord(
         since=found.since,
         judged=found.judged,
         last_event=found.last_event,
-        kept=KeptHours(
-            hour=hour,
-            first=first,
-            minutes=minutes,
-            value=value,
-            rates=rates,
-            newest=tuple(
-                HourRow(
-                    hour=hour - 1 - back,
-                    value=row[0],
-                    expected=row[1],
-                    clean_minutes=row[2],
-                    clean_value=row[3],
-                    peak=hour_peaks[back],
-                )
-                for back, row in enumerate(newest)
-            ),
-            repeats=found.repeats,
-        ),
+        kept=_kept(found),
         track=TrackState(
             seasonal=SeasonalState(
                 since=found.season_since,
@@ -202,6 +182,30 @@ def decode_record(data: bytes) -> SeriesRecord | None:
         ),
         incident=UUID(bytes=found.incident) if found.incident else None,
         last_incident=UUID(bytes=found.last_incident) if found.last_incident else None,
+    )
+
+
+def _kept(found: _Record) -> KeptHours:
+    hour, first, minutes, value, rates, newest = found.kept
+    hour_peaks = found.hour_peaks or (0,) * len(newest)
+    return KeptHours(
+        hour=hour,
+        first=first,
+        minutes=minutes,
+        value=value,
+        rates=rates,
+        newest=tuple(
+            HourRow(
+                hour=hour - 1 - back,
+                value=row[0],
+                expected=row[1],
+                clean_minutes=row[2],
+                clean_value=row[3],
+                peak=hour_peaks[back],
+            )
+            for back, row in enumerate(newest)
+        ),
+        repeats=found.repeats,
     )
 
 
