@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from psycopg_pool import ConnectionPool
 
@@ -100,7 +100,6 @@ def _sighting(tenancy: Tenancy, attributes: Attributes, minute: int) -> Sighting
     texts = (get(name) for name in TEXT_ATTRIBUTES)
     return Sighting(
         project_id=tenancy.project_id,
-        event_id=UUID(int=0),
         series=None,
         key=b"",
         occurred_ms=minute * 60_000,

@@ -18,8 +18,11 @@ ABSENCE_DAYS: Final = 14  # after which the series has ended
 
 def surely_not(rule: FloorRatio | Drop, counts: MinuteCounts, minute: int) -> bool:
     """Say cheaply that the rule does not fire: its window has too few events, or too many for a drop."""
-    count = counts.between(minute + 1 - rule.window, minute + 1)
-    return count < rule.floor if isinstance(rule, FloorRatio) else count > rule.ceiling
+    start, end = minute + 1 - rule.window, minute + 1
+    count = counts.between(start, end)
+    if isinstance(rule, Drop):
+        return count > rule.ceiling
+    return count < rule.floor or count < _by_ratio(rule, _normal(rule, counts, start))
 
 
 def floor_ratio(rule: FloorRatio, counts: MinuteCounts, minute: int, not_before: int = 0) -> RuleVerdict:
@@ -30,8 +33,8 @@ def floor_ratio(rule: FloorRatio, counts: MinuteCounts, minute: int, not_before:
     end = minute + 1
     start = end - rule.window
     count = counts.between(max(start, not_before), end)
-    normal = counts.between(start - rule.baseline.length, start) * rule.window / rule.baseline.length
-    by_ratio = rule.ratio * max(rule.baseline.minimum, normal)
+    normal = _normal(rule, counts, start)
+    by_ratio = _by_ratio(rule, normal)
     threshold = max(float(rule.floor), by_ratio)
     return RuleVerdict(
         rule=rule.name,
@@ -50,7 +53,7 @@ def floor_ratio(rule: FloorRatio, counts: MinuteCounts, minute: int, not_before:
 
 def floor_ratio_sustains(rule: FloorRatio, counts: MinuteCounts, minute: int, frozen_normal: float) -> bool:
     """Say whether an open spike lasts: against the normal frozen at its opening."""
-    need = max(float(rule.floor), rule.ratio * max(rule.baseline.minimum, frozen_normal))
+    need = max(float(rule.floor), _by_ratio(rule, frozen_normal))
     return counts.between(minute + 1 - rule.window, minute + 1) >= need
 
 
@@ -59,7 +62,7 @@ def drop(rule: Drop, counts: MinuteCounts, minute: int) -> RuleVerdict:
     end = minute + 1
     start = end - rule.window
     count = counts.between(start, end)
-    normal = counts.between(start - rule.baseline.length, start) * rule.window / rule.baseline.length
+    normal = _normal(rule, counts, start)
     return RuleVerdict(
         rule=rule.name,
         minute=minute,
@@ -143,3 +146,13 @@ def new_series(
             ),
         ),
     )
+
+
+def _normal(rule: FloorRatio | Drop, counts: MinuteCounts, start: int) -> float:
+    """Return the events that the baseline before `start` promises a window."""
+    return counts.between(start - rule.baseline.length, start) * rule.window / rule.baseline.length
+
+
+def _by_ratio(rule: FloorRatio, normal: float) -> float:
+    """Return the events that are too many beside the normal of a window."""
+    return rule.ratio * max(rule.baseline.minimum, normal)

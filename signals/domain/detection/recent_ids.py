@@ -15,6 +15,11 @@ def recent_key(project_id: str, event_id: UUID) -> bytes:
     return event_id.int.to_bytes(16) + project_id.encode()
 
 
+def id_of_key(key: bytes) -> UUID:
+    """Return the event's id of a `recent_key`."""
+    return UUID(int=int.from_bytes(key[:16]))
+
+
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     """Ids that came together; they leave together, when the newest of them is out of the window."""

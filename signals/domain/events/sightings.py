@@ -23,7 +23,7 @@ from shared_types import (
 from shared_types.envelope import ATTRIBUTE_BOUNDS, MAX_STATUS_CODE, MESSAGE_CHARS, TEXT_ATTRIBUTES
 from shared_types.json_bounds import INT64_MAX, INT64_MIN, check_json
 from signals.domain.detection.buckets import BUCKET_S, Series, series_of
-from signals.domain.detection.recent_ids import recent_key
+from signals.domain.detection.recent_ids import id_of_key, recent_key
 from signals.domain.detection.rule_index import Kind
 
 MAX_LEARNED: Final = 32_768  # of each sort; a kind takes about 1 KB. Beyond it they are learned again
@@ -37,11 +37,11 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     """One event as counting sees it; `series` is None when Rules A and B do not count it.
 
     `key` stands for the event among recent ids, `occurred_ms` is since the epoch, and so are the minutes.
-    `kind`, severity and status code decide which rules of the project's own count it.
+    `kind`, severity and status code decide which rules of the project's own count it. A batch keeps
+    thousands: no member may be an object that the garbage collector tracks and that is the event's alone.
     """
 
     project_id: str
-    event_id: UUID
     series: Series | None
     key: bytes
     occurred_ms: int
@@ -52,13 +52,17 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     status_code: int | None
     is_deploy: bool = False
 
+    @property
+    def event_id(self) -> UUID:
+        """The event's id."""
+        return id_of_key(self.key)
+
 
 def sighting_of(event: Envelope) -> Sighting:
     """Reduce an event to what counting needs."""
     occurred_ms = (event.occurred_at - _EPOCH) // timedelta(milliseconds=1)
     return Sighting(
         project_id=event.project_id,
-        event_id=event.event_id,
         series=series_of(event),
         key=recent_key(event.project_id, event.event_id),
         occurred_ms=occurred_ms,
@@ -136,7 +140,7 @@ class SightingReader:
     """
 
     def __init__(self) -> None:
-        self._series: dict[Kind, Series | None] = {}
+        self._kinds: dict[Kind, tuple[Kind, Series | None]] = {}
         self._minutes: dict[str, int] = {}
         self._names: dict[tuple[str, ...], bool] = {}
 
@@ -165,7 +169,7 @@ class SightingReader:
         """
         attributes, occurred_at, received_at = record.attributes, record.occurred_at, record.received_at
         get = attributes.get
-        kind = (
+        kind, series = self._kinds[
             record.org_id,
             record.project_id,
             record.environment,
@@ -174,8 +178,7 @@ class SightingReader:
             get(_LABEL_2),
             get(_LABEL_3),
             get(_LABEL_4),
-        )
-        series = self._series[kind]
+        ]
         minute = self._minutes[occurred_at[:16]]
         past_ms = _SECONDS_MS[occurred_at[16:19]] + _FRACTION_MS[occurred_at[19:]]
         received_minute = self._minutes[received_at[:16]]
@@ -190,7 +193,6 @@ class SightingReader:
             return None
         return Sighting(
             record.project_id,
-            record.event_id,
             series,
             recent_key(record.project_id, record.event_id),
             minute * _MINUTE_MS + past_ms,
@@ -205,7 +207,7 @@ class SightingReader:
     def _strictly(self, data: bytes, record: _Record) -> Sighting:
         event = parse_envelope(data)
         sighting = sighting_of(event)
-        _learn(self._series, _kind_of(event), sighting.series)
+        _learn(self._kinds, sighting.kind, (sighting.kind, sighting.series))
         _learn(self._minutes, _prefix(event.occurred_at), sighting.minute)
         _learn(self._minutes, _prefix(event.received_at), sighting.received_minute)
         for members in (record.attributes, record.payload):

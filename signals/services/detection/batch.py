@@ -61,18 +61,24 @@ class CountedBatch:
         What was counted before comes before what is new, and only refills the recent ids.
         """
         entries = self._entries
-        found = self._read(records)
-        rules = self._rules_of({sighting.project_id for _, sighting, _ in found})
-        for record, sighting, is_new in found:
-            own = rules.get(sighting.project_id)
+        read, sightings = self._read(records)
+        rules = self._rules_of({sighting.project_id for sighting in sightings})
+        for record, sighting in zip(read, sightings, strict=True):
+            project_id, partition = sighting.project_id, record.partition
+            own = rules.get(project_id)
             hits = own.hits(sighting.kind, sighting.severity, sighting.status_code) if own else ()
+            is_new = record.offset >= self._counted_until[partition]
             outcome = self._take(sighting, record, hits, is_new=is_new)
             if is_new:
-                entries[sighting.project_id, _minute(sighting, record), outcome, record.partition] += 1
+                entries[project_id, _minute(sighting, record), outcome, partition] += 1
 
-    def _read(self, records: Sequence[Record]) -> list[tuple[Record, Sighting, bool]]:
-        """Read the records of owned partitions; each comes with whether it was not counted yet."""
-        read, found = self._reader.read, []
+    def _read(self, records: Sequence[Record]) -> tuple[list[Record], list[Sighting]]:
+        """Read the records of owned partitions; return those that are events, and what was read of each.
+
+        Lists beside each other, because the garbage collector would go through thousands of pairs.
+        """
+        read: list[Record] = []
+        sightings: list[Sighting] = []
         for record in records:
             counted_until = self._counted_until.get(record.partition)
             if counted_until is None:
@@ -83,11 +89,13 @@ class CountedBatch:
             if record.headers and requeued_for(record) not in (None, STAGE):
                 continue  # handled here before the other stage gave it up
             try:
-                found.append((record, read(record.value), is_new))
+                sightings.append(self._reader.read(record.value))
             except InvalidEvent as error:
                 if is_new:  # otherwise it was dead-lettered when it was read the first time
                     self._give_up(record, error)
-        return found
+            else:
+                read.append(record)
+        return read, sightings
 
     def _take(
         self, sighting: Sighting, record: Record, hits: Sequence[RuleHit], *, is_new: bool

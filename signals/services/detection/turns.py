@@ -228,10 +228,10 @@ def _counts(connection: Connection, turns: Sequence[SeriesTurn]) -> Mapping[int,
     """Read the buckets of all turns at once; return the counts by series id."""
     reads = [(turn, read) for turn in turns for read in turn.reads]
     found = buckets.read(connection, [read for _, read in reads]) if reads else []
-    merged: dict[int, dict[int, int]] = {turn.stored.series_id: {} for turn in turns}
+    merged: dict[int, dict[int, int]] = {}
     for (turn, _), values in zip(reads, found, strict=True):
-        merged[turn.stored.series_id].update(values)
-    return {turn.stored.series_id: _as_counts(turn, merged[turn.stored.series_id]) for turn in turns}
+        merged.setdefault(turn.stored.series_id, values).update(values)
+    return {turn.stored.series_id: _as_counts(turn, merged.get(turn.stored.series_id, {})) for turn in turns}
 
 
 def _as_counts(turn: SeriesTurn, values: Mapping[int, int]) -> MinuteCounts:

@@ -1,5 +1,6 @@
 """The quick way to read a record says what the envelope says: of good records, and of all sorts of others."""
 
+import gc
 import json
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -221,6 +222,16 @@ def test_event_like_an_earlier_one_skips_strict_reading(monkeypatch: pytest.Monk
     assert len(strictly) == 1
 
 
+def test_batch_of_events_of_one_kind_keeps_nothing_for_the_garbage_collector() -> None:
+    reader = SightingReader()
+    made = [event("error", NOON, event_id=UUID(int=number), error_code="E") for number in range(3)]
+    _, first, second = [reader.read(one.to_json()) for one in made]
+    for name in Sighting.__struct_fields__:
+        one, other = getattr(first, name), getattr(second, name)
+        assert one is other or not gc.is_tracked(other), name
+    assert [first.event_id, second.event_id] == [UUID(int=1), UUID(int=2)]
+
+
 def test_learned_forms_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sightings, "MAX_LEARNED", 10)
     reader = SightingReader()
@@ -231,4 +242,4 @@ def test_learned_forms_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             '"payload"': members([(f'"name_{number}"', "1")]),
         }
         reader.read(members({**GOOD, **odd}.items()).encode())
-    assert max(len(reader._series), len(reader._minutes), len(reader._names)) <= 10
+    assert max(len(reader._kinds), len(reader._minutes), len(reader._names)) <= 10
