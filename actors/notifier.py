@@ -10,7 +10,7 @@ from actors.consumers import Consumer
 from actors.wakeups import listening
 from signals.services.notifications.notifier import CONNECTIONS, Notifier, open_delivery
 
-WAKE_GROUP: Final = "signals-notifier"
+NAME: Final = "signals-notifier"
 
 
 class NotifierActor(Consumer):
@@ -24,6 +24,6 @@ class NotifierActor(Consumer):
     def _session(self, stopping: threading.Event) -> Iterator[Notifier]:
         with (
             Notifier(self.pool, open_delivery(self.pool, random.random)) as notifier,
-            listening(notifier.wake, group=WAKE_GROUP, stopping=stopping),
+            listening(notifier.wake, name=NAME, stopping=stopping),
         ):
             yield notifier

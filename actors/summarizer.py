@@ -19,7 +19,7 @@ from signals.services.summary import ComparisonSource, IncidentSummarizer, Polic
 from signals.services.summary.toolbox import ToolSources
 from signals.settings import ModelSettings, OpenSearchSettings
 
-NOTICE_GROUP: Final = "signals-ai-worker"
+NAME: Final = "signals-ai-worker"
 
 
 class Summarizer(Consumer):
@@ -52,6 +52,6 @@ class Summarizer(Consumer):
                     comparison=comparison,
                     tools=tools,
                 ) as summarizer,
-                listening(summarizer.wake, group=NOTICE_GROUP, stopping=stopping),
+                listening(summarizer.wake, name=NAME, stopping=stopping),
             ):
                 yield summarizer

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from signals.clients.kafka import JOBS_TOPIC
-from signals.clients.kafka.consumer import Ownership, PartitionConsumer
+from signals.clients.kafka.tail import TopicTail
 from signals.errors import DependencyUnavailable, SettingsError
 from signals.settings import KafkaSettings
 
@@ -19,11 +19,14 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def listening(wake: Callable[[], None], *, group: str, stopping: threading.Event) -> Iterator[None]:
-    """Call `wake` at each announcement of a job inside the block, from a thread of its own."""
+def listening(wake: Callable[[], None], *, name: str, stopping: threading.Event) -> Iterator[None]:
+    """Call `wake` at each announcement of a job inside the block, from a thread of its own.
+
+    Every process hears all of them: one that died keeps none from the others. `name` names the reader.
+    """
     done = threading.Event()
     listener = threading.Thread(
-        target=_listen, args=(wake, group, stopping, done), name="job-announcements", daemon=True
+        target=_listen, args=(wake, name, stopping, done), name="job-announcements", daemon=True
     )
     listener.start()
     try:
@@ -33,20 +36,15 @@ def listening(wake: Callable[[], None], *, group: str, stopping: threading.Event
         listener.join()
 
 
-def _listen(wake: Callable[[], None], group: str, stopping: threading.Event, done: threading.Event) -> None:
+def _listen(wake: Callable[[], None], name: str, stopping: threading.Event, done: threading.Event) -> None:
     """Pass announcements on. Without Kafka work is only found a little later, so this never gives up."""
     while not (stopping.is_set() or done.is_set()):
         try:
-            with PartitionConsumer(
-                KafkaSettings.from_env(),
-                group=group,
-                topic=JOBS_TOPIC,
-                ownership=Ownership(gained=lambda _: {}, lost=lambda _: None),
-            ) as announcements:
-                while not (stopping.is_set() or done.is_set()):
-                    if records := announcements.poll(100, POLL_S):
+            with TopicTail(KafkaSettings.from_env(), JOBS_TOPIC, name=name) as tail:
+                wake()  # for what was announced before
+                while not (stopping.is_set() or done.is_set() or tail.has_grown()):
+                    if tail.poll(POLL_S):
                         wake()
-                        announcements.commit({record.partition: record.offset + 1 for record in records})
         except (DependencyUnavailable, SettingsError) as error:
             log.warning("no announcements of jobs", reason=str(error))
             done.wait(RETRY_S)

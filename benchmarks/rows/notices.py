@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from psycopg_pool import ConnectionPool
 from pydantic import SecretStr
 
+from benchmarks.backlog import empty
 from benchmarks.cpu import tree_cpu_s
 from benchmarks.rounds import Contender, Plan, Round, Row, Target, costs_at_most
 from benchmarks.rows.latency import SHOWN, percentiles, spike, wait_for
@@ -45,7 +46,7 @@ LOOPBACK: Final = "127.0.0.0/8"
 KEY: Final = Fernet.generate_key().decode()
 BODY: Final = b"x" * 1_000  # about a webhook's
 DESTINATIONS: Final = 5
-WARM_UPS: Final = 10  # until the listener of each process has joined its group
+WARM_UPS: Final = 10  # until the engine has its partitions and the notifier its connections
 BETWEEN_S: Final = 0.3  # a new incident finds the notifier idle, and its last poll at any distance
 SEND_WITHIN_S: Final = 120.0
 VERDICTS: Final = ["confirmed", "unconfirmed", "learning"]
@@ -74,7 +75,11 @@ class Bench:
     incidents: int
 
     def tell(self) -> Round:
-        """Open one incident after the other, each of a project of its own, and await its message."""
+        """Open one incident after the other, each of a project of its own, and await its message.
+
+        The topic is empty: an engine on a new database would open the incidents of the last round again.
+        """
+        empty(self.kafka)
         with ExitStack() as stack:
             receiver = stack.enter_context(http_receiver())
             settings = stack.enter_context(self.servers.fresh_database())

@@ -23,7 +23,7 @@ PREFETCH_KBYTES: Final = 16_384  # bounds memory when the next hop is slow
 FULL_BACKOFF_MS: Final = 50  # a second by default: a quick reader has emptied those 16 MiB in a fifth of it
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024  # a dead letter is a record of up to 1 MiB and its origin
-JOB_NOTICE_PARTITIONS: Final = 3  # notices only wake; more ai-workers than this poll as well
+JOB_NOTICE_PARTITIONS: Final = 3  # guess: notices only wake, and each process reads all of them
 
 Config = dict[str, str | int | float | bool | Callable[..., object]]
 TOPICS: Final = (RAW_TOPIC, JOBS_TOPIC, DLQ_TOPIC)

@@ -14,21 +14,23 @@ from signals.settings import KafkaSettings
 ANSWER_S: Final = 2.0  # guess: a page should not wait longer
 
 
-def log_ends(settings: KafkaSettings, topic: str) -> dict[int, int]:
+def log_ends(settings: KafkaSettings, topic: str, *, answer_s: float = ANSWER_S) -> dict[int, int]:
     """Return the offset behind the last record of each partition; empty when there is no such topic.
+
+    Each of two questions may take `answer_s`.
 
     Raises:
         DependencyUnavailable: when no broker answers in time.
     """
     admin = AdminClient(dict(connection_config(settings)))  # type: ignore[arg-type]  # types lack callables
     try:
-        partitions = admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+        partitions = admin.list_topics(topic, timeout=answer_s).topics[topic].partitions
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, number): latest for number in partitions}
         if not asked:
             return {}
-        found = admin.list_offsets(asked, request_timeout=ANSWER_S)
-        return {place.partition: answer.result(timeout=ANSWER_S).offset for place, answer in found.items()}
+        found = admin.list_offsets(asked, request_timeout=answer_s)
+        return {place.partition: answer.result(timeout=answer_s).offset for place, answer in found.items()}
     except (KafkaException, TimeoutError) as error:
         text = describe(error) if isinstance(error, KafkaException) else "it did not answer in time"
         raise DependencyUnavailable("Kafka", text) from error
