@@ -9,10 +9,14 @@ from signals.domain.operations.retry import jittered
 BACKOFF_BASE: Final = timedelta(milliseconds=500)
 BACKOFF_CAP: Final = timedelta(minutes=5)
 RETRY_AFTER_CAP: Final = timedelta(hours=1)  # guess: a destination may not silence us for longer
-MAX_ATTEMPTS: Final = 20  # with full jitter some 40 minutes; a newer state begins anew
+NO_MAX_ATTEMPTS: Final = 1_000_000  # time bounds them: some 580 in a day
+LOGGED_ATTEMPTS: Final = (
+    20  # failed in a row, each with a line of the delivery log; later ones share the last
+)
 FALLBACK_AFTER: Final = 6  # failed attempts: about a quarter of a minute
 DISABLED_AFTER_REFUSALS: Final = 5
 DISABLED_AFTER: Final = timedelta(hours=24)
+GIVEN_UP_AFTER: Final = DISABLED_AFTER  # failures in a row: a message outlasts its destination by no attempt
 
 DeliveryState = Literal["told", "retry", "refused"]
 

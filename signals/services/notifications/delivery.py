@@ -155,9 +155,9 @@ class Delivery:
     def _failed(self, sent: SentNotice, attempt: NoticeAttempt) -> _Failed:
         held, result = sent.notice.held, attempt.result
         failures = held.attempt_count + 1
-        is_given_up = result.state == "refused" or failures >= held.max_attempts
-        is_passed_on = is_given_up or failures >= FALLBACK_AFTER
-        delay = None if is_given_up else retry_delay(failures, result.retry_after, self._chance())
+        is_refused = result.state == "refused"
+        is_passed_on = is_refused or failures >= FALLBACK_AFTER
+        delay = None if is_refused else retry_delay(failures, result.retry_after, self._chance())
         return _Failed(
             notice=FailedNotice(held=held, attempt=attempt, delay=delay),
             fallback_id=sent.notice.destination.fallback_id if is_passed_on else None,

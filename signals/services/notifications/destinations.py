@@ -38,6 +38,7 @@ from signals.services.notifications.sealed_targets import changed_target, open_t
 from signals.store.access import audit
 from signals.store.notifications import destinations
 from signals.store.notifications.destinations import DestinationWrite, StoredDestination
+from signals.store.notifications.replanning import plan_again
 
 MAX_DESTINATIONS: Final = 50  # guess: a project's; each costs a look at every incident
 
@@ -150,6 +151,8 @@ class Destinations:
         self._check_fallback(connection, row)
         if not destinations.update(connection, row):
             raise _name_taken()
+        if held.state == "disabled" and row.is_enabled:
+            plan_again(connection, row.id)
         stored = destinations.get(connection, row.id)
         assert stored is not None  # it is locked
         before = _facts(held)

@@ -4,7 +4,7 @@ from typing import LiteralString
 from uuid import UUID, uuid4
 
 from signals.clients.postgres import Connection
-from signals.domain.notifications.delivery import MAX_ATTEMPTS
+from signals.domain.notifications.delivery import NO_MAX_ATTEMPTS
 
 # The same subjects at the fallback, unless it tells of them already: in its message about the outage, if it
 # has one, else in a new one. A planner may be faster: its row then stays.
@@ -50,6 +50,6 @@ def pass_on(connection: Connection, notice_id: UUID, *, version: int, fallback_i
         "fallback_id": fallback_id,
         "new_id": uuid4(),
         "wanted": version,
-        "max_attempts": MAX_ATTEMPTS,
+        "max_attempts": NO_MAX_ATTEMPTS,
     }
     connection.execute(TELL_FALLBACK, values)

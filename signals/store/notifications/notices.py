@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from signals.clients.postgres import Connection
-from signals.domain.notifications.delivery import DeliveryResult
+from signals.domain.notifications.delivery import GIVEN_UP_AFTER, LOGGED_ATTEMPTS, DeliveryResult
 from signals.store import leases
 from signals.store.leases import Queue
 
@@ -93,7 +93,8 @@ WITH r AS MATERIALIZED (
 ), finished AS (
     UPDATE pipeline.notices n
     SET told = r.version, told_state = r.told_state, reference = r.reference,
-        sends = n.sends + r.sent::int, attempt_count = 0, last_error = NULL, leased_until = NULL,
+        sends = n.sends + r.sent::int, attempt_count = 0, failing_since = NULL, last_error = NULL,
+        leased_until = NULL,
         not_before = now() + make_interval(secs => r.pace_s),
         run_after = greatest(now() + make_interval(secs => r.pace_s), n.held_until), updated_at = now(),
         status = CASE WHEN n.wanted > r.version THEN 'queued' ELSE 'succeeded' END
@@ -132,30 +133,47 @@ def finish(connection: Connection, told: Sequence[ToldNotice]) -> Callable[[], s
     return _ids(connection, FINISH, rows)
 
 
+# The database decides what has failed for too long. A long row of failures shares one line of the log.
 FAIL: LiteralString = """
 WITH r AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(rows)s::json) AS r(id uuid, token timestamptz, version bigint,
+    SELECT r.*, r.delay_s IS NULL OR EXISTS (
+               SELECT FROM pipeline.notices o WHERE o.id = r.id AND o.failing_since < now() - %(longest)s
+           ) AS is_given_up
+    FROM json_to_recordset(%(rows)s::json) AS r(id uuid, token timestamptz, version bigint,
         attempt_count int, delay_s float8, error text, happening text, took_ms int, outcome text, status int)
 ), failed AS (
     UPDATE pipeline.notices n
-    SET status = CASE WHEN r.delay_s IS NULL THEN 'failed' ELSE 'queued' END,
+    SET status = CASE WHEN r.is_given_up THEN 'failed' ELSE 'queued' END,
+        failing_since = CASE WHEN r.is_given_up THEN NULL ELSE coalesce(n.failing_since, now()) END,
         attempt_count = r.attempt_count, last_error = r.error, leased_until = NULL,
         run_after = greatest(now() + make_interval(secs => coalesce(r.delay_s, 0)), n.held_until),
         updated_at = now()
     FROM r
     WHERE n.id = r.id AND n.status = 'running' AND n.leased_until = r.token
     RETURNING n.id
+), counted AS (
+    UPDATE pipeline.notice_attempts a
+    SET attempts = a.attempts + 1, version = r.version, happening = r.happening, at = now(),
+        took_ms = r.took_ms, outcome = r.outcome, status = r.status, error = r.error
+    FROM r JOIN failed USING (id)
+    WHERE r.attempt_count > %(lines)s
+      AND a.id = (SELECT max(id) FROM pipeline.notice_attempts WHERE notice_id = r.id)
+    RETURNING a.notice_id
 ), logged AS (
     INSERT INTO pipeline.notice_attempts (notice_id, version, happening, took_ms, outcome, status, error)
     SELECT r.id, r.version, r.happening, r.took_ms, r.outcome, r.status, r.error
     FROM r JOIN failed USING (id)
+    WHERE r.id NOT IN (SELECT notice_id FROM counted)
 )
 SELECT id FROM failed
 """
 
 
 def fail(connection: Connection, failed: Sequence[FailedNotice]) -> Callable[[], set[UUID]]:
-    """Queue messages again, or give them up; the call returns which, without those whose lease is lost."""
+    """Queue messages again, or give them up; the call returns which, without those whose lease is lost.
+
+    One that has failed for `GIVEN_UP_AFTER` is given up whatever its delay.
+    """
     rows = [
         {
             "id": one.held.job_id,
@@ -171,11 +189,11 @@ def fail(connection: Connection, failed: Sequence[FailedNotice]) -> Callable[[],
         }
         for one in failed
     ]
-    return _ids(connection, FAIL, rows)
+    return _ids(connection, FAIL, rows, longest=GIVEN_UP_AFTER, lines=LOGGED_ATTEMPTS)
 
 
 def _ids(
-    connection: Connection, query: LiteralString, rows: Sequence[Mapping[str, Any]]
+    connection: Connection, query: LiteralString, rows: Sequence[Mapping[str, Any]], **bounds: object
 ) -> Callable[[], set[UUID]]:
-    found = connection.execute(query, {"rows": orjson.dumps(rows).decode()})
+    found = connection.execute(query, {"rows": orjson.dumps(rows).decode(), **bounds})
     return lambda: {row[0] for row in found}

@@ -14,7 +14,7 @@ import orjson
 from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
-from signals.domain.notifications.delivery import MAX_ATTEMPTS
+from signals.domain.notifications.delivery import NO_MAX_ATTEMPTS
 
 # A queue, not a cursor: ids of a sequence become visible out of their order.
 TAKE: LiteralString = """
@@ -206,7 +206,7 @@ UPDATE pipeline.notices SET joined_at = now() WHERE id = ANY(%(notice_ids)s) AND
 def insert(connection: Connection, new: Sequence[NewNotice]) -> None:
     """Store new messages; what they tell of comes with `join`."""
     rows = orjson.dumps(new).decode()
-    connection.execute(INSERT, {"rows": rows, "max_attempts": MAX_ATTEMPTS})
+    connection.execute(INSERT, {"rows": rows, "max_attempts": NO_MAX_ATTEMPTS})
 
 
 def join(connection: Connection, incidents: Mapping[tuple[UUID, UUID], UUID]) -> None:

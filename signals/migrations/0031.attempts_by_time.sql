@@ -1,0 +1,8 @@
+-- Temporary failures of a message are bounded by time, and its delivery log by lines.
+-- depends: 0030.identities
+ALTER TABLE pipeline.notices
+    ADD COLUMN failing_since timestamptz NULL;      -- the first of its failed attempts in a row
+ALTER TABLE pipeline.notice_attempts
+    ADD COLUMN attempts int NOT NULL DEFAULT 1;     -- the line stands for so many: the newest of them is shown
+UPDATE pipeline.notices SET failing_since = now()
+WHERE status IN ('queued', 'running') AND attempt_count > 0;
