@@ -14,6 +14,7 @@ from serve_apps.core.requests import (
     READ_ERRORS,
     TAG,
     UNCHANGED,
+    Assignee,
     CoreResources,
     Cursor,
     Instant,
@@ -48,6 +49,7 @@ class IncidentQuery:
     verdict: AnyUnlessAsked = ANY
     since: Instant = None
     until: Instant = None
+    assignee: Annotated[Assignee | None, BLANK, Field(description="of the incident's outage")] = None
     text: SearchedText = None
     sort: Sort = "opened"
     limit: Limit = 50
@@ -68,6 +70,7 @@ def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
         verdict=verdict_of(query.verdict),
         since=query.since,
         until=query.until,
+        assignee=query.assignee,
         text=query.text,
         sort=query.sort,
         limit=query.limit,

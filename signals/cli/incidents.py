@@ -15,6 +15,7 @@ from signals.cli.options import AsJson, Since, in_query
 from signals.cli.outage_work import (
     Name,
     add_feedback,
+    add_grouping,
     add_status_verbs,
     add_work,
     path_of,
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
 
 add_work(incidents, "incidents")
 add_status_verbs(incidents, "incidents")
+add_grouping(incidents, "incidents")
 add_feedback(incidents, "incidents")
 
 
@@ -47,14 +49,16 @@ def list_incidents(
     severity: Annotated[str | None, typer.Option(help="warn, error or critical.")] = None,
     verdict: Annotated[str, typer.Option(help="confirmed, unconfirmed, learning or any.")] = "any",
     since: Since = None,
+    assignee: Annotated[str | None, typer.Option(help="Those of one person.")] = None,
     text: Annotated[str | None, typer.Option(help="In the title or the fingerprint.")] = None,
     sort: Annotated[str, typer.Option(help="opened, last_seen or severity.")] = "opened",
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List incidents of the key's project: all of them, unless --verdict says otherwise."""
-    wanted = {"env": env, "status": status, "severity": severity, "verdict": verdict, "text": text}
-    page = get("/v1/incidents", {**wanted, "since": in_query(since), "limit": limit, "sort": sort})
+    wanted = {"env": env, "status": status, "severity": severity, "verdict": verdict, "limit": limit}
+    wanted["sort"] = sort
+    page = get("/v1/incidents", {**wanted, "assignee": assignee, "text": text, "since": in_query(since)})
     if as_json:
         print(json.dumps(page, indent=2))
         return

@@ -31,7 +31,7 @@ def path_of(kind: Kind, name: str, *parts: str) -> str:
 def outage_path(kind: Kind, name: str, *parts: str) -> str:
     """Return a path below the outage that is named, or that the named incident belongs to."""
     if kind == "incidents" and name == LATEST:
-        name = get(path_of(kind, name), {})["incident"]["id"]
+        name = _latest_incident()
     return path_of("outages", name, *parts)
 
 
@@ -104,6 +104,47 @@ def add_status_verbs(app: typer.Typer, kind: Kind) -> None:
     @app.command("reopen", help=f"Open the resolved {one} again, or several.")
     def reopen(names: AllNames) -> None:
         _set_status(kind, names, "open")
+
+
+def add_grouping(app: typer.Typer, kind: Kind) -> None:
+    """Add `merge` and `split` to a group of commands; an incident stands for its outage."""
+
+    @app.command("merge", help="Move all incidents of an outage to another one; both are ten minutes old.")
+    def merge(
+        name: Name,
+        into: Annotated[str, typer.Argument(metavar="INTO", help="The outage that takes them.")],
+    ) -> None:
+        if kind == "incidents" and into == LATEST:
+            into = _latest_incident()
+        outage = send("POST", outage_path(kind, name, "merge"), {"into": into})["outage"]
+        print(f"Outage {outage['id']}: {outage['incidents']} incidents.")
+
+    if kind == "incidents":
+
+        @app.command("split", help="Move the incident's series to a new outage; later incidents follow it.")
+        def split(name: Name) -> None:
+            incident = _latest_incident() if name == LATEST else name
+            _split(incident, incident)
+
+    else:
+
+        @app.command("split", help="Move a series of an outage to a new one; later incidents follow it.")
+        def split_outage(
+            name: Name,
+            incident: Annotated[str, typer.Argument(metavar="INCIDENT", help="One of the series.")],
+        ) -> None:
+            _split(name, incident)
+
+
+def _split(outage: str, incident: str) -> None:
+    """Split an outage, which one of its incidents may stand for."""
+    found = send("POST", path_of("outages", outage, "split"), {"incident": incident})["outage"]
+    print(f"Outage {found['id']}: {found['incidents']} incidents.")
+
+
+def _latest_incident() -> str:
+    """Return the id of the newest incident."""
+    return str(get(path_of("incidents", LATEST), {})["incident"]["id"])
 
 
 def add_feedback(app: typer.Typer, kind: Kind) -> None:

@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signals.cli.core_client import ask, get, send
+from signals.cli.core_client import ask, get
 from signals.cli.incidents import print_chart, print_summary
 from signals.cli.options import AsJson, Since, in_query
 from signals.cli.outage_work import (
     AllNames,
     Name,
     add_feedback,
+    add_grouping,
     add_outage_timeline,
     add_work,
     change_all,
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
 
 add_work(outages, "outages")
 add_outage_timeline(outages)
+add_grouping(outages, "outages")
 add_feedback(outages, "outages")
 
 
@@ -93,25 +95,6 @@ def resolve_outage(outage_ids: AllNames, as_json: AsJson = False) -> None:
 def reopen_outage(outage_ids: AllNames, as_json: AsJson = False) -> None:
     """Open a resolved outage again, or several, with the incidents that ended with it."""
     _change(outage_ids, "open", as_json=as_json)
-
-
-@outages.command("merge")
-def merge_outage(
-    outage_id: Name, into: Annotated[str, typer.Argument(metavar="INTO", help="The outage that takes them.")]
-) -> None:
-    """Move all incidents of an outage to another one; both are settled, that is ten minutes old."""
-    outage = send("POST", path_of("outages", outage_id, "merge"), {"into": into})["outage"]
-    print(f"Outage {outage['id']}: {outage['incidents']} incidents.")
-
-
-@outages.command("split")
-def split_outage(
-    outage_id: Name,
-    incident: Annotated[str, typer.Argument(metavar="INCIDENT", help="One of the series.")],
-) -> None:
-    """Move the series of an incident to a new outage; later incidents of the series join that one."""
-    outage = send("POST", path_of("outages", outage_id, "split"), {"incident": incident})["outage"]
-    print(f"Outage {outage['id']}: {outage['incidents']} incidents.")
 
 
 def _change(outage_ids: list[str], status: str, *, as_json: bool) -> None:

@@ -66,6 +66,7 @@ class ListRequest:
     verdict: IncidentVerdict | None = None
     since: str | None = None
     until: str | None = None
+    assignee: str | None = None
     text: str | None = None
     sort: ListSort = "opened"
     limit: int = 50
@@ -174,6 +175,7 @@ class Incidents:
             verdict=request.verdict,
             since=instant("since", request.since) if request.since else None,
             until=instant("until", request.until) if request.until else None,
+            assignee=request.assignee,
             text=searched_text(request.text),
         )
         if wanted.since and wanted.until and wanted.since >= wanted.until:

@@ -45,7 +45,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
-    """Which incidents; None means any. Those active in `since <= t < until` count as within."""
+    """Which incidents; None means any. Those active in `since <= t < until` count as within.
+
+    `assignee` is who works on the incident's outage.
+    """
 
     project_id: str
     environment: str | None = None
@@ -54,6 +57,7 @@ class ListFilter:
     verdict: IncidentVerdict | None = None
     since: datetime | None = None
     until: datetime | None = None
+    assignee: str | None = None
     text: str | None = None
 
 
@@ -74,6 +78,10 @@ FROM (
       AND (%(verdict)s::text IS NULL
            OR %(verdict)s = coalesce((SELECT verdict FROM pipeline.incident_states
                                       WHERE incident_id = i.id OFFSET 0), 'confirmed'))
+      AND (%(assignee)s::text IS NULL
+           OR EXISTS (SELECT FROM pipeline.outage_members m
+                      JOIN pipeline.outage_cares c ON c.outage_id = m.outage_id
+                      WHERE m.incident_id = i.id AND c.assignee = %(assignee)s OFFSET 0))
       AND (%(since)s::timestamptz IS NULL OR i.last_seen_at >= %(since)s)
       AND (%(until)s::timestamptz IS NULL OR i.opened_at < %(until)s)
       AND (%(before_at)s::timestamptz IS NULL
@@ -125,6 +133,7 @@ def list_incidents(
         "verdict": wanted.verdict,
         "since": wanted.since,
         "until": wanted.until,
+        "assignee": wanted.assignee,
         "before_at": before and before.at,
         "before_id": before and before.id,
         "before_rank": before and before.rank,

@@ -14,10 +14,18 @@ from typer.testing import CliRunner, Result
 
 from signals.cli import ai, audit, incidents, maintenance, outages, rules, search, tenancy, users
 from signals.settings import PostgresSettings
-from tests.integration.core.conftest import Keys, _logs, anonymous, keys, open_incident, open_outage
+from tests.integration.core.conftest import (
+    Keys,
+    _logs,
+    anonymous,
+    keys,
+    open_incident,
+    open_outage,
+    settle,
+)
 from tests.support.waiting import until
 
-__all__ = ["_logs", "anonymous", "keys", "open_incident", "open_outage"]
+__all__ = ["_logs", "anonymous", "keys", "open_incident", "open_outage", "settle"]
 
 Run = Callable[..., Result]
 

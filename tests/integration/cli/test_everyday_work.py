@@ -1,6 +1,7 @@
 """The everyday work with the commands alone, against a real database and HTTP server."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -44,6 +45,33 @@ def test_same_verbs_work_on_an_outage(run: Run, open_outage: OpenOutage) -> None
     listed = run("outages", "list", "--status", "unresolved", "--text", "checkout").stdout
     assert str(outage) in listed
     assert "No outages" in run("outages", "list", "--assignee", "jane").stdout
+
+
+def test_incidents_are_listed_by_assignee_and_what_is_not_resolved(run: Run, open_outage: OpenOutage) -> None:
+    open_outage("TIMEOUT|/checkout|prod")
+    open_outage("DB|/cart|prod", at=NOON + timedelta(hours=3))
+    assert run("incidents", "assign", "latest", "jane").exit_code == 0
+    for words in (["--assignee", "jane"], ["--text", "CART"]):
+        found = json.loads(run("incidents", "list", *words, "--json").stdout)["incidents"]
+        assert [one["fingerprint"] for one in found] == ["DB|/cart|prod"], words
+    assert "No incidents" in run("incidents", "list", "--assignee", "joe").stdout
+    assert run("incidents", "resolve", "latest").exit_code == 0
+    left = run("incidents", "list", "--status", "unresolved", "--severity", "error", "--verdict", "any")
+    assert ("checkout" in left.stdout, "cart" in left.stdout) == (True, False)
+
+
+def test_incidents_stand_for_their_outages_in_merge_and_split(
+    run: Run, open_outage: OpenOutage, settle: Callable[[], None]
+) -> None:
+    first = open_outage("A|/a|prod")
+    open_outage("B|/b|prod", at=NOON + timedelta(hours=1))
+    settle()
+    listed = json.loads(run("incidents", "list", "--json").stdout)["incidents"]
+    newest, oldest = (row["id"] for row in listed)
+    assert said(run("incidents", "merge", "latest", oldest[:13])) == f"Outage {first}: 2 incidents."
+    new = said(run("incidents", "split", "latest"))
+    assert new.endswith(": 1 incidents.")
+    assert newest in run("outages", "show", new.split()[1].rstrip(":")).stdout
 
 
 def said_lines(result: Result) -> list[str]:

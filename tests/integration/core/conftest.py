@@ -41,6 +41,7 @@ from signals.services.grouping import group
 from signals.services.incidents.names import Names
 from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.outage_work import OutageWork
+from signals.services.incidents.settling import Settling
 from signals.services.incidents.views import Incidents
 from signals.services.indexing.labelling import Labeller
 from signals.services.ledger.audit import LedgerAudit
@@ -226,3 +227,15 @@ def open_outage(pool: ConnectionPool[Connection], open_incident: OpenIncident) -
         return found[0]
 
     return insert
+
+
+@pytest.fixture
+def settle(pool: ConnectionPool[Connection]) -> Callable[[], None]:
+    """Lets twelve minutes pass, and settles windows."""
+
+    def later() -> None:
+        with pool.connection() as connection:
+            connection.execute("UPDATE pipeline.outages SET created_at = created_at - interval '12 minutes'")
+        Settling(pool).round()
+
+    return later

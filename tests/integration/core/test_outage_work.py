@@ -10,7 +10,6 @@ from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
-from signals.services.incidents.settling import Settling
 from tests.integration.core.conftest import OTHER, Keys, OpenOutage
 from tests.support.events import NOON
 
@@ -130,6 +129,10 @@ def test_lists_are_narrowed_by_assignee_text_severity_and_what_is_unresolved(
     incidents = reader.get("/v1/incidents?status=unresolved&text=cart&severity=error").json()["incidents"]
     assert [one["fingerprint"] for one in incidents] == ["DB|/cart|prod"]
     assert reader.get("/v1/incidents?severity=critical").json()["incidents"] == []
+    mine = reader.get("/v1/incidents?assignee=jane").json()["incidents"]
+    assert [one["fingerprint"] for one in mine] == ["DB|/cart|prod"]
+    assert reader.get("/v1/incidents?assignee=joe").json()["incidents"] == []
+    assert reader.get("/v1/incidents?assignee=%0A").status_code == 400
     assert reader.get("/v1/incidents?text=%00").status_code == 400
 
 
@@ -281,18 +284,6 @@ def test_incidents_change_in_bulk(reader: TestClient, open_outage: OpenOutage) -
     assert answer.status_code == 200, answer.text
     again = reader.patch("/v1/incidents", json={"status": "open", "items": items})
     assert [one["status"] for one in again.json()["items"]] == [412, 412]
-
-
-@pytest.fixture
-def settle(pool: ConnectionPool[Connection]) -> Callable[[], None]:
-    """Lets twelve minutes pass, and settles windows."""
-
-    def later() -> None:
-        with pool.connection() as connection:
-            connection.execute("UPDATE pipeline.outages SET created_at = created_at - interval '12 minutes'")
-        Settling(pool).round()
-
-    return later
 
 
 def test_merged_outages_stay_merged(
