@@ -115,7 +115,12 @@ class NoticeMessage:
 
 def clean(text: str, limit: int = MAX_LINE) -> str:
     """Return one line without control characters, secrets and personal data, cut at `limit` characters."""
-    shown = "".join(character if character.isprintable() else " " for character in Redactor().text(text))
+    return one_line(Redactor().text(text), limit)
+
+
+def one_line(text: str, limit: int = MAX_LINE) -> str:
+    """Return one line without control characters, cut at `limit` characters: for words of our own people."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(shown.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

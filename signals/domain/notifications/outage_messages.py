@@ -19,6 +19,7 @@ from signals.domain.notifications.messages import (
     first_line,
     joined_line,
     listed,
+    one_line,
 )
 from signals.domain.summary.wording import in_words
 
@@ -40,10 +41,13 @@ class ToldOutage:
         until = self.snoozed_severity
         return until is not None and IncidentSeverity.parse(severity) <= IncidentSeverity.parse(until)
 
-    def work(self, severity: str) -> str | None:
-        """Say in a line who works on it and whether it is snoozed, None when neither."""
-        parts = [f"assigned to {clean(self.assignee, 128)}"] if self.assignee else []
-        parts += ["snoozed"] if self.is_snoozed(severity) else []
+    def work(self, severity: str, status: str) -> str | None:
+        """Say in a line who works on it and whether it is snoozed, None when neither; an end is not snoozed.
+
+        An assignee may be a mail address: the team wrote it, no event did.
+        """
+        parts = [f"assigned to {one_line(self.assignee, 128)}"] if self.assignee else []
+        parts += ["snoozed"] if status != "resolved" and self.is_snoozed(severity) else []
         return ", ".join(parts) or None
 
 
@@ -60,7 +64,7 @@ def compose_outage(
     """Write the message about an outage; of several incidents it lists unresolved and worst ones first."""
     if len(incidents) == 1:
         only = incidents[0]
-        return compose(only, happening, head, outage_id=outage.id, work=outage.work(only.severity))
+        return compose(only, happening, head, outage_id=outage.id, work=outage.work(only.severity, only.status))
     first = min(incidents, key=lambda one: (one.opened_at, one.id))
     unresolved = [one for one in incidents if one.status != "resolved"]
     worst = max(unresolved or incidents, key=lambda one: IncidentSeverity.parse(one.severity))
@@ -74,7 +78,7 @@ def compose_outage(
         f"{len(incidents)} incidents, {len(unresolved)} of them not resolved",
         *joined_line(head, outage.id),
     ]
-    if (work := outage.work(worst.severity)) is not None:
+    if (work := outage.work(worst.severity, status)) is not None:
         lines.append(work)
     if first.impact:
         lines.append(clean(in_words(first.impact)))

@@ -44,6 +44,7 @@ def write():
 
 TRIES = {
     "reads a file": lambda: open("/etc/passwd").close(),
+    "reads a folder beside Python's": lambda: open(f"{sys.prefix}-other/secret").close(),
     "reads its own environment": lambda: open("/proc/self/environ").close(),
     "writes a file": write,
     "starts a program": lambda: subprocess.run(["/bin/true"]),
