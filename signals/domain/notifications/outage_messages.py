@@ -64,7 +64,9 @@ def compose_outage(
     """Write the message about an outage; of several incidents it lists unresolved and worst ones first."""
     if len(incidents) == 1:
         only = incidents[0]
-        return compose(only, happening, head, outage_id=outage.id, work=outage.work(only.severity, only.status))
+        return compose(
+            only, happening, head, outage_id=outage.id, work=outage.work(only.severity, only.status)
+        )
     first = min(incidents, key=lambda one: (one.opened_at, one.id))
     unresolved = [one for one in incidents if one.status != "resolved"]
     worst = max(unresolved or incidents, key=lambda one: IncidentSeverity.parse(one.severity))
