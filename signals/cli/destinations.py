@@ -164,7 +164,7 @@ def rotate_key(
 
 @app.command()
 def enable(name: str) -> None:
-    """Send to a destination again; what is still unresolved is told when it changes."""
+    """Send to a destination again: it is told what is not resolved, and the end of what it was told."""
     send("PATCH", f"{PATH}/{_id_of(name)}", {"enabled": True})
     print(f"{name} is active.")
 

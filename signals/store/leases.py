@@ -22,7 +22,7 @@ from signals.clients.postgres import Connection
 class Lease:
     """A running job and the right to finish it: `leased_until` is the fencing token.
 
-    `attempt_count` counts failed attempts, a rescued job's lost one included.
+    `attempt_count` counts failed attempts, a rescued job's lost one included; `is_rescued`: the last one was.
     """
 
     job_id: UUID
@@ -30,6 +30,7 @@ class Lease:
     max_attempts: int
     leased_until: datetime
     last_error: str | None
+    is_rescued: bool = False
 
     @property
     def is_exhausted(self) -> bool:
@@ -89,7 +90,8 @@ SET status = 'running',
     updated_at = now()
 FROM due
 WHERE job.id = due.id
-RETURNING job.id AS job_id, job.attempt_count, job.max_attempts, job.leased_until, job.last_error{own}
+RETURNING job.id AS job_id, job.attempt_count, job.max_attempts, job.leased_until, job.last_error,
+          due.lost AS is_rescued{own}
 """
 LEASE: LiteralString = """
 WITH due AS (

@@ -83,14 +83,16 @@ class OutboundApprise:
         except subprocess.TimeoutExpired:
             return DeliveryResult(state="retry", error="Apprise did not start in time")
         if ended.returncode == -signal.SIGALRM:
-            return DeliveryResult(state="retry", error=f"no whole answer within {self._timeout_s:g} s")
+            words = f"no whole answer within {self._timeout_s:g} s"
+            return DeliveryResult(state="retry", error=words, is_uncertain=True)
         try:
             outcome: dict[str, Any] = orjson.loads(ended.stdout)
         except ValueError:
-            return DeliveryResult(state="retry", error="Apprise ended without a result")
+            return DeliveryResult(state="retry", error="Apprise ended without a result", is_uncertain=True)
         if outcome.get("status") is not None:
             return by_status(HttpAnswer(status=outcome["status"], headers={}, body=b""))
-        return DeliveryResult(state=outcome["state"], error=outcome.get("error"))
+        state = outcome["state"]
+        return DeliveryResult(state=state, error=outcome.get("error"), is_uncertain=state == "retry")
 
 
 def _environment() -> dict[str, str]:

@@ -74,12 +74,15 @@ class OutboundHttp:
             return DeliveryResult(state="refused", error=str(error))
         except HostUnknown as error:
             return DeliveryResult(state="retry", error=str(error))
-        except httpcore2.TimeoutException:
-            return DeliveryResult(state="retry", error=f"no whole answer within {self._timeout_s:g} s")
+        except httpcore2.TimeoutException as error:
+            is_sent = not isinstance(error, httpcore2.ConnectTimeout)
+            words = f"no whole answer within {self._timeout_s:g} s"
+            return DeliveryResult(state="retry", error=words, is_uncertain=is_sent)
         except httpcore2.ConnectError as error:
             return DeliveryResult(state="retry", error=_why_not_connected(error))
         except (httpcore2.NetworkError, httpcore2.ProtocolError):
-            return DeliveryResult(state="retry", error="the connection broke off before an answer")
+            words = "the connection broke off before an answer"
+            return DeliveryResult(state="retry", error=words, is_uncertain=True)
 
     def _post(self, url: str, content: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         self._holder.deadline = Deadline.within(self._timeout_s)
@@ -122,7 +125,13 @@ def by_status(answer: HttpAnswer) -> DeliveryResult:
         return DeliveryResult(state="told", status=status)
     if may_succeed_later(status):
         error = f"it answered {status}"
-        return DeliveryResult(state="retry", status=status, error=error, retry_after=answer.retry_after)
+        return DeliveryResult(
+            state="retry",
+            status=status,
+            error=error,
+            retry_after=answer.retry_after,
+            is_uncertain=status >= 500,  # a proxy's answer, or a fault after the message was taken
+        )
     if 300 <= status < 400:
         error = f"it answered {status}: redirects are not followed; set the address behind it"
     else:

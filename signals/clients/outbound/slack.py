@@ -90,7 +90,11 @@ def _read(answer: HttpAnswer) -> _Call:
         body = orjson.loads(answer.body)
         error = "" if body["ok"] is True else str(body.get("error", "unknown"))[:80]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _Call(DeliveryResult(state="retry", status=answer.status, error="its answer is not Slack's"))
+        return _Call(
+            DeliveryResult(
+                state="retry", status=answer.status, error="its answer is not Slack's", is_uncertain=True
+            )
+        )
     if not error:
         return _Call(None, body=body)
     said = f"Slack answered {error}" if error.isprintable() else "Slack answered an error"

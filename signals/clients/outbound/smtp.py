@@ -60,7 +60,8 @@ class OutboundMail:
             reason = (
                 str(error) if isinstance(error, HostUnknown) else "the connection failed or took too long"
             )
-            return DeliveryResult(state="retry", error=reason)
+            is_sent = not isinstance(error, HostUnknown | ConnectionRefusedError)
+            return DeliveryResult(state="retry", error=reason, is_uncertain=is_sent)
         return DeliveryResult(state="told", status=250, reference=message.reference or str(message.notice_id))
 
     @contextmanager

@@ -16,6 +16,7 @@ LOGGED_ATTEMPTS: Final = (
 FALLBACK_AFTER: Final = 6  # failed attempts: about a quarter of a minute
 DISABLED_AFTER_REFUSALS: Final = 5
 DISABLED_AFTER: Final = timedelta(hours=24)
+IN_A_ROW: Final = timedelta(hours=2)  # guess: failures further apart are two; longer than any Retry-After
 GIVEN_UP_AFTER: Final = DISABLED_AFTER  # failures in a row: a message outlasts its destination by no attempt
 
 DeliveryState = Literal["told", "retry", "refused"]
@@ -26,6 +27,7 @@ class DeliveryResult:
     """One attempt. `retry`: a later one may succeed; `refused`: only a change of the destination helps.
 
     `reference` is what the destination calls the message; `is_gone`: it says that it is closed for good.
+    `is_uncertain`: it may have been told all the same, like when the answer was lost.
     """
 
     state: DeliveryState
@@ -34,6 +36,7 @@ class DeliveryResult:
     retry_after: timedelta | None = None
     reference: str | None = None
     is_gone: bool = False
+    is_uncertain: bool = False
 
 
 def retry_delay(failed_attempts: int, retry_after: timedelta | None, chance: float) -> timedelta:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Protocol
 from uuid import UUID
 
-from signals.domain.notifications.routing import Subject
+from signals.domain.notifications.routing import Subject, fits
 
 
 class Window(Protocol):
@@ -40,9 +39,6 @@ def hold(windows: Iterable[Window], subject: Subject, now: datetime) -> tuple[da
         for window in windows
         if window.starts_at <= now < window.ends_at
         and window.environment in (None, subject.environment)
-        and (
-            window.fingerprint is None
-            or any(fnmatchcase(one, window.fingerprint) for one in subject.fingerprints)
-        )
+        and (window.fingerprint is None or fits(window.fingerprint, subject.fingerprints))
     ]
     return max(matching, default=None)

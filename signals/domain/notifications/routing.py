@@ -84,9 +84,15 @@ def mismatch(route: Route, subject: Subject) -> str | None:
     if subject.verdict not in route.verdicts:
         return f"verdict {subject.verdict} is not one of {', '.join(sorted(route.verdicts))}"
     pattern = route.fingerprint
-    if pattern is not None and not any(fnmatchcase(one, pattern) for one in subject.fingerprints):
+    if pattern is not None and not fits(pattern, subject.fingerprints):
         return "no fingerprint fits the pattern"
     return None
+
+
+def fits(pattern: str, fingerprints: Iterable[str]) -> bool:
+    """Whether a pattern with * and ? fits one of the fingerprints; brackets are themselves, as in `/[id]`."""
+    literal = pattern.replace("[", "[[]")
+    return any(fnmatchcase(one, literal) for one in fingerprints)
 
 
 def due(routes: Sequence[Route], subject: Subject, now: datetime) -> datetime | None:

@@ -1,7 +1,7 @@
 """Decides the next thing to tell: compares what a message said last with the outage as it is now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal, Self
 
@@ -53,13 +53,40 @@ def is_muted(before: ToldState | None, now: ToldState) -> bool:
     return now.is_snoozed and now.status != "resolved" and (before is None or before.status == "resolved")
 
 
-def happening(before: ToldState | None, now: ToldState, kind: str) -> Happening | None:
+def happening(
+    before: ToldState | None, now: ToldState, kind: str, *, tried: ToldState | None = None
+) -> Happening | None:
     """Return what is to be told to a destination of this kind, None when there is nothing.
 
-    What was over before it was told is one message that says so; a pager is left alone then.
+    What was over before it was told is one message that says so; a pager is left alone then. `tried` may have
+    been told since `before`, without an answer: then the present state is told even if it equals `before`.
     """
     if is_muted(before, now):
         return None
+    found = _difference(before, now, kind)
+    if tried is None or found not in (None, "updated"):
+        return found
+    return _difference(tried, now, kind) or found
+
+
+def _is_open(state: ToldState | None) -> bool:
+    return state is not None and state.status != "resolved"
+
+
+def uncertain(before: ToldState | None, tried: ToldState | None, sent: ToldState) -> ToldState:
+    """Return what may have been told, after an attempt to tell `sent` that had no answer.
+
+    Of several, the one that differs most from `before` stays until an attempt succeeds: open, or resolved.
+    """
+    return sent if tried is None or _is_open(sent) != _is_open(before) else tried
+
+
+def assumed(before: ToldState | None, now: ToldState) -> ToldState:
+    """Return what a process that died in mid-send may have told: an opening, or what can be edited."""
+    return replace(now, status="open") if before is None else replace(before, title="")
+
+
+def _difference(before: ToldState | None, now: ToldState, kind: str) -> Happening | None:
     if before is None:
         if now.status == "resolved":
             return None if kind == "pagerduty" else "resolved"
@@ -78,12 +105,14 @@ def happening(before: ToldState | None, now: ToldState, kind: str) -> Happening 
     return "updated" if kind in EDITING_KINDS or (kind == "email" and has_news) else None
 
 
-def storm_happening(before: ToldState | None, now: ToldState) -> Happening | None:
-    """Return what a storm's message tells: it is edited as long as something changes."""
+def storm_happening(
+    before: ToldState | None, now: ToldState, *, tried: ToldState | None = None
+) -> Happening | None:
+    """Return what a storm's message tells: it is edited as long as something changes, or is uncertain."""
     if before is None:
         return "opened"
     if now == before:
-        return None
+        return None if tried is None else "updated"
     return "resolved" if now.status == "resolved" and before.status != "resolved" else "updated"
 
 

@@ -15,7 +15,7 @@ from signals.clients.postgres import Connection, pipelined
 from signals.clients.sealing import Seal
 from signals.domain.notifications.delivery import FALLBACK_AFTER, DeliveryResult, retry_delay
 from signals.domain.notifications.messages import NoticeMessage
-from signals.domain.notifications.telling import ToldState, pace
+from signals.domain.notifications.telling import ToldState, assumed, pace, uncertain
 from signals.errors import SettingsError
 from signals.services.notifications.sealed_targets import open_target
 from signals.services.notifications.wording import word
@@ -37,12 +37,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasedNotice:
-    """A leased message with what it must say; `message` is None when there is nothing to say."""
+    """A leased message with what it must say; `message` is None when there is nothing to say.
+
+    `fault`: it cannot be worded.
+    """
 
     held: NoticeLease
     destination: StoredDestination
-    state: ToldState | None
-    message: NoticeMessage | None
+    state: ToldState | None = None
+    message: NoticeMessage | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,11 @@ class Delivery:
 
     def send(self, notice: LeasedNotice) -> SentNotice:
         """Send one message, outside of any transaction. Safe to call from several threads."""
+        if notice.fault:
+            result = DeliveryResult(state="retry", error=notice.fault)
+            return SentNotice(
+                notice=notice, attempt=NoticeAttempt(happening="updated", result=result, took_ms=0)
+            )
         if notice.message is None:
             return SentNotice(notice=notice, attempt=None)
         began = monotonic()
@@ -120,8 +129,13 @@ class Delivery:
         for one in held:
             told = [found[subject_id] for subject_id in ids_told.get(one.job_id, ()) if subject_id in found]
             place, now = places[one.destination_id], datetime.now(UTC)
-            state, message = word(one, place.kind, told, link_url=self._link_url, at=now)
-            leased.append(LeasedNotice(held=one, destination=place, state=state, message=message))
+            try:
+                state, message = word(one, place.kind, told, link_url=self._link_url, at=now)
+            except Exception as error:  # a row that cannot be worded must not keep all others back
+                log.exception("message not worded by a fault of the program", notice_id=str(one.job_id))
+                leased.append(LeasedNotice(held=one, destination=place, fault=_fault(error)))
+            else:
+                leased.append(LeasedNotice(held=one, destination=place, state=state, message=message))
         return leased
 
     def _send(self, destination: StoredDestination, message: NoticeMessage) -> DeliveryResult:
@@ -133,8 +147,7 @@ class Delivery:
             return DeliveryResult(state="retry", error=str(error))
         except Exception as error:  # a fault of ours with one message must not keep all others back
             log.exception("message not sent by a fault of the program", kind=destination.kind)
-            fault = f"a fault of the program ({type(error).__name__}); the notifier's log says more"
-            return DeliveryResult(state="retry", error=fault)
+            return DeliveryResult(state="retry", error=_fault(error))
 
     def _told(self, sent: SentNotice) -> ToldNotice:
         notice, attempt = sent.notice, sent.attempt
@@ -155,13 +168,25 @@ class Delivery:
     def _failed(self, sent: SentNotice, attempt: NoticeAttempt) -> _Failed:
         held, result = sent.notice.held, attempt.result
         failures = held.attempt_count + 1
+        before, tried = ToldState.read(held.told_state), ToldState.read(held.tried_state)
+        state = sent.notice.state
+        if state is not None and held.is_rescued and tried is None:
+            tried = assumed(before, state)
+        if state is not None and result.is_uncertain:
+            tried = uncertain(before, tried, state)
         is_refused = result.state == "refused"
         is_passed_on = is_refused or failures >= FALLBACK_AFTER
         delay = None if is_refused else retry_delay(failures, result.retry_after, self._chance())
         return _Failed(
-            notice=FailedNotice(held=held, attempt=attempt, delay=delay),
+            notice=FailedNotice(
+                held=held, attempt=attempt, delay=delay, tried_state=None if tried is None else asdict(tried)
+            ),
             fallback_id=sent.notice.destination.fallback_id if is_passed_on else None,
         )
+
+
+def _fault(error: Exception) -> str:
+    return f"a fault of the program ({type(error).__name__}); the notifier's log says more"
 
 
 def _is_told(sent: SentNotice) -> bool:

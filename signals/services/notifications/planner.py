@@ -4,6 +4,7 @@ It reads no clock: `now` is the database's, given by the caller.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ from signals.domain.notifications.telling import STORM_S
 from signals.services.notifications.joining import Joining, Known, NoticePlan, moved
 from signals.services.notifications.routes import stored_route
 from signals.store import leases
-from signals.store.notifications import maintenance, planning, routes, subjects
+from signals.store.notifications import fallbacks, maintenance, planning, routes, subjects
 from signals.store.notifications.maintenance import MaintenanceWindow
 from signals.store.notifications.notices import QUEUE
 from signals.store.notifications.subjects import NoticeSubject
@@ -31,6 +32,7 @@ def plan(connection: Connection, now: datetime) -> int:
 
     A message that exists tells every further change, even when no route matches any more: a destination that
     got the opening gets the end. An incident that is not told yet needs a route that matches it as it is now.
+    The fallback of a disabled destination takes its routes.
     """
     changes = planning.take_changes(connection, limit=MAX_CHANGES)
     if not changes:
@@ -38,9 +40,12 @@ def plan(connection: Connection, now: datetime) -> int:
     found = subjects.read(connection, changes)
     projects = {subject.told.project_id for subject in found.values()}
     known_told = planning.told_already(connection, changes)
+    known_stand_ins = fallbacks.stand_ins(connection, projects)
+    stored, stand_ins = routes.list_routes(connection, projects), known_stand_ins()
     by_project: dict[str, list[Route]] = {}
-    for row in routes.list_routes(connection, projects):
-        by_project.setdefault(row.project_id, []).append(stored_route(row))
+    for row in stored:
+        place = stand_ins.get(row.destination_id, row.destination_id)
+        by_project.setdefault(row.project_id, []).append(replace(stored_route(row), destination_id=place))
     due_at = _due(found, by_project, now)
     destination_ids = {destination for _, destination in (*due_at, *known_told())}
     if not destination_ids:

@@ -24,6 +24,7 @@ from signals.domain.notifications.outage_messages import (
 )
 from signals.domain.notifications.telling import (
     ToldState,
+    assumed,
     happening,
     is_muted,
     storm_happening,
@@ -39,7 +40,7 @@ def word(
     """Return the state that the message tells then, and the message; None when there is nothing to say."""
     if not told:
         return None, None
-    before = ToldState.read(held.told_state)
+    before, tried = ToldState.read(held.told_state), ToldState.read(held.tried_state)
     head = MessageHead(
         notice_id=held.job_id,
         version=held.wanted,
@@ -51,14 +52,18 @@ def word(
     )
     if held.is_storm:
         state = worst_first([_state_of([one]) for one in told])
-        if storm_happening(before, state) is None:
+        if held.is_rescued and tried is None:
+            tried = assumed(before, state)
+        if storm_happening(before, state, tried=tried) is None:
             return state, None
         in_order = sorted((one.told for one in told), key=rank)
         return state, compose_storm(tuple(in_order), head, is_first=before is None)
     state = replace(_state_of(told), joined=head.joined(_outage_of(told).id))
-    if before is None and state.status == "resolved" and held.held_by is not None:
+    if held.is_rescued and tried is None:
+        tried = assumed(before, state)
+    if before is None and tried is None and state.status == "resolved" and held.held_by is not None:
         return None, None  # it began and ended in maintenance
-    what = happening(before, state, kind)
+    what = happening(before, state, kind, tried=tried)
     if what is None:
         return before if is_muted(before, state) else state, None
     return state, compose_outage(_outage_of(told), [one.told for one in told], what, head)

@@ -13,6 +13,7 @@ from signals.clients.postgres import Connection
 from signals.domain.notifications.delivery import (
     DISABLED_AFTER,
     DISABLED_AFTER_REFUSALS,
+    IN_A_ROW,
     DeliveryResult,
 )
 
@@ -43,14 +44,17 @@ FAILED: LiteralString = """
 WITH r AS (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(id uuid, refused int, gone boolean, error text)
 ), was AS (
-    SELECT id, state AS before FROM pipeline.destinations WHERE id IN (SELECT id FROM r)
+    SELECT id, state AS before,
+           CASE WHEN last_failed_at > now() - %(in_a_row)s THEN coalesce(failing_since, now()) ELSE now()
+           END AS since
+    FROM pipeline.destinations WHERE id IN (SELECT id FROM r)
 )
 UPDATE pipeline.destinations d
 SET refused_in_row = d.refused_in_row + r.refused,
-    failing_since = coalesce(d.failing_since, now()), last_error = r.error,
+    failing_since = was.since, last_failed_at = now(), last_error = r.error,
     state = CASE
         WHEN d.state = 'disabled' OR r.gone OR d.refused_in_row + r.refused >= %(most_refusals)s
-             OR coalesce(d.failing_since, now()) < now() - %(longest)s THEN 'disabled'
+             OR was.since < now() - %(longest)s THEN 'disabled'
         ELSE 'failing' END
 FROM r JOIN was USING (id)
 WHERE d.id = r.id
@@ -80,6 +84,7 @@ def note_failure(
         "rows": orjson.dumps(rows).decode(),
         "most_refusals": DISABLED_AFTER_REFUSALS,
         "longest": DISABLED_AFTER,
+        "in_a_row": IN_A_ROW,
     }
     found = connection.execute(FAILED, values)
     return lambda: {destination_id for destination_id, is_disabled in found if is_disabled}

@@ -1,5 +1,6 @@
-"""Passes the incidents of a message on to the fallback of its destination."""
+"""Passes incidents on to the fallback of a destination that fails or is disabled."""
 
+from collections.abc import Callable, Collection, Mapping
 from typing import LiteralString
 from uuid import UUID, uuid4
 
@@ -53,3 +54,15 @@ def pass_on(connection: Connection, notice_id: UUID, *, version: int, fallback_i
         "max_attempts": NO_MAX_ATTEMPTS,
     }
     connection.execute(TELL_FALLBACK, values)
+
+
+STAND_INS: LiteralString = """
+SELECT id, fallback_id FROM pipeline.destinations
+WHERE project_id = ANY(%(project_ids)s) AND state = 'disabled' AND fallback_id IS NOT NULL
+"""
+
+
+def stand_ins(connection: Connection, project_ids: Collection[str]) -> Callable[[], Mapping[UUID, UUID]]:
+    """Read the fallbacks of disabled destinations; the call awaits the rows."""
+    rows = connection.execute(STAND_INS, {"project_ids": list(project_ids)})
+    return lambda: dict(rows.fetchall())

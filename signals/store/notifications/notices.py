@@ -21,7 +21,7 @@ AT_ONCE: Final = 2  # messages under way at one destination: one that hangs must
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeLease(leases.Lease):
-    """A lease of one message: it must tell `wanted`, and told `told` last."""
+    """A lease of one message: it must tell `wanted`, and told `told` last. `tried_state` had no answer."""
 
     destination_id: UUID
     subject_id: UUID | None
@@ -29,6 +29,7 @@ class NoticeLease(leases.Lease):
     wanted: int
     told: int
     told_state: dict[str, Any] | None
+    tried_state: dict[str, Any] | None
     reference: str | None
     sends: int
     held_by: UUID | None
@@ -78,11 +79,15 @@ class ToldNotice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedNotice:
-    """A message that was not told: tried again after `delay`, or given up when that is None."""
+    """A message that was not told: tried again after `delay`, or given up when that is None.
+
+    `tried_state` may have been told all the same, None when nothing may.
+    """
 
     held: NoticeLease
     attempt: NoticeAttempt
     delay: timedelta | None
+    tried_state: Mapping[str, Any] | None = None
 
 
 FINISH: LiteralString = """
@@ -93,6 +98,7 @@ WITH r AS MATERIALIZED (
 ), finished AS (
     UPDATE pipeline.notices n
     SET told = r.version, told_state = r.told_state, reference = r.reference,
+        tried_state = CASE WHEN r.sent THEN NULL ELSE n.tried_state END,
         sends = n.sends + r.sent::int, attempt_count = 0, failing_since = NULL, last_error = NULL,
         leased_until = NULL,
         not_before = now() + make_interval(secs => r.pace_s),
@@ -133,18 +139,21 @@ def finish(connection: Connection, told: Sequence[ToldNotice]) -> Callable[[], s
     return _ids(connection, FINISH, rows)
 
 
-# The database decides what has failed for too long. A long row of failures shares one line of the log.
+# The database decides what has failed for too long. What changed during the last attempt is tried anew. Many
+# failures in a row share one line of the log.
 FAIL: LiteralString = """
 WITH r AS MATERIALIZED (
     SELECT r.*, r.delay_s IS NULL OR EXISTS (
                SELECT FROM pipeline.notices o WHERE o.id = r.id AND o.failing_since < now() - %(longest)s
            ) AS is_given_up
     FROM json_to_recordset(%(rows)s::json) AS r(id uuid, token timestamptz, version bigint,
-        attempt_count int, delay_s float8, error text, happening text, took_ms int, outcome text, status int)
+        attempt_count int, delay_s float8, tried_state jsonb, error text, happening text, took_ms int,
+        outcome text, status int)
 ), failed AS (
     UPDATE pipeline.notices n
-    SET status = CASE WHEN r.is_given_up THEN 'failed' ELSE 'queued' END,
+    SET status = CASE WHEN r.is_given_up AND n.wanted <= r.version THEN 'failed' ELSE 'queued' END,
         failing_since = CASE WHEN r.is_given_up THEN NULL ELSE coalesce(n.failing_since, now()) END,
+        tried_state = coalesce(r.tried_state, n.tried_state),
         attempt_count = r.attempt_count, last_error = r.error, leased_until = NULL,
         run_after = greatest(now() + make_interval(secs => coalesce(r.delay_s, 0)), n.held_until),
         updated_at = now()
@@ -172,7 +181,7 @@ SELECT id FROM failed
 def fail(connection: Connection, failed: Sequence[FailedNotice]) -> Callable[[], set[UUID]]:
     """Queue messages again, or give them up; the call returns which, without those whose lease is lost.
 
-    One that has failed for `GIVEN_UP_AFTER` is given up whatever its delay.
+    One that has failed for `GIVEN_UP_AFTER` is given up, with or without a delay.
     """
     rows = [
         {
@@ -181,6 +190,7 @@ def fail(connection: Connection, failed: Sequence[FailedNotice]) -> Callable[[],
             "version": one.held.wanted,
             "attempt_count": one.held.attempt_count + 1,
             "delay_s": None if one.delay is None else one.delay.total_seconds(),
+            "tried_state": one.tried_state,
             "error": one.attempt.result.error,
             "happening": one.attempt.happening,
             "took_ms": one.attempt.took_ms,

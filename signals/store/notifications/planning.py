@@ -23,25 +23,40 @@ WHERE id = ANY(ARRAY(
     SELECT id FROM pipeline.incident_changes WHERE planned_at IS NULL ORDER BY id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING incident_id, id
+RETURNING incident_id, id, kind = ANY(ARRAY['assigned', 'snoozed', 'woken', 'merged'])
 """
-
-
 TAKE_MOVES: LiteralString = """
 DELETE FROM pipeline.outage_moves
 WHERE id = ANY(ARRAY(
     SELECT id FROM pipeline.outage_moves ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
-RETURNING incident_id, id
+RETURNING incident_id, id, false
+"""
+# What people do to an outage is noted at its first incident; messages of its others do not hold that one.
+TOLD_BESIDE: LiteralString = """
+SELECT m.incident_id, other.incident_id
+FROM pipeline.outage_members m
+JOIN pipeline.outage_members other ON other.outage_id = m.outage_id AND other.incident_id <> m.incident_id
+WHERE m.incident_id = ANY(%(incident_ids)s)
+  AND EXISTS (SELECT FROM pipeline.notice_subjects s WHERE s.subject_id = other.incident_id)
 """
 
 
 def take_changes(connection: Connection, *, limit: int) -> dict[UUID, int]:
-    """Take changes and moves without a plan, and return the newest of each incident."""
+    """Take changes and moves without a plan, and return the newest of each incident.
+
+    A change of a whole outage is one of each of its incidents that a message holds.
+    """
     found: dict[UUID, int] = {}
+    of_outages: dict[UUID, int] = {}
     for cursor in [connection.execute(query, {"limit": limit}) for query in (TAKE, TAKE_MOVES)]:
-        for incident_id, change_id in cursor:
+        for incident_id, change_id, is_of_outage in cursor:
             found[incident_id] = max(change_id, found.get(incident_id, 0))
+            if is_of_outage:
+                of_outages[incident_id] = found[incident_id]
+    if of_outages:
+        for first_id, other_id in connection.execute(TOLD_BESIDE, {"incident_ids": list(of_outages)}):
+            found[other_id] = max(of_outages[first_id], found.get(other_id, 0))
     return found
 
 

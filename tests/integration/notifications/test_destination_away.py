@@ -130,6 +130,19 @@ def test_message_that_alone_fails_is_given_up_after_a_day(
     assert len(receiver.accepted) == 1
 
 
+def test_failures_a_day_apart_disable_no_destination(world: World, receiver: HttpReceiver) -> None:
+    world.webhook(receiver)
+    receiver.mode = "error"
+    with world.pool.connection() as connection:
+        connection.execute(
+            "UPDATE pipeline.destinations SET failing_since = now() - interval '25 hours',"
+            " last_failed_at = now() - interval '24 hours'"
+        )
+    world.open()
+    world.run()
+    assert states(world) == [("queued", "failing")]
+
+
 def test_destination_that_is_enabled_again_is_told_what_it_missed(
     world: World, receiver: HttpReceiver, other: HttpReceiver
 ) -> None:

@@ -5,10 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from signals.services.notifications.destination_bodies import DestinationChange
 from signals.services.notifications.planner import plan
 from signals.services.operations.retention import Retention
 from signals.settings import RetentionSettings
-from tests.integration.notifications.conftest import World
+from tests.integration.notifications.conftest import CALLER, World
 from tests.support.receivers import HttpReceiver, http_receiver, mail_receiver
 from tests.support.waiting import until
 
@@ -265,11 +266,28 @@ def test_fallback_is_told_when_a_destination_refuses(
     assert len(receiver.requests) == 1  # 410 closed it at once
 
 
+def test_fallback_takes_the_routes_of_a_disabled_destination(
+    world: World, receiver: HttpReceiver, other: HttpReceiver
+) -> None:
+    fallback = world.webhook(other, route={})
+    place = world.webhook(receiver, fallback_id=fallback)
+    world.destinations.change(CALLER, place, DestinationChange(enabled=False))
+    incident_id = world.open()
+    world.run()
+    world.set(incident_id, status="resolved")
+    world.run()
+    assert types(other) == ["incident.opened", "incident.resolved"]
+    assert receiver.requests == []
+
+
 def test_destination_that_fails_for_a_day_is_disabled(world: World, receiver: HttpReceiver) -> None:
     world.webhook(receiver)
     receiver.mode = "error"
     with world.pool.connection() as connection:
-        connection.execute("UPDATE pipeline.destinations SET failing_since = now() - interval '25 hours'")
+        connection.execute(
+            "UPDATE pipeline.destinations SET failing_since = now() - interval '25 hours',"
+            " last_failed_at = now() - interval '5 minutes'"
+        )
     world.open()
     world.run()
     assert world.rows("SELECT state, last_error FROM pipeline.destinations") == [

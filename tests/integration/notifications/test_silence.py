@@ -117,6 +117,21 @@ def test_snoozed_outage_that_nobody_was_told_of_is_told_when_it_wakes(
     assert types(receiver) == ["opened"]
 
 
+def test_waking_is_told_where_the_first_incident_never_was(
+    world: World, shop: Shop, receiver: HttpReceiver
+) -> None:
+    world.webhook(receiver, route={"fingerprint": DB_DOWN[1]})
+    shop.opens(DB_DOWN[0])
+    snooze(world, shop)
+    shop.opens(DB_DOWN[1], minute=1)
+    world.run()
+    assert types(receiver) == []
+    [outage] = shop.outages()
+    OutageWork(world.pool).wake(TENANCY, outage["id"], actor=ACTOR)
+    world.run()
+    assert types(receiver) == ["opened"]
+
+
 def test_end_of_a_snoozed_outage_is_told(world: World, shop: Shop, receiver: HttpReceiver) -> None:
     world.webhook(receiver)
     incidents = shop.opens(DB_DOWN[0])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signals.domain.detection.severity import IncidentSeverity
-from signals.domain.notifications.routing import QuietHours, Route, Subject, due, mismatch
+from signals.domain.notifications.routing import QuietHours, Route, Subject, due, fits, mismatch
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = QuietHours(zone=BERLIN, begins=time(22), ends=time(7))
@@ -45,6 +45,13 @@ def subject(**fields: Any) -> Subject:
 )
 def test_route_says_why_it_does_not_match(fields: dict[str, Any], reason: str | None) -> None:
     assert mismatch(route(**fields), subject()) == reason
+
+
+def test_brackets_of_a_pattern_are_themselves() -> None:
+    fingerprints = ("E|/users/[id]|prod",)
+    assert fits("*|/users/[id]|*", fingerprints)
+    assert fits("*|/users/[i?]|prod", fingerprints)
+    assert not fits("*|/users/[id]|*", ("E|/users/i|prod",))
 
 
 @pytest.mark.parametrize("verdict", ["unconfirmed", "learning"])

@@ -1,0 +1,133 @@
+"""An attempt whose answer was lost may have arrived: what is true now is told, even if it was told before."""
+
+from uuid import UUID
+
+import pytest
+
+from tests.integration.notifications.conftest import World
+from tests.integration.notifications.test_notifier import plan_once, types
+from tests.support.receivers import HttpReceiver
+
+
+def retry(world: World) -> None:
+    """Let the wait of every message pass, and run."""
+    with world.pool.connection() as connection:
+        connection.execute("UPDATE pipeline.notices SET run_after = now() WHERE status = 'queued'")
+    world.run()
+
+
+def fail(world: World, receiver: HttpReceiver) -> None:
+    """Have the receiver read what is due and break off."""
+    receiver.mode = "reset"
+    before = len(receiver.requests)
+    retry(world)
+    receiver.mode = "ok"
+    assert len(receiver.requests) > before
+
+
+def lose_worker(world: World) -> None:
+    """Send what is due and die before it is recorded, as a process that is killed."""
+    delivery = world.delivery()
+    for one in delivery.exchange([], most=10):
+        delivery.send(one)
+    with world.pool.connection() as connection:
+        connection.execute("UPDATE pipeline.notices SET leased_until = now() - interval '1 second'")
+
+
+def actions(receiver: HttpReceiver) -> list[str]:
+    return [got.json["event_action"] for got in receiver.accepted]
+
+
+def test_pager_that_may_have_been_called_is_told_the_end(world: World, receiver: HttpReceiver) -> None:
+    world.pagerduty(receiver)
+    incident_id = world.open()
+    fail(world, receiver)
+    world.set(incident_id, status="resolved")
+    retry(world)
+    assert actions(receiver) == ["resolve"]
+
+
+def test_pager_that_a_killed_process_called_is_told_the_end(world: World, receiver: HttpReceiver) -> None:
+    world.pagerduty(receiver)
+    incident_id = world.open()
+    plan_once(world)
+    lose_worker(world)
+    world.set(incident_id, status="resolved")
+    world.run()
+    assert actions(receiver) == ["trigger", "resolve"]
+
+
+def test_pager_that_was_not_reached_is_left_alone(world: World, receiver: HttpReceiver) -> None:
+    world.pagerduty(receiver)
+    receiver.mode = "busy"  # it answered, and took nothing
+    incident_id = world.open()
+    world.run()
+    receiver.mode = "ok"
+    world.set(incident_id, status="resolved")
+    retry(world)
+    assert actions(receiver) == []
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack", "pagerduty"])
+def test_end_that_may_have_arrived_is_taken_back(world: World, receiver: HttpReceiver, kind: str) -> None:
+    getattr(world, kind)(receiver)
+    incident_id = world.open()
+    world.run()
+    told = len(receiver.accepted)
+    world.set(incident_id, status="resolved")
+    fail(world, receiver)
+    world.set(incident_id, status="open", resolved_at=None)
+    fail(world, receiver)  # the taking back as well: it stays uncertain
+    retry(world)
+    news = receiver.accepted[told:]
+    assert news, "nobody was told that it goes on"
+    if kind == "webhook":
+        assert [got.json["type"] for got in news] == ["incident.reopened"]
+    assert world.rows("SELECT tried_state, status FROM pipeline.notices") == [(None, "succeeded")]
+    retry(world)
+    assert receiver.accepted[told:] == news
+
+
+def test_state_that_a_killed_process_told_is_taken_back(world: World, receiver: HttpReceiver) -> None:
+    world.webhook(receiver)
+    incident_id = world.open()
+    world.run()
+    world.set(incident_id, status="investigating")
+    plan_once(world)
+    lose_worker(world)
+    world.set(incident_id, status="open")
+    world.run()
+    statuses = [got.json["data"]["status"] for got in receiver.accepted]
+    assert statuses == ["open", "investigating", "open"]
+
+
+def test_change_during_an_attempt_that_is_refused_is_told(world: World, receiver: HttpReceiver) -> None:
+    world.webhook(receiver)
+    incident_id: UUID = world.open()
+    world.run()
+    world.set(incident_id, status="investigating")
+    plan_once(world)
+    delivery = world.delivery()
+    [under_way] = delivery.exchange([], most=1)
+    receiver.mode = "redirect"
+    refused = delivery.send(under_way)
+    world.set(incident_id, status="resolved")
+    plan_once(world)
+    receiver.mode = "ok"
+    delivery.exchange([refused], most=0)
+    world.run()
+    assert types(receiver) == ["incident.opened", "incident.resolved"]
+
+
+def test_row_that_cannot_be_worded_keeps_no_other_back(world: World, receiver: HttpReceiver) -> None:
+    world.webhook(receiver)
+    world.open("damaged")
+    plan_once(world)
+    with world.pool.connection() as connection:
+        connection.execute("""UPDATE pipeline.notices SET told_state = '{"status": "open"}'""")
+    world.open("whole")
+    world.run()
+    [got] = receiver.accepted
+    assert "whole" in got.json["data"]["title"]
+    [(error,)] = world.rows("SELECT last_error FROM pipeline.notices WHERE status = 'queued'")
+    assert "a fault of the program (TypeError)" in error
