@@ -168,12 +168,7 @@ class Delivery:
     def _failed(self, sent: SentNotice, attempt: NoticeAttempt) -> _Failed:
         held, result = sent.notice.held, attempt.result
         failures = held.attempt_count + 1
-        before, tried = ToldState.read(held.told_state), ToldState.read(held.tried_state)
-        state = sent.notice.state
-        if state is not None and held.is_rescued and tried is None:
-            tried = assumed(before, state)
-        if state is not None and result.is_uncertain:
-            tried = uncertain(before, tried, state)
+        tried = _tried(sent.notice, result)
         is_refused = result.state == "refused"
         is_passed_on = is_refused or failures >= FALLBACK_AFTER
         delay = None if is_refused else retry_delay(failures, result.retry_after, self._chance())
@@ -187,6 +182,17 @@ class Delivery:
 
 def _fault(error: Exception) -> str:
     return f"a fault of the program ({type(error).__name__}); the notifier's log says more"
+
+
+def _tried(notice: LeasedNotice, result: DeliveryResult) -> ToldState | None:
+    """Return what may have been told without an answer, None when that is as it was."""
+    if notice.state is None:
+        return None
+    held = notice.held
+    before, tried = ToldState.read(held.told_state), ToldState.read(held.tried_state)
+    if held.is_rescued and tried is None:
+        tried = assumed(before, notice.state)
+    return uncertain(before, tried, notice.state) if result.is_uncertain else tried
 
 
 def _is_told(sent: SentNotice) -> bool:
