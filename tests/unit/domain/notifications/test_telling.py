@@ -1,4 +1,4 @@
-"""What is told next when an attempt may have arrived: for every order of states, the last one is told."""
+"""An attempt that may have arrived is followed by the true state, in every order of states."""
 
 from collections.abc import Sequence
 from dataclasses import replace
