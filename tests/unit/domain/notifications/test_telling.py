@@ -15,8 +15,8 @@ KINDS = ["webhook", "pagerduty", "slack", "slack_webhook", "email", "apprise"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_receiver_ends_open_or_resolved_as_the_outage_is(kind: str) -> None:
-    befores: list[ToldState | None] = [None, *STATES]
-    for before, sent in product(befores, product(STATES, repeat=4)):
+    earlier: list[ToldState | None] = [None, *STATES]
+    for before, sent in product(earlier, product(STATES, repeat=4)):
         for arrivals in product([True, False], repeat=3):
             assert _shows(before, sent, arrivals, kind) == (sent[-1].status != "resolved"), (sent, arrivals)
 
