@@ -5,7 +5,7 @@ Numbers from 100 on become ranges, so that a limit in an amount or a size can be
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Self
@@ -21,6 +21,7 @@ MIN_SECRET_CHARS: Final = 11  # the shortest secret that a pattern recognises wi
 _FIRST: Final = ("release", "region", "host", "customer_id")
 _NEVER: Final = frozenset({"method", "status_code", "error_code", "route_raw", "error_code_raw"})
 """Fields of their own in the index, and effects of failing or parts of the fingerprint: never a cause."""
+_SCALARS: Final = frozenset({str, bool, int, float})
 _ID: Final = re.compile(
     r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]*\d)[0-9a-f]{16,}|\d{10,}"
 )
@@ -75,20 +76,24 @@ class LabelPolicy:
 
 def labels_of(attributes: Mapping[str, object], names: LabelNames = ANY_NAME) -> tuple[str, ...]:
     """Return at most `MAX_LABELS` distinct labels, the best known names first."""
-    known = [name for name in _FIRST if name in attributes]
     found: dict[str, None] = {}
-    for name in (*known, *(name for name in attributes if name not in _FIRST)):
+    for name, may_count in _judged(tuple(attributes), names):
         value = attributes[name]
-        if type(value) is str:  # nearly all are, and the same ones come again and again
-            label = _label_of(name, value) if names is ANY_NAME or names.admit(name) else None
-            labels: Iterable[str] = (label,) if label else ()
+        if type(value) in _SCALARS:  # nearly all are
+            label = _label_of(name, value) if may_count else None
+            if label is not None:
+                found[label] = None
         else:
-            labels = _labels(name, value, names)
-        for label in labels:
-            found[label] = None
-            if len(found) == MAX_LABELS:
-                return tuple(found)
-    return tuple(found)
+            found.update(dict.fromkeys(_labels(name, value, names)))
+    return tuple(found)[:MAX_LABELS]
+
+
+@lru_cache(maxsize=512)  # a project's events have the same few lists of names
+def _judged(attributes: tuple[str, ...], names: LabelNames) -> tuple[tuple[str, bool], ...]:
+    """Return each name, the best known first, and whether a value of it may become a label."""
+    known = [name for name in _FIRST if name in attributes]
+    ordered = (*known, *(name for name in attributes if name not in _FIRST))
+    return tuple((name, _may_count(name) and names.admit(name)) for name in ordered)
 
 
 def _by_project(text: str) -> dict[str, frozenset[str]]:
@@ -123,9 +128,9 @@ def _labels(name: str, value: object, names: LabelNames, depth: int = 0) -> Iter
             yield f"{name}={text}"
 
 
-@lru_cache(maxsize=16_384)
-def _label_of(name: str, value: str) -> str | None:
-    text = _text(value) if _may_count(name) else None
+@lru_cache(maxsize=16_384, typed=True)  # the same ones come again and again; true is not 1
+def _label_of(name: str, value: object) -> str | None:
+    text = _text(value)
     return None if text is None else f"{name}={text}"
 
 
