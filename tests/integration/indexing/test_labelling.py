@@ -11,6 +11,7 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import (
     ADDED,
     BODY,
+    LABELLED_VERSION,
     ensure_index,
     field_at_fault,
     is_outdated,
@@ -95,6 +96,24 @@ def test_index_of_an_earlier_release_gets_the_fields_and_keeps_its_documents(
 
 def test_new_index_has_labels_from_the_beginning(opensearch: Client) -> None:
     assert (labels_since(opensearch), is_outdated(opensearch)) == (None, False)
+    assert _codec(opensearch) == "best_compression"
+
+
+def test_index_before_compression_stays_as_it_is(opensearch: Client) -> None:
+    index = BODY["settings"]["index"]
+    plain = {name: value for name, value in index.items() if name != "codec"}
+    mappings = BODY["mappings"] | {"_meta": {"version": LABELLED_VERSION}}
+    opensearch.indices.delete(index=EVENTS_INDEX)
+    opensearch.indices.create(index=EVENTS_INDEX, body={"settings": {"index": plain}, "mappings": mappings})
+    assert ensure_index(opensearch) is False
+    assert (field_at_fault(opensearch), is_outdated(opensearch)) == (None, False)
+    assert (labels_since(opensearch), _codec(opensearch)) == (None, None)
+
+
+def _codec(client: Client) -> str | None:
+    (found,) = client.indices.get_settings(index=EVENTS_INDEX).values()
+    codec: str | None = found["settings"]["index"].get("codec")
+    return codec
 
 
 def test_bad_setting_of_labels_is_named() -> None:
