@@ -1,64 +1,50 @@
-"""Counts what a comparison needs in one request: four or five filtered windows, each list bounded.
+"""Counts what a comparison needs: the windows of a series, then pairs of the labels that can matter.
 
-The server is told to stop before the caller does, so that a slow search gives the part that it has counted.
+Two requests, because only the first shows which labels those are: counting pairs of all frequent labels took
+more processor time than all else. The server is told to stop before the caller does, so that a slow search
+gives the part that it has counted.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from opensearchpy.exceptions import NotFoundError, RequestError
 
 from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch.comparison_requests import (
+    ComparisonQuestion,
+    pairs_request,
+    windows_request,
+)
 from signals.clients.opensearch.connection import Client, unavailable_when_down
-from signals.domain.findings.collecting import FIRST_FAILING_STATUS, MAX_CHANGE_CHARS, PEOPLE, ComparedSeries
+from signals.domain.findings.collecting import MAX_CHANGE_CHARS, PEOPLE
+from signals.domain.findings.combinations import paired_labels
 from signals.domain.findings.comparison import (
-    BEFORE_MINUTES,
-    MAX_PAIRED,
     MAX_SAMPLES,
-    MAX_TEMPLATES,
-    MAX_TERMS,
     Change,
     Comparison,
     ComparisonWindow,
+    with_pairs,
 )
 from signals.domain.findings.labels import split
-from signals.domain.findings.onset import Onset
 from signals.errors import DependencyUnavailable
 
-HARD_STOP_S: Final = 2.0  # the caller waits no longer
-SERVER_SHARE: Final = 0.75  # of that time; then the server answers with what it has counted
-ROUTINE_HOURS: Final = 24  # in which a custom event that came before is routine
-MAX_CHANGES: Final = 20
-MAX_CUSTOMS: Final = 500  # templates of custom events that are counted
-MAX_PEOPLE: Final = 2_000  # distinct values that are counted; "about" beyond
-SAMPLED: Final = 100  # messages read, to tell numbers that never change from those that do
+HARD_STOP_S: Final = 2.0  # the caller waits no longer, for both requests
+MIN_LEFT_S: Final = 0.05  # guess: no search answers in less on a machine that needed the rest for the first
 
 Json = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparisonQuestion:
-    """The series of one tenant to compare, from its onset to the minute `now` (since the epoch)."""
-
-    org_id: str
-    project_id: str
-    environment: str
-    series: ComparedSeries
-    onset: Onset
-    now: int
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The fingerprint's own values."""
-        return tuple(word for word in (self.series.error_code, self.series.route) if word)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonAnswer:
-    """The counts; `is_partial` when the server stopped before it had seen every event."""
+    """The counts; `is_partial` when the server stopped before it had seen every event, or every pair."""
 
     comparison: Comparison
     is_partial: bool
@@ -70,135 +56,57 @@ def compare(client: Client, asked: ComparisonQuestion, *, stop_s: float = HARD_S
     Raises:
         DependencyUnavailable: when OpenSearch does not answer in time, or has no labels yet.
     """
+    end = time.monotonic() + stop_s
+    answer = _search(client, windows_request(asked, stop_s), stop_s)
+    if "aggregations" not in answer:
+        raise DependencyUnavailable("OpenSearch", "it counted nothing in time")
+    comparison, is_partial = _comparison(asked, answer), _is_partial(answer)
+    labels = paired_labels(comparison)
+    if not labels:
+        return ComparisonAnswer(comparison=comparison, is_partial=is_partial)
+    pairs = _pairs(client, asked, labels, end - time.monotonic())
+    if pairs is None:
+        return ComparisonAnswer(comparison=comparison, is_partial=True)
+    found = with_pairs(comparison, labels, failing=pairs["failing"], working=pairs["working"])
+    return ComparisonAnswer(comparison=found, is_partial=is_partial)
+
+
+def _pairs(
+    client: Client, asked: ComparisonQuestion, labels: tuple[str, ...], left_s: float
+) -> dict[str, dict[tuple[str, str], int]] | None:
+    """Count pairs in the time that is left; None when not all events were counted: single labels stand alone.
+
+    Pairs of a part beside single labels of all events would look like groups that work less than they do.
+    """
+    if left_s < MIN_LEFT_S:
+        return None
+    try:
+        answer = _search(client, pairs_request(asked, labels, left_s), left_s)
+    except DependencyUnavailable as error:
+        log.info("pairs of labels not counted", reason=str(error))
+        return None
+    if _is_partial(answer) or "aggregations" not in answer:
+        return None
+    return {name: _pair_counts(part["pairs"], labels) for name, part in answer["aggregations"].items()}
+
+
+def _search(client: Client, body: Json, stop_s: float) -> Json:
     try:
         with unavailable_when_down():
-            answer = client.search(index=EVENTS_INDEX, body=request(asked, stop_s), request_timeout=stop_s)
+            # Never cached: each question is asked once, over events that are still coming.
+            answer: Json = client.search(
+                index=EVENTS_INDEX, body=body, request_timeout=stop_s, params={"request_cache": "false"}
+            )
     except NotFoundError as error:
         raise DependencyUnavailable("OpenSearch", "it has no events index yet") from error
     except RequestError as error:
         reason = f"it refuses the comparison ({error.error}); run `signals prepare`"
         raise DependencyUnavailable("OpenSearch", reason) from error
-    if "aggregations" not in answer:
-        raise DependencyUnavailable("OpenSearch", "it counted nothing in time")
-    shards = answer["_shards"]
-    return ComparisonAnswer(
-        comparison=_comparison(asked, answer),
-        is_partial=bool(answer["timed_out"] or shards["failed"]),
-    )
+    return answer
 
 
-def request(asked: ComparisonQuestion, stop_s: float = HARD_STOP_S) -> Json:
-    """Return the body of the request."""
-    onset, series = asked.onset.minute, asked.series
-    during = _between(onset, asked.now + 1)
-    before = _between(onset - BEFORE_MINUTES, onset)
-    errors: list[Json] = [{"term": {"event_type": "error"}}]
-    ours, served = _held(series), _working(series)
-    windows: dict[str, Json] = {
-        "working": _filtered([during, *served], paired=True),
-        "working_before": _filtered([before, *served]),
-        "errors_before": _filtered([before, *errors], templates=True),
-        "changes": _changes(onset),
-        "customs": _customs(asked),
-    }
-    if series.is_drop:
-        windows["errors"] = _filtered([during, *errors], templates=True)
-    else:
-        windows["failing"] = _filtered([during, *ours], paired=True, templates=True, people=True)
-    # Custom events are rare, and routine when they came before: a longer time is read of them alone.
-    relevant = [
-        _between(onset - BEFORE_MINUTES, asked.now + 1),
-        _all([{"term": {"event_type": "custom"}}, _between(onset - ROUTINE_HOURS * 60, onset)]),
-    ]
-    return {
-        "size": SAMPLED,
-        "_source": ["message", "template"],
-        "post_filter": _all([during, *(errors if series.is_drop else ours)]),
-        "sort": ["_doc"],
-        "track_total_hits": False,
-        "timeout": f"{int(SERVER_SHARE * stop_s * 1_000)}ms",
-        "query": {
-            "bool": {
-                "filter": [
-                    {"term": {"org_id": asked.org_id}},
-                    {"term": {"project_id": asked.project_id}},
-                    {"term": {"environment": asked.environment}},
-                    {"exists": {"field": "template"}},  # documents of an earlier release are left out
-                    {"bool": {"should": relevant, "minimum_should_match": 1}},
-                ]
-            }
-        },
-        "aggs": windows,
-    }
-
-
-def _held(series: ComparedSeries) -> list[Json]:
-    fields = {"attributes.error_code": series.error_code, "attributes.route": series.route}
-    return [{"term": {"event_type": "error"}}, *(_equal(field, value) for field, value in fields.items())]
-
-
-def _working(series: ComparedSeries) -> list[Json]:
-    if series.is_drop:
-        return [{"term": {"event_type": "signup"}}]
-    route = [] if series.route is None else [_equal("attributes.route", series.route)]
-    failed = {"range": {"attributes.status_code": {"gte": FIRST_FAILING_STATUS}}}
-    return [{"term": {"event_type": "http_request"}}, *route, {"bool": {"must_not": [failed]}}]
-
-
-def _equal(field: str, value: str | None) -> Json:
-    if value is None:
-        return {"bool": {"must_not": [{"exists": {"field": field}}]}}
-    return {"term": {field: value}}
-
-
-def _between(start: int, end: int) -> Json:
-    """Select the minutes `start <= minute < end`."""
-    bounds = {"gte": start * 60_000, "lt": end * 60_000, "format": "epoch_millis"}
-    return {"range": {"occurred_at": bounds}}
-
-
-def _all(filters: Sequence[Json]) -> Json:
-    return {"bool": {"filter": list(filters)}}
-
-
-def _filtered(
-    filters: Sequence[Json], *, paired: bool = False, templates: bool = False, people: bool = False
-) -> Json:
-    aggs: dict[str, Json] = {"labels": _terms("labels", MAX_TERMS)}
-    if paired:
-        aggs["pairs"] = {
-            **_terms("labels", MAX_PAIRED),
-            "aggs": {"with": _terms("labels", 2 * MAX_PAIRED)},
-        }
-    if templates:
-        aggs["templates"] = _terms("template", MAX_TEMPLATES)
-    if people:
-        names = "|".join(PEOPLE)
-        aggs["people"] = {"terms": {"field": "labels", "size": MAX_PEOPLE, "include": f"({names})=.*"}}
-    return {"filter": _all(filters), "aggs": aggs}
-
-
-def _terms(field: str, size: int) -> Json:
-    return {"terms": {"field": field, "size": size}}
-
-
-def _changes(onset: int) -> Json:
-    near = _between(onset - BEFORE_MINUTES, onset + 1)
-    newest = {
-        "size": MAX_CHANGES,
-        "sort": [{"occurred_at": "desc"}],
-        "_source": ["event_id", "event_type", "occurred_at", "message", "labels", "template"],
-    }
-    kinds = {"terms": {"event_type": ["deploy", "custom"]}}
-    return {"filter": _all([near, kinds]), "aggs": {"newest": {"top_hits": newest}}}
-
-
-def _customs(asked: ComparisonQuestion) -> Json:
-    until = _between(asked.onset.minute - ROUTINE_HOURS * 60, asked.now + 1)
-    return {
-        "filter": _all([until, {"term": {"event_type": "custom"}}]),
-        "aggs": {"templates": _terms("template", MAX_CUSTOMS)},
-    }
+def _is_partial(answer: Json) -> bool:
+    return bool(answer["timed_out"] or answer["_shards"]["failed"])
 
 
 def _comparison(asked: ComparisonQuestion, answer: Json) -> Comparison:
@@ -225,18 +133,23 @@ def _comparison(asked: ComparisonQuestion, answer: Json) -> Comparison:
 
 
 def _window(part: Json) -> ComparisonWindow:
-    pairs = {
-        (min(one["key"], other["key"]), max(one["key"], other["key"])): other["doc_count"]
-        for one in part.get("pairs", {"buckets": ()})["buckets"]
-        for other in one["with"]["buckets"]
-    }
     return ComparisonWindow(
         total=part["doc_count"],
         labels=_counts(part["labels"]),
-        pairs=pairs,
         templates=_counts(part.get("templates", {"buckets": []})),
         is_cut=part["labels"]["sum_other_doc_count"] > 0,
     )
+
+
+def _pair_counts(matrix: Json, labels: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Read the cells of two labels; a cell of one is the label alone."""
+    found = {}
+    for bucket in matrix["buckets"]:
+        places = [int(place) for place in bucket["key"].split("&")]
+        if len(places) > 1:
+            one, other = sorted(labels[place] for place in places)
+            found[one, other] = int(bucket["doc_count"])
+    return found
 
 
 def _counts(terms: Json) -> dict[str, int]:

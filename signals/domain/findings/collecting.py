@@ -4,17 +4,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from typing import Final
 
+from signals.domain.findings.combinations import paired_labels
 from signals.domain.findings.comparison import (
     BEFORE_MINUTES,
-    MAX_PAIRED,
     MAX_SAMPLES,
     MAX_TEMPLATES,
     MAX_TERMS,
     Change,
     Comparison,
     ComparisonWindow,
+    with_pairs,
 )
 from signals.domain.findings.labels import labels_of
 from signals.domain.findings.onset import fall, rise
@@ -68,7 +70,10 @@ class ComparedSeries:
 
 
 def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Comparison:
-    """Count what the comparison needs of the events of one environment up to the minute `now`."""
+    """Count what the comparison needs of the events of one environment up to the minute `now`.
+
+    As in an index, pairs are counted when single labels have shown which of them can matter.
+    """
     seen = [event for event in events if event.minute <= now]
     counts = Counter(event.minute for event in seen if series.holds(event))
     onset = fall(counts, now) if series.is_drop else rise(counts, now)
@@ -77,14 +82,14 @@ def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Com
     failing = [] if series.is_drop else [event for event in during if series.holds(event)]
     working = [event for event in during if (series.holds if series.is_drop else series.works)(event)]
     served = [event for event in before if (series.holds if series.is_drop else series.works)(event)]
-    return Comparison(
+    counted = Comparison(
         is_drop=series.is_drop,
         onset=onset,
         now=now,
         words=tuple(word for word in (series.error_code, series.route) if word),
         fixed=frozenset(("route",) if series.is_drop else ("route", "error_code", "method")),
-        failing=window(failing, paired=True),
-        working=window(working, paired=True),
+        failing=window(failing),
+        working=window(working),
         working_before=window(served),
         errors_before=window([event for event in before if event.event_type == "error"]),
         errors=window([event for event in during if event.event_type == "error"]),
@@ -92,27 +97,27 @@ def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Com
         changes=_changes(seen, onset.minute),
         distinct=_distinct(failing),
     )
+    chosen = paired_labels(counted)
+    return with_pairs(counted, chosen, failing=_pairs(failing, chosen), working=_pairs(working, chosen))
 
 
-def window(events: Sequence[Observed], *, paired: bool = False) -> ComparisonWindow:
-    """Count labels, pairs of the most frequent labels, and templates, each list as bounded as an index's."""
-    rows = [labels_of(event.attributes) for event in events]
-    counts = Counter(label for row in rows for label in row)
+def window(events: Sequence[Observed]) -> ComparisonWindow:
+    """Count labels and templates, each list as bounded as an index's."""
+    counts = Counter(label for event in events for label in labels_of(event.attributes))
     listed = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_TERMS])
-    pairs: Counter[tuple[str, str]] = Counter()
-    if paired:
-        chosen = set(list(listed)[:MAX_PAIRED])
-        for row in rows:
-            kept = sorted(label for label in row if label in chosen)
-            pairs.update((one, other) for index, one in enumerate(kept) for other in kept[index:])
     templates = Counter(template_of(event.message) for event in events)
     return ComparisonWindow(
         total=len(events),
         labels=listed,
-        pairs=dict(pairs),
         templates=dict(templates.most_common(MAX_TEMPLATES)),
         is_cut=len(counts) > MAX_TERMS,
     )
+
+
+def _pairs(events: Sequence[Observed], chosen: Sequence[str]) -> Counter[tuple[str, str]]:
+    wanted = frozenset(chosen)
+    rows = (sorted(wanted.intersection(labels_of(event.attributes))) for event in events) if wanted else ()
+    return Counter(pair for row in rows for pair in combinations(row, 2))
 
 
 def _samples(events: Iterable[Observed]) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Final
 
-from signals.domain.findings.comparison import Comparison
+from signals.domain.findings.comparison import MAX_PAIRED, Comparison
 from signals.domain.findings.labels import split
 from signals.domain.findings.segments import (
     MIN_FAILING,
@@ -19,6 +19,7 @@ from signals.domain.findings.segments import (
     singles,
     with_twins,
 )
+from signals.domain.findings.shifts import against_errors
 from signals.domain.findings.statistics import Cells
 
 MAX_SET: Final = 6  # values a set may have; more are no description
@@ -39,6 +40,14 @@ def best_segments(comparison: Comparison) -> tuple[list[Segment], list[Segment]]
     best = with_twins(_sharpest(strong, comparison), found, comparison.failing)
     second = _second(best, found, comparison)
     return [best] if second is None else sorted([best, second], key=lambda s: -s.cells.failing_in), found
+
+
+def paired_labels(comparison: Comparison) -> tuple[str, ...]:
+    """Return the labels whose pairs can matter: the most frequent candidates, of two names at least."""
+    if comparison.is_drop:  # told by what stays away, one value at a time
+        return ()
+    labels = candidates(comparison if comparison.has_working else against_errors(comparison))[:MAX_PAIRED]
+    return tuple(labels) if len({split(label)[0] for label in labels}) > 1 else ()
 
 
 def _sharpest(strong: Sequence[Segment], comparison: Comparison) -> Segment:

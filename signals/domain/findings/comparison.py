@@ -1,12 +1,12 @@
 """The input of the comparison: bounded counts of failing and working events, never the events themselves.
 
-One request to the index gives all of it: four filters, in each a terms aggregation over `labels`, in two of
-them a second level of the same, and one over `template`.
+One request to the index gives all but pairs: four filters, in each a terms aggregation over `labels`, and one
+over `template`. A second and small one counts pairs of the labels that the first has shown to be candidates.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -14,7 +14,7 @@ from signals.domain.findings.labels import split
 from signals.domain.findings.onset import Onset
 
 MAX_TERMS: Final = 200  # labels counted a window; the terms aggregation's size
-MAX_PAIRED: Final = 60  # labels of a window that are counted in pairs; its square bounds the buckets
+MAX_PAIRED: Final = 40  # labels that are counted in pairs; its square bounds the buckets
 MAX_TEMPLATES: Final = 50
 MAX_SAMPLES: Final = 5  # messages a template
 BEFORE_MINUTES: Final = 60
@@ -24,11 +24,15 @@ MIN_SERVED: Final = 3  # working events that carry a label; fewer do not prove a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonWindow:
-    """Counts of one set of events. A list that is cut holds the most frequent: absent is then not zero."""
+    """Counts of one set of events. A list that is cut holds the most frequent: absent is then not zero.
+
+    `pairs` holds each pair of `paired` labels that some event carries, the smaller label first.
+    """
 
     total: int = 0
     labels: Mapping[str, int] = field(default_factory=dict)
     pairs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    paired: frozenset[str] = frozenset()
     templates: Mapping[str, int] = field(default_factory=dict)
     is_cut: bool = False
     names: Mapping[str, int] = field(init=False, default_factory=dict)
@@ -62,7 +66,7 @@ class ComparisonWindow:
         return 0 if self._paired(one) and self._paired(other) else None
 
     def _paired(self, label: str) -> bool:
-        return (label not in self.labels and not self.is_cut) or (label, label) in self.pairs
+        return label in self.paired or (label not in self.labels and not self.is_cut)
 
     def carriers(self, name: str) -> int:
         """Return about how many events carry any value of the name."""
@@ -118,3 +122,29 @@ class Comparison:
     def has_working(self) -> bool:
         """Whether the project sends working requests at all."""
         return self.working.total + self.working_before.total >= MANY_VALUES
+
+
+def with_pairs(
+    comparison: Comparison,
+    labels: Collection[str],
+    *,
+    failing: Mapping[tuple[str, str], int],
+    working: Mapping[tuple[str, str], int],
+) -> Comparison:
+    """Add the counts of pairs of these labels; each key holds the smaller label first."""
+    return replace(
+        comparison,
+        failing=_paired(comparison.failing, labels, failing),
+        working=_paired(comparison.working, labels, working),
+    )
+
+
+def _paired(
+    window: ComparisonWindow, labels: Collection[str], pairs: Mapping[tuple[str, str], int]
+) -> ComparisonWindow:
+    # Events may have come after single labels were counted: a pair is never more than either label.
+    known = {
+        (one, other): min(count, window.count(one), window.count(other))
+        for (one, other), count in pairs.items()
+    }
+    return replace(window, pairs=known, paired=frozenset(labels))

@@ -10,7 +10,8 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from shared_types import EventType, Fingerprint, SeriesFingerprint
-from signals.clients.opensearch.comparison import ComparisonAnswer, ComparisonQuestion
+from signals.clients.opensearch.comparison import ComparisonAnswer
+from signals.clients.opensearch.comparison_requests import ComparisonQuestion
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import BucketRange, Series, minute_of
 from signals.domain.detection.counts import MINUTES_READ

@@ -1,4 +1,4 @@
-"""The one request to OpenSearch counts what a list of events gives, and stops in time."""
+"""The requests to OpenSearch count what a list of events gives, and stop in time."""
 
 import http.server
 import json
@@ -14,7 +14,8 @@ import pytest
 from shared_types import Tenancy
 from signals.cases.answering import first_firing, observed, series_of
 from signals.cases.making import make_case
-from signals.clients.opensearch.comparison import HARD_STOP_S, ComparisonQuestion, compare
+from signals.clients.opensearch.comparison import HARD_STOP_S, ComparisonAnswer, compare
+from signals.clients.opensearch.comparison_requests import ComparisonQuestion
 from signals.clients.opensearch.connection import Client
 from signals.domain.findings import collecting
 from signals.domain.findings.comparison import Comparison, ComparisonWindow
@@ -74,6 +75,9 @@ def test_index_counts_what_a_list_of_events_gives(opensearch: Client, kind: str)
     for name in ("failing", "working", "working_before", "errors_before"):
         _agree(getattr(counted, name), getattr(expected, name))
     assert counted.failing.templates == expected.failing.templates
+    assert counted.failing.pairs == expected.failing.pairs
+    assert counted.working.pairs == expected.working.pairs
+    assert bool(counted.failing.paired) != counted.is_drop
     assert [(c.event_id, c.kind, c.at, c.times) for c in counted.changes] == [
         (c.event_id, c.kind, c.at, c.times) for c in expected.changes
     ]
@@ -163,23 +167,92 @@ def test_absent_search_is_an_expected_error(question: ComparisonQuestion) -> Non
         compare(Client("http://127.0.0.1:1", max_retries=0), question)
 
 
-def test_answer_in_part_says_so(question: ComparisonQuestion) -> None:
-    labels = {"sum_other_doc_count": 0, "buckets": [{"key": "a=b", "doc_count": 3}]}
-    counted = {
-        "failing": {"doc_count": 3, "labels": labels},
+def _answering(handler: Any, answer: object) -> None:
+    body = json.dumps(answer).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def _windows(*names: str) -> dict[str, Any]:
+    """Return windows of ten events each, all of which carry a label of each name."""
+    labels = {
+        "sum_other_doc_count": 0,
+        "buckets": [{"key": f"{name}=b", "doc_count": 10} for name in names],
+    }
+    window = {"doc_count": 10, "labels": labels}
+    return {
+        "failing": window,
+        "working": window,
+        "working_before": window,
         "customs": {"doc_count": 0, "templates": {"buckets": []}},
         "changes": {"doc_count": 0, "newest": {"hits": {"hits": []}}},
     }
-    whole = {"timed_out": True, "_shards": {"failed": 0}, "hits": {"hits": []}, "aggregations": counted}
-    body = json.dumps(whole).encode()
+
+
+def _answer(aggregations: dict[str, Any], *, timed_out: bool = False) -> dict[str, Any]:
+    return {
+        "timed_out": timed_out,
+        "_shards": {"failed": 0},
+        "hits": {"hits": []},
+        "aggregations": aggregations,
+    }
+
+
+def test_answer_in_part_says_so(question: ComparisonQuestion) -> None:
+    whole = _answer(_windows("zone"), timed_out=True)
+    with _server(lambda handler: _answering(handler, whole)) as client:
+        answer = compare(client, question)
+    assert (answer.is_partial, answer.comparison.failing.total) == (True, 10)
+
+
+def _asked(handler: Any) -> Any:
+    return json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))["aggs"]
+
+
+def test_pairs_that_hang_leave_single_labels(question: ComparisonQuestion) -> None:
+    ended = threading.Event()
 
     def reply(handler: Any) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+        if "changes" in _asked(handler):
+            _answering(handler, _answer(_windows("zone", "plan")))
+        else:
+            ended.wait(30)
 
     with _server(reply) as client:
-        answer = compare(client, question)
-    assert (answer.is_partial, answer.comparison.failing.total) == (True, 3)
+        answer = compare(client, question, stop_s=1.0)
+        ended.set()
+    assert (answer.is_partial, answer.comparison.failing.paired) == (True, frozenset())
+    assert answer.comparison.failing.labels == {"zone=b": 10, "plan=b": 10}
+
+
+def test_pairs_of_a_part_of_the_events_are_left_out(question: ComparisonQuestion) -> None:
+    pair = {"key": "0&1", "doc_count": 9}
+    counted = {name: {"doc_count": 9, "pairs": {"buckets": [pair]}} for name in ("failing", "working")}
+
+    def asked_of(*, timed_out: bool) -> ComparisonAnswer:
+        def reply(handler: Any) -> None:
+            first = "changes" in _asked(handler)
+            windows, pairs = _answer(_windows("zone", "plan")), _answer(counted, timed_out=timed_out)
+            _answering(handler, windows if first else pairs)
+
+        with _server(reply) as client:
+            return compare(client, question, stop_s=PATIENT_S)
+
+    whole, part = asked_of(timed_out=False), asked_of(timed_out=True)
+    assert (whole.is_partial, whole.comparison.failing.pairs) == (False, {("plan=b", "zone=b"): 9})
+    assert (part.is_partial, part.comparison.failing.pairs) == (True, {})
+
+
+def test_labels_of_one_name_need_no_second_request(question: ComparisonQuestion) -> None:
+    asked: list[Any] = []
+
+    def reply(handler: Any) -> None:
+        asked.append(_asked(handler))
+        _answering(handler, _answer(_windows("zone")))
+
+    with _server(reply) as client:
+        answer = compare(client, question, stop_s=PATIENT_S)
+    assert (len(asked), answer.is_partial) == (1, False)
