@@ -111,8 +111,8 @@ def _show_message(out: Console, messages: Sequence[InboxMessage], incident_id: s
 
     def explained() -> list[InboxMessage]:
         summary = get(f"/v1/incidents/{incident_id}", {})["summary"]
-        causes = summary["content"].get("likely_causes") or [""]
-        return [message for message in ours() if clean(str(causes[0])) in message.text]
+        causes = summary["content"].get("likely_causes")  # empty until something was compared
+        return [message for message in ours() if causes and clean(str(causes[0])) in message.text]
 
     if not (is_new or ours()):
         out.print("\n4. No message: the incident goes on, and was told before; see signals notices list")

@@ -207,8 +207,10 @@ def print_summary(out: Console, summary: dict[str, Any] | None, jobs: list[dict[
         if run := content.get("run"):
             out.print(_run_line(run))
         for name in ("likely_causes", "evidence", "next_steps"):
-            out.print(name.replace("_", " "))
-            for line in content.get(name) or ():
+            lines = content.get(name) or ()
+            if lines:
+                out.print(name.replace("_", " "))
+            for line in lines:
                 out.print(f"  - {in_words(plain(line))}")
         for link in (content.get("findings") or {}).get("links") or ():
             out.print(f"  - {plain(link['text'])}: {command_for(link['href'])}")

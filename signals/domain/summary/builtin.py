@@ -1,12 +1,14 @@
-"""The built-in summarizer: the same JSON from the same exhibits, without a model.
+"""The built-in summarizer before a comparison: the same JSON from the same exhibits, without a model.
 
-It answers when no key is configured and when every attempt has failed.
+It tells numbers and names no cause. A few failing events prove none, and a deploy that came before them is
+innocent as often as not: causes follow from the comparison, in `explained`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from shared_types import RuleFingerprint
+from signals.domain.findings.causes import NOT_VISIBLE
 from signals.domain.queries.search import search_filters
 from signals.domain.summary.answer import SummaryAnswer
 from signals.domain.summary.brief import Brief
@@ -23,25 +25,29 @@ from signals.domain.summary.exhibits import (
 BUILTIN_MODEL: Final = "builtin"
 """The value of `ai_outputs.model` for its answers."""
 
-SUSPECT_DEPLOY_MINUTES: Final = 60  # guess: later failures have other causes more often
-CONFIDENCE: Final = 0.3  # guess: figures are exact, causes are rules of thumb
-CONFIDENCE_WITH_DEPLOY: Final = 0.5  # guess: a deploy just before is the strongest hint there is
+TOLD_DEPLOY_MINUTES: Final = 60  # guess: later failures have other causes more often
+NOT_COMPARED: Final = "No cause is known: failing and working requests have not been compared."
 
 
-def answer_from(brief: Brief, shown: Mapping[str, Exhibit]) -> SummaryAnswer:
-    """Summarize the brief deterministically: what, since when, how much, where, and what to do."""
-    deploy = _suspect_release(brief)
+def answer_from(
+    brief: Brief, shown: Mapping[str, Exhibit], notes: Sequence[str] = (NOT_COMPARED,)
+) -> SummaryAnswer:
+    """Summarize the brief deterministically: what, since when, how much, where, and what to do.
+
+    `notes` say in sentences why no cause is named.
+    """
     return SummaryAnswer(
-        title=_title(brief),
-        impact=_impact(brief),
-        likely_causes=tuple(_causes(brief)),
+        title=title_of(brief),
+        impact=" ".join([impact_of(brief), *notes, *_order_in_time(brief)]),
+        likely_causes=(),
         evidence=tuple(_evidence(brief, shown)),
         next_steps=tuple(_next_steps(brief)),
-        confidence=CONFIDENCE if deploy is None else CONFIDENCE_WITH_DEPLOY,
+        confidence=NOT_VISIBLE,
     )
 
 
-def _title(brief: Brief) -> str:
+def title_of(brief: Brief) -> str:
+    """Say what fails where, with the count that is furthest from normal."""
     if not brief.evaluations or isinstance(brief.incident.parts, RuleFingerprint):
         return subject(brief.incident)  # the title of a rule's incident has its numbers already
     counter = brief.incident.counted
@@ -59,7 +65,8 @@ def _normal(normal: float | None) -> str:
     return "no history to compare with" if normal is None else f"normal is {number(normal)}"
 
 
-def _impact(brief: Brief) -> str:
+def impact_of(brief: Brief) -> str:
+    """Say how many, against how many usually, since when, and what the sample has in common."""
     incident, latest = brief.incident, brief.latest
     since = f"since {instant(incident.opened_at)}, last seen {instant(incident.last_seen_at)}"
     if latest is None:
@@ -82,37 +89,22 @@ def _impact(brief: Brief) -> str:
     return f"{sentence} Most frequent in the sample: {', '.join(parts)}." if parts else sentence
 
 
-def _suspect_release(brief: Brief) -> str | None:
+def _deploy_before(brief: Brief) -> tuple[str, float] | None:
+    """Return the release that was deployed last, and how many minutes before the incident opened."""
     deploy = last_deploy(brief)
     if deploy is None:
         return None
     minutes = (brief.incident.opened_at - deploy.occurred_at).total_seconds() / 60
-    return release_of(deploy) if minutes <= SUSPECT_DEPLOY_MINUTES else None
+    return (release_of(deploy), minutes) if minutes <= TOLD_DEPLOY_MINUTES else None
 
 
-def _causes(brief: Brief) -> Iterator[str]:
-    incident = brief.incident
-    release = _suspect_release(brief)
-    if release is not None:
-        yield f"Release {release}, deployed shortly before the incident opened, is the first suspect."
-    signal = incident.counted.event_type
-    if incident.counted.direction == "down":
-        unreachable = f"The {signal} flow is unreachable or fails before it can report"
-        yield f"{unreachable} (look for errors on its route)."
-        stopped = f"The producer of {signal} events stopped sending"
-        yield f"{stopped}: traffic may be normal and only the signal gone."
-        return
-    statuses = [value for value, _ in dominant(brief, "status_code")]
-    if "TIMEOUT" in (incident.parts.error_code or "").upper() or "504" in statuses:
-        yield "A dependency behind the route answers too slowly or not at all (timeouts dominate)."
-    elif any(status.startswith("5") for status in statuses):
-        yield "The service itself, or something it calls, fails (server-side status codes dominate)."
-    elif any(status.startswith("4") for status in statuses):
-        yield "Clients send what the route refuses: a changed contract, expired credentials, or abuse."
-    releases = [value for value, _ in dominant(brief, "release")]
-    if release is None and len(releases) == 1:
-        yield f"All sampled events that name a release name {releases[0]}: compare it with the one before."
-    yield "No deploy or dependency outage is proven by these events; treat the causes above as guesses."
+def _order_in_time(brief: Brief) -> Iterator[str]:
+    if (found := _deploy_before(brief)) is not None:
+        release, minutes = found
+        yield (
+            f"Release {release} was deployed {number(minutes)} minutes before it opened: "
+            "only their order in time is known."
+        )
 
 
 def _evidence(brief: Brief, shown: Mapping[str, Exhibit]) -> Iterator[str]:
@@ -125,9 +117,8 @@ def _evidence(brief: Brief, shown: Mapping[str, Exhibit]) -> Iterator[str]:
 
 def _next_steps(brief: Brief) -> Iterator[str]:
     incident = brief.incident
-    release = _suspect_release(brief)
-    if release is not None:
-        yield f"Compare the time of release {release} with the first errors; roll it back if they agree."
+    if (found := _deploy_before(brief)) is not None:
+        yield f"Check whether the requests that fail are those of release {found[0]}, deployed before."
     signal = incident.counted.event_type
     if incident.counted.direction == "down":
         yield f"Try one {signal} by hand in this environment, and check that its event arrives."

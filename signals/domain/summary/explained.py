@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from signals.domain.findings.causes import Findings
 from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
 from signals.domain.summary.brief import Brief
-from signals.domain.summary.builtin import answer_from
+from signals.domain.summary.builtin import impact_of, title_of
 from signals.domain.summary.causes import cleared_sentence, nothing_sentence, sentence_of
 from signals.domain.summary.checking import Grounds
 from signals.domain.summary.exhibits import Exhibit
@@ -50,10 +50,9 @@ def answer_from_findings(
 
     `notes` say in sentences what could not be compared.
     """
-    base = answer_from(brief, shown)
     return SummaryAnswer(
-        title=base.title,
-        impact=" ".join([base.impact, *reach_of(findings), *notes]),
+        title=title_of(brief),
+        impact=" ".join([impact_of(brief), *reach_of(findings), *notes]),
         likely_causes=tuple(causes_of(findings)),
         evidence=tuple(_evidence(shown, findings)),
         next_steps=tuple(steps_of(findings)),

@@ -61,8 +61,7 @@ class SummaryCase:
         """Return the case with what a comparison found, or with what it could not say."""
         findings, notes = compared.findings, compared.notes
         if findings is None:
-            impact = " ".join([self.builtin.impact, *notes])
-            return replace(self, builtin=self.builtin.model_copy(update={"impact": impact}))
+            return replace(self, builtin=answer_from(self.known, self.recorded, notes)) if notes else self
         recorded, shown = with_findings(self.recorded, findings), with_findings(self.shown, findings)
         return replace(
             self,

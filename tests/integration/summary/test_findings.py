@@ -129,7 +129,7 @@ def test_summary_without_the_search_says_what_is_missing(pool: Pool, source: Com
     run_all(pool, replace(source, compare=_away), is_old=True)
     newest = versions(pool, incident_id)[-1]
     assert "could not be compared (OpenSearch is unavailable: it is away)" in newest["impact"]
-    assert newest["likely_causes"]
+    assert (newest["likely_causes"], newest["confidence"]) == ([], 0.1)
 
 
 def _altered(source: ComparisonSource, change: Callable[[Any], Any]) -> ComparisonSource:
