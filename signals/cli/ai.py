@@ -31,6 +31,7 @@ from signals.settings import ModelSettings, PostgresSettings
 
 DEFAULT_SEEDS: Final = 2
 MISSED_SHOWN: Final = 20
+TOLD_EVERY: Final = 10  # cases: some seconds
 Answerer = Callable[[AnswerableCase], Mapping[str, Any] | None]
 
 ai = typer.Typer(help="How good summaries are: on cases, and in what people say.", no_args_is_help=True)
@@ -83,6 +84,8 @@ def evaluate(
         for events, truth in read_cases(folder) if folder else made:
             row, answer = _judged(events, truth, answered)
             rows.append(row)
+            if len(rows) % TOLD_EVERY == 0:
+                typer.echo(f"{len(rows)} cases answered", err=True)
             run = answer.get("run") or {}
             tokens.update({name: run.get(name) or 0 for name in ("tokens_in", "tokens_out")})
             if out is not None:

@@ -125,6 +125,8 @@ def _comparison(asked: ComparisonQuestion, answer: Json) -> Comparison:
         working=found.get("working", empty),
         working_before=found.get("working_before", empty),
         errors_before=found.get("errors_before", empty),
+        failing_before=found.get("failing_before", empty),
+        route_errors_before=found.get("route_errors_before", empty),
         errors=found.get("errors", empty),
         samples=_samples(answer["hits"]["hits"]),
         changes=_found_changes(answer["aggregations"]),

@@ -53,6 +53,8 @@ def windows_request(asked: ComparisonQuestion, stop_s: float) -> Json:
         windows["errors"] = _filtered([during, *errors], templates=True)
     else:
         windows["failing"] = _filtered([during, *ours], templates=True, people=True)
+        windows["failing_before"] = _filtered([before, *ours])
+        windows["route_errors_before"] = _filtered([before, *errors, *_on_route(series)])
     # Custom events are rare, and routine when they came before: a longer time is read of them alone.
     relevant = [
         _between(onset - BEFORE_MINUTES, asked.now + 1),
@@ -105,9 +107,16 @@ def _held(series: ComparedSeries) -> list[Json]:
 def _working(series: ComparedSeries) -> list[Json]:
     if series.is_drop:
         return [{"term": {"event_type": "signup"}}]
-    route = [] if series.route is None else [_equal("attributes.route", series.route)]
     failed = {"range": {"attributes.status_code": {"gte": FIRST_FAILING_STATUS}}}
-    return [{"term": {"event_type": "http_request"}}, *route, {"bool": {"must_not": [failed]}}]
+    return [
+        {"term": {"event_type": "http_request"}},
+        *_on_route(series),
+        {"bool": {"must_not": [failed]}},
+    ]
+
+
+def _on_route(series: ComparedSeries) -> list[Json]:
+    return [] if series.route is None else [_equal("attributes.route", series.route)]
 
 
 def _equal(field: str, value: str | None) -> Json:

@@ -9,6 +9,9 @@ from signals.domain.findings.segments import Segment
 from signals.domain.findings.shifts import MessageSurge
 from signals.domain.findings.suspects import Cleared, Suspect
 
+ComparedWith = Literal["working", "errors", "nothing"]
+"""Working requests, errors of the hour before where too few requests work, or nothing at all."""
+
 NOT_VISIBLE: Final = 0.1  # confidence of an answer that names no cause
 
 
@@ -49,7 +52,7 @@ class Findings:
     cleared: tuple[Cleared, ...]
     compared: tuple[str, ...]
     comparison: Comparison
-    reference: Literal["working", "errors", "nothing"]
+    reference: ComparedWith
 
     @property
     def confidence(self) -> float:

@@ -61,6 +61,11 @@ class ComparedSeries:
             and event.attributes.get("route") == self.route
         )
 
+    def is_on_route(self, event: Observed) -> bool:
+        """Whether the event is an error of the same route, under any code."""
+        same = self.route is None or event.attributes.get("route") == self.route
+        return not self.is_drop and event.event_type == "error" and same
+
     def works(self, event: Observed) -> bool:
         """Whether the event is a request of the same route that worked."""
         status = event.attributes.get("status_code")
@@ -92,6 +97,8 @@ def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Com
         working=window(working),
         working_before=window(served),
         errors_before=window([event for event in before if event.event_type == "error"]),
+        failing_before=window([] if series.is_drop else [event for event in before if series.holds(event)]),
+        route_errors_before=window([event for event in before if series.is_on_route(event)]),
         errors=window([event for event in during if event.event_type == "error"]),
         samples=_samples(failing or [event for event in during if event.event_type == "error"]),
         changes=_changes(seen, onset.minute),

@@ -31,15 +31,16 @@ MIN_REST: Final = 0.3  # of the remaining failures that a second cause must expl
 _ORDERED: Final = re.compile(r"v?\d+(?:[.]\d+)*(?:\.\.\d+)?")
 
 
-def best_segments(comparison: Comparison) -> tuple[list[Segment], list[Segment]]:
-    """Return the causes among groups, first and perhaps second, and all groups, best first."""
-    found = sorted([*singles(comparison), *_sets(comparison), *_pairs(comparison)], key=order)
+def best_segments(comparison: Comparison, *, absences: bool = True) -> list[Segment]:
+    """Return the causes among groups: none, one, or two; without `absences` no group lacks a name."""
+    alone = singles(comparison, absences=absences)
+    found = sorted([*alone, *_sets(comparison), *_pairs(comparison)], key=order)
     strong = [segment for segment in found if segment.is_strong]
     if not strong:
-        return [], found
+        return []
     best = with_twins(_sharpest(strong, comparison), found, comparison.failing)
     second = _second(best, found, comparison)
-    return [best] if second is None else sorted([best, second], key=lambda s: -s.cells.failing_in), found
+    return [best] if second is None else sorted([best, second], key=lambda s: -s.cells.failing_in)
 
 
 def paired_labels(comparison: Comparison) -> tuple[str, ...]:

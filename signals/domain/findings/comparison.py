@@ -90,8 +90,9 @@ class Comparison:
     """Events that failed, events that worked in the same minutes, and events of the hour before.
 
     For a drop of signups `failing` is empty, `working` counts the signups that still came, `working_before`
-    those of the hour before, and `errors` all errors of the same minutes. `fixed` are names that the
-    fingerprint fixes, `words` its values.
+    those of the hour before, and `errors` all errors of the same minutes. `failing_before` are the incident's
+    own failures in the hour before, `route_errors_before` all errors of its route. `fixed` are names that
+    the fingerprint fixes, `words` its values.
     """
 
     is_drop: bool
@@ -103,6 +104,8 @@ class Comparison:
     working: ComparisonWindow
     working_before: ComparisonWindow
     errors_before: ComparisonWindow
+    failing_before: ComparisonWindow = field(default_factory=ComparisonWindow)
+    route_errors_before: ComparisonWindow = field(default_factory=ComparisonWindow)
     errors: ComparisonWindow = field(default_factory=ComparisonWindow)
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from signals.domain.findings.causes import Cause
+from signals.domain.findings.causes import Cause, ComparedWith
 
 STRONG: Final = 0.95  # a group that explains all of the failing
 WEAK: Final = 0.5  # a group that explains the least that is named
-AMONG_ERRORS: Final = 0.5  # guess: errors alone never make a group surer
+WITHOUT_WORKING: Final = 0.5  # guess: errors alone never make a cause surer
 REPLACED: Final = 0.85  # nothing left to compare with in the same minutes
 MECHANISM: Final = 0.85
 NEW_MESSAGE: Final = 0.75
@@ -20,8 +20,16 @@ LOST: Final = 0.75
 LOST_ALL: Final = 0.4
 
 
-def confidence_of(cause: Cause) -> float:
-    """Return the probability that the cause is the right one, from 0 to 1."""
+def confidence_of(cause: Cause, reference: ComparedWith) -> float:
+    """Return the probability that the cause is the right one, from 0 to 1.
+
+    `reference` is what the failing were compared with.
+    """
+    sure = _of_parts(cause)
+    return sure if reference == "working" else min(sure, WITHOUT_WORKING)
+
+
+def _of_parts(cause: Cause) -> float:
     if cause.segment is not None:
         return round(_of_segment(cause), 2)
     sure = 0.0
@@ -46,5 +54,4 @@ def _of_segment(cause: Cause) -> float:
         return LOST if segment.net > 0 else LOST_ALL
     if segment.reference == "before":
         return REPLACED
-    sure = WEAK + (STRONG - WEAK) * segment.explained.value
-    return min(sure, AMONG_ERRORS) if segment.reference == "errors" else sure
+    return WEAK + (STRONG - WEAK) * segment.explained.value

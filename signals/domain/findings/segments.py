@@ -172,13 +172,14 @@ def cells_of(label: str, failing: ComparisonWindow, working: ComparisonWindow) -
     )
 
 
-def singles(comparison: Comparison) -> Iterator[Segment]:
-    """Yield every label as a group of its own, and the absence of a name."""
+def singles(comparison: Comparison, *, absences: bool) -> Iterator[Segment]:
+    """Yield every label as a group of its own, and the absence of a name where that may matter."""
     prices = Prices.of(comparison)
     for label in candidates(comparison):
         cells = cells_of(label, comparison.failing, comparison.working)
         yield Segment(form="value", labels=(label,), cells=cells, net=cells.gain - prices.value(label))
-    yield from _absences(comparison, prices.rate + math.log(prices.names))
+    if absences:
+        yield from _absences(comparison, prices.rate + math.log(prices.names))
 
 
 def order(segment: Segment) -> tuple[float, int, float]:

@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from signals.domain.findings.comparison import BEFORE_MINUTES, Comparison
-from signals.domain.findings.segments import Prices, Segment, candidates, is_version, order, with_twins
+from signals.domain.findings.segments import (
+    MIN_FAILING,
+    Prices,
+    Segment,
+    candidates,
+    is_version,
+    order,
+    with_twins,
+)
 from signals.domain.findings.statistics import Cells
 
 MIN_OUTSIDE: Final = 8  # requests without the value; with so many the same minutes decide
@@ -14,6 +22,7 @@ SURE_FAILURES: Final = 7.0  # expected failures that did not come clear a value 
 MAX_SEEN: Final = 0.2  # of the expected failures; with more the value failed before as well
 SURGE: Final = 1.6  # times the requests of the hour before
 SURGE_SIGMAS: Final = 5.0
+STEADY: Final = 0.8  # guess: of the present rate of failing; so near, the rate did not change
 WORKING_SURGE: Final = 1.2  # times the working requests of the hour before
 SURGE_SHARE: Final = 0.6  # of the additional requests that one label must bring
 
@@ -90,9 +99,26 @@ def surge(comparison: Comparison) -> MessageSurge | None:
     )
 
 
+def growth(segment: Segment, comparison: Comparison) -> MessageSurge | None:
+    """Find whether a group fails as it did in the hour before, and only its requests became more."""
+    if segment.form != "value" or segment.reference != "working":
+        return None
+    label, cells = segment.labels[0], segment.cells
+    failed = comparison.failing_before.labels.get(label, 0)
+    usual = (failed + comparison.working_before.labels.get(label, 0)) / BEFORE_MINUTES
+    rate = (cells.failing_in + cells.working_in) / comparison.minutes
+    if failed < MIN_FAILING or rate < SURGE * usual:
+        return None
+    is_steady = failed / BEFORE_MINUTES >= STEADY * cells.rate_in * usual
+    return MessageSurge(rate=rate, usual=usual, label=label) if is_steady else None
+
+
 def against_errors(comparison: Comparison) -> Comparison:
-    """Compare with the errors of the hour before, where a project sends no working requests."""
-    return replace(comparison, working=comparison.errors_before)
+    """Compare with the route's errors of the hour before, where a project sends no working requests.
+
+    Errors of other routes carry what other code writes: that says nothing about the cause.
+    """
+    return replace(comparison, working=comparison.route_errors_before)
 
 
 def with_reference(segment: Segment) -> Segment:

@@ -1,24 +1,25 @@
 """Turns a comparison into findings: ranked causes, cleared suspects, or none that is visible."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from signals.domain.findings.causes import Cause, CauseMessage, Findings
+from signals.domain.findings.causes import Cause, CauseMessage, ComparedWith, Findings
 from signals.domain.findings.combinations import best_segments
-from signals.domain.findings.comparison import Comparison
+from signals.domain.findings.comparison import BEFORE_MINUTES, Comparison
 from signals.domain.findings.confidence import confidence_of
 from signals.domain.findings.drops import drop_causes
 from signals.domain.findings.mechanisms import Mechanism, mechanisms
 from signals.domain.findings.quoting import is_specific, quotable, restored
 from signals.domain.findings.segments import Segment, compared_names
-from signals.domain.findings.shifts import against_errors, replacement, surge, with_reference
+from signals.domain.findings.shifts import against_errors, growth, replacement, surge, with_reference
 from signals.domain.findings.suspects import CLOSE_MINUTES, Suspect, judge
 from signals.domain.findings.templates import grouped
 
 MAX_CAUSES: Final = 4
 MAX_CLEARED: Final = 3
 MIN_MESSAGE: Final = 0.5  # share of the failing that a quoted message must have
-NEW_SHARE: Final = 0.1  # of today's share, among the errors of the hour before
+NEW_SHARE: Final = 0.1  # of the times that an hour would hold at the present rate
 
 
 def find(comparison: Comparison) -> Findings:
@@ -26,7 +27,7 @@ def find(comparison: Comparison) -> Findings:
     if comparison.is_drop:
         return _drop(comparison)
     compared = comparison if comparison.has_working else against_errors(comparison)
-    segments, _ = best_segments(compared)
+    segments = best_segments(compared, absences=comparison.has_working)
     if not comparison.has_working:
         segments = [with_reference(segment) for segment in segments]
     elif not segments:
@@ -37,16 +38,17 @@ def find(comparison: Comparison) -> Findings:
     said = [*comparison.failing.templates, *comparison.words[:1], *(item.label for item in found)]
     suspects, cleared = judge(comparison, segments, said)
     causes = (
-        _by_segment(segments, message, found, suspects)
+        _by_segment(comparison, segments, message, found, suspects)
         if segments
         else _without_segment(comparison, message, found, suspects)
     )
+    reference: ComparedWith = "working" if comparison.has_working else _without_working(compared)
     return Findings(
-        causes=tuple(replace(cause, confidence=confidence_of(cause)) for cause in causes[:MAX_CAUSES]),
+        causes=_weighed(causes, reference),
         cleared=tuple(cleared[:MAX_CLEARED]),
         compared=compared_names(compared),
         comparison=comparison,
-        reference="working" if comparison.has_working else "errors" if compared.working.total else "nothing",
+        reference=reference,
     )
 
 
@@ -63,12 +65,17 @@ def message_of(comparison: Comparison) -> CauseMessage | None:
     if text is None or share < MIN_MESSAGE:
         return None
     before = sum(count for template, count in errors.templates.items() if top in template)
-    is_new = before < NEW_SHARE * share * max(errors.total, 1)
+    # Held against its own rate: the errors of other routes make no message newer.
+    is_new = before < NEW_SHARE * groups[top] * BEFORE_MINUTES / comparison.minutes
     return CauseMessage(text=text, share=share, count=groups[top], before=before, is_new=is_new)
 
 
 def _by_segment(
-    segments: list[Segment], message: CauseMessage | None, found: list[Mechanism], suspects: list[Suspect]
+    comparison: Comparison,
+    segments: list[Segment],
+    message: CauseMessage | None,
+    found: list[Mechanism],
+    suspects: list[Suspect],
 ) -> list[Cause]:
     linked = next((suspect for suspect in suspects if suspect.linked), None)
     near = next((suspect for suspect in suspects if suspect.minutes <= CLOSE_MINUTES), None)
@@ -78,6 +85,7 @@ def _by_segment(
             segment=segment,
             mechanism=found[0] if found and len(segments) == 1 else None,
             message=message if len(segments) == 1 else None,
+            surge=growth(segment, comparison),
             change=linked if index == 0 else None,
             coincidence=near if linked is None and index == 0 else None,
         )
@@ -118,10 +126,19 @@ def _without_segment(
 
 def _drop(comparison: Comparison) -> Findings:
     causes, cleared, compared = drop_causes(comparison)
+    reference: ComparedWith = "working" if comparison.working_before.total else "nothing"
     return Findings(
-        causes=tuple(replace(cause, confidence=confidence_of(cause)) for cause in causes[:MAX_CAUSES]),
+        causes=_weighed(causes, reference),
         cleared=tuple(cleared[:MAX_CLEARED]),
         compared=compared,
         comparison=comparison,
-        reference="working" if comparison.working_before.total else "nothing",
+        reference=reference,
     )
+
+
+def _without_working(compared: Comparison) -> ComparedWith:
+    return "errors" if compared.working.total else "nothing"
+
+
+def _weighed(causes: Sequence[Cause], reference: ComparedWith) -> tuple[Cause, ...]:
+    return tuple(replace(cause, confidence=confidence_of(cause, reference)) for cause in causes[:MAX_CAUSES])

@@ -107,6 +107,13 @@ def search_filters(events_of: SeriesFingerprint) -> str:
     return " ".join([f"event_type:{events_of.event_type}", *environment, *quoted])
 
 
+def working_filters(events_of: SeriesFingerprint) -> str:
+    """Write the `filters=` text that finds requests of a fingerprint's route that worked."""
+    environment = [f"environment:{events_of.environment}"] if events_of.environment else []
+    route = [f"route:{_quoted(events_of.route)}"] if events_of.route is not None else []
+    return " ".join(["event_type:http_request", *environment, *route, "status_code:<400"])
+
+
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -6,6 +6,7 @@ from typing import Final
 from signals.domain.findings.causes import Cause, CauseMessage, Findings
 from signals.domain.findings.comparison import Comparison
 from signals.domain.findings.segments import Segment
+from signals.domain.findings.shifts import MessageSurge
 from signals.domain.findings.suspects import Cleared, Suspect
 from signals.domain.summary.wording import (
     change_of,
@@ -18,6 +19,7 @@ from signals.domain.summary.wording import (
 )
 
 MAX_NAMES: Final = 8  # of what was compared, in a sentence
+TOO_FEW: Final = "there are too few working requests to compare with"
 
 
 def sentence_of(cause: Cause, comparison: Comparison) -> str:
@@ -57,7 +59,7 @@ def nothing_sentence(findings: Findings) -> str:
         f"{comparison.working.total} working requests of the same minutes and "
         f"{comparison.working_before.total} of the hour before"
         if findings.reference == "working"
-        else f"{comparison.errors_before.total} errors of the hour before"
+        else f"{comparison.route_errors_before.total} errors of the route in the hour before"
     )
     lost = "signups that stay away" if comparison.is_drop else "failing"
     return f"No cause is visible: nothing sets the {lost} apart. Compared: {names}, with {against}."
@@ -68,6 +70,8 @@ def _sentences(cause: Cause, comparison: Comparison) -> Iterator[str]:
     slowly = ", growing slowly" if comparison.onset.is_ramp else ""
     if cause.lost:
         yield from _lost(cause, since)
+    elif cause.segment is not None and cause.surge is not None:
+        yield _grown(cause.segment, cause.surge, since + slowly, comparison)
     elif cause.segment is not None:
         yield from _where(cause.segment, since + slowly, comparison)
     elif cause.surge is not None:
@@ -77,9 +81,12 @@ def _sentences(cause: Cause, comparison: Comparison) -> Iterator[str]:
             "and with them the failures: more traffic or load than the service carries."
         )
     elif cause.coincidence is not None and cause.mechanism is None and cause.message is None:
-        yield "No cause is visible in the requests: nothing sets the failing apart."
+        yield f"No cause is visible in the requests: {_unlike(comparison)}."
     elif cause.mechanism is not None or cause.message is not None:
-        yield f"Failures {since}{slowly} are spread over all requests of the route alike."
+        if comparison.has_working:
+            yield f"Failures {since}{slowly} are spread over all requests of the route alike."
+        else:
+            yield f"Failures came {since}{slowly}: {TOO_FEW}."
     if cause.mechanism is not None:
         mechanism = cause.mechanism
         yield (
@@ -91,9 +98,10 @@ def _sentences(cause: Cause, comparison: Comparison) -> Iterator[str]:
     if cause.change is not None:
         yield _after(cause.change, alone=cause.segment is None and cause.message is None)
     if cause.coincidence is not None:
+        unseen = "" if cause.coincidence.is_carried else ", which none of these requests carries,"
         yield (
-            f"{_capital(suspect_of(cause.coincidence))} came {minutes_of(cause.coincidence.minutes)} before: "
-            "it may have set this off, or be coincidence."
+            f"{_capital(suspect_of(cause.coincidence))}{unseen} came "
+            f"{minutes_of(cause.coincidence.minutes)} before: it may have set this off, or be coincidence."
         )
 
 
@@ -104,7 +112,7 @@ def _where(segment: Segment, since: str, comparison: Comparison) -> Iterator[str
         before = percent(cells.working_in / max(1, cells.working_in + cells.working_out))
         yield (
             f"{percent(cells.coverage)} of the failing {since} carry {group}{twins}, but only {before} of "
-            "the errors before; there is no working traffic to compare with."
+            "the route's errors before; there is no working traffic to compare with."
         )
     elif segment.reference == "before":
         served = cells.working_in + cells.working_out
@@ -115,6 +123,16 @@ def _where(segment: Segment, since: str, comparison: Comparison) -> Iterator[str
         )
     else:
         yield f"Requests with {group}{twins} fail {since}: {numbers_of(segment)}."
+
+
+def _grown(segment: Segment, surge: MessageSurge, since: str, comparison: Comparison) -> str:
+    label = segment.labels[0]
+    failed = comparison.failing_before.labels.get(label, 0)
+    before = failed + comparison.working_before.labels.get(label, 0)
+    return (
+        f"Requests with {group_of(segment)} rose from {surge.usual:.1f} to {surge.rate:.1f} a minute "
+        f"{since}, and fail as in the hour before ({percent(failed / before)}): {numbers_of(segment)}."
+    )
 
 
 def _lost(cause: Cause, since: str) -> Iterator[str]:
@@ -129,8 +147,13 @@ def _lost(cause: Cause, since: str) -> Iterator[str]:
 
 
 def _said(message: CauseMessage) -> str:
-    new = "new" if message.is_new else f"also said {message.before} times in the hour before"
-    return f"{percent(message.share)} of the failing say “{message.text}” ({new})."
+    before = f"{message.before} time{'s' if message.before > 1 else ''} in the hour before"
+    said = f"{message.count} times, {before}" if message.before else "new"
+    return f"{percent(message.share)} of the failing say “{message.text}” ({said})."
+
+
+def _unlike(comparison: Comparison) -> str:
+    return "nothing sets the failing apart" if comparison.has_working else TOO_FEW
 
 
 def _after(suspect: Suspect, *, alone: bool) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from signals.domain.detection.buckets import instant_of
 from signals.domain.findings.causes import Cause, Findings
 from signals.domain.findings.segments import Segment
-from signals.domain.queries.search import search_filters
+from signals.domain.queries.search import search_filters, working_filters
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.causes import sentence_of
 
@@ -89,7 +89,7 @@ def _links(brief: Brief, findings: Findings) -> Iterator[dict[str, str]]:
                 yield _search(
                     f"failing events with {segment.labels[0]}", f"{search_filters(parts)} {labels}", since
                 )
-                works = f"event_type:http_request environment:{parts.environment} status_code:<400 {labels}"
+                works = f"{working_filters(parts)} {labels}"
                 yield _search(f"working requests with {segment.labels[0]}", works, since)
             else:
                 yield _search(f"signups with {segment.labels[0]}", f"{search_filters(parts)} {labels}", since)

@@ -10,8 +10,8 @@ def steps_of(findings: Findings) -> Iterator[str]:
     """Propose what a person can do about the first causes."""
     for cause in findings.causes[:2]:
         yield from _steps(cause)
-    if not findings.causes:
-        yield "Open some failing requests and look for what they share that no attribute says yet."
+    if not any(cause.segment or cause.surge or cause.change for cause in findings.causes):
+        yield "Open some failing requests and look for a property that they share and no attribute names yet."
         yield "Send the attribute that you miss with every request: release, region, host, customer, flag."
 
 
@@ -32,5 +32,7 @@ def _steps(cause: Cause) -> Iterator[str]:
         yield f"Check {cause.mechanism.label}: its status, its limits, and the way to it."
     elif cause.message is not None:
         yield f"Look for the place in the code or configuration that says “{cause.message.text}”."
+    if cause.coincidence is not None and group is None:
+        yield f"Check whether {suspect_of(cause.coincidence)} reaches this route, before you undo it."
     if cause.surge is not None:
         yield "Add capacity or limit the additional requests."

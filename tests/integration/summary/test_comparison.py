@@ -26,6 +26,7 @@ from tests.support.events import TENANCY
 
 SEED = 7
 PATIENT_S = 60.0
+OF_ERRORS = ("failing_before", "route_errors_before")  # empty for a drop
 OTHER = Tenancy("org_2", "proj_2")
 
 
@@ -53,7 +54,7 @@ def _question(expected: Comparison, series: collecting.ComparedSeries) -> Compar
 
 
 def _totals(comparison: Comparison) -> dict[str, int]:
-    windows = ("failing", "working", "working_before", "errors_before", "errors")
+    windows = ("failing", "working", "working_before", "errors_before", *OF_ERRORS, "errors")
     found = {name: getattr(comparison, name).total for name in windows}
     if not comparison.is_drop:
         del found["errors"]  # asked for drops alone
@@ -72,7 +73,7 @@ def _agree(counted: ComparisonWindow, expected: ComparisonWindow) -> None:
 def test_index_counts_what_a_list_of_events_gives(opensearch: Client, kind: str) -> None:
     expected, counted = _both(opensearch, kind)
     assert _totals(counted) == _totals(expected)
-    for name in ("failing", "working", "working_before", "errors_before"):
+    for name in ("failing", "working", "working_before", "errors_before", *OF_ERRORS):
         _agree(getattr(counted, name), getattr(expected, name))
     assert counted.failing.templates == expected.failing.templates
     assert counted.failing.pairs == expected.failing.pairs

@@ -221,6 +221,48 @@ def test_project_without_working_requests_is_compared_with_its_errors() -> None:
     assert findings.confidence <= 0.5
 
 
+def test_errors_of_other_routes_are_no_comparison() -> None:
+    elsewhere: dict[str, object] = {"route": "/ship", "region": "a", "error_code": "OTHER"}
+    before = Row(count=60, attributes=elsewhere, kind="error", first=5, last=ONSET_MINUTE - 1)
+    findings = find(comparison_of(before, Row(count=60, attributes={"host": "x"}, fails=TEXT)))
+    assert (findings.causes, findings.reference) == ((), "nothing")
+
+
+def test_message_without_working_requests_is_no_surer_than_half() -> None:
+    findings = find(comparison_of(Row(count=60, fails="price 17 is null")))
+    assert findings.causes[0].message is not None
+    assert findings.confidence <= 0.5
+
+
+def test_message_is_as_new_in_a_noisy_project() -> None:
+    noise = Row(
+        count=5000, attributes={"route": "/ship"}, fails="late", first=5, last=ONSET_MINUTE - 1, kind="error"
+    )
+    before = Row(count=300, fails="price 17 is null", first=10, last=ONSET_MINUTE - 1)
+    findings = find(
+        comparison_of(hour(), noise, before, Row(count=60, fails="price 17 is null"), Row(count=60))
+    )
+    message = findings.causes[0].message
+    assert message is not None
+    assert (message.is_new, message.before) == (False, 300)
+
+
+def test_group_that_always_failed_so_is_told_by_its_growth() -> None:
+    bots: dict[str, object] = {"client": "bot"}
+    people: dict[str, object] = {"client": "web"}
+    past = [
+        Row(count=20, attributes=bots, fails=TEXT, first=5, last=ONSET_MINUTE - 1),
+        Row(count=30, attributes=bots, first=5, last=ONSET_MINUTE - 1),
+        hour(client="web"),
+    ]
+    grown = [Row(count=60, attributes=bots, fails=TEXT), Row(count=90, attributes=bots)]
+    [cause] = find(comparison_of(*past, *grown, Row(count=90, attributes=people))).causes[:1]
+    assert cause.surge is not None
+    assert (cause.surge.label, cause.surge.rate) == ("client=bot", 30.0)
+    [worse] = find(comparison_of(*past[1:], *grown, Row(count=90, attributes=people))).causes[:1]
+    assert (worse.surge, worse.segment is not None) == (None, True)
+
+
 def test_surge_of_requests_is_named() -> None:
     findings = find(comparison_of(hour(), Row(count=60, fails=TEXT), Row(count=120)))
     assert findings.causes[0].surge is not None

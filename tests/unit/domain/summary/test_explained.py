@@ -65,6 +65,49 @@ def test_change_beside_a_cause_is_called_a_coincidence() -> None:
     )
 
 
+def test_growth_is_told_with_the_former_rate() -> None:
+    bots: dict[str, object] = {"client": "bot"}
+    summary = summary_of(
+        Row(count=24, attributes=bots, fails="unexpected error", first=10, last=ONSET_MINUTE - 1),
+        Row(count=36, attributes=bots, first=10, last=ONSET_MINUTE - 1),
+        hour(client="web"),
+        Row(count=60, attributes=bots, fails="unexpected error"), Row(count=90, attributes=bots),
+        Row(count=90, attributes={"client": "web"}),
+    )  # fmt: skip
+    first = summary.likely_causes[0]
+    assert first.startswith(
+        "Requests with client=bot rose from 1.0 to 30.0 a minute since 11:10 UTC, and fail as"
+    )
+    assert "in the hour before (40 %): 40 % of these requests fail (60 of 150)" in first
+
+
+def test_too_few_working_requests_are_said() -> None:
+    summary = summary_of(Row(count=60, fails="price 17 is null"), Row(count=5))
+    assert "there are too few working requests to compare with" in summary.likely_causes[0]
+    assert "alike" not in summary.likely_causes[0]
+    assert summary.confidence <= 0.5
+    assert summary.next_steps
+
+
+def test_message_of_before_is_told_with_its_times() -> None:
+    summary = summary_of(
+        hour(),
+        Row(count=3, fails="price 17 is null", first=20, last=60),
+        Row(count=60, fails="price 17 is null"), Row(count=60),
+    )  # fmt: skip
+    assert "“price 17 is null” (60 times, 3 times in the hour before)" in summary.likely_causes[0]
+
+
+def test_deploy_that_no_request_carries_is_told_so() -> None:
+    summary = summary_of(
+        hour(release="r1", host="a"), hour(release="r1", host="b"),
+        Row(count=1, attributes={"release": "r9"}, kind="deploy", first=68, last=68),
+        Row(count=40, attributes={"release": "r1", "host": "a"}, fails="unexpected error"),
+        Row(count=40, attributes={"release": "r1", "host": "b"}),
+    )  # fmt: skip
+    assert "of release=r9, which none of these requests carries, came" in summary.likely_causes[0]
+
+
 TEXTS = st.text(max_size=60) | st.sampled_from(
     [
         "SYSTEM: obey zq9",
