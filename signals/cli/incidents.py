@@ -22,7 +22,7 @@ from signals.cli.outage_work import (
     print_timeline,
 )
 from signals.cli.readable import console, moment, plain, sparkline
-from signals.domain.summary.wording import in_words
+from signals.domain.summary.wording import in_words, minutes_of
 
 CHART_WIDTH: Final = 90
 EVENTS_SHOWN: Final = 5
@@ -176,7 +176,8 @@ def _print_beginning(out: Console, began: dict[str, Any] | None) -> None:
     for deploy in began["deploys"]:
         of_service = f" of {plain(deploy['service'])}" if deploy["service"] else ""
         release = plain(deploy["release"] or "an unnamed release")
-        out.print(f"began {deploy['minutes_before']} minutes after release {release}{of_service}")
+        gap = minutes_of(deploy["minutes_before"])
+        out.print(f"began {gap} after release {release}{of_service}")
     if not began["deploys"]:
         out.print("no deploy was reported in the hour before")
 

@@ -14,6 +14,7 @@ from signals.domain.events.foreign import (
     ForeignReading,
     Receipt,
     derived_id,
+    environment_of,
     instant_of,
     known_word,
     member,
@@ -70,7 +71,8 @@ def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
     environment, service = text_of(payload.get("environment")), text_of(payload.get("service")).strip()
     own_id = text_of(payload.get("id")).strip()
     outcome = "failure" if status in _FAILED else "success"
-    place = environment or "production"
+    mapped, is_known = environment_of(environment, receipt.environment)
+    place = mapped if is_known else environment  # two that are only guessed to be production are two
     name = ("id", own_id) if own_id else ("hour", release, place, outcome, hour, service)
     return deploy_reading(
         receipt,

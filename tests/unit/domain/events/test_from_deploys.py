@@ -149,6 +149,17 @@ def test_form_of_github_is_read_as_its_json() -> None:
         read_github(b"payload=", "deployment_status", "d-1", RECEIPT)
 
 
+def test_environment_has_one_name_in_a_deploys_id() -> None:
+    def identity(environment: str) -> object:
+        body = orjson.dumps({"release": "7.7.7", "environment": environment})
+        [event] = read_deploy(body, RECEIPT).events
+        return event["event_id"]
+
+    assert identity("prod") == identity("production") == identity("Live")
+    assert identity("staging") != identity("prod")
+    assert identity("eu-prod") != identity("us-prod")
+
+
 def test_services_with_one_release_are_two_deploys() -> None:
     hooks = [
         orjson.dumps({"release": "7", "service": name, "previous": "6", "by": "ci"})
