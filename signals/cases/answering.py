@@ -15,7 +15,8 @@ from signals.domain.detection.default_rules import ERROR_SPIKE, SIGNUP_DROP
 from signals.domain.detection.fixed_rules import drop, floor_ratio
 from signals.domain.detection.verdict import RuleVerdict
 from signals.domain.findings.causes import Findings
-from signals.domain.findings.collecting import ComparedSeries, Observed, compare
+from signals.domain.findings.collecting import compare
+from signals.domain.findings.series import ComparedSeries, Observed
 from signals.domain.findings.verdict import find
 from signals.domain.summary.answer import InvalidAnswer, SummaryAnswer, parse_answer
 from signals.domain.summary.brief import Brief, BriefEvaluation, BriefEvent, BriefIncident

@@ -6,8 +6,7 @@ gives the part that it has counted.
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,16 +21,16 @@ from signals.clients.opensearch.comparison_requests import (
     windows_request,
 )
 from signals.clients.opensearch.connection import Client, unavailable_when_down
-from signals.domain.findings.collecting import MAX_CHANGE_CHARS, PEOPLE
 from signals.domain.findings.combinations import paired_labels
 from signals.domain.findings.comparison import (
-    MAX_SAMPLES,
     Change,
     Comparison,
     ComparisonWindow,
+    change_text,
+    distinct_of,
+    samples_of,
     with_pairs,
 )
-from signals.domain.findings.labels import split
 from signals.errors import DependencyUnavailable
 
 HARD_STOP_S: Final = 2.0  # the caller waits no longer, for both requests
@@ -113,14 +112,15 @@ def _comparison(asked: ComparisonQuestion, answer: Json) -> Comparison:
     found = {name: _window(part) for name, part in answer["aggregations"].items() if "labels" in part}
     empty = ComparisonWindow()
     series = asked.series
+    hits = [hit["_source"] for hit in answer["hits"]["hits"]]
     people = answer["aggregations"].get("failing", {}).get("people", {"buckets": []})
     failing = found.get("failing", empty)
     return Comparison(
         is_drop=series.is_drop,
         onset=asked.onset,
         now=asked.now,
-        words=asked.words,
-        fixed=frozenset(("route",) if series.is_drop else ("route", "error_code", "method")),
+        words=series.words,
+        fixed=series.fixed,
         failing=failing,
         working=found.get("working", empty),
         working_before=found.get("working_before", empty),
@@ -128,9 +128,9 @@ def _comparison(asked: ComparisonQuestion, answer: Json) -> Comparison:
         failing_before=found.get("failing_before", empty),
         route_errors_before=found.get("route_errors_before", empty),
         errors=found.get("errors", empty),
-        samples=_samples(answer["hits"]["hits"]),
+        samples=samples_of((hit["template"], hit["message"]) for hit in hits),
         changes=_found_changes(answer["aggregations"]),
-        distinct=_distinct((*(bucket["key"] for bucket in people["buckets"]), *failing.labels)),
+        distinct=distinct_of((*(bucket["key"] for bucket in people["buckets"]), *failing.labels)),
     )
 
 
@@ -158,15 +158,6 @@ def _counts(terms: Json) -> dict[str, int]:
     return {bucket["key"]: bucket["doc_count"] for bucket in terms["buckets"]}
 
 
-def _samples(hits: Iterable[Json]) -> dict[str, tuple[str, ...]]:
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for hit in hits:
-        kept = found[hit["_source"]["template"]]
-        if len(kept) < MAX_SAMPLES:
-            kept.append(hit["_source"]["message"])
-    return {template: tuple(messages) for template, messages in found.items()}
-
-
 def _found_changes(aggregations: Mapping[str, Json]) -> tuple[Change, ...]:
     times = _counts(aggregations["customs"]["templates"])
     hits = [hit["_source"] for hit in aggregations["changes"]["newest"]["hits"]["hits"]]
@@ -175,18 +166,9 @@ def _found_changes(aggregations: Mapping[str, Json]) -> tuple[Change, ...]:
             event_id=source["event_id"],
             kind="deploy" if source["event_type"] == "deploy" else "custom",
             at=datetime.fromisoformat(source["occurred_at"]).astimezone(UTC),
-            text=" ".join(source["message"].split())[:MAX_CHANGE_CHARS],
+            text=change_text(source["message"]),
             labels=tuple(source.get("labels", ())),
             times=max(1, times.get(source["template"], 1)) if source["event_type"] == "custom" else 1,
         )
         for source in reversed(hits)
     )
-
-
-def _distinct(labels: Iterable[str]) -> dict[str, int]:
-    values: defaultdict[str, set[str]] = defaultdict(set)
-    for label in labels:
-        name, value = split(label)
-        if name in (*PEOPLE, "region"):
-            values[name].add(value)
-    return {name: len(found) for name, found in values.items()}

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from signals.domain.findings.collecting import FIRST_FAILING_STATUS, PEOPLE, ComparedSeries
 from signals.domain.findings.comparison import BEFORE_MINUTES, MAX_TEMPLATES, MAX_TERMS
+from signals.domain.findings.labels import PEOPLE
 from signals.domain.findings.onset import Onset
+from signals.domain.findings.series import FIRST_FAILING_STATUS, ComparedSeries
 
 SERVER_SHARE: Final = 0.75  # of the caller's time; then the server answers with what it has counted
 ROUTINE_HOURS: Final = 24  # in which a custom event that came before is routine
@@ -28,11 +29,6 @@ class ComparisonQuestion:
     series: ComparedSeries
     onset: Onset
     now: int
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The fingerprint's own values."""
-        return tuple(word for word in (self.series.error_code, self.series.route) if word)
 
 
 def windows_request(asked: ComparisonQuestion, stop_s: float) -> Json:

@@ -1,77 +1,26 @@
 """Makes a comparison from a list of events, for case files and tests; a server counts in its index."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Final
 
 from signals.domain.findings.combinations import paired_labels
 from signals.domain.findings.comparison import (
     BEFORE_MINUTES,
-    MAX_SAMPLES,
     MAX_TEMPLATES,
     MAX_TERMS,
     Change,
     Comparison,
     ComparisonWindow,
+    change_text,
+    distinct_of,
+    samples_of,
     with_pairs,
 )
 from signals.domain.findings.labels import labels_of
 from signals.domain.findings.onset import fall, rise
+from signals.domain.findings.series import ComparedSeries, Observed
 from signals.domain.findings.templates import template_of
-
-FIRST_FAILING_STATUS: Final = 400
-MAX_CHANGE_CHARS: Final = 200
-PEOPLE: Final = ("customer_id", "user_id", "account_id", "session_id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """One event as it was received."""
-
-    event_id: str
-    at: datetime
-    event_type: str
-    message: str
-    attributes: Mapping[str, object]
-
-    @property
-    def minute(self) -> int:
-        """The event's minute since the epoch."""
-        return int(self.at.timestamp()) // 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedSeries:
-    """The fingerprint of the incident, without its environment; both None for a drop of signups."""
-
-    is_drop: bool
-    error_code: str | None = None
-    route: str | None = None
-
-    def holds(self, event: Observed) -> bool:
-        """Whether the event was counted for this incident."""
-        if self.is_drop:
-            return event.event_type == "signup"
-        return (
-            event.event_type == "error"
-            and event.attributes.get("error_code") == self.error_code
-            and event.attributes.get("route") == self.route
-        )
-
-    def is_on_route(self, event: Observed) -> bool:
-        """Whether the event is an error of the same route, under any code."""
-        same = self.route is None or event.attributes.get("route") == self.route
-        return not self.is_drop and event.event_type == "error" and same
-
-    def works(self, event: Observed) -> bool:
-        """Whether the event is a request of the same route that worked."""
-        status = event.attributes.get("status_code")
-        failed = isinstance(status, int) and status >= FIRST_FAILING_STATUS
-        same = self.route is None or event.attributes.get("route") == self.route
-        return event.event_type == "http_request" and same and not failed
 
 
 def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Comparison:
@@ -91,8 +40,8 @@ def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Com
         is_drop=series.is_drop,
         onset=onset,
         now=now,
-        words=tuple(word for word in (series.error_code, series.route) if word),
-        fixed=frozenset(("route",) if series.is_drop else ("route", "error_code", "method")),
+        words=series.words,
+        fixed=series.fixed,
         failing=window(failing),
         working=window(working),
         working_before=window(served),
@@ -100,9 +49,12 @@ def compare(events: Sequence[Observed], series: ComparedSeries, now: int) -> Com
         failing_before=window([] if series.is_drop else [event for event in before if series.holds(event)]),
         route_errors_before=window([event for event in before if series.is_on_route(event)]),
         errors=window([event for event in during if event.event_type == "error"]),
-        samples=_samples(failing or [event for event in during if event.event_type == "error"]),
+        samples=samples_of(
+            (template_of(event.message), event.message)
+            for event in failing or [event for event in during if event.event_type == "error"]
+        ),
         changes=_changes(seen, onset.minute),
-        distinct=_distinct(failing),
+        distinct=distinct_of(label for event in failing for label in labels_of(event.attributes)),
     )
     chosen = paired_labels(counted)
     return with_pairs(counted, chosen, failing=_pairs(failing, chosen), working=_pairs(working, chosen))
@@ -127,15 +79,6 @@ def _pairs(events: Sequence[Observed], chosen: Sequence[str]) -> Counter[tuple[s
     return Counter(pair for row in rows for pair in combinations(row, 2))
 
 
-def _samples(events: Iterable[Observed]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for event in events:
-        kept = found[template_of(event.message)]
-        if len(kept) < MAX_SAMPLES:
-            kept.append(event.message)
-    return {template: tuple(messages) for template, messages in found.items()}
-
-
 def _changes(events: Iterable[Observed], onset: int) -> tuple[Change, ...]:
     """Collect deploys and custom events of the hour before the end of the onset's minute."""
     known = [event for event in events if event.event_type in ("deploy", "custom")]
@@ -146,20 +89,9 @@ def _changes(events: Iterable[Observed], onset: int) -> tuple[Change, ...]:
             event_id=event.event_id,
             kind="deploy" if event.event_type == "deploy" else "custom",
             at=event.at,
-            text=" ".join(event.message.split())[:MAX_CHANGE_CHARS],
+            text=change_text(event.message),
             labels=labels_of(event.attributes),
             times=max(1, times[template_of(event.message)]),
         )
         for event in sorted(near, key=lambda event: event.at)
     )
-
-
-def _distinct(events: Iterable[Observed]) -> dict[str, int]:
-    """Count people and places that are affected."""
-    values: dict[str, set[object]] = defaultdict(set)
-    for event in events:
-        for name in (*PEOPLE, "region"):
-            value = event.attributes.get(name)
-            if isinstance(value, str | int):
-                values[name].add(value)
-    return {name: len(found) for name, found in values.items()}

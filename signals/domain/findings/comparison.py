@@ -4,19 +4,20 @@ One request to the index gives all but pairs: four filters, in each a terms aggr
 over `template`. A second and small one counts pairs of the labels that the first has shown to be candidates.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
-from signals.domain.findings.labels import split
+from signals.domain.findings.labels import PEOPLE, split
 from signals.domain.findings.onset import Onset
 
 MAX_TERMS: Final = 200  # labels counted a window; the terms aggregation's size
 MAX_PAIRED: Final = 40  # labels that are counted in pairs; its square bounds the buckets
 MAX_TEMPLATES: Final = 50
 MAX_SAMPLES: Final = 5  # messages a template
+MAX_CHANGE_CHARS: Final = 200
 BEFORE_MINUTES: Final = 60
 MANY_VALUES: Final = 20  # a name with so many listed values has more that are not listed
 MIN_SERVED: Final = 3  # working events that carry a label; fewer do not prove an ordinary value
@@ -125,6 +126,30 @@ class Comparison:
     def has_working(self) -> bool:
         """Whether the project sends working requests at all."""
         return self.working.total + self.working_before.total >= MANY_VALUES
+
+
+def samples_of(messages: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Keep the first messages of each template, of pairs of both."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for template, message in messages:
+        if len(found[template]) < MAX_SAMPLES:
+            found[template].append(message)
+    return {template: tuple(kept) for template, kept in found.items()}
+
+
+def distinct_of(labels: Iterable[str]) -> dict[str, int]:
+    """Count the people and regions that the labels of failing events name."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
+    for label in labels:
+        name, value = split(label)
+        if name in (*PEOPLE, "region"):
+            values[name].add(value)
+    return {name: len(found) for name, found in values.items()}
+
+
+def change_text(message: str) -> str:
+    """Return a change's message as one line of bounded length."""
+    return " ".join(message.split())[:MAX_CHANGE_CHARS]
 
 
 def with_pairs(

@@ -1,7 +1,8 @@
 """Labels of an event: its attributes as bounded `name=value` terms that can be counted.
 
 Secrets and personal data never become labels. A list gives one label an item, an object `name.member=value`.
-Numbers from 100 on become ranges, so that a limit in an amount or a size can be found.
+Numbers from 100 on become ranges, so that a limit in an amount or a size can be found; those of people and
+customers are names, and stay.
 """
 
 import re
@@ -17,6 +18,9 @@ MAX_NAME_CHARS: Final = 48  # guess: longer names are no names
 MAX_VALUE_CHARS: Final = 80  # guess: longer values are text, not labels
 MAX_EXACT: Final = 100  # guess: smaller integers are counted one by one, larger ones as ranges
 MIN_SECRET_CHARS: Final = 11  # the shortest secret that a pattern recognises without "@" or "+"
+
+PEOPLE: Final = ("customer_id", "user_id", "account_id")
+"""Names whose distinct values are the reach of an incident."""
 
 _FIRST: Final = ("release", "region", "host", "customer_id")
 _NEVER: Final = frozenset({"method", "status_code", "error_code", "route_raw", "error_code_raw"})
@@ -130,7 +134,7 @@ def _labels(name: str, value: object, names: LabelNames, depth: int = 0) -> Iter
 
 @lru_cache(maxsize=16_384, typed=True)  # the same ones come again and again; true is not 1
 def _label_of(name: str, value: object) -> str | None:
-    text = _text(value)
+    text = _word(str(value)) if type(value) is int and name in PEOPLE else _text(value)
     return None if text is None else f"{name}={text}"
 
 

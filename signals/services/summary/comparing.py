@@ -16,9 +16,9 @@ from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import BucketRange, Series, minute_of
 from signals.domain.detection.counts import MINUTES_READ
 from signals.domain.findings.causes import Findings
-from signals.domain.findings.collecting import ComparedSeries
 from signals.domain.findings.comparison import BEFORE_MINUTES, Change, Comparison
 from signals.domain.findings.onset import fall, rise
+from signals.domain.findings.series import ComparedSeries
 from signals.domain.findings.verdict import find
 from signals.domain.summary.brief import Brief, BriefEvent
 from signals.domain.summary.patience import SEARCHABLE

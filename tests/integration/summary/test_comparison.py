@@ -19,6 +19,7 @@ from signals.clients.opensearch.comparison_requests import ComparisonQuestion
 from signals.clients.opensearch.connection import Client
 from signals.domain.findings import collecting
 from signals.domain.findings.comparison import Comparison, ComparisonWindow
+from signals.domain.findings.series import ComparedSeries
 from signals.domain.findings.verdict import find
 from signals.errors import DependencyUnavailable
 from tests.support.case_index import index_case
@@ -42,7 +43,7 @@ def _both(client: Client, kind: str) -> tuple[Comparison, Comparison]:
     return expected, compare(client, _question(expected, series), stop_s=PATIENT_S).comparison
 
 
-def _question(expected: Comparison, series: collecting.ComparedSeries) -> ComparisonQuestion:
+def _question(expected: Comparison, series: ComparedSeries) -> ComparisonQuestion:
     return ComparisonQuestion(
         org_id=TENANCY.org_id,
         project_id=TENANCY.project_id,
@@ -148,7 +149,7 @@ def _server(reply: Any) -> Iterator[Client]:
 @pytest.fixture
 def question() -> ComparisonQuestion:
     """A question that no index is needed for."""
-    series = collecting.ComparedSeries(is_drop=False, error_code="E", route="/x")
+    series = ComparedSeries(is_drop=False, error_code="E", route="/x")
     return _question(collecting.compare([], series, 29_000_000), series)
 
 

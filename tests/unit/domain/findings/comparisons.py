@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from signals.domain.findings.collecting import ComparedSeries, Observed, compare
+from signals.domain.findings.collecting import compare
 from signals.domain.findings.comparison import Comparison
+from signals.domain.findings.series import ComparedSeries, Observed
 
 START = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
 ONSET_MINUTE = 70

@@ -1,6 +1,7 @@
 """Causes of a drop of signups."""
 
-from signals.domain.findings.collecting import ComparedSeries, Observed, compare
+from signals.domain.findings.collecting import compare
+from signals.domain.findings.series import ComparedSeries, Observed
 from signals.domain.findings.verdict import find
 from tests.unit.domain.findings.comparisons import START, Row, events_of
 
