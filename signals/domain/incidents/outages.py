@@ -77,11 +77,17 @@ def group(members: Sequence[Member], active: Active) -> list[Outage]:
     return outages + (settle(waiting, active(waiting[0].opened_at)) if waiting else [])
 
 
-def may_join(member: Member, cause: Value | None, newest_at: int) -> bool:
-    """Say whether a latecomer has the cause of an outage, soon enough after the outage's newest member."""
-    return (
-        cause is not None and member.opened_at - newest_at <= JOIN_MINUTES and has(member.attributes, cause)
-    )
+def may_join(member: Member, cause: Value | None, *, begun: int, newest_at: int) -> bool:
+    """Say whether an incident has the cause of an outage, soon enough after the outage's newest member.
+
+    Everything has the cause `EVERYTHING`: an unrelated failure would join without a word to anybody. So that
+    outage, which began in minute `begun`, takes nothing more once it is settled.
+    """
+    if cause is None or not has(member.attributes, cause):
+        return False
+    if cause == EVERYTHING:
+        return member.opened_at - begun <= REVISE_MINUTES
+    return member.opened_at - newest_at <= JOIN_MINUTES
 
 
 def _joins(member: Member, outages: Iterable[Outage]) -> Outage | None:
@@ -90,7 +96,7 @@ def _joins(member: Member, outages: Iterable[Outage]) -> Outage | None:
         is_soon = member.opened_at - outage.newest_at <= JOIN_MINUTES
         if is_soon and any(member.series == other.series for other in outage.members):
             return outage
-        if may_join(member, outage.cause, outage.newest_at):
+        if may_join(member, outage.cause, begun=outage.opened_at, newest_at=outage.newest_at):
             return outage
     return None
 

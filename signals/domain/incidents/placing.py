@@ -185,7 +185,7 @@ def _newest_of_cause(member: Member, outages: Sequence[KnownOutage]) -> KnownOut
     for outage in reversed(outages):
         if member.opened_at < outage.opened_at - REVISE_MINUTES:
             continue
-        if may_join(member, outage.cause, outage.newest_at):
+        if may_join(member, outage.cause, begun=outage.opened_at, newest_at=outage.newest_at):
             return outage
     return None
 
