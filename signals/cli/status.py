@@ -24,8 +24,10 @@ from signals.local.ray_head import RayHead
 from signals.settings import PostgresSettings
 from signals.store import leases
 from signals.store.operations import workers
+from signals.store.operations.workers import RESTARTS_WITHIN, Worker
 from signals.store.summary.ai_jobs import QUEUE
 
+SHOWN_RESTARTS: Final = 2  # one follows each update
 SAMPLE_S: Final = 3.0  # over which processor use is taken
 
 
@@ -133,7 +135,7 @@ def _actors(pool: ConnectionPool[Connection]) -> Table:
     for worker in known:
         table.add_row(
             worker.name,
-            f"{worker.state} {plain(worker.detail)}".strip(),
+            state_of(worker),
             ",".join(map(str, worker.partitions)) or "-",
             "-" if worker.lag is None else str(worker.lag),
             _ago(now, worker.last_batch_at),
@@ -142,6 +144,15 @@ def _actors(pool: ConnectionPool[Connection]) -> Table:
             f"{max(0.0, worker.age_s):.0f} s ago",
         )
     return table
+
+
+def state_of(worker: Worker) -> str:
+    """Return a consumer's state in words, with its restarts when one alone does not explain them."""
+    state = f"{worker.state} {plain(worker.detail)}".strip()
+    if worker.restarts < SHOWN_RESTARTS:
+        return state
+    minutes = RESTARTS_WITHIN.total_seconds() / 60
+    return f"{state}, restarted {worker.restarts} times in the last {minutes:.0f} minutes"
 
 
 def _jobs(pool: ConnectionPool[Connection]) -> Table:

@@ -45,12 +45,14 @@ class DependencyState:
 class ExpectedActor:
     """The report of a consumer that should run; `unknown` while PostgreSQL is away.
 
-    `lag` counts records or jobs that wait for it, None while it is unknown.
+    `lag` counts records or jobs that wait for it, None while it is unknown. `restarts` counts those of the
+    last 10 minutes: a consumer that dies again and again is `running` in between.
     """
 
     name: str
     state: ActorState
     lag: int | None
+    restarts: int = 0
 
 
 UNKNOWN_LEDGER: Final = Audit(state="unknown", missing={})
@@ -156,4 +158,4 @@ def _actor(reported: Mapping[str, Worker] | None, name: str) -> ExpectedActor:
     if worker is None:
         return ExpectedActor(name=name, state="missing", lag=None)
     state: ActorState = "stale" if worker.age_s > STALE_S else worker.state
-    return ExpectedActor(name=name, state=state, lag=worker.lag)
+    return ExpectedActor(name=name, state=state, lag=worker.lag, restarts=worker.restarts)

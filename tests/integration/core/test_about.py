@@ -59,7 +59,7 @@ def test_product_is_ready_when_all_servers_and_expected_actors_are(
         ("opensearch", "ok"),
     ]
     assert all(d["latency_ms"] > 0 for d in body["dependencies"])
-    assert body["actors"] == [{"name": "indexer-0", "state": "running", "lag": 0}]
+    assert body["actors"] == [{"name": "indexer-0", "state": "running", "lag": 0, "restarts": 0}]
 
 
 def test_not_ready_names_each_actor_that_is_missing_stale_or_backing_off(
