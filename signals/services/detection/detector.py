@@ -21,6 +21,7 @@ from signals.domain.operations.watermark import Barrier
 from signals.services.consuming import ConsumerSession, Membership, utc_now
 from signals.services.detection.batch import CountedBatch
 from signals.services.detection.judging import judge_batch, judge_by_clock
+from signals.services.detection.late_deploys import summarize_after
 from signals.services.detection.own_counting import OwnCounting
 from signals.services.detection.own_judging import judge_own
 from signals.services.detection.own_tally import OwnSamples
@@ -90,8 +91,10 @@ class IncidentEngine(ConsumerSession):
         with self.settling(
             batch.next_offsets, dead_letters=batch.dead_letters, entries=batch.entries()
         ) as connection:
-            deploys.insert_all(connection, batch.deploys)
+            new_deploys = deploys.insert_all(connection, batch.deploys)
             job_ids = self._count_and_judge(connection, batch)
+            if new_deploys:
+                job_ids = [*job_ids, *summarize_after(connection, batch.deploys, new_id=uuid4)]
         batch.remember_ids()
         self._cap.remember()
         self._samples.remember(batch.own)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import LiteralString
 from uuid import UUID
 
@@ -31,6 +31,26 @@ def insert_all(connection: Connection, deploys: Sequence[Deploy]) -> int:
         return 0
     rows = orjson.dumps([asdict(deploy) for deploy in deploys]).decode()
     return connection.execute(INSERT, {"rows": rows}).rowcount
+
+
+OPENED_AFTER: LiteralString = """
+SELECT DISTINCT i.id
+FROM json_to_recordset(%(rows)s::json) AS d(project_id text, environment text, occurred_at timestamptz)
+JOIN incidents i ON i.project_id = d.project_id AND i.environment = d.environment
+ AND i.opened_at >= d.occurred_at AND i.opened_at < d.occurred_at + %(within)s
+WHERE i.status <> 'resolved'
+ORDER BY i.id
+"""
+
+
+def incidents_after(connection: Connection, deploys: Sequence[Deploy], *, within: timedelta) -> list[UUID]:
+    """Return the unresolved incidents that opened so soon after one of the deploys, in its environment."""
+    rows = [
+        {"project_id": one.project_id, "environment": one.environment, "occurred_at": one.occurred_at}
+        for one in deploys
+    ]
+    values = {"rows": orjson.dumps(rows).decode(), "within": within}
+    return [incident_id for (incident_id,) in connection.execute(OPENED_AFTER, values)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from shared_types import Envelope, Tenancy
+from shared_types import Envelope, Environment, Tenancy
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
 from signals.services.deploys.views import DeployRequest, Deploys
@@ -50,6 +50,51 @@ def test_redelivered_deploy_is_one_row(
     assert rows(pool, "SELECT release FROM pipeline.deploys ORDER BY 1") == [("r1",), ("r2",)]
     outcomes = rows(pool, "SELECT outcome, sum(events) FROM pipeline.ledger GROUP BY 1")
     assert outcomes == [("uncounted", 4)]
+
+
+def _queued(pool: ConnectionPool[Connection]) -> int:
+    [(queued,)] = rows(pool, "SELECT count(*) FROM ai_jobs WHERE status = 'queued'")
+    return int(queued)
+
+
+def test_late_deploy_has_the_incident_summarized_again(
+    engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
+) -> None:
+    begins = NOON + timedelta(minutes=60)
+    publish(publisher, list(errors(45, begins, every_s=1)))
+    with engine() as session:
+        drain(session)
+    [(opened_at,)] = rows(pool, "SELECT opened_at FROM incidents")
+    with pool.connection() as connection:
+        connection.execute("UPDATE ai_jobs SET status = 'succeeded'")
+    elsewhere = _deploy(begins, "r1").model_copy(update={"environment": Environment.STAGING})
+    others = [
+        _deploy(opened_at + timedelta(seconds=1), "after it"),
+        _deploy(opened_at - timedelta(minutes=61), "too old"),
+        event("deploy", begins, tenancy=OTHER, release="theirs"),
+        elsewhere,
+    ]
+    publish(publisher, others)
+    with engine() as session:
+        drain(session)
+    assert _queued(pool) == 0
+    late = _deploy(begins - timedelta(minutes=4), "r2")
+    publish(publisher, [late])
+    with engine() as session:
+        drain(session)
+    assert _queued(pool) == 1
+    with pool.connection() as connection:
+        connection.execute("UPDATE ai_jobs SET status = 'succeeded'")
+    publish(publisher, [late])
+    with engine() as session:
+        drain(session)
+    assert _queued(pool) == 0
+    with pool.connection() as connection:
+        connection.execute("UPDATE incidents SET status = 'resolved', resolved_at = now()")
+    publish(publisher, [_deploy(begins - timedelta(minutes=3), "r3")])
+    with engine() as session:
+        drain(session)
+    assert _queued(pool) == 0
 
 
 def test_deploy_is_kept_with_its_offset_or_not_at_all(
