@@ -31,7 +31,7 @@ class Cause:
     """One cause: where (group, or surge), by what (mechanism, message), after what (change).
 
     `coincidence` is a change that came just before without a link to the group. `lost` is set for a drop of
-    signups: the group is what stays away.
+    signups: the group is what stays away. `elsewhere` when the message is of routes that nobody signs up by.
     """
 
     confidence: float
@@ -42,6 +42,7 @@ class Cause:
     change: Suspect | None = None
     coincidence: Suspect | None = None
     lost: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import replace
 from typing import Final
 
 from signals.domain.findings.causes import Cause, CauseMessage
@@ -28,7 +29,11 @@ FEW: Final = 3  # signups left
 MIN_ERRORS: Final = 10
 ERROR_FACTOR: Final = 3  # times the errors of the hour before
 MIN_SERVED: Final = 10  # signups with a release before the drop that clear it
-_SIGNUP: Final = re.compile(r"(?i)sign[-_/]?up|regist|join|onboard|enrol|account")
+_SIGNUP: Final = re.compile(
+    r"(?i)(?:^|/)(?:sign[-_/]?ups?|regist(?:er|rations?)|join|onboard(?:ing)?|enroll?(?:ments?)?"
+    r"|(?:create|new)[-_/]accounts?|accounts?(?:[-_/](?:create|new))?$)(?:/|$)"
+)
+"""A route that a person signs up by: a whole segment of it says so, not a part of a word."""
 
 
 def drop_causes(comparison: Comparison) -> tuple[list[Cause], list[Cleared], tuple[str, ...]]:
@@ -40,22 +45,23 @@ def drop_causes(comparison: Comparison) -> tuple[list[Cause], list[Cleared], tup
     causes = []
     message, is_on_the_way = _message(comparison)
     if message is not None:
-        causes.append(Cause(confidence=0, message=message, change=close, lost=True))
+        said = Cause(confidence=0, message=message, lost=True, elsewhere=not is_on_the_way)
+        causes.append(_after(said, close, comparison.errors.labels))
     if lost is not None:
-        causes.append(
-            Cause(
-                confidence=0,
-                segment=lost,
-                lost=True,
-                change=close if message is None and close and close.label in lost.labels else None,
-                coincidence=close if message is None and close and close.label not in lost.labels else None,
-            )
-        )
+        apart = Cause(confidence=0, segment=lost, lost=True)
+        causes.append(_after(apart, close if message is None else None, lost.labels))
     if not is_on_the_way:
         causes.reverse()  # errors elsewhere may be chance; a value that stays away is the drop itself
     if not causes and close is not None:
         causes.append(Cause(confidence=0, change=close, lost=True))
     return causes, cleared, tuple(dict.fromkeys(split(label)[0] for label in labels))
+
+
+def _after(cause: Cause, close: Suspect | None, labels: Container[str]) -> Cause:
+    """Add the change just before: as one that it is linked to by a label, or as a coincidence."""
+    if close is not None and close.label is not None and close.label in labels:
+        return replace(cause, change=close)
+    return replace(cause, coincidence=close)
 
 
 def _lost(labels: Sequence[str], comparison: Comparison) -> Segment | None:
@@ -100,7 +106,7 @@ def _message(comparison: Comparison) -> tuple[CauseMessage | None, bool]:
     ]
     if not routes:
         return None, False
-    on_signup = any(_SIGNUP.search(route) for route in routes)
+    on_signup = any(_SIGNUP.search(split(route)[1]) for route in routes)
     for template, count in grouped(now.templates).items():
         said = sum(times for other, times in before.templates.items() if template in other)
         expected = said * comparison.minutes / BEFORE_MINUTES

@@ -142,6 +142,8 @@ def _lost(cause: Cause, since: str) -> Iterator[str]:
             f"Signups with {group_of(cause.segment)} stay away {since}: about {cells.failing_in} of about "
             f"{cells.failing} missing ones, {cells.working_in} still came."
         )
+    elif cause.message is not None and cause.elsewhere:
+        yield f"Signups stay away {since}; errors rose on other routes in the same minutes."
     elif cause.message is not None:
         yield f"Signups fail {since}: errors rose in the same minutes."
 

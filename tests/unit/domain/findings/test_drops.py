@@ -1,5 +1,7 @@
 """Causes of a drop of signups."""
 
+import pytest
+
 from signals.domain.findings.collecting import compare
 from signals.domain.findings.series import ComparedSeries, Observed
 from signals.domain.findings.verdict import find
@@ -47,6 +49,36 @@ def test_missing_channel_stands_before_errors_elsewhere() -> None:
     assert causes[0].segment is not None
     assert causes[0].segment.labels == ("channel=ads",)
     assert causes[1].message is not None
+
+
+@pytest.mark.parametrize("route", ["/account/export", "/adjoining", "/register-print", "/joinery/x"])
+def test_route_that_only_sounds_like_signing_up_is_elsewhere(route: str) -> None:
+    errors = Row(count=60, attributes={"route": route}, fails="export bucket missing", first=61, last=74)
+    deploy = Row(count=1, attributes={"release": "2.0"}, kind="deploy", first=58, last=58)
+    causes = find(compare(events(signups(9, 60, 74, channel="mail"), errors, deploy), DROP, NOW)).causes
+    assert causes[0].segment is not None
+    assert causes[0].segment.labels == ("channel=ads",)
+    assert (causes[1].elsewhere, causes[1].change) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "route", ["/signup", "/v2/register", "/api/sign-up/email", "/accounts", "/new-account"]
+)
+def test_errors_where_people_sign_up_come_first(route: str) -> None:
+    errors = Row(count=60, attributes={"route": route}, fails="captcha refused the key", first=60, last=74)
+    causes = find(compare(events(signups(9, 60, 74, channel="mail"), errors), DROP, NOW)).causes
+    assert (causes[0].message is not None, causes[0].elsewhere) == (True, False)
+
+
+@pytest.mark.parametrize(("carried", "is_linked"), [("r2", True), ("r1", False)])
+def test_deploy_is_a_change_where_errors_carry_its_release(carried: str, *, is_linked: bool) -> None:
+    errors = Row(
+        count=60, attributes={"route": "/signup", "release": carried}, fails="no such form", first=60, last=74
+    )
+    deploy = Row(count=1, attributes={"release": "r2"}, kind="deploy", first=58, last=58)
+    rest = (signups(2, 60, 74, channel="mail"), signups(8, 60, 74, channel="ads"))
+    cause = find(compare(events(*rest, errors, deploy), DROP, NOW)).causes[0]
+    assert (cause.change is not None, cause.coincidence is not None) == (is_linked, not is_linked)
 
 
 def test_deploy_just_before_is_named() -> None:
