@@ -100,7 +100,7 @@ def _lines(events: list[dict[str, object]], count: int, *, is_labelled: bool = T
 
 @contextmanager
 def _open_comparison(plan: Plan) -> Iterator[list[Contender]]:
-    count = plan.pick(full=400_000, quick=40_000, tiny=4_000)
+    count = plan.pick(full=400_000, quick=40_000, tiny=16_000)  # a case has 14,000
     with open_servers(plan, "opensearch") as servers, open_client(servers.opensearch()) as client:
         question, events = _question(TENANCY)
         load_documents(servers.opensearch(), _lines(events, count), count)

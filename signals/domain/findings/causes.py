@@ -6,7 +6,7 @@ from typing import Final, Literal
 from signals.domain.findings.comparison import Comparison
 from signals.domain.findings.mechanisms import Mechanism
 from signals.domain.findings.segments import Segment
-from signals.domain.findings.shifts import MessageSurge
+from signals.domain.findings.shifts import RequestSurge
 from signals.domain.findings.suspects import Cleared, Suspect
 
 ComparedWith = Literal["working", "errors", "nothing"]
@@ -31,14 +31,14 @@ class Cause:
     """One cause: where (group, or surge), by what (mechanism, message), after what (change).
 
     `coincidence` is a change that came just before without a link to the group. `lost` is set for a drop of
-    signups: the group is what stays away. `elsewhere` when the message is of routes that nobody signs up by.
+    signups: the group is what stays away. `elsewhere` when the message is of routes without signups.
     """
 
     confidence: float
     segment: Segment | None = None
     mechanism: Mechanism | None = None
     message: CauseMessage | None = None
-    surge: MessageSurge | None = None
+    surge: RequestSurge | None = None
     change: Suspect | None = None
     coincidence: Suspect | None = None
     lost: bool = False

@@ -28,7 +28,7 @@ SURGE_SHARE: Final = 0.6  # of the additional requests that one label must bring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSurge:
+class RequestSurge:
     """More requests than usual; rates are requests a minute, `label` brings most of what is more."""
 
     rate: float
@@ -74,7 +74,7 @@ def served_well(label: str, comparison: Comparison) -> bool:
     return expected >= SURE_FAILURES and failed <= MAX_SEEN * expected
 
 
-def surge(comparison: Comparison) -> MessageSurge | None:
+def surge(comparison: Comparison) -> RequestSurge | None:
     """Find whether requests of the route rose with the failures, and which label brought them."""
     now, before = comparison.failing.total + comparison.working.total, comparison.working_before
     usual = before.total * comparison.minutes / BEFORE_MINUTES
@@ -92,14 +92,14 @@ def surge(comparison: Comparison) -> MessageSurge | None:
     worked = comparison.working.total / comparison.minutes
     if best is None and worked < WORKING_SURGE * before.total / BEFORE_MINUTES:
         return None  # failed requests that are tried again: an effect, not a cause
-    return MessageSurge(
+    return RequestSurge(
         rate=now / comparison.minutes,
         usual=before.total / BEFORE_MINUTES,
         label=best,
     )
 
 
-def growth(segment: Segment, comparison: Comparison) -> MessageSurge | None:
+def growth(segment: Segment, comparison: Comparison) -> RequestSurge | None:
     """Find whether a group fails as it did in the hour before, and only its requests became more."""
     if segment.form != "value" or segment.reference != "working":
         return None
@@ -110,7 +110,7 @@ def growth(segment: Segment, comparison: Comparison) -> MessageSurge | None:
     if failed < MIN_FAILING or rate < SURGE * usual:
         return None
     is_steady = failed / BEFORE_MINUTES >= STEADY * cells.rate_in * usual
-    return MessageSurge(rate=rate, usual=usual, label=label) if is_steady else None
+    return RequestSurge(rate=rate, usual=usual, label=label) if is_steady else None
 
 
 def against_errors(comparison: Comparison) -> Comparison:

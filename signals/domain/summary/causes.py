@@ -6,7 +6,7 @@ from typing import Final
 from signals.domain.findings.causes import Cause, CauseMessage, Findings
 from signals.domain.findings.comparison import Comparison
 from signals.domain.findings.segments import Segment
-from signals.domain.findings.shifts import MessageSurge
+from signals.domain.findings.shifts import RequestSurge
 from signals.domain.findings.suspects import Cleared, Suspect
 from signals.domain.summary.wording import (
     change_of,
@@ -125,7 +125,7 @@ def _where(segment: Segment, since: str, comparison: Comparison) -> Iterator[str
         yield f"Requests with {group}{twins} fail {since}: {numbers_of(segment)}."
 
 
-def _grown(segment: Segment, surge: MessageSurge, since: str, comparison: Comparison) -> str:
+def _grown(segment: Segment, surge: RequestSurge, since: str, comparison: Comparison) -> str:
     label = segment.labels[0]
     failed = comparison.failing_before.labels.get(label, 0)
     before = failed + comparison.working_before.labels.get(label, 0)

@@ -94,7 +94,7 @@ class Grounds:
 
 
 @dataclass(slots=True)
-class _Findings:
+class _Outcome:
     """Collects the outcome of one check."""
 
     evidence: list[str] = field(default_factory=list)
@@ -104,6 +104,16 @@ class _Findings:
 
     def drop(self, text: str, reason: str) -> None:
         self.dropped.append(Dropped(text=tidy(text, MAX_TEXT_CHARS), reason=reason))
+
+    def verification(self, claimed: int, note: str) -> Verification:
+        return Verification(
+            claimed=claimed,
+            verified=self.verified,
+            dropped=tuple(self.dropped),
+            event_ids=tuple(str(x.event_id) for x in self.cited.values() if x.event_id is not None),
+            figures={x.ref: x.text for x in self.cited.values() if x.event_id is None},
+            note=note,
+        )
 
 
 def check(
@@ -119,54 +129,48 @@ def check(
     Confidence is capped by the verified share of the evidence; without evidence it is 0. With `grounds` the
     first cause must cite one of them, and confidence is capped by theirs.
     """
-    findings = _Findings()
+    outcome = _Outcome()
     for claim in answer.evidence:
-        _check_claim(claim, shown, findings)
+        _check_claim(claim, shown, outcome)
     known = _numbers_of(shown.values())
     own = _active([fallback.title, fallback.impact, *fallback.likely_causes, *fallback.next_steps])
-    causes = tuple(
-        cause
-        for cause in answer.likely_causes
-        if _leads_nowhere(cause, own, findings) and _holds(cause, known, findings)
-    )
+
+    def stands(text: str) -> bool:
+        return _leads_nowhere(text, own, outcome) and _holds(text, known, outcome)
+
+    causes = tuple(cause for cause in answer.likely_causes if stands(cause))
     if grounds is not None:
-        causes = _grounded(causes, grounds, shown, findings)
-    title_holds = _leads_nowhere(answer.title, own, findings) and _holds(answer.title, known, findings)
-    impact_holds = _leads_nowhere(answer.impact, own, findings) and _holds(answer.impact, known, findings)
+        causes = _grounded(causes, grounds, shown, outcome)
+    title = answer.title if stands(answer.title) else fallback.title
+    impact = answer.impact if stands(answer.impact) else fallback.impact
+    steps = tuple(step for step in answer.next_steps if _leads_nowhere(step, own, outcome))
     claimed = len(answer.evidence)
     return CheckedSummary(
-        title=answer.title if title_holds else fallback.title,
-        impact=answer.impact if impact_holds else fallback.impact,
+        title=title,
+        impact=impact,
         likely_causes=causes,
-        evidence=tuple(findings.evidence),
-        next_steps=tuple(step for step in answer.next_steps if _leads_nowhere(step, own, findings)),
+        evidence=tuple(outcome.evidence),
+        next_steps=steps,
         confidence=min(
             answer.confidence,
-            findings.verified / claimed if claimed else 0.0,
+            outcome.verified / claimed if claimed else 0.0,
             1.0 if grounds is None else grounds.confidence,
         ),
-        verification=Verification(
-            claimed=claimed,
-            verified=findings.verified,
-            dropped=tuple(findings.dropped),
-            event_ids=tuple(str(x.event_id) for x in findings.cited.values() if x.event_id is not None),
-            figures={x.ref: x.text for x in findings.cited.values() if x.event_id is None},
-            note=note,
-        ),
+        verification=outcome.verification(claimed, note),
     )
 
 
 def _grounded(
-    causes: tuple[str, ...], grounds: Grounds, shown: Mapping[str, Exhibit], findings: _Findings
+    causes: tuple[str, ...], grounds: Grounds, shown: Mapping[str, Exhibit], outcome: _Outcome
 ) -> tuple[str, ...]:
     """Put the comparison's own cause first when the answer's first one cites none of them."""
     cited = [ref for ref in _refs(causes[0]) if ref in grounds.causes] if causes else []
     if not cited:
         if causes:
-            findings.drop(causes[0], "the first cause cites no finding of the comparison")
+            outcome.drop(causes[0], "the first cause cites no finding of the comparison")
         cited = list(grounds.causes)[:1]
         causes = (*(f"[{ref}] {grounds.causes[ref]}" for ref in cited), *causes[1:])
-    findings.cited.update((ref, shown[ref]) for ref in cited if ref in shown)
+    outcome.cited.update((ref, shown[ref]) for ref in cited if ref in shown)
     return causes
 
 
@@ -202,45 +206,45 @@ def _numbers_of(shown: Iterable[Exhibit]) -> frozenset[str]:
     return frozenset().union(*(numbers(exhibit.text) for exhibit in shown))
 
 
-def _check_claim(claim: str, shown: Mapping[str, Exhibit], findings: _Findings) -> None:
+def _check_claim(claim: str, shown: Mapping[str, Exhibit], outcome: _Outcome) -> None:
     refs = _refs(claim)
     cited = [shown[ref] for ref in refs if ref in shown]
     unknown = ", ".join(ref for ref in refs if ref not in shown)
     if unknown or not refs:
-        findings.drop(claim, f"{unknown} was not shown" if unknown else "it cites nothing")
+        outcome.drop(claim, f"{unknown} was not shown" if unknown else "it cites nothing")
     if not cited:
         return
     text = tidy(CITATION.sub(" ", claim), MAX_TEXT_CHARS)
     invented = numbers(text) - _numbers_of(cited)
     foreign = _active([text]) - _active(exhibit.text for exhibit in cited)
     if foreign:
-        findings.drop(claim, "it holds a link or tag that is not in what it cites")
+        outcome.drop(claim, "it holds a link or tag that is not in what it cites")
     elif invented:
-        findings.drop(claim, f"{', '.join(sorted(invented))} is not in {', '.join(x.ref for x in cited)}")
+        outcome.drop(claim, f"{', '.join(sorted(invented))} is not in {', '.join(x.ref for x in cited)}")
     elif not unknown:
-        findings.verified += 1
+        outcome.verified += 1
     if foreign or invented or not text:
         text = "; ".join(exhibit.text for exhibit in cited)
     label = ", ".join(f"{x.ref} {x.event_id}" if x.event_id else x.ref for x in cited)
-    findings.evidence.append(tidy(f"[{label}] {text}", MAX_TEXT_CHARS))
-    findings.cited.update((exhibit.ref, exhibit) for exhibit in cited)
+    outcome.evidence.append(tidy(f"[{label}] {text}", MAX_TEXT_CHARS))
+    outcome.cited.update((exhibit.ref, exhibit) for exhibit in cited)
 
 
 def _active(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(found for text in texts for found in ACTIVE.findall(text))
 
 
-def _leads_nowhere(text: str, own: frozenset[str], findings: _Findings) -> bool:
+def _leads_nowhere(text: str, own: frozenset[str], outcome: _Outcome) -> bool:
     """Say whether it holds no link or tag but those of the built-in answer."""
     if _active([text]) <= own:
         return True
-    findings.drop(text, "it holds a link or tag")
+    outcome.drop(text, "it holds a link or tag")
     return False
 
 
-def _holds(text: str, known: frozenset[str], findings: _Findings) -> bool:
+def _holds(text: str, known: frozenset[str], outcome: _Outcome) -> bool:
     """Say whether every number outside citations occurs in some exhibit."""
     invented = numbers(CITATION.sub(" ", text)) - known
     if invented:
-        findings.drop(text, f"{', '.join(sorted(invented))} is in no exhibit")
+        outcome.drop(text, f"{', '.join(sorted(invented))} is in no exhibit")
     return not invented

@@ -6,6 +6,7 @@ Findings become exhibits F..., so that every number in the answer can be checked
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from signals.domain.findings.causes import Findings
+from signals.domain.findings.labels import PEOPLE
 from signals.domain.summary.answer import MAX_TEXT_CHARS, SummaryAnswer, tidy
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.builtin import impact_of, title_of
@@ -81,9 +82,7 @@ def reach_of(findings: Findings) -> Iterator[str]:
             f"Since {clock(comparison.onset.minute)}, {failed} of {failed + worked} requests failed "
             f"({percent(failed / (failed + worked))})."
         )
-    people = next(
-        (name for name in ("customer_id", "user_id", "account_id") if comparison.distinct.get(name)), None
-    )
+    people = next((name for name in PEOPLE if comparison.distinct.get(name)), None)
     regions = comparison.distinct.get("region", 0)
     where = f" in {regions} region{'s' if regions > 1 else ''}" if regions else ""
     if people is not None:

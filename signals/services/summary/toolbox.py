@@ -3,7 +3,6 @@
 Nothing that a model sends widens what it sees: its filters are joined to ours, its minutes are cut to ours.
 """
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,8 +20,15 @@ from signals.domain.findings.verdict import find
 from signals.domain.queries.parameters import InvalidQuery
 from signals.domain.queries.search import AnyOf, EventQuery, event_query
 from signals.domain.summary.brief import Brief, BriefEvent
-from signals.domain.summary.conversation.asking import TOOLS, as_result
-from signals.domain.summary.conversation.turns import MAX_ARGUMENT_CHARS, Conversation, ToolCall, ToolResult
+from signals.domain.summary.conversation.asking import as_result
+from signals.domain.summary.conversation.tool_arguments import (
+    ToolRefused,
+    arguments_of,
+    known_tool,
+    minutes_of,
+    text_of,
+)
+from signals.domain.summary.conversation.turns import Conversation, ToolCall, ToolResult
 from signals.domain.summary.exhibits import describe_event, instant
 from signals.domain.summary.explained import causes_of, reach_of
 from signals.domain.summary.redaction import Redactor
@@ -48,10 +54,6 @@ class ToolSources:
     pool: ConnectionPool[Connection]
     events: EventSearch
     comparison: ComparisonSource
-
-
-class ToolRefused(Exception):  # noqa: N818  # a verdict that the model reads
-    """A call that cannot be carried out; its text tells the model what to change."""
 
 
 class Toolbox:
@@ -80,7 +82,7 @@ class Toolbox:
             lines: list[str] = [f"The same call as {same.ref}: its result stands there. Ask something else."]
         else:
             try:
-                lines = list(self._tools[_known(call.name)](_arguments(call)))
+                lines = list(self._tools[known_tool(call)](arguments_of(call)))
             except (ToolRefused, InvalidQuery) as error:
                 lines = [f"Refused: {error}"]
             except (DependencyUnavailable, LookupError) as error:
@@ -177,7 +179,7 @@ class Toolbox:
         self, arguments: Mapping[str, Any], *, limit: int, parts: Collection[SearchPart] = ()
     ) -> FoundEvents:
         asked = event_query(
-            text=_text(arguments, "text"), filters=tuple(filter(None, [_text(arguments, "filters")])),
+            text=text_of(arguments, "text"), filters=tuple(filter(None, [text_of(arguments, "filters")])),
             since=None, until=None,
         )  # fmt: skip
         begin, end = self._range(arguments)
@@ -188,8 +190,8 @@ class Toolbox:
     def _range(self, arguments: Mapping[str, Any]) -> tuple[datetime, datetime]:
         """Return the instants that the arguments name, cut to what this conversation may see."""
         opened = self._brief.incident.opened_at
-        begin = _minutes(arguments, "from_minutes", opened, self._since)
-        end = _minutes(arguments, "to_minutes", opened, self._until)
+        begin = minutes_of(arguments, "from_minutes", opened, self._since)
+        end = minutes_of(arguments, "to_minutes", opened, self._until)
         return max(begin, self._since), min(end, self._until)
 
     def _described(self, event: Mapping[str, Any]) -> str:
@@ -205,47 +207,6 @@ class Toolbox:
                 attributes=attributes,
             )
         )
-
-
-def _known(name: str) -> str:
-    names = [tool.name for tool in TOOLS]
-    if name not in names:
-        raise ToolRefused(f"there is no such tool; there are {', '.join(names)}")
-    return name
-
-
-def _arguments(call: ToolCall) -> dict[str, Any]:
-    if len(call.arguments) > MAX_ARGUMENT_CHARS:
-        raise ToolRefused(f"the arguments have more than {MAX_ARGUMENT_CHARS} characters")
-    try:
-        found = json.loads(call.arguments or "{}")
-    except ValueError as error:
-        raise ToolRefused("the arguments are not JSON") from error
-    if not isinstance(found, dict):
-        raise ToolRefused("the arguments are no JSON object")
-    known = next(tool for tool in TOOLS if tool.name == call.name).parameters["properties"]
-    assert isinstance(known, dict)
-    if unknown := found.keys() - known.keys():
-        raise ToolRefused(
-            f"{sorted(map(str, unknown))[0]} is no argument; there are {', '.join(known) or 'none'}"
-        )
-    return found
-
-
-def _text(arguments: Mapping[str, Any], name: str) -> str | None:
-    value = arguments.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ToolRefused(f"{name} must be a text")
-    return value or None
-
-
-def _minutes(arguments: Mapping[str, Any], name: str, opened: datetime, absent: datetime) -> datetime:
-    value = arguments.get(name)
-    if value is None:
-        return absent
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 100_000:
-        raise ToolRefused(f"{name} must be a whole number of minutes")
-    return opened + timedelta(minutes=value)
 
 
 def _total(found: FoundEvents) -> str:
