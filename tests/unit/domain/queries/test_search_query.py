@@ -12,7 +12,15 @@ from signals.domain.access.api_keys import SECRET_BYTES, key_text, scope_of
 from signals.domain.access.scopes import Scope
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import InvalidQuery
-from signals.domain.queries.search import AnyOf, Between, Filter, event_query, parse_filters, search_filters
+from signals.domain.queries.search import (
+    AnyOf,
+    Between,
+    Filter,
+    event_query,
+    parse_filters,
+    search_filters,
+    working_filters,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CODE = "attributes.status_code"
@@ -121,3 +129,10 @@ def test_a_key_says_its_scope(scope: Scope, secret: bytes) -> None:
     key = key_text(scope, secret)
     assert scope_of(key) is scope
     assert len(key) == len(f"sig_{scope}_") + (64 if scope is Scope.PUBLIC else 43)
+
+
+def test_working_requests_are_those_of_the_route() -> None:
+    found = working_filters(Fingerprint.parse("TIMEOUT|/a b|prod"))
+    assert found == 'event_type:http_request environment:prod route:"/a b" status_code:<400'
+    assert event_query(text=None, filters=[found], since=None, until=None).filters
+    assert "route" not in working_filters(Fingerprint.parse("TIMEOUT|-|prod"))
