@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyUnavailable
 from signals.store import leases
-from signals.store.leases import Lease, Queue
+from signals.store.queues import Lease, Queue
 
 MAX_RENEWALS: Final = 10  # guess: a call that outlives five leases is stuck; let the job be rescued
 

@@ -1,7 +1,7 @@
 """Delivers leased messages: words each as its outage is now, sends it, and stores what came of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -14,13 +14,22 @@ from signals.clients.outbound.senders import Sender
 from signals.clients.postgres import Connection, pipelined
 from signals.clients.sealing import Seal
 from signals.domain.notifications.delivery import FALLBACK_AFTER, DeliveryResult, retry_delay
+from signals.domain.notifications.facts import HeldNotice, NoticeSubject
 from signals.domain.notifications.messages import NoticeMessage
 from signals.domain.notifications.telling import ToldState, assumed, pace, uncertain
+from signals.domain.notifications.wording import word
 from signals.errors import SettingsError
+from signals.services.notifications.attempts import (
+    FailedDelivery,
+    LeasedNotice,
+    SentNotice,
+    is_told,
+    record,
+    report,
+)
 from signals.services.notifications.sealed_targets import open_target
-from signals.services.notifications.wording import word
 from signals.store import leases
-from signals.store.notifications import destination_states, destinations, fallbacks, notices, subjects
+from signals.store.notifications import destinations, notices, subjects
 from signals.store.notifications.destinations import StoredDestination
 from signals.store.notifications.notices import (
     QUEUE,
@@ -33,36 +42,6 @@ from signals.store.notifications.notices import (
 LEASE: Final = timedelta(seconds=40)  # longer than any send may take (SIGNALS_NOTIFY_TIMEOUT_S and connects)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeasedNotice:
-    """A leased message with what it must say; `message` is None when there is nothing to say.
-
-    `fault`: it cannot be worded.
-    """
-
-    held: NoticeLease
-    destination: StoredDestination
-    state: ToldState | None = None
-    message: NoticeMessage | None = None
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentNotice:
-    """A leased message after its attempt, which is None when there was nothing to say."""
-
-    notice: LeasedNotice
-    attempt: NoticeAttempt | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Failed:
-    """A message that was not told, and the destination that its incidents are passed on to, if any."""
-
-    notice: FailedNotice
-    fallback_id: UUID | None
 
 
 class Delivery:
@@ -90,17 +69,17 @@ class Delivery:
             DependencyUnavailable: when PostgreSQL is away. It may have been recorded or not: a repetition
                 finds the leases gone.
         """
-        told = [self._told(one) for one in sent if _is_told(one)]
-        failed = [self._failed(one, one.attempt) for one in sent if one.attempt and not _is_told(one)]
+        told = [self._told(one) for one in sent if is_told(one)]
+        failed = [self._failed(one, one.attempt) for one in sent if one.attempt and not is_told(one)]
         with pipelined(self._pool) as connection:
-            hit, disabled = _record(connection, told, failed)
+            hit, disabled = record(connection, told, failed)
             held = leases.lease_several(connection, QUEUE, lease=LEASE, most=most) if most else []
             ids = [one.job_id for one in held]
             # Read after the lease, by later snapshots: no version is told without its change.
             places = destinations.get_several(connection, {one.destination_id for one in held})
             ids_told = notices.subjects_of(connection, ids)
             found = subjects.read_told(connection, ids)
-        _report(sent, hit(), disabled())
+        report(sent, hit(), disabled())
         return self._worded(held, places(), ids_told(), found()) if held else []
 
     def send(self, notice: LeasedNotice) -> SentNotice:
@@ -123,14 +102,14 @@ class Delivery:
         held: Sequence[NoticeLease],
         places: dict[UUID, StoredDestination],
         ids_told: dict[UUID, list[UUID]],
-        found: dict[UUID, subjects.NoticeSubject],
+        found: dict[UUID, NoticeSubject],
     ) -> list[LeasedNotice]:
         leased = []
         for one in held:
             told = [found[subject_id] for subject_id in ids_told.get(one.job_id, ()) if subject_id in found]
             place, now = places[one.destination_id], datetime.now(UTC)
             try:
-                state, message = word(one, place.kind, told, link_url=self._link_url, at=now)
+                state, message = word(_held(one), place.kind, told, link_url=self._link_url, at=now)
             except Exception as error:  # a row that cannot be worded must not keep all others back
                 log.exception("message not worded by a fault of the program", notice_id=str(one.job_id))
                 leased.append(LeasedNotice(held=one, destination=place, fault=_fault(error)))
@@ -165,14 +144,14 @@ class Delivery:
             attempt=attempt,
         )
 
-    def _failed(self, sent: SentNotice, attempt: NoticeAttempt) -> _Failed:
+    def _failed(self, sent: SentNotice, attempt: NoticeAttempt) -> FailedDelivery:
         held, result = sent.notice.held, attempt.result
         failures = held.attempt_count + 1
         tried = _tried(sent.notice, result)
         is_refused = result.state == "refused"
         is_passed_on = is_refused or failures >= FALLBACK_AFTER
         delay = None if is_refused else retry_delay(failures, result.retry_after, self._chance())
-        return _Failed(
+        return FailedDelivery(
             notice=FailedNotice(
                 held=held, attempt=attempt, delay=delay, tried_state=None if tried is None else asdict(tried)
             ),
@@ -184,66 +163,27 @@ def _fault(error: Exception) -> str:
     return f"a fault of the program ({type(error).__name__}); the notifier's log says more"
 
 
+def _held(lease: NoticeLease) -> HeldNotice:
+    return HeldNotice(
+        id=lease.job_id,
+        subject_id=lease.subject_id,
+        is_storm=lease.is_storm,
+        is_held=lease.held_by is not None,
+        is_rescued=lease.is_rescued,
+        wanted=lease.wanted,
+        told=ToldState.read(lease.told_state),
+        tried=ToldState.read(lease.tried_state),
+        reference=lease.reference,
+        sends=lease.sends,
+    )
+
+
 def _tried(notice: LeasedNotice, result: DeliveryResult) -> ToldState | None:
     """Return what may have been told without an answer, None when that is as it was."""
     if notice.state is None:
         return None
-    held = notice.held
-    before, tried = ToldState.read(held.told_state), ToldState.read(held.tried_state)
+    held = _held(notice.held)
+    tried = held.tried
     if held.is_rescued and tried is None:
-        tried = assumed(before, notice.state)
-    return uncertain(before, tried, notice.state) if result.is_uncertain else tried
-
-
-def _is_told(sent: SentNotice) -> bool:
-    return sent.attempt is None or sent.attempt.result.state == "told"
-
-
-def _record(
-    connection: Connection, told: Sequence[ToldNotice], failed: Sequence[_Failed]
-) -> tuple[Callable[[], set[UUID]], Callable[[], set[UUID]]]:
-    """Store outcomes; the calls return the messages whose lease held, and the destinations disabled."""
-    if not (told or failed):
-        return set, set
-    attempted = {one.held.destination_id for one in told if one.attempt is not None}
-    failures: dict[UUID, list[DeliveryResult]] = {}
-    for one in failed:
-        failures.setdefault(one.notice.held.destination_id, []).append(one.notice.attempt.result)
-    passed_to = {one.fallback_id for one in failed if one.fallback_id is not None}
-    destination_states.lock(connection, attempted, failures.keys() | passed_to)
-    changed = [one.held for one in told] + [one.notice.held for one in failed]
-    leases.lock(connection, QUEUE, [one.job_id for one in changed])
-    finished = notices.finish(connection, told) if told else set
-    given_back = notices.fail(connection, [one.notice for one in failed]) if failed else set
-    if attempted:
-        destination_states.note_success(connection, attempted)
-    disabled = destination_states.note_failure(connection, failures) if failed else set
-    for one in failed:
-        if one.fallback_id is not None:
-            held = one.notice.held
-            fallbacks.pass_on(connection, held.job_id, version=held.wanted, fallback_id=one.fallback_id)
-    return (lambda: finished() | given_back()), disabled
-
-
-def _report(sent: Sequence[SentNotice], hit: set[UUID], disabled: set[UUID]) -> None:
-    for one in sent:
-        held, attempt = one.notice.held, one.attempt
-        if held.job_id not in hit:
-            log.warning("lease lost", notice_id=str(held.job_id), was_sent=_is_told(one))
-        elif attempt is not None and _is_told(one):
-            log.info(
-                "told",
-                notice_id=str(held.job_id),
-                happening=attempt.happening,
-                took_ms=attempt.took_ms,
-            )
-        elif attempt is not None:
-            log.warning(
-                "not told",
-                notice_id=str(held.job_id),
-                destination_id=str(held.destination_id),
-                failed=held.attempt_count + 1,
-                error=attempt.result.error,
-            )
-    for destination_id in disabled:
-        log.error("destination disabled", destination_id=str(destination_id))
+        tried = assumed(held.told, notice.state)
+    return uncertain(held.told, tried, notice.state) if result.is_uncertain else tried

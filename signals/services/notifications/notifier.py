@@ -18,7 +18,8 @@ from signals.clients.postgres import Connection, pipelined, transaction
 from signals.clients.sealing import open_seal
 from signals.errors import DependencyUnavailable
 from signals.periodic import Interval
-from signals.services.notifications.delivery import Delivery, LeasedNotice, SentNotice
+from signals.services.notifications.attempts import LeasedNotice, SentNotice
+from signals.services.notifications.delivery import Delivery
 from signals.services.notifications.planner import MAX_CHANGES, plan
 from signals.services.notifications.waking import wake_due
 from signals.settings import NotificationSettings

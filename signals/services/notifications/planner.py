@@ -9,20 +9,24 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
+import structlog
+
 from signals.clients.postgres import Connection
+from signals.domain.notifications.facts import Known, NoticeSubject
 from signals.domain.notifications.holding import hold
+from signals.domain.notifications.joining import Joining, NoticePlan, moved
 from signals.domain.notifications.routing import Route, by_destination, due
 from signals.domain.notifications.telling import STORM_S
-from signals.services.notifications.joining import Joining, Known, NoticePlan, moved
 from signals.services.notifications.routes import stored_route
 from signals.store import leases
-from signals.store.notifications import fallbacks, maintenance, planning, routes, subjects
+from signals.store.notifications import fallbacks, maintenance, planned_notices, planning, routes, subjects
 from signals.store.notifications.maintenance import MaintenanceWindow
 from signals.store.notifications.notices import QUEUE
-from signals.store.notifications.subjects import NoticeSubject
 
 MAX_CHANGES: Final = 500  # guess: planned within a tenth of a second
 MAX_WINDOWS: Final = 1_000  # of maintenance, of the projects of one round; a project has a hundred at most
+
+log = structlog.get_logger(__name__)
 
 
 def plan(connection: Connection, now: datetime) -> int:
@@ -73,16 +77,20 @@ def plan(connection: Connection, now: datetime) -> int:
 
 def _write(connection: Connection, decided: NoticePlan) -> None:
     if decided.notices:
-        planning.insert(connection, decided.notices)
+        planned_notices.insert(connection, decided.notices)
+    for notice in decided.notices:
+        if notice.is_storm:
+            places = {"destination_id": str(notice.destination_id), "notice_id": str(notice.id)}
+            log.info("notices joined into one", **places)
     if decided.incidents:
-        planning.join(connection, decided.incidents)
+        planned_notices.join(connection, decided.incidents)
     if decided.left:
-        planning.unregister(connection, decided.left)
+        planned_notices.unregister(connection, decided.left)
     if decided.outages:
-        planning.register(connection, decided.outages)
+        planned_notices.register(connection, decided.outages)
     if decided.wanted:
         leases.lock(connection, QUEUE, decided.wanted)
-        planning.want(connection, decided.wanted, decided.due_at, decided.holds)
+        planned_notices.want(connection, decided.wanted, decided.due_at, decided.holds)
 
 
 def _holds(

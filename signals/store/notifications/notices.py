@@ -13,14 +13,13 @@ import orjson
 
 from signals.clients.postgres import Connection
 from signals.domain.notifications.delivery import GIVEN_UP_AFTER, LOGGED_ATTEMPTS, DeliveryResult
-from signals.store import leases
-from signals.store.leases import Queue
+from signals.store.queues import Lease, Queue
 
 AT_ONCE: Final = 2  # messages under way at one destination: one that hangs must not hold every thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeLease(leases.Lease):
+class NoticeLease(Lease):
     """A lease of one message: it must tell `wanted`, and told `told` last. `tried_state` had no answer."""
 
     destination_id: UUID

@@ -1,30 +1,15 @@
 """Reads incidents, with their outages, as notifications need them: for routes, and for messages."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import UUID
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.notifications.facts import NoticeSubject
 from signals.domain.notifications.messages import ToldIncident
 from signals.domain.notifications.outage_messages import ToldOutage
 from signals.domain.notifications.routing import HISTORY_HOURS, Subject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeSubject:
-    """An incident as it is now: as routes match it, and as messages show it.
-
-    An incident in no outage is an outage of one, with the incident's id.
-    """
-
-    matched: Subject
-    told: ToldIncident
-    outage: ToldOutage
-    has_summary: bool
-    has_findings: bool = False
-
 
 READ: LiteralString = """
 SELECT i.id, i.project_id, i.environment, i.fingerprint, i.status, i.severity, i.title, i.opened_at,

@@ -9,15 +9,14 @@ from uuid import UUID
 import orjson
 
 from signals.clients.postgres import Connection
-from signals.store import leases
-from signals.store.leases import Queue
+from signals.store.queues import Lease, Queue
 
 JOB_TYPE: Final = "incident_summary"  # requirement R20
 MAX_ATTEMPTS: Final = 3  # requirement R29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobLease(leases.Lease):
+class JobLease(Lease):
     """A lease of the job that summarizes an incident."""
 
     incident_id: UUID

@@ -12,7 +12,7 @@ from signals.domain.notifications.delivery import (
     GIVEN_UP_AFTER,
     LOGGED_ATTEMPTS,
 )
-from signals.services.notifications.delivery import SentNotice
+from signals.services.notifications.attempts import SentNotice
 from signals.services.notifications.destination_bodies import DestinationChange
 from tests.integration.notifications.conftest import CALLER, World
 from tests.integration.notifications.test_notifier import plan_once, types

@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection
 from signals.store import leases
-from signals.store.leases import Lease, Queue
+from signals.store.queues import Lease, Queue
 
 MINUTE: Final = timedelta(minutes=1)
 EXPIRED: Final = timedelta(seconds=-1)

@@ -1,7 +1,7 @@
 """Decides which message tells each incident at each destination: that of its outage, a new one, or a storm.
 
 A message tells one outage. What moves to another outage while causes are decided leaves the message, unless
-nothing else is left in it: then the message follows. It reads and writes no table.
+nothing else is left in it: then the message follows.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,38 +10,28 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-import structlog
-
+from signals.domain.notifications.facts import (
+    HeldOutages,
+    Known,
+    Notices,
+    NoticeSubject,
+    PlannedDestination,
+)
 from signals.domain.notifications.telling import place
-from signals.store.notifications.planning import HeldOutages, NewNotice, PlannedDestination
-from signals.store.notifications.subjects import NoticeSubject
 
 T = TypeVar("T")
 
-log = structlog.get_logger(__name__)
-
-Notices = Mapping[tuple[UUID, UUID], UUID]
-"""Messages by incident, or outage, and destination."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """The facts that the planner has read: incidents, the newest change of each, and what tells them already.
+class NewNotice:
+    """A message to insert; `subject_id` None: programs sort by the message's own id."""
 
-    `due_at` has an entry for each incident and destination that a route joins. `homes` are the messages of
-    outages, `held` the outages of messages from which an incident may leave. `holds` are incidents in
-    maintenance: until when their messages wait, and for which window.
-    """
-
-    changes: Mapping[UUID, int]
-    found: Mapping[UUID, NoticeSubject]
-    due_at: Mapping[tuple[UUID, UUID], datetime]
-    told: Notices
-    homes: Notices
-    held: Mapping[UUID, HeldOutages]
-    destinations: Mapping[UUID, PlannedDestination]
-    now: datetime
-    holds: Mapping[UUID, tuple[datetime, UUID]] = field(default_factory=dict)
+    id: UUID
+    destination_id: UUID
+    subject_id: UUID | None
+    is_storm: bool
+    wanted: int
+    run_after: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,10 +159,6 @@ class Joining:
             self._state[destination_id] = (
                 replace(state, storm_id=notice_id) if is_storm else replace(state, recent=state.recent + 1)
             )
-            if is_storm:
-                log.info(
-                    "notices joined into one", destination_id=str(destination_id), notice_id=str(notice_id)
-                )
         self._register(subject.outage.id, destination_id, notice_id)
         return notice_id
 

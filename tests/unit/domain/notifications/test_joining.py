@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.notifications.facts import HeldOutages, Known, NoticeSubject, PlannedDestination
+from signals.domain.notifications.joining import Joining, kept_outages, moved
 from signals.domain.notifications.messages import ToldIncident
 from signals.domain.notifications.outage_messages import ToldOutage
 from signals.domain.notifications.routing import Subject
-from signals.services.notifications.joining import Joining, Known, kept_outages, moved
-from signals.store.notifications.planning import HeldOutages, PlannedDestination
-from signals.store.notifications.subjects import NoticeSubject
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 SLACK = UUID(int=1)

@@ -1,7 +1,4 @@
-"""Words a leased message: compares what it said last with its incidents as they are now.
-
-It reads and writes no table.
-"""
+"""Words a leased message: compares what it said last with its incidents as they are now."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from signals.domain.detection.severity import IncidentSeverity
+from signals.domain.notifications.facts import HeldNotice, NoticeSubject
 from signals.domain.notifications.messages import (
     MessageHead,
     NoticeMessage,
@@ -30,19 +28,17 @@ from signals.domain.notifications.telling import (
     storm_happening,
     worst_first,
 )
-from signals.store.notifications.notices import NoticeLease
-from signals.store.notifications.subjects import NoticeSubject
 
 
 def word(
-    held: NoticeLease, kind: str, told: Sequence[NoticeSubject], *, link_url: str, at: datetime
+    held: HeldNotice, kind: str, told: Sequence[NoticeSubject], *, link_url: str, at: datetime
 ) -> tuple[ToldState | None, NoticeMessage | None]:
     """Return the state that the message tells then, and the message; None when there is nothing to say."""
     if not told:
         return None, None
-    before, tried = ToldState.read(held.told_state), ToldState.read(held.tried_state)
+    before, tried = held.told, held.tried
     head = MessageHead(
-        notice_id=held.job_id,
+        notice_id=held.id,
         version=held.wanted,
         at=at,
         subject_id=held.subject_id,
@@ -61,7 +57,7 @@ def word(
     state = replace(_state_of(told), joined=head.joined(_outage_of(told).id))
     if held.is_rescued and tried is None:
         tried = assumed(before, state)
-    if before is None and tried is None and state.status == "resolved" and held.held_by is not None:
+    if before is None and tried is None and state.status == "resolved" and held.is_held:
         return None, None  # it began and ended in maintenance
     what = happening(before, state, kind, tried=tried)
     if what is None:
