@@ -76,7 +76,8 @@ def end(
     if window_id is None:
         active = [row["id"] for row in get(PATH, {}) if row["is_active"]]
         if len(active) != 1:
-            raise typer.BadParameter(f"{len(active)} windows go on; name one (signals maintenance list)")
+            going_on = f"{len(active)} windows go on; name one" if active else "no window goes on"
+            raise typer.BadParameter(f"{going_on} (signals maintenance list)")
         window_id = active[0]
     send("DELETE", f"{PATH}/{quote(window_id, safe='')}")
     print(f"Ended {window_id}.")

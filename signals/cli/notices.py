@@ -1,7 +1,7 @@
 """`signals notices`: what destinations were told, or could not be told."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -45,9 +45,14 @@ def list_notices(
         table.add_row(
             moment(row["updated_at"]),
             plain(row["destination"]),
-            WORDS[row["status"]],
+            "nothing to tell" if is_silent(row) else WORDS[row["status"]],
             str(row["sends"]),
             about,
             plain(row["last_error"] or "-"),
         )
     console().print(table)
+
+
+def is_silent(row: dict[str, Any]) -> bool:
+    """Whether a message is done without a word: snoozed, or over before anybody was called."""
+    return bool(row["status"] == "succeeded" and row["sends"] == 0)

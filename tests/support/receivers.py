@@ -46,6 +46,7 @@ class HttpReceiver:
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
+    is_over: bool = False
     slack_posts: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -81,6 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.receiver.is_over:  # a connection that the client kept: a process that ended would have cut it
+            self.close_connection = True
+            return
         mode = self.receiver.mode
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.receiver.requests.append(
@@ -166,6 +170,7 @@ def http_receiver(port: int = 0) -> Iterator[HttpReceiver]:
         try:
             yield receiver
         finally:
+            receiver.is_over = True
             receiver.closing.set()
             server.shutdown()
 
@@ -179,6 +184,16 @@ class MailReceiver:
     recipients: list[list[str]] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
     answer: str | None = None
+    refuses: dict[str, str] = field(default_factory=dict)
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take a recipient, unless `refuses` has an answer for it."""
+        if address in self.refuses:
+            return self.refuses[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep one mail."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import structlog
+
 from signals.clients.outbound.guard import (
     CONNECT_S,
     AddressRefused,
@@ -22,6 +24,8 @@ from signals.domain.notifications.rendering import mail
 from signals.domain.notifications.targets import EmailTarget
 
 CALLER: Final = "signals"  # said in EHLO: the name of this machine is nobody's business
+
+log = structlog.get_logger(__name__)
 
 
 class OutboundMail:
@@ -40,12 +44,13 @@ class OutboundMail:
         written = mail(message, target)
         try:
             with self._session(target) as session:
-                session.send_message(written, from_addr=target.sender, to_addrs=list(target.to))
+                refused = session.send_message(written, from_addr=target.sender, to_addrs=list(target.to))
         except AddressRefused as error:
             return DeliveryResult(state="refused", error=str(error))
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
-            return _answered(max(codes), "the recipients")
+            later = [code for code in codes if 400 <= code < 500]  # one that is put off may get it later
+            return _answered(min(later or codes), "the recipients")
         except smtplib.SMTPAuthenticationError as error:
             return _answered(error.smtp_code, "user and password")
         except smtplib.SMTPResponseException as error:
@@ -62,6 +67,8 @@ class OutboundMail:
             )
             is_sent = not isinstance(error, HostUnknown | ConnectionRefusedError)
             return DeliveryResult(state="retry", error=reason, is_uncertain=is_sent)
+        if refused:  # the others have it: to repeat it would disturb them
+            log.warning("mail refused for some recipients", host=target.host, recipients=len(refused))
         return DeliveryResult(state="told", status=250, reference=message.reference or str(message.notice_id))
 
     @contextmanager

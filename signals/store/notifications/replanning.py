@@ -1,9 +1,12 @@
 """Has changes planned again that a disabled destination missed."""
 
-from typing import LiteralString
+from datetime import timedelta
+from typing import Final, LiteralString
 from uuid import UUID
 
 from signals.clients.postgres import Connection
+
+REACH: Final = timedelta(days=30)  # guess: nobody waits for the end of what is older
 
 # The newest change of what is not resolved, and of what ended after its opening was told. A change that a
 # planner holds is planned anyway, and waiting for it could deadlock: it waits for the destination.
@@ -15,7 +18,7 @@ WITH missed AS (
     UNION
     SELECT s.subject_id FROM pipeline.notices n
     JOIN pipeline.notice_subjects s ON s.notice_id = n.id
-    WHERE n.destination_id = %(destination_id)s AND n.sends > 0
+    WHERE n.destination_id = %(destination_id)s AND n.sends > 0 AND n.updated_at > now() - %(reach)s
       AND (n.status = 'failed' OR n.wanted < (SELECT max(c.id) FROM pipeline.incident_changes c
                                               WHERE c.incident_id = s.subject_id))
 ), newest AS (
@@ -34,4 +37,4 @@ def plan_again(connection: Connection, destination_id: UUID) -> int:
 
     The caller has locked the destination. Other destinations are told nothing that they know.
     """
-    return connection.execute(PLAN_AGAIN, {"destination_id": destination_id}).rowcount
+    return connection.execute(PLAN_AGAIN, {"destination_id": destination_id, "reach": REACH}).rowcount

@@ -280,6 +280,18 @@ def test_answer_of_a_mail_server_decides(answer: str, state: str) -> None:
     assert len(receiver.mails) == 1
 
 
+@pytest.mark.parametrize(
+    ("boss", "state"), [("450 greylisted", "retry"), ("550 no such mailbox", "refused"), (None, "told")]
+)
+def test_mail_is_tried_again_when_a_recipient_is_put_off(boss: str | None, state: str) -> None:
+    with mail_receiver() as receiver:
+        receiver.refuses = {"team@example.com": "550 no such mailbox"}
+        if boss is not None:
+            receiver.refuses["boss@example.com"] = boss
+        assert mail_to(receiver.port, security="none").state == state
+        assert receiver.recipients == ([["boss@example.com"]] if boss is None else [])
+
+
 def test_mail_server_without_starttls_gets_no_mail() -> None:
     with mail_receiver() as receiver:
         result = mail_to(receiver.port)
