@@ -23,6 +23,7 @@ TRIAL: Final = WEEK * HOUR  # minutes from an opening: by then each hour of the 
 SHOWN_FOR: Final = 4 * 24 * HOUR  # minutes for which bursts that became usual are so at any hour
 MOVED: Final = 1.5  # times the usual level, or a share of one by it: less is no other level (guess)
 RETURN_HOURS: Final = 3  # that say which of the two levels it is
+RETURN_ODDS: Final = 3.0  # natural logarithm of the odds from which it is the former one: 20 to 1 (guess)
 HELD_IN: Final = 4  # of the last 12 hours: bursts every two hours reach it, an outage of two hours does not
 
 
@@ -49,12 +50,16 @@ def on_trial(
 
 
 def after_hour(state: SeasonalState, hours: tuple[HourRow, ...]) -> SeasonalState:
-    """Return the state after the newest of `hours` was closed: the former level may have returned."""
-    moved, usual = state.moved, state.usual_level
+    """Return the state after the newest of `hours` was closed: the former level may have returned.
+
+    It has when it explains the events of the newest hours far better than the level on trial: by the ratio of
+    Poisson's likelihoods.
+    """
+    moved, usual, newest = state.moved, state.usual_level, hours[:RETURN_HOURS]
     if moved is None:
         return state
-    level = _level(hours[:RETURN_HOURS], moved)
-    if abs(log(level / usual)) >= abs(log(level / moved)):
+    value, expected = sum(row.value for row in newest), sum(row.expected for row in newest)
+    if value * log(moved / usual) - (moved - usual) * expected > -RETURN_ODDS:
         return state
     end = (hours[0].hour + 1) * HOUR
     return replace(state, moved=None, dirty_until=end, shown_until=min(end, state.shown_until))

@@ -118,12 +118,13 @@ def _news(
 ) -> list[HourRow]:
     """Return the late days that speak of today.
 
-    One that was so a week before as well speaks of its own day of the week, unless today was so, too.
+    One in an outage of more than a day does not: one outage is no pattern. One that was so a week before as
+    well speaks of its own day of the week, unless today was so, too.
     """
     week = days[6] if len(days) > 6 else None
     out = []
     for i, row in enumerate(late):
-        if row is None:
+        if row is None or row.is_long:
             continue
         before = days[i + 7] if len(days) > i + 7 else None
         if is_alike(before, row) and week is not None and not is_alike(week, row):

@@ -19,8 +19,7 @@ from signals.domain.detection.rule_types import (
     Seasonal,
 )
 from signals.domain.detection.season import HOUR
-from signals.domain.detection.seasonal import TODAY_HOURS
-from signals.domain.detection.seasonal_state import HOURS_READ
+from signals.domain.detection.seasonal_state import HOURS_READ, TODAY_HOURS
 
 MOST_TODAY: Final = (HOURS_READ - TODAY_HOURS) * HOUR  # minutes
 MOST_QUOTED: Final = 64  # characters of the rule's own text

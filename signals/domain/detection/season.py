@@ -26,6 +26,7 @@ DAYS_WEIGHT_WEEKS: Final[Mapping[Direction, float]] = {"up": 0.5, "down": 0.2}
 """The fortnight's weight, in weeks: it keeps bursts in the same hour of few weeks from being the normal."""
 DAYS_WEIGHT_EVENTS: Final = 10.0  # or in events where that is more: few events say little about one hour
 SURE_ERRORS: Final = 3.0  # standard errors by which a week's hour is quieter than the days' (guess)
+BURST: Final = 1.5  # times the days' events, up to which one week's hour is believed (guess)
 SMOOTH_BELOW: Final = 30.0  # events an hour below which neighbouring hours are mixed in
 SHARP_EDGE: Final = 1.5  # times its neighbour's rate: the line between their middles may be a step (guess)
 TIMES: Final = 2  # how often a pattern is told before it is usual (guess: what users expect)
@@ -37,7 +38,8 @@ class HourRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `hour` counts hours since the epoch. `expected` is the shape's events for it at level 1, as known
     then. `clean_minutes` of it lay outside of outages and held `clean_value` events. `peak` are the events of
-    the busiest five minutes that end in it, 0 when unknown.
+    the busiest five minutes that end in it, 0 when unknown. `is_long`: it lay more than a day after the
+    beginning of its outage, so that the same hour of another day was in the same outage.
     """
 
     hour: int
@@ -46,6 +48,12 @@ class HourRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     clean_minutes: int
     clean_value: int
     peak: int = 0
+    is_long: bool = False
+
+    @property
+    def stored(self) -> tuple[int, int, int, int, bool]:
+        """The values that are stored of it."""
+        return self.value, self.clean_minutes, self.clean_value, self.peak, self.is_long
 
     @property
     def clean_expected(self) -> float:
@@ -84,11 +92,20 @@ def usual_rate(
         return max(_middle([float(row.value) for row in known]) / HOUR, RATE_FLOOR)
     if not weekly:
         return by_day / HOUR
+    if direction == "down":
+        weekly = _without_burst(weekly, by_day)
     if direction == "down" and len(weekly) >= TIMES and _is_surely_lower(weekly, by_day):
         return max(_middle(weekly) / HOUR, RATE_FLOOR)
     weight = max(DAYS_WEIGHT_WEEKS[direction], DAYS_WEIGHT_EVENTS / by_day)
     mixed = (_middle(weekly) * len(weekly) + by_day * weight) / (len(weekly) + weight)
     return max(mixed / HOUR, RATE_FLOOR)
+
+
+def _without_burst(weekly: Sequence[float], by_day: float) -> list[float]:
+    """Cut what one week alone showed: an import, or a campaign, is not what a fall falls from."""
+    highest = sorted(weekly, reverse=True)
+    limit = max(BURST * by_day, highest[TIMES - 1] if len(highest) >= TIMES else 0.0)
+    return [min(value, limit) for value in weekly]
 
 
 def _is_surely_lower(weekly: Sequence[float], by_day: float) -> bool:

@@ -11,15 +11,19 @@ from signals.domain.detection.counts import MINUTES_READ, MinuteCounts
 from signals.domain.detection.repeats import BEYOND, PEAK_MINUTES, most_usual, surely_in, touched
 from signals.domain.detection.rule_types import RuleWindow, Seasonal
 from signals.domain.detection.season import HOUR
-from signals.domain.detection.seasonal_state import PRIOR, HourContext, SeasonalState, recent_level
+from signals.domain.detection.seasonal_state import (
+    PRIOR,
+    TODAY_HOURS,
+    HourContext,
+    SeasonalState,
+    recent_level,
+)
 from signals.domain.detection.significance import gamma_poisson_z
 
 USUAL_EVENTS: Final = 100.0  # events that the level of days rests on, at least (guess: 10 % of error)
 LONG_NOISE: Final = 0.01  # relative variance of a window of hours that longer windows do not lose (guess)
 LONG_SHARE: Final = 1.0  # of an hour's variance, divided by the hours of the window
-TODAY_HOURS: Final = 2  # before a window, at least: the level of today rests on them
 TODAY_NOISE: Final = 0.001  # relative variance that longer means do not lose (guess)
-TODAY_SHARE: Final = 0.5  # of an hour's variance, which holds that of its own expectation as well
 TODAY_MOVED: Final = 0.6  # hours by which a day may be early or late (guess: clock changes, long evenings)
 COLD_DROP: Final = 0.1  # while the hour of the day is unknown, only a near stop is a drop
 
@@ -211,8 +215,8 @@ def _measure_today(
     """Judge a window of hours by the hours before it on the same day: a day off is low from its morning on.
 
     `counted` are the window's events, events expected at level 1, and end. The variance is that of both
-    means, and of a shape that is moved in time: where it is steep, an hour early or late is a change. The
-    guard neither counts nor learns here: both variances are the series' own.
+    means, or more where the noise remembers the hours before, and of a shape that is moved in time: where it
+    is steep, an hour early or late is a change. The guard neither counts nor learns here.
     """
     count, shaped, end = counted
     number = window.length // HOUR
@@ -226,12 +230,12 @@ def _measure_today(
         events = int(value)
         level = min(level, recent_level(events, expected, state.usual_level))
         change = context.hours[number].expected - context.shape.between(end - HOUR, end)
-        noise = TODAY_NOISE + TODAY_SHARE * context.noise[HOUR] * (1 / number + 1 / before)
+        noise = TODAY_NOISE + context.today_noise(number, before)
         noise += (TODAY_MOVED * change / shaped) ** 2
     expected = shaped * level
     z = gamma_poisson_z(count, expected, 1 / (1 / (events + PRIOR) + noise))
     is_low = is_known and expected >= window.floor and count <= window.ratio * expected
-    fires = is_low and -z >= window.significance and not context.is_cold
+    fires = is_low and -z >= window.significance and context.knows_week and not context.is_cold
     return Finding(
         window, count, expected, level, z, window.significance, fires, fires, before=max(0, before)
     )
@@ -239,12 +243,7 @@ def _measure_today(
 
 def hours_before(window: RuleWindow, context: HourContext, state: SeasonalState) -> int:
     """Return how many closed hours of the same day, undisturbed, lie before a window of hours."""
-    return min(context.today_hours, _undisturbed_hours(context, state)) - window.length // HOUR
-
-
-def _undisturbed_hours(context: HourContext, state: SeasonalState) -> int:
-    """Return how many of the newest closed hours lie after the last outage and any special day."""
-    return max(0, min(context.usual_hours, (context.shape.start - state.dirty_until) // HOUR))
+    return min(context.today_hours, context.undisturbed_hours(state)) - window.length // HOUR
 
 
 def _spread(counts: MinuteCounts, window: RuleWindow, minute: int) -> int:
@@ -262,7 +261,7 @@ def clean_hours(window: RuleWindow, context: HourContext, state: SeasonalState) 
     number = window.length // HOUR
     if number > len(context.hours):
         return 0
-    return min(number, _undisturbed_hours(context, state))
+    return min(number, context.undisturbed_hours(state))
 
 
 def _level(

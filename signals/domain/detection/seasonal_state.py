@@ -1,9 +1,11 @@
 """State of a series between evaluations of the seasonal rule, and its changes by the hour and the day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, takewhile
+from math import sqrt
+from operator import add
 from statistics import median
 from typing import Final
 
@@ -19,6 +21,7 @@ PRIOR: Final = 6.0  # events: how strongly the usual level is believed before re
 LEVEL_HOURS: Final = 3  # whole hours of the recent level (180 minutes)
 LEVEL_MIN: Final = 0.25  # design
 LEVEL_MAX: Final = 4.0  # design
+BURST_ERRORS: Final = 3.0  # standard errors beyond the highest level, up to which an hour raises it (guess)
 FREE_LEVEL: Final = 20.0  # on special days the level stays between a twentieth and this (guess)
 FREE_NOISE: Final = 0.1  # relative variance that a special day adds: its hours have their own shape (guess)
 HOURS_READ: Final = 12  # closed hours that one evaluation may read
@@ -33,6 +36,10 @@ DAY_BEGINS: Final = (
     2  # o'clock: before, a day off, or one after, is still on its way to its own level (guess)
 )
 WEEKLY_DAYS: Final = 14  # of history, from which the shape knows each day of the week by two of them
+TODAY_SHARE: Final = 0.5  # of an hour's variance, which holds that of its own expectation as well
+TODAY_NOISE_MAX: Final = 6.5  # times the variance of independent hours (guess: noise that lasts half a day)
+TODAY_DAYS: Final = 7  # of history, from which the noise of the windows against today is learned
+TODAY_HOURS: Final = 2  # before such a window, at least: the level of today rests on them
 COLD_DAYS: Final = 2  # before, the hour of the day is unknown
 NEVER: Final = 1 << 40  # a minute that does not come
 
@@ -108,8 +115,10 @@ class HourContext:
     `is_special`: the hour lies on a day off or a launch, and teaches nothing. `is_free`: it or one of the
     hours of the recent level does: the level moves freely, and no noise is learned. `usual_hours` is how
     many of the newest closed hours windows of hours may read: none before a special day's end. `today_hours`
-    is how many of them lie on the hour's own day, after its first ones (`DAY_BEGINS`); 0 while the shape of
-    the week is not known. `repeats` are the patterns of the hours two before to one after, empty without any.
+    is how many of them lie on the hour's own day, after its first ones (`DAY_BEGINS`); 0 in the first week.
+    `knows_week`: the shape knows each day of the week.
+
+    `repeats` are the patterns of the hours two before to one after, empty without any.
     """
 
     rule: Seasonal
@@ -122,6 +131,7 @@ class HourContext:
     is_free: bool = False
     usual_hours: int = HOURS_READ
     today_hours: int = 0
+    knows_week: bool = False
     repeats: Repeats = ()
 
     @cached_property
@@ -142,6 +152,19 @@ class HourContext:
             length: self.added_noise + (median(day[i] for day in days) if days else NOISE_FIRST)
             for i, length in enumerate(learned_lengths(self.rule))
         }
+
+    def today_noise(self, number: int, before: int) -> float:
+        """Return the relative variance of so many hours against so many before them on the same day.
+
+        That of independent hours, times what the last days had instead: noise remembers the hours before.
+        """
+        first = len(learned_lengths(self.rule)) + today_lengths(self.rule).index(number * HOUR)
+        days = [day[first] for day in self.learned if len(day) > first]
+        return _independent(self, number, before) * max(1.0, median(days) if days else 1.0)
+
+    def undisturbed_hours(self, state: SeasonalState) -> int:
+        """Return how many of the newest closed hours lie after the last outage and any special day."""
+        return max(0, min(self.usual_hours, (self.shape.start - state.dirty_until) // HOUR))
 
 
 def hour_context(
@@ -175,7 +198,8 @@ def hour_context(
         is_special=clock.is_special(hour),
         is_free=is_free,
         usual_hours=0 if is_free else usual,
-        today_hours=min(len(hours), max(0, of_day)) if days >= WEEKLY_DAYS else 0,
+        today_hours=min(len(hours), max(0, of_day)) if days >= TODAY_DAYS else 0,
+        knows_week=days >= WEEKLY_DAYS,
         repeats=repeats[1:5] if any(repeats) else (),
     )
 
@@ -191,6 +215,11 @@ def _clean(rows: Sequence[HourRow]) -> tuple[int, float]:
 def learned_lengths(rule: Seasonal) -> tuple[int, ...]:
     """Return the lengths whose noise is learned: the windows up to an hour, and the hour, ascending."""
     return tuple(sorted({HOUR, *(window.length for window in rule.windows if window.length <= HOUR)}))
+
+
+def today_lengths(rule: Seasonal) -> tuple[int, ...]:
+    """Return the lengths of the windows against today, ascending."""
+    return tuple(sorted({window.length for window in rule.windows if window.against == "today"}))
 
 
 def recent_level(value: int, expected: float, usual: float, *, is_free: bool = False) -> float:
@@ -220,6 +249,7 @@ def close_hour(
         clean_minutes=clean_minutes,
         clean_value=clean_value,
         peak=max(counts.windows(PEAK_MINUTES, start, end - 1)) if value else 0,
+        is_long=clean_minutes == 0 and state.dirty_from <= start - DAY * HOUR,
     )
     if state.moved is None and (context.repeats or rule.direction == "down"):
         careful = context.shape.careful(start, end)
@@ -228,42 +258,80 @@ def close_hour(
     if has_shape and not context.is_special:
         state = replace(
             state,
-            day_value=state.day_value + clean_value,
+            day_value=state.day_value + _of_level(rule, clean_value, row.clean_expected),
             day_expected=state.day_expected + row.clean_expected,
         )
     if not context.is_free:
-        sums = state.noise_sums or (0.0,) * (2 * len(learned_lengths(rule)))
+        number = len(learned_lengths(rule)) + len(today_lengths(rule))
+        sums = state.noise_sums if len(state.noise_sums) == 2 * number else (0.0,) * (2 * number)
         is_clean = clean_minutes == HOUR and repeated is None  # a sharp edge is no noise
-        sums = _noise(rule, sums, context, counts, state.usual_level) if is_clean else sums
+        if is_clean:
+            found = (
+                *_noise(rule, context, counts, state.usual_level),
+                *_today_noise(rule, context, state, row),
+            )
+            sums = tuple(map(add, sums, found))
         state = replace(state, noise_sums=sums)
-    return (_close_day(state) if (row.hour + 1) % DAY == 0 else state), row
+    return (_close_day(rule, state) if (row.hour + 1) % DAY == 0 else state), row
 
 
-def _noise(
-    rule: Seasonal, sums: Sequence[float], context: HourContext, counts: MinuteCounts, usual: float
-) -> tuple[float, ...]:
-    """Add the hour's squared errors beyond Poisson's, and its squared expectations, by window length."""
+def _of_level(rule: Seasonal, value: int, expected: float) -> int:
+    """Return the events of an hour that its day's level counts: those of an import make no fall later."""
+    if rule.direction == "up":
+        return value
+    highest = LEVEL_MAX * expected
+    return min(value, round(highest + BURST_ERRORS * sqrt(highest)))
+
+
+def _noise(rule: Seasonal, context: HourContext, counts: MinuteCounts, usual: float) -> Iterator[float]:
+    """Yield the hour's squared errors beyond Poisson's, and its squared expectations, by window length."""
     start = context.shape.start
     level = recent_level(*context.recent[0], usual)
-    out = list(sums)
-    for i, length in enumerate(learned_lengths(rule)):
+    for length in learned_lengths(rule):
+        errors = squares = 0.0
         for at in range(start, start + HOUR - length + 1, length):
             count, mean = counts.between(at, at + length), context.shape.between(at, at + length) * level
             if context.repeats:  # near a repeated pattern the shape may have a step
                 mean = min(mean, max(count, context.shape.careful(at, at + length) * level))
-            out[2 * i] += (count - mean) ** 2 - mean
-            out[2 * i + 1] += mean * mean
-    return tuple(out)
+            errors += (count - mean) ** 2 - mean
+            squares += mean * mean
+        yield errors
+        yield squares
 
 
-def _close_day(state: SeasonalState) -> SeasonalState:
+def _today_noise(rule: Seasonal, context: HourContext, state: SeasonalState, row: HourRow) -> Iterator[float]:
+    """Yield the same of the windows against today that end with the closed hour `row`.
+
+    The expectation is in units of the variance that independent hours would have.
+    """
+    rows = (row, *context.hours)
+    quiet = min(context.today_hours, context.undisturbed_hours(state)) + 1
+    for length in today_lengths(rule):
+        number, mean, count, events, noise = length // HOUR, 0.0, 0, 0, 0.0
+        if quiet - number >= TODAY_HOURS:
+            before = rows[number:quiet]
+            noise = _independent(context, number, len(before))
+            events = sum(one.value for one in before)
+            level = recent_level(events, sum(one.expected for one in before), state.usual_level)
+            mean = level * sum(one.expected for one in rows[:number])
+            count = sum(one.value for one in rows[:number])
+        yield (count - mean) ** 2 - mean - mean * mean / (events + PRIOR)
+        yield mean * mean * noise
+
+
+def _independent(context: HourContext, number: int, before: int) -> float:
+    return TODAY_SHARE * context.noise[HOUR] * (1 / number + 1 / before)
+
+
+def _close_day(rule: Seasonal, state: SeasonalState) -> SeasonalState:
     levels = state.levels
     if state.day_expected > 0:
         levels = (*levels, recent_level(state.day_value, state.day_expected, 1.0))[-LEVELS_KEPT:]
     sums = state.noise_sums
+    limits = (*(NOISE_MAX for _ in learned_lengths(rule)), *(TODAY_NOISE_MAX for _ in today_lengths(rule)))
     noise = tuple(
-        min(NOISE_MAX, max(0.0, sums[i] / sums[i + 1])) if sums[i + 1] > 0 else 0.0
-        for i in range(0, len(sums), 2)
+        round(min(limit, max(0.0, sums[2 * i] / sums[2 * i + 1])), 4) if sums[2 * i + 1] > 0 else 0.0
+        for i, limit in enumerate(limits if sums else ())
     )
     return replace(
         state,

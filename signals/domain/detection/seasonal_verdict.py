@@ -5,7 +5,8 @@ from typing import Literal
 
 from signals.domain.detection.repeats import BEYOND
 from signals.domain.detection.rule_types import Seasonal
-from signals.domain.detection.seasonal import TODAY_HOURS, Finding
+from signals.domain.detection.seasonal import Finding
+from signals.domain.detection.seasonal_state import TODAY_HOURS
 from signals.domain.detection.verdict import RuleCondition, RuleVerdict
 
 

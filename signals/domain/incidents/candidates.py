@@ -13,11 +13,12 @@ from typing import Final
 from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.rule_types import Drop, FloorRatio, RuleWindow, Seasonal
 from signals.domain.detection.season import HOUR
-from signals.domain.detection.seasonal import TODAY_HOURS, clean_hours, hours_before
+from signals.domain.detection.seasonal import clean_hours, hours_before
 from signals.domain.detection.seasonal_state import (
     FREE_LEVEL,
     LEVEL_MAX,
     LEVEL_MIN,
+    TODAY_HOURS,
     HourContext,
     SeasonalState,
 )

@@ -18,6 +18,7 @@ from signals.domain.incidents.transitions import TrackState
 FORMAT: Final = 1  # of the bytes; another one is not read, and the series begins anew
 MAX_BYTES: Final = 1024  # design, with the rules of a new project
 
+NOISE_UNITS: Final = 10_000  # of a relative variance, which has four decimals
 NO_TRIAL: Final = (None, 0, 0, 0)  # no level on trial, and nothing that an incident showed is usual
 
 _Hour = tuple[int, float, int, int]  # events, expected, clean minutes, clean events
@@ -58,7 +59,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     day: tuple[int, float]
     peaks: tuple[float, ...]
     peak: tuple[float, int, float]
-    noise: tuple[tuple[float, ...], ...]
+    noise: tuple[tuple[float | int, ...], ...]
     noise_sums: tuple[float, ...]
     dirty: tuple[int, int]
     episode: _Episode | None
@@ -125,7 +126,7 @@ def encode_record(record: SeriesRecord) -> bytes:
             day=(season.day_value, season.day_expected),
             peaks=season.peaks,
             peak=(season.peak, season.newest_minute, season.newest_peak),
-            noise=season.noise,
+            noise=tuple(tuple(round(one * NOISE_UNITS) for one in day) for day in season.noise),
             noise_sums=season.noise_sums,
             dirty=(season.dirty_from, season.dirty_until),
             episode=_stored(track.episode),
@@ -167,7 +168,7 @@ def decode_record(data: bytes) -> SeriesRecord | None:
                 peak=peak,
                 newest_minute=newest_minute,
                 newest_peak=newest_peak,
-                noise=found.noise,
+                noise=tuple(tuple(map(_noise, day)) for day in found.noise),
                 noise_sums=found.noise_sums,
                 dirty_from=dirty_from,
                 dirty_until=dirty_until,
@@ -183,6 +184,11 @@ def decode_record(data: bytes) -> SeriesRecord | None:
         incident=UUID(bytes=found.incident) if found.incident else None,
         last_incident=UUID(bytes=found.last_incident) if found.last_incident else None,
     )
+
+
+def _noise(stored: float | int) -> float:
+    """Read a relative variance; earlier releases wrote it as a fraction."""
+    return stored / NOISE_UNITS if isinstance(stored, int) else stored
 
 
 def _kept(found: _Record) -> KeptHours:

@@ -161,7 +161,7 @@ def begin_again(
     for hour in [hour for hour in hours if hour < first]:
         del hours[hour]
     for hour, row in hours.items():
-        hours[hour] = structs.replace(row, clean_minutes=HOUR, clean_value=row.value)
+        hours[hour] = structs.replace(row, clean_minutes=HOUR, clean_value=row.value, is_long=False)
     newest = (row for row in kept.newest if row.hour >= first)
     kept = KeptHours(
         hour=kept.hour,
@@ -193,11 +193,17 @@ def is_remarkable(row: HourRow) -> bool:
     return row.value > 0 or row.clean_minutes < HOUR
 
 
-def known(rows: Mapping[int, tuple[int, int, int, int]]) -> Hours:
-    """Build hours from stored events, clean minutes, clean events and peaks; expectations are not stored."""
+def known(rows: Mapping[int, tuple[int, int, int, int, bool]]) -> Hours:
+    """Build hours from their stored values; expectations are not stored."""
     return {
         hour: HourRow(
-            hour=hour, value=value, expected=0.0, clean_minutes=minutes, clean_value=clean, peak=peak
+            hour=hour,
+            value=value,
+            expected=0.0,
+            clean_minutes=minutes,
+            clean_value=clean,
+            peak=peak,
+            is_long=is_long,
         )
-        for hour, (value, minutes, clean, peak) in rows.items()
+        for hour, (value, minutes, clean, peak, is_long) in rows.items()
     }

@@ -32,7 +32,7 @@ from signals.domain.incidents.episode import (
     usual_at,
 )
 from signals.domain.incidents.evidence import Evidence
-from signals.domain.incidents.news import is_clearly_worse, is_usual_firing
+from signals.domain.incidents.news import is_clearly_worse, is_usual_firing, is_usual_low
 from signals.domain.incidents.transitions import (
     Firing,
     Tracked,
@@ -172,7 +172,9 @@ def _sustained(watch: Watch, evidence: Evidence, state: TrackState, minute: int)
             )
         )
     elif isinstance(watch.fixed, Drop) and episode.rule == watch.fixed.name:
-        lasts = fixed_rules.drop_sustains(watch.fixed, evidence.counts, minute, episode.opened.normal)
+        lasts = fixed_rules.drop_sustains(
+            watch.fixed, evidence.counts, minute, episode.opened.normal
+        ) and not is_usual_low(watch, evidence, state, minute)
     if not lasts and watch.seasonal and episode.frozen and evidence.context:
         lasts = lasting.sustains(
             watch.seasonal, evidence.context, evidence.counts, minute, episode.frozen, state.seasonal

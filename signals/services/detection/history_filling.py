@@ -108,9 +108,7 @@ def _fill(connection: Connection, stored: StoredState, rules: ProjectRules) -> l
         )
     hours.forget(connection, {stored.series_id: learned.kept.hour})
     kept = {
-        (stored.series_id, hour): (row.value, row.clean_minutes, row.clean_value, row.peak)
-        for hour, row in replayed.hours.items()
-        if is_remarkable(row)
+        (stored.series_id, hour): row.stored for hour, row in replayed.hours.items() if is_remarkable(row)
     }
     if kept:
         hours.write(connection, kept)

@@ -114,7 +114,7 @@ def judge_turns(
         changes += found
         for hour, row in around.hours.items():
             if before.get(hour) != row and (is_remarkable(row) or hour in before):
-                closed[series_id, hour] = (row.value, row.clean_minutes, row.clean_value, row.peak)
+                closed[series_id, hour] = row.stored
         if first is not None or turn.forgets:
             forgotten[series_id] = record.kept.first
         if (state := _state(turn, record)) is not None:

@@ -7,17 +7,21 @@ import orjson
 
 from signals.clients.postgres import Connection
 
-HourValues = tuple[int, int, int, int]
-"""Events, clean minutes, events in these, and events of the busiest five minutes (0: not known)."""
+HourValues = tuple[int, int, int, int, bool]
+"""Events, clean minutes, events in these, and events of the busiest five minutes (0: not known).
+
+The last one says whether it lay more than a day after the beginning of its outage.
+"""
 
 # The lateral aggregate stays whole: probes by key, with any statistics.
 READ: LiteralString = """
-SELECT r.series_id, found.hours, found.values, found.minutes, found.clean, found.peaks
+SELECT r.series_id, found.hours, found.values, found.minutes, found.clean, found.peaks, found.long
 FROM json_to_recordset(%(rows)s::json) AS r(series_id bigint, hours bigint[])
 CROSS JOIN LATERAL (
     SELECT array_agg((extract(epoch FROM h.hour_start)::bigint / 3600)::int) AS hours,
            array_agg(h.value) AS values, array_agg(h.clean_minutes) AS minutes,
-           array_agg(h.clean_value) AS clean, array_agg(h.peak) AS peaks
+           array_agg(h.clean_value) AS clean, array_agg(h.peak) AS peaks,
+           array_agg(h.is_long) AS long
     FROM pipeline.metrics_hours h
     WHERE h.series_id = r.series_id
       AND h.hour_start = ANY (ARRAY(SELECT to_timestamp(hour * 3600) FROM unnest(r.hours) AS hour))
@@ -33,20 +37,20 @@ def read(
     rows = [{"series_id": series_id, "hours": sorted(hours)} for series_id, hours in wanted.items()]
     found = connection.execute(READ, {"rows": orjson.dumps(rows).decode()})
     return {
-        series_id: dict(zip(hours, zip(values, minutes, clean, peaks, strict=True), strict=True))
-        for series_id, hours, values, minutes, clean, peaks in found
+        series_id: dict(zip(hours, zip(*values, strict=True), strict=True))
+        for series_id, hours, *values in found
     }
 
 
 WRITE: LiteralString = """
-INSERT INTO pipeline.metrics_hours (series_id, hour_start, value, clean_minutes, clean_value, peak)
-SELECT r.series_id, to_timestamp(r.hour * 3600), r.value, r.minutes, r.clean, r.peak
+INSERT INTO pipeline.metrics_hours (series_id, hour_start, value, clean_minutes, clean_value, peak, is_long)
+SELECT r.series_id, to_timestamp(r.hour * 3600), r.value, r.minutes, r.clean, r.peak, r.is_long
 FROM json_to_recordset(%(rows)s::json) AS r(series_id bigint, hour bigint, value int, minutes int, clean int,
-     peak int)
+     peak int, is_long boolean)
 ORDER BY r.series_id, r.hour
 ON CONFLICT (series_id, hour_start) DO UPDATE SET
     value = excluded.value, clean_minutes = excluded.clean_minutes, clean_value = excluded.clean_value,
-    peak = excluded.peak
+    peak = excluded.peak, is_long = excluded.is_long
 """
 
 
@@ -60,8 +64,9 @@ def write(connection: Connection, hours: Mapping[tuple[int, int], HourValues]) -
             "minutes": minutes,
             "clean": clean,
             "peak": peak,
+            "is_long": is_long,
         }
-        for (series_id, hour), (value, minutes, clean, peak) in hours.items()
+        for (series_id, hour), (value, minutes, clean, peak, is_long) in hours.items()
     ]
     connection.execute(WRITE, {"rows": orjson.dumps(rows).decode()})
 

@@ -27,7 +27,7 @@ def _signups(share: Callable[[int], float]) -> list[int]:
     """Draw 17 days of a swinging, wobbling day at some 20 a minute; `share` applies to the minute."""
     rng, wobble, counts = random.Random(5), 0.0, []
     for at in range(17 * DAY):
-        wobble = 0.978 * wobble + rng.gauss(0, 0.025)  # 12 %, forgotten after three quarters of an hour
+        wobble = 0.978 * wobble + rng.gauss(0, 0.0125)  # 6 %, forgotten after three quarters of an hour
         mean = 20 * (1 - 0.5 * math.cos(2 * math.pi * at / DAY)) * math.exp(wobble) * share(at)
         counts.append(max(0, round(rng.gauss(mean, math.sqrt(mean)))))
     return counts
