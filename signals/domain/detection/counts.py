@@ -1,9 +1,9 @@
 """Counts of one series by minute: the only evidence that a rule reads."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from operator import sub
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 MINUTES_READ: Final = 75  # minute buckets that one evaluation may read (as many as Rule B needs)
 
@@ -45,6 +45,11 @@ class PrefixCounts:
         self._start = start
         self._end = start + len(counts)
         self._sums = [0, *accumulate(counts)]
+
+    @classmethod
+    def of(cls, counts: Mapping[int, int], start: int, end: int) -> Self:
+        """Build it from the counts of the minutes `start <= minute < end`; an absent one is zero."""
+        return cls(start, [*map(counts.get, range(start, end), repeat(0))])
 
     def between(self, start: int, end: int) -> int:
         """Return the events of the minutes `start <= minute < end`."""

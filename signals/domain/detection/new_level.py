@@ -9,11 +9,10 @@ or two on top of it, in the same incident, is not.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import log
 from typing import Final
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from signals.domain.detection.rule_types import Seasonal
 from signals.domain.detection.season import HOUR, WEEK, HourRow
@@ -85,7 +84,7 @@ def _without_outages(hours: Sequence[HourRow], *, is_up: bool) -> list[HourRow]:
     """Return the hours, none of them further from the shape than the level that held."""
     limit = _held([row.value / row.expected for row in hours if row.expected > 0], is_up=is_up)
     nearer = min if is_up else max
-    return [structs.replace(row, value=round(nearer(row.value, limit * row.expected))) for row in hours]
+    return [replace(row, value=round(nearer(row.value, limit * row.expected))) for row in hours]
 
 
 def _level(hours: Sequence[HourRow], usual: float) -> float:

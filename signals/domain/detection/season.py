@@ -4,7 +4,6 @@ Rows are read and written by others; this module only computes them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, median
 from typing import Final
@@ -33,7 +32,7 @@ TIMES: Final = 2  # how often a pattern is told before it is usual (guess: what 
 FLAT_HOURS: Final = 48  # of history, before which the hour of the day is unknown
 
 
-class HourRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class HourRow(msgspec.Struct, frozen=True, gc=False):
     """One closed hour of a series; a struct, since an evaluation makes twelve.
 
     `hour` counts hours since the epoch. `expected` is the shape's events for it at level 1, as known
@@ -132,8 +131,7 @@ def _middle(values: Sequence[float]) -> float:
     return fmean(min(value, limit) for value in values)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """Expected events around one hour at level 1: a line through the middles of four hours.
 
     `start` is the hour's first minute; `rates` are events a minute of the hours two before to one after,

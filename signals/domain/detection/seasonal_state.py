@@ -1,7 +1,6 @@
 """State of a series between evaluations of the seasonal rule, and its changes by the hour and the day."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, takewhile
 from math import sqrt
@@ -9,7 +8,8 @@ from operator import add
 from statistics import median
 from typing import Final
 
-from msgspec import structs
+import msgspec
+from msgspec.structs import replace
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
@@ -44,8 +44,7 @@ COLD_DAYS: Final = 2  # before, the hour of the day is unknown
 NEVER: Final = 1 << 40  # a minute that does not come
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeasonalState:
+class SeasonalState(msgspec.Struct, frozen=True, kw_only=True):
     """State of one series and rule, below 1 KiB when stored.
 
     `since` is the first minute of the history. `noise` holds, a day, the extra relative variance of each
@@ -104,9 +103,8 @@ class SeasonalState:
         return replace(self, peak=self._peak_before(minute), newest_minute=minute, newest_peak=newest)
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: what few evaluations need is computed when asked for
-class HourContext:
-    """Inputs of one hour's evaluations beside the minutes and the state.
+class HourContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Inputs of one hour's evaluations beside the minutes and the state; the rest is computed when asked for.
 
     `hours` are the closed hours, newest first, at most twelve. `learned` holds, a day, the variance of each
     learned length, `added_noise` what the shape adds to it. `is_cold`: the hour of the day is not
@@ -253,7 +251,7 @@ def close_hour(
     )
     if state.moved is None and (context.repeats or rule.direction == "down"):
         careful = context.shape.careful(start, end)
-        row = structs.replace(row, expected=as_expected(row, state.usual_level, careful, repeated))
+        row = replace(row, expected=as_expected(row, state.usual_level, careful, repeated))
     has_shape = bool(context.hours)  # nothing is expected of a series' first hour: it says nothing of a level
     if has_shape and not context.is_special:
         state = replace(

@@ -4,8 +4,10 @@ Minutes are whole minutes since the epoch. Source of the lifecycle: requirements
 of sustaining, reopening and verdicts: docs/concepts/detection.md.
 """
 
-from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from signals.domain.detection.seasonal import Frozen
 from signals.domain.detection.verdict import RuleVerdict
@@ -31,8 +33,7 @@ REOPEN_BY_HAND: Final = 5  # minutes, when a person resolved it (decided)
 GONE_AFTER: Final = 7 * 24 * 60  # minutes of silence after which a series has ended (guess: a week)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Episode:
+class Episode(msgspec.Struct, frozen=True, kw_only=True):
     """One incident. `opened` holds the numbers at opening, which nothing later changes.
 
     `confirmed_by` is the verdict that made it worth telling people, `frozen` the level at that moment.

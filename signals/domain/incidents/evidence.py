@@ -1,13 +1,12 @@
 """Input of one series' evaluations, beside its state and its rules."""
 
-from dataclasses import dataclass
+import msgspec
 
 from signals.domain.detection.counts import MinuteCounts
 from signals.domain.detection.seasonal_state import HourContext
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Input of one series' evaluations of an hour. `whole` is the denominator of a rate rule.
 
     `project_since` is the minute from which events are counted for the rule: the first one of the project,

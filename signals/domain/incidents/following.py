@@ -4,9 +4,11 @@ Hours are closed on the way. Nothing is read or stored here.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Self
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
@@ -22,8 +24,7 @@ from signals.domain.incidents.transitions import IncidentStep, Tracked, TrackSta
 from signals.domain.incidents.watch import Watch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesRecord:
+class SeriesRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A series between two evaluations. Minutes are since the epoch.
 
     `since` is its first minute, `judged` the newest that was judged, `last_event` the newest with an event.
@@ -50,8 +51,7 @@ def begin_series(since: int) -> SeriesRecord:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """The surroundings of a series: its minutes and stored hours, its project with clock and calendar.
 
     `hours` is added to. `whole` is the denominator of a rate rule. `is_disordered`: minutes came out of
@@ -66,8 +66,7 @@ class Surroundings:
     is_disordered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowedMinute:
+class FollowedMinute(msgspec.Struct, frozen=True, kw_only=True):
     """One judged minute: what happened to incidents, and the one that is open after it.
 
     `is_apart`: it was judged out of order.
@@ -112,7 +111,7 @@ class SeriesFollower:
         self._judged, self._last_event, self._kept = record.judged, record.last_event, record.kept
         self._skips = not every_minute
         self._fewest = watch.fewest_events if self._skips and not watch.watches_silence else 0.0
-        self._evidence = self._evidence_of_hour()
+        self._evidence: Evidence | None = None  # of the open hour, made when a minute is judged
 
     def record(self, incident: UUID | None = None, last_incident: UUID | None = None) -> SeriesRecord:
         """Return the series' record after the newest minute, with the ids of its incidents."""
@@ -145,7 +144,7 @@ class SeriesFollower:
 
     def judge_apart(self, minute: int, counts: MinuteCounts) -> FollowedMinute:
         """Judge a minute out of order, by the fixed rule alone: nothing is learned from it."""
-        evidence = replace(self._evidence, counts=counts, context=None)
+        evidence = replace(self._evidence_of_hour(), counts=counts, context=None)
         tracked = judge_late(self._watch, evidence, self.track, minute)
         self.track = tracked.state
         return FollowedMinute.of(minute, evidence, tracked, is_apart=True)
@@ -168,7 +167,7 @@ class SeriesFollower:
         self._note_events(first, end)
 
     def _candidates(self, minute: int, end: int) -> Iterator[int]:
-        evidence = self._evidence
+        evidence = self._evidence_of_hour()
         return iter(
             candidates(self._watch, evidence.context, evidence.counts, self.track.seasonal, minute, end)
         )
@@ -177,9 +176,10 @@ class SeriesFollower:
         if self._around.counts.between(minute, minute + 1):
             self._last_event = max(self._last_event, minute)
         last_event = min(minute, self._last_event)
-        tracked = step(self._watch, self._evidence, self.track, minute, last_event=last_event)
+        evidence = self._evidence_of_hour()
+        tracked = step(self._watch, evidence, self.track, minute, last_event=last_event)
         self.track = tracked.state
-        return FollowedMinute.of(minute, self._evidence, tracked)
+        return FollowedMinute.of(minute, evidence, tracked)
 
     def _is_idle(self, minute: int, end: int) -> bool:
         """Say whether no minute of this part of an hour can matter; note its newest event."""
@@ -211,15 +211,17 @@ class SeriesFollower:
                 kept = begin_again(kept, seasonal.since, around.hours, around.clock, rule.direction)
                 self.forgotten_before = kept.first
         self._kept, self.track = kept, replace(self.track, seasonal=seasonal)
-        self._evidence = self._evidence_of_hour()
+        self._evidence = None
 
     def _evidence_of_hour(self) -> Evidence:
-        rule = self._watch.seasonal
-        return Evidence(
-            counts=self._around.counts,
-            context=context_of(rule, self._kept, self.track.seasonal, self._around.clock) if rule else None,
-            project_since=self._around.project_since,
-            since=self._begun.since,
-            whole=self._around.whole,
-            is_disordered=self._around.is_disordered,
-        )
+        if self._evidence is None:
+            rule, around = self._watch.seasonal, self._around
+            self._evidence = Evidence(
+                counts=around.counts,
+                context=context_of(rule, self._kept, self.track.seasonal, around.clock) if rule else None,
+                project_since=around.project_since,
+                since=self._begun.since,
+                whole=around.whole,
+                is_disordered=around.is_disordered,
+            )
+        return self._evidence

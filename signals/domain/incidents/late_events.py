@@ -5,10 +5,10 @@ events from before the series began, mean that it was counted out of order: its 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from signals.domain.detection.rule_types import FORGOTTEN_AFTER
 from signals.domain.detection.season import DAY, HOUR, HourRow
@@ -93,4 +93,4 @@ def absorbed(
 def _with(row: HourRow, late: LateHour | None, clean: int) -> HourRow:
     if late is None:
         return row
-    return structs.replace(row, value=row.value + late.events, clean_value=row.clean_value + clean)
+    return replace(row, value=row.value + late.events, clean_value=row.clean_value + clean)

@@ -5,10 +5,12 @@ that represent it, and whether a summary is due.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from shared_types import RuleFingerprint, read_fingerprint
 from signals.domain.detection.buckets import Series, instant_of, minute_of

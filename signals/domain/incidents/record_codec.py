@@ -201,15 +201,8 @@ def _kept(found: _Record) -> KeptHours:
         value=value,
         rates=rates,
         newest=tuple(
-            HourRow(
-                hour=hour - 1 - back,
-                value=row[0],
-                expected=row[1],
-                clean_minutes=row[2],
-                clean_value=row[3],
-                peak=hour_peaks[back],
-            )
-            for back, row in enumerate(newest)
+            HourRow(hour - 1 - back, *row, peak)
+            for back, (row, peak) in enumerate(zip(newest, hour_peaks, strict=True))
         ),
         repeats=found.repeats,
     )

@@ -1,10 +1,10 @@
 """A series' hours and seasons while its minutes pass: computed here, stored by others."""
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, replace
 from typing import Final
 
-from msgspec import structs
+import msgspec
+from msgspec.structs import replace
 
 from signals.domain.detection.calendar import ProjectClock
 from signals.domain.detection.counts import MinuteCounts
@@ -41,8 +41,7 @@ Hours = MutableMapping[int, HourRow]
 """Closed hours of one series by hour since the epoch. One that is absent had no event and no outage."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptHours:
+class KeptHours(msgspec.Struct, frozen=True, kw_only=True):
     """The hours of a series as its record keeps them beside the stored ones: enough to judge the open hour.
 
     `hour` is open, `first` the first of the history (hours since the epoch). `minutes` and `value` are the
@@ -161,14 +160,14 @@ def begin_again(
     for hour in [hour for hour in hours if hour < first]:
         del hours[hour]
     for hour, row in hours.items():
-        hours[hour] = structs.replace(row, clean_minutes=HOUR, clean_value=row.value, is_long=False)
+        hours[hour] = replace(row, clean_minutes=HOUR, clean_value=row.value, is_long=False)
     newest = (row for row in kept.newest if row.hour >= first)
     kept = KeptHours(
         hour=kept.hour,
         first=first,
         minutes=HOUR * max(0, kept.hour - first),
         value=sum(row.value for row in hours.values()),
-        newest=tuple(structs.replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
+        newest=tuple(replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
     )
     return _with_all_rates(kept, hours, clock, direction) if kept.closed >= FLAT_HOURS else kept
 

@@ -1,13 +1,12 @@
 """A watched series with its stored state, before its bytes are read."""
 
-from dataclasses import dataclass
+import msgspec
 
 from shared_types import MetricName
 from signals.domain.detection.buckets import Series
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredState:
+class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     """A watched series with its state's bytes; minutes are since the epoch.
 
     `has_open`: it has an unresolved incident. `needs_history`: buckets exist that the state does not know;

@@ -1,7 +1,8 @@
 """One minute of one series: what the rules say, and what that does to its incident."""
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from signals.domain.detection import fixed_rules, lasting, seasonal
 from signals.domain.detection.new_level import on_trial

@@ -3,8 +3,10 @@
 The state diagram: docs/concepts/incidents.md. What the rules say is judged in `tracking`.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from signals.domain.detection.seasonal import Frozen
 from signals.domain.detection.seasonal_state import NEVER, SeasonalState
@@ -29,16 +31,14 @@ class Transition(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentStep:
+class IncidentStep(msgspec.Struct, frozen=True):
     """One transition, with the incident after it."""
 
     transition: Transition
     episode: Episode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackState:
+class TrackState(msgspec.Struct, frozen=True, kw_only=True):
     """A series' state between two minutes. `last` is its newest resolved incident."""
 
     seasonal: SeasonalState
@@ -47,8 +47,7 @@ class TrackState:
     fired: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
+class Tracked(msgspec.Struct, frozen=True):
     """A state after a minute, or a part of judging it, and the transitions on the way, in order."""
 
     state: TrackState
@@ -64,8 +63,7 @@ class Tracked:
         return Tracked(after.state, self.steps + after.steps) if self.steps else after
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
+class Firing(msgspec.Struct, frozen=True, kw_only=True):
     """A rule that fires, and its worth. `is_usual`: no more than the same hour of other days showed."""
 
     verdict: RuleVerdict

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
 
 from signals.domain.detection.default_rules import (
     ERROR_SPIKE,
@@ -15,8 +17,7 @@ from signals.domain.detection.rule_types import Absence, Drop, FloorRatio, NewSe
 FixedRule = FloorRatio | Drop | Rate | Absence | NewSeries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """At most one fixed rule and at most one seasonal rule of the same series.
 
     Without either nothing opens, and what is open ends.
@@ -32,7 +33,7 @@ class Watch:
         assert rule is not None
         return rule
 
-    @property
+    @cached_property
     def watches_silence(self) -> bool:
         """Whether every minute must be judged; otherwise those with enough events suffice."""
         return any(rule.watched_direction == "down" for rule in (self.fixed, self.seasonal) if rule)
@@ -44,7 +45,7 @@ class Watch:
             return isinstance(self.fixed, FloorRatio)
         return self.seasonal is not None and self.seasonal.direction == "up"
 
-    @property
+    @cached_property
     def fewest_events(self) -> float:
         """Events in the last hour, below which no rule that counts upwards can fire."""
         return min((rule.least_events for rule in (self.fixed, self.seasonal) if rule), default=math.inf)

@@ -5,11 +5,12 @@ Its open incident stays; only what it taught is stored. Incidents of a series th
 get the verdicts of the replay. A killed process has learned whole series.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection, transaction

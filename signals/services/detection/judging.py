@@ -4,8 +4,9 @@ All of it happens in the caller's transaction.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.calendar import ProjectClock

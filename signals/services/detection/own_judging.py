@@ -5,9 +5,10 @@ The tick does: it judges a minute once, in order, as a replay does.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import BucketRange
@@ -113,7 +114,7 @@ def _turn(
 ) -> SeriesTurn:
     values, whole = counts
     record, forgets = record_of(due), False
-    newest = max((at for at in (*values, *whole) if at > minute - MINUTES_READ), default=None)
+    newest = max((*values, *whole), default=0)
     first = min((at for at in values if record.judged < at <= minute), default=None)
     is_back = first is not None and first - record.last_event >= forgotten_after(watch)
     if first is not None and is_back and record.track.episode is None:
@@ -129,10 +130,10 @@ def _turn(
         forgets=forgets,
         seen_at={} if watch.watches_silence else samples.seen_at(due.series, values),
         own=OwnCounts(
-            counts=_prefix(values, start, minute),
-            whole=_prefix(whole, start, minute) if watch.rule.whole is not None else None,
+            counts=PrefixCounts.of(values, start, minute + 1),
+            whole=PrefixCounts.of(whole, start, minute + 1) if watch.rule.whole is not None else None,
             since=_begun(due, project),
-            is_awake=newest is not None,
+            is_awake=newest > minute - MINUTES_READ,
         ),
     )
 
@@ -150,10 +151,6 @@ def record_of(due: DueSeries) -> SeriesRecord:
         begun = begin_series(min(due.first_bucket, due.judged + 1))
         return replace(begun, judged=due.judged, last_event=due.judged + 1)
     return replace(record, judged=due.judged)
-
-
-def _prefix(values: Mapping[int, int], start: int, minute: int) -> PrefixCounts:
-    return PrefixCounts(start, [values.get(at, 0) for at in range(start, minute + 1)])
 
 
 def _counts(connection: Connection, due: Sequence[DueSeries], minute: int) -> Mapping[int, SeriesCounts]:

@@ -1,9 +1,10 @@
 """Revises verdicts of a series that was counted out of order, once its minutes are known in order."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series

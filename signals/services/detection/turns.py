@@ -7,7 +7,6 @@ All of it happens in the caller's transaction.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import repeat
 from typing import Final
 from uuid import UUID
 
@@ -240,4 +239,4 @@ def _as_counts(turn: SeriesTurn, values: Mapping[int, int]) -> MinuteCounts:
     if turn.apart or turn.until is None:
         return BucketCounts(values)
     start = min(turn.record.judged, turn.until) - MINUTES_READ + 1
-    return PrefixCounts(start, [*map(values.get, range(start, turn.until + 1), repeat(0))])
+    return PrefixCounts.of(values, start, turn.until + 1)

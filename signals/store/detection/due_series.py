@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString, NamedTuple
 
+import msgspec
+
 from signals.clients.postgres import Connection
 from signals.domain.detection.buckets import Series
 
@@ -37,8 +39,7 @@ def wake(connection: Connection, minutes: Mapping[int, int]) -> Collection[int]:
     return {row[0] for row in found}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueSeries:
+class DueSeries(msgspec.Struct, frozen=True, kw_only=True):
     """A series to be judged, with its state's bytes; minutes are since the epoch.
 
     `buckets` are those that it shares, None when it has minutes of its own. `has_open`: it has an unresolved

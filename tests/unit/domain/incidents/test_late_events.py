@@ -1,8 +1,7 @@
 """Late events are added to closed hours once; too many of them are disorder."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from signals.domain.detection.season import DAY, HOUR, HourRow
 from signals.domain.incidents.following import SeriesRecord, begin_series

@@ -2,10 +2,10 @@
 
 import random
 from collections import Counter
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.calendar import UTC_CLOCK
