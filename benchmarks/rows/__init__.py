@@ -7,6 +7,8 @@ from benchmarks.rounds import Row
 
 MODULES: Final = (
     "engine",
+    "ticks",
+    "rules",
     "ingest",
     "doors",
     "indexer",

@@ -135,12 +135,13 @@ def move_on(connection: Connection, series_ids: Sequence[int], minute: int) -> N
     connection.execute(MOVE_ON, {"ids": series_ids, "minute": minute})
 
 
+# Binary parameters: bytes in the text of an array would be written as digits, and their quotes looked for.
 SAVE: LiteralString = """
 UPDATE pipeline.rule_state t
 SET is_due = r.is_due, judged_at = to_timestamp(r.judged * 60), state = r.state, updated_at = now()
-FROM unnest(%(ids)s::bigint[], %(due)s::boolean[], %(judged)s::bigint[], %(states)s::bytea[])
+FROM unnest(%(ids)b::bigint[], %(due)b::boolean[], %(judged)b::bigint[], %(states)b::bytea[])
      AS r(series_id, is_due, judged, state)
-WHERE t.series_id = r.series_id AND t.series_id = ANY(%(ids)s)
+WHERE t.series_id = r.series_id AND t.series_id = ANY(%(ids)b::bigint[])
 """
 
 
@@ -163,4 +164,4 @@ def save(connection: Connection, states: Iterable[OwnState]) -> None:
         "judged": [one.judged for one in writes],
         "states": [one.state for one in writes],
     }
-    connection.execute(SAVE, parameters, binary=True)
+    connection.execute(SAVE, parameters)

@@ -163,13 +163,14 @@ def by_clock(connection: Connection, *, partition: int, minute: int) -> Sequence
     return [stored_state(*row) for row in rows]
 
 
+# Binary parameters: bytes in the text of an array would be written as digits, and their quotes looked for.
 SAVE: LiteralString = """
 UPDATE pipeline.rule_state t
 SET partition = r.partition, by_clock = r.by_clock, judged_at = to_timestamp(r.judged * 60), state = r.state,
     updated_at = now()
-FROM unnest(%(ids)s::bigint[], %(partitions)s::int[], %(by_clock)s::boolean[], %(judged)s::bigint[],
-            %(states)s::bytea[]) AS r(series_id, partition, by_clock, judged, state)
-WHERE t.series_id = r.series_id AND t.series_id = ANY(%(ids)s)
+FROM unnest(%(ids)b::bigint[], %(partitions)b::int[], %(by_clock)b::boolean[], %(judged)b::bigint[],
+            %(states)b::bytea[]) AS r(series_id, partition, by_clock, judged, state)
+WHERE t.series_id = r.series_id AND t.series_id = ANY(%(ids)b::bigint[])
 """
 
 
@@ -182,7 +183,7 @@ def save(connection: Connection, writes: Sequence[StateWrite]) -> None:
         "judged": [one.judged for one in writes],
         "states": [one.state for one in writes],
     }
-    connection.execute(SAVE, parameters, binary=True)
+    connection.execute(SAVE, parameters)
 
 
 PROJECT_SINCE: LiteralString = """
