@@ -102,9 +102,11 @@ class NoticeMessage:
         """The idempotency key, the same for every attempt to say this.
 
         A process may die while it sends, and a summary may come before the next attempt: the version is
-        another one then, and the receiver was told all the same. What would ring again gets a key of its own.
+        another one then, and the receiver was told all the same. What would ring again gets a key of its own,
+        and so does each version of an update, which rings nowhere: it may take back the one before.
         """
-        return f"{self.notice_id}.{self.sends}.{self.happening}.{self.severity}"
+        last = self.version if self.happening == "updated" else self.severity
+        return f"{self.notice_id}.{self.sends}.{self.happening}.{last}"
 
     @property
     def text(self) -> str:

@@ -99,6 +99,9 @@ def test_state_that_a_killed_process_told_is_taken_back(world: World, receiver: 
     world.run()
     statuses = [got.json["data"]["status"] for got in receiver.accepted]
     assert statuses == ["open", "investigating", "open"]
+    assert (
+        len({got.headers["webhook-id"] for got in receiver.accepted}) == 3
+    )  # a receiver drops ids that it has seen
 
 
 def test_change_during_an_attempt_that_is_refused_is_told(world: World, receiver: HttpReceiver) -> None:
