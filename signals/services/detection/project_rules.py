@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from shared_types.fingerprints import METRICS
@@ -20,7 +21,7 @@ NO_RULES: Final = Watch()
 MOST_PROJECTS: Final = 20_000  # kept compiled, at about 2 KB each (guess)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: the watches of own rules are made when asked for
 class ProjectRules:
     """The rules that watch each counter of a project, sharing its incidents, and its clock and calendar.
 
@@ -38,10 +39,14 @@ class ProjectRules:
 
     def watch_of(self, metric_name: str) -> Watch | None:
         """Return what watches a counter, None for that of a rule that is off, gone, or counts otherwise."""
-        own = self.own.by_metric.get(metric_name)
-        if own is None:
-            return self.watches.get(metric_name)
-        return Watch(seasonal=own.rule) if isinstance(own.rule, Seasonal) else Watch(fixed=own.rule)
+        return self._own_watches.get(metric_name) or self.watches.get(metric_name)
+
+    @cached_property
+    def _own_watches(self) -> Mapping[str, Watch]:
+        return {
+            name: Watch(seasonal=own.rule) if isinstance(own.rule, Seasonal) else Watch(fixed=own.rule)
+            for name, own in self.own.by_metric.items()
+        }
 
 
 class RuleBook:
