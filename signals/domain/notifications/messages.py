@@ -103,9 +103,9 @@ class NoticeMessage:
 
         A process may die while it sends, and a summary may come before the next attempt: the version is
         another one then, and the receiver was told all the same. What would ring again gets a key of its own,
-        and so does each version of an update, which rings nowhere: it may take back the one before.
+        and so does each version of an update, of an end and of a return: it may take back the one before.
         """
-        last = self.version if self.happening == "updated" else self.severity
+        last = self.severity if self.happening in ("opened", "worse", "woken") else self.version
         return f"{self.notice_id}.{self.sends}.{self.happening}.{last}"
 
     @property

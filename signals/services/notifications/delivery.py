@@ -1,10 +1,10 @@
 """Delivers leased messages: words each as its outage is now, sends it, and stores what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -39,6 +39,8 @@ from signals.store.notifications.notices import (
     ToldNotice,
 )
 
+TURNS: Final = frozenset({"resolved", "reopened"})
+"""Happenings after which a reader believes the opposite of before."""
 LEASE: Final = timedelta(seconds=40)  # longer than any send may take (SIGNALS_NOTIFY_TIMEOUT_S and connects)
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,8 @@ class Delivery:
     def exchange(self, sent: Sequence[SentNotice], *, most: int) -> list[LeasedNotice]:
         """Record what was sent and lease up to `most` due messages, with their facts: two round trips.
 
+        An end, or a return, is noted in a third one before it is sent: a process that dies may have told it.
+
         Raises:
             DependencyUnavailable: when PostgreSQL is away. It may have been recorded or not: a repetition
                 finds the leases gone.
@@ -80,7 +84,12 @@ class Delivery:
             ids_told = notices.subjects_of(connection, ids)
             found = subjects.read_told(connection, ids)
         report(sent, hit(), disabled())
-        return self._worded(held, places(), ids_told(), found()) if held else []
+        leased = self._worded(held, places(), ids_told(), found()) if held else []
+        turning = [(one.held, asdict(state)) for one in leased if (state := _turned(one)) is not None]
+        if turning:
+            with pipelined(self._pool) as connection:
+                notices.note_tried(connection, turning)
+        return leased
 
     def send(self, notice: LeasedNotice) -> SentNotice:
         """Send one message, outside of any transaction. Safe to call from several threads."""
@@ -147,13 +156,12 @@ class Delivery:
     def _failed(self, sent: SentNotice, attempt: NoticeAttempt) -> FailedDelivery:
         held, result = sent.notice.held, attempt.result
         failures = held.attempt_count + 1
-        tried = _tried(sent.notice, result)
         is_refused = result.state == "refused"
         is_passed_on = is_refused or failures >= FALLBACK_AFTER
         delay = None if is_refused else retry_delay(failures, result.retry_after, self._chance())
         return FailedDelivery(
             notice=FailedNotice(
-                held=held, attempt=attempt, delay=delay, tried_state=None if tried is None else asdict(tried)
+                held=held, attempt=attempt, delay=delay, tried_state=_tried(sent.notice, result)
             ),
             fallback_id=sent.notice.destination.fallback_id if is_passed_on else None,
         )
@@ -178,12 +186,22 @@ def _held(lease: NoticeLease) -> HeldNotice:
     )
 
 
-def _tried(notice: LeasedNotice, result: DeliveryResult) -> ToldState | None:
+def _turned(notice: LeasedNotice) -> ToldState | None:
+    """Return what may be told from now on of a message that says that it is over, or goes on; else None."""
+    if notice.state is None or notice.message is None or notice.message.happening not in TURNS:
+        return None
+    held = _held(notice.held)
+    return uncertain(held.told, held.tried, notice.state)
+
+
+def _tried(notice: LeasedNotice, result: DeliveryResult) -> Mapping[str, Any] | None:
     """Return what may have been told without an answer, None when that is as it was."""
     if notice.state is None:
-        return None
+        return notice.held.tried_state
     held = _held(notice.held)
     tried = held.tried
     if held.is_rescued and tried is None:
         tried = assumed(held.told, notice.state)
-    return uncertain(held.told, tried, notice.state) if result.is_uncertain else tried
+    if result.is_uncertain:
+        tried = uncertain(held.told, tried, notice.state)
+    return None if tried is None else asdict(tried)

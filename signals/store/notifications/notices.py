@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from signals.clients.postgres import Connection
-from signals.domain.notifications.delivery import GIVEN_UP_AFTER, LOGGED_ATTEMPTS, DeliveryResult
+from signals.domain.notifications.delivery import GIVEN_UP_AFTER, IN_A_ROW, LOGGED_ATTEMPTS, DeliveryResult
 from signals.store.queues import Lease, Queue
 
 AT_ONCE: Final = 2  # messages under way at one destination: one that hangs must not hold every thread
@@ -54,6 +54,19 @@ def subjects_of(connection: Connection, notice_ids: Collection[UUID]) -> Callabl
         return found
 
     return read
+
+
+NOTE_TRIED: LiteralString = """
+UPDATE pipeline.notices n SET tried_state = r.state
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, token timestamptz, state jsonb)
+WHERE n.id = r.id AND n.status = 'running' AND n.leased_until = r.token
+"""
+
+
+def note_tried(connection: Connection, tried: Sequence[tuple[NoticeLease, Mapping[str, Any]]]) -> None:
+    """Note what leased messages may have told from now on, should their process die."""
+    rows = [{"id": held.job_id, "token": held.leased_until, "state": state} for held, state in tried]
+    connection.execute(NOTE_TRIED, {"rows": orjson.dumps(rows).decode()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,17 +155,22 @@ def finish(connection: Connection, told: Sequence[ToldNotice]) -> Callable[[], s
 # failures in a row share one line of the log.
 FAIL: LiteralString = """
 WITH r AS MATERIALIZED (
-    SELECT r.*, r.delay_s IS NULL OR EXISTS (
+    SELECT r.*, was.is_in_row, r.delay_s IS NULL OR was.is_in_row AND EXISTS (
                SELECT FROM pipeline.notices o WHERE o.id = r.id AND o.failing_since < now() - %(longest)s
            ) AS is_given_up
     FROM json_to_recordset(%(rows)s::json) AS r(id uuid, token timestamptz, version bigint,
         attempt_count int, delay_s float8, tried_state jsonb, error text, happening text, took_ms int,
         outcome text, status int)
+    CROSS JOIN LATERAL (
+        SELECT EXISTS (SELECT FROM pipeline.notice_attempts a
+                       WHERE a.notice_id = r.id AND a.at > now() - %(in_a_row)s) AS is_in_row
+    ) AS was
 ), failed AS (
     UPDATE pipeline.notices n
     SET status = CASE WHEN r.is_given_up AND n.wanted <= r.version THEN 'failed' ELSE 'queued' END,
-        failing_since = CASE WHEN r.is_given_up THEN NULL ELSE coalesce(n.failing_since, now()) END,
-        tried_state = coalesce(r.tried_state, n.tried_state),
+        failing_since = CASE WHEN r.is_given_up THEN NULL
+                             WHEN r.is_in_row THEN coalesce(n.failing_since, now()) ELSE now() END,
+        tried_state = r.tried_state,
         attempt_count = r.attempt_count, last_error = r.error, leased_until = NULL,
         run_after = greatest(now() + make_interval(secs => coalesce(r.delay_s, 0)), n.held_until),
         updated_at = now()
@@ -180,7 +198,8 @@ SELECT id FROM failed
 def fail(connection: Connection, failed: Sequence[FailedNotice]) -> Callable[[], set[UUID]]:
     """Queue messages again, or give them up; the call returns which, without those whose lease is lost.
 
-    One that has failed for `GIVEN_UP_AFTER` is given up, with or without a delay.
+    One that has failed for `GIVEN_UP_AFTER` is given up, with or without a delay. A pause of ours, such as a
+    laptop asleep, is no failure: the time begins anew after `IN_A_ROW` without an attempt.
     """
     rows = [
         {
@@ -198,7 +217,7 @@ def fail(connection: Connection, failed: Sequence[FailedNotice]) -> Callable[[],
         }
         for one in failed
     ]
-    return _ids(connection, FAIL, rows, longest=GIVEN_UP_AFTER, lines=LOGGED_ATTEMPTS)
+    return _ids(connection, FAIL, rows, longest=GIVEN_UP_AFTER, in_a_row=IN_A_ROW, lines=LOGGED_ATTEMPTS)
 
 
 def _ids(

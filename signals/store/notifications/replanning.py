@@ -18,7 +18,8 @@ WITH missed AS (
     UNION
     SELECT s.subject_id FROM pipeline.notices n
     JOIN pipeline.notice_subjects s ON s.notice_id = n.id
-    WHERE n.destination_id = %(destination_id)s AND n.sends > 0 AND n.updated_at > now() - %(reach)s
+    WHERE n.destination_id = %(destination_id)s AND n.updated_at > now() - %(reach)s
+      AND (n.sends > 0 OR n.tried_state IS NOT NULL)
       AND (n.status = 'failed' OR n.wanted < (SELECT max(c.id) FROM pipeline.incident_changes c
                                               WHERE c.incident_id = s.subject_id))
 ), newest AS (

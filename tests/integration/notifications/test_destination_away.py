@@ -143,6 +143,21 @@ def test_failures_a_day_apart_disable_no_destination(world: World, receiver: Htt
     assert states(world) == [("queued", "failing")]
 
 
+def test_message_is_tried_again_after_a_pause_of_ours(world: World, receiver: HttpReceiver) -> None:
+    world.webhook(receiver)
+    receiver.mode = "error"
+    world.open()
+    world.run()
+    with world.pool.connection() as connection:  # a laptop that slept for a day
+        connection.execute(
+            "UPDATE pipeline.notices SET failing_since = now() - interval '25 hours', run_after = now()"
+        )
+        connection.execute("UPDATE pipeline.notice_attempts SET at = now() - interval '25 hours'")
+        connection.execute("UPDATE pipeline.destinations SET failing_since = NULL")
+    world.run()
+    assert states(world) == [("queued", "failing")]
+
+
 def test_destination_that_is_enabled_again_is_told_what_it_missed(
     world: World, receiver: HttpReceiver, other: HttpReceiver
 ) -> None:

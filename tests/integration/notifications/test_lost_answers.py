@@ -4,7 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.notifications.conftest import World
+from signals.services.notifications.destination_bodies import DestinationChange
+from tests.integration.notifications.conftest import CALLER, World
 from tests.integration.notifications.test_notifier import plan_once, types
 from tests.support.receivers import HttpReceiver
 
@@ -134,3 +135,69 @@ def test_row_that_cannot_be_worded_keeps_no_other_back(world: World, receiver: H
     assert "whole" in got.json["data"]["title"]
     [(error,)] = world.rows("SELECT last_error FROM pipeline.notices WHERE status = 'queued'")
     assert "a fault of the program (TypeError)" in error
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack_webhook"])
+def test_end_that_a_killed_process_told_is_taken_back(
+    world: World, receiver: HttpReceiver, kind: str
+) -> None:
+    world.destination({"kind": kind, "url": f"{receiver.url}/hook"})
+    incident_id = world.open()
+    world.run()
+    world.set(incident_id, status="resolved")
+    plan_once(world)
+    lose_worker(world)
+    told = len(receiver.accepted)
+    world.set(incident_id, status="open", resolved_at=None)
+    world.run()
+    assert len(receiver.accepted) == told + 1, "nobody was told that it goes on"
+    world.set(incident_id, status="resolved")
+    plan_once(world)
+    lose_worker(world)
+    world.run()
+    assert len(receiver.accepted) == told + 3, "the end was not told again"
+
+
+def test_end_that_was_refused_is_not_taken_back(world: World, receiver: HttpReceiver) -> None:
+    world.destination({"kind": "slack_webhook", "url": f"{receiver.url}/hook"})
+    incident_id = world.open()
+    world.run()
+    receiver.mode = "busy"  # it answered, and took nothing
+    world.set(incident_id, status="resolved")
+    retry(world)
+    receiver.mode = "ok"
+    told = len(receiver.accepted)
+    world.set(incident_id, status="open", resolved_at=None)
+    retry(world)
+    assert len(receiver.accepted) == told
+
+
+def test_pager_that_may_have_been_called_gets_the_end_after_a_pause(
+    world: World, receiver: HttpReceiver
+) -> None:
+    destination_id = world.pagerduty(receiver)
+    incident_id = world.open()
+    fail(world, receiver)
+    for is_enabled in (False, True):
+        world.destinations.change(CALLER, destination_id, DestinationChange(enabled=is_enabled))
+        if not is_enabled:
+            world.set(incident_id, status="resolved")
+            world.run()
+    retry(world)
+    assert actions(receiver)[-1:] == ["resolve"]
+
+
+def test_end_after_a_lost_end_and_a_lost_return_has_a_key_of_its_own(
+    world: World, receiver: HttpReceiver
+) -> None:
+    world.webhook(receiver)
+    incident_id = world.open()
+    world.run()
+    world.set(incident_id, status="resolved")
+    fail(world, receiver)
+    world.set(incident_id, status="open", resolved_at=None)
+    fail(world, receiver)
+    world.set(incident_id, status="resolved")
+    retry(world)
+    keys = [got.headers["webhook-id"] for got in receiver.requests]
+    assert len(keys) == len(set(keys)) == 4
