@@ -106,17 +106,25 @@ def _message(comparison: Comparison) -> tuple[CauseMessage | None, bool]:
     ]
     if not routes:
         return None, False
-    on_signup = any(_SIGNUP.search(split(route)[1]) for route in routes)
+    signups = sum(now.labels[route] for route in routes if _SIGNUP.search(split(route)[1]))
+    found = _risen_message(comparison, most=signups, is_vague_told=True)
+    if found is not None:
+        return found, True
+    return _risen_message(comparison, most=now.total, is_vague_told=False), False
+
+
+def _risen_message(comparison: Comparison, *, most: int, is_vague_told: bool) -> CauseMessage | None:
+    """Return the most frequent risen message, of at most so many errors: a route has no more of its own."""
+    now, before = comparison.errors, comparison.errors_before
     for template, count in grouped(now.templates).items():
         said = sum(times for other, times in before.templates.items() if template in other)
         expected = said * comparison.minutes / BEFORE_MINUTES
         text = quotable(restored(template, comparison.samples.get(template, ())))
-        rose = count >= MIN_ERRORS and count >= ERROR_FACTOR * expected
-        if rose and text is not None and (is_specific(template) or on_signup):
+        rose = most >= count >= MIN_ERRORS and count >= ERROR_FACTOR * expected
+        if rose and text is not None and (is_vague_told or is_specific(template)):
             share = count / max(1, now.total)
-            message = CauseMessage(text=text, share=share, count=count, before=said, is_new=said == 0)
-            return message, on_signup
-    return None, False
+            return CauseMessage(text=text, share=share, count=count, before=said, is_new=said == 0)
+    return None
 
 
 def _changes(comparison: Comparison) -> tuple[list[Suspect], list[Cleared]]:

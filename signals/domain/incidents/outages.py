@@ -80,12 +80,13 @@ def group(members: Sequence[Member], active: Active) -> list[Outage]:
 def may_join(member: Member, cause: Value | None, *, begun: int, newest_at: int) -> bool:
     """Say whether an incident has the cause of an outage, soon enough after the outage's newest member.
 
-    Everything has the cause `EVERYTHING`: an unrelated failure would join without a word to anybody. So that
-    outage, which began in minute `begun`, takes nothing more once it is settled.
+    Everything has the cause `EVERYTHING`, and nearly everything the environment: an unrelated failure would
+    join without a word to anybody. So that outage, which began in minute `begun`, takes nothing more once it
+    is settled.
     """
     if cause is None or not has(member.attributes, cause):
         return False
-    if cause == EVERYTHING:
+    if cause == EVERYTHING or cause[0] == "environment":
         return member.opened_at - begun <= REVISE_MINUTES
     return member.opened_at - newest_at <= JOIN_MINUTES
 

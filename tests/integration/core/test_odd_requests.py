@@ -53,7 +53,8 @@ REFUSED = {
         "invalid_query",
         (
             "statsu: it is not a parameter here; "
-            "there are cursor, env, limit, project_id, severity, since, sort, status, text, until, verdict."
+            "there are assignee, cursor, env, limit, project_id, severity, since, sort, status, text, until, "
+            "verdict."
         ),
     ),
     "?a%20b=1": (
@@ -61,7 +62,8 @@ REFUSED = {
         "invalid_query",
         (
             "a parameter: it is not a parameter here; "
-            "there are cursor, env, limit, project_id, severity, since, sort, status, text, until, verdict."
+            "there are assignee, cursor, env, limit, project_id, severity, since, sort, status, text, until, "
+            "verdict."
         ),
     ),
 }

@@ -41,6 +41,17 @@ def test_new_errors_before_the_signup_are_named_first() -> None:
     assert message.text == "captcha provider refused the key"
 
 
+def test_louder_errors_elsewhere_are_not_those_of_the_signup() -> None:
+    relay = Row(count=43, attributes={"route": "/signup"}, fails="mail relay refused", first=60, last=74)
+    export = Row(
+        count=112, attributes={"route": "/account/export"}, fails="export bucket missing", first=68, last=74
+    )
+    rest = (signups(2, 60, 74, channel="mail"), signups(8, 60, 74, channel="ads"))
+    message = find(compare(events(*rest, relay, export), DROP, NOW)).causes[0].message
+    assert message is not None
+    assert message.text == "mail relay refused"
+
+
 def test_missing_channel_stands_before_errors_elsewhere() -> None:
     errors = Row(
         count=40, attributes={"route": "/pay"}, fails="bank provider refused the key", first=68, last=74

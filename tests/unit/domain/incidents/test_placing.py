@@ -88,6 +88,7 @@ def test_unconfirmed_incident_returns_to_an_unconfirmed_outage() -> None:
         (replace(SETTLED, newest_at=MINUTE - 31), False),
         (replace(SETTLED, cause=("error_code", "TIMEOUT")), False),
         (replace(SETTLED, cause=EVERYTHING), False),
+        (replace(SETTLED, cause=("environment", "prod")), False),
         (replace(SETTLED, cause=EVERYTHING, opened_at=MINUTE - 10, newest_at=MINUTE - 10), True),
         (replace(SETTLED, cause=EVERYTHING, opened_at=MINUTE - 11, newest_at=MINUTE - 9), False),
         (replace(SETTLED, opened_at=MINUTE + 11, newest_at=MINUTE + 11), False),
