@@ -1,6 +1,6 @@
 """State of a series between evaluations of the seasonal rule, and its changes by the hour and the day."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, takewhile
 from math import sqrt
@@ -37,6 +37,7 @@ DAY_BEGINS: Final = (
 )
 WEEKLY_DAYS: Final = 14  # of history, from which the shape knows each day of the week by two of them
 TODAY_SHARE: Final = 0.5  # of an hour's variance, which holds that of its own expectation as well
+TODAY_LEARNED: Final = 0.5  # of what days taught: some drops of 30 % in ordinary noise are told (guess)
 TODAY_NOISE_MAX: Final = 6.5  # times the variance of independent hours (guess: noise that lasts half a day)
 TODAY_DAYS: Final = 7  # of history, from which the noise of the windows against today is learned
 TODAY_HOURS: Final = 2  # before such a window, at least: the level of today rests on them
@@ -48,9 +49,10 @@ class SeasonalState(msgspec.Struct, frozen=True, kw_only=True):
     """State of one series and rule, below 1 KiB when stored.
 
     `since` is the first minute of the history. `noise` holds, a day, the extra relative variance of each
-    window length; `noise_sums` are today's numerators and denominators. `peak` is today's before
-    `newest_minute`, `newest_peak` that minute's own. The minutes from `dirty_from` to
-    before `dirty_until` lay in the newest outage and teach nothing.
+    window length; `noise_sums` are today's numerators and denominators. `today_noise` holds, a day, how many
+    times larger than that of independent hours the variance of windows against today was; `today_sums` are
+    numerator and denominator. `peak` is today's before `newest_minute`, `newest_peak` that minute's own. The
+    minutes from `dirty_from` to before `dirty_until` lay in the newest outage and teach nothing.
 
     `moved` is the level on trial since the minute `moved_since`, None without one. Until the minute
     `shown_until`, `shown_peak` events in five minutes are usual: the newest incident that became usual
@@ -67,6 +69,8 @@ class SeasonalState(msgspec.Struct, frozen=True, kw_only=True):
     newest_peak: float = 0.0
     noise: tuple[tuple[float, ...], ...] = ()
     noise_sums: tuple[float, ...] = ()
+    today_noise: tuple[float, ...] = ()
+    today_sums: tuple[float, float] = (0.0, 0.0)
     dirty_from: int = 0
     dirty_until: int = 0
     moved: float | None = None
@@ -107,8 +111,8 @@ class HourContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Inputs of one hour's evaluations beside the minutes and the state; the rest is computed when asked for.
 
     `hours` are the closed hours, newest first, at most twelve. `learned` holds, a day, the variance of each
-    learned length, `added_noise` what the shape adds to it. `is_cold`: the hour of the day is not
-    known yet.
+    learned length, `learned_today` that of the windows against today in units of independent hours',
+    `added_noise` what the shape adds to the former. `is_cold`: the hour of the day is not known yet.
 
     `is_special`: the hour lies on a day off or a launch, and teaches nothing. `is_free`: it or one of the
     hours of the recent level does: the level moves freely, and no noise is learned. `usual_hours` is how
@@ -123,6 +127,7 @@ class HourContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     shape: Shape
     hours: tuple[HourRow, ...]
     learned: tuple[tuple[float, ...], ...]
+    learned_today: tuple[float, ...]
     added_noise: float
     is_cold: bool
     is_special: bool = False
@@ -156,9 +161,8 @@ class HourContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
         That of independent hours, times what the last days had instead: noise remembers the hours before.
         """
-        first = len(learned_lengths(self.rule)) + today_lengths(self.rule).index(number * HOUR)
-        days = [day[first] for day in self.learned if len(day) > first]
-        return _independent(self, number, before) * max(1.0, median(days) if days else 1.0)
+        learned = median(self.learned_today) if self.learned_today else 1.0
+        return _independent(self, number, before) * max(1.0, TODAY_LEARNED * learned)
 
     def undisturbed_hours(self, state: SeasonalState) -> int:
         """Return how many of the newest closed hours lie after the last outage and any special day."""
@@ -190,6 +194,7 @@ def hour_context(
         shape=Shape.of(hour, rates),
         hours=tuple(hours),
         learned=state.noise,
+        learned_today=state.today_noise,
         rule=rule,
         added_noise=of_season,
         is_cold=days < COLD_DAYS,
@@ -260,17 +265,15 @@ def close_hour(
             day_expected=state.day_expected + row.clean_expected,
         )
     if not context.is_free:
-        number = len(learned_lengths(rule)) + len(today_lengths(rule))
-        sums = state.noise_sums if len(state.noise_sums) == 2 * number else (0.0,) * (2 * number)
-        is_clean = clean_minutes == HOUR and repeated is None  # a sharp edge is no noise
-        if is_clean:
-            found = (
-                *_noise(rule, context, counts, state.usual_level),
-                *_today_noise(rule, context, state, row),
+        if clean_minutes == HOUR and repeated is None:  # a sharp edge is no noise
+            state = replace(
+                state,
+                noise_sums=_added(state.noise_sums, _noise(rule, context, counts, state.usual_level)),
+                today_sums=_with_today_noise(rule, context, state, row),
             )
-            sums = tuple(map(add, sums, found))
-        state = replace(state, noise_sums=sums)
-    return (_close_day(rule, state) if (row.hour + 1) % DAY == 0 else state), row
+        elif not state.noise_sums:
+            state = replace(state, noise_sums=(0.0,) * (2 * len(learned_lengths(rule))))
+    return (_close_day(state) if (row.hour + 1) % DAY == 0 else state), row
 
 
 def _of_level(rule: Seasonal, value: int, expected: float) -> int:
@@ -297,40 +300,51 @@ def _noise(rule: Seasonal, context: HourContext, counts: MinuteCounts, usual: fl
         yield squares
 
 
-def _today_noise(rule: Seasonal, context: HourContext, state: SeasonalState, row: HourRow) -> Iterator[float]:
-    """Yield the same of the windows against today that end with the closed hour `row`.
+def _with_today_noise(
+    rule: Seasonal, context: HourContext, state: SeasonalState, row: HourRow
+) -> tuple[float, float]:
+    """Add the errors of the windows against today that end with the closed hour `row`.
 
-    The expectation is in units of the variance that independent hours would have.
+    They are in units of the variance that independent hours would have.
     """
+    errors, squares = state.today_sums
     rows = (row, *context.hours)
     quiet = min(context.today_hours, context.undisturbed_hours(state)) + 1
     for length in today_lengths(rule):
-        number, mean, count, events, noise = length // HOUR, 0.0, 0, 0, 0.0
-        if quiet - number >= TODAY_HOURS:
-            before = rows[number:quiet]
-            noise = _independent(context, number, len(before))
-            events = sum(one.value for one in before)
-            level = recent_level(events, sum(one.expected for one in before), state.usual_level)
-            mean = level * sum(one.expected for one in rows[:number])
-            count = sum(one.value for one in rows[:number])
-        yield (count - mean) ** 2 - mean - mean * mean / (events + PRIOR)
-        yield mean * mean * noise
+        number = length // HOUR
+        if quiet - number < TODAY_HOURS:
+            break
+        window, before = rows[:number], rows[number:quiet]
+        events = sum(one.value for one in before)
+        level = recent_level(events, sum(one.expected for one in before), state.usual_level)
+        mean = level * sum(one.expected for one in window)
+        by_chance = mean + mean * mean / (events + PRIOR)
+        errors += (sum(one.value for one in window) - mean) ** 2 - by_chance
+        squares += mean * mean * _independent(context, number, len(before))
+    return errors, squares
 
 
 def _independent(context: HourContext, number: int, before: int) -> float:
     return TODAY_SHARE * context.noise[HOUR] * (1 / number + 1 / before)
 
 
-def _close_day(rule: Seasonal, state: SeasonalState) -> SeasonalState:
+def _added(sums: Sequence[float], found: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(add, sums, found)) if sums else tuple(found)
+
+
+def _ratios(sums: Sequence[float]) -> tuple[float, ...]:
+    return tuple(
+        min(NOISE_MAX, max(0.0, error / square)) if square > 0 else 0.0
+        for error, square in zip(sums[::2], sums[1::2], strict=True)
+    )
+
+
+def _close_day(state: SeasonalState) -> SeasonalState:
     levels = state.levels
     if state.day_expected > 0:
         levels = (*levels, recent_level(state.day_value, state.day_expected, 1.0))[-LEVELS_KEPT:]
-    sums = state.noise_sums
-    limits = (*(NOISE_MAX for _ in learned_lengths(rule)), *(TODAY_NOISE_MAX for _ in today_lengths(rule)))
-    noise = tuple(
-        round(min(limit, max(0.0, sums[2 * i] / sums[2 * i + 1])), 4) if sums[2 * i + 1] > 0 else 0.0
-        for i, limit in enumerate(limits if sums else ())
-    )
+    noise, (errors, squares) = _ratios(state.noise_sums), state.today_sums
+    today = (round(min(TODAY_NOISE_MAX, max(0.0, errors / squares)), 4),) if squares else ()
     return replace(
         state,
         levels=levels,
@@ -341,4 +355,6 @@ def _close_day(rule: Seasonal, state: SeasonalState) -> SeasonalState:
         newest_peak=0.0,
         noise=(*state.noise, noise)[-NOISE_DAYS:] if noise else state.noise,  # none of a special day
         noise_sums=(),
+        today_noise=(*state.today_noise, *today)[-NOISE_DAYS:],
+        today_sums=(0.0, 0.0),
     )

@@ -18,7 +18,7 @@ from signals.domain.incidents.transitions import TrackState
 FORMAT: Final = 1  # of the bytes; another one is not read, and the series begins anew
 MAX_BYTES: Final = 1024  # design, with the rules of a new project
 
-NOISE_UNITS: Final = 10_000  # of a relative variance, which has four decimals
+NOISE_UNITS: Final = 10_000  # of a ratio with four decimals: three bytes instead of nine
 NO_TRIAL: Final = (None, 0, 0, 0)  # no level on trial, and nothing that an incident showed is usual
 
 _Hour = tuple[int, float, int, int]  # events, expected, clean minutes, clean events
@@ -59,7 +59,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     day: tuple[int, float]
     peaks: tuple[float, ...]
     peak: tuple[float, int, float]
-    noise: tuple[tuple[float | int, ...], ...]
+    noise: tuple[tuple[float, ...], ...]
     noise_sums: tuple[float, ...]
     dirty: tuple[int, int]
     episode: _Episode | None
@@ -70,6 +70,8 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     repeats: Repeats = ORDINARY
     trial: tuple[float | None, int, int, int] = NO_TRIAL
     hour_peaks: tuple[int, ...] = ()
+    today_noise: tuple[int, ...] = ()
+    today_sums: tuple[float, float] = (0.0, 0.0)
 
 
 class _RestingRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -96,6 +98,8 @@ class _RestingRecord(msgspec.Struct, array_like=True, frozen=True):
     repeats: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(ORDINARY))
     trial: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(NO_TRIAL))
     hour_peaks: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(()))
+    today_noise: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode(()))
+    today_sums: msgspec.Raw = msgspec.Raw(msgspec.msgpack.encode((0.0, 0.0)))
 
 
 _NIL: Final = b"\xc0"  # MessagePack's null
@@ -126,7 +130,7 @@ def encode_record(record: SeriesRecord) -> bytes:
             day=(season.day_value, season.day_expected),
             peaks=season.peaks,
             peak=(season.peak, season.newest_minute, season.newest_peak),
-            noise=tuple(tuple(round(one * NOISE_UNITS) for one in day) for day in season.noise),
+            noise=season.noise,
             noise_sums=season.noise_sums,
             dirty=(season.dirty_from, season.dirty_until),
             episode=_stored(track.episode),
@@ -137,6 +141,8 @@ def encode_record(record: SeriesRecord) -> bytes:
             repeats=kept.repeats,
             trial=(season.moved, season.moved_since, season.shown_peak, season.shown_until),
             hour_peaks=tuple(row.peak for row in kept.newest),
+            today_noise=tuple(round(one * NOISE_UNITS) for one in season.today_noise),
+            today_sums=season.today_sums,
         )
     )
 
@@ -168,7 +174,7 @@ def decode_record(data: bytes) -> SeriesRecord | None:
                 peak=peak,
                 newest_minute=newest_minute,
                 newest_peak=newest_peak,
-                noise=tuple(tuple(map(_noise, day)) for day in found.noise),
+                noise=found.noise,
                 noise_sums=found.noise_sums,
                 dirty_from=dirty_from,
                 dirty_until=dirty_until,
@@ -176,6 +182,8 @@ def decode_record(data: bytes) -> SeriesRecord | None:
                 moved_since=moved_since,
                 shown_peak=shown_peak,
                 shown_until=shown_until,
+                today_noise=tuple(one / NOISE_UNITS for one in found.today_noise),
+                today_sums=found.today_sums,
             ),
             episode=_episode(found.episode),
             last=_episode(found.last),
@@ -184,11 +192,6 @@ def decode_record(data: bytes) -> SeriesRecord | None:
         incident=UUID(bytes=found.incident) if found.incident else None,
         last_incident=UUID(bytes=found.last_incident) if found.last_incident else None,
     )
-
-
-def _noise(stored: float | int) -> float:
-    """Read a relative variance; earlier releases wrote it as a fraction."""
-    return stored / NOISE_UNITS if isinstance(stored, int) else stored
 
 
 def _kept(found: _Record) -> KeptHours:

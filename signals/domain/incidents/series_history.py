@@ -155,19 +155,20 @@ def _empty(hour: int) -> HourRow:
 def begin_again(
     kept: KeptHours, since: int, hours: Hours, clock: ProjectClock, direction: Direction
 ) -> KeptHours:
-    """Forget what came before the minute `since`; what came after is the new normal, outage or not."""
+    """Forget what came before the minute `since`; what came after is the new normal, outage or not.
+
+    The newest hours are left out of levels and windows: they were expected by the former shape.
+    """
     first = -(-since // HOUR)
     for hour in [hour for hour in hours if hour < first]:
         del hours[hour]
     for hour, row in hours.items():
         hours[hour] = replace(row, clean_minutes=HOUR, clean_value=row.value, is_long=False)
-    newest = (row for row in kept.newest if row.hour >= first)
     kept = KeptHours(
         hour=kept.hour,
         first=first,
         minutes=HOUR * max(0, kept.hour - first),
         value=sum(row.value for row in hours.values()),
-        newest=tuple(replace(row, clean_minutes=HOUR, clean_value=row.value) for row in newest),
     )
     return _with_all_rates(kept, hours, clock, direction) if kept.closed >= FLAT_HOURS else kept
 

@@ -114,3 +114,27 @@ def test_job_of_each_weekend_is_told_at_most_twice() -> None:
         return 3 * _swing(minute) if minute // DAY % 7 >= 5 else 0.0
 
     assert len(_told(rate, 56, seed=88)) <= 2
+
+
+def test_stop_of_a_small_shop_on_its_launch_day_is_told() -> None:
+    launch, stop = 18 * DAY + 480, 18 * DAY + 900
+
+    def rate(minute: int) -> float:
+        usual = 0.1 * _swing(minute)
+        return 0.0 if _within(minute, [stop], 60) else usual + 3 * _within(minute, [launch], 36 * 60)
+
+    openings = [one.opened_at - START for one in _told(rate, 19, seed=5, signups=True)]
+    assert any(stop <= at < stop + 45 for at in openings)
+
+
+def test_new_level_for_good_is_told_once_and_hides_no_stop() -> None:
+    change, stop = 16 * DAY + 600, 23 * DAY + 690
+
+    def rate(minute: int) -> float:
+        level = 0.4 if minute >= change else 1.0
+        return 0.0 if _within(minute, [stop], 60) else 8 * _swing(minute) * level
+
+    openings = [one.opened_at - START for one in _told(rate, 25, seed=7, signups=True)]
+    assert [at for at in openings if not stop <= at < stop + 60] == openings[:1]
+    assert change <= openings[0] < change + 60
+    assert stop <= openings[-1] < stop + 30
