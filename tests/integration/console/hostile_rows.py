@@ -1,5 +1,6 @@
 """Writes one hostile text into every field that a page of the console shows."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
@@ -8,8 +9,8 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection, transaction
 
 
-def store_everywhere(pool: ConnectionPool[Connection], incident_id: UUID, hostile: str) -> None:
-    """Write the text into all that stands around an incident of the project `shop`."""
+def _contents(incident_id: UUID, hostile: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the content of a summary, and that of an answer to a question."""
     summary = {
         name: [hostile, f"[E1 {uuid4()}] {hostile}"] for name in ("likely_causes", "evidence", "next_steps")
     }
@@ -32,16 +33,17 @@ def store_everywhere(pool: ConnectionPool[Connection], incident_id: UUID, hostil
         "concurrent": [beside | {"severity": hostile, "fingerprint": hostile}],
     }
     further = {"investigation": said, "surroundings": around, "run": {"prompt": hostile, "cost": hostile}}
+    return summary | {"impact": hostile, "verification": checked} | further, said
+
+
+def store_everywhere(pool: ConnectionPool[Connection], incident_id: UUID, hostile: str) -> None:
+    """Write the text into all that stands around an incident of the project `shop`."""
+    summary, said = _contents(incident_id, hostile)
     with transaction(pool) as connection:
         connection.execute(
             "INSERT INTO ai_outputs (id, incident_id, output_type, model, content_json, created_at)"
             " VALUES (%s, %s, 'summary', %s, %s, now())",
-            [
-                uuid4(),
-                incident_id,
-                hostile,
-                Jsonb(summary | {"impact": hostile, "verification": checked} | further),
-            ],
+            [uuid4(), incident_id, hostile, Jsonb(summary)],
         )
         connection.execute(
             "INSERT INTO pipeline.questions (id, incident_id, project_id, actor, question, answer)"

@@ -63,6 +63,17 @@ class Clock:
             connection.execute(MOVE, {"by": by})
 
 
+def first_failure(world: World, receiver: HttpReceiver) -> Clock:
+    """Open an incident and fail to tell it once."""
+    world.webhook(receiver)
+    receiver.mode = "error"
+    world.open()
+    plan_once(world)
+    clock = Clock(world)
+    clock.attempt()
+    return clock
+
+
 def states(world: World) -> list[Any]:
     return world.rows(f"{STATES} ON d.id = n.destination_id ORDER BY d.kind")
 
@@ -97,12 +108,7 @@ def test_destination_that_was_away_for_hours_is_told_the_newest_state(
 def test_destination_that_fails_for_a_day_is_disabled_with_its_last_message(
     world: World, receiver: HttpReceiver
 ) -> None:
-    world.webhook(receiver)
-    receiver.mode = "error"
-    world.open()
-    plan_once(world)
-    clock = Clock(world)
-    clock.attempt()
+    clock = first_failure(world, receiver)
     while clock.skip():
         clock.attempt()
     assert DISABLED_AFTER <= clock.passed <= DISABLED_AFTER + BACKOFF_CAP
@@ -112,12 +118,7 @@ def test_destination_that_fails_for_a_day_is_disabled_with_its_last_message(
 def test_message_that_alone_fails_is_given_up_after_a_day(
     world: World, receiver: HttpReceiver, other: HttpReceiver
 ) -> None:
-    world.webhook(receiver)
-    receiver.mode = "error"
-    world.open()
-    plan_once(world)
-    clock = Clock(world)
-    clock.attempt()
+    clock = first_failure(world, receiver)
     while clock.skip():
         with world.pool.connection() as connection:  # others succeed in between
             connection.execute("UPDATE pipeline.destinations SET failing_since = NULL")

@@ -131,8 +131,8 @@ def test_new_level_for_good_is_told_once_and_hides_no_stop() -> None:
     change, stop = 16 * DAY + 600, 23 * DAY + 690
 
     def rate(minute: int) -> float:
-        level = 0.4 if minute >= change else 1.0
-        return 0.0 if _within(minute, [stop], 60) else 8 * _swing(minute) * level
+        level = 0.2 if minute >= change else 1.0
+        return 0.0 if _within(minute, [stop], 60) else 8 * _swing(minute, 0.6) * level
 
     openings = [one.opened_at - START for one in _told(rate, 25, seed=7, signups=True)]
     assert [at for at in openings if not stop <= at < stop + 60] == openings[:1]
