@@ -1,7 +1,8 @@
 """A lean HTTP/1.1 client: each of its connections sends the next request after an answer.
 
-The bodies lie in a file, each behind its length in four bytes; of GET they are the addresses. Only what
-`Content-Length` frames is read.
+A connection that an answer announces to close is opened again: HAProxy closes all of them when it reads a
+new configuration, which happens once more after an application is up. The bodies lie in a file, each behind
+its length in four bytes; of GET they are the addresses. Only what `Content-Length` frames is read.
 """
 
 import asyncio
@@ -17,13 +18,16 @@ from benchmarks.bodies import read_bodies
 from benchmarks.peers.marks import mark
 
 END_OF_HEAD = b"\r\n\r\n"
+CLOSING = b"\r\nconnection: close"
 
 
 class Load:
     """The requests, taken in turn by all connections, and the time of each answer."""
 
-    def __init__(self, requests: list[bytes], status: bytes) -> None:
+    def __init__(self, requests: list[bytes], status: bytes, port: int) -> None:
         self._requests = requests
+        self._port = port
+        self._opening: set[asyncio.Task[None]] = set()
         self.status = status
         self.sent = 0
         self.waits_s: list[float] = []
@@ -37,6 +41,24 @@ class Load:
         self.sent += 1
         return self._requests[self.sent % len(self._requests)]
 
+    async def connect(self) -> None:
+        """Open a connection, which sends at once."""
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: Connection(self), "127.0.0.1", self._port)
+
+    def connect_again(self) -> None:
+        """Open a connection in place of one that the server closes."""
+        self.open += 1
+        opening = asyncio.get_running_loop().create_task(self.connect())
+        self._opening.add(opening)
+        opening.add_done_callback(self._opened)
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        self.open -= 1
+        self._opening.discard(opening)
+        if opening.exception():
+            self.refusals.append(f"no connection: {opening.exception()}".encode())
+
 
 class Connection(asyncio.Protocol):
     """One connection with one request under way."""
@@ -45,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._load = load
         self._received = b""
         self._sent_at = 0.0
+        self._is_closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
@@ -55,7 +78,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Count a connection that closes early as refused."""
         self._load.open -= 1
-        if not self._load.is_over:
+        if not self._load.is_over and not self._is_closing:
             self._load.refusals.append(f"connection lost: {exc}".encode())
         if self._load.open == 0 and not self._load.ended.done():
             self._load.ended.set_result(None)
@@ -73,10 +96,13 @@ class Connection(asyncio.Protocol):
         self._load.waits_s.append(time.perf_counter() - self._sent_at)
         if head[9:12] != self._load.status:
             self._load.refusals.append(head[:80] + body[:200])
-        if self._load.is_over:
+        self._is_closing = CLOSING in head.lower()
+        if self._load.is_over or self._is_closing:
             self._transport.close()
         else:
             self._send()
+        if self._is_closing and not self._load.is_over:
+            self._load.connect_again()
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
@@ -93,10 +119,9 @@ def _requests(environ: os._Environ[str]) -> list[bytes]:
 
 
 async def _main(environ: os._Environ[str]) -> dict[str, float]:
-    load = Load(_requests(environ), environ["BENCH_STATUS"].encode())
-    loop = asyncio.get_running_loop()
+    load = Load(_requests(environ), environ["BENCH_STATUS"].encode(), int(environ["BENCH_PORT"]))
     for _ in range(int(environ["BENCH_CONNECTIONS"])):
-        await loop.create_connection(lambda: Connection(load), "127.0.0.1", int(environ["BENCH_PORT"]))
+        await load.connect()
     await asyncio.sleep(float(environ["BENCH_WARM_S"]))
     load.waits_s.clear()
     mark("first")
