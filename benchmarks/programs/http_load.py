@@ -114,7 +114,8 @@ def _requests(environ: os._Environ[str]) -> list[bytes]:
     bodies = read_bodies(Path(environ["BENCH_BODIES"]))
     if environ["BENCH_METHOD"] == "GET":
         return [f"GET {address.decode()} HTTP/1.1\r\n{common}\r\n".encode() for address in bodies]
-    head = f"POST {environ['BENCH_PATH']} HTTP/1.1\r\nContent-Type: application/json\r\n{common}"
+    kind = "" if "content-type:" in common.lower() else "Content-Type: application/json\r\n"
+    head = f"POST {environ['BENCH_PATH']} HTTP/1.1\r\n{kind}{common}"
     return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
 
 
