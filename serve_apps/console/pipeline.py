@@ -17,6 +17,7 @@ DUTIES: Final = {
     "incident-engine": "counts events and opens incidents",
     "indexer": "makes events searchable",
     "ai-worker": "writes summaries",
+    "notifier": "sends messages",
 }
 
 

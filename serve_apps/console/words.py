@@ -11,6 +11,8 @@ from signals.domain.summary.wording import STAMP
 
 CITATION: Final = re.compile(r"^\[([^\]]{1,400})\]\s*(.*)", re.DOTALL)
 REFERENCE: Final = re.compile(r"\b([EF]\d{1,6})(?:\s+([0-9a-f-]{36}))?")
+TIME_OF_DAY: Final = re.compile(r"\b([01]\d|2[0-3]):([0-5]\d) UTC\b")
+"""A minute as the texts of a comparison name it."""
 FOR_PROGRAMS: Final = ("Read the failing events: GET ", "See the counts by minute ")
 API_CALL: Final = re.compile(r":?\s*(?:GET|PATCH|POST)\s+/v1/\S*.*$", re.DOTALL)
 MAINTENANCE_LENGTHS: Final = {
@@ -65,18 +67,29 @@ class Clock:
         age = self.now - at
         return f"in {duration(-age)}" if age < timedelta(seconds=-1) else f"{duration(age)} ago"
 
-    def in_words(self, text: str) -> str:
-        """Write the RFC 3339 stamps inside a text as times of the reader's zone."""
+    def in_words(self, text: str, written_at: datetime | None = None) -> str:
+        """Write the instants inside a text as times of the reader's zone.
 
-        def shown(match: re.Match[str]) -> str:
+        RFC 3339 stamps stand for themselves. A time of day such as `08:05 UTC` is the last one until an hour
+        after `written_at`; without that instant it stays.
+        """
+
+        def stamp(match: re.Match[str]) -> str:
             try:
                 at = datetime.fromisoformat(match[0])
             except ValueError:
                 return match[0]
             same_day = self.local(at).date() == self.local(self.now).date()
-            return self.time(at) if same_day else f"{self.moment(at)}"
+            return self.time(at) if same_day else self.moment(at)
 
-        return STAMP.sub(shown, text)
+        def minute(match: re.Match[str]) -> str:
+            assert written_at is not None
+            last = written_at.astimezone(UTC)
+            at = last.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+            return self.moment(at if at <= last + timedelta(hours=1) else at - timedelta(days=1))
+
+        shown = STAMP.sub(stamp, text)
+        return shown if written_at is None else TIME_OF_DAY.sub(minute, shown)
 
 
 def duration(length: timedelta) -> str:

@@ -29,6 +29,15 @@ def test_stamps_inside_a_sentence_become_local_times() -> None:
     assert BERLIN.in_words(text) == "since 11:00:05, last seen 27 Feb, 10:00; 2026-13-01T10:00:05Z stays"
 
 
+def test_times_of_day_inside_a_sentence_become_local_times() -> None:
+    text = "since 09:58 UTC, and 23:30 UTC the day before; 24:00 UTC and 11:30 stay"
+    shown = "since 10:58, and 00:30 the day before; 24:00 UTC and 11:30 stay"
+    assert BERLIN.in_words(text, NOW) == shown
+    assert BERLIN.in_words("since 09:58 UTC", NOW - timedelta(days=180)) == "since 2025-09-02 11:58"
+    assert BERLIN.in_words("until 12:30 UTC", NOW) == "until 13:30"
+    assert BERLIN.in_words(text) == text
+
+
 def test_number_has_separators_and_one_decimal_at_most() -> None:
     assert [number(value) for value in (0, 0.25, 30.0, 1234567)] == ["0", "0.2", "30", "1,234,567"]
 
