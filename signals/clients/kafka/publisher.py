@@ -108,6 +108,11 @@ class Publisher:
         with self._lock:
             return self._in_flight.silent_s(time.monotonic())
 
+    def tolerated_s(self) -> float:
+        """How long a silence means nothing, after acknowledgements that were slow; 0 after quick ones."""
+        with self._lock:
+            return self._in_flight.tolerated_s(time.monotonic())
+
     def check(self) -> None:
         """Do nothing unless the producer can never publish again.
 

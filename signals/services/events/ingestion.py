@@ -144,7 +144,7 @@ class Ingestion:
 
     def is_kafka_silent(self) -> bool:
         """Whether waiting on makes no sense: Kafka is not slow but acknowledges nothing at all."""
-        return self._publisher.silent_s() >= SILENT_S
+        return self._publisher.silent_s() >= max(SILENT_S, self._publisher.tolerated_s())
 
     def unacknowledged(self, submission: Submission) -> list[EventResult]:
         """Return the results for a client that is not kept waiting any longer."""
