@@ -39,7 +39,8 @@ class SearchQuery:
         Field(
             max_length=MAX_PAIRS,
             description='key:value pairs, like `severity:error,route:"/a b",status_code:>=500`; '
-            "repeat a key for alternatives; ranges like `occurred_at:[2025-12-27T10:00:00Z TO *]`",
+            "repeat a key for alternatives, `-key:value` excludes; "
+            "ranges like `occurred_at:[2025-12-27T10:00:00Z TO *]`",
         ),
     ] = field(default_factory=list)
     project_id: ProjectId = None

@@ -18,7 +18,7 @@ from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import unavailable_when_down
 from signals.clients.opensearch.index import ADDED
 from signals.domain.queries.parameters import InvalidQuery
-from signals.domain.queries.search import AnyOf, Between, EventQuery, Filter
+from signals.domain.queries.search import AnyOf, Between, EventQuery, Excluded, Filter
 from signals.errors import DependencyUnavailable
 
 SEARCH_TIMEOUT_S: Final = 5  # the server stops collecting here and answers with what it has
@@ -293,6 +293,8 @@ def _span(tenancy: Tenancy, query: EventQuery) -> list[object]:
 
 
 def _clause(condition: Filter) -> dict[str, object]:
+    if isinstance(condition, Excluded):
+        return {"bool": {"must_not": _clause(condition.condition)}}
     if isinstance(condition, AnyOf):
         return {"terms": {condition.field: [_literal(value) for value in condition.values]}}
     bounds: dict[str, object] = {}
@@ -324,7 +326,7 @@ _SHARED: Final = "shared "  # before the name of a filter: no facet is called so
 
 def _compared(tenancy: Tenancy, query: EventQuery) -> dict[str, object]:
     """Return the counts of values that stand out; a field that the query has fixed tells nothing."""
-    fixed = {condition.field for condition in query.filters if condition.field != "labels"}
+    fixed = {one.field for one in query.filters if not isinstance(one, Excluded) and one.field != "labels"}
     everything = {"bool": {"filter": _span(tenancy, query)}}
     return {
         _SHARED + name: {

@@ -2,6 +2,7 @@
 
 `filters` is a list of pairs between commas or blanks: `severity:error route:"/a b" status_code:>=500
 occurred_at:[2025-12-27T10:00:00Z TO *]`. Values of one key are alternatives; different keys must all hold.
+A pair that begins with a minus excludes: `-route:/health`.
 """
 
 import re
@@ -41,7 +42,14 @@ class Between:
     high_included: bool = True
 
 
-Filter = AnyOf | Between
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """The event does not meet the condition; one without the field passes."""
+
+    condition: AnyOf | Between
+
+
+Filter = AnyOf | Between | Excluded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +81,32 @@ def event_query(
 
 
 def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
-    """Read every `filters=` value; pairs of one key become alternatives, ranges must all hold.
+    """Read every `filters=` value; pairs of one key become alternatives, ranges and exclusions must all hold.
 
     Raises:
         InvalidQuery: naming the filter at fault and what would be right.
     """
     values: dict[str, list[Scalar]] = {}
-    ranges: list[Between] = []
+    others: list[Between | Excluded] = []
     pairs = [pair for text in texts for pair in _pairs(text)]
     if len(pairs) > MAX_PAIRS:
         raise InvalidQuery("filters", f"{MAX_PAIRS} pairs at most")
     for key, value in pairs:
-        parsed = _filter(key, value)
-        if isinstance(parsed, Between):
-            ranges.append(parsed)
+        parsed = _filter(key.removeprefix("-"), value)
+        if key.startswith("-"):
+            others.append(Excluded(condition=parsed))
+        elif isinstance(parsed, Between):
+            others.append(parsed)
         else:
             values.setdefault(parsed.field, []).extend(parsed.values)
     terms = [AnyOf(field=field, values=tuple(dict.fromkeys(found))) for field, found in values.items()]
-    return (*terms, *ranges)
+    return (*terms, *others)
+
+
+def written_filter(key: str, value: str | int, *, excludes: bool = False) -> str:
+    """Write one pair; quotes only where the value needs them."""
+    text = str(value)
+    return f"{'-' if excludes else ''}{key}:{text if _PLAIN.fullmatch(text) else _quoted(text)}"
 
 
 def search_filters(events_of: SeriesFingerprint) -> str:
@@ -114,20 +130,24 @@ def working_filters(events_of: SeriesFingerprint) -> str:
     return " ".join(["event_type:http_request", *environment, *route, "status_code:<400"])
 
 
+_PLAIN: Final = re.compile(r"[\w/.@-][\w/.:@%?=&+-]*")
+
+
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 # A value: "quoted with \" escapes", a range in brackets, or anything up to a blank or a comma.
-_PAIR: Final = re.compile(
-    r"""(?P<key>[A-Za-z_.]+):(?:
+PAIR: Final = re.compile(
+    r"""(?P<key>-?[A-Za-z_.]+):(?:
           "(?P<quoted>(?:[^"\\]|\\.)*)"
         | (?P<range>[\[{]\s*[^\s,\[\]{}]+\s+TO\s+[^\s,\[\]{}]+\s*[\]}])
         | (?P<bare>[^\s,"]+)
     )(?=[\s,]|$)""",
     re.VERBOSE,
 )
+"""One pair of a `filters=` text, up to the separator behind it."""
 _SEPARATOR: Final = re.compile(r"[\s,]*")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _RANGE: Final = re.compile(r"([\[{])\s*(\S+)\s+TO\s+(\S+?)\s*([\]}])")
@@ -145,7 +165,7 @@ def _pairs(text: str) -> list[tuple[str, _Value]]:
     pairs = []
     at = _SEPARATOR.match(text).end()  # type: ignore[union-attr]  # the pattern matches the empty text
     while at < len(text):
-        match = _PAIR.match(text, at)
+        match = PAIR.match(text, at)
         if match is None:
             near = text[at : at + 40]
             raise InvalidQuery("filters", f"write key:value pairs; not understood from {near!r} on")
@@ -159,9 +179,8 @@ def _pairs(text: str) -> list[tuple[str, _Value]]:
     return pairs
 
 
-def _filter(key: str, value: _Value) -> Filter:
-    name = key.lower().removeprefix("attributes.")
-    field = FIELDS.get(_ALIASES.get(name, name))
+def _filter(key: str, value: _Value) -> AnyOf | Between:
+    field = FIELDS.get(filter_name(key))
     if field is None:
         raise InvalidQuery("filters", f"{key} is not a filter; there are {', '.join(FIELDS)}")
     if not value.quoted and field.ranged:
@@ -169,6 +188,12 @@ def _filter(key: str, value: _Value) -> Filter:
         if bounds is not None:
             return bounds
     return AnyOf(field=field.path, values=(_scalar(key, field, value.text),))
+
+
+def filter_name(key: str) -> str:
+    """Return the name of the filter that a key stands for, if there is one of that name."""
+    name = key.lower().removeprefix("attributes.")
+    return _ALIASES.get(name, name)
 
 
 def _range(key: str, field: "_Field", text: str) -> Between | None:

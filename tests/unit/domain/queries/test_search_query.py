@@ -15,6 +15,7 @@ from signals.domain.queries.parameters import InvalidQuery
 from signals.domain.queries.search import (
     AnyOf,
     Between,
+    Excluded,
     Filter,
     event_query,
     parse_filters,
@@ -49,6 +50,11 @@ CODE = "attributes.status_code"
         ("status_code:[500 TO 599]", [Between(field=CODE, low=500, high=599)]),
         ("status_code:{500 TO *]", [Between(field=CODE, low=500, low_included=False)]),
         ("status_code:[* TO 400}", [Between(field=CODE, high=400, high_included=False)]),
+        ("-route:/a", [Excluded(condition=AnyOf(field="attributes.route", values=("/a",)))]),
+        (
+            "severity:error -status_code:>=500",
+            [AnyOf(field="severity", values=("error",)), Excluded(condition=Between(field=CODE, low=500))],
+        ),
         ("occurred_at:>=2026-03-01T13:00:00+01:00", [Between(field="occurred_at", low=NOON)]),
     ],
 )
