@@ -1,17 +1,24 @@
 """Findings as data, beside the sentences: counts, rates, links; a page draws them, a script reads them."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
 from signals.domain.detection.buckets import instant_of
 from signals.domain.findings.causes import Cause, Findings
-from signals.domain.findings.segments import Segment
+from signals.domain.findings.segments import Form, Segment
+from signals.domain.findings.statistics import Cells
 from signals.domain.queries.search import search_filters, working_filters
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.causes import sentence_of
+from signals.domain.summary.wording import group_of
 
 DIGITS: Final = 4  # of a share
+COUNTS: Final = ("failing_inside", "failing_outside", "working_inside", "working_outside")
+CELLS: Final = ("failing_in", "failing_out", "working_in", "working_out")
+FORMS: Final[tuple[Form, ...]] = get_args(Form)
+BESIDE: Final = {"working": "working requests", "errors": "the errors before"}
 MAX_LINKED: Final = 2  # causes with links, as many as have steps
 
 
@@ -73,6 +80,53 @@ def _group(segment: Segment) -> dict[str, object]:
         "rate_outside": round(cells.rate_out, DIGITS),
         "explained": [round(share, DIGITS) for share in shares],
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredGroup:
+    """A group that a stored cause names: its share among the failing beside the usual one, both 0 to 1.
+
+    The usual share is that among working requests, or among `beside` where too few worked.
+    """
+
+    name: str
+    share: float
+    usual: float
+    failing: int
+    beside: str
+
+
+def stored_groups(found: object) -> Iterator[StoredGroup]:
+    """Yield the groups of causes that were stored as `figures_of` writes them, best first.
+
+    A group without counts is left out, and so is anything of another shape: the text may be of any release.
+    """
+    findings: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    beside = BESIDE.get(str(findings.get("reference")), BESIDE["working"])
+    for cause in findings.get("causes") or ():
+        segment = _stored_segment(cause.get("group") if isinstance(cause, dict) else None)
+        if segment is not None:
+            cells = segment.cells
+            working = cells.working_in + cells.working_out
+            yield StoredGroup(
+                name=group_of(segment),
+                share=cells.coverage,
+                usual=cells.working_in / working if working else 0.0,
+                failing=cells.failing_in,
+                beside=beside,
+            )
+
+
+def _stored_segment(group: object) -> Segment | None:
+    if not isinstance(group, dict):
+        return None
+    form = next((one for one in FORMS if one == group.get("form")), None)
+    labels = [one for one in group.get("labels") or () if isinstance(one, str)]
+    counts = [one for name in COUNTS if isinstance(one := group.get(name), int)]
+    if form is None or not labels or len(counts) < len(COUNTS):
+        return None
+    cells = Cells(**dict(zip(CELLS, counts, strict=True)))
+    return Segment(form=form, labels=tuple(labels), cells=cells, net=0.0)
 
 
 def _links(brief: Brief, findings: Findings) -> Iterator[dict[str, str]]:
