@@ -160,18 +160,30 @@ def _series(chart: Chart, compared: Compared | None, clock: Clock, size: tuple[i
 
 
 def histograms(
-    buckets: Sequence[tuple[datetime, int]], length: timedelta, clock: Clock
+    buckets: Sequence[tuple[datetime, int]],
+    length: timedelta,
+    clock: Clock,
+    span: tuple[datetime, datetime] | None = None,
 ) -> Sequence[HistogramChart]:
-    """Return the bars of counts by the start of their bucket, in both sizes, wide first."""
+    """Return the bars of counts by the start of their bucket, in both sizes, wide first.
+
+    The axis shows the whole `span`, also where it begins or ends without an event.
+    """
     if not buckets or length <= timedelta():
         return ()
-    return [_histogram(buckets, length, clock, (width, LOW)) for width, _ in (WIDE, NARROW)]
+    first, last = buckets[0][0], buckets[-1][0] + length
+    shown = (min(first, span[0]), max(last, span[1])) if span else (first, last)
+    return [_histogram(buckets, length, clock, shown, (width, LOW)) for width, _ in (WIDE, NARROW)]
 
 
 def _histogram(
-    buckets: Sequence[tuple[datetime, int]], length: timedelta, clock: Clock, size: tuple[int, int]
+    buckets: Sequence[tuple[datetime, int]],
+    length: timedelta,
+    clock: Clock,
+    span: tuple[datetime, datetime],
+    size: tuple[int, int],
 ) -> HistogramChart:
-    start, end = buckets[0][0], buckets[-1][0] + length
+    start, end = span
     peak = max([count for _, count in buckets] + [1]) * 1.08
     frame = _frame(size, peak, start, end - start, clock, rows=2)
     scale = (frame.right - frame.left) / ((end - start) / length)

@@ -60,7 +60,7 @@ def show_deploy(resources: ConsoleResources, visit: Visit) -> View:
                 {
                     "series": Fingerprint.parse(one.fingerprint),
                     "counts": one,
-                    "search": f"{visit.base}/search?{urlencode({'filters': _filters(one.fingerprint)})}",
+                    "search": f"{visit.base}/search?{urlencode({'q': _filters(one.fingerprint)})}",
                 }
                 for one in detail.failures
             ],

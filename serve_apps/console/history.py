@@ -1,6 +1,6 @@
 """The work of people and programs on an incident or an outage, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -19,11 +19,12 @@ VERBS: Final = {"investigating": "took it on", "resolved": "resolved it", "open"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLine:
-    """One line of an incident's history; `kind` gives its colour."""
+    """One line of an incident's history; `kind` gives its colour, `path` leads to another outage."""
 
     at: datetime
     kind: str
     text: str
+    path: str = ""
 
 
 class TimelineChange(Protocol):
@@ -48,13 +49,24 @@ class TimelineChange(Protocol):
 
 def changes_by_people(
     changes: Sequence[TimelineChange], names: Mapping[str, str], clock: Clock
-) -> Mapping[datetime, str]:
-    """Return what people and programs did, in words, by instant; incidents of an outage change at one."""
-    return {
-        change.at: f"{_who(change.actor, names)}{done}"
-        for change in changes
-        if change.actor.startswith(tuple(BY_HAND)) and (done := _done(change, clock))
-    }
+) -> list[HistoryLine]:
+    """Return what people and programs did, in words; a change of all incidents of an outage stands once."""
+    return list(dict.fromkeys(_by_people(changes, names, clock)))
+
+
+def _by_people(
+    changes: Sequence[TimelineChange], names: Mapping[str, str], clock: Clock
+) -> Iterator[HistoryLine]:
+    for change in changes:
+        if change.actor.startswith(tuple(BY_HAND)) and (done := _done(change, clock)):
+            text = f"{_who(change.actor, names)}{done}"
+            yield HistoryLine(at=change.at, kind="person", text=text, path=_elsewhere(change))
+
+
+def _elsewhere(change: TimelineChange) -> str:
+    """Return the path of the other outage after a split, below the project's."""
+    name = "split_from" if "split_from" in change.detail else "outage_id"
+    return f"/outages/{change.detail.get(name)}" if change.kind == "split" else ""
 
 
 def _who(actor: str, names: Mapping[str, str]) -> str:
@@ -76,4 +88,8 @@ def _done(change: TimelineChange, clock: Clock) -> str:
             return f" called the summary {'useful' if detail.get('useful') else 'not useful'}"
         case "woken":
             return " ended its snooze"
+        case "merged":
+            return " merged two outages into one"
+        case "split":
+            return " split a series off into an outage of its own"
     return f" {VERBS.get(str(detail['status']), 'changed its status')}" if "status" in detail else ""

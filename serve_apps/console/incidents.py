@@ -1,8 +1,8 @@
-"""The list of incidents, the page of one, and the change of its status."""
+"""The page of an incident, and the change of its status."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Final, cast, get_args
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -11,25 +11,22 @@ from starlette.responses import Response
 from serve_apps.console.charts import Compared, series_charts
 from serve_apps.console.history import HistoryLine, changes_by_people
 from serve_apps.console.outage_cares import care_values
-from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, project_path, query_of, see_other
+from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, project_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.summaries import shown_summary
 from serve_apps.console.summary_talk import talk_values
 from serve_apps.console.views import View
 from serve_apps.console.words import number
 from serve_apps.http.problems import Problem
-from shared_types import Environment, read_fingerprint
+from shared_types import read_fingerprint
 from signals.domain.detection.counted import BASELINE_MINUTES, CountedEvents, counted_in
-from signals.domain.incidents.episode import IDLE_MINUTES, IncidentStatus
+from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.incidents.shared_values import shared_values
 from signals.domain.queries.search import search_filters
-from signals.services.incidents.views import IncidentDetail, ListRequest
+from signals.services.incidents.views import IncidentDetail
 from signals.store.incidents.incident_views import Incident
 
-PAGE_ROWS: Final = 50
 SHOWN_EVENTS: Final = 12
-STATUSES: Final[tuple[IncidentStatus, ...]] = get_args(IncidentStatus)
-TABS: Final = ("open", "investigating", "resolved", "all")
 CONFLICTS: Final = {
     "unknown_status": (422, "The status is one of open, investigating, resolved."),
     "stale": (
@@ -48,40 +45,6 @@ RESOLVED_BY: Final = {
     "rule_off": "because its rule was disabled or removed",
     "rule_changed": "because its rule was changed to count other events",
 }
-
-
-def list_incidents(resources: ConsoleResources, visit: Visit) -> View:
-    """Show one page of incidents, newest opening first; every filter stands in the address."""
-    tab = visit.chosen("status", TABS, "open")
-    environment = visit.chosen("env", list(Environment), "")
-    request = ListRequest(
-        environment=environment or None,
-        status=cast(IncidentStatus, tab) if tab != "all" else None,
-        limit=PAGE_ROWS,
-        cursor=visit.query("cursor") or None,
-    )
-    page = resources.incidents.page(visit.where.tenancy, request)
-    numbers = resources.overview.latest([one.id for one in page.incidents if one.status != "resolved"])
-    return View(
-        "incidents.html",
-        {
-            "incidents": page.incidents,
-            "numbers": numbers,
-            "counted_of": counted_of,
-            "tab": tab,
-            "tabs": TABS,
-            "environment": environment,
-            "environments": list(Environment),
-            "counts": resources.overview.unresolved(visit.where.tenancy),
-            "older": _address(tab, environment, page.next_cursor) if page.next_cursor else "",
-            "newest": _address(tab, environment, None) if request.cursor else "",
-            "address": _address,
-        },
-    )
-
-
-def _address(tab: str, environment: str, cursor: str | None) -> str:
-    return query_of(status=tab, env=environment, cursor=cursor or "")
 
 
 def show_incident(resources: ConsoleResources, visit: Visit) -> View:
@@ -124,7 +87,7 @@ def _incident_view(
         "timeline": sorted(_history(detail, by_people), key=lambda entry: entry.at, reverse=True),
         "outage_id": detail.outage.id if detail.outage else None,
         **talk_values(resources, visit, incident_id, detail.summary, f"{visit.base}/incidents/{incident_id}"),
-        **care_values(resources, visit, changes, f"{visit.base}/incidents/{incident_id}"),
+        **care_values(resources, visit, detail.outage, f"{visit.base}/incidents/{incident_id}"),
         "quiet_for": visit.clock.now - incident.last_seen_at,
         "idle_minutes": IDLE_MINUTES,
         "search": _search_address(visit, detail),
@@ -140,11 +103,11 @@ def _fires(threshold: float, counted: CountedEvents) -> str:
 def _search_address(visit: Visit, detail: IncidentDetail) -> str:
     filters = search_filters(read_fingerprint(detail.incident.fingerprint))
     since = detail.chart.minutes[0].at if detail.chart.minutes else detail.incident.opened_at
-    query = urlencode({"filters": filters, "since": since.isoformat().replace("+00:00", "Z")})
+    query = urlencode({"q": filters, "since": since.isoformat().replace("+00:00", "Z")})
     return f"{visit.base}/search?{query}"
 
 
-def _history(detail: IncidentDetail, by_people: Mapping[datetime, str]) -> Iterator[HistoryLine]:
+def _history(detail: IncidentDetail, by_people: Sequence[HistoryLine]) -> Iterator[HistoryLine]:
     incident, why = detail.incident, detail.why
     opened = "Opened"
     if why:
@@ -156,13 +119,12 @@ def _history(detail: IncidentDetail, by_people: Mapping[datetime, str]) -> Itera
         if job.status in ("succeeded", "failed"):
             done = "written" if job.status == "succeeded" else "given up"
             yield HistoryLine(at=job.updated_at, kind="", text=f"Summary {done}")
-    for at, text in by_people.items():
-        yield HistoryLine(at=at, kind="person", text=text)
+    yield from by_people
     for deploy in detail.chart.deploys:
         named = " ".join(part for part in (deploy.service, deploy.release) if part)
         yield HistoryLine(at=deploy.at, kind="deploy", text=f"Deployed {named}".strip())
     resolved_at = incident.resolved_at
-    if resolved_at and not any(abs(at - resolved_at) < timedelta(seconds=2) for at in by_people):
+    if resolved_at and not any(abs(one.at - resolved_at) < timedelta(seconds=2) for one in by_people):
         reason = RESOLVED_BY.get((why and why.resolve_reason) or "", "")
         yield HistoryLine(at=resolved_at, kind="resolved", text=f"Resolved {reason}".rstrip())
 
@@ -199,9 +161,6 @@ def find_incident(resources: ConsoleResources, visit: Visit) -> Response:
 
 _LIST: Final = "/console/p/{project_id}/incidents"
 PAGES: Final = (
-    ConsolePage(
-        method="GET", path=_LIST, right="read", handler=list_incidents, active="outages", live="changes"
-    ),
     ConsolePage(
         method="GET",
         path=_LIST + "/{incident_id}",

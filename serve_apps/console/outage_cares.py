@@ -1,16 +1,16 @@
 """The everyday work on an outage: a note, an assignee, a snooze."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from starlette.responses import Response
 
-from serve_apps.console.history import TimelineChange
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.problems import Problem
+from signals.domain.incidents.silence import silent_until
 from signals.services.incidents.outage_work import Snooze
 from signals.services.incidents.work_refused import WorkRefused
 
@@ -23,33 +23,30 @@ SNOOZES: Final[Mapping[str, tuple[timedelta, str]]] = {
 }
 
 
+class CaredFor(Protocol):
+    """An outage that people work on."""
+
+    @property
+    def assignee(self) -> str | None:
+        """Who has it."""
+
+    @property
+    def snoozed_until(self) -> datetime | None:
+        """The end of its last snooze."""
+
+
 def care_values(
-    resources: ConsoleResources, visit: Visit, changes: Sequence[TimelineChange], path: str
+    resources: ConsoleResources, visit: Visit, outage: CaredFor | None, path: str
 ) -> Mapping[str, Any]:
     """Return what the page at a path shows of the work: who has it, and until when it is silent."""
-    assignee, until = _cares(changes)
-    is_silent = until is not None and until > visit.clock.now
     return {
-        "assignee": assignee,
-        "snoozed_until": until if is_silent else None,
+        "assignee": outage and outage.assignee,
+        "snoozed_until": outage and silent_until(outage.snoozed_until, visit.clock.now),
         "snoozes": SNOOZES,
         "people": sorted(set(resources.overview.names(visit.where.tenancy).values())),
         "max_note": MAX_NOTE,
         "work_next": path,
     }
-
-
-def _cares(changes: Sequence[TimelineChange]) -> tuple[str | None, datetime | None]:
-    """Fold a timeline, oldest first, to the assignee and the end of the snooze."""
-    assignee: str | None = None
-    until: datetime | None = None
-    for change in changes:
-        if change.kind == "assigned":
-            assignee = change.detail.get("assignee")
-        if change.kind in ("snoozed", "woken"):
-            text = change.detail.get("snoozed_until")
-            until = datetime.fromisoformat(str(text)) if text else None
-    return assignee, until
 
 
 def add_note(resources: ConsoleResources, visit: Visit) -> Response:

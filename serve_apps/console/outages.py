@@ -1,7 +1,6 @@
 """The page of an outage, and the change of its status together with its incidents'."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -39,7 +38,7 @@ STALE: Final = "Its status or its incidents changed meanwhile. Here is the outag
 def show_outage(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Show one outage; that of a single incident is the incident's page."""
     outage_id = visit.id("outage_id", "outage")
-    detail = _detail(resources, visit, outage_id)
+    detail = outage_detail(resources, visit, outage_id)
     if detail.outage.incidents == 1:
         return see_other(f"{visit.base}/incidents/{detail.outage.first_incident_id}")
     if detail.outage.id != outage_id:  # merged into another one until minute ten
@@ -47,7 +46,12 @@ def show_outage(resources: ConsoleResources, visit: Visit) -> View | Response:
     return _view(resources, visit, detail)
 
 
-def _detail(resources: ConsoleResources, visit: Visit, outage_id: UUID) -> OutageDetail:
+def outage_detail(resources: ConsoleResources, visit: Visit, outage_id: UUID) -> OutageDetail:
+    """Return an outage with everything around it; of a merged one, the outage that has its incidents now.
+
+    Raises:
+        Problem: 404 when the project has no such outage.
+    """
     detail = resources.outages.detail(visit.where.tenancy, outage_id)
     if detail is None:
         raise missing("outage")
@@ -90,7 +94,7 @@ def _view(
         "conflict": conflict,
         "outage_id": outage.id,
         **talk_values(resources, visit, outage.first_incident_id, detail.summary, path),
-        **care_values(resources, visit, changes, path),
+        **care_values(resources, visit, outage, path),
     }
     return View("outage.html", values, status)
 
@@ -126,13 +130,12 @@ def _chart(resources: ConsoleResources, visit: Visit, detail: OutageDetail) -> C
     )
 
 
-def _history(detail: OutageDetail, chart: Chart, by_people: Mapping[datetime, str]) -> Iterator[HistoryLine]:
+def _history(detail: OutageDetail, chart: Chart, by_people: Sequence[HistoryLine]) -> Iterator[HistoryLine]:
     outage = detail.outage
     yield HistoryLine(at=outage.opened_at, kind="fired", text=f"Opened: {_name(detail.incidents[0])}")
     for member in detail.incidents[1:]:
         yield HistoryLine(at=member.opened_at, kind="fired", text=f"Joined: {_name(member)}")
-    for at, text in by_people.items():
-        yield HistoryLine(at=at, kind="person", text=text)
+    yield from by_people
     for deploy in chart.deploys:
         named = " ".join(part for part in (deploy.service, deploy.release) if part)
         yield HistoryLine(at=deploy.at, kind="deploy", text=f"Deployed {named}".strip())
@@ -158,7 +161,9 @@ def set_outage_status(resources: ConsoleResources, visit: Visit) -> View | Respo
         return see_other(own_path(visit.form.get("next") or f"{visit.base}/outages/{outage_id}"))
     status, text = CONFLICTS[outcome]
     conflict = STALE if outcome == "stale" else text
-    return _view(resources, visit, _detail(resources, visit, outage_id), conflict=conflict, status=status)
+    return _view(
+        resources, visit, outage_detail(resources, visit, outage_id), conflict=conflict, status=status
+    )
 
 
 _ONE: Final = "/console/p/{project_id}/outages/{outage_id}"

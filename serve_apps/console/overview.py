@@ -6,7 +6,7 @@ from typing import Final
 
 from serve_apps.console.charts import HistogramChart, histograms
 from serve_apps.console.cookies import address
-from serve_apps.console.outage_list import numbers_of
+from serve_apps.console.outage_list import DEFAULT_VERDICT, numbers_of
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.pipeline import hour_of
 from serve_apps.console.resources import ConsoleResources
@@ -38,16 +38,17 @@ def show_overview(resources: ConsoleResources, visit: Visit) -> View:
     counts = resources.overview.unresolved_outages(tenancy)
     rows: list[OutageView] = []
     for status in STATUSES[:2]:
-        request = OutageListRequest(status=status, verdict="confirmed", limit=SHOWN)
+        request = OutageListRequest(status=status, verdict=DEFAULT_VERDICT, limit=SHOWN)
         rows += resources.outages.page(tenancy, request).outages
     rows = rows[:SHOWN]
-    resolved = OutageListRequest(status="resolved", verdict="confirmed", limit=1)
+    resolved = OutageListRequest(status="resolved", verdict=DEFAULT_VERDICT, limit=1)
     last = resources.outages.page(tenancy, resolved).outages
     found = _events(resources, visit)
     charts: Sequence[HistogramChart] = ()
     if found and found.histogram and found.total.value:
         buckets = [(bucket.at, bucket.count) for bucket in found.histogram.buckets]
-        charts = histograms(buckets, bucket_length(found.histogram), visit.clock)
+        now = visit.clock.now
+        charts = histograms(buckets, bucket_length(found.histogram), visit.clock, (now - SPAN, now))
     hour = hour_of(resources, visit)
     is_quiet = not rows and not last and not counts.unconfirmed
     is_new = is_quiet and not hour.accepted and found is not None and not found.total.value

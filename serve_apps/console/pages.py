@@ -27,7 +27,7 @@ MAX_FORM_BYTES: Final = 16 * 1024  # guess: a sign-in link and a few fields
 MAX_FIELDS: Final = 100  # guess: a page of 50 chosen rows, and what to do with them
 SIGN_IN: Final = "/console/sign-in"
 LIVE_HEADER: Final = "x-signals-live"
-"""Sent by a page that reads itself again (static/console.js)."""
+"""Sent by a page that reads itself again (static/live.js, static/tail.js)."""
 FORM: Final = "application/x-www-form-urlencoded"
 
 PageRight = PersonRight | Literal["anyone", "member"]

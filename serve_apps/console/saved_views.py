@@ -1,4 +1,4 @@
-"""Saved views: a person's own names for addresses of the list of outages and of search."""
+"""Saved views: a person's own names for addresses of the lists and of search."""
 
 from collections.abc import Mapping
 from typing import Any, Final, get_args

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from serve_apps.console.words import cited, number, steps
+from serve_apps.console.words import CitedStatement, cited, number, steps
+from signals.domain.summary.figures import stored_groups
 from signals.store.incidents.incident_context import StoredSummary
 
 MAX_RESULT_SHOWN: Final = 2_000  # characters of one tool's result; the stored ones are bounded, too
@@ -18,12 +19,16 @@ def shown_summary(stored: StoredSummary | None) -> Mapping[str, Any] | None:
     content = stored.content
     verification = content.get("verification")
     checked: Mapping[str, Any] = verification if isinstance(verification, dict) else {}
+    evidence = [cited(text) for text in _texts(content.get("evidence"))]
+    said = {one.text: one for one in evidence}
+    causes = [said.get(text, CitedStatement(text, ())) for text in _texts(content.get("likely_causes"))]
     return {
         "model": stored.model,
         "created_at": stored.created_at,
         "impact": str(content.get("impact") or ""),
-        "causes": _texts(content.get("likely_causes")),
-        "evidence": [cited(text) for text in _texts(content.get("evidence"))],
+        "causes": causes,
+        "groups": list(stored_groups(content.get("findings"))),
+        "evidence": [one for one in evidence if one not in causes],
         "steps": list(steps(_texts(content.get("next_steps")))),
         "claimed": checked.get("claimed", 0),
         "verified": checked.get("verified", 0),

@@ -1,10 +1,10 @@
 """Writes instants, ages, numbers and the like as people read them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from signals.domain.summary.wording import STAMP
@@ -129,6 +129,17 @@ def steps(texts: list[str]) -> Iterator[str]:
         if text.startswith(FOR_PROGRAMS) or "PATCH /v1/" in text:
             continue
         yield API_CALL.sub(".", text)
+
+
+def message_of(event: Mapping[str, Any]) -> str:
+    """Return the line that stands for an event in a list."""
+    attributes = event.get("attributes") or {}
+    return str(event.get("message") or attributes.get("message") or attributes.get("error_code") or "")
+
+
+def instant_of(text: object) -> datetime:
+    """Read an instant of an event as it is indexed."""
+    return datetime.fromisoformat(str(text)).astimezone(UTC)
 
 
 def utc_now() -> datetime:

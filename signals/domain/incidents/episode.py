@@ -16,6 +16,8 @@ IncidentStatus = Literal["open", "investigating", "resolved"]
 StatusWanted = Literal["open", "investigating", "resolved", "unresolved"]
 """What a list is asked for: a status, or all but `resolved`."""
 IncidentVerdict = Literal["confirmed", "unconfirmed", "learning"]
+VerdictWanted = Literal["confirmed", "unconfirmed", "learning", "confirmed_or_learning"]
+"""What a list is asked for: a verdict, or all but `unconfirmed`."""
 ResolveReason = Literal["quiet", "became_usual", "superseded", "gone", "by_hand", "rule_off", "rule_changed"]
 """Why an incident ended; the last three are people's doing, which no replay knows."""
 

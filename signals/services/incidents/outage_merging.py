@@ -36,7 +36,7 @@ def merge(connection: Connection, source: OutageRow, target: OutageRow, *, versi
 def split(
     connection: Connection, source: OutageRow, incident_id: UUID, new_id: UUID, *, version: int | None
 ) -> UUID:
-    """Move the series of an incident to a new outage; return its id.
+    """Move the series of an incident to a new outage; return its id. Both timelines tell of it.
 
     The series' earlier incidents in the outage go with it: the next one joins where its newest is.
 
@@ -68,6 +68,10 @@ def split(
     outage_states.follow(connection, [source.id, new_id])
     detail = {"split_from": str(source.id), "outage_id": str(new_id)}
     incident_changes.note(connection, incident_id, "split", detail)
+    staying = [member for member in members if member.series != chosen.series]
+    first = min(staying, key=lambda member: (member.opened_at, member.fingerprint, member.id))
+    detail = {"split_off": str(incident_id), "outage_id": str(new_id)}
+    incident_changes.note(connection, first.id, "split", detail)
     return new_id
 
 

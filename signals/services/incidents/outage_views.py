@@ -1,6 +1,6 @@
 """Lists outages, explains one, and sets its status together with its incidents'."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 from uuid import UUID
 
@@ -9,8 +9,9 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
-from signals.domain.incidents.episode import IncidentVerdict, StatusWanted
+from signals.domain.incidents.episode import StatusWanted, VerdictWanted
 from signals.domain.queries import cursors
+from signals.domain.queries.counts import UnresolvedCounts
 from signals.domain.queries.parameters import instant, searched_text
 from signals.domain.queries.sorting import ListSort, PagePosition, position_of
 from signals.services.incidents.outage_answers import (
@@ -37,7 +38,7 @@ class OutageListRequest:
     environment: str | None = None
     status: StatusWanted | None = None
     severity: str | None = None
-    verdict: IncidentVerdict | None = None
+    verdict: VerdictWanted | None = None
     since: str | None = None
     assignee: str | None = None
     text: str | None = None
@@ -47,6 +48,19 @@ class OutageListRequest:
 
 
 OutageStatusOutcome = MoveOutcome | Literal["unknown_outage", "unknown_status", "version_changed"]
+
+
+def _filter(tenancy: Tenancy, request: OutageListRequest) -> OutageFilter:
+    return OutageFilter(
+        project_id=tenancy.project_id,
+        environment=request.environment,
+        status=request.status,
+        severity=request.severity,
+        verdict=request.verdict,
+        since=instant("since", request.since) if request.since else None,
+        assignee=request.assignee,
+        text=searched_text(request.text),
+    )
 
 
 class Outages:
@@ -62,16 +76,7 @@ class Outages:
             InvalidQuery: naming the parameter at fault.
             DependencyUnavailable: when PostgreSQL does not answer.
         """
-        wanted = OutageFilter(
-            project_id=tenancy.project_id,
-            environment=request.environment,
-            status=request.status,
-            severity=request.severity,
-            verdict=request.verdict,
-            since=instant("since", request.since) if request.since else None,
-            assignee=request.assignee,
-            text=searched_text(request.text),
-        )
+        wanted = _filter(tenancy, request)
         tied_to = cursors.tie("outages", wanted, request.sort)
         before = PagePosition.decode(request.cursor, tied_to=tied_to) if request.cursor is not None else None
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
@@ -81,6 +86,17 @@ class Outages:
         page, more = rows[: request.limit], len(rows) > request.limit
         next_cursor = position_of(request.sort, page[-1]).encode(tied_to=tied_to) if more else None
         return OutagePage(outages=[view_of(row) for row in page], next_cursor=next_cursor)
+
+    def unresolved(self, tenancy: Tenancy, request: OutageListRequest) -> UnresolvedCounts:
+        """Count the unresolved outages that a list is narrowed to, of every status.
+
+        Raises:
+            InvalidQuery: naming the parameter at fault.
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        wanted = replace(_filter(tenancy, request), status=None)
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return outage_views.unresolved(connection, wanted)
 
     def detail(self, tenancy: Tenancy, outage_id: UUID) -> OutageDetail | None:
         """Return one outage with everything around it, None when the project has no such one.

@@ -46,7 +46,7 @@ class OutageWork:
         self._now = now
 
     def timeline(self, tenancy: Tenancy, outage_id: UUID) -> list[OutageEntry] | None:
-        """Return what happened to the outage and its incidents, oldest first."""
+        """Return what happened last to the outage and its incidents, oldest first."""
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             row = outage_views.find(connection, tenancy.project_id, outage_id)
             if row is None:

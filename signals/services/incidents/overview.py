@@ -10,7 +10,7 @@ from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading
 from signals.store.access import people
 from signals.store.incidents import incident_changes, incident_overview
 from signals.store.incidents.incident_changes import NewestChange
-from signals.store.incidents.incident_overview import LatestNumbers, UnresolvedCounts, UnresolvedOutages
+from signals.store.incidents.incident_overview import LatestNumbers, UnresolvedOutages
 
 
 class IncidentOverview:
@@ -18,15 +18,6 @@ class IncidentOverview:
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
-
-    def unresolved(self, tenancy: Tenancy) -> UnresolvedCounts:
-        """Count the unresolved incidents.
-
-        Raises:
-            DependencyUnavailable: when PostgreSQL does not answer.
-        """
-        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            return incident_overview.unresolved(connection, tenancy.project_id)
 
     def unresolved_outages(self, tenancy: Tenancy) -> UnresolvedOutages:
         """Count the unresolved outages.

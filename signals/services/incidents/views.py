@@ -1,7 +1,7 @@
 """Lists incidents, explains one, and sets its status."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, get_args
 from urllib.parse import urlencode
@@ -19,9 +19,16 @@ from signals.domain.detection.buckets import BucketRange, Series, instant_of, mi
 from signals.domain.detection.counted import counted_in
 from signals.domain.detection.verdict import RuleCondition
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
-from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason, StatusWanted
+from signals.domain.incidents.episode import (
+    IncidentStatus,
+    IncidentVerdict,
+    ResolveReason,
+    StatusWanted,
+    VerdictWanted,
+)
 from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
+from signals.domain.queries.counts import UnresolvedCounts
 from signals.domain.queries.parameters import InvalidQuery, instant, searched_text
 from signals.domain.queries.search import search_filters
 from signals.domain.queries.sorting import ListSort, PagePosition, position_of
@@ -63,7 +70,7 @@ class ListRequest:
     environment: str | None = None
     status: StatusWanted | None = None
     severity: str | None = None
-    verdict: IncidentVerdict | None = None
+    verdict: VerdictWanted | None = None
     since: str | None = None
     until: str | None = None
     assignee: str | None = None
@@ -154,6 +161,23 @@ StatusOutcome = Literal[
 ]
 
 
+def _filter(tenancy: Tenancy, request: ListRequest) -> ListFilter:
+    wanted = ListFilter(
+        project_id=tenancy.project_id,
+        environment=request.environment,
+        status=request.status,
+        severity=request.severity,
+        verdict=request.verdict,
+        since=instant("since", request.since) if request.since else None,
+        until=instant("until", request.until) if request.until else None,
+        assignee=request.assignee,
+        text=searched_text(request.text),
+    )
+    if wanted.since and wanted.until and wanted.since >= wanted.until:
+        raise InvalidQuery("until", "it must be later than since")
+    return wanted
+
+
 class Incidents:
     """Reads and settles the incidents of a tenant; safe to call from several threads."""
 
@@ -167,19 +191,7 @@ class Incidents:
             InvalidQuery: naming the parameter at fault.
             DependencyUnavailable: when PostgreSQL does not answer.
         """
-        wanted = ListFilter(
-            project_id=tenancy.project_id,
-            environment=request.environment,
-            status=request.status,
-            severity=request.severity,
-            verdict=request.verdict,
-            since=instant("since", request.since) if request.since else None,
-            until=instant("until", request.until) if request.until else None,
-            assignee=request.assignee,
-            text=searched_text(request.text),
-        )
-        if wanted.since and wanted.until and wanted.since >= wanted.until:
-            raise InvalidQuery("until", "it must be later than since")
+        wanted = _filter(tenancy, request)
         tied_to = cursors.tie("incidents", wanted, request.sort)
         before = PagePosition.decode(request.cursor, tied_to=tied_to) if request.cursor is not None else None
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
@@ -189,6 +201,17 @@ class Incidents:
         page, more = rows[: request.limit], len(rows) > request.limit
         next_cursor = position_of(request.sort, page[-1]).encode(tied_to=tied_to) if more else None
         return IncidentPage(incidents=page, next_cursor=next_cursor)
+
+    def unresolved(self, tenancy: Tenancy, request: ListRequest) -> UnresolvedCounts:
+        """Count the unresolved incidents that a list is narrowed to, of every status.
+
+        Raises:
+            InvalidQuery: naming the parameter at fault.
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        wanted = replace(_filter(tenancy, request), status=None)
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return incident_views.unresolved(connection, wanted)
 
     def detail(self, tenancy: Tenancy, incident_id: UUID) -> IncidentDetail | None:
         """Return one incident with everything around it, None when the project has no such one.
@@ -219,7 +242,7 @@ class Incidents:
             )
 
     def timeline(self, tenancy: Tenancy, incident_id: UUID) -> list[TimelineEntry] | None:
-        """Return what happened to the incident, oldest first; None when the project has no such one.
+        """Return what happened to the incident last, oldest first; None when the project has no such one.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer.

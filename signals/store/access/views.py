@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from signals.clients.postgres import Connection
 
-ViewPage = Literal["outages", "search"]
+ViewPage = Literal["outages", "incidents", "search"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

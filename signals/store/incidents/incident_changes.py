@@ -43,16 +43,19 @@ class TimelineEntry:
 
 
 TIMELINE: LiteralString = """
-SELECT number, kind, actor, at, detail
-FROM pipeline.incident_changes
-WHERE incident_id = %(incident_id)s
+SELECT number, kind, actor, at, detail FROM (
+    SELECT number, kind, actor, at, detail
+    FROM pipeline.incident_changes
+    WHERE incident_id = %(incident_id)s
+    ORDER BY number DESC
+    LIMIT %(limit)s
+) AS newest
 ORDER BY number
-LIMIT %(limit)s
 """
 
 
 def timeline(connection: Connection, incident_id: UUID, *, limit: int) -> Sequence[TimelineEntry]:
-    """Return the changes of an incident, oldest first."""
+    """Return the newest changes of an incident, oldest first."""
     with connection.cursor(row_factory=class_row(TimelineEntry)) as cursor:
         found = cursor.execute(TIMELINE, {"incident_id": incident_id, "limit": limit}).fetchall()
     return [replace(one, kind=kind) for one, kind in zip(found, _kinds(found), strict=True)]
@@ -106,19 +109,22 @@ class OutageEntry:
 
 
 OUTAGE_TIMELINE: LiteralString = """
-SELECT c.incident_id, c.number, c.kind, c.actor, c.at, c.detail
-FROM pipeline.outage_members m
-CROSS JOIN LATERAL (
-    SELECT * FROM pipeline.incident_changes WHERE incident_id = m.incident_id OFFSET 0
-) AS c
-WHERE m.outage_id = %(outage_id)s
-ORDER BY c.id
-LIMIT %(limit)s
+SELECT incident_id, number, kind, actor, at, detail FROM (
+    SELECT c.*
+    FROM pipeline.outage_members m
+    CROSS JOIN LATERAL (
+        SELECT * FROM pipeline.incident_changes WHERE incident_id = m.incident_id OFFSET 0
+    ) AS c
+    WHERE m.outage_id = %(outage_id)s
+    ORDER BY c.id DESC
+    LIMIT %(limit)s
+) AS newest
+ORDER BY id
 """
 
 
 def outage_timeline(connection: Connection, outage_id: UUID, *, limit: int) -> Sequence[OutageEntry]:
-    """Return the changes of an outage's incidents, oldest first."""
+    """Return the newest changes of an outage's incidents, oldest first."""
     with connection.cursor(row_factory=class_row(OutageEntry)) as cursor:
         found = cursor.execute(OUTAGE_TIMELINE, {"outage_id": outage_id, "limit": limit}).fetchall()
     return [replace(one, kind=kind) for one, kind in zip(found, _kinds(found), strict=True)]

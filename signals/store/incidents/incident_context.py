@@ -135,18 +135,25 @@ LIMIT 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageLink:
-    """The outage that an incident belongs to, and how many incidents it has."""
+    """The outage that an incident belongs to, how many incidents it has, and who cares for it.
+
+    `snoozed_until` may be over.
+    """
 
     id: UUID
     status: IncidentStatus
     verdict: IncidentVerdict
     incidents: int
+    assignee: str | None
+    snoozed_until: datetime | None
 
 
 OUTAGE: LiteralString = """
 SELECT o.id, o.status, o.verdict,
-       (SELECT count(*)::int FROM pipeline.outage_members WHERE outage_id = o.id) AS incidents
+       (SELECT count(*)::int FROM pipeline.outage_members WHERE outage_id = o.id) AS incidents,
+       c.assignee, c.snoozed_until
 FROM pipeline.outage_members m JOIN pipeline.outages o ON o.id = m.outage_id
+LEFT JOIN pipeline.outage_cares c ON c.outage_id = o.id
 WHERE m.incident_id = %(incident_id)s
 """
 

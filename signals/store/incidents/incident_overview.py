@@ -1,4 +1,4 @@
-"""Counts over a project's unresolved incidents and outages, and the newest numbers of some incidents."""
+"""Counts over a project's unresolved outages, and the newest numbers of some incidents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,41 +12,20 @@ from signals.clients.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnresolvedCounts:
-    """How many incidents are open, and how many are being investigated."""
-
-    open: int
-    investigating: int
-
-
-COUNTS: LiteralString = """
-SELECT count(*) FILTER (WHERE status = 'open') AS open,
-       count(*) FILTER (WHERE status = 'investigating') AS investigating
-FROM incidents WHERE project_id = %(project_id)s AND status <> 'resolved'
-"""
-
-
-def unresolved(connection: Connection, project_id: str) -> UnresolvedCounts:
-    """Count the unresolved incidents of a project."""
-    with connection.cursor(row_factory=class_row(UnresolvedCounts)) as cursor:
-        found = cursor.execute(COUNTS, {"project_id": project_id}).fetchone()
-    assert found is not None, "an aggregate always has a row"
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UnresolvedOutages:
-    """How many confirmed outages are open or being investigated, and how many others are not resolved."""
+    """How many outages are open or being investigated, some of them `learning`; and the unconfirmed ones."""
 
     open: int
     investigating: int
+    learning: int
     unconfirmed: int
 
 
 OUTAGES: LiteralString = """
-SELECT count(*) FILTER (WHERE verdict = 'confirmed' AND status = 'open') AS open,
-       count(*) FILTER (WHERE verdict = 'confirmed' AND status = 'investigating') AS investigating,
-       count(*) FILTER (WHERE verdict <> 'confirmed') AS unconfirmed
+SELECT count(*) FILTER (WHERE verdict <> 'unconfirmed' AND status = 'open') AS open,
+       count(*) FILTER (WHERE verdict <> 'unconfirmed' AND status = 'investigating') AS investigating,
+       count(*) FILTER (WHERE verdict = 'learning') AS learning,
+       count(*) FILTER (WHERE verdict = 'unconfirmed') AS unconfirmed
 FROM pipeline.outages
 WHERE project_id = %(project_id)s AND resolved_at IS NULL AND merged_into IS NULL
 """

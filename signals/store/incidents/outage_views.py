@@ -1,16 +1,23 @@
 """Outages as readers see them: lists, one by its id, its incidents, and the status that people set."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
 
-from psycopg.rows import args_row
+from psycopg.rows import args_row, class_row
 
 from shared_types import Environment, EventType, Fingerprint
 from signals.clients.postgres import Connection
-from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason, StatusWanted
+from signals.domain.incidents.episode import (
+    IncidentStatus,
+    IncidentVerdict,
+    ResolveReason,
+    StatusWanted,
+    VerdictWanted,
+)
+from signals.domain.queries.counts import UnresolvedCounts
 from signals.domain.queries.sorting import ListSort, PagePosition
 
 
@@ -62,29 +69,19 @@ class OutageFilter:
     environment: str | None = None
     status: StatusWanted | None = None
     severity: str | None = None
-    verdict: IncidentVerdict | None = None
+    verdict: VerdictWanted | None = None
     since: datetime | None = None
     assignee: str | None = None
     text: str | None = None
 
 
-# The page first, then the rest of its rows. OFFSET 0 keeps each look a probe by key.
-LIST: LiteralString = """
-SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confirmed_at, o.newest_at,
-       o.resolved_at, o.resolve_reason, o.reopened, o.regression_of, o.settled_at, o.cause_attribute,
-       o.cause_value, o.fired_series, o.active_series,
-       (SELECT w.settle_failures FROM pipeline.outages w WHERE w.id = o.window_id OFFSET 0),
-       held.incidents, held.series, held.environments,
-       held.last_seen_at, first.id, first.title, job.status, output.model, cares.assignee,
-       cares.snoozed_until, held.version
-FROM (
-    SELECT o.* FROM pipeline.outages o
-    WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL
-      AND (%(outage_id)s::uuid IS NULL OR o.id = %(outage_id)s)
+# The conditions of an `OutageFilter`, on rows named o.
+WANTED: LiteralString = """    WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL
       AND (%(status)s::text IS NULL OR o.status = %(status)s
            OR %(status)s = 'unresolved' AND o.status <> 'resolved')
       AND (%(severity)s::text IS NULL OR o.severity = %(severity)s)
-      AND (%(verdict)s::text IS NULL OR o.verdict = %(verdict)s)
+      AND (%(verdict)s::text IS NULL OR o.verdict = %(verdict)s
+           OR %(verdict)s = 'confirmed_or_learning' AND o.verdict <> 'unconfirmed')
       AND (%(environment)s::text IS NULL
            OR EXISTS (SELECT FROM pipeline.outage_members m
                       WHERE m.outage_id = o.id AND m.environment = %(environment)s OFFSET 0))
@@ -102,6 +99,20 @@ FROM (
                       CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents
                                           WHERE id = m.incident_id OFFSET 0) AS i
                       WHERE m.outage_id = o.id AND i.last_seen_at >= %(since)s OFFSET 0))
+"""
+# The page first, then the rest of its rows. OFFSET 0 keeps each look a probe by key.
+LIST: LiteralString = """
+SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confirmed_at, o.newest_at,
+       o.resolved_at, o.resolve_reason, o.reopened, o.regression_of, o.settled_at, o.cause_attribute,
+       o.cause_value, o.fired_series, o.active_series,
+       (SELECT w.settle_failures FROM pipeline.outages w WHERE w.id = o.window_id OFFSET 0),
+       held.incidents, held.series, held.environments,
+       held.last_seen_at, first.id, first.title, job.status, output.model, cares.assignee,
+       cares.snoozed_until, held.version
+FROM (
+    SELECT o.* FROM pipeline.outages o
+    -- WANTED
+      AND (%(outage_id)s::uuid IS NULL OR o.id = %(outage_id)s)
       AND (%(before_at)s::timestamptz IS NULL
            OR (o.opened_at, o.id) < (%(before_at)s, %(before_id)s::uuid))
     ORDER BY o.opened_at DESC, o.id DESC
@@ -133,7 +144,7 @@ LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = first.id AND
 LEFT JOIN LATERAL (SELECT assignee, snoozed_until FROM pipeline.outage_cares
                    WHERE outage_id = o.id OFFSET 0) AS cares ON true
 ORDER BY o.opened_at DESC, o.id DESC
-"""
+""".replace("    -- WANTED\n", WANTED)
 # Only here every outage that fits is asked for its newest event.
 BY_LAST_SEEN: LiteralString = (
     LIST.replace(
@@ -192,16 +203,8 @@ def _rows(
     limit: int = 1,
     sort: ListSort = "opened",
 ) -> list[OutageRow]:
-    parameters = {
-        "project_id": wanted.project_id,
+    parameters = asdict(wanted) | {
         "outage_id": outage_id,
-        "environment": wanted.environment,
-        "status": wanted.status,
-        "severity": wanted.severity,
-        "verdict": wanted.verdict,
-        "since": wanted.since,
-        "assignee": wanted.assignee,
-        "text": wanted.text,
         "before_at": before and before.at,
         "before_id": before and before.id,
         "before_rank": before and before.rank,
@@ -209,6 +212,23 @@ def _rows(
     }
     with connection.cursor(row_factory=args_row(OutageRow)) as cursor:
         return cursor.execute(LISTS[sort], parameters).fetchall()
+
+
+UNRESOLVED: LiteralString = """
+SELECT count(*) FILTER (WHERE o.status = 'open') AS open,
+       count(*) FILTER (WHERE o.status = 'investigating') AS investigating
+FROM pipeline.outages o
+    -- WANTED
+      AND o.resolved_at IS NULL
+""".replace("    -- WANTED\n", WANTED)
+
+
+def unresolved(connection: Connection, wanted: OutageFilter) -> UnresolvedCounts:
+    """Count the unresolved outages that a list is narrowed to."""
+    with connection.cursor(row_factory=class_row(UnresolvedCounts)) as cursor:
+        found = cursor.execute(UNRESOLVED, asdict(wanted)).fetchone()
+    assert found is not None, "an aggregate always has a row"
+    return found
 
 
 # From merge to merge: an outage may take others in, and be merged itself, until minute ten.

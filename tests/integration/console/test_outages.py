@@ -2,10 +2,12 @@
 
 import re
 
+from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
+from signals.services.incidents.views import MAX_CHANGES
 from tests.integration.console.conftest import BASE, Visitor
 from tests.support.console_world import World
 
@@ -127,3 +129,59 @@ def test_incident_alone_is_worked_on_at_its_own_page(visitor: Visitor, world: Wo
     assert answer.headers["location"] == path
     assert "responder: the price feed is empty" in person.get(path).text
     assert "Work on it" not in visitor(Role.VIEWER).get(path).text
+
+
+def test_newest_changes_and_the_stored_care_are_shown_after_many(
+    visitor: Visitor, pool: Pool, world: World
+) -> None:
+    person, path = visitor(Role.RESPONDER), f"{BASE}/outages/{world.outage_id}"
+    name = re.search(r"<option>([^<]+)</option>", person.get(path).text)
+    assert name is not None
+    person.post(f"{path}/assign", data={"assignee": name[1]})
+    with pool.connection() as connection:
+        connection.execute(
+            "SELECT pipeline.note_change(incident_id, 'commented', '{\"text\": \"again\"}')"
+            " FROM (SELECT incident_id FROM pipeline.outage_members WHERE outage_id = %s LIMIT 1) AS one,"
+            " generate_series(1, %s)",
+            [world.outage_id, MAX_CHANGES],
+        )
+    person.post(f"{path}/note", data={"text": "the newest of all"})
+    page = person.get(path).text
+    assert "the newest of all" in page
+    assert f"<dt>Assigned to</dt><dd>{name[1]}</dd>" in page
+    with pool.connection() as connection:
+        connection.execute("UPDATE pipeline.outage_cares SET assignee = 'Somebody else'")
+    assert "<dt>Assigned to</dt><dd>Somebody else</dd>" in person.get(path).text
+
+
+def test_snooze_that_is_over_is_not_shown(visitor: Visitor, pool: Pool, world: World) -> None:
+    person, path = visitor(Role.RESPONDER), f"{BASE}/incidents/{world.open_id}"
+    found = re.search(rf'action="({BASE}/outages/[0-9a-f-]{{36}})/snooze"', person.get(path).text)
+    assert found is not None
+    person.post(f"{found[1]}/snooze", data={"for": "1h"})
+    assert "<dt>Silent until</dt>" in person.get(path).text
+    with pool.connection() as connection:
+        connection.execute("UPDATE pipeline.outage_cares SET snoozed_until = now() - interval '1 minute'")
+    assert "<dt>Silent until</dt>" not in person.get(path).text
+
+
+def test_causes_stand_with_both_rates(visitor: Visitor, pool: Pool, world: World) -> None:
+    group = {
+        "form": "value",
+        "labels": ["release=<b>2</b>"],
+        "failing_inside": 76,
+        "failing_outside": 24,
+        "working_inside": 12,
+        "working_outside": 88,
+    }
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE ai_outputs SET content_json = content_json || %s WHERE incident_id = %s",
+            [Jsonb({"findings": {"reference": "working", "causes": [{"group": group}]}}), world.open_id],
+        )
+    page = visitor(Role.VIEWER).get(f"{BASE}/incidents/{world.open_id}").text
+    apart = page[page.index("What sets the failing apart") : page.index("<h3>Evidence")]
+    assert "release=&lt;b&gt;2&lt;/b&gt;" in apart
+    assert "76 %" in apart
+    assert "12 %" in apart
+    assert "Of working requests" in apart

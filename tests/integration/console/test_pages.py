@@ -38,6 +38,7 @@ PAGES: Final = (
     "/incidents",
     "/incidents?status=all",
     "/search",
+    "/search?since=24h&facets=1&comparison=1&q=-error_code:NOT_FOUND",
     "/deploys",
     "/rules",
     "/rules/errors-above-usual",
@@ -100,6 +101,7 @@ def test_pages_run_and_load_nothing_foreign(visitor: Visitor, world: World) -> N
     reader = visitor(Role.ADMIN)
     paths = [BASE + path for path in PAGES]
     paths += [f"{BASE}/incidents/{world.open_id}", f"{BASE}/events/{world.events[0].event_id}"]
+    paths += [f"{BASE}/outages/{world.outage_id}/grouping"]
     paths += [f"{BASE}/outages/{world.outage_id}", f"{BASE}/deploys/{world.deploy_id}"]
     for path in [*paths, BASE + "/incidents/none", "/console/nothing/here", "/console/sign-in"]:
         answer = reader.get(path)

@@ -51,6 +51,7 @@ READ: Final = {
     "/rules",
     "/rules/{name}",
     "/search",
+    "/search/values",
     "/export",
     "/events/{event_id}",
     "/pipeline",
@@ -70,6 +71,8 @@ RESPOND: Final = {
     "/outages/{outage_id}/note",
     "/outages/{outage_id}/assign",
     "/outages/{outage_id}/snooze",
+    "/outages/{outage_id}/merge",
+    "/outages/{outage_id}/split",
 }
 ADMINISTER: Final = {
     "/dead-letters",
@@ -110,6 +113,7 @@ MATRIX: Final[dict[tuple[str, str], PageRight]] = {
     **{("POST", PROJECT + path): "respond" for path in RESPOND},
     **{("POST", PROJECT + path): "administer" for path in ADMINISTER},
     ("GET", PROJECT + "/rule-editor"): "administer",
+    ("GET", PROJECT + "/outages/{outage_id}/grouping"): "respond",
     ("POST", PROJECT + "/views/save"): "read",
     ("POST", PROJECT + "/views/delete"): "read",
 }

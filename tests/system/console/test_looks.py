@@ -20,6 +20,7 @@ def paths(site: Site) -> dict[str, str]:
         "overview": f"{BASE}/",
         "outages": f"{BASE}/outages?status=all",
         "outage": f"{BASE}/outages/{world.outage_id}",
+        "grouping": f"{BASE}/outages/{world.outage_id}/grouping",
         "incidents": f"{BASE}/incidents?status=all",
         "incident": f"{BASE}/incidents/{world.open_id}",
         "incident-investigating": f"{BASE}/incidents/{world.investigating_id}",

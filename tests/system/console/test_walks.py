@@ -10,7 +10,7 @@ from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
 from tests.integration.core.conftest import index
-from tests.support.console_world import SHOP, error
+from tests.support.console_world import SHOP, add_incident, error
 from tests.support.model_server import ModelServer, Reply, open_model_server, variables_of
 from tests.system.console.conftest import BASE, Site, faults_of
 
@@ -211,4 +211,74 @@ def test_feedback_and_questions_work_without_javascript(site: Site, model: Model
     page.fill("#question", "Why now?")
     page.click("form[data-ask] button")
     page.wait_for_selector(".answer >> text=It began after the deploy.")
+    context.close()
+
+
+def test_live_change_leaves_selection_scroll_and_opened_details(site: Site) -> None:
+    first, second = site.context(Role.ADMIN), site.context(Role.RESPONDER)
+    reader, faults = second.pages[0], faults_of(second.pages[0])
+    path = f"{BASE}/incidents/{site.world.open_id}"
+    reader.goto(path)
+    reader.wait_for_function("() => document.getElementById('live').textContent === 'live'")
+    reader.click(".summary .fold summary")
+    reader.evaluate(
+        """() => {
+            getSelection().selectAllChildren(document.querySelector(".timeline li:last-child span"));
+            window.node = document.querySelector(".timeline li:last-child");
+            scrollTo(0, 500);
+        }"""
+    )
+    selected = reader.evaluate("() => getSelection().toString()")
+    first.pages[0].goto(path)
+    first.pages[0].click("button:has-text('I’m on it')")
+    reader.wait_for_function(
+        "() => document.querySelector('.timeline').innerText.includes('Admin took it on')"
+    )
+    assert reader.evaluate("() => getSelection().toString()") == selected != ""
+    assert reader.evaluate("() => scrollY") == 500
+    assert reader.evaluate("() => window.node.isConnected")  # the same rows, and one more
+    assert reader.locator(".summary .fold").first.get_attribute("open") is not None
+    assert faults == []
+    for context in (first, second):
+        context.close()
+
+
+def test_rows_that_come_live_can_be_changed(site: Site, pool: ConnectionPool[Connection]) -> None:
+    context = site.context(Role.RESPONDER)
+    page = context.pages[0]
+    page.goto(f"{BASE}/outages?text=GATEWAY_DOWN")
+    page.wait_for_function("() => document.getElementById('live').textContent === 'live'")
+    assert not page.locator(".bulk").is_visible()
+    came = add_incident(pool, fingerprint="GATEWAY_DOWN|/pay|prod", title="GATEWAY_DOWN on /pay in prod")
+    page.wait_for_selector(".list >> text=GATEWAY_DOWN")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    with page.expect_navigation():
+        page.keyboard.press("e")
+    page.goto(f"{BASE}/incidents/{came}")
+    assert page.title().startswith("Resolved")
+    context.close()
+
+
+def test_outages_merge_and_split_without_javascript(site: Site, pool: ConnectionPool[Connection]) -> None:
+    with pool.connection() as connection:
+        connection.execute("UPDATE pipeline.outages SET decided_at = now(), settled_at = now()")
+    context = site.context(Role.RESPONDER, java_script_enabled=False)
+    page = context.pages[0]
+    page.fill("#link", site.link(Role.RESPONDER))
+    page.click("text=Use the link")
+    page.wait_for_url("**/console/p/**")
+    page.goto(f"{BASE}/incidents/{site.world.open_id}")
+    page.click("text=Merge or split")
+    page.check(f"input[value='{site.world.outage_id}']")
+    page.click("button:has-text('Merge into the chosen')")
+    page.wait_for_url(f"**/outages/{site.world.outage_id}")
+    assert "Responder merged two outages into one" in page.locator(".timeline").inner_text()
+    page.click("text=Merge or split")
+    page.check(f"input[value='{site.world.open_id}']")
+    page.click("button:has-text('Split off the chosen')")
+    page.wait_for_url(f"**/incidents/{site.world.open_id}")
+    page.click("text=The other outage")
+    page.wait_for_url(f"**/outages/{site.world.outage_id}")
+    assert "Responder split a series off" in page.locator(".timeline").inner_text()
     context.close()
