@@ -30,6 +30,7 @@ function takeChildren(old, fresh) {
   for (const child of [...fresh.childNodes]) {
     const name = nameOf(child);
     const twin = name ? named.get(name) : at && !nameOf(at) ? at : null;
+    named.delete(name); // a second child of this name is another one
     if (twin?.nodeName === child.nodeName) {
       if (twin === at) at = at.nextSibling;
       else old.insertBefore(twin, at);
