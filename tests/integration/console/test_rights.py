@@ -63,6 +63,7 @@ READ: Final = {
     "/live",
 }
 RESPOND: Final = {
+    "/incidents",
     "/incidents/{incident_id}/status",
     "/incidents/{incident_id}/feedback",
     "/incidents/{incident_id}/ask",

@@ -81,7 +81,7 @@ def test_event_keeps_the_search_that_found_it(visitor: Visitor, world: World) ->
         parse_qs(urlsplit(one).query)["q"][0] for one in re.findall(r'href="([^"]*/search\?[^"]*)"', event)
     ]
     assert {"price route:/cart", "price -route:/cart", "price severity:error"} <= set(links)
-    assert 'price label:"region=' in " ".join(links)
+    assert "price label:region=" in " ".join(links)
     assert event.count("data-copy hidden") >= 6
     for link in re.findall(rf'href="({BASE}/search\?[^"]*)"', event):
         assert reader.get(link).status_code == 200, link

@@ -30,14 +30,14 @@ def test_line_completes_names_and_values_by_keyboard(site: Site) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     assert page.input_value("#line") == "price -error_code:CARD_DECLINED "
-    page.keyboard.type("env:")
+    page.keyboard.type("environment:")
     page.wait_for_selector("#completions li >> text=staging", state="attached")
     page.keyboard.press("Escape")
     assert page.get_attribute("#line", "aria-expanded") == "false"
     page.keyboard.type("prod")
     with page.expect_navigation():
         page.keyboard.press("Enter")
-    assert query(page)["q"] == ["price -error_code:CARD_DECLINED env:prod"]
+    assert query(page)["q"] == ["price -error_code:CARD_DECLINED environment:prod"]
     assert faults == []
     context.close()
 

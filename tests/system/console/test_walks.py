@@ -235,7 +235,7 @@ def test_live_change_leaves_selection_scroll_and_opened_details(site: Site) -> N
         "() => document.querySelector('.timeline').innerText.includes('Admin took it on')"
     )
     assert reader.evaluate("() => getSelection().toString()") == selected != ""
-    assert reader.evaluate("() => scrollY") == 500
+    assert 400 < reader.evaluate("() => scrollY") < 600  # the browser keeps what is seen where it is
     assert reader.evaluate("() => window.node.isConnected")  # the same rows, and one more
     assert reader.locator(".summary .fold").first.get_attribute("open") is not None
     assert faults == []
