@@ -11,7 +11,6 @@ from pydantic_settings import BaseSettings
 from docs.writers.markdown import code, page, sentence, table
 from k8s.operator.settings import OperatorSettings
 from signals import settings
-from signals.settings import EnvironmentSettings
 
 OTHERS: Final = {
     "INGEST_API_URL": ("http://127.0.0.1:8000", "Producers: base URL of ingest-api."),
@@ -53,8 +52,7 @@ base64. A wrong or missing value stops the process at start, with a sentence tha
 
 def settings_page() -> str:
     """Return the page."""
-    groups = [kind for kind in EnvironmentSettings.__subclasses__() if kind.__module__ == settings.__name__]
-    parts = [part for kind in groups for part in _group(kind)]
+    parts = [part for kind in settings.GROUPS for part in _group(kind)]
     others = table(
         ["variable", "default", "meaning"],
         [[code(name), _default_text(default), text] for name, (default, text) in OTHERS.items()],
@@ -65,13 +63,13 @@ def settings_page() -> str:
         "Read by `signals-operator` only; the Helm chart sets them.",
         _table(OperatorSettings),
     ]
-    return page("Settings", "signals/settings.py and k8s/operator/settings.py", INTRODUCTION, parts)
+    return page("Settings", "signals/settings/ and k8s/operator/settings.py", INTRODUCTION, parts)
 
 
 def documented() -> dict[str, str]:
     """Return every variable of the product with its default as the page shows it."""
     found = {name: _default_text(default) for name, (default, _) in OTHERS.items()}
-    for kind in EnvironmentSettings.__subclasses__():
+    for kind in settings.GROUPS:
         found |= {name: default for name, default, *_ in _variables(kind)}
     return found
 

@@ -51,7 +51,7 @@ def test_every_old_variable_is_read_or_named_by_a_sentence(old: Fixture, present
 def test_renamed_variable_fails_at_start_and_names_the_new_one(
     by_file: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(settings, "RENAMED", {OLD: "SIGNALS_TICK_S"})
+    monkeypatch.setattr(settings.base, "RENAMED", {OLD: "SIGNALS_TICK_S"})
     if by_file:
         (tmp_path / OLD).write_text("3")
         monkeypatch.setenv("SIGNALS_SECRETS_DIR", str(tmp_path))
