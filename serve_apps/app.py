@@ -1,4 +1,4 @@
-"""The three applications that `serve run` and `serve deploy` build from the configuration file.
+"""The applications that `serve run` and `serve deploy` build from the configuration file.
 
 Serve builds each in a process of its own; imports stand inside, so that each loads only its part.
 """
@@ -15,11 +15,18 @@ def ingest(_: dict[str, str]) -> Application:
     return cast(Deployment, IngestApi).bind()
 
 
-def core(_: dict[str, str]) -> Application:
-    """core-api at /."""
+def core(args: dict[str, str]) -> Application:
+    """core-api at /, with the console below /console unless `args` or the environment place it elsewhere."""
     from serve_apps.core.replica import CoreApi
 
-    return cast(Deployment, CoreApi).bind()
+    return cast(Deployment, CoreApi).bind(args.get("console"))
+
+
+def console(_: dict[str, str]) -> Application:
+    """The console below /console, where core-api does not serve it."""
+    from serve_apps.core.console_replica import ConsoleReplica
+
+    return cast(Deployment, ConsoleReplica).bind()
 
 
 def consumers(_: dict[str, str]) -> Application:

@@ -21,6 +21,7 @@ from k8s.operator.api import (
 )
 from k8s.operator.sign_in_types import SignIn
 from signals.consumer_kinds import KINDS, ConsumerKind, StackCount, counted_together
+from signals.serve_applications import ConsolePlacement
 
 KIND: Final = "SignalsStack"
 PLURAL: Final = "signalsstacks"
@@ -161,6 +162,17 @@ class Api(ApiModel):
 
     replicas: int = Field(default=2, ge=1, le=100, description="of the Serve deployment")
     service: Exposure = Exposure()
+
+
+class ConsolePages(ApiModel):
+    """The pages for people, below /console."""
+
+    placement: ConsolePlacement = Field(
+        default="core",
+        description="core: in core-api's replicas; own: in a Serve application of its own, so that readers "
+        "take nothing from the API; none: nowhere",
+    )
+    replicas: int = Field(default=2, ge=1, le=100, description="of the Serve deployment, with own")
 
 
 def _count_of(count: StackCount, kinds: Sequence[ConsumerKind]) -> Any:
@@ -318,6 +330,7 @@ class SignalsStackSpec(ApiModel):
     sign_in: SignIn | None = None
     ingest: Api = Api()
     core_api: Api = Api()
+    console: ConsolePages = ConsolePages()
     pipeline: Pipeline = Pipeline()
     ray: RayPods = RayPods()
     upgrade: Upgrade = Upgrade()

@@ -1,4 +1,4 @@
-"""Resources of the console's pages; core-api's replica opens them."""
+"""Resources of the console's pages; the replica that hosts them opens them."""
 
 from dataclasses import dataclass
 

@@ -93,5 +93,5 @@ PAGES: Final[tuple[ConsolePage, ...]] = (
 
 
 def endpoints() -> tuple[Endpoint[ConsoleResources], ...]:
-    """Return the rows of core-api's application that are pages."""
+    """Return the rows of an application's table that are pages."""
     return tuple(page.endpoint() for page in PAGES)

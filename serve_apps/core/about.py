@@ -25,10 +25,12 @@ class Welcome(BaseModel):
 _WELCOME: Final = Welcome().model_dump()
 
 
-async def welcome(_: CoreResources, call: Call[None]) -> Response:
-    """Say where to look; a browser is sent to the console."""
+async def welcome(core: CoreResources, call: Call[None]) -> Response:
+    """Say where to look; a browser is sent to the console, or to the documentation where there is none."""
     if "text/html" in call.request.headers.get("accept", ""):
-        return RedirectResponse("/console/", status_code=303, headers=NOT_STORED)
+        return RedirectResponse(
+            "/docs" if core.placement == "none" else "/console/", status_code=303, headers=NOT_STORED
+        )
     return json_answer(call.request, _WELCOME)
 
 
@@ -51,7 +53,7 @@ ENDPOINTS: tuple[Endpoint[CoreResources], ...] = (
         tag="about",
         answers={
             200: Answer(description="Links.", model=Welcome),
-            303: Answer(description="To the console, for a browser."),
+            303: Answer(description="To the console or the documentation, for a browser."),
         },
     ),
     Endpoint(

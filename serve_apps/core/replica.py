@@ -13,19 +13,15 @@ from ray import serve
 from starlette.types import ASGIApp
 
 from actors.names import expected
-from serve_apps.console.live_feed import LiveFeed
-from serve_apps.console.resources import ConsoleResources
-from serve_apps.console.routes import endpoints as console_pages
-from serve_apps.console.views import Renderer
+from serve_apps.core.console_hosting import console_resources, console_routes
 from serve_apps.core.requests import CoreResources
 from serve_apps.core.routes import ENDPOINTS, documentation
-from serve_apps.http.application import build_application, routes_of
+from serve_apps.http.application import build_application
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.llm import open_model
-from signals.clients.openid import OpenIdProvider, ProviderAccount
 from signals.clients.opensearch import connection as opensearch
 from signals.clients.opensearch.comparison import compare
 from signals.clients.opensearch.index import labels_since
@@ -33,20 +29,14 @@ from signals.clients.opensearch.search import EventSearch
 from signals.clients.outbound.senders import open_sender
 from signals.clients.postgres import Connection
 from signals.clients.sealing import open_seal
-from signals.domain.access.people import Role
-from signals.domain.access.provider_identity import Newcomers, parse_domains
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 from signals.periodic import repeated_in_task
 from signals.ray_node.loopback import listen_on_loopback_only
 from signals.rotation import Rotation, SettingsKind
+from signals.serve_applications import ConsolePlacement
 from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import LAST_USED_EVERY_S, KeyAuthenticator
-from signals.services.access.passwords import Passwords
-from signals.services.access.person_tokens import PersonTokens
-from signals.services.access.provider_sign_in import ProviderSignIn
-from signals.services.access.saved_views import SavedViews
-from signals.services.access.signing_in import SigningIn
 from signals.services.deploys.views import Deploys
 from signals.services.detection.rule_preview import RulePreviewer
 from signals.services.detection.rule_registry import RuleRegistry
@@ -56,22 +46,19 @@ from signals.services.events.search import EventFinder
 from signals.services.incidents.names import Names
 from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.outage_work import OutageWork
-from signals.services.incidents.overview import IncidentOverview
 from signals.services.incidents.views import Incidents
-from signals.services.ledger.audit import GROUPS, LedgerAudit
+from signals.services.ledger.audit import LedgerAudit
 from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
-from signals.services.operations.partition_lag import PartitionLags
-from signals.services.operations.project_letters import ProjectLetters
 from signals.services.operations.readiness import ReadinessCheck
 from signals.services.summary.comparing import ComparisonSource
 from signals.services.summary.feedback import FeedbackBook
-from signals.services.summary.job_list import JobList
 from signals.services.summary.questions import Questions
 from signals.services.summary.toolbox import ToolSources
 from signals.settings import (
+    ConsoleSettings,
     ConsumerSettings,
     KafkaSettings,
     ModelSettings,
@@ -88,7 +75,6 @@ CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; other
 
 def build_core_api(resources: CoreResources) -> ASGIApp:
     """Build the application; its document describes ingest-api as well, and no page of the console."""
-
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
 
     @asynccontextmanager
@@ -100,57 +86,20 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
         threads.shutdown()
 
     authorizer = Authorizer(resources.authenticator, threads)
-    console = resources.console
-    pages = routes_of(console_pages(), console, authorizer, threads=threads) if console else ()
     return build_application(
         (*ENDPOINTS, *documentation()),
         resources,
         authorizer,
         lifespan=lifespan,
         threads=threads,
-        further_routes=pages,
+        further_routes=console_routes(resources, authorizer, threads),
     )
 
 
-def console_resources(
-    core: CoreResources, pool: ConnectionPool[Connection], people: PeopleSettings
-) -> ConsoleResources:
-    """Return what the pages need beside what the API has."""
-    overview = IncidentOverview(pool)
-    return ConsoleResources(
-        renderer=Renderer(),
-        signing_in=SigningIn(pool),
-        passwords=Passwords(pool),
-        has_passwords=people.has_passwords,
-        provider=open_provider(pool, people),
-        person_tokens=PersonTokens(pool),
-        pool=pool,
-        outages=core.outages,
-        outage_work=core.outage_work,
-        incidents=core.incidents,
-        overview=overview,
-        deploys=core.deploys,
-        rule_registry=core.rule_registry,
-        rule_previewer=core.rule_previewer,
-        destinations=core.destinations,
-        routes=core.routes,
-        maintenance=core.maintenance,
-        notices=core.notices,
-        event_finder=core.event_finder,
-        ledger_audit=core.ledger_audit,
-        readiness=core.readiness,
-        partition_lags=PartitionLags(pool, KafkaSettings.from_env, GROUPS),
-        letters=ProjectLetters(pool, KafkaSettings.from_env),
-        job_list=JobList(pool),
-        feedback=core.feedback,
-        questions=core.questions,
-        live_feed=LiveFeed(overview.newest),
-        saved_views=SavedViews(pool),
-    )
+def open_core_resources(stack: ExitStack, console: ConsolePlacement = "core") -> CoreResources:
+    """Open what the routes need, as the environment says, and what the pages need in `core`.
 
-
-def open_core_resources(stack: ExitStack) -> CoreResources:
-    """Open what the routes need, as the environment says; `stack` closes it.
+    `stack` closes it.
 
     Raises:
         SettingsError: naming the variable at fault.
@@ -203,28 +152,11 @@ def open_core_resources(stack: ExitStack) -> CoreResources:
         door_settings=DoorSettingsEditor(pool),
         readiness=readiness,
         routes=Routes(pool),
+        placement=console,
     )
+    if console != "core":
+        return core
     return replace(core, console=console_resources(core, pool, PeopleSettings.from_env()))
-
-
-def open_provider(pool: ConnectionPool[Connection], settings: PeopleSettings) -> ProviderSignIn | None:
-    """Open the sign-in at the provider that the settings name; it is asked at each sign-in."""
-    secret = settings.signals_oidc_client_secret
-    if not settings.signals_oidc_issuer or secret is None:
-        return None
-    account = ProviderAccount(
-        issuer=settings.signals_oidc_issuer,
-        client_id=settings.signals_oidc_client_id,
-        client_secret=secret.get_secret_value(),
-        trusts_addresses=settings.signals_oidc_trust_addresses,
-    )
-    role = settings.signals_oidc_newcomer_role
-    newcomers = Newcomers(
-        domains=parse_domains(settings.signals_oidc_domains),
-        org_id=settings.signals_oidc_newcomer_org,
-        role=None if role == "none" else Role(role),
-    )
-    return ProviderSignIn(pool, OpenIdProvider(account), newcomers, name=settings.signals_oidc_name)
 
 
 def open_destinations(pool: ConnectionPool[Connection]) -> Destinations:
@@ -237,6 +169,24 @@ def open_destinations(pool: ConnectionPool[Connection]) -> Destinations:
     return Destinations(pool, open_seal(settings), open_sender(settings))
 
 
+class OpenedReplica:
+    """A replica of core-api or of the console: it opens what they need in its own process."""
+
+    def __init__(self, console: ConsolePlacement) -> None:
+        self._stack = ExitStack()
+        configure_logs()
+        collect_less_often()
+        listen_on_loopback_only()
+        self.resources = open_core_resources(self._stack, console)
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Expect as many consumers as the supervisor, which gets the same `user_config`, keeps."""
+        self.resources.readiness.expect(list(expected(user_config, ConsumerSettings.from_env())))
+
+    def __del__(self) -> None:
+        self._stack.close()
+
+
 @serve.deployment(
     name="core-api",
     max_ongoing_requests=100,
@@ -247,22 +197,11 @@ def open_destinations(pool: ConnectionPool[Connection]) -> Destinations:
     ray_actor_options={"num_cpus": 0.1},
 )
 @serve.ingress()
-class CoreApi:
-    """The replica that hosts the application: it opens what the routes need in its own process."""
+class CoreApi(OpenedReplica):
+    """The replica that hosts the API; `console` of Serve's configuration wins over the environment."""
 
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        configure_logs()
-        collect_less_often()
-        listen_on_loopback_only()
-        self._resources = open_core_resources(self._stack)
-
-    def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Expect as many consumers as the supervisor, which gets the same `user_config`, keeps."""
-        self._resources.readiness.expect(list(expected(user_config, ConsumerSettings.from_env())))
+    def __init__(self, console: ConsolePlacement | None = None) -> None:
+        super().__init__(console or ConsoleSettings.from_env().signals_console)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
-        return build_core_api(self._resources)
-
-    def __del__(self) -> None:
-        self._stack.close()
+        return build_core_api(self.resources)

@@ -12,6 +12,7 @@ from shared_types import Tenancy
 from signals.domain.queries import cursors
 from signals.domain.queries.parameters import MAX_TEXT
 from signals.domain.queries.sorting import ListSort
+from signals.serve_applications import ConsolePlacement
 from signals.services.access.audit_trail import AuditTrail
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.deploys.views import Deploys
@@ -73,7 +74,7 @@ UNCHANGED: Final = Answer(description="The reader has this version.", headers=TA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreResources:
-    """Resources of the endpoints; the app's host opens them. Without `console` there are no pages."""
+    """Resources of the endpoints; the app's host opens them. Without `console` the pages are not here."""
 
     ledger_audit: LedgerAudit
     audit_trail: AuditTrail
@@ -96,6 +97,7 @@ class CoreResources:
     readiness: ReadinessCheck
     routes: Routes
     console: ConsoleResources | None = None
+    placement: ConsolePlacement = "none"
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ from signals.local import bring_up, watchdog
 from signals.local.errors import NotReadyError
 from signals.services.access import people
 from signals.services.access.provisioning import ProvisioningRefused
-from signals.settings import PostgresSettings
+from signals.settings import ConsoleSettings, PostgresSettings
 from signals.store.operations.schema import migrate as apply_migrations
 
 DEMO_ADMIN: Final = "admin@demo.local"
@@ -47,15 +47,18 @@ def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
     if not product.started:
         out.print("Already running; nothing to do.")
     env = folder / "env"
-    out.print(f"Console        {product.environment['CORE_API_URL']}{_sign_in_link()}")
-    out.print(f"               (signs in once, within 15 minutes; another: signals users link {DEMO_ADMIN})")
+    if ConsoleSettings.from_env().signals_console != "none":
+        out.print(f"Console        {product.environment['CORE_API_URL']}{sign_in_link()}")
+        out.print(
+            f"               (signs in once, within 15 minutes; another: signals users link {DEMO_ADMIN})"
+        )
     out.print(f"APIs           {product.environment['CORE_API_URL']}")
     out.print(f"Ray dashboard  {product.environment['RAY_DASHBOARD_URL']}")
     out.print(f"Keys and URLs  {env} (set -a; . {env}; set +a)")
 
 
-def _sign_in_link() -> str:
-    """Make a link for the admin of the demo organisation, who is created by the first `up`."""
+def sign_in_link() -> str:
+    """Return a new link for the admin of the demo organisation, who is created by the first `up`."""
     with open_pool(PostgresSettings.from_env(), size=1) as pool:
         try:
             return people.issue_link(pool, DEMO_ADMIN)

@@ -25,7 +25,7 @@ from signals.local.folder import StackFolder
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
 from signals.ray_node.variables import HOST
 from signals.services.access import provisioning
-from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
+from signals.settings import ConsoleSettings, KafkaSettings, OpenSearchSettings, PostgresSettings
 from signals.store.access import api_keys
 from signals.store.operations.schema import migrate
 
@@ -35,6 +35,8 @@ KEYS: Final = {"PROJECT_API_KEY": Scope.INGEST, "READ_API_KEY": Scope.READ, "ADM
 QUIET_S: Final = 120.0  # without another part that gets ready
 LONGEST_S: Final = 600.0  # for all of them (guess)
 LOOK_S: Final = 0.25
+SIGN_IN_PAGE: Final = "/console/sign-in"
+"""A page that needs no session; it answers once the console runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,8 @@ def wait_until_ready(port: int, head: RayHead) -> None:
 
 def unready(port: int) -> list[str]:
     """Return the parts that are not ready, empty when all are."""
-    for path in ("/v1/events/healthz", "/readyz"):
+    own = (SIGN_IN_PAGE,) if ConsoleSettings.from_env().signals_console == "own" else ()
+    for path in ("/v1/events/healthz", *own, "/readyz"):
         try:
             status, body = _get(port, path)
         except (OSError, http.client.HTTPException):

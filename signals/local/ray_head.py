@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from signals.local.errors import LocalStackError
 from signals.local.files import make_private_folder, replace_file
 from signals.local.folder import StackFolder, StackState
@@ -17,6 +15,7 @@ from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import ChildProcess, Command
 from signals.local.ray_dashboard import Dashboard
 from signals.ray_node.haproxy import write_haproxy_launcher
+from signals.ray_node.serve_file import read_serve_file
 from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables
 
 NAME: Final = "ray"
@@ -142,8 +141,9 @@ class RayHead:
 
         Raises:
             LocalStackError: it does not answer, or refuses.
+            SettingsError: when `SIGNALS_CONSOLE` names no place.
         """
-        config = yaml.safe_load(SERVE_CONFIG.read_text())
+        config = read_serve_file(SERVE_CONFIG)
         config["http_options"] |= {"host": HOST, "port": self.state.ports["http"]}
         self.dashboard.deploy(config)
 

@@ -10,7 +10,7 @@ from typing import Final
 from signals.secret_files import VARIABLE
 from signals.settings.base import LOOPBACK_HOSTS, RENAMED, EnvironmentSettings
 from signals.settings.model import ModelSettings
-from signals.settings.people import NotificationSettings, PeopleSettings
+from signals.settings.people import ConsoleSettings, NotificationSettings, PeopleSettings
 from signals.settings.runtime import ConsumerSettings, LabelSettings, RetentionSettings, RuntimeSettings
 from signals.settings.servers import KafkaSettings, OpenSearchSettings, PostgresSettings
 
@@ -18,6 +18,7 @@ __all__ = [
     "GROUPS",
     "LOOPBACK_HOSTS",
     "RENAMED",
+    "ConsoleSettings",
     "ConsumerSettings",
     "EnvironmentSettings",
     "KafkaSettings",
@@ -38,6 +39,7 @@ GROUPS: Final[tuple[type[EnvironmentSettings], ...]] = (
     OpenSearchSettings,
     ModelSettings,
     NotificationSettings,
+    ConsoleSettings,
     PeopleSettings,
     RuntimeSettings,
     ConsumerSettings,

@@ -1,4 +1,4 @@
-"""Settings of people: how they sign in, and how they are notified."""
+"""Settings of people: where their console runs, how they sign in, and how they are notified."""
 
 from typing import Literal
 from urllib.parse import urlsplit
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from signals.domain.access.provider_identity import parse_domains
+from signals.serve_applications import ConsolePlacement
 from signals.settings.base import LOOPBACK_HOSTS, EnvironmentSettings
 
 
@@ -28,6 +29,16 @@ class NotificationSettings(EnvironmentSettings):
     )
     signals_notify_timeout_s: float = Field(
         default=10, gt=0, le=25, description="seconds that one message may take to be sent"
+    )
+
+
+class ConsoleSettings(EnvironmentSettings):
+    """Where the console runs."""
+
+    signals_console: ConsolePlacement = Field(
+        default="core",
+        description="`core`: in core-api's replicas; `own`: in an application of its own, so that readers "
+        "take nothing from the API; `none`: nowhere",
     )
 
 

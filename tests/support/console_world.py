@@ -12,7 +12,8 @@ from psycopg_pool import ConnectionPool
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from serve_apps.core.replica import build_core_api, console_resources
+from serve_apps.core.console_hosting import console_resources
+from serve_apps.core.replica import build_core_api
 from shared_types import Envelope, Tenancy, canonicalize
 from signals.clients.opensearch.connection import Client, check_reachable
 from signals.clients.outbound.senders import Sender

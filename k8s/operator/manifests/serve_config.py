@@ -1,4 +1,4 @@
-"""Serve's configuration: three applications and their counts. Changing it replaces no pod."""
+"""Serve's configuration: the applications and their counts. Changing it replaces no pod."""
 
 from typing import Any, Final
 
@@ -6,6 +6,7 @@ import yaml
 
 from k8s.operator.stack_types import SignalsStackSpec
 from signals.consumer_kinds import KINDS
+from signals.serve_applications import as_configured, running
 
 HTTP_OPTIONS: Final = {
     "host": "0.0.0.0",  # noqa: S104  # reached through Services; the NetworkPolicy says by whom
@@ -16,33 +17,23 @@ HTTP_OPTIONS: Final = {
 
 def serve_config(spec: SignalsStackSpec) -> str:
     """Return `serveConfigV2`: the same text for the same counts."""
+    console = spec.console.placement
     counts = {kind.setting: spec.pipeline.count(kind) for kind in KINDS}
+    details: dict[str, dict[str, Any]] = {
+        "ingest": {"num_replicas": spec.ingest.replicas},
+        "core": {"num_replicas": spec.core_api.replicas, "user_config": counts},
+        "console": {"num_replicas": spec.console.replicas, "user_config": counts},
+        "consumers": {"user_config": counts},
+    }
     config = {
         "proxy_location": "EveryNode",
         "http_options": HTTP_OPTIONS,
         "applications": [
-            _application(
-                "ingest", "/v1/events", {"name": "ingest-api", "num_replicas": spec.ingest.replicas}
-            ),
-            _application(
-                "core",
-                "/",
-                {"name": "core-api", "num_replicas": spec.core_api.replicas, "user_config": counts},
-            ),
-            _application("consumers", None, {"name": "supervisor", "user_config": counts}),
+            as_configured(row, console) | {"deployments": [{"name": row.deployment, **details[row.name]}]}
+            for row in running(console)
         ],
     }
     return yaml.dump(config, Dumper=_Plain, sort_keys=True)
-
-
-def _application(name: str, route_prefix: str | None, deployment: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "route_prefix": route_prefix,
-        "import_path": f"serve_apps.app:{name}",
-        "args": {},
-        "deployments": [deployment],
-    }
 
 
 class _Plain(yaml.SafeDumper):

@@ -64,6 +64,7 @@ EVERYTHING: Final[dict[str, Any]] = DOKS | {
         "passwords": True,
     },
     "coreApi": {"replicas": 3},
+    "console": {"placement": "own", "replicas": 3},
     "pipeline": {"workers": 12, "summarizers": 2},
     "ray": {
         "workers": 4,
