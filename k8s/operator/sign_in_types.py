@@ -48,6 +48,13 @@ class SignIn(ApiModel):
     passwords: bool | None = Field(
         default=None, description="let people sign in with a password; unset: while there is no provider"
     )
+    proxies: int = Field(
+        default=0,
+        ge=0,
+        le=8,
+        description="proxies and ingresses before the Service that add to X-Forwarded-For: limits of sign-ins"
+        " then go by the client's address",
+    )
 
 
 def sign_in_variables(sign_in: SignIn) -> dict[str, str]:
@@ -55,6 +62,8 @@ def sign_in_variables(sign_in: SignIn) -> dict[str, str]:
     variables = {}
     if sign_in.passwords is not None:
         variables["SIGNALS_PASSWORDS"] = str(sign_in.passwords).lower()
+    if sign_in.proxies:
+        variables["SIGNALS_PROXIES"] = str(sign_in.proxies)
     if provider := sign_in.provider:
         variables |= {
             "SIGNALS_OIDC_ISSUER": provider.issuer,

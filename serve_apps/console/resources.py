@@ -37,7 +37,7 @@ from signals.services.summary.questions import Questions
 class ConsoleResources:
     """The services that pages read and change by; `pool` is for keys and people alone.
 
-    Without `has_passwords` people sign in by link or provider only.
+    Without `has_passwords` people sign in by link or provider only. `proxies` stand before HAProxy.
     """
 
     renderer: Renderer
@@ -45,6 +45,7 @@ class ConsoleResources:
     passwords: Passwords
     has_passwords: bool
     provider: ProviderSignIn | None
+    proxies: int
     person_tokens: PersonTokens
     pool: ConnectionPool[Connection]
     outages: Outages

@@ -17,6 +17,7 @@ from serve_apps.console.cookies import (
 from serve_apps.console.pages import SIGN_IN, ConsolePage, Visit, own_path, project_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.views import View
+from serve_apps.http.peers import peer_of
 from serve_apps.http.problems import Problem
 from signals.services.access.passwords import PasswordAttempt
 from signals.services.access.signing_in import SignInRefused
@@ -50,7 +51,9 @@ def _ways(resources: ConsoleResources) -> dict[str, Any]:
 def sign_in(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Use the link up and go where the reader wanted to."""
     outcome = resources.signing_in.sign_in(
-        visit.form.get("link", ""), address=_address(visit), browser=browser_of(visit)
+        visit.form.get("link", ""),
+        address=peer_of(visit.request, resources.proxies),
+        browser=browser_of(visit),
     )
     if isinstance(outcome, SignInRefused):
         return _refused(resources, visit, outcome)
@@ -64,7 +67,7 @@ def sign_in_by_password(resources: ConsoleResources, visit: Visit) -> View | Res
     attempt = PasswordAttempt(
         email=visit.form.get("email", ""),
         password=visit.form.get("password", ""),
-        address=_address(visit),
+        address=peer_of(visit.request, resources.proxies),
         browser=browser_of(visit),
         known=known_browser(visit.request),
     )
@@ -96,10 +99,6 @@ def refused_view(
     """Return the page again, with the reason of the refusal."""
     values = {"next": visit.form.get("next", ""), "email": visit.form.get("email", ""), "refusal": text}
     return View("sign_in.html", _ways(resources) | values, status, headers or {})
-
-
-def _address(visit: Visit) -> str:
-    return visit.request.client.host if visit.request.client else "unknown"
 
 
 def browser_of(visit: Visit) -> str:

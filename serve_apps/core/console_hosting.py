@@ -72,6 +72,7 @@ def console_resources(
         passwords=Passwords(pool),
         has_passwords=people.has_passwords,
         provider=open_provider(pool, people),
+        proxies=people.signals_proxies,
         person_tokens=PersonTokens(pool),
         pool=pool,
         outages=core.outages,

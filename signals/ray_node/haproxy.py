@@ -11,6 +11,8 @@ from typing import Final
 
 from signals.ray_node.variables import HOST
 
+PEER_HEADER: Final = "x-signals-peer"
+"""The address that a request came from; clients cannot set it."""
 RETRY_AFTER_S: Final = 1  # Serve starts a replica within a few seconds
 
 
@@ -50,13 +52,15 @@ _DIRECT: Final = (
     "http-request del-header x-request-disconnect-disabled",
     "http-request set-header x-request-disconnect-disabled ?1 unless { path_beg /v1/search }",
 )
+# A replica sees HAProxy's own address; limits of sign-ins are by the client's.
+_PEER: Final = f"http-request set-header {PEER_HEADER} %[src]"
 # Sentry's SDKs take a Retry-After on a 503 for a rate limit, and drop the next events too.
 _ONCE: Final = (
     "http-request set-var(txn.sends_once) bool(true) if { path_beg /v1/events/sentry/ }",
     "http-after-response del-header retry-after if { status 503 } { var(txn.sends_once) -m bool }",
 )
 _RULES: Final = r"\n    ".join(
-    (*_DIRECT, *_ONCE, _SERVE_TEXTS, _UVICORN_TEXT, "http-response del-header server")
+    (*_DIRECT, _PEER, *_ONCE, _SERVE_TEXTS, _UVICORN_TEXT, "http-response del-header server")
 )
 FRONTEND: Final = rf"s|^frontend http_frontend$|&\n    {_RULES}|"
 """The rules for every request and answer."""

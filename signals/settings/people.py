@@ -78,6 +78,14 @@ class PeopleSettings(EnvironmentSettings):
         default=None, description="let people sign in with a password; unset: while there is no provider"
     )
 
+    signals_proxies: int = Field(
+        default=0,
+        ge=0,
+        le=8,
+        description="proxies of your own before Serve's, each of which adds to `X-Forwarded-For`: limits of "
+        "sign-ins then go by the client's address, not by a proxy's",
+    )
+
     @field_validator("signals_oidc_issuer")
     @classmethod
     def _issuer_is_protected(cls, issuer: str) -> str:

@@ -148,6 +148,7 @@ FIELDS: Final = {
     "SIGNALS_NOTIFY_ALLOW": "spec.notifications.allow",
     "SIGNALS_NOTIFY_LINK_URL": "spec.notifications.linkURL",
     "SIGNALS_PASSWORDS": "spec.signIn.passwords",
+    "SIGNALS_PROXIES": "spec.signIn.proxies",
     "SIGNALS_OIDC_ISSUER": "spec.signIn.provider.issuer",
     "SIGNALS_OIDC_CLIENT_ID": "spec.signIn.provider.clientID",
     "SIGNALS_OIDC_NAME": "spec.signIn.provider.name",

