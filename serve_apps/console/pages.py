@@ -23,7 +23,8 @@ from serve_apps.http.endpoint import Answer, Call, Endpoint
 from serve_apps.http.problems import NOT_STORED, Problem, answer_to
 from signals.domain.access.people import Person, PersonInProject, PersonRight, ProjectAccess
 
-MAX_FORM_BYTES: Final = 16 * 1024  # guess: a sign-in link and a few fields
+MAX_FORM_BYTES: Final = 16 * 1024  # of anyone; guess: a sign-in link and a few fields
+MAX_TEXT_FORM_BYTES: Final = 256 * 1024  # of people: a rule of 64 KiB, each byte of it as three characters
 MAX_FIELDS: Final = 100  # guess: a page of 50 chosen rows, and what to do with them
 SIGN_IN: Final = "/console/sign-in"
 LIVE_HEADER: Final = "x-signals-live"
@@ -117,7 +118,8 @@ class ConsolePage:
 
         async def answer(resources: ConsoleResources, call: Call[None]) -> Response:
             try:
-                form = await _form(call.request) if self.method == "POST" else {}
+                most = MAX_FORM_BYTES if self.right == "anyone" else MAX_TEXT_FORM_BYTES
+                form = await _form(call.request, most) if self.method == "POST" else {}
             except Problem as problem:
                 return await call.in_thread(_failed, resources, call.request, problem)
             return await call.in_thread(_visited, self, resources, call.request, form)
@@ -154,10 +156,11 @@ def see_other(path: str) -> Response:
 def own_path(text: str) -> str:
     """Return a path of the console, its start for any other text: no link leads from here to another site."""
     is_own = text.startswith("/console/") and not text.startswith(SIGN_IN)
-    return text if is_own and text.isprintable() and "\\" not in text and "//" not in text else "/console/"
+    is_plain = text.isprintable() and "\\" not in text and "//" not in text.partition("?")[0]
+    return text if is_own and is_plain else "/console/"
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request, most: int) -> dict[str, str]:
     """Read the fields of a form that one of our own pages sent.
 
     Raises:
@@ -177,7 +180,7 @@ async def _form(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise Problem(415, "unsupported_type", f"Send {FORM}.")
     try:
-        text = (await read_body(request, MAX_FORM_BYTES)).decode("utf-8")
+        text = (await read_body(request, most)).decode("utf-8")
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise Problem(400, "malformed_form", "The form cannot be read.") from error
@@ -192,9 +195,13 @@ def _visited(
         if page.right != "anyone":
             is_use = page.is_use and LIVE_HEADER not in request.headers
             person = resources.signing_in.person(session_token(request), is_use=is_use)
+        if person is None and page.right != "anyone" and page.method == "POST":
+            view = View("signed_out.html", {"written": _written(form), "sign_in": SIGN_IN}, 401)
+            visit = Visit(request=request, form=form, clock=_clock(request), person=None, access=None)
+            return resources.renderer.answer(request, view, _common("", visit))
         if person is None and page.right != "anyone":
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            back = f"?next={quote(wanted, safe='')}" if page.method == "GET" and wanted != "/console/" else ""
+            back = f"?next={quote(wanted, safe='')}" if wanted != "/console/" else ""
             return see_other(SIGN_IN + back)
         access = _access(page, person, request)
         visit = Visit(request=request, form=form, clock=_clock(request), person=person, access=access)
@@ -207,6 +214,11 @@ def _visited(
         return resources.renderer.answer(request, result, common)
     except Exception as error:  # noqa: BLE001  # every failure becomes a page
         return _failed(resources, request, error, person)
+
+
+def _written(form: Mapping[str, str]) -> str:
+    """Return what a person wrote into a form, not what they chose: the longest text of several words."""
+    return max((text for text in form.values() if " " in text or "\n" in text), key=len, default="")
 
 
 def _access(page: ConsolePage, person: Person | None, request: Request) -> ProjectAccess | None:

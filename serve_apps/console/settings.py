@@ -8,20 +8,19 @@ from starlette.responses import Response
 
 from serve_apps.console.cookies import address
 from serve_apps.console.overview import snippet
-from serve_apps.console.pages import ConsolePage, Visit, see_other
+from serve_apps.console.pages import ConsolePage, Visit, project_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
-from signals.clients.postgres import REQUEST_TIMEOUT_MS, transaction
 from signals.domain.access.people import INVITATION_LASTS, Role
 from signals.domain.access.scopes import Scope
 from signals.domain.detection.rule_differences import difference
 from signals.services.access import people, provisioning
 from signals.services.access.provisioning import IssuedKey, ProvisioningRefused
-from signals.store.access import api_keys, audit
-from signals.store.access import people as members
+from signals.services.access.settings_overview import SettingsOverview, find_valid_key, read_settings
 
 AUDIT_ROWS: Final = 30
+MAX_PROJECT_NAME: Final = 100  # characters; guess: a line of the menu
 MAX_SAID: Final = 300  # characters of one change; guess: four lines
 HINTS: Final = {Scope.INGEST: "sends events", Scope.READ: "reads incidents and events"}
 """The scopes that the page offers; a key for web pages needs origins, which `signals keys create` takes."""
@@ -34,18 +33,25 @@ def show_settings(resources: ConsoleResources, visit: Visit) -> View:
 
 def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
     """Render the settings; `shown` holds an issued key, an invitation, or a refusal, each this once."""
-    is_admin = visit.where.role is Role.ADMIN
-    with transaction(resources.pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-        keys = api_keys.list_keys(connection, visit.where.project_id)
-        everyone = members.list_members(connection, visit.where.org_id)
-        changes = audit.read(connection, visit.where.org_id, rows=AUDIT_ROWS) if is_admin else ()
-    names = {f"user:{one.user_id}": one.name for one in everyone}
+    found = read_settings(
+        resources.pool,
+        visit.where.tenancy,
+        is_admin=visit.where.role is Role.ADMIN,
+        before=_before(visit),
+        changes=AUDIT_ROWS + 1,
+    )
+    names = {f"user:{one.user_id}": one.name for one in found.members}
+    changes = found.changes
     values: dict[str, Any] = {
-        "keys": [key for key in reversed(keys) if key.revoked_at is None],
-        "revoked": sum(key.revoked_at is not None for key in keys),
-        "members": everyone,
-        "changes": [(one, _said(one.detail)) for one in changes],
-        "names": names | {f"key:{key.key_id}": f"key {key.hash_prefix}" for key in keys},
+        "keys": [key for key in reversed(found.keys) if key.revoked_at is None],
+        "revoked": sum(key.revoked_at is not None for key in found.keys),
+        "members": found.members,
+        "ways_in": found.ways_in,
+        "projects": [one for one in visit.who.projects if one.org_id == visit.where.org_id],
+        "changes": [(one, _said(one.detail)) for one in changes[:AUDIT_ROWS]],
+        "older_changes": changes[AUDIT_ROWS - 1].id if len(changes) > AUDIT_ROWS else None,
+        "newest_changes": _before(visit) is not None,
+        "names": names | _names_of_things(resources, visit, found),
         "roles": list(Role),
         "scopes": list(HINTS),
         "hints": HINTS,
@@ -58,6 +64,28 @@ def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
     }
     status = 422 if shown.get("refusal") else 200
     return View("settings.html", values | shown, status)
+
+
+def _names_of_things(resources: ConsoleResources, visit: Visit, found: SettingsOverview) -> dict[str, str]:
+    """Return what keys and destinations are called, by the targets and actors of changes."""
+    if visit.where.role is not Role.ADMIN:
+        return {}
+    keys = {f"key:{key.key_id}": f"key {key.hash_prefix}…" for key in found.keys}
+    return keys | {
+        f"destination:{one.id}": f"destination {one.name}" for one in resources.destinations.all(visit.caller)
+    }
+
+
+def _before(visit: Visit) -> int | None:
+    """Return the change that the shown ones are older than.
+
+    Raises:
+        Problem: 400 when it is no number.
+    """
+    text = visit.query("before")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Problem(400, "invalid_query", "before: it is the number of a change.")
+    return int(text) if text else None
 
 
 def _said(detail: Mapping[str, Any]) -> str:
@@ -125,10 +153,7 @@ def _key_of_project(resources: ConsoleResources, visit: Visit) -> UUID:
     Raises:
         Problem: 404 for a key of another project as for none.
     """
-    wanted = visit.form.get("key", "")
-    with transaction(resources.pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-        keys = api_keys.list_keys(connection, visit.where.project_id)
-    found = next((key.key_id for key in keys if str(key.key_id) == wanted and key.revoked_at is None), None)
+    found = find_valid_key(resources.pool, visit.where.project_id, visit.form.get("key", ""))
     if found is None:
         raise Problem(404, "no_such_key", "This project has no valid key with this id.")
     return found
@@ -169,6 +194,35 @@ def erase_member(resources: ConsoleResources, visit: Visit) -> View | Response:
     return see_other(f"{visit.base}/settings#people")
 
 
+def sign_out_member(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """End the sessions and unused links of a member."""
+    email, org_id = visit.form.get("email", ""), visit.where.org_id
+    try:
+        people.sign_out_member(resources.pool, email, org_id=org_id, actor=visit.who.actor)
+    except ProvisioningRefused as error:
+        return _refused(resources, visit, "people", error)
+    return see_other(f"{visit.base}/settings#people")
+
+
+def create_project(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Create a project of this organisation, and go to its overview, which makes its first key."""
+    project_id, org_id = visit.form.get("project", ""), visit.where.org_id
+    name = visit.form.get("name", "") or project_id
+    if not name.isprintable() or len(name) > MAX_PROJECT_NAME:
+        refusal = ProvisioningRefused(f"a name has 1 to {MAX_PROJECT_NAME} printable characters")
+        return _refused(resources, visit, "projects", refusal)
+    try:
+        is_new = provisioning.create_project(
+            resources.pool, project_id, org_id=org_id, name=name, actor=visit.who.actor
+        )
+    except ProvisioningRefused as error:
+        return _refused(resources, visit, "projects", error)
+    if not is_new:
+        refusal = ProvisioningRefused(f"there is a project {project_id} already")
+        return _refused(resources, visit, "projects", refusal)
+    return see_other(f"{project_path(project_id)}/")
+
+
 _SETTINGS: Final = "/console/p/{project_id}/settings"
 
 
@@ -186,4 +240,6 @@ PAGES: Final = (
     _change("add-member", add_member),
     _change("remove-member", remove_member),
     _change("erase-member", erase_member),
+    _change("sign-out-member", sign_out_member),
+    _change("create-project", create_project),
 )

@@ -24,6 +24,7 @@ from signals.cli.readable import console
 from signals.domain.notifications.messages import clean
 from signals.local.errors import LocalStackError
 from signals.local.inbox import InboxMessage, open_inbox
+from signals.settings import ConsoleSettings
 
 MODE: Final = "deploy_then_spike"
 FINGERPRINT: Final = "PRICE_MISSING|/cart|prod"  # what the mode is about
@@ -54,7 +55,7 @@ def demo(
     with open_inbox(messages.append) as inbox, _told(inbox.url):
         incident_id, is_new = _spike_to_incident(out, rate, duration)
         _show_message(out, messages, incident_id, is_new=is_new)
-    _where_next(out, folder)
+    _where_next(out, folder, incident_id)
 
 
 def _spike_to_incident(out: Console, rate: int, duration: str) -> tuple[str, bool]:
@@ -128,9 +129,12 @@ def _show_message(out: Console, messages: Sequence[InboxMessage], incident_id: s
     out.print("   signals routes create NAME --verdict confirmed --verdict learning")
 
 
-def _where_next(out: Console, folder: Path) -> None:
+def _where_next(out: Console, folder: Path, incident_id: str) -> None:
     out.print("\nWhere to look next:")
     api, dashboard = os.environ["CORE_API_URL"], os.environ["RAY_DASHBOARD_URL"]
+    if ConsoleSettings.from_env().signals_console != "none":
+        link = up_command.sign_in_link().replace("#", f"?next=/console/incidents/{incident_id}#", 1)
+        out.print(f"   {'its page, signed in':<21} {api}{link}")
     for purpose, place in (
         ("the incidents", "signals incidents list; signals outages list --verdict any"),
         ("be notified about them", "signals destinations create-webhook|create-email|create-slack ..."),

@@ -126,6 +126,22 @@ def erase_person(
     return found
 
 
+def sign_out_member(pool: ConnectionPool[Connection], email: str, *, org_id: str, actor: str) -> int:
+    """End every session and unused link of a member of no other organisation; return how many sessions.
+
+    Raises:
+        ProvisioningRefused: when there is no such person, or not in this organisation alone.
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    with transaction(pool) as connection:
+        user_id = _known(connection, email)
+        if not people.is_only_member_of(connection, user_id, org_id):
+            raise ProvisioningRefused(f"{email} is no member of this organisation alone")
+        ended = sessions.end_all(connection, user_id)
+        _note(connection, user_id, org_id, actor, "signed out", {})
+    return ended
+
+
 def issue_link(
     pool: ConnectionPool[Connection],
     email: str,

@@ -48,8 +48,12 @@ def create_org(pool: ConnectionPool[Connection], org_id: str, name: str) -> bool
         return tenancy.insert_org(connection, org_id=org_id, name=name)
 
 
-def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id: str, name: str) -> bool:
+def create_project(
+    pool: ConnectionPool[Connection], project_id: str, *, org_id: str, name: str, actor: str | None = None
+) -> bool:
     """Create a project of an existing organisation, with its rules; False when that very project exists.
+
+    An `actor` is noted in the audit.
 
     Raises:
         ProvisioningRefused: when the id cannot be one, is another organisation's, or that is missing.
@@ -59,6 +63,9 @@ def create_project(pool: ConnectionPool[Connection], project_id: str, *, org_id:
     with transaction(pool) as connection:
         if tenancy.insert_project(connection, project_id=project_id, org_id=org_id, name=name):
             rules.insert_defaults(connection, project_id)
+            if actor is not None:
+                target = f"project:{project_id}"
+                audit.record(connection, org_id=org_id, actor=actor, verb="project created", target=target)
             return True
         existing = next((p for p in tenancy.list_projects(connection) if p.id == project_id), None)
     if existing is None:

@@ -131,6 +131,33 @@ def list_sessions(connection: Connection, user_id: UUID, *, idle: timedelta) -> 
         return cursor.execute(LIST_SESSIONS, {"user_id": user_id, "idle": idle}).fetchall()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberWaysIn:
+    """The valid sessions of a member, and until when a sign-in link is unused; None without one."""
+
+    user_id: UUID
+    sessions: int
+    link_until: datetime | None
+
+
+LIST_WAYS_IN: LiteralString = """
+SELECT m.user_id,
+       (SELECT count(*) FROM people.sessions s
+        WHERE s.user_id = m.user_id AND s.expires_at > now() AND s.last_seen_at > now() - %(idle)s
+       ) AS sessions,
+       (SELECT max(l.expires_at) FROM people.sign_in_links l
+        WHERE l.user_id = m.user_id AND l.expires_at > now()) AS link_until
+FROM people.memberships m
+WHERE m.org_id = %(org_id)s
+"""
+
+
+def list_ways_in(connection: Connection, org_id: str, *, idle: timedelta) -> Sequence[MemberWaysIn]:
+    """Return how each member of an organisation is, or can get, signed in."""
+    with connection.cursor(row_factory=class_row(MemberWaysIn)) as cursor:
+        return cursor.execute(LIST_WAYS_IN, {"org_id": org_id, "idle": idle}).fetchall()
+
+
 END_SESSION: LiteralString = """
 DELETE FROM people.sessions WHERE user_id = %(user_id)s AND id = %(session_id)s
 """

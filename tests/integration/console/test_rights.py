@@ -87,6 +87,8 @@ ADMINISTER: Final = {
     "/settings/add-member",
     "/settings/remove-member",
     "/settings/erase-member",
+    "/settings/sign-out-member",
+    "/settings/create-project",
     "/notifications/create-destination",
     "/notifications/test-destination",
     "/notifications/switch-destination",
@@ -158,6 +160,10 @@ def test_page_needs_a_session(stranger: TestClient, world: World) -> None:
         path = address(page, world)
         data = {"status": "resolved"} if page.method == "POST" else None
         answer = stranger.request(page.method, path, data=data, headers={"Sec-Fetch-Site": "same-origin"})
+        if page.method == "POST":  # what was written must not be lost on the way to the sign-in
+            assert answer.status_code == 401, page.path
+            assert "Your session has ended" in answer.text
+            continue
         assert answer.status_code == 303, page.path
         assert answer.headers["location"].startswith("/console/sign-in"), page.path
 

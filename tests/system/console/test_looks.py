@@ -67,6 +67,29 @@ def test_every_page_is_clean(site: Site, look: str) -> None:
     assert found == {}
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_refusal_is_a_clean_page(site: Site, look: str) -> None:
+    context = site.context(Role.VIEWER, look=look)
+    page = context.pages[0]
+    found = {}
+    for name, path, status in (
+        ("nothing-here", "/console/nothing", 404),
+        ("not-for-viewers", f"{BASE}/rule-editor", 403),
+        ("no-such-project", "/console/p/nobody/", 404),
+        ("wrong-query", f"{BASE}/outages?status=odd", 400),
+    ):
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == status, path
+        overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+        if wrong := [*violations(page), *([f"overflows by {overflow} px"] if overflow > 0 else [])]:
+            found[name] = wrong
+        if folder := os.environ.get(SHOTS):
+            page.screenshot(path=Path(folder) / f"{name}-{look}.png", full_page=True)
+    context.close()
+    assert found == {}
+
+
 def test_first_view_is_small(site: Site) -> None:
     """Budget: 60 kB for the first view, 30 kB of it JavaScript (docs/operations/performance.md)."""
     context = site.context(Role.RESPONDER)

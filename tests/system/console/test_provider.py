@@ -1,10 +1,8 @@
 """Sign-in at a real OpenID Connect provider, which the tests start, and answers that prove nothing."""
 
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -13,7 +11,6 @@ import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from benchmarks.peers.environments import python_with
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
@@ -21,12 +18,9 @@ from signals.local.processes.ports import free_port
 from signals.services.access.people import add_person, issue_link, remove_person
 from signals.settings import PeopleSettings
 from tests.support.console_world import SHOP, build_world, console_app
-from tests.support.node import fetching_alone
-from tests.support.waiting import until
-from tests.unit.docs.markdown import ROOT
+from tests.system.console.provider_process import open_provider
 
 Pool = ConnectionPool[Connection]
-PROGRAM: Final = Path(__file__).parent / "programs" / "provider.py"
 OURS: Final = "http://127.0.0.1:9999"
 START: Final = "/console/sign-in/provider"
 CALLBACK: Final = f"{OURS}{START}/callback"
@@ -39,28 +33,8 @@ Console = Callable[..., TestClient]
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
     """The address of a provider that knows Ann, Eve and two clients."""
-    with fetching_alone():
-        python = python_with(
-            ROOT / "requirements" / "provider.lock", "provider", "python", "--require-hashes"
-        )
-    port = free_port()
-    address = f"http://localhost:{port}"
-    with subprocess.Popen(
-        [str(python), str(PROGRAM), str(port), CALLBACK], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            until(lambda: process.poll() is not None or _answers(address))
-            assert process.poll() is None
-            yield address
-        finally:
-            process.terminate()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx2.get(f"{address}/.well-known/openid-configuration", timeout=5).status_code == 200
-    except httpx2.HTTPError:
-        return False
+    with open_provider(CALLBACK) as address:
+        yield address
 
 
 @pytest.fixture

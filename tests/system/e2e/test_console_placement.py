@@ -72,7 +72,7 @@ def sign_in_link(product: Product) -> str:
         return product.environment["CORE_API_URL"] + issue_link(pool, EMAIL)
 
 
-def test_console_of_its_own_signs_in_and_shows_a_new_outage_at_once(product: Product, place: Place) -> None:
+def test_console_of_its_own_signs_in_and_shows_a_new_incident_at_once(product: Product, place: Place) -> None:
     place("own")
     assert len(replicas_of(product, "console")) == 1
     with open_browser(find_chromium()) as browser:
@@ -80,7 +80,7 @@ def test_console_of_its_own_signs_in_and_shows_a_new_outage_at_once(product: Pro
         page.set_default_timeout(90_000)
         page.goto(sign_in_link(product))
         page.wait_for_url("**/console/p/**")
-        page.goto(f"{product.environment['CORE_API_URL']}/console/p/{DEMO_PROJECT}/outages")
+        page.goto(f"{product.environment['CORE_API_URL']}/console/p/{DEMO_PROJECT}/incidents")
         expect(page.locator("#live")).to_have_text("live", timeout=60_000)  # its stream is open
         spike(product, "OWN_CONSOLE")
         expect(page.get_by_text("OWN_CONSOLE").first).to_be_visible(timeout=60_000)

@@ -38,9 +38,9 @@ class Surface:
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serve an application by uvicorn, as Ray Serve does; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def served(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve an application by uvicorn, as Ray Serve does, on a free port or on `port`; yield its address."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
         server = uvicorn.Server(
             uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=5)
         )
