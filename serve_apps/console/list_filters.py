@@ -1,4 +1,4 @@
-"""What the lists of outages and incidents are narrowed to: read from the address, and written into it."""
+"""Filters of the lists of outages and incidents: read from the address, and written into it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

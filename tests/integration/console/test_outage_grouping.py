@@ -75,7 +75,7 @@ def test_split_stands_in_both_timelines(visitor: Visitor, pool: Pool, settled: W
     assert f'href="{path}">The other outage' in alone
 
 
-def test_what_cannot_be_regrouped_is_refused_in_words(visitor: Visitor, pool: Pool, world: World) -> None:
+def test_impossible_regrouping_is_refused_in_words(visitor: Visitor, pool: Pool, world: World) -> None:
     person, young = visitor(Role.RESPONDER), outage_of(pool, world.open_id)
     path = f"{BASE}/outages/{young}"
     assert "Merge or split it after that." in person.get(f"{path}/grouping").text
