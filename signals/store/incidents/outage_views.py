@@ -1,7 +1,7 @@
 """Outages as readers see them: lists, one by its id, its incidents, and the status that people set."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
@@ -19,6 +19,7 @@ from signals.domain.incidents.episode import (
 )
 from signals.domain.queries.counts import UnresolvedCounts
 from signals.domain.queries.sorting import ListSort, PagePosition
+from signals.store.conditions import query_with, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +76,35 @@ class OutageFilter:
     text: str | None = None
 
 
-# The conditions of an `OutageFilter`, on rows named o.
-WANTED: LiteralString = """    WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL
-      AND (%(status)s::text IS NULL OR o.status = %(status)s
-           OR %(status)s = 'unresolved' AND o.status <> 'resolved')
-      AND (%(severity)s::text IS NULL OR o.severity = %(severity)s)
-      AND (%(verdict)s::text IS NULL OR o.verdict = %(verdict)s
-           OR %(verdict)s = 'confirmed_or_learning' AND o.verdict <> 'unconfirmed')
-      AND (%(environment)s::text IS NULL
-           OR EXISTS (SELECT FROM pipeline.outage_members m
-                      WHERE m.outage_id = o.id AND m.environment = %(environment)s OFFSET 0))
-      AND (%(assignee)s::text IS NULL
-           OR EXISTS (SELECT FROM pipeline.outage_cares c
-                      WHERE c.outage_id = o.id AND c.assignee = %(assignee)s OFFSET 0))
-      AND (%(text)s::text IS NULL
-           OR EXISTS (SELECT FROM pipeline.outage_members m
-                      CROSS JOIN LATERAL (SELECT title, fingerprint FROM incidents
-                                          WHERE id = m.incident_id OFFSET 0) AS i
-                      WHERE m.outage_id = o.id
-                        AND position(lower(%(text)s) IN lower(i.title || ' ' || i.fingerprint)) > 0 OFFSET 0))
-      AND (%(since)s::timestamptz IS NULL
-           OR EXISTS (SELECT FROM pipeline.outage_members m
-                      CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents
-                                          WHERE id = m.incident_id OFFSET 0) AS i
-                      WHERE m.outage_id = o.id AND i.last_seen_at >= %(since)s OFFSET 0))
-"""
+WANTED: Final[Mapping[str, LiteralString]] = {
+    "status": "o.status = %(status)s",
+    "unresolved": "o.status <> 'resolved'",
+    "severity": "o.severity = %(severity)s",
+    "verdict": "o.verdict = %(verdict)s",
+    "told": "o.verdict <> 'unconfirmed'",
+    "environment": """EXISTS (SELECT FROM pipeline.outage_members m
+                  WHERE m.outage_id = o.id AND m.environment = %(environment)s OFFSET 0)""",
+    "assignee": """EXISTS (SELECT FROM pipeline.outage_cares c
+                  WHERE c.outage_id = o.id AND c.assignee = %(assignee)s OFFSET 0)""",
+    "text": """EXISTS (SELECT FROM pipeline.outage_members m
+                  CROSS JOIN LATERAL (SELECT title, fingerprint FROM incidents
+                                      WHERE id = m.incident_id OFFSET 0) AS i
+                  WHERE m.outage_id = o.id
+                    AND position(lower(%(text)s::text) IN lower(i.title || ' ' || i.fingerprint)) > 0
+                  OFFSET 0)""",
+    "since": """EXISTS (SELECT FROM pipeline.outage_members m
+                  CROSS JOIN LATERAL (SELECT last_seen_at FROM incidents
+                                      WHERE id = m.incident_id OFFSET 0) AS i
+                  WHERE m.outage_id = o.id AND i.last_seen_at >= %(since)s OFFSET 0)""",
+}
+"""The conditions of an `OutageFilter`, on rows named o, by their parameter."""
+BEFORE: Final[Mapping[ListSort, LiteralString]] = {
+    "opened": "(o.opened_at, o.id) < (%(before_at)s, %(before_id)s::uuid)",
+    "last_seen": "(seen.seen_at, o.id) < (%(before_at)s, %(before_id)s::uuid)",
+    "severity": """(array_position(ARRAY['warn', 'error', 'critical'], o.severity), o.opened_at, o.id)
+        < (%(before_rank)s, %(before_at)s, %(before_id)s::uuid)""",
+}
+"""The condition of a page behind another one."""
 # The page first, then the rest of its rows. OFFSET 0 keeps each look a probe by key.
 LIST: LiteralString = """
 SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confirmed_at, o.newest_at,
@@ -111,10 +116,7 @@ SELECT o.id, o.project_id, o.status, o.severity, o.verdict, o.opened_at, o.confi
        cares.snoozed_until, held.version
 FROM (
     SELECT o.* FROM pipeline.outages o
-    -- WANTED
-      AND (%(outage_id)s::uuid IS NULL OR o.id = %(outage_id)s)
-      AND (%(before_at)s::timestamptz IS NULL
-           OR (o.opened_at, o.id) < (%(before_at)s, %(before_id)s::uuid))
+    WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL /* conditions */
     ORDER BY o.opened_at DESC, o.id DESC
     LIMIT %(limit)s
 ) AS o
@@ -144,7 +146,7 @@ LEFT JOIN LATERAL (SELECT model FROM ai_outputs WHERE incident_id = first.id AND
 LEFT JOIN LATERAL (SELECT assignee, snoozed_until FROM pipeline.outage_cares
                    WHERE outage_id = o.id OFFSET 0) AS cares ON true
 ORDER BY o.opened_at DESC, o.id DESC
-""".replace("    -- WANTED\n", WANTED)
+"""
 # Only here every outage that fits is asked for its newest event.
 BY_LAST_SEEN: LiteralString = (
     LIST.replace(
@@ -157,15 +159,10 @@ BY_LAST_SEEN: LiteralString = (
     ) AS seen
     WHERE""",
     )
-    .replace("(o.opened_at, o.id) < (", "(seen.seen_at, o.id) < (")
     .replace("    ORDER BY o.opened_at DESC", "    ORDER BY seen.seen_at DESC")
     .replace("\nORDER BY o.opened_at DESC", "\nORDER BY o.seen_at DESC")
 )
 BY_SEVERITY: LiteralString = LIST.replace(
-    "(o.opened_at, o.id) < (",
-    "(array_position(ARRAY['warn', 'error', 'critical'], o.severity), o.opened_at, o.id)"
-    " < (%(before_rank)s, ",
-).replace(
     "ORDER BY o.opened_at DESC",
     "ORDER BY array_position(ARRAY['warn', 'error', 'critical'], o.severity) DESC, o.opened_at DESC",
 )
@@ -174,6 +171,15 @@ LISTS: Final[Mapping[ListSort, LiteralString]] = {
     "last_seen": BY_LAST_SEEN,
     "severity": BY_SEVERITY,
 }
+
+
+def query_of(sort: ListSort, values: Mapping[str, object]) -> LiteralString:
+    """Return the query of a page with the conditions that its parameters ask for."""
+    further: Mapping[str, LiteralString] = {
+        "outage_id": "o.id = %(outage_id)s",
+        "before_at": BEFORE[sort],
+    }
+    return query_with(LISTS[sort], {**WANTED, **further}, values)
 
 
 def list_outages(
@@ -203,7 +209,7 @@ def _rows(
     limit: int = 1,
     sort: ListSort = "opened",
 ) -> list[OutageRow]:
-    parameters = asdict(wanted) | {
+    parameters = values_of(wanted) | {
         "outage_id": outage_id,
         "before_at": before and before.at,
         "before_id": before and before.id,
@@ -211,22 +217,22 @@ def _rows(
         "limit": limit,
     }
     with connection.cursor(row_factory=args_row(OutageRow)) as cursor:
-        return cursor.execute(LISTS[sort], parameters).fetchall()
+        return cursor.execute(query_of(sort, parameters), parameters).fetchall()
 
 
 UNRESOLVED: LiteralString = """
 SELECT count(*) FILTER (WHERE o.status = 'open') AS open,
        count(*) FILTER (WHERE o.status = 'investigating') AS investigating
 FROM pipeline.outages o
-    -- WANTED
-      AND o.resolved_at IS NULL
-""".replace("    -- WANTED\n", WANTED)
+WHERE o.project_id = %(project_id)s AND o.merged_into IS NULL AND o.resolved_at IS NULL /* conditions */
+"""
 
 
 def unresolved(connection: Connection, wanted: OutageFilter) -> UnresolvedCounts:
     """Count the unresolved outages that a list is narrowed to."""
     with connection.cursor(row_factory=class_row(UnresolvedCounts)) as cursor:
-        found = cursor.execute(UNRESOLVED, asdict(wanted)).fetchone()
+        values = values_of(wanted)
+        found = cursor.execute(query_with(UNRESOLVED, WANTED, values), values).fetchone()
     assert found is not None, "an aggregate always has a row"
     return found
 
