@@ -55,11 +55,12 @@ def show_incident(resources: ConsoleResources, visit: Visit) -> View:
 def _incident_view(
     resources: ConsoleResources, visit: Visit, incident_id: UUID, *, conflict: str = "", status: int = 200
 ) -> View:
-    detail = resources.incidents.detail(visit.where.tenancy, incident_id)
-    if detail is None:
+    found = resources.incidents.detail_and_timeline(visit.where.tenancy, incident_id)
+    if found is None:
         raise missing("incident")
-    changes = resources.incidents.timeline(visit.where.tenancy, incident_id) or []
-    by_people = changes_by_people(changes, resources.overview.names(visit.where.tenancy), visit.clock)
+    detail, changes = found
+    names, path = resources.overview.names(visit.where.tenancy), f"{visit.base}/incidents/{incident_id}"
+    by_people = changes_by_people(changes, names, visit.clock)
     why, incident = detail.why, detail.incident
     compared = why and Compared(
         window=why.window_minutes,
@@ -86,8 +87,8 @@ def _incident_view(
         "shared": shared_values([event.attributes or {} for event in detail.events]),
         "timeline": sorted(_history(detail, by_people), key=lambda entry: entry.at, reverse=True),
         "outage_id": detail.outage.id if detail.outage else None,
-        **talk_values(resources, visit, incident_id, detail.summary, f"{visit.base}/incidents/{incident_id}"),
-        **care_values(resources, visit, detail.outage, f"{visit.base}/incidents/{incident_id}"),
+        **talk_values(resources, visit, incident_id, detail.summary, names),
+        **care_values(visit, detail.outage, names, path),
         "quiet_for": visit.clock.now - incident.last_seen_at,
         "idle_minutes": IDLE_MINUTES,
         "search": _search_address(visit, detail),

@@ -28,7 +28,7 @@ class CaredFor(Protocol):
 
     @property
     def assignee(self) -> str | None:
-        """Who has it."""
+        """The person who works on it, if any."""
 
     @property
     def snoozed_until(self) -> datetime | None:
@@ -36,14 +36,17 @@ class CaredFor(Protocol):
 
 
 def care_values(
-    resources: ConsoleResources, visit: Visit, outage: CaredFor | None, path: str
+    visit: Visit, outage: CaredFor | None, names: Mapping[str, str], path: str
 ) -> Mapping[str, Any]:
-    """Return what the page at a path shows of the work: who has it, and until when it is silent."""
+    """Return what the page at a path shows of the work: who has it, and until when it is silent.
+
+    `names` are those of the organisation's people.
+    """
     return {
         "assignee": outage and outage.assignee,
         "snoozed_until": outage and silent_until(outage.snoozed_until, visit.clock.now),
         "snoozes": SNOOZES,
-        "people": sorted(set(resources.overview.names(visit.where.tenancy).values())),
+        "people": sorted(set(names.values())),
         "max_note": MAX_NOTE,
         "work_next": path,
     }

@@ -63,7 +63,8 @@ def _view(
 ) -> View:
     outage = detail.outage
     changes = resources.outage_work.timeline(visit.where.tenancy, outage.id) or []
-    by_people = changes_by_people(changes, resources.overview.names(visit.where.tenancy), visit.clock)
+    names = resources.overview.names(visit.where.tenancy)
+    by_people = changes_by_people(changes, names, visit.clock)
     parts = [read_fingerprint(one.fingerprint) for one in detail.incidents]
     counted = counted_in(parts[0])
     normal = detail.chart.baseline_per_minute
@@ -93,8 +94,8 @@ def _view(
         "idle_minutes": IDLE_MINUTES,
         "conflict": conflict,
         "outage_id": outage.id,
-        **talk_values(resources, visit, outage.first_incident_id, detail.summary, path),
-        **care_values(resources, visit, outage, path),
+        **talk_values(resources, visit, outage.first_incident_id, detail.summary, names),
+        **care_values(visit, outage, names, path),
     }
     return View("outage.html", values, status)
 

@@ -12,12 +12,12 @@ from serve_apps.console.pipeline import hour_of
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.search import bucket_length
 from serve_apps.console.views import View
-from signals.clients.opensearch.search import SearchPart
 from signals.errors import DependencyUnavailable
-from signals.services.events.search import SearchPage, SearchRequest
+from signals.services.events.search import CountedPage
 from signals.services.incidents.outage_answers import OutageView
 from signals.services.incidents.outage_views import OutageListRequest
 from signals.services.incidents.views import STATUSES
+from signals.store.incidents.incident_overview import UnresolvedOutages
 
 SHOWN: Final = 8  # incidents; guess: what fits a screen
 SPAN: Final = timedelta(hours=6)
@@ -36,11 +36,7 @@ def show_overview(resources: ConsoleResources, visit: Visit) -> View:
     """Show what is open, how the pipeline does, and the events of the last hours."""
     tenancy = visit.where.tenancy
     counts = resources.overview.unresolved_outages(tenancy)
-    rows: list[OutageView] = []
-    for status in STATUSES[:2]:
-        request = OutageListRequest(status=status, verdict=DEFAULT_VERDICT, limit=SHOWN)
-        rows += resources.outages.page(tenancy, request).outages
-    rows = rows[:SHOWN]
+    rows = _unresolved(resources, visit, counts)
     resolved = OutageListRequest(status="resolved", verdict=DEFAULT_VERDICT, limit=1)
     last = resources.outages.page(tenancy, resolved).outages
     found = _events(resources, visit)
@@ -72,14 +68,21 @@ def show_overview(resources: ConsoleResources, visit: Visit) -> View:
     )
 
 
-def _events(resources: ConsoleResources, visit: Visit) -> SearchPage | None:
-    """Search the last hours, None while OpenSearch is away: the page has more to show."""
+def _unresolved(resources: ConsoleResources, visit: Visit, counts: UnresolvedOutages) -> list[OutageView]:
+    """Return the newest open outages, then those being investigated, as far as there is room."""
+    rows: list[OutageView] = []
+    for status, count in zip(STATUSES[:2], (counts.open, counts.investigating), strict=True):
+        if count and len(rows) < SHOWN:
+            request = OutageListRequest(status=status, verdict=DEFAULT_VERDICT, limit=SHOWN - len(rows))
+            rows += resources.outages.page(visit.where.tenancy, request).outages
+    return rows
+
+
+def _events(resources: ConsoleResources, visit: Visit) -> CountedPage | None:
+    """Count the events of the last hours, None while OpenSearch is away: the page has more to show."""
     since = (visit.clock.now - SPAN).replace(second=0, microsecond=0)
     try:
-        return resources.event_finder.search(
-            visit.where.tenancy,
-            SearchRequest(since=since.isoformat(), limit=1, parts=(SearchPart.FACETS, SearchPart.HISTOGRAM)),
-        )
+        return resources.event_finder.count(visit.where.tenancy, since, facets=NOISY)
     except DependencyUnavailable:
         return None
 

@@ -69,7 +69,7 @@ def search(resources: ConsoleResources, visit: Visit) -> View | Response:
     try:
         if exact := address.exact():
             return see_other(f"{visit.base}/search{exact}")
-        request = replace(address.request(PAGE_ROWS), parts=_parts(visit))
+        request = replace(address.request(PAGE_ROWS), parts=_parts(visit), is_paged=not _is_tail(visit))
         page = resources.event_finder.search(visit.where.tenancy, request)
         values |= {"page": page, "charts": _charts(page, address), "older": _older(page, address)}
     except InvalidQuery as error:
@@ -93,10 +93,15 @@ def complete(resources: ConsoleResources, visit: Visit) -> Response:
 
 def _parts(visit: Visit) -> frozenset[SearchPart]:
     """Return what is counted beside the list; facets and the comparison only when asked for."""
-    if visit.request.headers.get(LIVE_HEADER):  # the live tail reads the list alone, every two seconds
+    if _is_tail(visit):
         return frozenset()
     asked = {part for part in OPTIONAL_PARTS if visit.query(part) == "1"}
     return frozenset({SearchPart.HISTOGRAM, *asked})
+
+
+def _is_tail(visit: Visit) -> bool:
+    """Tell whether the live tail asks, which reads the list alone every two seconds, and no further page."""
+    return LIVE_HEADER in visit.request.headers
 
 
 def _older(page: SearchPage, address: SearchAddress) -> str:

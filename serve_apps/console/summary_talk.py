@@ -39,19 +39,21 @@ _answering: Final = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="answering")
 
 
 def talk_values(
-    resources: ConsoleResources, visit: Visit, incident_id: UUID, summary: StoredSummary | None, path: str
+    resources: ConsoleResources,
+    visit: Visit,
+    incident_id: UUID,
+    summary: StoredSummary | None,
+    names: Mapping[str, str],
 ) -> Mapping[str, Any]:
-    """Return what a page at a path shows below the summary of an incident."""
+    """Return what a page shows below the summary of an incident; `names` are those of the people here."""
     tenancy = visit.where.tenancy
-    asked = list(resources.questions.of_incident(tenancy, incident_id) or ())[:SHOWN_QUESTIONS]
     may_change = visit.where.role.may("respond")
     return {
         "talk_incident": incident_id,
-        "talk_next": path,
         "talk_version": summary.version if summary else None,
-        "feedback": (resources.feedback.of_incident(tenancy, incident_id) or ()) if summary else (),
-        "names_of": resources.overview.names(tenancy),
-        "questions": asked,
+        "feedback": resources.feedback.answers_on(tenancy, incident_id) if summary else (),
+        "names_of": names,
+        "questions": resources.questions.asked_about(tenancy, incident_id, rows=SHOWN_QUESTIONS),
         "answer_of": shown_answer,
         "under_way_since": visit.clock.now - UNDER_WAY,
         "ask_refusal": resources.questions.refusal(tenancy) if may_change else None,

@@ -124,6 +124,15 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventCounts:
+    """How many events match, and the parts that were asked for; `total` is a lower bound when not exact."""
+
+    total: int
+    total_is_exact: bool
+    overview: Overview | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPosition:
     """Where a page ended; `snapshot` is a point in time, None when the server would not open one."""
 
@@ -150,19 +159,48 @@ class EventSearch:
     def __init__(self, client: OpenSearch) -> None:
         self._client = client
 
-    def first(
-        self, tenancy: Tenancy, query: EventQuery, *, limit: int, parts: Collection[SearchPart] = ()
-    ) -> FoundEvents:
-        """Return the newest events with the `parts`; further pages see one point in time.
-
-        It is opened when there are further pages, after this one: older events that arrive between the two
-        are on them, and nothing is missed or shown twice.
+    def counts(
+        self,
+        tenancy: Tenancy,
+        query: EventQuery,
+        *,
+        parts: Collection[SearchPart],
+        facets: Collection[str] = tuple(FACETS),
+    ) -> EventCounts:
+        """Return the `parts` alone, without events: nothing is sorted, fetched or kept open for them.
 
         Raises:
             InvalidQuery: when OpenSearch refuses the text.
             DependencyUnavailable: when it does not answer, or has no index yet.
         """
-        return self._run(first_page(tenancy, query, limit, parts), limit, None, opens=True)
+        answer = self._search(counts_alone(tenancy, query, parts, facets), None)
+        total = answer["hits"]["total"]
+        return EventCounts(
+            total=total["value"],
+            total_is_exact=total["relation"] == "eq",
+            overview=_overview(answer["aggregations"]) if "aggregations" in answer else None,
+        )
+
+    def first(
+        self,
+        tenancy: Tenancy,
+        query: EventQuery,
+        *,
+        limit: int,
+        parts: Collection[SearchPart] = (),
+        is_paged: bool = True,
+    ) -> FoundEvents:
+        """Return the newest events with the `parts`; further pages see one point in time.
+
+        It is opened when there are further pages, after this one: older events that arrive between the two
+        are on them, and nothing is missed or shown twice. Without `is_paged` no reader asks for them: none
+        is opened, since a server keeps only a few hundred at once.
+
+        Raises:
+            InvalidQuery: when OpenSearch refuses the text.
+            DependencyUnavailable: when it does not answer, or has no index yet.
+        """
+        return self._run(first_page(tenancy, query, limit, parts), limit, None, opens=is_paged)
 
     def following(
         self, tenancy: Tenancy, query: EventQuery, *, limit: int, after: SearchPosition
@@ -245,15 +283,29 @@ def first_page(
     tenancy: Tenancy, query: EventQuery, limit: int, parts: Collection[SearchPart] = ()
 ) -> dict[str, object]:
     """Return the request for the newest events and the `parts`."""
-    body = _body(tenancy, query, limit)
+    return _body(tenancy, query, limit) | _counted(tenancy, query, parts, FACETS)
+
+
+def counts_alone(
+    tenancy: Tenancy, query: EventQuery, parts: Collection[SearchPart], facets: Collection[str]
+) -> dict[str, object]:
+    """Return the request for the `parts` without any event; of the facets, only these."""
+    body = _body(tenancy, query, 0) | {"size": 0}
+    del body["sort"], body["_source"]
+    return body | _counted(tenancy, query, parts, facets)
+
+
+def _counted(
+    tenancy: Tenancy, query: EventQuery, parts: Collection[SearchPart], facets: Collection[str]
+) -> dict[str, object]:
     counted: dict[str, object] = {}
     if SearchPart.FACETS in parts:
-        counted |= _FACETS
+        counted |= {name: _FACETS[name] for name in facets}
     if SearchPart.HISTOGRAM in parts:
         counted |= _HISTOGRAM
     if SearchPart.COMPARISON in parts:
         counted |= _compared(tenancy, query)
-    return body | {"aggs": counted} if counted else body
+    return {"aggs": counted} if counted else {}
 
 
 def _body(tenancy: Tenancy, query: EventQuery, limit: int) -> dict[str, object]:

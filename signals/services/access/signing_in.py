@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 from psycopg_pool import ConnectionPool
 
-from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, transaction
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, pipelined, transaction
 from signals.domain.access.passwords import BROWSER_KNOWN_FOR, FAILURES, address_bucket
 from signals.domain.access.people import (
     SESSION_IDLE,
@@ -84,7 +84,7 @@ class SigningIn:
         """
         if not token or token_in(token) != token:
             return None
-        with transaction(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        with pipelined(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             rows = sessions.find_session(connection, token_hash(token), idle=SESSION_IDLE, is_use=is_use)
         return _person(rows) if rows else None
 

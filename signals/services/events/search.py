@@ -10,6 +10,7 @@ import hmac
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from shared_types import Tenancy
 from signals.clients.opensearch.search import (
@@ -27,7 +28,10 @@ from signals.domain.queries.search import event_query
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """A search as the client wrote it; `parts` come with the first page."""
+    """A search as the client wrote it; `parts` come with the first page.
+
+    Without `is_paged` the reader will not ask for further pages, and nothing is kept open for them.
+    """
 
     text: str | None = None
     filters: Sequence[str] = ()
@@ -36,6 +40,7 @@ class SearchRequest:
     limit: int = 50
     cursor: str | None = None
     parts: Collection[SearchPart] = ()
+    is_paged: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,15 @@ class SearchPage:
     next_cursor: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedPage:
+    """The counts of a search without its events."""
+
+    total: Total
+    facets: dict[str, list[FacetValue]] | None
+    histogram: Histogram | None
+
+
 class EventFinder:
     """Searches on behalf of a tenant; safe to call from several threads."""
 
@@ -81,12 +95,31 @@ class EventFinder:
         )
         tied_to = cursors.tie("events", tenancy, query)
         if request.cursor is None:
-            found = self._events.first(tenancy, query, limit=request.limit, parts=request.parts)
+            found = self._events.first(
+                tenancy, query, limit=request.limit, parts=request.parts, is_paged=request.is_paged
+            )
         else:
             after = self._open(request.cursor, tied_to)
             found = self._events.following(tenancy, query, limit=request.limit, after=after)
         next_cursor = self._sealed(found.after, tied_to) if found.after else None
         return _page(found, next_cursor)
+
+    def count(self, tenancy: Tenancy, since: datetime, *, facets: Collection[str]) -> CountedPage:
+        """Count a tenant's events since an instant: by time, and by the values of some facets.
+
+        Raises:
+            DependencyUnavailable: when OpenSearch does not answer.
+        """
+        query = event_query(text=None, filters=(), since=since.isoformat(), until=None)
+        found = self._events.counts(
+            tenancy, query, parts=(SearchPart.FACETS, SearchPart.HISTOGRAM), facets=facets
+        )
+        overview = found.overview
+        return CountedPage(
+            total=Total(value=found.total, exact=found.total_is_exact),
+            facets=overview.facets if overview else None,
+            histogram=overview.histogram if overview else None,
+        )
 
     def _sealed(self, after: SearchPosition, tied_to: str) -> str:
         snapshot = after.snapshot or ""

@@ -220,26 +220,21 @@ class Incidents:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            incident = incident_views.get(connection, tenancy.project_id, incident_id)
-            if incident is None:
+            return _detail(connection, tenancy, incident_id)
+
+    def detail_and_timeline(
+        self, tenancy: Tenancy, incident_id: UUID
+    ) -> tuple[IncidentDetail, Sequence[TimelineEntry]] | None:
+        """Return one incident with everything around it and what happened to it, None for no such one.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            found = _detail(connection, tenancy, incident_id)
+            if found is None:
                 return None
-            context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
-            why = explain(context.reasons, context.state, incident.fingerprint)
-            shown = _shown(incident)
-            near = _deploys_near(connection, shown)
-            [counts] = buckets.read(connection, [shown])
-            chart = _chart(shown, counts, why, near)
-            return IncidentDetail(
-                incident=incident,
-                outage=context.outage,
-                why=why,
-                began=_began(shown, counts, why, near),
-                summary=context.summary,
-                ai_jobs=context.ai_jobs,
-                events=context.events,
-                chart=chart,
-                links=_links(incident, chart),
-            )
+            return found, incident_changes.timeline(connection, incident_id, limit=MAX_CHANGES)
 
     def timeline(self, tenancy: Tenancy, incident_id: UUID) -> list[TimelineEntry] | None:
         """Return what happened to the incident last, oldest first; None when the project has no such one.
@@ -291,6 +286,29 @@ class Incidents:
                 outage_states.note_work(connection, incident.id)
         log.info("incident status", incident_id=str(incident_id), status=wanted, outcome=outcome)
         return outcome
+
+
+def _detail(connection: Connection, tenancy: Tenancy, incident_id: UUID) -> IncidentDetail | None:
+    incident = incident_views.get(connection, tenancy.project_id, incident_id)
+    if incident is None:
+        return None
+    context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
+    why = explain(context.reasons, context.state, incident.fingerprint)
+    shown = _shown(incident)
+    near = _deploys_near(connection, shown)
+    [counts] = buckets.read(connection, [shown])
+    chart = _chart(shown, counts, why, near)
+    return IncidentDetail(
+        incident=incident,
+        outage=context.outage,
+        why=why,
+        began=_began(shown, counts, why, near),
+        summary=context.summary,
+        ai_jobs=context.ai_jobs,
+        events=context.events,
+        chart=chart,
+        links=_links(incident, chart),
+    )
 
 
 def explain(reasons: Sequence[Reason], state: State, fingerprint: str) -> IncidentReason | None:

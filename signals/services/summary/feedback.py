@@ -54,9 +54,16 @@ class FeedbackBook:
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             if incident_views.get(connection, tenancy.project_id, incident_id) is None:
                 return None
-            return feedback.newest(
-                connection, tenancy.project_id, incident_id=incident_id, rows=MAX_OF_INCIDENT
-            )
+            return _of_incident(connection, tenancy, incident_id)
+
+    def answers_on(self, tenancy: Tenancy, incident_id: UUID) -> Sequence[FeedbackEntry]:
+        """Return the answers on one incident, newest first; none for one of another project.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return _of_incident(connection, tenancy, incident_id)
 
     def newest(self, tenancy: Tenancy, *, since: str | None, limit: int) -> Sequence[FeedbackEntry]:
         """Return the newest answers of the project.
@@ -79,3 +86,7 @@ class FeedbackBook:
         begin = instant("since", since) if since else None
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             return precision_of(feedback.counts(connection, tenancy.project_id, since=begin))
+
+
+def _of_incident(connection: Connection, tenancy: Tenancy, incident_id: UUID) -> Sequence[FeedbackEntry]:
+    return feedback.newest(connection, tenancy.project_id, incident_id=incident_id, rows=MAX_OF_INCIDENT)

@@ -87,7 +87,16 @@ class Questions:
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             if incident_views.get(connection, tenancy.project_id, incident_id) is None:
                 return None
-            return questions.of_incident(connection, incident_id, rows=MAX_SHOWN)
+            return questions.of_incident(connection, tenancy.project_id, incident_id, rows=MAX_SHOWN)
+
+    def asked_about(self, tenancy: Tenancy, incident_id: UUID, *, rows: int) -> Sequence[AnsweredQuestion]:
+        """Return the newest questions about an incident; none for one of another project.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return questions.of_incident(connection, tenancy.project_id, incident_id, rows=rows)
 
     def refusal(self, tenancy: Tenancy) -> str | None:
         """Say why the project can ask nothing now: no model, or the day's tokens are used; None: it may try.

@@ -185,7 +185,7 @@ class Toolbox:
         begin, end = self._range(arguments)
         ours = AnyOf(field="environment", values=(self._brief.incident.environment,))
         query = EventQuery(text=asked.text, filters=(*asked.filters, ours), since=begin, until=end)
-        return self._sources.events.first(self._tenancy, query, limit=limit, parts=parts)
+        return self._sources.events.first(self._tenancy, query, limit=limit, parts=parts, is_paged=False)
 
     def _range(self, arguments: Mapping[str, Any]) -> tuple[datetime, datetime]:
         """Return the instants that the arguments name, cut to what this conversation may see."""

@@ -68,13 +68,16 @@ class AnsweredQuestion:
 
 LIST: LiteralString = """
 SELECT id, question, actor, asked_at, answer FROM pipeline.questions
-WHERE incident_id = %(incident_id)s
+WHERE incident_id = %(incident_id)s AND project_id = %(project_id)s
 ORDER BY asked_at DESC, id
 LIMIT %(rows)s
 """
 
 
-def of_incident(connection: Connection, incident_id: UUID, *, rows: int) -> Sequence[AnsweredQuestion]:
-    """Return the newest questions about an incident."""
+def of_incident(
+    connection: Connection, project_id: str, incident_id: UUID, *, rows: int
+) -> Sequence[AnsweredQuestion]:
+    """Return the newest questions about an incident of a project."""
+    values = {"project_id": project_id, "incident_id": incident_id, "rows": rows}
     with connection.cursor(row_factory=class_row(AnsweredQuestion)) as cursor:
-        return cursor.execute(LIST, {"incident_id": incident_id, "rows": rows}).fetchall()
+        return cursor.execute(LIST, values).fetchall()

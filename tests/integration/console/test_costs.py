@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Callable
-from typing import LiteralString
+from threading import current_thread
+from typing import Any, LiteralString
 
+import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from signals.clients.postgres import Connection, transaction
+from serve_apps.console.pages import LIVE_HEADER
+from signals.clients.opensearch.connection import Client
+from signals.clients.postgres import LIMIT_STATEMENTS, Connection, transaction
 from signals.domain.access.people import Role
 from signals.domain.access.scopes import Scope
 from signals.services.access.provisioning import issue_key
@@ -61,3 +65,39 @@ def test_page_costs_a_few_reads_of_the_api(
     ours, theirs = least(open_page), least(read_api)
     print(f"{page}: {ours * 1000:.1f} ms of CPU, {ours / theirs:.1f} times {read}")
     assert ours < most * theirs
+
+
+@pytest.mark.parametrize("page", ["/", "/outages?status=all", "/incidents?status=all", "/incidents/{id}"])
+def test_page_asks_no_question_twice(
+    visitor: Visitor, world: World, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    reader, asked, run = visitor(Role.RESPONDER), list[tuple[object, str]](), psycopg.Cursor.execute
+
+    def noted(cursor: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        # The check of the servers has threads of its own, and reuses its answers between requests.
+        if query != LIMIT_STATEMENTS and not current_thread().name.startswith("readiness"):
+            asked.append((query, str(params)))
+        return run(cursor, query, params, **options)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
+    assert reader.get(BASE + page.format(id=world.open_id)).status_code == 200
+    assert asked
+    assert [one for one in asked if asked.count(one) > 1] == []
+
+
+@pytest.mark.usefixtures("world")
+def test_pages_that_are_never_turned_keep_no_point_in_time(
+    visitor: Visitor, opensearch: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, opened, create = visitor(Role.VIEWER), list[str](), opensearch.create_pit
+
+    def counted(*index: Any, **options: Any) -> Any:
+        opened.append(options["index"])
+        return create(*index, **options)
+
+    monkeypatch.setattr(opensearch, "create_pit", counted)
+    assert reader.get(f"{BASE}/").status_code == 200
+    assert reader.get(f"{BASE}/search?since=24h", headers={LIVE_HEADER: "1"}).status_code == 200
+    assert opened == []
+    assert reader.get(f"{BASE}/search?since=24h").status_code == 200
+    assert len(opened) == 1  # there is an older page to turn to
