@@ -10,6 +10,11 @@ def write_bodies(path: Path, bodies: Iterator[bytes]) -> Path:
     return path
 
 
+def written_once(path: Path, bodies: Iterator[bytes]) -> Path:
+    """Write bodies unless an earlier round has."""
+    return path if path.exists() else write_bodies(path, bodies)
+
+
 def read_bodies(path: Path) -> list[bytes]:
     """Read the file of bodies."""
     data, bodies, position = path.read_bytes(), [], 0

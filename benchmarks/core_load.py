@@ -16,6 +16,7 @@ import yaml
 
 from benchmarks.cpu import spent, tree_cpu_s
 from benchmarks.rounds import Round
+from benchmarks.servers import Servers
 from benchmarks.timing import Running, ours, started
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port
@@ -35,6 +36,13 @@ class Server:
 
     port: int
     pid: int
+
+
+def opensearch_of(servers: Servers) -> Server:
+    """Return OpenSearch itself, for the limit of what asks it."""
+    pid = servers.stack.servers["opensearch"].process.pid
+    assert pid is not None, "OpenSearch has died"
+    return Server(port=int(servers.opensearch().opensearch_url.rsplit(":", 1)[1]), pid=pid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,14 +44,14 @@ def kinds(keys: int = PROJECTS * (FAILURES + 1)) -> list[EventKind]:
 
 
 def records(
-    chosen: list[EventKind], count: int, *, seed: int = 5, start: datetime = START
+    chosen: list[EventKind], count: int, *, seed: int = 5, start: datetime = START, per_s: float = RATE_PER_S
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Make (key, value) of `count` events, kinds drawn evenly, `RATE_PER_S` a second of their own clock."""
+    """Make (key, value) of `count` events, kinds drawn evenly, `per_s` a second of their own clock."""
     chance = Random(seed)
     for number in range(count):
         kind = chosen[int(chance.random() * len(chosen))]
         event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
-        yield kind.key, kind.at(event_id, start + timedelta(seconds=number / RATE_PER_S))
+        yield kind.key, kind.at(event_id, start + timedelta(seconds=number / per_s))
 
 
 def as_sent(record: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPConnection
 from itertools import islice
@@ -95,9 +96,17 @@ def newest_incidents(database: PostgresSettings, count: int) -> list[UUID]:
         return [incident_id for (incident_id,) in connection.execute(NEWEST, [count])]
 
 
-def load_events(settings: OpenSearchSettings, count: int) -> None:
-    """Index `count` events in bulk, then refresh and wait until merges have ended."""
-    load_documents(settings, _documents(count), count)
+def load_events(settings: OpenSearchSettings, count: int, *, span: timedelta | None = None) -> None:
+    """Index `count` events in bulk, then refresh and wait until merges have ended.
+
+    With a `span` they are spread over the time before now, else they are of a past half hour.
+    """
+    if span is None:
+        load_documents(settings, _documents(records(kinds(), count)), count)
+    else:
+        per_s = count / span.total_seconds()
+        spread = records(kinds(), count, start=datetime.now(UTC) - span, per_s=per_s)
+        load_documents(settings, _documents(spread), count)
 
 
 def load_documents(settings: OpenSearchSettings, documents: Iterator[bytes], count: int) -> None:
@@ -132,8 +141,8 @@ def _wait_until_merged(client: OpenSearch) -> None:
     client.indices.refresh(index=EVENTS_INDEX)  # makes the merged segments visible to searches
 
 
-def _documents(count: int) -> Iterator[bytes]:
-    for number, (_, value) in enumerate(records(kinds(), count)):
+def _documents(events: Iterator[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    for number, (_, value) in enumerate(events):
         source = b'%s,"origin":"0:%d"}' % (value[:-1], number)
         yield b'{"create":{}}\n%s\n' % source
 

@@ -26,7 +26,7 @@ PLANNED: Final = (
 """(events a second, fingerprints) of the model's columns: strong fan-in and almost none."""
 
 _HEADINGS: Final = {"rate": "{unit}s/s", "cpu_us": "CPU-µs/{unit}"}
-_UNITS: Final = {"ms": "ms", "s": "s", "mb": "MB", "us": "µs", "percent": "%"}
+_UNITS: Final = {"ms": "ms", "s": "s", "kb": "kB", "mb": "MB", "us": "µs", "percent": "%"}
 
 
 def update_page(path: Path, run: Run) -> None:

@@ -13,6 +13,8 @@ MODULES: Final = (
     "doors",
     "indexer",
     "core",
+    "console",
+    "console_browser",
     "latency",
     "latency_summary",
     "latency_findings",

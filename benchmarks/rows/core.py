@@ -15,8 +15,8 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from benchmarks.bodies import write_bodies
-from benchmarks.core_load import Load, Server, on_serve
+from benchmarks.bodies import written_once
+from benchmarks.core_load import Load, Server, on_serve, opensearch_of
 from benchmarks.rounds import Contender, Plan, Round, Row, Target, costs_at_most
 from benchmarks.servers import Servers, open_servers
 from benchmarks.stored_data import PROJECT, load_events, newest_incidents, write_incidents
@@ -80,16 +80,13 @@ class Bench:
 
     def search_alone(self) -> Round:
         """Post core-api's queries for the same searches directly to OpenSearch."""
-        process = self.servers.stack.servers["opensearch"].process.pid
-        assert process is not None, "OpenSearch has died"
-        port = int(self.servers.opensearch().opensearch_url.rsplit(":", 1)[1])
         load = Load(
             bodies=self._written("alone", [orjson.dumps(_question(one)) for one in SEARCHES]),
             connections=1,
             seconds=self.seconds,
             path=f"/{EVENTS_INDEX}/_search",
         )
-        return load.on(Server(port=port, pid=process), {}, self.plan.folder)
+        return load.on(opensearch_of(self.servers), {}, self.plan.folder)
 
     def query(self, ask: Callable[[], object]) -> Round:
         """Run the queries repeatedly over one connection."""
@@ -136,8 +133,7 @@ class Bench:
             return context, marks, buckets.read(self.connection, [shown])
 
     def _written(self, name: str, bodies: list[bytes]) -> Path:
-        path = self.plan.folder / f"bodies-{name}"
-        return path if path.exists() else write_bodies(path, iter(bodies))
+        return written_once(self.plan.folder / f"bodies-{name}", iter(bodies))
 
 
 def _question(search: Mapping[str, str]) -> dict[str, object]:
