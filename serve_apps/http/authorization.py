@@ -10,6 +10,7 @@ from typing import Final
 from starlette.requests import Request
 
 from serve_apps.http.problems import Problem
+from signals.domain.access.api_keys import scope_of
 from signals.domain.access.people import ROLE_RIGHTS
 from signals.domain.access.principal import Principal
 from signals.domain.access.scopes import Right, scopes_with
@@ -65,8 +66,11 @@ def api_key(headers: Mapping[str, str]) -> str | None:
     return bearer or plain
 
 
-def foreign_keys(request: Request) -> set[str]:
+def foreign_keys(request: Request, *, any_user: bool = False) -> set[str]:
     """Return the keys in all places where clients of other products put one, the body excepted.
+
+    A user of Basic is a key if it looks like one of ours, or with `any_user`: browsers send the name of a
+    person to a host that asked for a password.
 
     Sources: RFC 7617 (Basic), https://develop.sentry.dev/sdk/overview/#authentication.
     """
@@ -75,12 +79,14 @@ def foreign_keys(request: Request) -> set[str]:
     found = {
         bearer_key(authorization),
         headers.get("x-api-key", "").strip(),
-        _basic_user(authorization),
         _sentry_key(authorization),
         _sentry_key(headers.get("x-sentry-auth")),
         query.get("sentry_key"),
         query.get("key"),
     }
+    user = _basic_user(authorization)
+    if user and (any_user or scope_of(user)):
+        found.add(user)
     return {key for key in found if key}
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeVar
 
 import brotli
@@ -20,7 +20,9 @@ MAX_RULE_BYTES: Final = 64 * 1024  # guess: a rule that lists a hundred long rou
 MAX_MODEL_BYTES: Final = 16_384  # guess: a destination with all its fields at their longest has some 8 KiB
 """The largest bodies, before and after decompression."""
 MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to support 8 MiB
-ZSTD_STEP_BYTES: Final = 256  # holds at most 64 blocks, which inflate to 8 MiB at most (RFC 8878)
+BR_STEP_BYTES: Final = 64 * 1024
+AT_ONCE_BYTES: Final = 1024 * 1024  # guess: kept beside the window; most clients' bodies are smaller
+ZSTD_STEP_BYTES: Final = 32  # holds at most 8 blocks, which inflate to 1 MiB at most (RFC 8878)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -102,19 +104,33 @@ def _gunzip(body: bytes, limit_bytes: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit_bytes: int) -> bytes:
+    return _in_steps(body, limit_bytes, _unzstd_steps)
+
+
+def _unzstd_steps(body: bytes) -> Iterator[bytes]:
     inflater = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).decompressobj()
-    plain, position = bytearray(), 0
+    position = 0
     try:
-        while position < len(body) and not inflater.eof and len(plain) <= limit_bytes:
-            plain += inflater.decompress(body[position : position + ZSTD_STEP_BYTES])
+        while position < len(body) and not inflater.eof:
+            yield inflater.decompress(body[position : position + ZSTD_STEP_BYTES])
             position += ZSTD_STEP_BYTES
     except zstandard.ZstdError as error:
         raise Problem(400, "malformed_zstd", "The body is no valid zstd.") from error
-    if len(plain) > limit_bytes:
-        raise too_large(limit_bytes)
     if not inflater.eof or inflater.unused_data or position < len(body):
         raise Problem(400, "malformed_zstd", "The zstd body is cut off or followed by more.")
-    return bytes(plain)
+
+
+def _in_steps(body: bytes, limit_bytes: int, steps: Callable[[bytes], Iterator[bytes]]) -> bytes:
+    """Decompress in steps; a large body once to see its size only, because windows take up to 16 MiB."""
+    pieces: list[bytes] = []
+    size_bytes = 0
+    for piece in steps(body):
+        size_bytes += len(piece)
+        if size_bytes > limit_bytes:
+            raise too_large(limit_bytes)
+        if size_bytes <= AT_ONCE_BYTES:
+            pieces.append(piece)
+    return b"".join(pieces if size_bytes <= AT_ONCE_BYTES else steps(body))
 
 
 def inflate(body: bytes, limit_bytes: int) -> bytes:
@@ -137,21 +153,22 @@ def inflate(body: bytes, limit_bytes: int) -> bytes:
 
 
 def _unbrotli(body: bytes, limit_bytes: int) -> bytes:
+    return _in_steps(body, limit_bytes, _unbrotli_steps)
+
+
+def _unbrotli_steps(body: bytes) -> Iterator[bytes]:
     inflater = brotli.Decompressor()
     try:
-        plain = inflater.process(body, output_buffer_limit=limit_bytes + 1)
-        while not inflater.is_finished() and len(plain) <= limit_bytes:
-            more = inflater.process(b"", output_buffer_limit=limit_bytes + 1 - len(plain))
-            if not more:
-                break
-            plain += more
+        piece = inflater.process(body, output_buffer_limit=BR_STEP_BYTES)
+        while piece:
+            yield piece
+            piece = (
+                b"" if inflater.is_finished() else inflater.process(b"", output_buffer_limit=BR_STEP_BYTES)
+            )
     except brotli.error as error:
         raise Problem(400, "malformed_br", "The body is no valid br.") from error
-    if len(plain) > limit_bytes:
-        raise too_large(limit_bytes)
     if not inflater.is_finished():
         raise Problem(400, "malformed_br", "The br body is cut off.")
-    return bytes(plain)
 
 
 def too_large(limit_bytes: int) -> Problem:

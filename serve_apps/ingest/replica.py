@@ -1,6 +1,7 @@
 """ingest-api: the application, and the replica that hosts it."""
 
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -42,6 +43,8 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
     """Build the application; core-api's document describes it."""
     acknowledgements = Acknowledgements(resources.ingestion, answer_within_s=ANSWER_WITHIN_S)
     patient = Acknowledgements(resources.ingestion, answer_within_s=PATIENCE_S)
+    # One: several large bodies at once would hold several times the memory.
+    reading_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading")
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -57,6 +60,7 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
             yield
         acknowledgements.close()
         patient.close()
+        reading_thread.shutdown(wait=False)
 
     authorizer = Authorizer(resources.authenticator)
     doors = Doors(
@@ -65,6 +69,7 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
         resources.ledger_writer,
         UnknownKeys(),
         GroupingGuard(),
+        reading_thread,
     )
     return build_application(
         ENDPOINTS,

@@ -92,5 +92,6 @@ _ANSWERS: Final = {200: Answer(description="Kafka has acknowledged the deploy.")
 
 ENDPOINTS: Final[tuple[Endpoint[Doors], ...]] = (
     Endpoint(method="POST", path=BASE, handler=deploy_hook, tag=DOOR, answers=_ANSWERS),
+    Endpoint(method="POST", path=f"{BASE}/", handler=deploy_hook, tag=DOOR, answers=_ANSWERS),
     Endpoint(method="POST", path=f"{BASE}/{{source}}", handler=deploy_hook, tag=DOOR, answers=_ANSWERS),
 )

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 
@@ -21,12 +22,18 @@ from signals.domain.access.unknown_keys import UnknownKeys
 from signals.domain.events.foreign import ForeignReading, RawEvent, Receipt, count
 from signals.domain.events.grouping_guard import GroupingGuard
 from signals.domain.ledger import ForeignKind
-from signals.services.events.ingestion import EventResult
+from signals.services.events.ingestion import MAX_BATCH_EVENTS, EventResult
 from signals.services.ledger.entries import LedgerWriter
 
 PATIENCE_S: Final = 10.0  # guess: Sentry's SDKs wait 30 s, send from the background, and never repeat
 AGAIN_S: Final = 0.25  # guess: between two tries within that patience
+LARGE_BYTES: Final = 256 * 1024  # guess: of a body; reading it takes some 10 ms
+BASIC_DOOR: Final = "segment"  # whose libraries send the key as the user of Basic
+NO_PROJECT: Final = ""  # of hits whose key names none
+SENDS_ONCE: Final = frozenset({"sentry"})  # doors whose clients take any refusal for the end (recorded)
 TOO_MUCH: Final = frozenset({"too_many_events", "too_many_items", "too_many_values", "too_large"})
+
+Read = TypeVar("Read")
 
 
 class NotTaken(Problem):
@@ -46,11 +53,12 @@ class Doors:
     ledger_writer: LedgerWriter
     unknown_keys: UnknownKeys
     grouping_guard: GroupingGuard
+    reading_thread: Executor
     patience_s: float = PATIENCE_S
 
     async def early_sender(self, request: Request, door: str) -> Principal | None:
         """Return whose key stands outside the body, None when there is none; raises as `sender` does."""
-        return await self.sender(request, door) if foreign_keys(request) else None
+        return await self.sender(request, door) if _keys(request, door) else None
 
     async def sender(self, request: Request, door: str, key_in_body: str | None = None) -> Principal:
         """Return whose key the request carries, wherever it stands, if it may send at the moment.
@@ -58,24 +66,30 @@ class Doors:
         Raises:
             Problem: 401 or 403 for the key or its page, 429 when nothing could be accepted now.
         """
-        key = only_key(foreign_keys(request) | ({key_in_body} if key_in_body else set()))
+        key, now = None, datetime.now(UTC)
         try:
+            key = only_key(_keys(request, door) | ({key_in_body} if key_in_body else set()))
             sender = await self.authorizer.admit_key(key, Right.SEND_BY_CLIENTS)
         except Problem as problem:
+            reason = problem.code.replace("_", " ")
             if key and problem.code in ("unknown_key", "revoked_key"):
-                now = datetime.now(UTC)
-                self._refused(
-                    "", now, door, f"{problem.code.replace('_', ' ')} {self.unknown_keys.hint(key, now)}"
-                )
+                reason = f"{reason} {self.unknown_keys.hint(key, now)}"
+            self._refused(NO_PROJECT, now, door, reason)
             raise
         try:
             check_page(request, sender)
         except Problem as problem:
-            self._refused(sender.tenancy.project_id, datetime.now(UTC), door, problem.code.replace("_", " "))
+            self._refused(sender.tenancy.project_id, now, door, problem.code.replace("_", " "))
             raise
         request.state.sender = sender
         self.intake.check_limits(sender)
         return sender
+
+    async def read(self, body: bytes, read: Callable[[], Read], large_bytes: int = LARGE_BYTES) -> Read:
+        """Call a reader of a body; with a large one in a thread, so that other requests need not wait."""
+        if len(body) < large_bytes:
+            return read()
+        return await asyncio.get_running_loop().run_in_executor(self.reading_thread, read)
 
     def note_refusal(self, request: Request, door: str, error: Exception) -> None:
         """Enter the answer to a request that is refused: its client may never say what it lost."""
@@ -106,15 +120,20 @@ class Doors:
     ) -> list[EventResult]:
         """Publish the events of a reading that the key may send, and enter the rest into the ledger.
 
+        The rest of a refused request is entered only if its client never sends it again.
+
         Raises:
             Problem: 429 beyond a limit of the key, 503 when Kafka did not acknowledge all of them.
         """
         events = _permitted(reading, sender)
-        self.note(door, sender, reading, receipt)
+        if door in SENDS_ONCE:
+            self.note(door, sender, reading, receipt)
         results = await self.publish_events(door, sender, events, receipt) if events else []
         if lacking := sum(result.status == "unavailable" for result in results):
             cause = unavailable("Kafka did not acknowledge all events; send them again.")
             raise NotTaken(cause, lacking)
+        if door not in SENDS_ONCE:
+            self.note(door, sender, reading, receipt)
         return results
 
     async def publish_events(
@@ -135,10 +154,20 @@ class Doors:
         return results
 
     async def _published(self, sender: Principal, events: Sequence[object]) -> list[EventResult]:
+        """Publish in slices: other requests are answered between them."""
+        until = asyncio.get_running_loop().time() + self.patience_s
+        results: list[EventResult] = []
+        for start in range(0, len(events), MAX_BATCH_EVENTS):
+            part = await self._published_slice(sender, events[start : start + MAX_BATCH_EVENTS], until)
+            results += [one._replace(position=start + one.position) for one in part] if start else part
+        return results
+
+    async def _published_slice(
+        self, sender: Principal, events: Sequence[object], until: float
+    ) -> list[EventResult]:
         """Publish, and again what Kafka did not acknowledge while there is patience: ids stay the same."""
         self.grouping_guard.bound(sender.key_id, events, datetime.now(UTC))
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.patience_s
         results = await self.intake.publish(events, sender)
         while loop.time() < until and (
             waiting := [at for at, result in enumerate(results) if result.status == "unavailable"]
@@ -148,6 +177,10 @@ class Doors:
             for at, result in zip(waiting, again, strict=True):
                 results[at] = result._replace(position=at)
         return results
+
+
+def _keys(request: Request, door: str) -> set[str]:
+    return foreign_keys(request, any_user=door == BASIC_DOOR)
 
 
 def _permitted(reading: ForeignReading, sender: Principal) -> list[RawEvent]:

@@ -4,7 +4,7 @@ Answers and errors have the request's own type; clients repeat 429, 502, 503 and
 Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from google.rpc.status_pb2 import Status
@@ -31,6 +31,7 @@ PROTOBUF: Final = "application/x-protobuf"
 # HTTP status -> google.rpc.Code, https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.
 _CODES: Final[Mapping[int, int]] = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 413: 3, 415: 3, 429: 8, 503: 14}
 _UNKNOWN: Final = 2
+LARGE_BYTES: Final = 32 * 1024  # a record may take a dozen of them, and 30 us to read
 
 
 async def otlp_logs(doors: Doors, call: Call[None]) -> Response:
@@ -43,9 +44,9 @@ async def otlp_traces(doors: Doors, call: Call[None]) -> Response:
     return await _answered(doors, call.request, "traces")
 
 
-async def otlp_metrics(_: Doors, call: Call[None]) -> Response:
-    """Say that metrics have no place here."""
-    detail = "Metrics are not taken here; set OTEL_METRICS_EXPORTER=none."
+async def otlp_other(_: Doors, call: Call[None]) -> Response:
+    """Say that metrics and profiles have no place here."""
+    detail = "Metrics and profiles are not taken here; set OTEL_METRICS_EXPORTER=none."
     return _error(call.request, Problem(404, "not_found", detail))
 
 
@@ -59,7 +60,10 @@ async def _answered(doors: Doors, request: Request, signal: Signal) -> Response:
         sender = await doors.sender(request, DOOR)
         receipt = receipt_of(sender)
         body = await foreign_body(request)
-        reading = read_otlp(body, signal, receipt, is_json=_is_json(request))
+        is_json = _is_json(request)
+        reading = await doors.read(
+            body, lambda: read_otlp(body, signal, receipt, is_json=is_json), LARGE_BYTES
+        )
         results = await doors.publish(DOOR, sender, reading, receipt)
         rejected = sum(result.status == "rejected" for result in results)
         response = _success(request, signal, reading, rejected)
@@ -125,15 +129,21 @@ def _response(request: Request, status: int, content: bytes) -> Response:
 
 
 _ANSWERS: Final = {200: Answer(description="Kafka has acknowledged the events in it.")}
-_HANDLERS: Final = {"logs": otlp_logs, "traces": otlp_traces, "metrics": otlp_metrics}
+_HANDLERS: Final = {"logs": otlp_logs, "traces": otlp_traces, "metrics": otlp_other, "profiles": otlp_other}
+
+
+def _rows(
+    path: str, handler: Callable[[Doors, Call[None]], Awaitable[Response]]
+) -> tuple[Endpoint[Doors], ...]:
+    return (
+        Endpoint(method="POST", path=path, handler=handler, tag=DOOR, answers=_ANSWERS),
+        Endpoint(method="OPTIONS", path=path, handler=otlp_preflight, tag=DOOR, answers=_ANSWERS),
+    )
+
 
 ENDPOINTS: Final[tuple[Endpoint[Doors], ...]] = tuple(
     endpoint
     for signal, handler in _HANDLERS.items()
-    for endpoint in (
-        Endpoint(method="POST", path=f"{BASE}/{signal}", handler=handler, tag=DOOR, answers=_ANSWERS),
-        Endpoint(
-            method="OPTIONS", path=f"{BASE}/{signal}", handler=otlp_preflight, tag=DOOR, answers=_ANSWERS
-        ),
-    )
+    for end in ("", "/")  # some write the address with a slash at its end
+    for endpoint in _rows(f"{BASE}/{signal}{end}", handler)
 )

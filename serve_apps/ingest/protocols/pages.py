@@ -36,7 +36,9 @@ async def page_events(doors: Doors, call: Call[None]) -> Response:
     try:
         sender = await _public_sender(doors, request)
         receipt = receipt_of(sender)
-        events = [_permitted(event, sender) for event in read_page(await foreign_body(request), receipt)]
+        body = await foreign_body(request)
+        read = await doors.read(body, lambda: read_page(body, receipt))
+        events = [_permitted(event, sender) for event in read]
         results = await doors.publish_events(DOOR, sender, events, receipt)
         response = batch_answer(request, results)
     except (InvalidEvent, Problem, DependencyUnavailable) as error:

@@ -21,6 +21,7 @@ from signals.errors import DependencyUnavailable
 
 DOOR: Final = "segment"
 BASE: Final = "/v1/events/segment"
+METRICS: Final = "m"  # browser libraries count their own calls there, without a key; nobody needs that here
 BATCHES: Final = ("batch", "import", "b")  # the last is that of browser libraries
 
 
@@ -44,20 +45,25 @@ async def segment_preflight(_: Doors, call: Call[None]) -> Response:
 
 async def _accepted(doors: Doors, request: Request) -> Response:
     name = request.path_params["call"]
+    if name == METRICS:
+        await foreign_body(request)
+        return json_answer(request, {"success": True})
     kind = CALLS.get(name)
     if kind is None and name not in BATCHES:
         known = ", ".join([*BATCHES, *CALLS])
         raise Problem(404, "not_found", f"There is no such call; there are {known}.")
     # With a key outside the body, a refusal need not wait for the body.
     sender = await doors.early_sender(request, DOOR)
-    calls = parse_calls(await foreign_body(request), kind)
+    body = await foreign_body(request)
+    calls = parse_calls(body, kind)
     if sender is None:
         sender = await doors.sender(request, DOOR, calls.write_key)
     elif calls.write_key:
-        only_key(foreign_keys(request) | {calls.write_key})
+        only_key(foreign_keys(request, any_user=True) | {calls.write_key})
     environment = environment_of(request.path_params.get("environment"), "prod")[0]
     receipt = receipt_of(sender, environment)
-    await doors.publish(DOOR, sender, read_calls(calls, receipt), receipt)
+    reading = await doors.read(body, lambda: read_calls(calls, receipt))
+    await doors.publish(DOOR, sender, reading, receipt)
     return json_answer(request, {"success": True})
 
 

@@ -34,6 +34,7 @@ UNWANTED: Final = (
 )
 """Categories that SDKs need not send: nothing is lighter than a request that is not sent."""
 BASE64_ZLIB: Final = (b"eJ", b"eN", b"eA", b"eF")  # a zlib header of any level, in base64 (raven-node)
+BLANKS: Final = b" \t\r\n"
 
 Read = tuple[Principal, ForeignReading, Receipt]
 
@@ -61,14 +62,15 @@ async def sentry_preflight(_: Doors, call: Call[None]) -> Response:
 async def _envelope(doors: Doors, request: Request) -> Read:
     # With a key outside the body, a refusal need not wait for the body.
     sender = await doors.early_sender(request, DOOR)
-    envelope = split_envelope(await foreign_body(request))
+    body = await foreign_body(request)
+    envelope = split_envelope(body)
     key = key_of_dsn(envelope.header.get("dsn"))
     if sender is None:
         sender = await doors.sender(request, DOOR, key)
     elif key:
         only_key(foreign_keys(request) | {key})
     receipt = receipt_of(sender)
-    return sender, read_envelope(envelope, receipt), receipt
+    return sender, await doors.read(body, lambda: read_envelope(envelope, receipt)), receipt
 
 
 async def _store(doors: Doors, request: Request) -> Read:
@@ -76,12 +78,12 @@ async def _store(doors: Doors, request: Request) -> Read:
     body = await foreign_body(request)
     if body.startswith(BASE64_ZLIB):
         try:
-            packed = base64.b64decode(b"".join(body.split()), validate=True)  # some wrap their lines
+            packed = base64.b64decode(body.translate(None, BLANKS), validate=True)  # some wrap their lines
         except binascii.Error as error:
             raise InvalidEvent("malformed_base64", None, "The body is no valid base64.") from error
         body = inflate(packed, MAX_BATCH_BYTES)
     receipt = receipt_of(sender)
-    return sender, read_store(body, receipt), receipt
+    return sender, await doors.read(body, lambda: read_store(body, receipt)), receipt
 
 
 async def _other(doors: Doors, request: Request) -> Read:

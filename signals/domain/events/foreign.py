@@ -22,11 +22,13 @@ from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
 RawEvent = dict[str, object]
 
 GROUPING: Final = 1  # version of the rules for code and route; a change must not split incidents unseen
+OTHER: Final = "other"  # stands for every name that is not known
 MAX_COUNTED_NAMES: Final = 32  # guess: distinct reasons that one request may add to the ledger
 MAX_SKEW: Final = timedelta(seconds=60)  # a sender's clock that is off by more is corrected
 MAX_QUANTITY: Final = 1_000_000  # guess: of one line of a client's own report of losses
 MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138: such a number is milliseconds
 _NAMESPACE: Final = UUID("6f0c8e0e-3f0b-5c63-9b62-0d6a2a3c7d41")  # of ids that readers derive
+_TRACE: Final = re.compile(r"[0-9a-fA-F-]{16,64}")
 _COUNTED: Final = re.compile(r"[A-Za-z0-9_.:/ +-]{1,64}")
 
 
@@ -55,15 +57,15 @@ class ForeignReading:
 
 def count(counts: Counter[str], name: object, quantity: int = 1) -> None:
     """Add to the count of `name`; what clients choose freely passes `known_word` first."""
-    text = name if isinstance(name, str) and _COUNTED.fullmatch(name) else "other"
+    text = name if isinstance(name, str) and _COUNTED.fullmatch(name) else OTHER
     if text not in counts and len(counts) >= MAX_COUNTED_NAMES:
-        text = "other"
+        text = OTHER
     counts[text] += min(quantity, MAX_QUANTITY)
 
 
 def known_word(word: object, known: Collection[str]) -> str:
     """Return a word that a client chose if it is known: the ledger's reasons must stay few."""
-    return word if isinstance(word, str) and word in known else "other"
+    return word if isinstance(word, str) and word in known else OTHER
 
 
 def derived_id(receipt: Receipt, *parts: str | bytes) -> str:
@@ -154,7 +156,13 @@ def environment_of(name: object, default: str) -> tuple[str, bool]:
     for environment, words in (("prod", _PROD), ("staging", _STAGING), ("dev", _DEV)):
         if word in words:
             return environment, True
-    return ("prod" if "prod" in word or "live" in word else "staging"), False
+    is_prod = ("prod" in word or "live" in word) and not word.startswith(("non", "pre"))
+    return ("prod" if is_prod else "staging"), False
+
+
+def trace_of(value: object) -> str | None:
+    """Return the id of a trace, None for any text that is no id."""
+    return value if isinstance(value, str) and _TRACE.fullmatch(value) else None
 
 
 def member(container: object, *names: str) -> object:

@@ -38,6 +38,7 @@ _UNFINISHED: Final = frozenset(
         "created",
         "running",
         "canceled",
+        "cancelled",
         "blocked",
         "skipped",
     }
@@ -64,6 +65,8 @@ def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
     if not release:
         raise InvalidEvent("missing", "release", "release is required: a version, a tag or a commit.")
     status = text_of(payload.get("status")).strip().lower()
+    if status in _UNFINISHED:  # a CI line that passes its job's status along
+        return ignored_hook(f"hook {status}")
     if status not in _SUCCEEDED | _FAILED:
         raise InvalidEvent("unknown_value", "status", "status must be success or failure.")
     instant = instant_of(payload.get("occurred_at"))
@@ -97,9 +100,8 @@ def read_github(body: bytes, event: str, delivery: str, receipt: Receipt) -> For
     Raises InvalidEvent when the body is no JSON object.
     """
     payload = read_object(_of_form(body) if body.startswith(_FORM) else body)
-    identity = derived_id(receipt, "github", delivery or body)
     if event == "deployment_status":
-        return _github_status(payload, identity, receipt)
+        return _github_status(payload, _github_name(payload) or (delivery or body,), receipt)
     if event == "release" and payload.get("action") in ("published", "released"):
         return deploy_reading(
             receipt,
@@ -125,14 +127,22 @@ def _of_form(body: bytes) -> bytes:
         raise InvalidEvent("malformed_form", None, "The form is no payload; send JSON.") from error
 
 
-def _github_status(payload: HookPayload, identity: str, receipt: Receipt) -> ForeignReading:
+def _github_name(payload: HookPayload) -> tuple[str, ...] | None:
+    """Return what names a deployment in the signed body; None without an id there."""
+    own_id = text_of(member(payload, "deployment", "id"))
+    repository = text_of(member(payload, "repository", "id"))
+    state = text_of(member(payload, "deployment_status", "state")).lower()
+    return ("deployment", repository, own_id, state) if own_id else None
+
+
+def _github_status(payload: HookPayload, name: tuple[str | bytes, ...], receipt: Receipt) -> ForeignReading:
     state = text_of(member(payload, "deployment_status", "state")).lower()
     if state not in _SUCCEEDED | _FAILED or not state:
         return ignored_hook(f"github deployment {known_word(state, _UNFINISHED)}")
     return deploy_reading(
         receipt,
         DeployReport(
-            identity=identity,
+            identity=derived_id(receipt, "github", *name),
             release=text_of(member(payload, "deployment", "sha"))[:_SHA_CHARS],
             environment=text_of(member(payload, "deployment_status", "environment"))
             or text_of(member(payload, "deployment", "environment")),

@@ -52,6 +52,8 @@ class Calls:
     write_key: str | None
     sent_at: object
     calls: list[object]
+    context: object = None
+    """Of all calls: libraries for Go and Java send it once a batch."""
 
 
 def parse_calls(body: bytes, call: str | None) -> Calls:
@@ -70,18 +72,21 @@ def parse_calls(body: bytes, call: str | None) -> Calls:
         raise InvalidEvent("missing", "batch", "batch is required: a list of calls.")
     if len(calls) > MAX_CALLS:
         raise InvalidEvent("too_many_events", "batch", f"Send at most {MAX_CALLS} calls a batch.")
-    return Calls(key if isinstance(key, str) and key else None, payload.get("sentAt"), calls)
+    context = payload.get("context") if call is None else None
+    return Calls(key if isinstance(key, str) and key else None, payload.get("sentAt"), calls, context)
 
 
 def read_calls(calls: Calls, receipt: Receipt) -> ForeignReading:
     """Read calls, each by itself: tracks are events, everything else is ignored and counted."""
     reading = ForeignReading()
     common_skew = None if calls.sent_at is None else skew_of(calls.sent_at, receipt)
-    for call in calls.calls:
-        kind = member(call, "type")
-        if not isinstance(call, dict) or not isinstance(kind, str):
+    for sent in calls.calls:
+        kind = member(sent, "type")
+        if not isinstance(sent, dict) or not isinstance(kind, str):
             count(reading.refused, "call without a type")
-        elif kind == "identify" and receipt.settings.is_signup(IDENTIFY):
+            continue
+        call = {"context": calls.context, **sent} if calls.context else sent
+        if kind == "identify" and receipt.settings.is_signup(IDENTIFY):
             _identify(call, _skew(common_skew, call, receipt), receipt, reading)
         elif kind != "track":
             count(reading.ignored, known_word(kind, CALLS))

@@ -3,6 +3,7 @@
 Source: https://develop.sentry.dev/sdk/data-model/envelopes/ and docs/concepts/foreign-events.md.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Final
 
 from shared_types import InvalidEvent
 from signals.domain.events.foreign import (
+    OTHER,
     ForeignReading,
     RawEvent,
     Receipt,
@@ -52,7 +54,8 @@ IGNORED: Final = frozenset(
 )
 """Types of items that are no events here, by name in the ledger; every other is `other`."""
 
-MAX_LOGS: Final = 1_000  # of one envelope; SDKs send up to 100
+MAX_LOGS: Final = 1_000  # of one envelope, with its other events; SDKs send up to 100
+BELOW_ERROR: Final = "log below error"
 _DSN_KEY: Final = re.compile(r"[a-z][a-z0-9+.-]*://([^/@:\s]+)(?::[^/@\s]*)?@", re.IGNORECASE)
 _LEVEL_NUMBERS: Final = {"critical": 21, "error": 17, "warn": 13, "info": 9, "debug": 5}
 
@@ -145,8 +148,8 @@ def _client_report(
     report = read_object(bytes(item.payload))
     discarded = report.get("discarded_events")
     for loss in discarded if isinstance(discarded, list) else ():
-        category, quantity = member(loss, "category"), member(loss, "quantity")
-        if category in REPORTED and isinstance(quantity, int) and quantity > 0:
+        category, quantity = known_word(member(loss, "category"), REPORTED), member(loss, "quantity")
+        if category != OTHER and isinstance(quantity, int) and quantity > 0:
             reason = known_word(member(loss, "reason"), REASONS)
             count(reading.lost, f"{reason}/{category}", quantity)
 
@@ -157,22 +160,22 @@ def _logs(
     logs = read_object(bytes(item.payload)).get("items")
     if not isinstance(logs, list):
         raise InvalidEvent("malformed_log", "items", "A log item holds a list of items.")
+    digest = hashlib.blake2b(item.payload, digest_size=16).digest()  # once: an item has up to 8 MiB
     for position, log in enumerate(logs):
-        if not isinstance(log, Mapping) or position >= MAX_LOGS:
+        if not isinstance(log, dict) or len(reading.events) + reading.ignored[BELOW_ERROR] >= MAX_LOGS:
             count(reading.refused, "log")
             continue
-        record = _record(log, skew)
-        identity = derived_id(receipt, "log", bytes(item.payload), str(position))
-        event = event_of_record(record, {}, identity, receipt)
+        identity = derived_id(receipt, "log", digest, str(position))
+        event = event_of_record(_record(log, skew), {}, identity, receipt)
         if event is None:
-            count(reading.ignored, "log below error")
+            count(reading.ignored, BELOW_ERROR)
         else:
             reading.events.append(event)
 
 
 def _record(log: Mapping[str, object], skew: timedelta) -> LogRecord:
     raw = log.get("attributes")
-    pairs = raw.items() if isinstance(raw, Mapping) else ()
+    pairs = raw.items() if isinstance(raw, dict) else ()
     attributes = {name: member(value, "value") for name, value in pairs if isinstance(name, str)}
     number = log.get("severity_number", attributes.get("sentry.severity_number"))
     if not isinstance(number, int) or isinstance(number, bool):

@@ -21,7 +21,14 @@ GENERIC_TYPES: Final = frozenset(
         *("*errors.withStack", "*errors.fundamental", "*errors.withMessage"),
     }
 )
-"""Types of wrappers: they name no fault."""
+"""Types that name no fault, neither of a wrapper nor alone."""
+
+WRAPPERS: Final = GENERIC_TYPES | {
+    *("RuntimeException", "ExecutionException", "CompletionException", "ServletException"),
+    *("InvocationTargetException", "UndeclaredThrowableException"),
+    *("System.AggregateException", "System.Reflection.TargetInvocationException"),
+}
+"""Types that name no fault when they are around another one; alone, those of Java and .NET do."""
 
 _ID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _VARYING: Final = re.compile(
@@ -64,7 +71,8 @@ def templated(path: str, *, is_declared: bool = False) -> str | None:
     """Return a path whose varying segments are `{id}`; in a declared route only its parameters vary."""
     bare = re.split(r"[?#]", path[:MAX_URL_CHARS], maxsplit=1)[0]
     segments = [_segment(part, is_declared=is_declared) for part in bare.split("/")]
-    return label("/".join(segments), ROUTE_CHARS)
+    route = "/".join(segments)
+    return label(route if is_declared else masked(route, MAX_URL_CHARS), ROUTE_CHARS)
 
 
 def _segment(segment: str, *, is_declared: bool) -> str:

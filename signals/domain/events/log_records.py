@@ -4,12 +4,15 @@ Both OTLP and Sentry's log items come here. Source: the semantic conventions of
 OpenTelemetry for names of attributes, and docs/concepts/foreign-events.md.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS, ROUTE_CHARS
+from shared_types.json_bounds import MAX_NAME_CHARS
 from signals.domain.events.door_settings import DoorSettings, KeptField
 from signals.domain.events.foreign import (
     GROUPING,
@@ -18,15 +21,24 @@ from signals.domain.events.foreign import (
     environment_of,
     instant_of,
     occurred_at,
+    trace_of,
 )
 from signals.domain.events.grouping import path_of, templated, varying_masked
-from signals.domain.events.masking import clean, is_storable_name, label, masked, masked_members, text_of
+from signals.domain.events.masking import (
+    MAX_KEPT_CHARS,
+    is_storable_name,
+    label,
+    masked,
+    masked_members,
+    text_of,
+)
 
 ERROR_FROM: Final = 17  # OTLP: ERROR; 13 to 16 are WARN
 CRITICAL_FROM: Final = 21  # OTLP: FATAL
 WARN_FROM: Final = 13
 INFO_FROM: Final = 9
 MAX_ATTRIBUTES: Final = 16  # guess: kept beside those that have a place of their own
+MAX_STACK_CHARS: Final = 4 * MAX_KEPT_CHARS  # guess: read of a stack trace
 EXCEPTION: Final = frozenset({"exception.type", "exception.message"})
 
 _USED: Final = frozenset(
@@ -42,9 +54,12 @@ _NEVER_KEPT: Final = (
     *("user.", "enduser.", "client.", "http.request.", "http.response.", "http.url", "http.target"),
     *("url.", "db.statement", "db.query", "net.", "network.", "source.", "session.", "sentry.", "process."),
     *("thread.", "telemetry.", "server.", "http.client_ip", "http.user_agent", "user_agent.", "code."),
-    *("messaging.message.body", "rpc.", "gen_ai.", "host.", "os."),
+    *("messaging.message.body", "rpc.", "gen_ai.", "host.", "os.", "peer.", "graphql."),
 )
 _SECRET_PARTS: Final = ("cookie", "authorization")  # never kept, even if a project asks for them
+_PYTHON_LINE: Final = 'File "'
+# They stand below `File "x", line 1`, deeper; in an exception group behind a bar.
+_SOURCE_LINES: Final = re.compile(r'(?<=\n)[ |]{4,}+(?!File ")[^\n]*(?:\n|\Z)')
 _MESSAGE_MEMBERS: Final = ("msg", "message", "event")
 
 
@@ -115,12 +130,12 @@ def _severity(number: int, *, is_error: bool) -> str:
 
 def _code(record: LogRecord) -> str | None:
     for name in ("exception.type", "error.type"):
-        if found := label(text_of(record.attributes.get(name)), LABEL_CHARS):
+        if found := label(masked(text_of(record.attributes.get(name))), LABEL_CHARS):
             return found
     if isinstance(record.template, str) and (found := label(masked(record.template), LABEL_CHARS)):
         return found
     body = record.body
-    if isinstance(body, Mapping):
+    if isinstance(body, dict):
         text = next((body[name] for name in _MESSAGE_MEMBERS if isinstance(body.get(name), str)), None)
         if not isinstance(text, str):
             names = ", ".join(sorted(str(name) for name in body)[:8])
@@ -157,9 +172,9 @@ def _route(own: Mapping[str, object], resource: Mapping[str, object]) -> str | N
         if isinstance(value, str) and (path := path_of(value)):
             return templated(path)
     if function := own.get("code.function.name", own.get("code.function")):
-        return label(text_of(function), ROUTE_CHARS)
+        return label(masked(text_of(function)), ROUTE_CHARS)
     service = text_of(resource.get("service.name"))
-    return None if service.startswith("unknown_service") else label(service, ROUTE_CHARS)
+    return None if service.startswith("unknown_service") else label(masked(service), ROUTE_CHARS)
 
 
 def _payload(
@@ -174,12 +189,13 @@ def _payload(
         "scope": record.scope,
         "event_name": name,
         "exception_message": text_of(record.attributes.get("exception.message")),
-        "stack": text_of(record.attributes.get("exception.stacktrace"))[-1000:],
         "logger": text_of(record.attributes.get("logger.name")),
     }
-    payload |= {key: found for key, text in texts.items() if (found := masked(text))}
-    if record.trace_id:
-        payload["trace_id"] = clean(record.trace_id)[:64]
+    payload |= {key: found for key, text in texts.items() if text and (found := masked(text))}
+    if stack := _stack(text_of(record.attributes.get("exception.stacktrace"))[-MAX_STACK_CHARS:]):
+        payload["stack"] = stack
+    if trace_id := trace_of(record.trace_id):
+        payload["trace_id"] = trace_id
     if record.skew:
         payload["clock_shift_s"] = round(record.skew.total_seconds())
     keeps_all = receipt.settings.keeps(KeptField.LOG_ATTRIBUTES)
@@ -193,7 +209,23 @@ def _payload(
     return payload | kept
 
 
+@lru_cache(maxsize=256)
+def _stack(text: str) -> str:
+    """Return the end of a stack trace, which names the crash, masked and without Python's source lines.
+
+    One fault comes often: 256 of them take 1 MB, 5 at worst.
+    """
+    text = _SOURCE_LINES.sub("", text) if _PYTHON_LINE in text else text
+    return masked(text[-MAX_KEPT_CHARS:])
+
+
 def _is_kept_name(name: str, *, keeps_all: bool) -> bool:
+    return len(name) <= MAX_NAME_CHARS and _is_kept(name, keeps_all)
+
+
+@lru_cache(maxsize=4096)
+def _is_kept(name: str, keeps_all: bool) -> bool:  # lru_cache keys named arguments slowly
+    """Remember names: those of a program come with every record."""
     return (
         name not in _USED
         and (keeps_all or not name.startswith(_NEVER_KEPT))

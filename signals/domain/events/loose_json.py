@@ -5,13 +5,15 @@ Clients send lone surrogates (a cut emoji), NaN and broken UTF-8. One bad charac
 
 import json
 import re
-from contextlib import suppress
 from typing import Final
 
 import orjson
 
 from shared_types import InvalidEvent
 
+MAX_LOOSE_BYTES: Final = 2 * 1024 * 1024  # of text that takes four bytes a character, twice: 16 MiB
+WIDE_BYTES: Final = 1024 * 1024  # Python keeps a text with one emoji at four bytes a character
+_WIDE_LEADS: Final = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")  # first bytes of such a character
 MAX_VALUES: Final = 250_000  # as in our own batches: parsed they cost some 20 MB
 
 # What stands outside strings, up to and with one comma or opening bracket. A string that is not closed ends
@@ -30,17 +32,41 @@ def holds_more_values(text: bytes, limit: int) -> bool:
     return re.match(rb"(?:" + _UP_TO_MARK + rb"){%d}+" % (limit + 1), text) is not None
 
 
+def _holds_wide_text(text: bytes) -> bool:
+    """Whether a text beyond the basic plane stands in `text`, and one of at least `WIDE_BYTES` as well."""
+    if not any(lead in text for lead in _WIDE_LEADS):
+        return False
+    windows = range(0, len(text) - WIDE_BYTES + 1, WIDE_BYTES)
+    return any(text.find(b'"', start, start + WIDE_BYTES) < 0 for start in windows)
+
+
 def read_json(text: bytes) -> object:
     """Parse one JSON value.
 
-    Raises InvalidEvent when it is no JSON, or holds more than `MAX_VALUES` values.
+    Raises InvalidEvent when it is no JSON, holds more than `MAX_VALUES` values, or a text of millions of
+    characters that takes four bytes for each.
     """
+    if len(text) > WIDE_BYTES and _holds_wide_text(text):
+        raise InvalidEvent(
+            "text_too_long", None, f"A text with emoji may have {WIDE_BYTES} bytes; send a shorter one."
+        )
     if holds_more_values(text, MAX_VALUES):
         raise InvalidEvent(
             "too_many_values", None, f"Send at most {MAX_VALUES} JSON values at once; send smaller requests."
         )
-    with suppress(orjson.JSONDecodeError):  # the lenient reader below decides
-        return orjson.loads(text)
+    value: object
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = _read_loosely(text)
+    return value
+
+
+def _read_loosely(text: bytes) -> object:
+    if len(text) > MAX_LOOSE_BYTES:
+        raise InvalidEvent(
+            "malformed_json", None, f"The body is no strict JSON; above {MAX_LOOSE_BYTES} bytes it must be."
+        )
     try:
         value: object = json.loads(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:

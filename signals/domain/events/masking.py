@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -12,7 +11,8 @@ from typing import Final
 import orjson
 
 from shared_types.json_bounds import INT64_MAX, INT64_MIN, MAX_NAME_CHARS
-from signals.domain.events.secrets import RULES, is_secret_name
+from signals.domain.events.secret_search import without_secrets
+from signals.domain.events.secrets import is_secret_name
 
 MAX_KEPT_CHARS: Final = 1_000  # of one text in payload: within what the quick readers take
 MAX_MEMBERS: Final = 32  # guess: of tags, properties and lists
@@ -26,6 +26,8 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 def clean(text: str) -> str:
     """Return text that every store takes: lone surrogates and NUL become U+FFFD, edges are trimmed."""
+    if text.isascii() and "\x00" not in text:  # almost always
+        return text.strip()
     return _UNSTORABLE.sub("\ufffd", text).strip()
 
 
@@ -42,16 +44,11 @@ def _masked_short(text: str, limit: int) -> str:
 
 def _masked(text: str, limit: int) -> str:
     text = clean(text[: 2 * limit + _MARGIN_CHARS])  # beyond what is kept: half a token looks like none
-    for kind, pattern, spans in RULES:
-        pieces: list[str] = []
-        end = 0
-        for match in pattern.finditer(text):
-            for start, stop in spans(match):
-                pieces += (text[end:start], f"[{kind}]")
-                end = stop
-        if pieces:
-            text = "".join([*pieces, text[end:]])
-    return text[:limit].strip()
+    return without_secrets(text, _mask)[:limit].strip()
+
+
+def _mask(kind: str, _: str) -> str:
+    return f"[{kind}]"
 
 
 def label(text: str, limit: int) -> str | None:
@@ -75,7 +72,7 @@ def _label(text: str, limit: int) -> str | None:
 
 def masked_members(members: object) -> dict[str, object]:
     """Return the members of an object that may be kept: masked, few, short and not deep."""
-    return _members(members, 1) if isinstance(members, Mapping) else {}
+    return _members(members, 1) if isinstance(members, dict) else {}
 
 
 def _members(members: Mapping[object, object], depth: int) -> dict[str, object]:
@@ -83,11 +80,14 @@ def _members(members: Mapping[object, object], depth: int) -> dict[str, object]:
     for name, value in members.items():
         if len(kept) >= MAX_MEMBERS:
             break
-        if not isinstance(name, str) or not is_storable_name(name) or value is None:
+        if not isinstance(name, str) or value is None:
+            continue
+        plain = name if name.isidentifier() else masked(name, MAX_NAME_CHARS)
+        if not is_storable_name(plain):
             continue
         found = "[secret]" if is_secret_name(name) and not isinstance(value, bool) else _value(value, depth)
         if found is not None:
-            kept[name] = found
+            kept[plain] = found
     return kept
 
 
@@ -108,8 +108,8 @@ def _value(value: object, depth: int) -> object:
         case int():
             return _number(value) if INT64_MIN <= value <= INT64_MAX else None
         case float():
-            return value if math.isfinite(value) else None
-        case Mapping() if depth < MAX_DEPTH:
+            return _number(value) if math.isfinite(value) else None
+        case dict() if depth < MAX_DEPTH:
             return _members(value, depth + 1)
         case list() if depth < MAX_DEPTH:
             items = (_value(item, depth + 1) for item in value[:MAX_MEMBERS])
@@ -118,8 +118,8 @@ def _value(value: object, depth: int) -> object:
             return None
 
 
-def _number(value: int) -> object:
-    text = str(value)
+def _number(value: float) -> object:
+    text = str(int(value)) if value == int(value) else str(value)
     found = masked(text)
     return value if found == text else found
 
@@ -130,9 +130,14 @@ def text_of(value: object, limit: int = MAX_READ_CHARS) -> str:
         return ""
     if isinstance(value, str):
         return value[:limit]
-    with suppress(TypeError):  # a lone surrogate, 65 bits, or too deep: the slower writer takes more
-        return orjson.dumps(value).decode()[:limit]
     try:
-        return json.dumps(value)[:limit]
+        return orjson.dumps(value).decode()[:limit]
+    except TypeError:  # a lone surrogate, 65 bits, or too deep: the slower writer takes more
+        return _slowly(value)[:limit]
+
+
+def _slowly(value: object) -> str:
+    try:
+        return json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return ""

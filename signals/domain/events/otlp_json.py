@@ -3,7 +3,7 @@
 Source: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import orjson
@@ -94,11 +94,11 @@ def json_spans(body: bytes, reading: ForeignReading) -> Iterator[Found]:
 
 
 def _objects(value: object) -> list[Members]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _object(value: object) -> Members:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _integer(value: object) -> object:

@@ -12,7 +12,8 @@ SEVERITY_PREFIX: Final = "SEVERITY_NUMBER_"  # of names of the enumeration, as s
 SERVER: Final = (2, "SPAN_KIND_SERVER")  # Span.SpanKind
 FAILED: Final = (2, "STATUS_CODE_ERROR")  # Status.StatusCode
 _LEVELS: Final = (
-    *(("fatal", 21), ("critical", 21), ("emerg", 21), ("alert", 21), ("err", 17), ("warn", 13)),
+    *(("fatal", 21), ("crit", 21), ("emerg", 21), ("alert", 21), ("panic", 21), ("err", 17)),
+    *(("severe", 17), ("warn", 13)),
     *(("info", 9), ("notice", 9), ("debug", 5), ("trace", 1)),
 )
 

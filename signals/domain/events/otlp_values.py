@@ -1,11 +1,12 @@
 """Turns OTLP's attribute values, protobuf or JSON, into plain values of bounded depth."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 MAX_DEPTH: Final = 8  # guess: as deep as our payload may be
+MAX_NANOSECONDS: Final = 2**64 - 1  # fixed64; the lenient reader of JSON takes numbers of any length
 _TEXT_KINDS: Final = ("stringValue", "intValue", "boolValue", "doubleValue")
 
 
@@ -13,7 +14,7 @@ def nanoseconds(value: object) -> float | None:
     """Return nanoseconds since the epoch, a number or its digits, as seconds; else None."""
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) <= 20 else 0
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_NANOSECONDS:
         return None
     return value // 1000 / 1_000_000  # microseconds: a float holds no more
 
@@ -46,23 +47,23 @@ def json_members(pairs: object) -> dict[str, object]:
 def _members(pairs: object, depth: int) -> dict[str, object]:
     found: dict[str, object] = {}
     for pair in pairs if isinstance(pairs, list) else ():
-        if isinstance(pair, Mapping) and isinstance(key := pair.get("key"), str):
+        if isinstance(pair, dict) and isinstance(key := pair.get("key"), str):
             found[key] = json_value(pair.get("value"), depth)
     return found
 
 
 def json_value(value: object, depth: int = 1) -> object:
     """Return a JSON value; 64-bit numbers may be written as text."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
     for kind in _TEXT_KINDS:
         if kind in value:
             return _scalar(kind, value[kind])
     if depth >= MAX_DEPTH:
         return None
-    if isinstance(kvlist := value.get("kvlistValue"), Mapping):
+    if isinstance(kvlist := value.get("kvlistValue"), dict):
         return _members(kvlist.get("values"), depth + 1)
-    if isinstance(array := value.get("arrayValue"), Mapping):
+    if isinstance(array := value.get("arrayValue"), dict):
         items = array.get("values")
         return [json_value(item, depth + 1) for item in items] if isinstance(items, list) else []
     return None

@@ -8,17 +8,38 @@ phone numbers (order numbers look the same), names and postal addresses (they ha
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 TextSpan = tuple[int, int]
 Spans = Callable[[re.Match[str]], Iterator[TextSpan]]
 """Says which spans of a match are secrets, in ascending order."""
 
+AnyOf = tuple[str, ...]
+
+
+class SecretRule(NamedTuple):
+    """A form of secrets, and three conditions for a text to hold one: they cost less than the pattern.
+
+    Of each group in `needs` one text stands in every match, compared in lower case. A match holds at least
+    `min_digits` digits, and `min_run` characters of ASCII tokens in a row.
+    """
+
+    kind: str
+    pattern: re.Pattern[str]
+    spans: Spans
+    needs: tuple[AnyOf, ...] = ()
+    min_digits: int = 0
+    min_run: int = 0
+
+
 PLACEHOLDER: Final = re.compile(r"\[[a-z]+-\d+\]")
 
 RANDOM_CHANGES: Final = 0.4  # of neighbours that differ in kind: random base64 has 0.62, camel case 0.3
 MIN_RANDOM_DIGITS: Final = 3
+MAX_KNOWN_CHARS: Final = 64  # of a name that is remembered: 4,096 of them take 0.5 MB
+MIN_RUN: Final = 32  # characters of a random token
 CARD_DIGITS: Final = range(13, 20)  # ISO/IEC 7812
 MIN_IBAN_CHARS: Final = 15  # Norway; ISO 13616
 
@@ -44,6 +65,12 @@ _VENDORS: Final = (
 
 def is_secret_name(name: str) -> bool:
     """Whether a value of this name is secret in any form."""
+    return _is_secret_name(name) if len(name) <= MAX_KNOWN_CHARS else _SECRET_NAME.search(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _is_secret_name(name: str) -> bool:
+    """Remember short names: those of a program come with every event."""
     return _SECRET_NAME.search(name) is not None
 
 
@@ -104,51 +131,115 @@ def _ibans(match: re.Match[str]) -> Iterator[TextSpan]:
             return
 
 
-RULES: Final[tuple[tuple[str, re.Pattern[str], Spans], ...]] = (
+_KEYWORDS: Final = (
+    *("pass", "pwd", "secret", "token", "key", "authori", "credential", "session", "sessid", "cvc", "cvv"),
+)  # one for each part of `_NAMES`
+_PREFIXES: Final = (
+    *("sig_", "sk_", "sk-", "rk_", "rk-", "pk_", "pk-", "whsec", "gho_", "ghp_", "ghr_", "ghs_", "ghu_"),
+    *("github_", "glpat-", "xox", "xapp-", "akia", "asia", "aiza", "ya29.", "sg.", "npm_", "pypi-", "_v1_"),
+    *("hf_", "shpat_", "shpca_", "shppa_", "shpss_", "sq0", "hvs.", "hvb.", "hvr.", "eyj"),
+)  # one for each part of `_VENDORS`
+
+RULES: Final = (
     # Up to the end of the text when the key is cut off.
-    ("secret", re.compile(rf"(?s){_PEM.format('BEGIN')}.*?(?:{_PEM.format('END')}|\Z)"), _whole),
+    SecretRule(
+        "secret",
+        re.compile(rf"(?s){_PEM.format('BEGIN')}.*?(?:{_PEM.format('END')}|\Z)"),
+        _whole,
+        needs=(("-----begin ",),),
+    ),
     # A password may hold a slash; what follows a colon and ends at a slash is a port.
-    (
+    SecretRule(
         "secret",
         re.compile(r"(?<=://)(?:[^\s/\"<>]+|[^\s/:@\"<>]*:(?!\d{1,5}/)[^\s@\"<>]{1,256})(?=@)"),
         _whole,
+        needs=(("@",), ("://",)),
     ),
-    ("secret", re.compile(r"(?i)cookie\b\\?[\"']?\s{0,8}[:=]\s{0,8}(?P<value>[^\r\n]+)"), _whole),
-    (
+    SecretRule(
+        "secret",
+        re.compile(r"(?i)cookie\b\\?[\"']?\s{0,8}[:=]\s{0,8}(?P<value>[^\r\n]+)"),
+        _whole,
+        needs=(("cookie",),),
+    ),
+    SecretRule(
         "secret",
         re.compile(
             rf"(?i){_NAMES}[\w.-]{{0,32}}\\?[\"']?\s{{0,8}}(?:[:=]|%3[ad])>?\s{{0,8}}"
             rf"(?:(?P<quote>\\?[\"'])(?P<quoted>(?:(?!(?P=quote))[^\r\n])+)|(?P<word>{_WORD}))"
         ),
         _whole,
+        needs=((":", "=", "%3"), _KEYWORDS),
     ),
-    (
+    SecretRule(
         "secret",
         re.compile(rf"(?i)(?<!\S)--?[\w-]{{0,32}}?{_NAMES}[\w-]{{0,32}}\s+(?P<value>[^\s-]\S*)"),
         _whole,
+        needs=(("-",), _KEYWORDS),
     ),
-    ("secret", re.compile(r"(?i)\bbearer\s+(?P<value>[\w.~+/=-]{8,})"), _whole),
-    (
+    SecretRule(
+        "secret",
+        re.compile(r"(?i)\bbearer\s+(?P<value>[\w.~+/=-]{8,})"),
+        _whole,
+        needs=(("bearer",),),
+    ),
+    SecretRule(
         "secret",
         re.compile(r"\b[Bb]asic\s+(?P<value>(?=\S{0,64}(?:[0-9=]|[a-z][A-Z]))[A-Za-z0-9+/]{8,}={0,2})"),
         _whole,
+        needs=(("basic",),),
     ),
-    ("token", re.compile(rf"(?<![A-Za-z0-9])(?:{_VENDORS})"), _whole),
-    (
+    SecretRule(
+        "token",
+        re.compile(rf"(?<![A-Za-z0-9])(?:{_VENDORS})"),
+        _whole,
+        needs=(_PREFIXES,),
+    ),
+    SecretRule(
         "email",
         re.compile(r"(?<![\w.+-])[\w.+-]++(?:@|%40)(?:[\w-]+\.)+(?:xn--[\w-]+|[^\W\d_]{2,})"),
         _whole,
+        needs=(("@", "%40"),),
     ),
     # Before numbers: a long token may hold the digits of a valid card.
-    ("token", re.compile(r"(?<![\w+/-])[A-Za-z0-9+/]{40,}+={0,2}(?![\w-])"), _random),
-    ("token", re.compile(r"(?<![\w-])[A-Za-z0-9_-]{32,}={0,2}"), _random),
-    ("token", re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}"), _random),
-    (
+    SecretRule(
+        "token",
+        re.compile(r"(?<![\w+/-])[A-Za-z0-9+/]{40,}+={0,2}(?![\w-])"),
+        _random,
+        min_digits=1,
+        min_run=40,
+    ),
+    SecretRule(
+        "token",
+        re.compile(r"(?<![\w-])[A-Za-z0-9_-]{32,}={0,2}"),
+        _random,
+        min_digits=1,
+        min_run=MIN_RUN,
+    ),
+    SecretRule(
+        "token",
+        re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}"),
+        _random,
+        min_digits=MIN_RANDOM_DIGITS,
+        min_run=MIN_RUN,
+    ),
+    SecretRule(
         "iban",
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,4})?\b"),
         _ibans,
+        min_digits=2,
     ),
-    ("card", re.compile(r"(?<!\d)(?<!\d\.)\d{3,19}(?:(?:[-\u2010-\u2015]|\s{1,2})\d{3,19})*(?!\d)"), _cards),
-    ("phone", re.compile(r"(?<![\w+])\+[1-9](?:[ .()/-]{0,2}\d){8,14}(?!\d)"), _whole),
+    SecretRule(
+        "card",
+        re.compile(r"(?<!\d)(?<!\d\.)\d{3,19}(?:(?:[-\u2010-\u2015]|\s{1,2})\d{3,19})*(?!\d)"),
+        _cards,
+        min_digits=CARD_DIGITS[0],
+    ),
+    SecretRule(
+        "phone",
+        re.compile(r"(?<![\w+])\+[1-9](?:[ .()/-]{0,2}\d){8,14}(?!\d)"),
+        _whole,
+        needs=(("+",),),
+        min_digits=9,
+    ),
 )
-"""What to look for, as (kind, pattern, spans); an earlier find hides its text from the later ones."""
+"""In this order: an earlier find hides its text from the later ones."""

@@ -8,8 +8,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-import orjson
-
 from shared_types import InvalidEvent
 from signals.domain.events.foreign import count
 from signals.domain.events.loose_json import read_object
@@ -47,8 +45,7 @@ def split_envelope(body: bytes) -> SentryEnvelope:
     envelope = SentryEnvelope(header=read_object(header_line))
     view = memoryview(body)
     while (position := _after_blanks(body, position)) < len(body):
-        line, start = _line(body, position)
-        header = _item_header(line)
+        header, start = _item_header(body, position)
         if header is None:
             count(envelope.refused, "malformed item header")
             break
@@ -82,12 +79,13 @@ def _line(body: bytes, start: int) -> tuple[bytes, int]:
     return body[start:end], end + 1
 
 
-def _item_header(line: bytes) -> dict[str, object] | None:
+def _item_header(body: bytes, start: int) -> tuple[dict[str, object] | None, int]:
+    """Return the header of an item and where its payload begins; None when the line is no header."""
     try:
-        header = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return header if isinstance(header, dict) else None
+        line, start = _line(body, start)
+        return read_object(line), start
+    except InvalidEvent:
+        return None, start
 
 
 def _payload_end(body: bytes, start: int, length: object) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from signals.domain.events.foreign import (
     member,
     occurred_at,
     person_hash,
+    trace_of,
 )
 from signals.domain.events.masking import label, masked, masked_members, text_of
 from signals.domain.events.sentry_grouping import (
@@ -154,7 +155,7 @@ def _payload(event: Mapping[str, object], origin: Origin, receipt: Receipt) -> d
     for name, value in kept.items():
         found = masked(value) if isinstance(value, str) and name != "trace_id" else value
         if name == "trace_id":
-            found = label(value, 64) if isinstance(value, str) else None
+            found = trace_of(value)
         if isinstance(found, (str, int)) and found != "":
             payload[name] = found
     if tags := masked_members(_tags(event.get("tags"))):

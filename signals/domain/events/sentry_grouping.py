@@ -8,6 +8,7 @@ from shared_types.envelope import LABEL_CHARS, ROUTE_CHARS
 from signals.domain.events.foreign import member
 from signals.domain.events.grouping import (
     GENERIC_TYPES,
+    WRAPPERS,
     code_in,
     path_in,
     path_of,
@@ -30,7 +31,7 @@ class SentryTexts:
 
 def main_fault(faults: list[SentryFault]) -> SentryFault | None:
     """Choose the outermost fault that is no wrapper; all wrappers: the outermost."""
-    named = (fault for fault in reversed(faults) if fault.is_typed and fault.type not in GENERIC_TYPES)
+    named = (fault for fault in reversed(faults) if fault.is_typed and fault.type not in WRAPPERS)
     return next(named, faults[-1] if faults else None)
 
 
@@ -39,7 +40,7 @@ def texts_of(event: Mapping[str, object]) -> SentryTexts:
     plain = event.get("message")
     entries = (event.get("logentry"), event.get("sentry.interfaces.Message"), plain)
     for entry in entries:
-        if isinstance(entry, Mapping):
+        if isinstance(entry, dict):
             template, formatted = text_of(entry.get("message")), text_of(entry.get("formatted"))
             if template or formatted:
                 # Without parameters the text was put together before, and its parts vary.
@@ -61,15 +62,16 @@ def code_of(main: SentryFault | None, texts: SentryTexts) -> str | None:
     """Return the error code of a fault or a message, None when nothing names it."""
     if main is not None and main.is_typed and not main.is_synthetic:
         if main.type in GENERIC_TYPES and (function := code_in(last_function(main.frames))):
-            return label(f"Error in {function}", LABEL_CHARS)
-        return label(main.type, LABEL_CHARS)
+            return label(masked(f"Error in {function}"), LABEL_CHARS)
+        return label(masked(main.type), LABEL_CHARS)
     if texts.template:  # written by the developer, so its parts do not vary
         return label(masked(texts.template), LABEL_CHARS)
     if texts.formatted:
         return varying_masked(texts.formatted)
     if main is None:
         return None
-    return label(code_in(last_function(main.frames)) or "", LABEL_CHARS) or varying_masked(main.value)
+    function = code_in(last_function(main.frames)) or ""
+    return label(masked(function), LABEL_CHARS) or varying_masked(main.value)
 
 
 def route_of(
@@ -93,13 +95,13 @@ def route_of(
     ):
         return templated(path), "request.url", method
     if transaction:
-        return label(transaction, ROUTE_CHARS), "transaction", method
+        return label(masked(transaction), ROUTE_CHARS), "transaction", method
     chains: Iterable[SentryFault] = faults[faults.index(main) :] if main is not None else ()
     for frames in (*(fault.frames for fault in chains), loose_frames(event)):
         if culprit := culprit_of(frames):
-            return label(culprit, ROUTE_CHARS), "culprit", method
+            return label(masked(culprit), ROUTE_CHARS), "culprit", method
     logger = event.get("logger")
-    return (label(logger, ROUTE_CHARS) if isinstance(logger, str) else None), "logger", method
+    return (label(masked(logger), ROUTE_CHARS) if isinstance(logger, str) else None), "logger", method
 
 
 def custom_grouping(

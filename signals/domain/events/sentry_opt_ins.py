@@ -41,13 +41,13 @@ def _url(request: object) -> str:
 
 
 def _data(data: object) -> object:
-    return masked_members(data) if isinstance(data, Mapping) else masked(text_of(data))
+    return masked_members(data) if isinstance(data, dict) else masked(text_of(data))
 
 
 def _breadcrumbs(breadcrumbs: object) -> str:
-    values = member(breadcrumbs, "values") if isinstance(breadcrumbs, Mapping) else breadcrumbs
+    values = member(breadcrumbs, "values") if isinstance(breadcrumbs, dict) else breadcrumbs
     if not isinstance(values, list):
         return ""
-    found = [crumb for crumb in values[-MAX_BREADCRUMBS:] if isinstance(crumb, Mapping)]
+    found = [crumb for crumb in values[-MAX_BREADCRUMBS:] if isinstance(crumb, dict)]
     lines = (f"{text_of(crumb.get('category'))}: {text_of(crumb.get('message'), 200)}" for crumb in found)
     return masked("\n".join(lines))

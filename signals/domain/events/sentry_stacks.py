@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signals.domain.events.foreign import member
-from signals.domain.events.masking import clean, text_of
+from signals.domain.events.masking import clean, masked, text_of
 
 MAX_KEPT_FRAMES: Final = 8  # guess: the innermost of the own code, in one text of payload
 MAX_FAULTS: Final = 50  # guess: of one chain
@@ -34,10 +34,10 @@ class SentryFault:
 def faults_of(event: Mapping[str, object]) -> list[SentryFault]:
     """Return the chain of exceptions, the oldest cause first, as clients send it."""
     raw = event.get("exception", event.get("sentry.interfaces.Exception"))
-    values = raw.get("values", [raw]) if isinstance(raw, Mapping) else raw
+    values = raw.get("values", [raw]) if isinstance(raw, dict) else raw
     if not isinstance(values, list):
         return []
-    return [_fault(value) for value in values[-MAX_FAULTS:] if isinstance(value, Mapping)]
+    return [_fault(value) for value in values[-MAX_FAULTS:] if isinstance(value, dict)]
 
 
 def _fault(value: Mapping[str, object]) -> SentryFault:
@@ -57,17 +57,17 @@ def _frames(stacktrace: object) -> list[Frame]:
     frames = member(stacktrace, "frames")
     if not isinstance(frames, list):
         return []
-    return [frame for frame in frames[-MAX_FRAMES:] if isinstance(frame, Mapping)]
+    return [frame for frame in frames[-MAX_FRAMES:] if isinstance(frame, dict)]
 
 
 def loose_frames(event: Mapping[str, object]) -> list[Frame]:
     """Return the frames that belong to no exception: of a message, or of the thread that crashed."""
     frames = _frames(event.get("stacktrace", event.get("sentry.interfaces.Stacktrace")))
     threads = event.get("threads")
-    values = threads.get("values") if isinstance(threads, Mapping) else threads
+    values = threads.get("values") if isinstance(threads, dict) else threads
     if frames or not isinstance(values, list):
         return frames
-    found = [thread for thread in values[:MAX_FRAMES] if isinstance(thread, Mapping)]
+    found = [thread for thread in values[:MAX_FRAMES] if isinstance(thread, dict)]
     found.sort(key=lambda thread: thread.get("crashed") is not True)  # the crashed one first
     return next((frames for thread in found if (frames := _frames(thread.get("stacktrace")))), [])
 
@@ -101,9 +101,9 @@ def stack_of(frames: list[Frame]) -> dict[str, object]:
     own = [frame for frame in frames if frame.get("in_app") is True] or frames
     lines = [_line(frame) for frame in own[-MAX_KEPT_FRAMES:]]
     culprit, line = culprit_of(frames), text_of(member(crash_frame(frames), "lineno"), 12)
-    kept: dict[str, object] = {"stack": "\n".join(lines)[:1000]}
+    kept: dict[str, object] = {"stack": masked("\n".join(lines))}
     if culprit:
-        kept["culprit"] = f"{culprit}:{line}" if line else culprit
+        kept["culprit"] = masked(f"{culprit}:{line}" if line else culprit)
     return kept
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Self
 
-from signals.domain.events.secrets import RULES, is_secret_name
+from signals.domain.events.secret_search import holds_secret
+from signals.domain.events.secrets import is_secret_name
 
 MAX_LABELS: Final = 24  # an event: bounds the cost of the index (guess)
 MAX_NAME_CHARS: Final = 48  # guess: longer names are no names
@@ -176,10 +177,4 @@ def _word(value: str) -> str | None:
 
 
 def _is_secret(text: str) -> bool:
-    if len(text) < MIN_SECRET_CHARS and "@" not in text:
-        return False
-    return any(
-        next(iter(spans(match)), None) is not None
-        for _, pattern, spans in RULES
-        for match in pattern.finditer(text)
-    )
+    return (len(text) >= MIN_SECRET_CHARS or "@" in text) and holds_secret(text)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from shared_types import RuleFingerprint, read_fingerprint
-from signals.domain.events.secrets import PLACEHOLDER, RULES, is_secret_name
+from signals.domain.events.secret_search import without_secrets
+from signals.domain.events.secrets import PLACEHOLDER, is_secret_name
 from signals.domain.summary.brief import Brief, BriefEvent
 from signals.domain.summary.exhibits import MAX_EVENTS, in_order
 
@@ -29,22 +30,10 @@ class Redactor:
     def text(self, text: str) -> str:
         """Replace what looks like a secret; placeholders stay as they are."""
         for _ in range(MAX_PASSES):
-            found = self._pass(text)
+            found = without_secrets(text, self._placeholder)
             if found == text:
                 break
             text = found
-        return text
-
-    def _pass(self, text: str) -> str:
-        for kind, pattern, spans in RULES:
-            pieces: list[str] = []
-            end = 0
-            for match in pattern.finditer(text):
-                for start, stop in spans(match):
-                    pieces += (text[end:start], self._placeholder(kind, text[start:stop]))
-                    end = stop
-            if pieces:
-                text = "".join([*pieces, text[end:]])
         return text
 
     def value(self, value: object) -> object:

@@ -17,7 +17,7 @@ from signals.settings import LabelSettings
 
 REMEMBERED: Final = 8_192  # messages, of at most `MAX_READ_CHARS`: 6 MB at worst
 
-_MASK: Final = re.compile(rf"\[(?:{'|'.join(sorted({kind for kind, _, _ in RULES}))})\]")
+_MASK: Final = re.compile(rf"\[(?:{'|'.join(sorted({rule.kind for rule in RULES}))})\]")
 
 
 class _Described(msgspec.Struct, gc=False):

@@ -132,6 +132,24 @@ def test_signup_and_deploy_of_a_page_need_permission(
     }
 
 
+def test_password_of_a_host_is_no_key(anonymous: TestClient, public: IssuedKey) -> None:
+    """A browser that logged in to the host sends name and password with every request."""
+    address = f"{SENTRY}?sentry_key={public.text}"
+    assert anonymous.post(address, content=ENVELOPE, headers=SHOP, auth=("jo", "pw")).status_code == 200
+    as_key = anonymous.post(SENTRY, content=ENVELOPE, headers=SHOP, auth=(public.text, ""))
+    assert as_key.status_code == 200
+
+
+@pytest.mark.usefixtures("nothing_stored")
+@pytest.mark.parametrize("word", ["signup", "SIGNUP", "Deploy"])
+def test_every_spelling_of_a_signup_needs_permission(
+    anonymous: TestClient, public: IssuedKey, word: str
+) -> None:
+    event = orjson.dumps({"event_type": word, "message": "m"})
+    answer = anonymous.post(f"/v1/events/batch?key={public.text}", content=event)
+    assert (answer.status_code, answer.json()["results"][0]["code"]) == (422, "not_allowed")
+
+
 def test_public_key_has_a_rate_of_its_own(anonymous: TestClient, pool: Pool, key: IssuedKey) -> None:
     slow = f"{SENTRY}?sentry_key={_public(pool, key, events_per_second=1)}"
     answers = [anonymous.post(slow, content=ENVELOPE, headers=SHOP) for _ in range(10)]

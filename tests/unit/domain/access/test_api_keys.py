@@ -17,7 +17,7 @@ def test_key_text_names_its_scope(scope: Scope) -> None:
 @pytest.mark.parametrize("scope", Scope)
 def test_key_of_a_scope_counts_as_a_token(scope: Scope) -> None:
     key = key_text(scope, b"\x01" * SECRET_BYTES)
-    assert any(kind == "token" and pattern.search(f"key {key}.") for kind, pattern, _ in RULES)
+    assert any(rule.kind == "token" and rule.pattern.search(f"key {key}.") for rule in RULES)
 
 
 def test_public_key_fits_a_dsn_of_javascript() -> None:

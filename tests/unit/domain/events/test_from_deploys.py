@@ -170,3 +170,20 @@ def test_services_with_one_release_are_two_deploys() -> None:
     assert isinstance(web["payload"], dict)
     named = {name: web["payload"][name] for name in ("service", "previous", "by")}
     assert named == {"service": "web", "previous": "6", "by": "ci"}
+
+
+def test_redelivered_github_deployment_is_one_deploy() -> None:
+    """The header that names a delivery is not signed."""
+    body = orjson.dumps(
+        {"deployment_status": {"id": 7, "state": "success"}, "deployment": {"id": 3, "sha": "a" * 40}}
+    )
+    ids = {
+        read_github(body, "deployment_status", delivery, RECEIPT).events[0]["event_id"] for delivery in "ab"
+    }
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize("status", ["canceled", "cancelled", "skipped", "in_progress"])
+def test_unfinished_job_of_the_own_hook_is_ignored(status: str) -> None:
+    reading = read_deploy(orjson.dumps({"release": "1", "status": status}), RECEIPT)
+    assert (reading.events, reading.ignored) == ([], {f"hook {status}": 1})

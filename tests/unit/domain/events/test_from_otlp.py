@@ -1,5 +1,6 @@
 """Log records and exceptions in spans become errors; what is below is counted."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -224,3 +225,40 @@ def test_private_attributes_are_kept_only_for_projects_that_ask() -> None:
     assert kept["payload"]["request_url"] == "https://shop.example/pay?step=2"
     assert kept["payload"]["db.query.text"] == "SELECT 1"
     assert "4711" not in repr(kept["payload"])
+
+
+def test_number_of_any_length_is_no_instant() -> None:
+    """The lenient reader of JSON takes numbers that no float holds."""
+    log = {"timeUnixNano": 10**400, "severityNumber": 17, "body": {"stringValue": "cut \ud83d"}}
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]}
+    [event] = read_otlp(json.dumps(body).encode(), "logs", RECEIPT, is_json=True).events
+    assert event["occurred_at"] == "2026-11-29T06:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"), [("CRIT", "critical"), ("PANIC", "critical"), ("SEVERE", "error")]
+)
+def test_words_of_loggers_name_the_severity(text: str, severity: str) -> None:
+    log = {"severityText": text, "body": {"stringValue": "m"}}
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]}
+    [event] = read_otlp(json.dumps(body).encode(), "logs", RECEIPT, is_json=True).events
+    assert event["severity"] == severity
+
+
+def test_source_lines_of_a_stack_trace_are_not_kept() -> None:
+    python = (
+        'Traceback (most recent call last):\n  File "/srv/a.py", line 3, in pay\n    charge(card="x-1")\n'
+        "    ~~~~~~^^^^^\n  | ExceptionGroup: two\n"
+        '  |   File "/srv/b.py", line 4, in charge\n  |     raise Declined("x-1")\nDeclined: no'
+    )
+    other = "Error: no\n    at charge (/srv/pay.js:6:27)\n    (app 0.1) lib/x.ex:3: Shop.pay/1"
+    stacks = []
+    for trace in (python, other):
+        attribute = {"key": "exception.stacktrace", "value": {"stringValue": trace}}
+        log = {"severityNumber": 17, "body": {"stringValue": "m"}, "attributes": [attribute]}
+        body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]}
+        [event] = read_otlp(json.dumps(body).encode(), "logs", RECEIPT, is_json=True).events
+        stacks.append(event["payload"]["stack"])  # type: ignore[index]  # an event's payload is an object
+    assert "x-1" not in stacks[0]
+    assert [line for line in ("/srv/a.py", "/srv/b.py", "Declined: no") if line not in stacks[0]] == []
+    assert stacks[1] == other

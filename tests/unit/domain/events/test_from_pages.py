@@ -53,3 +53,15 @@ def test_message_stands_in_for_a_missing_code() -> None:
 def test_body_that_is_no_event_is_refused(value: object) -> None:
     with pytest.raises(InvalidEvent):
         _read(value)
+
+
+@pytest.mark.parametrize("word", ["SIGNUP", "Signup", "signup"])
+def test_event_type_is_the_word_of_the_contract(word: str) -> None:
+    [event] = _read({"event_type": word, "message": "m"})
+    assert event["event_type"] == "signup"
+
+
+def test_stack_of_a_page_keeps_no_query() -> None:
+    payload = {"stack": "pay (https://shop.example/a.js?token=t-1:1:2)"}
+    [event] = _read({"message": "m", "payload": payload})
+    assert event["payload"]["stack"] == "pay (https://shop.example/a.js:1:2)"

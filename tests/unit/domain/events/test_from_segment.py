@@ -130,3 +130,17 @@ def test_opt_ins_keep_the_user_and_the_address() -> None:
     assert payload["user_id"] == "u-1"
     assert payload["request_url"].startswith("https://shop.example/pay?step=2")
     assert "hunter2" not in payload["request_url"]
+
+
+def test_context_of_a_batch_holds_for_calls_without_one() -> None:
+    own = {"app": {"version": "2.0"}}
+    batch = {
+        "context": {"app": {"version": "1.0"}, "library": {"name": "analytics-go", "version": "3.3.0"}},
+        "batch": [{"type": "track", "event": "x"}, {"type": "track", "event": "x", "context": own}],
+    }
+    events = read_calls(parse_calls(orjson.dumps(batch), None), RECEIPT).events
+    assert [event["attributes"] for event in events] == [{"release": "1.0"}, {"release": "2.0"}]
+    assert [event["payload"] for event in events] == [
+        {"door": "segment", "event": "x", "sdk": "analytics-go 3.3.0"},
+        {"door": "segment", "event": "x"},
+    ]

@@ -11,7 +11,7 @@ import pytest
 from shared_types import InvalidEvent
 from signals.domain.events.door_settings import DoorSettings, KeptField
 from signals.domain.events.foreign import ForeignReading
-from signals.domain.events.from_sentry import key_of_dsn, read_envelope, read_store
+from signals.domain.events.from_sentry import MAX_LOGS, key_of_dsn, read_envelope, read_store
 from signals.domain.events.sentry_envelopes import split_envelope
 from tests.support.recordings import RECEIPT, RECORDED_AT
 
@@ -149,6 +149,8 @@ def test_own_fingerprint_decides_the_group() -> None:
         ("local", "dev", False),
         ("eu-live-2", "prod", True),
         ("sandbox", "staging", True),
+        ("non-prod", "staging", True),
+        ("pre-production", "staging", True),
     ],
 )
 def test_environment_names_are_mapped(name: str | None, environment: str, is_noted: bool) -> None:
@@ -314,3 +316,48 @@ def test_private_parts_are_kept_only_for_projects_that_ask() -> None:
     }
     for secret in ("4711", "hunter2", "jo@shop.example", "abcdef"):
         assert secret not in repr(kept["payload"])
+
+
+def test_client_report_of_any_shape_keeps_the_event() -> None:
+    report = {
+        "discarded_events": [{"category": [], "quantity": 1}, {"category": {}, "reason": [], "quantity": 1}]
+    }
+    body = b'{}\n{"type":"client_report"}\n' + orjson.dumps(report) + b'\n{"type":"event"}\n{"message":"m"}'
+    reading = read_envelope(split_envelope(body), RECEIPT)
+    assert (len(reading.events), reading.lost) == (1, {})
+
+
+def test_header_line_that_cannot_be_read_keeps_the_items_before_it() -> None:
+    event = b'{}\n{"type":"event"}\n{"message":"m"}\n'
+    for header in (b'{"type":"' + b"x" * 70_000 + b'"}\n{}', b"[1]\n{}", b"\xff\n{}"):
+        reading = read_envelope(split_envelope(event + header), RECEIPT)
+        assert (len(reading.events), reading.refused) == (1, {"malformed item header": 1})
+
+
+def test_item_header_with_a_cut_emoji_is_read() -> None:
+    header = b'{"type":"attachment","filename":"a\\ud83d.png","length":2}'
+    body = b"{}\n" + header + b'\n{}\n{"type":"event"}\n{"message":"m"}'
+    reading = read_envelope(split_envelope(body), RECEIPT)
+    assert (len(reading.events), reading.ignored) == (1, {"attachment": 1})
+
+
+def test_logs_of_one_envelope_are_bounded_together() -> None:
+    logs = [{"level": "error", "body": f"m {number}"} for number in range(MAX_LOGS)]
+    item = b'\n{"type":"log"}\n' + orjson.dumps({"items": logs})
+    reading = read_envelope(split_envelope(b"{}" + 3 * item), RECEIPT)
+    assert (len(reading.events), reading.refused) == (MAX_LOGS, {"log": 2 * MAX_LOGS})
+    assert len({event["event_id"] for event in reading.events}) == MAX_LOGS
+
+
+def test_names_of_an_event_are_masked() -> None:
+    mail, frame = (
+        "jo@shop.example",
+        {"function": "pay jo@shop.example", "filename": "/home/jo@shop.example/a.py"},
+    )
+    fault = {"type": f"Fault of {mail}", "value": "v", "stacktrace": {"frames": [frame]}}
+    event = {"exception": {"values": [fault]}, "logger": mail, "tags": {mail: 4111111111111111.0}}
+    for members in ({}, {"transaction": f"task for {mail}"}):
+        [read] = read_store(orjson.dumps({**event, **members}), RECEIPT).events
+        text = orjson.dumps(read).decode()
+        assert mail not in text
+        assert "4111111111111111" not in text

@@ -136,6 +136,15 @@ SAMPLES: dict[str, Any] = {
     "vercel": {"type": "deployment.error", "payload": {"target": "production", "deployment": {"id": "d"}}},
     "deploy": {"release": "1.2", "status": "success", "environment": "prod", "url": "https://ci/1"},
 }
+ITEMS: dict[str, Any] = {
+    "event": SAMPLES["store"],
+    "client_report": {"discarded_events": [{"reason": "network_error", "category": "error", "quantity": 2}]},
+    "feedback": {"contexts": {"feedback": {"message": "m", "associated_event_id": "a" * 32}}, "release": "1"},
+    "user_report": {"event_id": "a" * 32, "comments": "m", "name": "n"},
+    "log": {"items": [{"level": "error", "body": "m", "attributes": {"a": {"value": 1, "type": "integer"}}}]},
+    "span": {},
+    "x" * 99: {},
+}
 JSON_BODY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -168,10 +177,10 @@ def test_reader_takes_or_refuses_spoilt_recordings(data: st.DataObject) -> None:
 @JSON_BODY
 @given(
     items=st.lists(
-        st.tuples(
-            st.sampled_from(["event", "feedback", "user_report", "client_report", "log", "span", "x" * 99]),
-            st.none() | st.integers(-2, 80) | TEXT,
-            _spoilt(SAMPLES["store"]) | JSON,
+        st.sampled_from(list(ITEMS)).flatmap(
+            lambda kind: st.tuples(
+                st.just(kind), st.none() | st.integers(-2, 80) | TEXT, _spoilt(ITEMS[kind]) | JSON
+            )
         ),
         max_size=4,
     )
@@ -204,6 +213,7 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "segment batch of empty calls": ("segment batch", b'{"batch":[' + b"{}," * 2_000_000 + b"{}]}"),
     "protobuf of empty resources": ("otlp logs", b"\x0a\x00" * 4 * MIB),
     "protobuf of empty records": ("otlp logs", _field(1, _field(2, b"\x12\x00" * 2 * MIB))),
+    "wide text without an end": ("store", '{"message":"\U0001f600'.encode() + b"a" * (8 * MIB - 32)),
     "protobuf garbage": ("otlp logs", b"\xff" * 8 * MIB),
     "json logs of empty records": ("otlp json logs", b'{"resourceLogs":[' + b"{}," * 2_000_000 + b"{}]}"),
 }
@@ -238,3 +248,9 @@ def test_lone_surrogates_and_nan_do_not_cost_the_event() -> None:
         orjson.loads(body)
     event = read_store(body, RECEIPT).events[0]
     assert event["message"] == "cut \ufffd end"
+
+
+def test_long_plain_text_and_many_wide_ones_are_read() -> None:
+    emoji = "\U0001f600"
+    for event in ({"message": "a" * 3 * MIB}, {"message": "m", "extra": [emoji * 50_000 for _ in range(20)]}):
+        assert len(read_store(orjson.dumps(event), RECEIPT).events) == 1

@@ -102,6 +102,14 @@ def test_error_of_another_sentry_sdk_is_read(client: str) -> None:
         )
 
 
+@pytest.mark.parametrize("wrapper", ["RuntimeException", "System.AggregateException"])
+def test_wrapper_of_another_language_names_no_fault(wrapper: str) -> None:
+    for faults, code in (([FAULT, {"type": wrapper}], "PaymentDeclined"), ([{"type": wrapper}], wrapper)):
+        [read] = read_store(orjson.dumps({"exception": {"values": faults}}), RECEIPT).events
+        attributes: Any = read["attributes"]
+        assert attributes["error_code"] == code
+
+
 def test_items_of_every_sentry_sdk_are_known_by_name() -> None:
     names = (
         *("transaction", "span", "session", "sessions", "check_in", "statsd", "profile", "profile_chunk"),
