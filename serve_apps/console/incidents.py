@@ -69,6 +69,7 @@ def _incident_view(
         opened_at=why.opened.minute_at,
     )
     parts = read_fingerprint(incident.fingerprint)
+    is_over = incident.status == "resolved"
     values = {
         "incident": incident,
         "state": FIRST_STATE[incident.status],
@@ -92,6 +93,7 @@ def _incident_view(
         "quiet_for": visit.clock.now - incident.last_seen_at,
         "idle_minutes": IDLE_MINUTES,
         "search": _search_address(visit, detail),
+        "again": resources.overview.failing_again(visit.where.tenancy, incident_id) if is_over else None,
         "conflict": conflict,
     }
     return View("incident.html", values, status)

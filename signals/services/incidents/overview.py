@@ -39,6 +39,15 @@ class IncidentOverview:
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             return {one.incident_id: one for one in incident_overview.latest(connection, incident_ids)}
 
+    def failing_again(self, tenancy: Tenancy, incident_id: UUID) -> UUID | None:
+        """Return the unresolved incident of a resolved one's series, None when there is none.
+
+        Raises:
+            DependencyUnavailable: when PostgreSQL does not answer.
+        """
+        with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+            return incident_overview.failing_again(connection, tenancy.project_id, incident_id)
+
     def newest_number(self) -> int:
         """Return the number of the newest change of any incident, for a page to say what it shows.
 

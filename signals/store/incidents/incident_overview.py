@@ -64,3 +64,18 @@ def latest(connection: Connection, incident_ids: Sequence[UUID]) -> Sequence[Lat
     """Return the newest numbers of incidents; one that was never evaluated has none."""
     with connection.cursor(row_factory=class_row(LatestNumbers)) as cursor:
         return cursor.execute(LATEST, {"incident_ids": list(incident_ids)}).fetchall()
+
+
+# By the unique index of unresolved incidents.
+AGAIN: LiteralString = """
+SELECT again.id FROM incidents i
+JOIN incidents again ON again.project_id = i.project_id AND again.environment = i.environment
+    AND again.fingerprint = i.fingerprint AND again.status <> 'resolved'
+WHERE i.id = %(incident_id)s AND i.project_id = %(project_id)s AND i.status = 'resolved'
+"""
+
+
+def failing_again(connection: Connection, project_id: str, incident_id: UUID) -> UUID | None:
+    """Return the unresolved incident of a resolved one's series, None when there is none."""
+    found = connection.execute(AGAIN, {"incident_id": incident_id, "project_id": project_id}).fetchone()
+    return UUID(str(found[0])) if found else None

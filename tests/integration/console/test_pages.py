@@ -226,6 +226,7 @@ def test_reopening_beside_a_newer_incident_is_refused_in_words(
     answer = visitor(Role.RESPONDER).post(f"{BASE}/incidents/{older}/status", data={"status": "open"})
     assert answer.status_code == 409
     assert "A newer incident of the same kind" in answer.text
+    assert f'It fails again: <a href="{BASE}/incidents/{world.open_id}">' in answer.text
     assert status_of(pool, older) == "resolved"
 
 
