@@ -185,7 +185,7 @@ def _histogram(
 ) -> HistogramChart:
     start, end = span
     peak = max([count for _, count in buckets] + [1]) * 1.08
-    frame = _frame(size, peak, start, end - start, clock, rows=2)
+    frame = _frame(size, peak, start, end - start, clock, rows=3)
     scale = (frame.right - frame.left) / ((end - start) / length)
     bars = []
     for at, count in buckets:

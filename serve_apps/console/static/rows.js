@@ -32,7 +32,7 @@ function offerCopies(part) {
 addEventListener("click", async (event) => {
   const button = event.target.closest?.("[data-copy]");
   if (button) {
-    await navigator.clipboard.writeText(button.closest("tr").querySelector("td").textContent);
+    await navigator.clipboard.writeText(button.closest(".field").firstElementChild.textContent);
     button.firstChild.textContent = "Copied";
     return;
   }
