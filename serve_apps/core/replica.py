@@ -193,6 +193,7 @@ class OpenedReplica:
     max_queued_requests=200,
     user_config={},
     graceful_shutdown_timeout_s=10,
+    health_check_period_s=1,  # how late Serve sees that a replica is dead; 10 by default
     logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request
     ray_actor_options={"num_cpus": 0.1},
 )

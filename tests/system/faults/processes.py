@@ -17,6 +17,7 @@ TITLES: Final[Mapping[str, str]] = {
     "core replica": "ray::ServeReplica:core",
     "supervisor": "ray::ServeReplica:consumers",
     "Serve controller": "ray::ServeController",
+    "HAProxy manager": "ray::HAProxyManager",
     "HAProxy": "haproxy",
 }
 """How the title of each kind of process begins (Ray sets it), or what its program is called."""
@@ -40,6 +41,12 @@ def _kind(process: psutil.Process) -> str | None:
         return None
     title = program.rsplit("/", 1)[-1] if not program.startswith("ray::") else program
     return next((kind for kind, start in TITLES.items() if title.startswith(start)), None)
+
+
+def family_of(root_pid: int) -> list[int]:
+    """Return a process and all its descendants."""
+    root = psutil.Process(root_pid)
+    return [process.pid for process in (root, *root.children(recursive=True))]
 
 
 def pids_of(root_pid: int, kind: str) -> list[int]:

@@ -22,10 +22,11 @@ MAX_RETRY_AFTER_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The result of one attempt. `refused` gives the reason against a retry, empty otherwise."""
+    """The result of one attempt. `refused` gives the reason against a retry, `failure` any other reason."""
 
     acknowledged: frozenset[UUID] = field(default_factory=frozenset)
     refused: str = ""
+    failure: str = ""
     retry_after_s: float = 0.0
 
 
@@ -48,8 +49,8 @@ class HttpSender:
         """Post once and read the verdicts."""
         try:
             status, retry_after_s, body = self._post(events)
-        except (OSError, http.client.HTTPException):
-            return Answer()  # unknown outcome: the same ids are sent again
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(failure=type(error).__name__)  # unknown outcome: the same ids are sent again
         ids = [event.event_id for event in events]
         results = body.get("results")
         if status in (202, 207, 503) and isinstance(results, list) and len(results) == len(ids):
@@ -60,7 +61,7 @@ class HttpSender:
         if status == http.HTTPStatus.ACCEPTED:
             return Answer(acknowledged=frozenset(ids))
         if status in RETRIED:
-            return Answer(retry_after_s=retry_after_s)
+            return Answer(retry_after_s=retry_after_s, failure=f"{status}: {json.dumps(body)[:300]}")
         return Answer(refused=f"{status}: {json.dumps(body)[:300]}")
 
     def _post(self, events: Sequence[TrialEvent]) -> tuple[int, float, dict[str, Any]]:

@@ -13,6 +13,7 @@ COLUMNS: Final = (
     "acknowledged",
     "lost",
     "double",
+    "failed",
     "recovery p50 s",
     "max s",
     "peak MB",
@@ -21,13 +22,17 @@ COLUMNS: Final = (
 
 @dataclass(slots=True, kw_only=True)
 class FaultRow:
-    """The result of one fault. `lost` and `double` are None until there is a verdict."""
+    """The result of one fault. `lost` and `double` are None until there is a verdict.
+
+    `failed` counts requests of a client that repeats none; None where there was no such client.
+    """
 
     fault: str
     injected: int = 0
     acknowledged: int = 0
     lost: int | None = None
     double: int | None = None
+    failed: int | None = None
     recoveries_s: list[float] = field(default_factory=list)
     peak_memory_mb: float | None = None
 
@@ -50,6 +55,7 @@ class FaultRow:
             str(self.acknowledged),
             _shown(self.lost),
             _shown(self.double),
+            "-" if self.failed is None else str(self.failed),
             f"{median(times):.1f}" if times else "-",
             f"{times[-1]:.1f}" if times else "-",
             f"{self.peak_memory_mb:.0f}" if self.peak_memory_mb is not None else "-",
@@ -95,6 +101,7 @@ class FaultTable:
                 "acknowledged": row.acknowledged,
                 "lost": row.lost,
                 "double": row.double,
+                "failed": row.failed,
                 "recoveries_s": [round(seconds, 2) for seconds in row.recoveries_s],
                 "peak_memory_mb": row.peak_memory_mb and round(row.peak_memory_mb, 1),
             }

@@ -1,6 +1,14 @@
 """The edits fit the template of the installed Serve, and HAProxy accepts and serves the result."""
 
+import os
+import signal
+import socket
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +21,7 @@ from serve_apps.http.problems import MEDIA_TYPE, Problem, problem_response
 from signals.local.processes.ports import free_port
 from signals.ray_node import haproxy
 from signals.ray_node.haproxy import CLOSED, EDITS, PEER_HEADER, write_haproxy_launcher
+from signals.ray_node.variables import FAST_INGRESS
 from tests.support.waiting import until
 
 PROBLEM = {
@@ -125,3 +134,205 @@ def _get(url: str) -> httpx2.Response | None:
         return httpx2.get(url, trust_env=False)
     except httpx2.ConnectError:
         return None
+
+
+MANAGED = """
+global
+    stats socket {folder}/admin.sock mode 666 level admin expose-fd listeners
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+frontend http_frontend
+    bind 127.0.0.1:{port}
+    {route}
+    default_backend default_backend
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "Path not found."
+"""
+ROUTES = """
+backend http-core
+    http-request return status 200 content-type text/plain string "known"
+"""
+
+
+@dataclass(slots=True)
+class Managed:
+    """HAProxy as a manager starts it, and a client that asks it all the time."""
+
+    folder: Path
+    port: int
+    processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    answers: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def config(self) -> Path:
+        """The file that each manager writes anew."""
+        return self.folder / "haproxy.cfg"
+
+    @property
+    def serving_pid(self) -> int:
+        """The HAProxy that serves now."""
+        return int((self.folder / "haproxy.cfg.pid").read_text().split()[0])
+
+    def start(self, *, knows_routes: bool) -> "subprocess.Popen[bytes]":
+        """Start one as a manager does that knows of no other HAProxy."""
+        route, routes = ("use_backend http-core if TRUE", ROUTES) if knows_routes else ("", "")
+        self.config.write_text(MANAGED.format(folder=self.folder, port=self.port, route=route) + routes)
+        launcher = self.folder / "h" / "haproxy"
+        self.processes.append(subprocess.Popen([launcher, "-db", "-f", self.config, "-dR"]))
+        return self.processes[-1]
+
+    def serves(self) -> bool:
+        """Whether it answers with the known route."""
+        answer = _get(f"http://127.0.0.1:{self.port}/v1/incidents")
+        return answer is not None and (answer.status_code, answer.text) == (200, "known")
+
+    def answers_manager(self) -> bool:
+        """Whether a process answers on the manager's socket, as its health check asks."""
+        with socket.socket(socket.AF_UNIX) as admin:
+            return admin.connect_ex(str(self.folder / "admin.sock")) == 0
+
+
+@pytest.fixture
+def managed(tmp_path: Path) -> Iterator[Managed]:
+    """A HAProxy with routes, serving; nothing of it runs at the end."""
+    write_haproxy_launcher(tmp_path / "h" / "haproxy", edits=EDITS)
+    managed = Managed(tmp_path, free_port())
+    managed.start(knows_routes=True)
+    until(managed.serves)
+    try:
+        yield managed
+    finally:
+        serving = managed.serving_pid
+        (tmp_path / "haproxy.cfg.pid").unlink()  # so that nothing stands in
+        with suppress(ProcessLookupError):
+            os.kill(serving, signal.SIGKILL)
+        for process in managed.processes:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def asked_without_failure(managed: Managed) -> Iterator[None]:
+    """Ask all the time while the block runs; each answer must be that of the known route."""
+    stopping, answers = threading.Event(), set[bool]()
+
+    def ask() -> None:
+        while not stopping.wait(0.005):
+            answers.add(managed.serves())
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        client.join()
+    assert answers == {True}
+
+
+def test_next_manager_takes_over_the_haproxy_of_a_killed_one(managed: Managed) -> None:
+    """It knows no routes at first: those of its predecessor serve, and no request fails meanwhile."""
+    (first,) = managed.processes
+    assert os.getsid(first.pid) == first.pid  # and so it outlives its manager's group of processes
+    with asked_without_failure(managed):
+        second = managed.start(knows_routes=False)
+        first.wait(60)
+        until(managed.answers_manager)
+    assert managed.serving_pid == second.pid
+
+
+def test_killed_haproxy_is_replaced_before_its_manager_is(managed: Managed) -> None:
+    for _ in range(2):  # the stand-in may be killed as well
+        killed = managed.serving_pid
+        os.kill(killed, signal.SIGKILL)
+        managed.processes[0].wait(60)
+        until(lambda was=killed: managed.serving_pid != was)  # type: ignore[misc]
+        until(managed.serves)
+        assert not managed.answers_manager()
+    stand_in = managed.serving_pid
+    with asked_without_failure(managed):
+        managed.start(knows_routes=False)
+        until(managed.answers_manager)
+        until(lambda: not Path(f"/proc/{stand_in}").exists())
+
+
+REPLICAS = """
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+    retry-on {retry_on}
+    option redispatch 1
+    balance roundrobin
+frontend http_frontend
+    bind 127.0.0.1:{port}
+    default_backend ingest
+backend ingest
+    server dying 127.0.0.1:{dying}
+    server living 127.0.0.1:{living}
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "Path not found."
+"""
+
+
+@contextmanager
+def replica(*, is_dying: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yield its port and the Idempotency-Key of each POST; one that is dying never answers."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append(self.headers.get("Idempotency-Key", ""))
+            if not is_dying:
+                self.send_response(200)
+                self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, seen
+        server.shutdown()
+
+
+@contextmanager
+def two_replicas(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield HAProxy's URL before a dying replica and a living one, and the keys that each has seen."""
+    with replica(is_dying=True) as (dying, lost), replica(is_dying=False) as (living, answered):
+        port, retry_on = free_port(), FAST_INGRESS["RAY_SERVE_HAPROXY_RETRY_ON"]
+        config = REPLICAS.format(port=port, dying=dying, living=living, retry_on=retry_on)
+        launcher, _ = edited(folder / "a", "", edits=EDITS)
+        (folder / "a" / "haproxy.cfg").write_text(config)
+        with subprocess.Popen([launcher, "-db", "-f", folder / "a" / "haproxy.cfg"]) as process:
+            try:
+                url = f"http://127.0.0.1:{port}"
+                until(lambda: _get(url + "/v1/incidents"))
+                yield url, lost, answered
+            finally:
+                process.terminate()
+
+
+def test_events_without_an_answer_go_to_another_replica_with_the_same_key(tmp_path: Path) -> None:
+    with two_replicas(tmp_path) as (url, lost, answered):
+        for _ in range(6):
+            answer = httpx2.post(url + "/v1/events", content=b"{}", trust_env=False)
+            assert answer.status_code == 200
+        assert lost
+        assert set(lost) < set(answered)  # the events keep their ids
+        assert len(set(answered)) == len(answered) == 6
+        httpx2.post(url + "/v1/events", content=b"{}", headers={"Idempotency-Key": "k"}, trust_env=False)
+        assert answered[-1] == "k"
+
+
+def test_other_requests_without_an_answer_are_not_repeated(tmp_path: Path) -> None:
+    with two_replicas(tmp_path) as (url, lost, answered):
+        posts = [httpx2.post(url + "/v1/incidents", content=b"{}", trust_env=False) for _ in range(6)]
+        assert {answer.status_code for answer in posts} == {200, 502}
+        assert len(lost) + len(answered) == 6
+        assert {*lost, *answered} == {""}
