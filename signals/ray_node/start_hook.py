@@ -19,16 +19,19 @@ class RayParameters(Protocol):
 def leave_out(parameters: RayParameters, head: bool) -> None:  # Ray's signature
     """Start no Ray Client server, which costs 80 MB and a port, and of the dashboard only what is used."""
     parameters.ray_client_server_port = None
-    if head:
-        _leave_out_modules()
-
-
-def _leave_out_modules() -> None:
     services: Any = sys.modules["ray._private.services"]  # loaded by now: the hook runs inside `ray start`
     start = services.start_ray_process
 
     def start_leaner(command: list[str], process_type: str, *rest: Any, **options: Any) -> Any:
-        modules = [f"--modules-to-load={','.join(DASHBOARD_MODULES)}"] if process_type == "dashboard" else []
-        return start([*command, *modules], process_type, *rest, **options)
+        if process_type == "dashboard" and head:
+            command = _leaner_dashboard(command)
+        return start(command, process_type, *rest, **options)
 
     services.start_ray_process = start_leaner
+
+
+def _leaner_dashboard(command: list[str]) -> list[str]:
+    """Start our program in the place of Ray's, with fewer modules."""
+    program = next(place for place, part in enumerate(command) if part.endswith("dashboard.py"))
+    modules = f"--modules-to-load={','.join(DASHBOARD_MODULES)}"
+    return [*command[:program], "-m", "signals.ray_node.dashboard", *command[program + 1 :], modules]

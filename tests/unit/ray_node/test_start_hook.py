@@ -20,6 +20,9 @@ def test_only_a_heads_dashboard_gets_a_list_of_modules(
     monkeypatch.setitem(sys.modules, "ray._private.services", services)
     parameters = SimpleNamespace(ray_client_server_port=10001)
     leave_out(parameters, head)
-    services.start_ray_process(["python", "x.py"], kind, fate_share=True)
+    services.start_ray_process(
+        ["python", "-u", "ray/dashboard/dashboard.py", "--port=1"], kind, fate_share=True
+    )
     assert parameters.ray_client_server_port is None
+    assert ("signals.ray_node.dashboard" in started[0]) is leaner
     assert any(part.startswith("--modules-to-load=NodeHead,") for part in started[0]) is leaner
