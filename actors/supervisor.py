@@ -3,7 +3,6 @@
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from pkgutil import resolve_name
 from typing import Any, Final
 
 import ray
@@ -14,6 +13,7 @@ from ray.exceptions import RayActorError
 
 from actors.consumers import Health
 from actors.keeping import HealthAnswer, HealthTracker, evicted, surplus
+from actors.late import late_class
 from actors.names import NAMESPACE, expected
 from signals.clients.postgres import open_pool, transaction
 from signals.consumer_kinds import KINDS
@@ -31,7 +31,7 @@ MAX_STALL_S: Final = 60.0  # the supervisor's own loop
 FORGET_EVERY_S: Final = 300.0  # a cluster that ran beside this one may have left heartbeats
 ACTOR_CPUS: Final = 0.1  # more than nothing, so that a head node with 0 CPUs gets none
 
-CLASSES: Final[dict[str, Any]] = {kind.name: ray.remote(resolve_name(kind.actor)) for kind in KINDS}
+CLASSES: Final[dict[str, Any]] = {kind.name: ray.remote(late_class(kind.actor)) for kind in KINDS}
 """The actor's class of each kind."""
 
 log = structlog.get_logger(__name__)
