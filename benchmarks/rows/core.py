@@ -16,10 +16,12 @@ import orjson
 import psycopg
 
 from benchmarks.bodies import written_once
-from benchmarks.core_load import Load, Server, on_serve, opensearch_of
+from benchmarks.core_load import Load, Server, on_serve, opensearch_of, wait_until_up
+from benchmarks.peers.node_incidents.program import node_incidents
 from benchmarks.rounds import Contender, Plan, Round, Row, Target, costs_at_most
 from benchmarks.servers import Servers, open_servers
 from benchmarks.stored_data import PROJECT, load_events, newest_incidents, write_incidents
+from benchmarks.timing import started
 from shared_types import Tenancy
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.search import first_page
@@ -29,6 +31,7 @@ from signals.domain.deploys.beginning import BEFORE
 from signals.domain.detection.buckets import Series, instant_of
 from signals.domain.incidents.charts import chart_range
 from signals.domain.queries.search import event_query
+from signals.local.processes.ports import free_port
 from signals.services.access.provisioning import create_org, create_project, issue_key
 from signals.services.incidents.views import MAX_DEPLOYS, MAX_EVENTS, MAX_JOBS
 from signals.settings import PostgresSettings
@@ -57,6 +60,7 @@ class Bench:
 
     plan: Plan
     servers: Servers
+    database: PostgresSettings
     core: Server
     key: str
     connection: Connection
@@ -67,8 +71,10 @@ class Bench:
         """Seconds of a round."""
         return self.plan.pick(full=3, quick=1, tiny=1)
 
-    def ask(self, name: str, addresses: list[str], connections: int = 1) -> Round:
-        """Measure GETs of these addresses in turn."""
+    def ask(
+        self, name: str, addresses: list[str], connections: int = 1, server: Server | None = None
+    ) -> Round:
+        """Measure GETs of these addresses in turn, of core-api unless another server is given."""
         load = Load(
             bodies=self._written(name, [address.encode() for address in addresses]),
             connections=connections,
@@ -76,7 +82,16 @@ class Bench:
             method="GET",
             key=self.key,
         )
-        return load.on(self.core, self.servers.meters(), self.plan.folder)
+        return load.on(server or self.core, self.servers.meters(), self.plan.folder)
+
+    def on_node(self, name: str, addresses: list[str], connections: int = 1) -> Round:
+        """Measure the same GETs of the peer, started for this round."""
+        port, values = free_port(), dict[str, object](project_id=PROJECT, limit=PAGE + 1)
+        values |= {"events": MAX_EVENTS, "jobs": MAX_JOBS}
+        program = node_incidents(self.database, port, self.plan.folder, values)
+        with started(program, self.plan.folder / f"node-{port}.log") as running:
+            wait_until_up(port, "/healthz", running.check)
+            return self.ask(name, addresses, connections, Server(port=port, pid=running.pid))
 
     def search_alone(self) -> Round:
         """Post core-api's queries for the same searches directly to OpenSearch."""
@@ -174,6 +189,7 @@ def _bench(plan: Plan) -> Iterator[Bench]:
                 yield Bench(
                     plan=plan,
                     servers=servers,
+                    database=database,
                     core=core,
                     key=key,
                     connection=connection,
@@ -187,17 +203,30 @@ def _open(plan: Plan) -> Iterator[list[Contender]]:
         page, turn = ["/v1/incidents"], cycle(bench.incidents)
         details = [f"/v1/incidents/{incident_id}" for incident_id in bench.incidents]
         searches = [f"/v1/search/events?{urlencode(search)}" for search in SEARCHES]
-        ask = bench.ask
+        ask, less = bench.ask, "no keys, tenants, time limits, tags or cursors"
         yield [
             Contender(name="list: SQL", role="limit", run=partial(bench.query, bench.list_rows)),
             Contender(name="list", role="ours", run=partial(ask, "list", page)),
+            Contender(name="list: Node", role="peer", run=partial(bench.on_node, "list", page), note=less),
             Contender(
                 name="detail: SQL", role="limit", run=partial(bench.query, partial(bench.detail_rows, turn))
             ),
             Contender(name="detail", role="ours", run=partial(ask, "detail", details)),
+            Contender(
+                name="detail: Node",
+                role="peer",
+                run=partial(bench.on_node, "detail", details),
+                note=f"{less}; neither chart nor deploys",
+            ),
             Contender(name="search: OpenSearch", role="limit", run=bench.search_alone),
             Contender(name="search", role="ours", run=partial(ask, "search", searches)),
             Contender(name="list, 8 connections", role="ours", run=partial(ask, "list", page, connections=8)),
+            Contender(
+                name="list, 8 connections: Node",
+                role="peer",
+                run=partial(bench.on_node, "list", page, connections=8),
+                note=less,
+            ),
         ]
 
 
