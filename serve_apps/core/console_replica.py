@@ -8,10 +8,11 @@ from ray import serve
 from starlette.types import ASGIApp
 
 from serve_apps.console.routes import endpoints as console_pages
-from serve_apps.core.replica import THREADS, OpenedReplica
+from serve_apps.core.replica import PLACES, THREADS, OpenedReplica
 from serve_apps.core.requests import CoreResources
 from serve_apps.http.application import build_application
 from serve_apps.http.authorization import Authorizer
+from serve_apps.http.short_road import host
 
 
 def build_console(resources: CoreResources) -> ASGIApp:
@@ -32,8 +33,8 @@ def build_console(resources: CoreResources) -> ASGIApp:
 
 @serve.deployment(
     name="console",
-    max_ongoing_requests=100,
-    max_queued_requests=200,
+    max_ongoing_requests=PLACES.running,
+    max_queued_requests=PLACES.waiting,
     user_config={},
     graceful_shutdown_timeout_s=10,
     logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request
@@ -47,4 +48,4 @@ class ConsoleReplica(OpenedReplica):
         super().__init__("core")
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
-        return build_console(self.resources)
+        return host(build_console(self.resources), PLACES)

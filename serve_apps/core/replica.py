@@ -19,6 +19,7 @@ from serve_apps.core.routes import ENDPOINTS, documentation
 from serve_apps.http.application import build_application
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
+from serve_apps.http.short_road import Places, host
 from signals.clients import postgres
 from signals.clients.kafka import connection as kafka
 from signals.clients.llm import open_model
@@ -70,6 +71,7 @@ from signals.settings import (
 )
 
 THREADS: Final = 40  # as many as AnyIO's; its own end with each request in a replica, these stay
+PLACES: Final = Places(running=100, waiting=200)
 CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
 
 
@@ -189,8 +191,8 @@ class OpenedReplica:
 
 @serve.deployment(
     name="core-api",
-    max_ongoing_requests=100,
-    max_queued_requests=200,
+    max_ongoing_requests=PLACES.running,
+    max_queued_requests=PLACES.waiting,
     user_config={},
     graceful_shutdown_timeout_s=10,
     health_check_period_s=1,  # how late Serve sees that a replica is dead; 10 by default
@@ -205,4 +207,4 @@ class CoreApi(OpenedReplica):
         super().__init__(console or ConsoleSettings.from_env().signals_console)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
-        return build_core_api(self.resources)
+        return host(build_core_api(self.resources), PLACES)

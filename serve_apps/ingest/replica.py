@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from serve_apps.http.application import build_application, routes_of
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
+from serve_apps.http.short_road import Places, host
 from serve_apps.ingest.acknowledgements import Acknowledgements
 from serve_apps.ingest.intake import IngestResources, Intake
 from serve_apps.ingest.protocols.doors import PATIENCE_S, Doors
@@ -36,6 +37,7 @@ from signals.settings import KafkaSettings, PostgresSettings, RuntimeSettings
 
 ANSWER_WITHIN_S: Final = 0.8  # of publishing: a second (docs/concepts/events.md) less what comes before
 COUNTS_EVERY_S: Final = 1.0  # what a killed replica has not reported
+PLACES: Final = Places(running=256, waiting=512)
 CONNECTIONS: Final = 3  # lookups of keys, leases, counts
 
 
@@ -111,8 +113,8 @@ def open_ingest_resources(stack: ExitStack) -> IngestResources:
 
 @serve.deployment(
     name="ingest-api",
-    max_ongoing_requests=256,
-    max_queued_requests=512,
+    max_ongoing_requests=PLACES.running,
+    max_queued_requests=PLACES.waiting,
     graceful_shutdown_timeout_s=10,
     health_check_period_s=1,  # how late Serve sees that a replica is dead; 10 by default
     logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request
@@ -130,7 +132,7 @@ class IngestApi:
         self._resources = open_ingest_resources(self._stack)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
-        return build_ingest_api(self._resources)
+        return host(build_ingest_api(self._resources), PLACES)
 
     def check_health(self) -> None:
         """Let Serve replace a replica whose producer has given up for good."""

@@ -25,6 +25,7 @@ WHILE_IDLE: Final = {
 }
 SERVE: Final = {
     "RAY_START_HOOK": "signals.ray_node.start_hook.leave_out",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.http.short_road.middlewares",
     "RAY_SERVE_LOG_TO_STDERR": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0.5",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # 10 by default, three times: half a minute without HAProxy

@@ -22,7 +22,10 @@ import pytest
 
 from signals.local.ray_head import RayHead
 from tests.support.product import Product, open_product
+from tests.system.faults.processes import one_of
 
+DIRECT_PORTS = range(30_000, 31_001)
+"""Where Serve lets replicas listen for HAProxy."""
 CONNECT = "import ray; ray.init(); print(len(ray.nodes()))"
 
 
@@ -100,6 +103,23 @@ def _listening(process: psutil.Process) -> list[str]:
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
+
+
+def test_replica_answers_past_serves_bookkeeping(product: Product) -> None:
+    """Serve ends a request after the time that its client names; HAProxy would take that header away."""
+    replica = psutil.Process(one_of(product.root_pid, "core replica"))
+    ports = [connection.laddr.port for connection in replica.net_connections("inet")]
+    (port,) = {port for port in ports if port in DIRECT_PORTS}
+    hurried = {"x-request-timeout-seconds": "0.000001", "x-request-id": "abc"}
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        answer = client.get("/healthz", headers=hurried)
+        assert (answer.status_code, answer.headers.get_list("x-request-id")) == (200, ["abc"])
+        assert client.get("/-/routes").json() == {"/": "core"}
+
+
+def test_dashboard_is_one_process(product: Product) -> None:
+    titles = [" ".join(process.cmdline()) for process in _processes(product.root_pid)]
+    assert len([title for title in titles if "dashboard" in title and "Agent" not in title]) == 1, titles
 
 
 def _is_loopback(listener: str) -> bool:
