@@ -1,4 +1,4 @@
-"""What a Ray worker leaves unloaded."""
+"""Packages that a Ray worker leaves unloaded."""
 
 import sys
 from pathlib import Path

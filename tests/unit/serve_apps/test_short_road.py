@@ -30,7 +30,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def entrance() -> Iterator[ASGIApp]:
-    """What an HTTP server of Serve's calls: the middlewares of the path in the settings, then Serve."""
+    """The entrance of an HTTP server of Serve's: the middlewares of the path in the settings, then Serve."""
     path = image_variables()["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]
     ours: Any = validate_http_proxy_callback_return(call_function_from_import_path(path))
     yield _apply_middlewares(serve, ours)
