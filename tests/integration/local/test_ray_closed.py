@@ -119,7 +119,8 @@ def test_replica_answers_past_serves_bookkeeping(product: Product) -> None:
 
 def test_dashboard_is_one_process(product: Product) -> None:
     titles = [" ".join(process.cmdline()) for process in _processes(product.root_pid)]
-    assert len([title for title in titles if "dashboard" in title and "Agent" not in title]) == 1, titles
+    assert [title for title in titles if title.startswith("ray-dashboard-") or "forkserver" in title] == []
+    assert sum("signals.ray_node.dashboard" in title for title in titles) == 1
 
 
 def _is_loopback(listener: str) -> bool:
