@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.peers.environments import cache
 from benchmarks.timing import Program
 from signals.settings import PostgresSettings
+from signals.store.conditions import query_with
 from signals.store.incidents import incident_context, incident_views
 from tests.support.node import Node, fetching_alone, locked_node
 
@@ -36,9 +37,9 @@ def node_incidents(
         node = locked_node()
         place = _installed(node)
     work = {
-        "list": _statement("list", incident_views.LIST),
+        "list": _statement("list", query_with(incident_views.LIST, {}, values)),
         "detail": [_statement(name, text) for name, text in DETAIL.items()],
-        "values": dict.fromkeys(_parameters(incident_views.LIST)) | dict(values),
+        "values": dict(values),
     }
     statements = folder / "statements.json"
     statements.write_text(json.dumps(work))
