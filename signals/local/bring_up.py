@@ -65,6 +65,8 @@ def up(
         os.environ.update(servers.environment)  # what we and Ray's processes read as settings
         head = _head_in(folder)
         was_running = head.process.is_running()
+        if not was_running:
+            head.end_leftovers()
         notes = [] if was_running else head.choose_ports(wanted)
         folder.save(head.state)
         environment = dict(servers.environment) | prepare(read_env_file(folder.env_path))

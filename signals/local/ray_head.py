@@ -5,14 +5,17 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 from signals.local.errors import LocalStackError
 from signals.local.files import make_private_folder, replace_file
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port, is_free
-from signals.local.processes.process import ChildProcess, Command
+from signals.local.processes.process import STOP_WITHIN_S, ChildProcess, Command
 from signals.local.ray_dashboard import Dashboard
 from signals.ray_node.haproxy import write_haproxy_launcher
 from signals.ray_node.serve_file import read_serve_file
@@ -20,6 +23,8 @@ from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables
 
 NAME: Final = "ray"
 QUIET_START_S: Final = 120.0  # without a new line in its log
+OF_NODE: Final = "RAY_SERVE_HAPROXY_BINARY_PATH"
+"""A variable that only the node's own processes have, with a value of this stack."""
 OBJECT_STORE_BYTES: Final = 80_000_000  # guess: events never go through it
 DEFAULT_PORTS: Final = {
     "http": 8000,
@@ -112,6 +117,14 @@ class RayHead:
             self.state.ports[name] = port
         return notes
 
+    def end_leftovers(self) -> None:
+        """Kill what a node left behind whose holder was killed: it has the ports, and its actors go on."""
+        left = [process for process in psutil.process_iter() if _variable(process, OF_NODE) == self._launcher]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=STOP_WITHIN_S)
+
     def start(self, environment: Mapping[str, str], *, tie_to_parent: bool = False) -> None:
         """Start the node and wait for its dashboard; every process of it inherits `environment`.
 
@@ -121,7 +134,7 @@ class RayHead:
         """
         make_private_folder(self.temp)  # anew: sessions of earlier starts are of no use
         if sys.platform == "linux":
-            write_haproxy_launcher(self._haproxy / "haproxy")
+            write_haproxy_launcher(Path(self._launcher))
         if not self.folder.ray_token_path.exists():
             replace_file(self.folder.ray_token_path, secrets.token_urlsafe(32))
         self.process.start(self._command(environment), tie_to_parent=tie_to_parent)
@@ -176,6 +189,17 @@ class RayHead:
     @property
     def _haproxy(self) -> Path:
         return self.temp / "h"
+
+    @property
+    def _launcher(self) -> str:
+        return str(self._haproxy / "haproxy")
+
+
+def _variable(process: psutil.Process, name: str) -> str | None:
+    try:
+        return process.environ().get(name)
+    except psutil.Error:  # it has ended meanwhile, or is another account's
+        return None
 
 
 def _hold_in_foreground(ray_start: tuple[str, ...]) -> tuple[str, ...]:

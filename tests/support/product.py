@@ -116,10 +116,15 @@ class Product:
 
     def new_project(self, project_id: str) -> HttpSender:
         """Make a project with an ingest key of its own, and the client that uses it."""
-        with open_pool(self.servers.postgres, size=1) as pool:
-            provisioning.create_project(pool, project_id, org_id=DEMO_ORG, name=project_id)
-            key = provisioning.issue_key(pool, project_id, Scope.INGEST)
-        return HttpSender(url=self.environment["INGEST_API_URL"], api_key=key.text)
+        return sender_of(project_id, self.environment["INGEST_API_URL"], self.servers.postgres)
+
+
+def sender_of(project_id: str, url: str, postgres: PostgresSettings) -> HttpSender:
+    """Make a project of the demo organisation, unless it exists, and a client with a new ingest key of it."""
+    with open_pool(postgres, size=1) as pool:
+        provisioning.create_project(pool, project_id, org_id=DEMO_ORG, name=project_id)
+        key = provisioning.issue_key(pool, project_id, Scope.INGEST)
+    return HttpSender(url=url, api_key=key.text)
 
 
 @contextmanager

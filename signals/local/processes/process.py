@@ -254,3 +254,4 @@ def _kill_survivors(family: list[psutil.Process]) -> None:
             process.kill()  # psutil refuses when the pid has been reused
         except psutil.NoSuchProcess:
             continue
+    psutil.wait_procs(alive, timeout=STOP_WITHIN_S)  # until then it holds its ports and locks

@@ -1,7 +1,9 @@
 """Waiting for the product to get ready, with a real process in the place of the Ray node."""
 
 import os
+import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import Command
-from signals.local.ray_head import RayHead
+from signals.local.ray_head import OF_NODE, RayHead
 
 
 def _head(root: Path, code: str) -> RayHead:
@@ -28,6 +30,26 @@ def test_late_part_is_named_and_the_rest_stays_up(tmp_path: Path, monkeypatch: p
         bring_up.wait_until_ready(head.state.ports["http"], head)
     assert head.process.is_running()
     head.process.stop()
+
+
+def test_leftovers_of_a_killed_node_are_ended_and_those_of_another_stack_are_not(tmp_path: Path) -> None:
+    state = StackState(data=str(tmp_path), password="unused", ports={})
+    with ExitStack() as stack:
+        heads = [RayHead(folder=StackFolder(root=tmp_path / name), state=state) for name in ("a", "b")]
+        ours, others = (
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", "import time; time.sleep(600)"],
+                    env={**os.environ, OF_NODE: str(head.temp / "h" / "haproxy")},
+                )
+            )
+            for head in heads
+        )
+        stack.callback(others.kill)
+        stack.callback(ours.kill)
+        heads[0].end_leftovers()
+        assert ours.poll() is not None
+        assert others.poll() is None
 
 
 def test_dead_node_ends_the_wait_at_once(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """A second Ray node is lost; its consumers restart on the first one without intervention.
 
-The loss of the head node is not covered: it ends the cluster, and `signals up` (or the container's
-restart) starts everything again from Kafka and PostgreSQL.
+The loss of the head node is the subject of `test_head_loss.py`.
 """
 
 import os
