@@ -6,6 +6,7 @@ from uuid import UUID
 
 from serve_apps.console.pages import Visit
 from signals.services.incidents.bulk_status import BulkStatus, StatusSetter, StatusWish
+from signals.services.incidents.views import STATUSES
 
 PICKED: Final = "pick:"
 """Begins the name of a chosen row in a form; its id follows."""
@@ -32,10 +33,15 @@ def change_chosen(
     if not chosen:
         return [NOTHING_CHOSEN]
     bulk = BulkStatus(find=find, set_status=set_status)
-    wishes = [StatusWish(name=text) for text in chosen]
+    wishes = [StatusWish(name=text, shown=_status_shown(visit.form[PICKED + text])) for text in chosen]
     outcomes = bulk.change(visit.where.tenancy, wishes, visit.form.get("status", ""), actor=visit.who.actor)
     refused = [one for one in zip(chosen, outcomes, strict=True) if one[1] != "changed"]
     return [f"{_title(text, title_of)}: {REASONS[outcome]}" for text, outcome in refused]
+
+
+def _status_shown(value: str) -> str | None:
+    """Return the status that the row showed, None when the form does not say."""
+    return value if value in STATUSES else None
 
 
 def _id(text: str) -> UUID | None:

@@ -47,6 +47,16 @@ class TimelineChange(Protocol):
         """The fields that changed, with their new values."""
 
 
+def what_changed(by_people: Sequence[HistoryLine], clock: Clock, subject: str) -> str:
+    """Tell a person who pressed a button of an old page why nothing was done."""
+    moves = [one for one in by_people if one.text.endswith(tuple(VERBS.values()))]
+    newest = max(moves, key=lambda one: one.at, default=None)
+    done = f"{newest.text} {clock.ago(newest.at)}" if newest else "Its status changed meanwhile"
+    return (
+        f"{done}. Your press changed nothing: this is the {subject} as it is now. Press again if you mean it."
+    )
+
+
 def changes_by_people(
     changes: Sequence[TimelineChange], names: Mapping[str, str], clock: Clock
 ) -> list[HistoryLine]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from serve_apps.console.charts import Compared, series_charts
-from serve_apps.console.history import HistoryLine, changes_by_people
+from serve_apps.console.history import HistoryLine, changes_by_people, what_changed
 from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, project_path, see_other
 from serve_apps.console.resources import ConsoleResources
@@ -29,10 +29,7 @@ from signals.store.incidents.incident_views import Incident
 SHOWN_EVENTS: Final = 12
 CONFLICTS: Final = {
     "unknown_status": (422, "The status is one of open, investigating, resolved."),
-    "stale": (
-        409,
-        "Another person changed the status meanwhile. Here is the incident as it is now; try again.",
-    ),
+    "stale": (409, ""),  # the page says what happened
     "another_open": (409, "A newer incident of the same kind is not resolved; work on that one."),
 }
 FIRST_STATE: Final = {"open": "FIRING", "investigating": "INVESTIGATING", "resolved": "Resolved"}
@@ -53,7 +50,7 @@ def show_incident(resources: ConsoleResources, visit: Visit) -> View:
 
 
 def _incident_view(
-    resources: ConsoleResources, visit: Visit, incident_id: UUID, *, conflict: str = "", status: int = 200
+    resources: ConsoleResources, visit: Visit, incident_id: UUID, *, outcome: str = "changed"
 ) -> View:
     found = resources.incidents.detail_and_timeline(visit.where.tenancy, incident_id)
     if found is None:
@@ -61,6 +58,9 @@ def _incident_view(
     detail, changes = found
     names, path = resources.overview.names(visit.where.tenancy), f"{visit.base}/incidents/{incident_id}"
     by_people = changes_by_people(changes, names, visit.clock)
+    status, conflict = CONFLICTS.get(outcome, (200, ""))
+    if outcome == "stale":
+        conflict = what_changed(by_people, visit.clock, "incident")
     why, incident = detail.why, detail.incident
     compared = why and Compared(
         window=why.window_minutes,
@@ -140,13 +140,14 @@ def counted_of(incident: Incident) -> CountedEvents:
 def set_status(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Take an incident on, resolve it, or open it again, in the person's name."""
     incident_id, wanted = visit.id("incident_id", "incident"), visit.form.get("status", "")
-    outcome = resources.incidents.set_status(visit.where.tenancy, incident_id, wanted, actor=visit.who.actor)
+    outcome = resources.incidents.set_status(
+        visit.where.tenancy, incident_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
+    )
     if outcome == "unknown_incident":
         raise missing("incident")
     if outcome == "changed":
         return see_other(own_path(visit.form.get("next") or f"{visit.base}/incidents/{incident_id}"))
-    status, text = CONFLICTS[outcome]
-    return _incident_view(resources, visit, incident_id, conflict=text, status=status)
+    return _incident_view(resources, visit, incident_id, outcome=outcome)
 
 
 def find_incident(resources: ConsoleResources, visit: Visit) -> Response:

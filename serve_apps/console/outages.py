@@ -7,7 +7,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from serve_apps.console.charts import Compared, series_charts
-from serve_apps.console.history import HistoryLine, changes_by_people
+from serve_apps.console.history import HistoryLine, changes_by_people, what_changed
 from serve_apps.console.incidents import (
     CONFLICTS,
     FIRST_STATE,
@@ -32,7 +32,6 @@ from signals.store.incidents.outage_views import OutageMember
 SHOWN_MEMBERS: Final = 20  # guess: the others are folded
 SUM_MINUTES: Final = 5  # the window of the line in the chart, as that of Rule A
 MAX_DEPLOYS: Final = 20  # in one chart
-STALE: Final = "Its status or its incidents changed meanwhile. Here is the outage as it is now; try again."
 
 
 def show_outage(resources: ConsoleResources, visit: Visit) -> View | Response:
@@ -59,12 +58,15 @@ def outage_detail(resources: ConsoleResources, visit: Visit, outage_id: UUID) ->
 
 
 def _view(
-    resources: ConsoleResources, visit: Visit, detail: OutageDetail, *, conflict: str = "", status: int = 200
+    resources: ConsoleResources, visit: Visit, detail: OutageDetail, *, outcome: str = "changed"
 ) -> View:
     outage = detail.outage
     changes = resources.outage_work.timeline(visit.where.tenancy, outage.id) or []
     names = resources.overview.names(visit.where.tenancy)
     by_people = changes_by_people(changes, names, visit.clock)
+    status, conflict = CONFLICTS.get(outcome, (200, ""))
+    if outcome == "stale":
+        conflict = what_changed(by_people, visit.clock, "outage")
     parts = [read_fingerprint(one.fingerprint) for one in detail.incidents]
     counted = counted_in(parts[0])
     normal = detail.chart.baseline_per_minute
@@ -155,16 +157,14 @@ def _name(member: OutageMember) -> str:
 def set_outage_status(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Take an outage on, resolve it, or open it again with its incidents, in the person's name."""
     outage_id, wanted = visit.id("outage_id", "outage"), visit.form.get("status", "")
-    outcome = resources.outages.set_status(visit.where.tenancy, outage_id, wanted, actor=visit.who.actor)
+    outcome = resources.outages.set_status(
+        visit.where.tenancy, outage_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
+    )
     if outcome == "unknown_outage":
         raise missing("outage")
     if outcome == "changed":
         return see_other(own_path(visit.form.get("next") or f"{visit.base}/outages/{outage_id}"))
-    status, text = CONFLICTS[outcome]
-    conflict = STALE if outcome == "stale" else text
-    return _view(
-        resources, visit, outage_detail(resources, visit, outage_id), conflict=conflict, status=status
-    )
+    return _view(resources, visit, outage_detail(resources, visit, outage_id), outcome=outcome)
 
 
 _ONE: Final = "/console/p/{project_id}/outages/{outage_id}"

@@ -12,17 +12,26 @@ MAX_AT_ONCE: Final = 100  # guess: two pages of the console; each change is a tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusWish:
-    """One of several to be changed: its name as the caller wrote it, and the version that was read."""
+    """One of several to be changed: its name as the caller wrote it, and the version or status it read."""
 
     name: str
     version: int | None = None
+    shown: str | None = None
 
 
 class StatusSetter(Protocol):
     """Sets the status of what has an id, for an actor; returns `changed`, or why not."""
 
     def __call__(
-        self, tenancy: Tenancy, subject_id: UUID, status: str, /, *, actor: str, version: int | None
+        self,
+        tenancy: Tenancy,
+        subject_id: UUID,
+        status: str,
+        /,
+        *,
+        actor: str,
+        version: int | None,
+        shown: str | None = None,
     ) -> str:
         """Return the outcome."""
 
@@ -46,4 +55,4 @@ class BulkStatus:
         found = self.find(tenancy, wish.name)
         if not isinstance(found, UUID):
             return found
-        return self.set_status(tenancy, found, status, actor=actor, version=wish.version)
+        return self.set_status(tenancy, found, status, actor=actor, version=wish.version, shown=wish.shown)

@@ -137,11 +137,19 @@ class Outages:
         return row.first_incident_id if row else None
 
     def set_status(
-        self, tenancy: Tenancy, outage_id: UUID, status: str, *, actor: str, version: int | None = None
+        self,
+        tenancy: Tenancy,
+        outage_id: UUID,
+        status: str,
+        *,
+        actor: str,
+        version: int | None = None,
+        shown: str | None = None,
     ) -> OutageStatusOutcome:
         """Set the status of an outage and its incidents; setting what already is counts as changed.
 
-        `actor` is who asks, for the timeline of its incidents. With `version`, only while it is the outage's.
+        `actor` is who asks, for the timeline of its incidents. With `version`, only while it is the outage's;
+        with `shown`, only while that is its status.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
@@ -155,6 +163,8 @@ class Outages:
                 return "unknown_status"
             if version is not None and lock_version(connection, row.id) != version:
                 return "version_changed"
+            if shown not in (None, row.status):
+                return "stale"
             if row.status == wanted:
                 return "changed"
             incident_changes.act_as(connection, actor)

@@ -255,10 +255,11 @@ class Incidents:
         *,
         actor: str = "api",
         version: int | None = None,
+        shown: str | None = None,
     ) -> StatusOutcome:
         """Set the status; setting what already is counts as changed. The timeline names the `actor`.
 
-        With `version`, only while it is the incident's.
+        With `version`, only while it is the incident's; with `shown`, only while that is its status.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
@@ -274,6 +275,8 @@ class Incidents:
                 incident_changes.act_on(connection, incident.id, actor)
                 if incident_changes.version_of(connection, [incident.id]) != version:
                     return "version_changed"
+            if shown not in (None, incident.status):
+                return "stale"
             if incident.status == wanted:
                 return "changed"
             incident_changes.act_as(connection, actor)
