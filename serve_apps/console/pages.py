@@ -102,7 +102,8 @@ class ConsolePage:
     """One method on one path of the console; `active` is the item of the navigation that it belongs to.
 
     `live` pages read themselves again: when a change of an incident is announced, or every few seconds.
-    A page that is opened by itself, not by a person, is no use of the session.
+    A page that is opened by itself, not by a person, is no use of the session. One that `knows_people` is
+    open to anyone, and shows who is signed in.
     """
 
     method: Literal["GET", "POST"]
@@ -112,6 +113,7 @@ class ConsolePage:
     active: str = ""
     live: Literal["", "changes", "often"] = ""
     is_use: bool = True
+    knows_people: bool = False
 
     def endpoint(self) -> Endpoint[ConsoleResources]:
         """Return the row of the application's table."""
@@ -192,7 +194,7 @@ def _visited(
 ) -> Response:
     person = None
     try:
-        if page.right != "anyone":
+        if page.right != "anyone" or page.knows_people:
             is_use = page.is_use and LIVE_HEADER not in request.headers
             person = resources.signing_in.person(session_token(request), is_use=is_use)
         if person is None and page.right != "anyone" and page.method == "POST":
@@ -269,5 +271,6 @@ def _failed(
     kept = {name: problem.headers[name] for name in ("Retry-After",) if name in problem.headers}
     title = HTTPStatus(problem.status_code).phrase
     view = View("error.html", {"title": title, "detail": body["detail"]}, problem.status_code, kept)
-    visit = Visit(request=request, form={}, clock=_clock(request), person=person, access=None)
+    access = person.project(request.path_params.get("project_id", "")) if person else None
+    visit = Visit(request=request, form={}, clock=_clock(request), person=person, access=access)
     return resources.renderer.answer(request, view, _common("", visit))

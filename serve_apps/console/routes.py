@@ -88,7 +88,9 @@ PAGES: Final[tuple[ConsolePage, ...]] = (
     ConsolePage(method="GET", path="/console/p/{project_id}", right="read", handler=to_overview),
     ConsolePage(method="GET", path="/console/static/{name}", right="anyone", handler=asset),
     ConsolePage(method="GET", path="/console", right="anyone", handler=to_start),
-    ConsolePage(method="GET", path="/console/{rest:path}", right="anyone", handler=nothing_here),
+    ConsolePage(
+        method="GET", path="/console/{rest:path}", right="anyone", handler=nothing_here, knows_people=True
+    ),
 )
 
 

@@ -22,6 +22,13 @@ addEventListener("click", (event) => {
   }
 });
 
+// Changes that cannot be taken back are asked about first.
+addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button?.classList.contains("danger")) return;
+  if (!confirm(`${button.getAttribute("aria-label") || button.textContent.trim()}?`)) event.preventDefault();
+});
+
 // On a phone the navigation is wider than the screen.
 const current = document.querySelector(".top nav [aria-current]");
 if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.clientWidth / 2;

@@ -10,7 +10,7 @@ if (shortcuts && help) {
   off.addEventListener("change", () => localStorage.setItem(KEYS_OFF, off.checked ? "1" : "0"));
 }
 
-const PAGES = { o: "/", u: "/outages", i: "/incidents", s: "/search", d: "/deploys", r: "/rules", p: "/pipeline" };
+const PAGES = { o: "/", u: "/outages", i: "/incidents", s: "/search", d: "/deploys", r: "/rules", p: "/pipeline", a: "/ai-jobs", n: "/send", t: "/settings" };
 let awaitsPage = false;
 
 function step(by) {

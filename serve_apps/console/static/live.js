@@ -3,10 +3,11 @@
 // details stay with them.
 const OFTEN_MS = 5000; // where no stream is to be had
 const SELDOM_MS = 30000; // beside a stream: ages, and what is no change of an incident
-const STREAM_AGAIN_MS = 60000; // after the server had no stream to give
+const STREAM_AGAIN_MS = 60000; // after there was no stream to be had
+const MOST_STREAMS = 4; // of a browser: it opens six connections to a host, and pages need some of them
 const main = document.querySelector("main[data-live]");
 const live = document.getElementById("live");
-let stream = null, streamAt = 0, readAt = Date.now(), reading = false, again = false;
+let stream = null, leavePlace = null, streamAt = 0, readAt = Date.now(), reading = false, again = false;
 
 const nameOf = (node) => (node.nodeType === Node.ELEMENT_NODE && (node.id || node.dataset.row || node.querySelector(":scope > a[href]")?.getAttribute("href"))) || "";
 const isSelected = (node) => !getSelection().isCollapsed && getSelection().containsNode(node, true);
@@ -60,22 +61,43 @@ async function readAgain() {
     takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
     say();
   } catch {
-    live.textContent = "not live: reload the page";
+    tell("bad", `not live: tried again every ${OFTEN_MS / 1000} s`);
   }
   reading = false;
   if (again) (again = false), readAgain();
 }
 
 const isStreaming = () => stream?.readyState === EventSource.OPEN;
-const say = () => (live.textContent = isStreaming() ? "live" : `live: every ${OFTEN_MS / 1000} s`);
+const say = () => (isStreaming() ? tell("", "live") : tell("slow", `live: every ${OFTEN_MS / 1000} s`));
 
-function openStream() {
+function tell(state, text) {
+  live.classList.remove("bad", "slow");
+  if (state) live.classList.add(state);
+  if (live.textContent !== text) live.textContent = text; // it is read aloud
+}
+
+// Pages of one browser share its places; a lock that ends with its page holds each. Null when all are taken.
+async function takePlace() {
+  if (!navigator.locks) return () => {};
+  for (let n = 0; n < MOST_STREAMS; n++) {
+    const leave = await new Promise((taken) => {
+      navigator.locks.request(`signals-stream-${n}`, { ifAvailable: true }, (lock) => (lock ? new Promise((leave) => taken(leave)) : taken(null)));
+    });
+    if (leave) return leave;
+  }
+  return null;
+}
+
+async function openStream() {
   streamAt = Date.now();
+  leavePlace = await takePlace();
+  if (document.visibilityState !== "visible") return closeStream();
+  if (!leavePlace) return say();
   stream = new EventSource(`${main.dataset.stream}?after=${main.dataset.shown}`);
   stream.onopen = say;
   stream.onmessage = readAgain;
   stream.onerror = () => {
-    if (stream?.readyState === EventSource.CLOSED) stream = null; // no stream to be had: 503, or signed out
+    if (stream?.readyState === EventSource.CLOSED) closeStream(Date.now()); // 503, or signed out
     say();
   };
 }
@@ -86,16 +108,18 @@ function look() {
   if (Date.now() - readAt >= (isStreaming() ? SELDOM_MS : OFTEN_MS)) readAgain();
 }
 
-function closeStream() {
+function closeStream(at = 0) {
   stream?.close();
-  if (stream) (stream = null), (streamAt = 0);
+  leavePlace?.();
+  stream = leavePlace = null;
+  streamAt = at;
 }
 
 if (main?.querySelector("[data-part]") && live) {
-  say();
+  if (main.dataset.live !== "changes") say(); // else once it is known whether there is a stream
   look();
   setInterval(look, OFTEN_MS / 5);
   addEventListener("visibilitychange", look);
-  addEventListener("pagehide", closeStream);
+  addEventListener("pagehide", () => closeStream());
   addEventListener("signals:read", readAgain); // another module has changed something
 }

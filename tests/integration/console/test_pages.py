@@ -371,3 +371,12 @@ def test_pages_say_when_opensearch_is_away(pool: Pool, world: World) -> None:
 def test_browser_that_asks_for_the_root_is_sent_to_the_console(stranger: TestClient) -> None:
     assert stranger.get("/", headers={"Accept": "text/html"}).headers["location"] == "/console/"
     assert stranger.get("/").json()["documentation"] == "/docs"
+
+
+def test_page_of_an_error_keeps_the_way_back(visitor: Visitor, stranger: TestClient, world: World) -> None:
+    person = visitor(Role.VIEWER)
+    for path in (f"{BASE}/incidents/{world.deploy_id}", f"{BASE}/rule-editor", f"{BASE}/outages?status=odd"):
+        assert f'href="{BASE}/outages"' in person.get(path).text, path
+    unknown = person.get("/console/nothing")
+    assert (unknown.status_code, "Sign out" in unknown.text) == (404, True)
+    assert "Sign out" not in stranger.get("/console/nothing").text

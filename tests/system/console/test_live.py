@@ -19,6 +19,7 @@ from tests.system.console.conftest import BASE, Site, faults_of
 
 STREAMS: Final = 150
 LIVE: Final = f"{BASE}/live"
+MOST_OF_A_BROWSER: Final = 4  # static/live.js
 
 
 def cookie(context: BrowserContext) -> str:
@@ -88,6 +89,17 @@ def test_page_without_a_stream_polls_and_says_so(site: Site) -> None:
         )
         with page.expect_request("**/outages", timeout=60_000):
             pass
+    context.close()
+
+
+def test_pages_of_one_browser_leave_it_connections(site: Site) -> None:
+    context = site.context(Role.VIEWER)
+    pages = [context.pages[0], *(context.new_page() for _ in range(MOST_OF_A_BROWSER + 2))]
+    for page in pages:  # the last ones would never load if each had a stream
+        page.goto(f"{BASE}/outages")
+        page.wait_for_function("() => document.getElementById('live').textContent !== ''")
+    said = sorted(page.locator("#live").inner_text() for page in pages)
+    assert said == ["live"] * MOST_OF_A_BROWSER + ["live: every 5 s"] * 3
     context.close()
 
 

@@ -74,13 +74,13 @@ def test_every_way_in_is_clean(address: str, browser: Browser, look: str) -> Non
     page = context.new_page()
     faults = faults_of(page)
     page.goto("/console/sign-in")
+    if folder := os.environ.get(SHOTS):
+        page.screenshot(path=Path(folder) / f"sign-in-every-way-{look}.png", full_page=True)
     overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
     assert [*faults, *violations(page)] == []
     assert overflow <= 0
     heights = [one.bounding_box() for one in page.locator(".sign-in .button, .sign-in button").all()]
     assert [box["height"] for box in heights if box and box["height"] < 44] == []  # a thumb's width
-    if folder := os.environ.get(SHOTS):
-        page.screenshot(path=Path(folder) / f"sign-in-every-way-{look}.png", full_page=True)
     context.close()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from playwright.sync_api import Dialog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.opensearch.connection import Client
@@ -281,4 +282,30 @@ def test_outages_merge_and_split_without_javascript(site: Site, pool: Connection
     page.click("text=The other outage")
     page.wait_for_url(f"**/outages/{site.world.outage_id}")
     assert "Responder split a series off" in page.locator(".timeline").inner_text()
+    context.close()
+
+
+def test_question_comes_before_what_cannot_be_taken_back(site: Site) -> None:
+    context = site.context(Role.ADMIN)
+    page = context.pages[0]
+    page.goto(f"{BASE}/settings")
+    with page.expect_navigation():
+        page.click("button:has-text('Create key')")
+    page.goto(f"{BASE}/settings")
+    revoke = page.get_by_role("button", name="Revoke key")
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", refuse)
+    revoke.click()
+    assert asked
+    assert asked[0].startswith("Revoke key ")
+    assert revoke.count() == 1
+    page.once("dialog", lambda dialog: dialog.accept())
+    with page.expect_navigation():
+        revoke.click()
+    assert revoke.count() == 0
     context.close()
