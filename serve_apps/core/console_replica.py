@@ -37,6 +37,7 @@ def build_console(resources: CoreResources) -> ASGIApp:
     max_queued_requests=PLACES.waiting,
     user_config={},
     graceful_shutdown_timeout_s=10,
+    health_check_period_s=1,  # as core-api: how late Serve sees that a replica is dead
     logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request
     ray_actor_options={"num_cpus": 0.1},
 )
