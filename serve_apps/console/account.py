@@ -9,6 +9,7 @@ from starlette.responses import Response
 from serve_apps.console.cookies import address, clear_session, set_session
 from serve_apps.console.pages import SIGN_IN, ConsolePage, Visit, see_other
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.shown_once import show_once, shown_once
 from serve_apps.console.sign_in import browser_of
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
@@ -23,12 +24,12 @@ DAYS: Final = (7, 30, DEFAULT_DAYS, 365)
 
 
 def show_account(resources: ConsoleResources, visit: Visit) -> View:
-    """Show what belongs to the person alone."""
-    return _view(resources, visit)
+    """Show what belongs to the person alone, and a token that was just made, this once."""
+    return shown_once(visit, ACCOUNT, lambda once: _view(resources, visit, issued=once or None))
 
 
 def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
-    """Render the page; `shown` holds an issued token, this once, or a refusal."""
+    """Render the page; `shown` holds an issued token or a refusal."""
     values: dict[str, Any] = {
         "has_passwords": resources.has_passwords,
         "password": resources.passwords.state(visit.who.session_id),
@@ -73,8 +74,8 @@ def set_password(resources: ConsoleResources, visit: Visit) -> View | Response:
     return response
 
 
-def create_token(resources: ConsoleResources, visit: Visit) -> View:
-    """Create a token for one of the person's projects, and show it, this once."""
+def create_token(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Create a token for one of the person's projects, and lead to the page that shows it, this once."""
     days = visit.form.get("days", "")
     if not (days.isascii() and days.isdigit() and len(days) < 5):
         raise Problem(422, "invalid_days", "The days are a whole number.")
@@ -88,7 +89,8 @@ def create_token(resources: ConsoleResources, visit: Visit) -> View:
         )
     except ProvisioningRefused as error:
         return _refused(resources, visit, "tokens", str(error))
-    return _view(resources, visit, issued=issued)
+    shown = {"name": issued.name, "project_id": issued.project_id, "text": issued.text}
+    return show_once(visit, ACCOUNT, shown)
 
 
 def revoke_token(resources: ConsoleResources, visit: Visit) -> Response:

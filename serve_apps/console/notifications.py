@@ -1,6 +1,7 @@
 """The page of notifications: destinations with a test, routes, and the log of messages."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final, cast, get_args
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from serve_apps.console.pages import ConsolePage, Visit, missing, query_of, see_other
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.shown_once import show_once, shown_once
 from serve_apps.console.target_forms import FORMS, BadForm, model_of, target_in
 from serve_apps.console.views import View
 from serve_apps.console.words import MAINTENANCE_LENGTHS
@@ -27,12 +29,16 @@ DELIVERY_TABS: Final = ("all", *STATUSES)
 
 
 def show_notifications(resources: ConsoleResources, visit: Visit) -> View:
-    """Show destinations, routes and the newest messages."""
-    return notifications_view(resources, visit)
+    """Show destinations, routes and the newest messages, and what came of a change, this once."""
+    return shown_once(visit, _page(visit), lambda once: notifications_view(resources, visit, **once))
+
+
+def _page(visit: Visit) -> str:
+    return f"{visit.base}/notifications"
 
 
 def notifications_view(resources: ConsoleResources, visit: Visit, *, status: int = 200, **shown: Any) -> View:
-    """Render the page; `shown` holds a refusal, an outcome or a new signing key, each this once."""
+    """Render the page; `shown` holds a refusal, an outcome or a new signing key."""
     delivery = visit.chosen("messages", DELIVERY_TABS, "all")
     wanted = None if delivery == "all" else cast(NoticeStatus, delivery)
     destinations = resources.destinations.all(visit.caller)
@@ -60,8 +66,8 @@ def notifications_view(resources: ConsoleResources, visit: Visit, *, status: int
     return View("notifications.html", values | shown, status)
 
 
-def create_destination(resources: ConsoleResources, visit: Visit) -> View:
-    """Create a destination, and show the signing key that was made for it, this once."""
+def create_destination(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Create a destination, and lead to the signing key that was made for it, shown this once."""
     form = visit.form
     try:
         new = model_of(NewDestination, {"name": form.get("name", ""), "target": target_in(form)})
@@ -72,11 +78,12 @@ def create_destination(resources: ConsoleResources, visit: Visit) -> View:
     except (BadForm, DestinationRefused, RouteRefused) as error:
         shown = {"refusal": str(error), "refused_in": "destinations", "opened_form": form.get("kind", "")}
         return notifications_view(resources, visit, status=422, **shown)
-    return notifications_view(resources, visit, created=created)
+    shown_key = {"name": created.destination.name, "signing_key": created.signing_key}
+    return show_once(visit, _page(visit), {"created": shown_key})
 
 
-def test_destination(resources: ConsoleResources, visit: Visit) -> View:
-    """Send a message that is marked as a test, and say how that went."""
+def test_destination(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Send a message that is marked as a test, and lead to how that went: loading again sends none."""
     destination_id = _id(visit, "destination")
     try:
         outcome = resources.destinations.test(visit.caller, destination_id)
@@ -84,7 +91,8 @@ def test_destination(resources: ConsoleResources, visit: Visit) -> View:
         return notifications_view(resources, visit, status=503, refusal=str(error), refused_in="destinations")
     if outcome is None:
         raise missing("destination")
-    return notifications_view(resources, visit, tested=outcome, tested_id=destination_id)
+    shown = {"tested": asdict(outcome), "tested_id": str(destination_id)}
+    return show_once(visit, _page(visit), shown, section="destinations")
 
 
 def switch_destination(resources: ConsoleResources, visit: Visit) -> View | Response:

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Final
 
 from serve_apps.console.charts import HistogramChart, histograms
-from serve_apps.console.cookies import address
 from serve_apps.console.outage_list import DEFAULT_VERDICT, numbers_of
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.pipeline import hour_of
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.search import bucket_length
+from serve_apps.console.sending_lines import NO_KEY, snippet
 from serve_apps.console.views import View
 from signals.errors import DependencyUnavailable
 from signals.services.events.search import CountedPage
@@ -22,14 +22,8 @@ from signals.store.incidents.incident_overview import UnresolvedOutages
 SHOWN: Final = 8  # incidents; guess: what fits a screen
 SPAN: Final = timedelta(hours=6)
 NOISY: Final = ("error_code", "route")
-SNIPPET: Final = """curl -sS {address}/v1/events \\
-  -H "Authorization: Bearer {key}" \\
-  -H 'Content-Type: application/json' \\
-  -d '{{"event_type": "error", "environment": "prod", "occurred_at": "'"$(date -u +%FT%TZ)"'",
-       "message": "hello", "attributes": {{"route": "/checkout", "error_code": "HELLO"}}}}'"""
 LOOK_AGAIN_S: Final = 5  # seconds between two looks for the first event
 FIRST_EVENTS: Final = 5  # guess: so few in six hours are a first try
-NO_KEY: Final = "$PROJECT_API_KEY"
 
 
 def show_overview(resources: ConsoleResources, visit: Visit) -> View:
@@ -85,11 +79,6 @@ def _events(resources: ConsoleResources, visit: Visit) -> CountedPage | None:
         return resources.event_finder.count(visit.where.tenancy, since, facets=NOISY)
     except DependencyUnavailable:
         return None
-
-
-def snippet(visit: Visit, key: str) -> str:
-    """Return the command that sends a first event, ready to be pasted once it has a key."""
-    return SNIPPET.format(address=address(visit.request), key=key)
 
 
 PAGES: Final[tuple[ConsolePage, ...]] = (

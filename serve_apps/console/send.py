@@ -1,12 +1,15 @@
 """How other products' clients send here: lines to paste, and what they sent that became no event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from starlette.responses import Response
+
 from serve_apps.console.cookies import address
-from serve_apps.console.overview import NO_KEY
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.sending_lines import NO_KEY, sections, snippet
+from serve_apps.console.shown_once import show_once, shown_once
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
 from signals.domain.access.people import Role
@@ -14,7 +17,7 @@ from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning
 from signals.services.access.provisioning import IssuedKey, KeyOptions, ProvisioningRefused
 from signals.services.events.door_lines import PAGES as PAGE_LINES
-from signals.services.events.door_lines import SERVERS, filled, lines
+from signals.services.events.door_lines import SERVERS, filled
 from signals.services.ledger.audit import NotEvents, span
 
 SCOPES: Final = {"servers": Scope.INGEST, "pages": Scope.PUBLIC}
@@ -24,21 +27,38 @@ NO_PROJECT: Final = ""
 
 
 def show_send(resources: ConsoleResources, visit: Visit) -> View:
-    """Show what to paste, and what became no event in the newest hour."""
-    return _view(resources, visit)
+    """Show what to paste, with a key that was just made, this once; and what became no event."""
+
+    def show(once: Mapping[str, Any]) -> View:
+        if not once:
+            return _view(resources, visit)
+        filled_in = _lines(visit, once["for"], once["text"])
+        return _view(resources, visit, issued=once, issued_for=once["for"], **{once["for"]: filled_in})
+
+    return shown_once(visit, _page(visit), show)
+
+
+def _page(visit: Visit) -> str:
+    return f"{visit.base}/send"
+
+
+def _lines(visit: Visit, for_whom: str, key: str) -> list[tuple[str, str]]:
+    """Return the headings and lines for servers or pages; those for servers begin with a plain event."""
+    text = filled(SERVERS if for_whom == "servers" else PAGE_LINES, key, address(visit.request))
+    plain = [("One event, by curl", snippet(visit, key))] if for_whom == "servers" else []
+    return plain + sections(text)
 
 
 def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
-    """Render the page; `shown` holds a new key with its lines, or a refusal, each this once."""
+    """Render the page; `shown` holds a new key with its lines, or a refusal."""
     since, until = span(None, None)
     found = _newest(resources.ledger_audit.not_events(visit.where.project_id, since, until))
     unknown: Sequence[NotEvents] = ()
     if visit.where.role is Role.ADMIN:  # they are the installation's, like its keys
         unknown = _newest(resources.ledger_audit.not_events(NO_PROJECT, since, until))
-    url = address(visit.request)
     values: dict[str, Any] = {
-        "servers": sections(filled(SERVERS, NO_KEY, url)),
-        "pages": sections(filled(PAGE_LINES, NO_KEY, url)),
+        "servers": _lines(visit, "servers", NO_KEY),
+        "pages": _lines(visit, "pages", NO_KEY),
         "not_events": found[:SHOWN_ROWS],
         "unknown": unknown[:SHOWN_ROWS],
         "more": max(0, len(found) - SHOWN_ROWS),
@@ -49,24 +69,12 @@ def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
     return View("send.html", values | shown, 422 if shown.get("refusal") else 200)
 
 
-def sections(text: str) -> list[tuple[str, str]]:
-    """Split lines to paste into headings and what stands below them."""
-    parts = [one.partition("\n") for one in text.split("\n\n")]
-    return [(heading, _outdented(body)) for heading, _, body in parts if body]
-
-
-def _outdented(body: str) -> str:
-    rows = body.splitlines()
-    is_inset = all(row.startswith("  ") for row in rows)
-    return "\n".join(row[2:] if is_inset else row for row in rows)
-
-
 def _newest(rows: Sequence[NotEvents]) -> list[NotEvents]:
     return sorted(rows, key=lambda row: (row.minute_at, row.items), reverse=True)
 
 
-def create_sending_key(resources: ConsoleResources, visit: Visit) -> View:
-    """Create a key for servers or for web pages, and show the lines with it, this once."""
+def create_sending_key(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Create a key for servers or for web pages, and lead to the lines with it, shown this once."""
     wanted = visit.form.get("for", "")
     if wanted not in SCOPES:
         raise Problem(422, "unknown_scope", f"A key is for one of {', '.join(SCOPES)}.")
@@ -82,8 +90,7 @@ def create_sending_key(resources: ConsoleResources, visit: Visit) -> View:
     except ProvisioningRefused as error:
         text = str(error)
         return _view(resources, visit, refusal=f"{text[:1].upper()}{text[1:]}.")
-    filled_in = sections(lines(issued.text, address(visit.request)))
-    return _view(resources, visit, issued=issued, issued_for=wanted, **{wanted: filled_in})
+    return show_once(visit, _page(visit), {"for": wanted, "text": issued.text})
 
 
 _PAGE: Final = "/console/p/{project_id}/send"

@@ -7,9 +7,10 @@ from uuid import UUID
 from starlette.responses import Response
 
 from serve_apps.console.cookies import address
-from serve_apps.console.overview import snippet
 from serve_apps.console.pages import ConsolePage, Visit, project_path, see_other
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.sending_lines import snippet
+from serve_apps.console.shown_once import show_once, shown_once
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
 from signals.domain.access.people import INVITATION_LASTS, Role
@@ -27,12 +28,28 @@ HINTS: Final = {Scope.INGEST: "sends events", Scope.READ: "reads incidents and e
 
 
 def show_settings(resources: ConsoleResources, visit: Visit) -> View:
-    """Show the settings that the person may see."""
-    return _view(resources, visit)
+    """Show the settings that the person may see, and what a change has just made, this once."""
+
+    def show(once: Mapping[str, Any]) -> View:
+        command = snippet(visit, once["text"]) if once.get("scope") == Scope.INGEST else ""
+        return _view(
+            resources,
+            visit,
+            issued=once if "scope" in once else None,
+            snippet=command,
+            invitation=once.get("invitation", ""),
+            invited=once.get("invited", ""),
+        )
+
+    return shown_once(visit, _page(visit), show)
+
+
+def _page(visit: Visit) -> str:
+    return f"{visit.base}/settings"
 
 
 def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
-    """Render the settings; `shown` holds an issued key, an invitation, or a refusal, each this once."""
+    """Render the settings; `shown` holds an issued key, an invitation or a refusal."""
     found = read_settings(
         resources.pool,
         visit.where.tenancy,
@@ -103,8 +120,8 @@ def _refused(resources: ConsoleResources, visit: Visit, section: str, error: Pro
     return _view(resources, visit, refusal=f"{text[:1].upper()}{text[1:]}.", refused_in=section)
 
 
-def create_key(resources: ConsoleResources, visit: Visit) -> View:
-    """Create a key and show it, this once."""
+def create_key(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Create a key and lead to the page that shows it, this once."""
     scope = next((one for one in HINTS if one.value == visit.form.get("scope")), None)
     if scope is None:
         raise Problem(422, "unknown_scope", f"The scope is one of {', '.join(HINTS)}.")
@@ -114,8 +131,7 @@ def create_key(resources: ConsoleResources, visit: Visit) -> View:
         )
     except ProvisioningRefused as error:
         return _refused(resources, visit, "keys", error)
-    command = snippet(visit, issued.text) if scope is Scope.INGEST else ""
-    return _view(resources, visit, issued=issued, snippet=command)
+    return show_once(visit, _page(visit), {"scope": scope.value, "text": issued.text})
 
 
 def revoke_key(resources: ConsoleResources, visit: Visit) -> Response:
@@ -159,8 +175,8 @@ def _key_of_project(resources: ConsoleResources, visit: Visit) -> UUID:
     return found
 
 
-def add_member(resources: ConsoleResources, visit: Visit) -> View:
-    """Add a person or change a role, and show a link with which they sign in, this once."""
+def add_member(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Add a person or change a role, and lead to a link with which they sign in, shown this once."""
     email, org_id, actor = visit.form.get("email", ""), visit.where.org_id, visit.who.actor
     role = next((one for one in Role if one.value == visit.form.get("role")), None)
     if role is None:
@@ -170,7 +186,7 @@ def add_member(resources: ConsoleResources, visit: Visit) -> View:
         link = people.issue_link(resources.pool, email, lasts=INVITATION_LASTS, org_id=org_id, actor=actor)
     except ProvisioningRefused as error:
         return _refused(resources, visit, "people", error)
-    return _view(resources, visit, invitation=address(visit.request) + link, invited=email)
+    return show_once(visit, _page(visit), {"invitation": address(visit.request) + link, "invited": email})
 
 
 def remove_member(resources: ConsoleResources, visit: Visit) -> View | Response:

@@ -23,7 +23,7 @@ def create(name: str = "script", project: str = SHOP.project_id, days: str = "30
 
 def test_token_is_shown_once_and_ends_when_it_is_revoked(visitor: Visitor, pool: Pool) -> None:
     person = visitor(Role.RESPONDER)
-    page = person.post(f"{ACCOUNT}/create-token", data=create()).text
+    page = person.post(f"{ACCOUNT}/create-token", data=create(), follow_redirects=True).text
     found = re.search(r"sig_user_[\w-]{43}", page)
     assert found
     assert isinstance(KeyAuthenticator(pool).check(found[0]), PersonGranted)
@@ -47,7 +47,8 @@ def test_token_for_a_project_of_others_is_refused(visitor: Visitor) -> None:
 
 def test_hostile_name_stays_text(visitor: Visitor) -> None:
     person = visitor(Role.VIEWER)
-    for answer in (person.post(f"{ACCOUNT}/create-token", data=create(HOSTILE)), person.get(ACCOUNT)):
+    created = person.post(f"{ACCOUNT}/create-token", data=create(HOSTILE), follow_redirects=True)
+    for answer in (created, person.get(ACCOUNT)):
         assert answer.status_code == 200
         assert "&lt;script&gt;" in answer.text
         assert HOSTILE not in answer.text

@@ -37,7 +37,9 @@ def test_invitation_is_shown_until_used_and_can_be_withdrawn(
 ) -> None:
     admin = visitor(Role.ADMIN)
     email = "new@shop.example"
-    made = admin.post(f"{BASE}/settings/add-member", data={"email": email, "role": "viewer"}).text
+    made = admin.post(
+        f"{BASE}/settings/add-member", data={"email": email, "role": "viewer"}, follow_redirects=True
+    ).text
     link = re.search(r"/console/sign-in#([\w-]+)", made)
     assert link is not None
     assert "invited: a link is unused" in row_of(admin.get(f"{BASE}/settings").text, email)

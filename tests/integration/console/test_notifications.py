@@ -34,7 +34,7 @@ def id_of(page: str, name: str) -> str:
 
 def create(admin: TestClient, receiver: HttpReceiver, **fields: str) -> str:
     given = {"kind": "webhook", "name": "team", "url": f"{receiver.url}/hook", "everything": "1"}
-    answer = admin.post(f"{PAGE}/create-destination", data=given | fields)
+    answer = admin.post(f"{PAGE}/create-destination", data=given | fields, follow_redirects=True)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -50,11 +50,12 @@ def test_webhook_is_created_tested_and_deleted(
     assert key[1] not in page
     assert f"{receiver.url}/hook" not in page  # such addresses hold tokens
     named = {"destination": id_of(page, "team")}
-    tested = admin.post(f"{PAGE}/test-destination", data=named)
+    tested = admin.post(f"{PAGE}/test-destination", data=named, follow_redirects=True)
     assert "The test arrived after" in tested.text
     assert len(receiver.accepted) == 1
     receiver.mode = "gone"
-    assert "The test did not arrive" in admin.post(f"{PAGE}/test-destination", data=named).text
+    gone = admin.post(f"{PAGE}/test-destination", data=named, follow_redirects=True)
+    assert "The test did not arrive" in gone.text
     assert admin.post(f"{PAGE}/switch-destination", data=named | {"enabled": "false"}).status_code == 303
     assert "disabled" in admin.get(PAGE).text
     assert admin.post(f"{PAGE}/delete-destination", data=named).status_code == 303

@@ -19,13 +19,14 @@ VALUES (%s, date_trunc('minute', now()), 'ingest-api', %s, -1, %s)
 
 def test_new_key_stands_in_every_line_once(visitor: Visitor, pool: Pool, world: World) -> None:
     admin = visitor(Role.ADMIN)
-    page = admin.post(f"{BASE}/send/create-key", data={"for": "servers"}).text
+    page = admin.post(f"{BASE}/send/create-key", data={"for": "servers"}, follow_redirects=True).text
     found = re.search(r'<pre id="new-key"[^>]*>(sig_ingest_[^<]+)</pre>', page)
     assert found is not None
     assert isinstance(KeyAuthenticator(pool).check(found[1]), KeyGranted)
     host = ADDRESS.removeprefix("http://")
     assert f"dsn: http://{found[1]}@{host}/v1/events/sentry/1" in page
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT={ADDRESS}/v1/events/otlp" in page
+    assert f"Bearer {found[1]}&#34;" in page  # of a plain event by curl
     later = admin.get(f"{BASE}/send").text
     assert found[1] not in later
     assert "dsn: http://$PROJECT_API_KEY@" in later
@@ -37,7 +38,8 @@ def test_public_key_needs_an_origin_that_is_one(visitor: Visitor, pool: Pool, wo
     assert refused.status_code == 422
     assert "is no origin" in refused.text
     given = {"for": "pages", "origins": "https://shop.example, https://*.shop.example"}
-    assert "sig_public_" in admin.post(f"{BASE}/send/create-key", data=given).text
+    made = admin.post(f"{BASE}/send/create-key", data=given, follow_redirects=True)
+    assert made.text.count("sig_public_") > 1
     with pool.connection() as connection:
         rows = connection.execute("SELECT origins FROM pipeline.public_keys").fetchall()
     assert len(rows) == 1
