@@ -1,26 +1,35 @@
 """Maintenance windows on the page of notifications: begin or plan one, and end it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from starlette.responses import Response
 
+from serve_apps.console.form_faults import HINTS, BadForm, model_of
 from serve_apps.console.notifications import notifications_view, to_section
 from serve_apps.console.pages import ConsolePage, Visit, missing
 from serve_apps.console.resources import ConsoleResources
-from serve_apps.console.target_forms import BadForm, model_of
 from serve_apps.console.views import View
 from serve_apps.console.words import MAINTENANCE_LENGTHS
 from signals.services.notifications.maintenance import MaintenanceRefused, NewMaintenance
+
+LABELS: Final[Mapping[str, str]] = {
+    "reason": "Reason",
+    "starts_at": "Begins",
+    "ends_at": "Lasts",
+    "environment": "Environment",
+    "fingerprint": "Fingerprint",
+}
 
 
 def start_maintenance(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Hold messages from now, or from a planned instant in the reader's time zone, for a chosen length."""
     try:
-        resources.maintenance.start(visit.caller, model_of(NewMaintenance, _window_in(visit)))
+        resources.maintenance.start(visit.caller, model_of(NewMaintenance, _window_in(visit), LABELS))
     except (BadForm, MaintenanceRefused) as error:
-        shown = {"refusal": str(error), "refused_in": "maintenance"}
+        shown = {"refusal": str(error), "refused_in": "maintenance", "typed": visit.form}
         return notifications_view(resources, visit, status=422, **shown)
     return to_section(visit, "maintenance")
 
@@ -33,13 +42,13 @@ def _window_in(visit: Visit) -> dict[str, Any]:
         try:
             begins = datetime.fromisoformat(given)
         except ValueError:
-            raise BadForm("begins: write it like 2026-12-24T22:00.") from None
+            raise BadForm(f"{LABELS['starts_at']}: write it like {HINTS['starts_at']}.") from None
         if begins.tzinfo is None:
             begins = begins.replace(tzinfo=visit.clock.zone)
         fields["starts_at"] = begins.isoformat()
     length = MAINTENANCE_LENGTHS.get(form.get("lasts", ""))
     if length is None:
-        raise BadForm(f"lasts: it is one of {', '.join(MAINTENANCE_LENGTHS)}.")
+        raise BadForm(f"{LABELS['ends_at']}: it is one of {', '.join(MAINTENANCE_LENGTHS)}.")
     fields["ends_at"] = (begins + length).isoformat()
     for name in ("environment", "fingerprint"):
         if form.get(name):

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from serve_apps.console.form_faults import BadForm, model_of
 from serve_apps.console.pages import ConsolePage, Visit, missing, query_of, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.shown_once import show_once, shown_once
-from serve_apps.console.target_forms import FORMS, BadForm, model_of, target_in
+from serve_apps.console.target_forms import FORMS, labels_of, target_in, typed_in
 from serve_apps.console.views import View
 from serve_apps.console.words import MAINTENANCE_LENGTHS
 from shared_types import Environment
@@ -25,6 +26,16 @@ from signals.services.notifications.routes import SEVERITIES, VERDICTS, RouteRef
 
 NOTICES: Final = 30  # guess: what people scroll through; `signals notices` lists more
 STATUSES: Final[tuple[NoticeStatus, ...]] = get_args(NoticeStatus)
+ROUTE_LABELS: Final[Mapping[str, str]] = {
+    "destination_id": "Destination",
+    "min_severity": "Least severity",
+    "verdicts": "Verdicts",
+    "environments": "Environments",
+    "fingerprint": "Fingerprint",
+    "begins": "Quiet from",
+    "ends": "Quiet until",
+    "zone": "Time zone of quiet hours",
+}
 DELIVERY_TABS: Final = ("all", *STATUSES)
 
 
@@ -62,6 +73,7 @@ def notifications_view(resources: ConsoleResources, visit: Visit, *, status: int
         "refusal": "",
         "refused_in": "",
         "opened_form": "",
+        "typed": {},
     }
     return View("notifications.html", values | shown, status)
 
@@ -70,14 +82,15 @@ def create_destination(resources: ConsoleResources, visit: Visit) -> View | Resp
     """Create a destination, and lead to the signing key that was made for it, shown this once."""
     form = visit.form
     try:
-        new = model_of(NewDestination, {"name": form.get("name", ""), "target": target_in(form)})
+        fields = {"name": form.get("name", ""), "target": target_in(form)}
+        new = model_of(NewDestination, fields, labels_of(form.get("kind", "")))
         created = resources.destinations.create(visit.caller, new)
         if form.get("everything"):
-            fields = {"destination_id": created.destination.id}
-            resources.routes.create(visit.caller, model_of(RouteFields, fields))
+            route = RouteFields(destination_id=created.destination.id)
+            resources.routes.create(visit.caller, route)
     except (BadForm, DestinationRefused, RouteRefused) as error:
-        shown = {"refusal": str(error), "refused_in": "destinations", "opened_form": form.get("kind", "")}
-        return notifications_view(resources, visit, status=422, **shown)
+        shown = {"refusal": str(error), "refused_in": "destinations", "typed": typed_in(form)}
+        return notifications_view(resources, visit, status=422, opened_form=form.get("kind", ""), **shown)
     shown_key = {"name": created.destination.name, "signing_key": created.signing_key}
     return show_once(visit, _page(visit), {"created": shown_key})
 
@@ -113,9 +126,10 @@ def delete_destination(resources: ConsoleResources, visit: Visit) -> Response:
 def create_route(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Create a route from the fields of the form."""
     try:
-        resources.routes.create(visit.caller, model_of(RouteFields, _route_in(visit.form)))
+        resources.routes.create(visit.caller, model_of(RouteFields, _route_in(visit.form), ROUTE_LABELS))
     except (BadForm, RouteRefused) as error:
-        return notifications_view(resources, visit, status=422, refusal=str(error), refused_in="routes")
+        shown = {"refusal": str(error), "refused_in": "routes", "typed": visit.form}
+        return notifications_view(resources, visit, status=422, **shown)
     return to_section(visit, "routes")
 
 

@@ -10,10 +10,10 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serve_apps.console.form_faults import BadForm, model_of
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.summaries import shown_answer
-from serve_apps.console.target_forms import BadForm, model_of
 from serve_apps.http.event_stream import Emit, HasLeft, event_stream
 from serve_apps.http.problems import NOT_STORED, Problem
 from signals.domain.summary.answer import tidy
@@ -31,6 +31,11 @@ from signals.store.incidents.incident_context import StoredSummary
 EVENT_STREAM: Final = "text/event-stream"
 FORM_WAIT_S: Final = 20.0  # the proxy of Ray Serve gives up after 30 s without a byte (measured)
 UNDER_WAY: Final = timedelta(minutes=2)  # an answer takes a minute at most; later its reader had left
+FEEDBACK_LABELS: Final = {
+    "useful": "Useful",
+    "cause": "What it really was",
+    "facts": "Words that a right cause names",
+}
 SHOWN_QUESTIONS: Final = 10  # guess: the newest; `signals incidents questions` lists more
 
 log = structlog.get_logger(__name__)
@@ -74,7 +79,7 @@ def give_feedback(resources: ConsoleResources, visit: Visit) -> Response:
         fields["cause"] = form["cause"]
     facts = tuple(one.strip() for one in form.get("facts", "").split(",") if one.strip())
     try:
-        said = model_of(SummaryFeedback, fields | {"facts": facts})
+        said = model_of(SummaryFeedback, fields | {"facts": facts}, FEEDBACK_LABELS)
     except BadForm as error:
         raise Problem(422, "invalid_feedback", str(error)) from error
     outcome = resources.feedback.give(visit.where.tenancy, incident_id, said, actor=visit.who.actor)

@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, Final
 
 from signals.domain.notifications.targets import TargetKind
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,19 +85,14 @@ def target_in(form: Mapping[str, str]) -> dict[str, Any]:
     return {"kind": kind, **target}
 
 
-class BadForm(Exception):  # noqa: N818  # reads as what happened
-    """A form cannot be used; the text names the field and the remedy, and repeats no secret."""
+def labels_of(kind: str) -> dict[str, str]:
+    """Return what the form of a kind calls its fields."""
+    fields = [field for one in FORMS if one.kind == kind for field in one.fields]
+    return {"name": "Name", **{field.name: field.label for field in fields}}
 
 
-def model_of(kind: type[Model], fields: Mapping[str, Any]) -> Model:
-    """Read the fields of a form as the body that the API takes.
-
-    Raises:
-        BadForm: naming the field at fault.
-    """
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise BadForm(f"{place}: {fault['msg']}.") from None
+def typed_in(form: Mapping[str, str]) -> dict[str, str]:
+    """Return what a person typed into a form of a destination, without its secrets: to be shown again."""
+    kind = form.get("kind", "")
+    secret = {field.name for one in FORMS if one.kind == kind for field in one.fields if field.is_secret}
+    return {name: text for name, text in form.items() if name not in secret}

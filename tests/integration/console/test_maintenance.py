@@ -56,11 +56,11 @@ def test_planned_window_begins_in_the_readers_time_zone(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"lasts": "2 hours"}, "reason"),
-        ({"reason": "r", "lasts": "8 years"}, "lasts"),
-        ({"reason": "r", "lasts": "1 hour", "begins": "soon"}, "begins"),
+        ({"lasts": "2 hours"}, "Reason: fill it in."),
+        ({"reason": "r", "lasts": "8 years"}, "Lasts: it is one of"),
+        ({"reason": "r", "lasts": "1 hour", "begins": "soon"}, "Begins: write it like 2026-12-24T22:00."),
         ({"reason": "r", "lasts": "1 hour", "begins": "2020-01-01T00:00"}, "ends_at"),
-        ({"reason": "r", "lasts": "1 hour", "environment": "moon"}, "environment"),
+        ({"reason": "r", "lasts": "1 hour", "environment": "moon"}, "Environment: choose one of the list."),
     ],
 )
 def test_odd_window_is_refused_beside_its_form(
@@ -69,3 +69,4 @@ def test_odd_window_is_refused_beside_its_form(
     answer = visitor(Role.ADMIN).post(f"{PAGE}/start-maintenance", data=fields)
     assert answer.status_code == 422
     assert said in answer.text
+    assert f'value="{fields.get("reason", "")}"' in answer.text

@@ -90,20 +90,53 @@ def test_route_takes_what_the_form_says(visitor: Visitor, world: World, receiver
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"kind": "webhook", "url": "ftp://x"}, "write an address like https://example.com/hook"),
+        ({"kind": "webhook", "url": "ftp://x"}, "Address: write an address like https://example.com/hook."),
         ({"kind": "webhook", "url": "http://10.0.0.1/"}, "address is private, local or reserved"),
-        ({"kind": "slack", "channel": "C1", "token": ""}, "target.slack.token"),
-        ({"kind": "email", "to": "nobody", "sender": "a@b.example", "host": "h"}, "write a mail address"),
-        ({"kind": "magic"}, "target"),
-        ({"kind": "webhook", "url": "http://127.0.0.1:9/", "name": ""}, "name: "),
+        ({"kind": "slack", "channel": "C1", "token": ""}, "Bot token: fill it in."),
+        (
+            {"kind": "slack", "channel": "a channel!", "token": "t"},
+            "Channel’s id: write it like C0123456789.",
+        ),
+        ({"kind": "email", "to": "nobody", "sender": "a@b.example", "host": "h"}, "To: write a mail address"),
+        (
+            {"kind": "email", "to": "a@b.example", "sender": "a@b.example", "host": "h", "username": "u"},
+            "Give username and password together, or neither.",
+        ),
+        ({"kind": "email", "port": "many", "host": "h"}, "To: fill it in."),
+        ({"kind": "magic"}, "Choose a kind of destination."),
+        ({"kind": "webhook", "url": "http://127.0.0.1:9/", "name": ""}, "Name: fill it in."),
+        (
+            {"kind": "webhook", "url": "http://127.0.0.1:9/", "name": "n" * 65},
+            "Name: write at most 64 characters.",
+        ),
     ],
 )
-def test_wrong_destination_is_refused_beside_its_form(
+def test_wrong_destination_is_refused_in_plain_words_beside_its_form(
     visitor: Visitor, world: World, fields: dict[str, str], said: str
 ) -> None:
     answer = visitor(Role.ADMIN).post(f"{PAGE}/create-destination", data={"name": "team"} | fields)
     assert answer.status_code == 422
     assert said in answer.text
+
+
+def test_refused_forms_keep_their_typed_text(visitor: Visitor, world: World) -> None:
+    admin = visitor(Role.ADMIN)
+    mail = {"kind": "email", "name": "on call", "to": "nobody", "host": "smtp.shop.example", "port": "2525"}
+    page = admin.post(f"{PAGE}/create-destination", data=mail | {"security": "tls", "password": "p4711"}).text
+    opened = page.partition('<details class="fold" open>')[2].partition("</details>")[0]
+    for text in ("on call", "nobody", "smtp.shop.example", "2525"):
+        assert f'value="{text}"' in opened
+    assert "<option selected>tls</option>" in opened
+    assert 'name="everything" value="1">' in opened
+    assert "p4711" not in page
+    route = {"destination": "x", "min_severity": "critical", "env_dev": "1", "fingerprint": "*|/a|*"}
+    page = admin.post(f"{PAGE}/create-route", data=route | {"begins": "25:00", "ends": "07:00"}).text
+    assert "Destination: choose one of the list." in page
+    opened = page.partition('<details class="fold" open>')[2].partition("</details>")[0]
+    assert "<option selected>critical</option>" in opened
+    assert re.findall(r'name="env_(\w+)" value="1" checked', opened) == ["dev"]
+    for text in ("*|/a|*", "25:00", "07:00"):
+        assert f'value="{text}"' in opened
 
 
 def test_sent_secret_is_not_repeated(visitor: Visitor, world: World) -> None:

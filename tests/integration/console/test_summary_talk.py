@@ -56,9 +56,9 @@ def test_feedback_is_stored_in_the_name_of_the_person(
 @pytest.mark.parametrize(
     ("fields", "status", "said"),
     [
-        ({"cause": "A price"}, 422, "useful"),
-        ({"useful": "maybe"}, 422, "useful"),
-        ({"useful": "true", "cause": "x" * 501}, 422, "cause"),
+        ({"cause": "A price"}, 422, "Useful: fill it in."),
+        ({"useful": "maybe"}, 422, "Useful: fill it in."),
+        ({"useful": "true", "cause": "x" * 501}, 422, "What it really was: write at most 500 characters."),
         ({"useful": "true", "version": "99"}, 409, "version"),
     ],
 )
