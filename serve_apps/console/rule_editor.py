@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from serve_apps.console.pages import ConsolePage, Visit, see_other
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.rule_words import CONDITIONS, MEANINGS
 from serve_apps.console.rules import KINDS, REFUSALS, text_of
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
@@ -52,6 +53,8 @@ def _editor(text: str, *, status: int = 200, **shown: Any) -> View:
         "shown": SHOWN,
         "days": PREVIEW_DAYS,
         "kinds": KINDS.values(),
+        "meanings": MEANINGS,
+        "conditions": CONDITIONS,
     }
     return View("rule_editor.html", values | shown, status)
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from serve_apps.console.pages import ConsolePage, Visit, see_other
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.rule_words import opens_when, rows_of
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
 from signals.domain.detection.rule_differences import difference, without_empty
@@ -28,7 +29,7 @@ KINDS: Final = {one.kind: one for one in RULE_KINDS}
 def list_rules(resources: ConsoleResources, visit: Visit) -> View:
     """Show every rule of the project."""
     rules = resources.rule_registry.all(visit.where.tenancy).rules
-    return View("rules.html", {"rules": rules, "watches": watches, "kinds": KINDS})
+    return View("rules.html", {"rules": rules, "watches": watches, "opens_when": opens_when})
 
 
 def watches(spec: Mapping[str, Any]) -> str:
@@ -64,9 +65,9 @@ def rule_view(
         {
             "found": found,
             "rule": found.rule,
-            "kind": KINDS[found.rule.kind],
+            "opens_when": opens_when(found.rule.spec),
             "watches": watches(found.rule.spec),
-            "fields": _fields(found.rule.spec),
+            "fields": [*_share_of(found.rule.spec), *rows_of(found.rule.spec)],
             "text": text_of(found),
             "versions": _versions(history.versions if history else [], names),
             "conflict": conflict,
@@ -83,25 +84,8 @@ def text_of(found: RuleInForce) -> str:
     return text.replace("\n'on':", "\non:")  # YAML 1.1 reads it as true; the reader of rules knows that
 
 
-def _fields(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the conditions of a rule as rows of name and value; those of windows stand in one row each."""
-    rows: list[tuple[str, str]] = []
-    for name, value in without_empty(spec).items():
-        if name in ("name", "kind", "on"):
-            continue
-        if name == "windows":
-            rows += [(f"window {n}", _words(one)) for n, one in enumerate(value, 1)]
-        else:
-            rows.append((name.replace("_", " "), _words(value)))
-    return rows
-
-
-def _words(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name.replace('_', ' ')} {_words(one)}" for name, one in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "one series of all events"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _share_of(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [("a share of", watches({"on": spec["of"]}))] if "of" in spec else []
 
 
 def _versions(versions: Sequence[RuleDetail], names: Mapping[str, str]) -> list[dict[str, object]]:

@@ -36,6 +36,10 @@ def test_rule_is_created_edited_and_removed_in_the_name_of_the_admin(visitor: Vi
     page = admin.get(f"{BASE}/rules/cart-failures").text
     assert "error events · route: /cart" in page
     assert "created by admin" in page
+    assert (
+        "it counts at least 20 events in 10 minutes, and 2 times as many as usual in 60 minutes before"
+        in page
+    )
     text = text_in(admin.get(f"{EDITOR}?name=cart-failures").text)
     changed = {"text": text.replace("floor: 20", "floor: 25"), "name": "cart-failures", "version": "1"}
     assert admin.post(EDITOR, data=changed).status_code == 303
@@ -66,6 +70,10 @@ def test_preview_judges_the_stored_counts_and_stores_nothing(visitor: Visitor, w
     page = admin.post(f"{EDITOR}/preview", data={"text": RULE}).text
     assert re.search(r"<b>1</b> incident in 14 days", page)
     assert "/cart · prod" in page
+    assert "events beside the hour before: " in page
+    assert "Counts begin at " in page
+    assert not re.search(r"Counts begin at \d{4}-\d\d-\d\dT", page)  # in the reader's zone, not as a stamp
+    assert "the share of <code>on</code> among <code>of</code>" in page
     assert "cart-failures" not in admin.get(f"{BASE}/rules").text
 
 
