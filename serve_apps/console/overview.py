@@ -10,7 +10,8 @@ from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.pipeline import hour_of
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.search import bucket_length
-from serve_apps.console.sending_lines import NO_KEY, snippet
+from serve_apps.console.sending_lines import NO_KEY, server_lines, snippet
+from serve_apps.console.shown_once import shown_once
 from serve_apps.console.views import View
 from signals.errors import DependencyUnavailable
 from signals.services.events.search import CountedPage
@@ -22,12 +23,16 @@ from signals.store.incidents.incident_overview import UnresolvedOutages
 SHOWN: Final = 8  # incidents; guess: what fits a screen
 SPAN: Final = timedelta(hours=6)
 NOISY: Final = ("error_code", "route")
-LOOK_AGAIN_S: Final = 5  # seconds between two looks for the first event
+LOOK_AGAIN_S: Final = 20  # seconds between two looks for the first event where no script looks; guess
 FIRST_EVENTS: Final = 5  # guess: so few in six hours are a first try
 
 
 def show_overview(resources: ConsoleResources, visit: Visit) -> View:
-    """Show what is open, how the pipeline does, and the events of the last hours."""
+    """Show what is open, how the pipeline does, and the events of the last hours; a first key, this once."""
+    return shown_once(visit, f"{visit.base}/", lambda once: _view(resources, visit, once.get("text", "")))
+
+
+def _view(resources: ConsoleResources, visit: Visit, key: str) -> View:
     tenancy = visit.where.tenancy
     counts = resources.overview.unresolved_outages(tenancy)
     rows = _unresolved(resources, visit, counts)
@@ -56,9 +61,11 @@ def show_overview(resources: ConsoleResources, visit: Visit) -> View:
             "noisy": {name: found.facets[name][:5] for name in NOISY} if found and found.facets else {},
             "is_new": is_new,
             "is_first": is_quiet and found is not None and 0 < found.total.value <= FIRST_EVENTS,
-            "snippet": snippet(visit, NO_KEY),
+            "key": key,
+            "snippet": snippet(visit, key or NO_KEY),
+            "lines": server_lines(visit, key or NO_KEY) if is_new or key else [],
+            "look_again_s": LOOK_AGAIN_S,
         },
-        headers={"Refresh": str(LOOK_AGAIN_S)} if is_new else {},
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from serve_apps.console.cookies import address
+from serve_apps.console.key_refusals import sentence_of
 from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
-from serve_apps.console.sending_lines import NO_KEY, sections, snippet
+from serve_apps.console.sending_lines import NO_KEY, sections, server_lines, snippet
 from serve_apps.console.shown_once import show_once, shown_once
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
@@ -17,7 +18,7 @@ from signals.domain.access.scopes import Scope
 from signals.services.access import provisioning
 from signals.services.access.provisioning import IssuedKey, KeyOptions, ProvisioningRefused
 from signals.services.events.door_lines import PAGES as PAGE_LINES
-from signals.services.events.door_lines import SERVERS, filled
+from signals.services.events.door_lines import filled
 from signals.services.ledger.audit import NotEvents, span
 
 SCOPES: Final = {"servers": Scope.INGEST, "pages": Scope.PUBLIC}
@@ -44,9 +45,9 @@ def _page(visit: Visit) -> str:
 
 def _lines(visit: Visit, for_whom: str, key: str) -> list[tuple[str, str]]:
     """Return the headings and lines for servers or pages; those for servers begin with a plain event."""
-    text = filled(SERVERS if for_whom == "servers" else PAGE_LINES, key, address(visit.request))
-    plain = [("One event, by curl", snippet(visit, key))] if for_whom == "servers" else []
-    return plain + sections(text)
+    if for_whom == "servers":
+        return [("One event, by curl", snippet(visit, key)), *server_lines(visit, key)]
+    return sections(filled(PAGE_LINES, key, address(visit.request)))
 
 
 def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
@@ -88,9 +89,8 @@ def create_sending_key(resources: ConsoleResources, visit: Visit) -> View | Resp
             actor=visit.who.actor,
         )
     except ProvisioningRefused as error:
-        text = str(error)
-        return _view(resources, visit, refusal=f"{text[:1].upper()}{text[1:]}.")
-    return show_once(visit, _page(visit), {"for": wanted, "text": issued.text})
+        return _view(resources, visit, refusal=sentence_of(error, visit.clock))
+    return show_once(visit, _page(visit), {"for": wanted, "text": issued.text, "key_id": str(issued.key_id)})
 
 
 _PAGE: Final = "/console/p/{project_id}/send"

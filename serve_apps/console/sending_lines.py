@@ -4,6 +4,7 @@ from typing import Final
 
 from serve_apps.console.cookies import address
 from serve_apps.console.pages import Visit
+from signals.services.events.door_lines import SERVERS, filled
 
 NO_KEY: Final = "$PROJECT_API_KEY"
 """Stands in lines that were not filled: only a key's hash is stored."""
@@ -17,6 +18,11 @@ SNIPPET: Final = """curl -sS {address}/v1/events \\
 def snippet(visit: Visit, key: str) -> str:
     """Return the command that sends a first event, ready to be pasted once it has a key."""
     return SNIPPET.format(address=address(visit.request), key=key)
+
+
+def server_lines(visit: Visit, key: str) -> list[tuple[str, str]]:
+    """Return the headings and lines of what servers and CI run."""
+    return sections(filled(SERVERS, key, address(visit.request)))
 
 
 def sections(text: str) -> list[tuple[str, str]]:

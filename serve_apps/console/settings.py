@@ -7,6 +7,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from serve_apps.console.cookies import address
+from serve_apps.console.key_refusals import sentence_of
 from serve_apps.console.pages import ConsolePage, Visit, project_path, see_other
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.sending_lines import snippet
@@ -116,8 +117,7 @@ def _said(detail: Mapping[str, Any]) -> str:
 
 
 def _refused(resources: ConsoleResources, visit: Visit, section: str, error: ProvisioningRefused) -> View:
-    text = str(error)
-    return _view(resources, visit, refusal=f"{text[:1].upper()}{text[1:]}.", refused_in=section)
+    return _view(resources, visit, refusal=sentence_of(error, visit.clock), refused_in=section)
 
 
 def create_key(resources: ConsoleResources, visit: Visit) -> View | Response:
@@ -223,11 +223,8 @@ def sign_out_member(resources: ConsoleResources, visit: Visit) -> View | Respons
 def create_project(resources: ConsoleResources, visit: Visit) -> View | Response:
     """Create a project of this organisation, and go to its overview, which makes its first key."""
     project_id, org_id = visit.form.get("project", ""), visit.where.org_id
-    name = visit.form.get("name", "") or project_id
-    if not name.isprintable() or len(name) > MAX_PROJECT_NAME:
-        refusal = ProvisioningRefused(f"a name has 1 to {MAX_PROJECT_NAME} printable characters")
-        return _refused(resources, visit, "projects", refusal)
     try:
+        name = _project_name(visit.form.get("name", "") or project_id)
         is_new = provisioning.create_project(
             resources.pool, project_id, org_id=org_id, name=name, actor=visit.who.actor
         )
@@ -237,6 +234,22 @@ def create_project(resources: ConsoleResources, visit: Visit) -> View | Response
         refusal = ProvisioningRefused(f"there is a project {project_id} already")
         return _refused(resources, visit, "projects", refusal)
     return see_other(f"{project_path(project_id)}/")
+
+
+def rename_project(resources: ConsoleResources, visit: Visit) -> View | Response:
+    """Rename this project; its id stays."""
+    try:
+        name = _project_name(visit.form.get("name", ""))
+    except ProvisioningRefused as error:
+        return _refused(resources, visit, "projects", error)
+    provisioning.rename_project(resources.pool, visit.where.project_id, name, actor=visit.who.actor)
+    return see_other(f"{visit.base}/settings#projects")
+
+
+def _project_name(name: str) -> str:
+    if not (name.isprintable() and 0 < len(name) <= MAX_PROJECT_NAME):
+        raise ProvisioningRefused(f"a name has 1 to {MAX_PROJECT_NAME} printable characters")
+    return name
 
 
 _SETTINGS: Final = "/console/p/{project_id}/settings"
@@ -258,4 +271,5 @@ PAGES: Final = (
     _change("erase-member", erase_member),
     _change("sign-out-member", sign_out_member),
     _change("create-project", create_project),
+    _change("rename-project", rename_project),
 )

@@ -1,8 +1,8 @@
 """Shows a new secret once: a change sends it sealed to the page that it leads to, which uses it up.
 
 Loading that page again repeats no change and shows no secret. The browser carries the secret in a cookie that
-scripts cannot read, that goes to this page alone, and that lasts a minute. Its seal is made from the session:
-nobody else can open or forge it, the server stores nothing, and replicas need no common key.
+scripts cannot read, that goes to this page alone, and that lasts a minute. Its seal is made from the session: no
+other reader can open or forge it, the server stores nothing, and replicas need no common key.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from serve_apps.console.cookies import is_loopback, session_token
-from serve_apps.console.pages import Visit, see_other
+from serve_apps.console.pages import LIVE_HEADER, Visit, see_other
 from serve_apps.console.views import View
 from signals.clients.sealing import open_for, seal_for
 
@@ -39,7 +39,9 @@ def shown_once(visit: Visit, page: str, show: Callable[[Mapping[str, Any]], View
     """Render a page with the secret that was sent to it, empty without any, and let the browser forget it."""
     name = _name(visit, page)
     sealed = visit.request.cookies.get(name)
-    if sealed is None:
+    if (
+        sealed is None or LIVE_HEADER in visit.request.headers
+    ):  # a window that reads itself must not use it up
         return show({})
     opened = open_for(_holder(visit), sealed, lasts_s=LASTS_S) or {}
     view = show(opened["secret"] if opened.get("page") == page else {})

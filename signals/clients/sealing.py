@@ -100,5 +100,5 @@ def open_for(holder: str, sealed: str, *, lasts_s: int) -> dict[str, Any] | None
 
 
 def _key_of(holder: str) -> bytes:
-    """Return the Fernet key of a holder; the prefix keeps it apart from hashes of the same text."""
+    """Return the Fernet key of a holder; the prefix makes it differ from hashes of the same text."""
     return base64.urlsafe_b64encode(hashlib.sha256(f"seal for the holder of {holder}".encode()).digest())

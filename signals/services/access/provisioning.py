@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 from pydantic import TypeAdapter, ValidationError
 
 from shared_types.envelope import TenantId
-from signals.clients.postgres import Connection, transaction
+from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
 from signals.domain.access.api_keys import SECRET_BYTES, key_hash, key_text
 from signals.domain.access.origins import MAX_ORIGINS, origin_pattern
 from signals.domain.access.scopes import FORMS, RIGHT_TO_SEND, Scope
@@ -24,6 +24,15 @@ _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 
 class ProvisioningRefused(Exception):  # noqa: N818  # reads as what happened
     """The requested object cannot be created; the text says why, then the remedy."""
+
+
+class NoRoomForKey(ProvisioningRefused):
+    """A project has as many valid keys of a scope as it may have: `keys`, oldest first."""
+
+    def __init__(self, project_id: str, scope: Scope, keys: Sequence[api_keys.KeyRow]) -> None:
+        super().__init__(_no_room(project_id, scope, keys))
+        self.scope = scope
+        self.keys = keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +82,25 @@ def create_project(
     if existing.org_id != org_id:
         raise ProvisioningRefused(f"project {project_id} belongs to another organisation; choose another id")
     return False
+
+
+def rename_project(pool: ConnectionPool[Connection], project_id: str, name: str, *, actor: str) -> None:
+    """Give a project another name, and note both; the same name changes nothing.
+
+    Raises:
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    with transaction(pool) as connection:
+        former = tenancy.rename_project(connection, project_id, name)
+        if former not in (None, name):
+            audit.record_in_project(
+                connection,
+                project_id,
+                actor=actor,
+                verb="project renamed",
+                target=f"project:{project_id}",
+                detail={"before": {"name": former}, "after": {"name": name}},
+            )
 
 
 def set_time_zone(pool: ConnectionPool[Connection], project_id: str, name: str) -> None:
@@ -161,7 +189,7 @@ def issue_key(
         valid = api_keys.valid_keys(connection, project_id, scope)
         surplus = valid[: max(0, len(valid) + 1 - FORMS[scope].max_valid)]
         if surplus and not ending_oldest:
-            raise ProvisioningRefused(_no_room(project_id, scope, valid))
+            raise NoRoomForKey(project_id, scope, valid)
         for key in surplus:
             api_keys.revoke(connection, key_id=key.key_id)
             if actor is not None:
@@ -261,6 +289,16 @@ def limit_key(
         if actor is not None:
             detail = {"events_per_second": events_per_second, "events_per_day": events_per_day}
             audit.record_about_key(connection, key_id, actor=actor, verb="key limited", detail=detail)
+
+
+def is_key_used(pool: ConnectionPool[Connection], project_id: str, key_id: UUID) -> bool:
+    """Tell whether a program has used a key of a project; a use is noted within half a minute.
+
+    Raises:
+        DependencyUnavailable: when PostgreSQL does not answer.
+    """
+    with reading(pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
+        return api_keys.is_used(connection, project_id, key_id)
 
 
 def _no_room(project_id: str, scope: Scope, valid: Sequence[api_keys.KeyRow]) -> str:

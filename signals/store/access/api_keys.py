@@ -175,6 +175,18 @@ def touch(connection: Connection, key_ids: Sequence[UUID]) -> int:
     return connection.execute(TOUCH, {"key_ids": list(key_ids)}).rowcount
 
 
+IS_USED: LiteralString = """
+SELECT EXISTS (SELECT FROM project_api_keys
+               WHERE id = %(key_id)s AND project_id = %(project_id)s AND last_used_at IS NOT NULL)
+"""
+
+
+def is_used(connection: Connection, project_id: str, key_id: UUID) -> bool:
+    """Tell whether a key of the project was used."""
+    row = connection.execute(IS_USED, {"key_id": key_id, "project_id": project_id}).fetchone()
+    return bool(row and row[0])
+
+
 LIST: LiteralString = """
 SELECT k.id AS key_id, k.project_id, s.scope, left(k.key_hash, 8) AS hash_prefix,
        k.created_at, k.revoked_at, k.last_used_at, l.events_per_second, l.events_per_day,

@@ -54,6 +54,19 @@ def insert_project(connection: Connection, *, project_id: str, org_id: str, name
     return connection.execute(INSERT_PROJECT, parameters).rowcount == 1
 
 
+RENAME_PROJECT: LiteralString = """
+WITH former AS (SELECT id, name FROM projects WHERE id = %(project_id)s FOR UPDATE)
+UPDATE projects p SET name = %(name)s FROM former WHERE p.id = former.id
+RETURNING former.name
+"""
+
+
+def rename_project(connection: Connection, project_id: str, name: str) -> str | None:
+    """Give a project another name; return the former one, None when there is no such project."""
+    row = connection.execute(RENAME_PROJECT, {"project_id": project_id, "name": name}).fetchone()
+    return row[0] if row else None
+
+
 LIST_ORGS: LiteralString = """
 SELECT o.id, o.name, o.created_at, count(p.id) AS projects
 FROM orgs o LEFT JOIN projects p ON p.org_id = o.id

@@ -82,6 +82,18 @@ def test_admin_creates_a_project_and_the_change_names_them(visitor: Visitor, wor
         assert (refused.status_code, 'role="alert"' in refused.text) == (422, True), data
 
 
+def test_project_is_renamed_with_both_names_on_record(visitor: Visitor, world: World) -> None:
+    admin = visitor(Role.ADMIN)
+    answer = admin.post(f"{BASE}/settings/rename-project", data={"name": "Shop <b>2</b>"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{BASE}/settings#projects")
+    page = admin.get(f"{BASE}/settings").text
+    assert "Project Shop &lt;b&gt;2&lt;/b&gt; of" in page
+    assert "<b>admin</b> project renamed: name: " in page
+    for name in ("", "n" * 101, "a\u202eb"):
+        assert admin.post(f"{BASE}/settings/rename-project", data={"name": name}).status_code == 422
+    assert visitor(Role.VIEWER).post(f"{BASE}/settings/rename-project", data={"name": "x"}).status_code == 403
+
+
 def test_changes_are_paged(visitor: Visitor, world: World) -> None:
     admin = visitor(Role.ADMIN)
     for n in range(32):

@@ -314,16 +314,32 @@ def test_third_key_is_refused_with_the_remedy(visitor: Visitor) -> None:
     admin = visitor(Role.ADMIN)
     answers = [admin.post(f"{BASE}/settings/create-key", data={"scope": "read"}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [303, 303, 422]
-    assert "has 2 valid keys" in answers[-1].text
+    refusal = answers[-1].text
+    assert "This project has 2 valid keys of scope read" in refusal
+    named = re.findall(r"([0-9a-f]{8}… )\(never used\)", refusal)
+    assert {f">{one.strip()}<" in refusal for one in named} == {True}  # as the list names them
+    assert "signals keys revoke" not in refusal
 
 
 def test_empty_project_teaches_how_to_send(visitor: Visitor, pool: Pool) -> None:
     create_org(pool, "fresh", "Fresh")
     create_project(pool, "new", org_id="fresh", name="New")
-    answer = visitor(Role.ADMIN, org_id="fresh").get("/console/p/new/")
-    assert "curl -sS http://127.0.0.1/v1/events" in answer.text
-    assert "Make a key for this line" in answer.text
-    assert answer.headers["refresh"]
+    admin, page = visitor(Role.ADMIN, org_id="fresh"), "/console/p/new/"
+    empty = admin.get(page).text
+    assert "curl -sS http://127.0.0.1/v1/events" in empty
+    assert '<noscript><meta http-equiv="refresh"' in empty  # a script looks without loading the page again
+    assert "Waiting for the first event" in admin.get(f"{page}arrivals").text
+    made = admin.post(f"{page}create-first-key", data={"scope": "ingest"})
+    assert (made.status_code, made.headers["location"]) == (303, f"{page}#first-event")
+    filled = admin.get(page).text
+    found = re.search(r'<pre id="new-key"[^>]*>(sig_ingest_[^<]+)</pre>', filled)
+    assert found is not None
+    assert filled.count(found[1]) > 5  # the key itself, curl, and the lines of other clients
+    assert "http-equiv" not in filled  # it would take the key away
+    assert isinstance(KeyAuthenticator(pool).check(found[1]), KeyGranted)
+    assert found[1] not in admin.get(page).text
+    admin.post(f"{page}create-first-key", data={"scope": "ingest"})
+    assert admin.post(f"{page}create-first-key", data={"scope": "ingest"}).status_code == 409
 
 
 def test_first_event_turns_the_page_green(
@@ -333,9 +349,11 @@ def test_first_event_turns_the_page_green(
     create_project(pool, "new", org_id="fresh", name="New")
     tenancy = Tenancy("fresh", "new")
     index(opensearch, [error(tenancy, world.events[-1].occurred_at, {"route": "/a"}, "hello")])
-    answer = visitor(Role.ADMIN, org_id="fresh").get("/console/p/new/")
+    admin = visitor(Role.ADMIN, org_id="fresh")
+    answer = admin.get("/console/p/new/")
     assert "The first event has arrived" in answer.text
-    assert "refresh" not in answer.headers
+    assert "http-equiv" not in answer.text
+    assert "data-arrived" in admin.get("/console/p/new/arrivals").text
 
 
 def test_times_follow_the_reader(visitor: Visitor, world: World) -> None:

@@ -42,6 +42,7 @@ SIGNED_IN: Final = {
 READ: Final = {
     "",
     "/",
+    "/arrivals",
     "/incidents",
     "/incidents/{incident_id}",
     "/outages",
@@ -76,6 +77,7 @@ RESPOND: Final = {
     "/outages/{outage_id}/split",
 }
 ADMINISTER: Final = {
+    "/create-first-key",
     "/dead-letters",
     "/rules/{name}/switch",
     "/rules/{name}/remove",
@@ -89,6 +91,7 @@ ADMINISTER: Final = {
     "/settings/erase-member",
     "/settings/sign-out-member",
     "/settings/create-project",
+    "/settings/rename-project",
     "/notifications/create-destination",
     "/notifications/test-destination",
     "/notifications/switch-destination",

@@ -27,6 +27,15 @@ def test_new_key_stands_in_every_line_once(visitor: Visitor, pool: Pool, world: 
     assert f"dsn: http://{found[1]}@{host}/v1/events/sentry/1" in page
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT={ADDRESS}/v1/events/otlp" in page
     assert f"Bearer {found[1]}&#34;" in page  # of a plain event by curl
+    waits = re.search(r'data-arrivals="([^"]+)"', page)
+    assert waits is not None
+    assert "Waiting for a first use of the key" in admin.get(waits[1]).text
+    with transaction(pool) as connection:
+        connection.execute("UPDATE project_api_keys SET last_used_at = now()")
+    assert "data-arrived" in admin.get(waits[1]).text
+    theirs = visitor(Role.ADMIN, org_id="org_2")
+    assert "data-arrived" not in theirs.get(waits[1].replace("/p/shop/", "/p/proj_2/")).text
+    assert admin.get(f"{BASE}/arrivals?key=none").status_code == 400
     later = admin.get(f"{BASE}/send").text
     assert found[1] not in later
     assert "dsn: http://$PROJECT_API_KEY@" in later

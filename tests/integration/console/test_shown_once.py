@@ -41,6 +41,7 @@ def test_reload_shows_no_secret_and_makes_none(
     cookie = made.headers["set-cookie"]
     assert secret not in cookie
     assert {"HttpOnly", f"Path={page}", f"Max-Age={shown_once.LASTS_S}"} <= set(cookie.split("; "))
+    assert secret not in admin.get(page, headers={"X-Signals-Live": "1"}).text  # another window
     shown = admin.get(page)
     assert secret in shown.text
     assert "Max-Age=0" in shown.headers["set-cookie"]
