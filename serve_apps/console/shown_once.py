@@ -1,8 +1,8 @@
 """Shows a new secret once: a change sends it sealed to the page that it leads to, which uses it up.
 
 Loading that page again repeats no change and shows no secret. The browser carries the secret in a cookie that
-scripts cannot read, that goes to this page alone, and that lasts a minute. Its seal is made from the session: no
-other reader can open or forge it, the server stores nothing, and replicas need no common key.
+scripts cannot read, that goes to this page alone, and that lasts a minute. Its seal is made from the session:
+no other reader can open or forge it, the server stores nothing, and replicas need no common key.
 """
 
 from collections.abc import Callable, Mapping
