@@ -79,7 +79,8 @@ def console_app(
 ) -> Iterator[ASGIApp]:
     """Build core-api with the console."""
     core = core_resources(pool, opensearch, {"opensearch": lambda: check_reachable(opensearch)})
-    yield build_core_api(replace(core, console=console_resources(core, pool, people or PeopleSettings())))
+    pages = console_resources(core, pool, people or PeopleSettings())
+    yield build_core_api(replace(core, placement="core", console=pages))
     core.readiness.close()
 
 
