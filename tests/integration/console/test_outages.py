@@ -97,7 +97,7 @@ def test_chosen_outages_change_together_and_failures_are_named(
         assert connection.execute("SELECT DISTINCT status FROM incidents").fetchall() == [("resolved",)]
     failed = person.post(path, data={f"pick:{world.open_id}": "1", "pick:odd": "1", "status": "open"})
     assert failed.text.count("this project has no such outage") == 2
-    assert "Choose outages first" in person.post(path, data={"status": "open"}).text
+    assert "Choose some first" in person.post(path, data={"status": "open"}).text
 
 
 def test_note_assignee_and_snooze_stand_on_the_page_and_in_the_timeline(
