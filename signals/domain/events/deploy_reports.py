@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
+from shared_types.envelope import LABEL_CHARS
 from signals.domain.events.foreign import (
     ForeignReading,
     RawEvent,
@@ -58,7 +58,7 @@ def deploy_reading(receipt: Receipt, deploy: DeployReport) -> ForeignReading:
         "environment": mapped,
         "event_type": "deploy",
         "severity": "error" if deploy.is_failed else "info",
-        "message": masked(f"{verb}: {name} ({mapped})", MESSAGE_CHARS),
+        "message": f"{verb}: {name} ({mapped})",
         "attributes": {"release": name},
         "payload": payload,
     }

@@ -85,7 +85,9 @@ def _attributes(given: object, message: str) -> dict[str, object]:
     members = given if isinstance(given, dict) else {}
     attributes: dict[str, object] = {}
     for name in _LABELS:
-        if found := label(masked(text_of(members.get(name))), LABEL_CHARS):
+        text = text_of(members.get(name))
+        # A release is the same text at every door: the hash of a commit looks like a token.
+        if found := label(text if name == "release" else masked(text), LABEL_CHARS):
             attributes[name] = found
     route = text_of(members.get("route"))
     if route and (found := templated(path_of(route) or route)):

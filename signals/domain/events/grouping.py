@@ -34,6 +34,7 @@ _ID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _VARYING: Final = re.compile(
     rf"\"[^\"\r\n]*\"|(?<!\w)'[^'\r\n]*'(?!\w)|\b{_ID}\b|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{{{MIN_HEX_CHARS},}}\b|\d+"
 )
+_HIDDEN: Final = re.compile(r"\+?\[(?:card|iban|phone|token)\]")  # some numbers pass a check by chance
 _SEGMENT: Final = re.compile(rf"\d+|{_ID}|[0-9a-fA-F]{{{MIN_HEX_CHARS},}}")
 _PARAMETER: Final = re.compile(r":\w+\??|<[^<>/]+>|\{[^{}/]+\}|\[[^\[\]/]+\]|\*\w+")
 _RANDOM: Final = re.compile(rf"[\w~%+=.-]{{{MIN_RANDOM_CHARS},}}")
@@ -43,7 +44,7 @@ _PATH: Final = re.compile(r"(?:(?P<method>[A-Z]{3,10})\s+)?(?P<path>/\S*)")
 
 def varying_masked(text: str) -> str | None:
     """Return the text as an error code: numbers, ids and quoted parts become `#`."""
-    return label(_VARYING.sub("#", masked(text)), LABEL_CHARS)
+    return label(_VARYING.sub("#", _HIDDEN.sub("#", masked(text))), LABEL_CHARS)
 
 
 def code_in(function: str | None) -> str | None:

@@ -33,11 +33,16 @@ def holds_more_values(text: bytes, limit: int) -> bool:
 
 
 def _holds_wide_text(text: bytes) -> bool:
-    """Whether a text beyond the basic plane stands in `text`, and one of at least `WIDE_BYTES` as well."""
+    """Whether a string of at least `WIDE_BYTES` holds a character beyond the basic plane."""
     if not any(lead in text for lead in _WIDE_LEADS):
         return False
-    windows = range(0, len(text) - WIDE_BYTES + 1, WIDE_BYTES)
-    return any(text.find(b'"', start, start + WIDE_BYTES) < 0 for start in windows)
+    for start in range(0, len(text) - WIDE_BYTES + 1, WIDE_BYTES):
+        if text.find(b'"', start, start + WIDE_BYTES) < 0:
+            first, end = text.rfind(b'"', 0, start) + 1, text.find(b'"', start)
+            string = (first, end if end >= 0 else len(text))
+            if any(text.find(lead, *string) >= 0 for lead in _WIDE_LEADS):
+                return True
+    return False
 
 
 def read_json(text: bytes) -> object:

@@ -40,16 +40,28 @@ RANDOM_CHANGES: Final = 0.4  # of neighbours that differ in kind: random base64 
 MIN_RANDOM_DIGITS: Final = 3
 MAX_KNOWN_CHARS: Final = 64  # of a name that is remembered: 4,096 of them take 0.5 MB
 MIN_RUN: Final = 32  # characters of a random token
-CARD_DIGITS: Final = range(13, 20)  # ISO/IEC 7812
+CARD_DIGITS: Final = range(14, 20)  # those of `_ISSUERS`
+_ISSUERS: Final = re.compile(  # Diners; American Express; Visa; Mastercard; JCB, Discover, UnionPay, Maestro
+    r"3(?:0[0-5]|[689]\d)\d{11}|3[47]\d{13}|4\d{15}(?:\d{3})?"
+    r"|(?:5\d{3}|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|(?:35|6\d)\d{14,17}"
+)
+"""First digits and lengths that issuers have: every tenth number passes the check of the last digit."""
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")  # twice the digit, and the sum of its digits
 MIN_IBAN_CHARS: Final = 15  # Norway; ISO 13616
 
 _NAMES: Final = (
-    r"(?:pass(?:word|wd|phrase|code)|(?<=_)pass\b|pwd|secret|token(?!s|[_-]?(?:count|type|limit))|api[_-]?key"
+    r"(?:pass(?:word|wd|phrase|code)|(?<=_)pass\b|pwd|secret(?!ar)"
+    r"|(?<!unexpected )token(?!s|i[sz]|[_-]?(?:count|type|limit))|api[_-]?key"
     r"|(?:auth|access|private|signing|account)[_-]?key|authori[sz]ation|credential|session[_-]?id|sessid"
     r"|\bcv[vc]\b)"
 )
 _SECRET_NAME: Final = re.compile(rf"{_NAMES}|cookie|^(?:auth|pass|pin|otp|ssn)$", re.IGNORECASE)
 
+_NO_VALUE: Final = (
+    r"(?![\w.-]*(?:error|exception|expired|failure|fault|invalid|missing|not_?found|required|denied):"
+    r"|[\w-]*\.[\w.-]*:\d{1,5}(?![\w.])|[\w.]*-[\w.-]*:\d{1,5}(?![\w.]))"
+)
+"""Stands behind a name without a value: `TokenExpiredError: …`, a line in `token.ts:88`, a port of a host."""
 _MARK: Final = PLACEHOLDER.pattern
 _STOP: Final = r"\s,;&\"'<>\\"
 _WORD: Final = rf"{_MARK}|(?:(?:bearer|basic|digest|token)\s+)?[^{_STOP}]*[^{_STOP})\]}}.]"
@@ -81,9 +93,8 @@ def _whole(match: re.Match[str]) -> Iterator[TextSpan]:
 def _random(match: re.Match[str]) -> Iterator[TextSpan]:
     run = match.group()
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in run]
-    if run.isalnum():
-        letters = len(run) - kinds.count("d")
-        looks_random = min(kinds.count("d"), letters) >= MIN_RANDOM_DIGITS
+    if run.isalnum() and len(set(kinds)) == 2:  # hex and the like; long names of classes have all three
+        looks_random = min(kinds.count("d"), len(run) - kinds.count("d")) >= MIN_RANDOM_DIGITS
     else:
         changes = sum(a != b for a, b in pairwise(kinds))
         looks_random = {"d", "u", "l"} <= set(kinds) and changes >= RANDOM_CHANGES * len(run)
@@ -104,7 +115,7 @@ def _cards(match: re.Match[str]) -> Iterator[TextSpan]:
             digits += match.string[slice(*groups[last])]
             if len(digits) > CARD_DIGITS[-1]:
                 break
-            if len(digits) in CARD_DIGITS and digits[0] in "23456" and _luhn(digits):
+            if len(digits) in CARD_DIGITS and _ISSUERS.fullmatch(digits) and _luhn(digits):
                 found = last
         if found is not None:
             yield groups[first][0], groups[found][1]
@@ -113,8 +124,8 @@ def _cards(match: re.Match[str]) -> Iterator[TextSpan]:
 
 def _luhn(digits: str) -> bool:
     """Check the last digit. Source: ISO/IEC 7812-1, annex B."""
-    doubled = (sum(divmod(2 * int(d), 10)) for d in digits[-2::-2])
-    return (sum(int(d) for d in digits[-1::-2]) + sum(doubled)) % 10 == 0
+    doubled = digits[-2::-2].translate(_DOUBLED)
+    return sum(map(int, digits[-1::-2] + doubled)) % 10 == 0
 
 
 def _ibans(match: re.Match[str]) -> Iterator[TextSpan]:
@@ -164,7 +175,7 @@ RULES: Final = (
     SecretRule(
         "secret",
         re.compile(
-            rf"(?i){_NAMES}[\w.-]{{0,32}}\\?[\"']?\s{{0,8}}(?:[:=]|%3[ad])>?\s{{0,8}}"
+            rf"(?i){_NAMES}{_NO_VALUE}[\w.-]{{0,32}}\\?[\"']?\s{{0,8}}(?:[:=]|%3[ad])>?\s{{0,8}}"
             rf"(?:(?P<quote>\\?[\"'])(?P<quoted>(?:(?!(?P=quote))[^\r\n])+)|(?P<word>{_WORD}))"
         ),
         _whole,

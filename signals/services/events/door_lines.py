@@ -28,7 +28,7 @@ Deploys
   GitLab: {base}/v1/events/deploys/gitlab with the key as its secret token
   Vercel: {base}/v1/events/deploys/vercel?key={key} (signals projects doors PROJECT --vercel-secret)
 
-Web pages need a key of scope public: signals keys create --scope public"""
+Web pages need a key of scope public: signals keys create --project PROJECT --scope public"""
 
 PAGES: Final = """\
 Sentry, in web pages and apps

@@ -187,3 +187,9 @@ def test_redelivered_github_deployment_is_one_deploy() -> None:
 def test_unfinished_job_of_the_own_hook_is_ignored(status: str) -> None:
     reading = read_deploy(orjson.dumps({"release": "1", "status": status}), RECEIPT)
     assert (reading.events, reading.ignored) == ([], {f"hook {status}": 1})
+
+
+def test_hash_of_a_commit_stands_in_the_message() -> None:
+    commit = "a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d"
+    reading = read_deploy(orjson.dumps({"release": commit}), RECEIPT)
+    assert reading.events[0]["message"] == f"Deployed: {commit} (prod)"

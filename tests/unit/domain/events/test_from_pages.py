@@ -65,3 +65,11 @@ def test_stack_of_a_page_keeps_no_query() -> None:
     payload = {"stack": "pay (https://shop.example/a.js?token=t-1:1:2)"}
     [event] = _read({"message": "m", "payload": payload})
     assert event["payload"]["stack"] == "pay (https://shop.example/a.js:1:2)"
+
+
+def test_release_is_the_text_of_every_door() -> None:
+    release = "shop@a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d"
+    event = {"event_type": "error", "message": "m", "attributes": {"release": release}}
+    (read,) = read_page(json.dumps(event).encode(), RECEIPT)
+    assert isinstance(read, dict)
+    assert read["attributes"]["release"] == release

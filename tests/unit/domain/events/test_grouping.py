@@ -79,6 +79,36 @@ def test_masks_hide_cards_mail_and_tokens() -> None:
     assert not [word for word in ("4111", "jane", "hunter2", "abcdefgh") if word in kept]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Http404NotFoundExceptionForV2ProductController",
+        "OAuth2TokenExchangeError401ForV2Client",
+        "TokenExpiredError: jwt expired",
+        "CredentialsProviderError: Could not load credentials",
+        "at verify (token-service.js:10:5), authorization.go:77",
+        "connect secretsmanager.amazonaws.com:443 refused",
+        "SyntaxError: Unexpected token: 'o'",
+        "tokenization=fast, secretary: bob",
+    ],
+)
+def test_names_of_classes_files_and_hosts_are_no_secrets(text: str) -> None:
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize("text", ["auth-token:12345", "db.password: x1", "my-api-key:12345", "token=abc"])
+def test_value_behind_a_secret_name_is_hidden(text: str) -> None:
+    assert masked(text).endswith("[secret]")
+
+
+@pytest.mark.parametrize(
+    ("head", "digits"), [("import ", 14), ("order 4", 15), ("call +49151", 8), ("job 5", 13), ("to 6", 17)]
+)
+def test_number_that_passes_a_check_by_chance_makes_no_second_code(head: str, digits: int) -> None:
+    codes = {varying_masked(f"{head}{number:0{digits}} failed") for number in range(4_000_000, 4_000_300)}
+    assert len(codes) == 1
+
+
 def test_kept_members_are_masked_few_and_shallow() -> None:
     members = {
         "plan": "pro",

@@ -252,5 +252,9 @@ def test_lone_surrogates_and_nan_do_not_cost_the_event() -> None:
 
 def test_long_plain_text_and_many_wide_ones_are_read() -> None:
     emoji = "\U0001f600"
-    for event in ({"message": "a" * 3 * MIB}, {"message": "m", "extra": [emoji * 50_000 for _ in range(20)]}):
+    for event in (
+        {"message": "a" * 3 * MIB},
+        {"message": emoji, "extra": {"blob": "a" * 3 * MIB, "other": emoji}},
+        {"message": "m", "extra": [emoji * 50_000 for _ in range(20)]},
+    ):
         assert len(read_store(orjson.dumps(event), RECEIPT).events) == 1
