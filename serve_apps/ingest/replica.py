@@ -1,7 +1,6 @@
 """ingest-api: the application, and the replica that hosts it."""
 
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -17,6 +16,7 @@ from serve_apps.ingest.acknowledgements import Acknowledgements
 from serve_apps.ingest.intake import IngestResources, Intake
 from serve_apps.ingest.protocols.doors import PATIENCE_S, Doors
 from serve_apps.ingest.protocols.pages import page_routes
+from serve_apps.ingest.protocols.reading import BodyReading
 from serve_apps.ingest.routes import DOORS, ENDPOINTS
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.publisher import open_publisher
@@ -45,8 +45,7 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
     """Build the application; core-api's document describes it."""
     acknowledgements = Acknowledgements(resources.ingestion, answer_within_s=ANSWER_WITHIN_S)
     patient = Acknowledgements(resources.ingestion, answer_within_s=PATIENCE_S)
-    # One: several large bodies at once would hold several times the memory.
-    reading_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading")
+    reading = BodyReading()
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -62,7 +61,7 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
             yield
         acknowledgements.close()
         patient.close()
-        reading_thread.shutdown(wait=False)
+        reading.close()
 
     authorizer = Authorizer(resources.authenticator)
     doors = Doors(
@@ -71,7 +70,7 @@ def build_ingest_api(resources: IngestResources) -> ASGIApp:
         resources.ledger_writer,
         UnknownKeys(),
         GroupingGuard(),
-        reading_thread,
+        reading,
     )
     return build_application(
         ENDPOINTS,

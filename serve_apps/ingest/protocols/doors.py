@@ -2,11 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from starlette.requests import Request
 
@@ -15,6 +14,7 @@ from serve_apps.http.bodies import ALL_DECOMPRESSORS, MAX_BATCH_BYTES, read_body
 from serve_apps.http.pages import check_page
 from serve_apps.http.problems import Problem, unavailable
 from serve_apps.ingest.intake import Intake
+from serve_apps.ingest.protocols.reading import BodyReading
 from shared_types import InvalidEvent
 from signals.domain.access.principal import Principal
 from signals.domain.access.scopes import RIGHT_TO_SEND, Right
@@ -27,13 +27,10 @@ from signals.services.ledger.entries import LedgerWriter
 
 PATIENCE_S: Final = 10.0  # guess: Sentry's SDKs wait 30 s, send from the background, and never repeat
 AGAIN_S: Final = 0.25  # guess: between two tries within that patience
-LARGE_BYTES: Final = 256 * 1024  # guess: of a body; reading it takes some 10 ms
 BASIC_DOOR: Final = "segment"  # whose libraries send the key as the user of Basic
 NO_PROJECT: Final = ""  # of hits whose key names none
 SENDS_ONCE: Final = frozenset({"sentry"})  # doors whose clients take any refusal for the end (recorded)
 TOO_MUCH: Final = frozenset({"too_many_events", "too_many_items", "too_many_values", "too_large"})
-
-Read = TypeVar("Read")
 
 
 class NotTaken(Problem):
@@ -53,7 +50,7 @@ class Doors:
     ledger_writer: LedgerWriter
     unknown_keys: UnknownKeys
     grouping_guard: GroupingGuard
-    reading_thread: Executor
+    reading: BodyReading
     patience_s: float = PATIENCE_S
 
     async def early_sender(self, request: Request, door: str) -> Principal | None:
@@ -84,12 +81,6 @@ class Doors:
         request.state.sender = sender
         self.intake.check_limits(sender)
         return sender
-
-    async def read(self, body: bytes, read: Callable[[], Read], large_bytes: int = LARGE_BYTES) -> Read:
-        """Call a reader of a body; with a large one in a thread, so that other requests need not wait."""
-        if len(body) < large_bytes:
-            return read()
-        return await asyncio.get_running_loop().run_in_executor(self.reading_thread, read)
 
     def note_refusal(self, request: Request, door: str, error: Exception) -> None:
         """Enter the answer to a request that is refused: its client may never say what it lost."""

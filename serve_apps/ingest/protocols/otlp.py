@@ -61,7 +61,7 @@ async def _answered(doors: Doors, request: Request, signal: Signal) -> Response:
         receipt = receipt_of(sender)
         body = await foreign_body(request)
         is_json = _is_json(request)
-        reading = await doors.read(
+        reading = await doors.reading.call(
             body, lambda: read_otlp(body, signal, receipt, is_json=is_json), LARGE_BYTES
         )
         results = await doors.publish(DOOR, sender, reading, receipt)

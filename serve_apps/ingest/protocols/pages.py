@@ -37,7 +37,7 @@ async def page_events(doors: Doors, call: Call[None]) -> Response:
         sender = await _public_sender(doors, request)
         receipt = receipt_of(sender)
         body = await foreign_body(request)
-        read = await doors.read(body, lambda: read_page(body, receipt))
+        read = await doors.reading.call(body, lambda: read_page(body, receipt))
         events = [_permitted(event, sender) for event in read]
         results = await doors.publish_events(DOOR, sender, events, receipt)
         response = batch_answer(request, results)

@@ -62,7 +62,7 @@ async def _accepted(doors: Doors, request: Request) -> Response:
         only_key(foreign_keys(request, any_user=True) | {calls.write_key})
     environment = environment_of(request.path_params.get("environment"), "prod")[0]
     receipt = receipt_of(sender, environment)
-    reading = await doors.read(body, lambda: read_calls(calls, receipt))
+    reading = await doors.reading.call(body, lambda: read_calls(calls, receipt))
     await doors.publish(DOOR, sender, reading, receipt)
     return json_answer(request, {"success": True})
 

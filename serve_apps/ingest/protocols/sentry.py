@@ -70,7 +70,7 @@ async def _envelope(doors: Doors, request: Request) -> Read:
     elif key:
         only_key(foreign_keys(request) | {key})
     receipt = receipt_of(sender)
-    return sender, await doors.read(body, lambda: read_envelope(envelope, receipt)), receipt
+    return sender, await doors.reading.call(body, lambda: read_envelope(envelope, receipt)), receipt
 
 
 async def _store(doors: Doors, request: Request) -> Read:
@@ -83,7 +83,7 @@ async def _store(doors: Doors, request: Request) -> Read:
             raise InvalidEvent("malformed_base64", None, "The body is no valid base64.") from error
         body = inflate(packed, MAX_BATCH_BYTES)
     receipt = receipt_of(sender)
-    return sender, await doors.read(body, lambda: read_store(body, receipt)), receipt
+    return sender, await doors.reading.call(body, lambda: read_store(body, receipt)), receipt
 
 
 async def _other(doors: Doors, request: Request) -> Read:

@@ -99,7 +99,7 @@ def route_of(
     chains: Iterable[SentryFault] = faults[faults.index(main) :] if main is not None else ()
     for frames in (*(fault.frames for fault in chains), loose_frames(event)):
         if culprit := culprit_of(frames):
-            return label(masked(culprit), ROUTE_CHARS), "culprit", method
+            return label(culprit, ROUTE_CHARS), "culprit", method
     logger = event.get("logger")
     return (label(masked(logger), ROUTE_CHARS) if isinstance(logger, str) else None), "logger", method
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signals.domain.events.foreign import member
-from signals.domain.events.masking import clean, masked, text_of
+from signals.domain.events.masking import MAX_KEPT_CHARS, clean, masked, text_of
 
 MAX_KEPT_FRAMES: Final = 8  # guess: the innermost of the own code, in one text of payload
 MAX_FAULTS: Final = 50  # guess: of one chain
@@ -85,7 +85,7 @@ def last_function(frames: list[Frame]) -> str | None:
 
 
 def culprit_of(frames: list[Frame]) -> str | None:
-    """Return `module:function` of the crash frame; the file's name stands in for a missing module."""
+    """Return `module:function` of the crash frame, masked; the file's name stands in for a missing module."""
     frame = crash_frame(frames)
     if frame is None:
         return None
@@ -101,9 +101,9 @@ def stack_of(frames: list[Frame]) -> dict[str, object]:
     own = [frame for frame in frames if frame.get("in_app") is True] or frames
     lines = [_line(frame) for frame in own[-MAX_KEPT_FRAMES:]]
     culprit, line = culprit_of(frames), text_of(member(crash_frame(frames), "lineno"), 12)
-    kept: dict[str, object] = {"stack": masked("\n".join(lines))}
+    kept: dict[str, object] = {"stack": "\n".join(lines)[:MAX_KEPT_CHARS].strip()}
     if culprit:
-        kept["culprit"] = masked(f"{culprit}:{line}" if line else culprit)
+        kept["culprit"] = f"{culprit}:{line}" if line else culprit
     return kept
 
 
@@ -113,5 +113,6 @@ def _line(frame: Frame) -> str:
 
 
 def _part(frame: Frame, name: str) -> str:
+    """Return a part of a frame, masked by itself: `auth.password:check` is no password."""
     value = frame.get(name)
-    return clean(value)[:MAX_PART_CHARS] if isinstance(value, str) else ""
+    return masked(value, MAX_PART_CHARS) if isinstance(value, str) else ""

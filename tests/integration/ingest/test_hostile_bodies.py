@@ -16,8 +16,8 @@ import zstandard
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
-from serve_apps.ingest.protocols import sentry
-from serve_apps.ingest.protocols.doors import LARGE_BYTES, Doors
+from serve_apps.ingest.protocols import reading, sentry
+from serve_apps.ingest.protocols.reading import LARGE_BYTES, BodyReading
 from signals.clients.postgres import Connection
 from signals.domain.access.scopes import Scope
 from signals.domain.events.from_sentry import read_envelope
@@ -154,10 +154,19 @@ def test_large_body_holds_no_other_request_up(client: TestClient) -> None:
     assert statuses == [200]
 
 
+def test_large_bodies_beyond_what_may_wait_are_refused(client: TestClient) -> None:
+    body = ENVELOPE.replace(b'"m"', b'"' + b"m" * LARGE_BYTES + b'"')
+    with patch.object(reading, "MAX_WAITING_BYTES", LARGE_BYTES):
+        answer = client.post(SENTRY, content=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert client.post(SENTRY, content=ENVELOPE).status_code == 200
+    assert client.post(SENTRY, content=body).status_code == 200
+
+
 def test_recordings_are_read_alike_in_the_thread(client: TestClient) -> None:
     body = recording("py2-flask/000")
     headers = {"Content-Encoding": "br"}
-    with patch.object(Doors.read, "__defaults__", (0,)):
+    with patch.object(BodyReading.call, "__defaults__", (0,)):
         answer = client.post(SENTRY, content=body.wire, headers=headers)
     assert (answer.status_code, len(answer.json()["id"])) == (200, 32)
 

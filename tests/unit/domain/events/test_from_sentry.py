@@ -361,3 +361,13 @@ def test_names_of_an_event_are_masked() -> None:
         text = orjson.dumps(read).decode()
         assert mail not in text
         assert "4111111111111111" not in text
+
+
+def test_functions_of_a_module_for_passwords_are_different_places() -> None:
+    def place(function: str) -> object:
+        frames = [{"module": "shop.auth.password", "function": function, "lineno": 3, "in_app": True}]
+        event = _event(exception={"values": [{"type": "E", "value": "v", "stacktrace": {"frames": frames}}]})
+        return event["attributes"]["route"], event["payload"]["culprit"]
+
+    assert place("check") == ("shop.auth.password:check", "shop.auth.password:check:3")
+    assert place("reset") == ("shop.auth.password:reset", "shop.auth.password:reset:3")
