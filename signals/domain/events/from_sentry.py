@@ -101,7 +101,7 @@ def read_store(body: bytes, receipt: Receipt) -> ForeignReading:
 def _event(
     item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
 ) -> None:
-    event = read_object(bytes(item.payload))
+    event = read_object(item.text)
     kind = event.get("type", "event")
     if kind == "feedback":
         reading.events.append(_feedback_event(event, item, envelope, skew, receipt))
@@ -114,7 +114,7 @@ def _event(
 def _feedback(
     item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
 ) -> None:
-    event = read_object(bytes(item.payload))
+    event = read_object(item.text)
     reading.events.append(_feedback_event(event, item, envelope, skew, receipt))
 
 
@@ -133,10 +133,10 @@ def _feedback_event(
 def _user_report(
     item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
 ) -> None:
-    report = read_object(bytes(item.payload))
+    report = read_object(item.text)
     about = report.get("event_id")
     # Its event_id is that of the error it is about, which keeps it.
-    own_id = derived_id(receipt, "user_report", bytes(item.payload))
+    own_id = derived_id(receipt, "user_report", item.text)
     feedback = {"contexts": {"feedback": {"associated_event_id": about}}}
     origin = Origin(event_id=own_id, size_bytes=len(item.payload), skew=skew)
     reading.events.append(feedback_of(feedback, report.get("comments"), origin, receipt))
@@ -145,7 +145,7 @@ def _user_report(
 def _client_report(
     item: Item, _: SentryEnvelope, __: timedelta, ___: Receipt, reading: ForeignReading
 ) -> None:
-    report = read_object(bytes(item.payload))
+    report = read_object(item.text)
     discarded = report.get("discarded_events")
     for loss in discarded if isinstance(discarded, list) else ():
         category, quantity = known_word(member(loss, "category"), REPORTED), member(loss, "quantity")
@@ -157,7 +157,7 @@ def _client_report(
 def _logs(
     item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt, reading: ForeignReading
 ) -> None:
-    logs = read_object(bytes(item.payload)).get("items")
+    logs = read_object(item.text).get("items")
     if not isinstance(logs, list):
         raise InvalidEvent("malformed_log", "items", "A log item holds a list of items.")
     digest = hashlib.blake2b(item.payload, digest_size=16).digest()  # once: an item has up to 8 MiB
@@ -194,7 +194,7 @@ def _record(log: Mapping[str, object], skew: timedelta) -> LogRecord:
 
 
 def _origin(item: Item, envelope: SentryEnvelope, skew: timedelta, receipt: Receipt) -> Origin:
-    spare = uuid_of(envelope.header.get("event_id")) or derived_id(receipt, "sentry", bytes(item.payload))
+    spare = uuid_of(envelope.header.get("event_id")) or derived_id(receipt, "sentry", item.text)
     return Origin(event_id=spare, size_bytes=len(item.payload), skew=skew)
 
 

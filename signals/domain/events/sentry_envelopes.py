@@ -24,6 +24,12 @@ class Item:
     type: str
     payload: memoryview
 
+    @property
+    def text(self) -> bytes:
+        """The payload as bytes; the body itself when the item is all of it."""
+        whole = self.payload.obj
+        return whole if isinstance(whole, bytes) and len(whole) == len(self.payload) else bytes(self.payload)
+
 
 @dataclass(frozen=True, slots=True)
 class SentryEnvelope:
