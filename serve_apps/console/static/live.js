@@ -7,7 +7,7 @@ const STREAM_AGAIN_MS = 60000; // after there was no stream to be had
 const MOST_STREAMS = 4; // of a browser: it opens six connections to a host, and pages need some of them
 const main = document.querySelector("main[data-live]");
 const live = document.getElementById("live");
-let stream = null, leavePlace = null, streamAt = 0, readAt = Date.now(), reading = false, again = false;
+let stream = null, leavePlace = null, streamAt = 0, readAt = Date.now(), reading = false, again = false, failed = false;
 
 const nameOf = (node) => (node.nodeType === Node.ELEMENT_NODE && (node.id || node.dataset.row || node.querySelector(":scope > a[href]")?.getAttribute("href"))) || "";
 const isSelected = (node) => !getSelection().isCollapsed && getSelection().containsNode(node, true);
@@ -59,16 +59,22 @@ async function readAgain() {
     const answer = await fetch(location.href, { headers: { "X-Signals-Live": "1" }, redirect: "error" });
     if (!answer.ok) throw new Error(String(answer.status));
     takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    say();
+    failed = false;
   } catch {
-    tell("bad", `not live: tried again every ${OFTEN_MS / 1000} s`);
+    failed = true;
   }
+  say();
   reading = false;
   if (again) (again = false), readAgain();
 }
 
 const isStreaming = () => stream?.readyState === EventSource.OPEN;
-const say = () => (isStreaming() ? tell("", "live") : tell("slow", `live: every ${OFTEN_MS / 1000} s`));
+
+function say() {
+  if (failed) tell("bad", `not live: tried again every ${OFTEN_MS / 1000} s`); // until a page was read
+  else if (isStreaming()) tell("", "live");
+  else tell("slow", `live: every ${OFTEN_MS / 1000} s`);
+}
 
 function tell(state, text) {
   live.classList.remove("bad", "slow");
@@ -94,7 +100,7 @@ async function openStream() {
   if (document.visibilityState !== "visible") return closeStream();
   if (!leavePlace) return say();
   stream = new EventSource(`${main.dataset.stream}?after=${main.dataset.shown}`);
-  stream.onopen = say;
+  stream.onopen = () => (failed ? readAgain() : say());
   stream.onmessage = readAgain;
   stream.onerror = () => {
     if (stream?.readyState === EventSource.CLOSED) closeStream(Date.now()); // 503, or signed out
