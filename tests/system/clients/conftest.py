@@ -54,11 +54,11 @@ class Clients:
         return finish(self.start(program, *arguments, **environment))
 
 
-def finish(program: subprocess.Popen[str]) -> str:
+def finish(program: subprocess.Popen[str], within_s: float = WITHIN_S) -> str:
     """Wait for the end of a program, which must succeed; return what it printed."""
     with program:
         try:
-            printed, errors = program.communicate(timeout=WITHIN_S)
+            printed, errors = program.communicate(timeout=within_s)
         finally:
             program.kill()
     assert program.returncode == 0, errors[-2000:]
