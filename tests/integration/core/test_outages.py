@@ -174,7 +174,14 @@ def test_incident_names_its_outage(
     outage_id = open_outage(*DB_DOWN)
     first = one(reader, outage_id)["incidents"][0]["id"]
     link = reader.get(f"/v1/incidents/{first}").json()["outage"]
-    assert link == {"id": str(outage_id), "status": "open", "verdict": "confirmed", "incidents": 3}
+    assert link == {
+        "id": str(outage_id),
+        "status": "open",
+        "verdict": "confirmed",
+        "incidents": 3,
+        "assignee": None,
+        "snoozed_until": None,
+    }
     ungrouped = open_incident(NOON, fingerprint="OLD|/x|prod")
     assert reader.get(f"/v1/incidents/{ungrouped}").json()["outage"] is None
 
