@@ -27,6 +27,7 @@ NEW: Final = 40
 REPEATED: Final = 5
 LATER_MS: Final = 60_000
 """How long after the release stopped the new records come: within the window of known event ids."""
+TICK_S: Final = 3600.0  # the first tick is due at once, and comes before the records or after them
 ROUTE: Final = "/login|a"
 LEARNED: Final = """
 SELECT count(DISTINCT hour.series_id), count(*) FILTER (WHERE hour.value <> hour.counted)
@@ -50,13 +51,22 @@ def publisher(old_topics: KafkaSettings) -> Iterator[Publisher]:
         yield publisher
 
 
+def _later(old: Fixture) -> datetime:
+    """Return the instant of the new records, soon after the release stopped.
+
+    It is the engine's clock too: by the machine's, which is later, silence would end the incident at a tick.
+    """
+    newest_ms = max(record["timestamp_ms"] for record in old.records)
+    return datetime.fromtimestamp((newest_ms + LATER_MS) / 1000, UTC)
+
+
 def _send_more(old: Fixture, brokers: str) -> None:
     """Append new errors of a fingerprint that has an incident, and some that were counted before."""
     ours = [
         r for r in old.records if r["topic"] == RAW_TOPIC and ROUTE in (r["key"] or "").replace("%7C", "|")
     ]
-    at_ms = max(record["timestamp_ms"] for record in old.records) + LATER_MS
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    at = _later(old)
+    at_ms = round(at.timestamp() * 1000)
     more = [
         event("error", at, tenancy=Tenancy("acme", "web"), route=ROUTE, error_code="AUTH%1")
         for _ in range(NEW)
@@ -100,7 +110,7 @@ def test_engine_counts_new_events_once_and_keeps_the_incident(
         _one(pool, seen),
     )
     _send_more(old, old_topics.kafka_brokers)
-    with IncidentEngine(old_topics, pool, publisher, tick_s=3600) as session:
+    with IncidentEngine(old_topics, pool, publisher, tick_s=TICK_S, clock=lambda: _later(old)) as session:
         _drain(session, old.topics[RAW_TOPIC]["partitions"])
     assert [_one(pool, everything), _one(pool, series)] == [count + NEW for count in before]
     more = _outcomes(pool) - outcomes
@@ -116,7 +126,7 @@ def test_history_that_the_release_counted_is_learned_after_the_upgrade(
     old: Fixture, pool: ConnectionPool[Connection], old_topics: KafkaSettings, publisher: Publisher
 ) -> None:
     _send_more(old, old_topics.kafka_brokers)
-    with IncidentEngine(old_topics, pool, publisher, tick_s=3600) as session:
+    with IncidentEngine(old_topics, pool, publisher, tick_s=TICK_S, clock=lambda: _later(old)) as session:
         _drain(session, old.topics[RAW_TOPIC]["partitions"])
     incidents = "SELECT array_agg((id, status, title, severity) ORDER BY id) FROM incidents"
     before, waiting = (
