@@ -11,7 +11,8 @@ import orjson
 
 from benchmarks.console_site import SPAN, TENANT, Stored, open_site
 from benchmarks.rounds import Contender, Plan, Row, Target, costs_at_most
-from signals.clients.opensearch.search import SearchPart, first_page
+from signals.clients.opensearch.search import first_page
+from signals.clients.opensearch.search_counts import SearchPart
 from signals.domain.queries.search import event_query
 
 PAGE: Final = 50

@@ -33,7 +33,8 @@ from signals.domain.incidents.charts import chart_range
 from signals.domain.queries.search import event_query
 from signals.local.processes.ports import free_port
 from signals.services.access.provisioning import create_org, create_project, issue_key
-from signals.services.incidents.views import MAX_DEPLOYS, MAX_EVENTS, MAX_JOBS
+from signals.services.incidents.incident_chart import MAX_DEPLOYS
+from signals.services.incidents.views import MAX_EVENTS, MAX_JOBS
 from signals.settings import PostgresSettings
 from signals.store.deploys import deploys
 from signals.store.deploys.deploys import DeployFilter

@@ -8,7 +8,6 @@ from pydantic import Field, create_model
 
 from k8s.operator.api import (
     ApiModel,
-    Conditions,
     Duration,
     HttpUrl,
     Image,
@@ -20,6 +19,7 @@ from k8s.operator.api import (
     with_rules,
 )
 from k8s.operator.sign_in_types import SignIn
+from k8s.operator.stack_status import SignalsStackStatus
 from signals.consumer_kinds import KINDS, ConsumerKind, StackCount, counted_together
 from signals.serve_applications import ConsolePlacement
 
@@ -337,55 +337,6 @@ class SignalsStackSpec(ApiModel):
     disruption: Disruption = Disruption()
     network_policy: NetworkRules = NetworkRules()
     monitoring: Monitoring = Monitoring()
-
-
-class Endpoints(ApiModel):
-    """Where the APIs answer inside the cluster."""
-
-    ingest: str
-    core_api: str
-
-
-class Migrations(ApiModel):
-    """The image whose schema and topics are in place, and the wanted one."""
-
-    applied: str | None = None
-    target: str | None = None
-
-
-class PipelineStatus(ApiModel):
-    """The running consumers; `selector` is for `/scale`."""
-
-    workers: int
-    lag: int | None = Field(default=None, json_schema_extra={"format": "int64"})
-    selector: str
-
-
-class UpgradePlan(ApiModel):
-    """The Ray pods' template that was applied last, and when."""
-
-    hash: str
-    applied_at: str = Field(json_schema_extra={"format": "date-time"})
-
-
-class Waiting(ApiModel):
-    """The template that is wanted and not applied yet, and since when."""
-
-    plan: str
-    since: str = Field(json_schema_extra={"format": "date-time"})
-
-
-class SignalsStackStatus(ApiModel):
-    """The observed state of a stack."""
-
-    observed_generation: int | None = Field(default=None, json_schema_extra={"format": "int64"})
-    version: str | None = Field(default=None, description="tag or digest of the image that serves")
-    endpoints: Endpoints | None = None
-    migrations: Migrations | None = None
-    pipeline: PipelineStatus | None = None
-    plan: UpgradePlan | None = None
-    waiting: Waiting | None = None
-    conditions: Conditions = ()
 
 
 class SignalsStack(ApiModel):

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final
 
 from serve_apps.console.words import Clock
-from signals.services.incidents.views import Chart, DeployMark
+from signals.services.incidents.incident_chart import Chart, DeployMark
 
 TOP: Final = 22
 BOTTOM: Final = 24

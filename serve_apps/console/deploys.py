@@ -11,7 +11,7 @@ from serve_apps.console.views import View
 from shared_types import Environment, Fingerprint, MetricName
 from signals.domain.queries.search import search_filters
 from signals.services.deploys.views import CountsAround, DeployDetail, DeployRequest
-from signals.services.incidents.views import Chart, DeployMark
+from signals.services.incidents.incident_chart import Chart, DeployMark
 
 PAGE_ROWS: Final = 50
 

@@ -25,8 +25,8 @@ from signals.domain.detection.counted import counted_in
 from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.incidents.shared_values import shared_values
 from signals.services.deploys.views import DeployRequest
+from signals.services.incidents.incident_chart import Chart, DeployMark
 from signals.services.incidents.outage_answers import OutageDetail
-from signals.services.incidents.views import Chart, DeployMark
 from signals.store.incidents.outage_views import OutageMember
 
 SHOWN_MEMBERS: Final = 20  # guess: the others are folded

@@ -17,7 +17,7 @@ from serve_apps.console.views import View
 from serve_apps.console.words import instant_of, message_of
 from serve_apps.http.answers import json_answer
 from shared_types import Environment, EventType, Severity
-from signals.clients.opensearch.search import Histogram, SearchPart
+from signals.clients.opensearch.search_counts import Histogram, SearchPart
 from signals.domain.queries.parameters import InvalidQuery
 from signals.domain.queries.search import FIELDS
 from signals.errors import DependencyUnavailable

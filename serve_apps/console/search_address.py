@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from serve_apps.console.pages import Visit
-from signals.clients.opensearch.search import SearchPart
+from signals.clients.opensearch.search_counts import SearchPart
 from signals.domain.queries.parameters import InvalidQuery, instant
 from signals.domain.queries.query_line import SearchLine, split_line
 from signals.services.events.search import SearchRequest

@@ -18,7 +18,7 @@ from serve_apps.core.requests import (
 )
 from serve_apps.http.answers import json_answer
 from serve_apps.http.endpoint import Answer, Call, Endpoint
-from signals.clients.opensearch.search import SearchPart
+from signals.clients.opensearch.search_counts import SearchPart
 from signals.domain.access.scopes import Right
 from signals.domain.queries.search import MAX_FILTERS_TEXT, MAX_PAIRS, MAX_TEXT
 from signals.services.events.search import SearchPage, SearchRequest

@@ -13,15 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared_types import Tenancy
-from signals.clients.opensearch.search import (
-    EventSearch,
-    FacetValue,
-    FoundEvents,
-    Histogram,
-    SearchComparison,
-    SearchPart,
-    SearchPosition,
-)
+from signals.clients.opensearch.search import EventSearch, FoundEvents, SearchPosition
+from signals.clients.opensearch.search_counts import FacetValue, Histogram, SearchComparison, SearchPart
 from signals.domain.queries import cursors
 from signals.domain.queries.search import event_query
 

@@ -12,7 +12,7 @@ from signals.domain.detection.buckets import Series
 from signals.domain.incidents.charts import MinuteCount, chart_range, fill
 from signals.domain.incidents.episode import IncidentStatus, IncidentVerdict, ResolveReason
 from signals.domain.incidents.outage_words import explanation_of, title_of
-from signals.services.incidents.views import IncidentReason
+from signals.services.incidents.incident_reason import IncidentReason
 from signals.store.detection import buckets
 from signals.store.incidents.incident_context import AiJob, StoredSummary
 from signals.store.incidents.outage_views import OutageMember, OutageRow

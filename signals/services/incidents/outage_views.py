@@ -14,6 +14,7 @@ from signals.domain.queries import cursors
 from signals.domain.queries.counts import UnresolvedCounts
 from signals.domain.queries.parameters import instant, searched_text
 from signals.domain.queries.sorting import ListSort, PagePosition, position_of
+from signals.services.incidents.incident_reason import explain
 from signals.services.incidents.outage_answers import (
     OutageDetail,
     OutagePage,
@@ -22,7 +23,7 @@ from signals.services.incidents.outage_answers import (
     view_of,
 )
 from signals.services.incidents.outage_status import MoveOutcome, lock_version, set_status
-from signals.services.incidents.views import MAX_JOBS, STATUSES, explain
+from signals.services.incidents.views import MAX_JOBS, STATUSES
 from signals.store.incidents import incident_changes, incident_context, outage_views
 from signals.store.incidents.outage_views import OutageFilter
 

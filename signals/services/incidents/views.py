@@ -1,8 +1,7 @@
 """Lists incidents, explains one, and sets its status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final, Literal, get_args
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,31 +9,21 @@ from uuid import UUID
 import structlog
 from psycopg_pool import ConnectionPool
 
-from shared_types import RuleFingerprint, Tenancy, read_fingerprint
-from shared_types.fingerprints import ALL_ENVIRONMENTS
+from shared_types import Tenancy, read_fingerprint
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
-from signals.domain.deploys.beginning import BEFORE, IncidentBeginning, beginning_of
-from signals.domain.deploys.deploy import Deploy, DeployStatus
-from signals.domain.detection.buckets import BucketRange, Series, instant_of, minute_of
-from signals.domain.detection.counted import counted_in
-from signals.domain.detection.verdict import RuleCondition
-from signals.domain.incidents.charts import MinuteCount, chart_range, fill
+from signals.domain.deploys.beginning import IncidentBeginning
 from signals.domain.incidents.episode import (
     IncidentStatus,
-    IncidentVerdict,
-    ResolveReason,
     StatusWanted,
     VerdictWanted,
 )
-from signals.domain.incidents.lifecycle import IncidentKind
 from signals.domain.queries import cursors
 from signals.domain.queries.counts import UnresolvedCounts
 from signals.domain.queries.parameters import InvalidQuery, instant, searched_text
 from signals.domain.queries.search import search_filters
 from signals.domain.queries.sorting import ListSort, PagePosition, position_of
-from signals.store.deploys import deploys
-from signals.store.deploys.deploys import DeployFilter
-from signals.store.detection import buckets
+from signals.services.incidents.incident_chart import Chart, draw
+from signals.services.incidents.incident_reason import IncidentReason, explain
 from signals.store.incidents import (
     incident_changes,
     incident_context,
@@ -46,15 +35,12 @@ from signals.store.incidents.incident_changes import TimelineEntry
 from signals.store.incidents.incident_context import (
     AiJob,
     OutageLink,
-    Reason,
     RepresentativeEvent,
-    State,
     StoredSummary,
 )
 from signals.store.incidents.incident_views import Incident, ListFilter, StatusMove
 
 MAX_EVENTS: Final = 50  # as many as the summary reads
-MAX_DEPLOYS: Final = 50  # guess: near one incident; of more, the newest are shown
 MAX_CHANGES: Final = 1_000  # guess: a change a minute for most of a day
 MAX_JOBS: Final = 20  # guess: newest first; older ones have nothing to add
 
@@ -86,59 +72,6 @@ class IncidentPage:
 
     incidents: list[Incident]
     next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentReason:
-    """Why an incident fired, and the numbers it showed last; counts are of `window_minutes`.
-
-    `normal` is the usual count, frozen at the opening; None when the series had no history (`kind` is `new`,
-    and its normal is known from `known_from` on), and for a rule that compares with a bound. `grouping` is
-    the version of the fingerprints.
-    `resolve_reason` is None while unresolved, and for what an earlier release resolved. Of the verdict,
-    `conditions` say what the rule that decided it had and needed; an incident of an earlier release has none.
-    """
-
-    rule: str
-    rule_version: int
-    window_minutes: int
-    kind: IncidentKind
-    verdict: IncidentVerdict | None
-    normal: float | None
-    known_from: datetime | None
-    grouping: int
-    resolve_reason: ResolveReason | None
-    confirmed_at: datetime | None
-    decided_by: str | None
-    conditions: list[RuleCondition]
-    reopened: int
-    opened: Reason
-    latest: Reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployMark:
-    """A deploy to the incident's environment, to be drawn into its chart."""
-
-    id: UUID
-    at: datetime
-    release: str | None
-    service: str | None
-    status: DeployStatus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """Events a minute around the incident, against what was usual when it opened (None: unknown).
-
-    `metric` is `error_count`, `signup_count`, or that of a rule that people wrote, `rule:NAME:VERSION`.
-    `deploys` are those of the same minutes, oldest first.
-    """
-
-    metric: str
-    baseline_per_minute: float | None
-    minutes: list[MinuteCount]
-    deploys: list[DeployMark]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,99 +230,17 @@ def _detail(connection: Connection, tenancy: Tenancy, incident_id: UUID) -> Inci
         return None
     context = incident_context.context_of(connection, incident_id, events=MAX_EVENTS, jobs=MAX_JOBS)
     why = explain(context.reasons, context.state, incident.fingerprint)
-    shown = _shown(incident)
-    near = _deploys_near(connection, shown)
-    [counts] = buckets.read(connection, [shown])
-    chart = _chart(shown, counts, why, near)
+    chart, began = draw(connection, incident, why)
     return IncidentDetail(
         incident=incident,
         outage=context.outage,
         why=why,
-        began=_began(shown, counts, why, near),
+        began=began,
         summary=context.summary,
         ai_jobs=context.ai_jobs,
         events=context.events,
         chart=chart,
         links=_links(incident, chart),
-    )
-
-
-def explain(reasons: Sequence[Reason], state: State, fingerprint: str) -> IncidentReason | None:
-    """Say why an incident fired, None when an earlier release kept no numbers."""
-    named = read_fingerprint(fingerprint)
-    is_bound = isinstance(named, RuleFingerprint) and not named.has_normal
-    by_moment = {reason.moment: reason for reason in reasons}
-    opened = by_moment.get("opened")
-    if opened is None:
-        return None
-    return IncidentReason(
-        rule=opened.rule,
-        rule_version=state.rule_version or 1,
-        window_minutes=opened.window_minutes,
-        kind=state.kind,
-        verdict=state.verdict,
-        normal=None if state.kind == "new" or is_bound else opened.baseline,
-        known_from=state.known_from,
-        grouping=state.grouping,
-        resolve_reason=state.resolve_reason,
-        confirmed_at=state.confirmed_at,
-        decided_by=state.numbers.rule if state.numbers else None,
-        conditions=list(state.numbers.conditions) if state.numbers else [],
-        reopened=state.reopened,
-        opened=opened,
-        latest=by_moment.get("latest", opened),
-    )
-
-
-def _shown(incident: Incident) -> BucketRange:
-    metric = read_fingerprint(incident.fingerprint).metric_name
-    series = Series(incident.project_id, incident.environment, metric, incident.fingerprint, incident.org_id)
-    return chart_range(series, incident.opened_at, incident.last_seen_at)
-
-
-def _deploys_near(connection: Connection, shown: BucketRange) -> list[Deploy]:
-    """Return the deploys of the shown minutes and of the hour before them, newest first."""
-    environment = shown.series.environment
-    wanted = DeployFilter(
-        project_id=shown.series.project_id,
-        environment=None if environment == ALL_ENVIRONMENTS else environment,
-        since=instant_of(shown.start) - BEFORE,
-        until=instant_of(shown.end),
-    )
-    return deploys.list_deploys(connection, wanted, limit=MAX_DEPLOYS)
-
-
-def _chart(
-    shown: BucketRange, counts: Mapping[int, int], why: IncidentReason | None, near: Sequence[Deploy]
-) -> Chart:
-    return Chart(
-        metric=shown.series.metric_name,
-        baseline_per_minute=(why.normal / why.window_minutes if why and why.normal is not None else None),
-        minutes=fill(counts, shown),
-        deploys=[
-            DeployMark(
-                id=deploy.event_id,
-                at=deploy.occurred_at,
-                release=deploy.release,
-                service=deploy.service,
-                status=deploy.status,
-            )
-            for deploy in reversed(near)
-            if deploy.occurred_at >= instant_of(shown.start)
-        ],
-    )
-
-
-def _began(
-    shown: BucketRange, counts: Mapping[int, int], why: IncidentReason | None, near: Sequence[Deploy]
-) -> IncidentBeginning | None:
-    if why is None:
-        return None
-    return beginning_of(
-        counts,
-        minute_of(why.opened.minute_at),
-        is_drop=counted_in(read_fingerprint(shown.series.fingerprint)).direction == "down",
-        deploys=near,
     )
 
 

@@ -13,7 +13,8 @@ from uuid import UUID
 from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
-from signals.clients.opensearch.search import EventSearch, FoundEvents, SearchPart
+from signals.clients.opensearch.search import EventSearch, FoundEvents
+from signals.clients.opensearch.search_counts import SearchPart
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import minute_of
 from signals.domain.findings.verdict import find

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from serve_apps.console.charts import Compared, histograms, series_charts
 from serve_apps.console.words import Clock
 from signals.domain.incidents.charts import MinuteCount
-from signals.services.incidents.views import Chart, DeployMark
+from signals.services.incidents.incident_chart import Chart, DeployMark
 
 START = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
 CLOCK = Clock(START + timedelta(hours=2), ZoneInfo("Asia/Kolkata"))
