@@ -15,6 +15,7 @@ from benchmarks.results import RowResult, Run, read_run, write_row, write_run
 from benchmarks.rounds import Plan, Row, Size
 from benchmarks.rows import all_rows
 from benchmarks.runner import SCRATCH, measure, run_rows, scratch_folder
+from benchmarks.scale_run import scale
 from benchmarks.table import report, update_model, update_page, verdict_lines
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -86,6 +87,14 @@ def quick_guard(names: Names = None, rounds: Rounds = 2) -> None:
         f"{len(rows)} rows in {took_s:.0f} s; load {run.machine.load} at the start, {run.machine.cores} cores"
     )
     sys.exit(any(row.error or any(one.verdict in UNMET for one in row.judgements) for row in run.rows))
+
+
+@app.command("scale")
+def scale_run(minutes: Annotated[int, typer.Option(min=1, help="How long the rate is held.")] = 30) -> None:
+    """Hold the highest rate that the product sustains, print its costs; exit code 1 when it lags."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))
+    with scratch_folder() as folder:
+        sys.exit(not scale(folder / "product", minutes))
 
 
 @app.command("page")
