@@ -93,6 +93,13 @@ class ChildProcess:
         """Whether the process that we started lives."""
         return self.pid is not None
 
+    def is_listening_on(self, port: int) -> bool:
+        """Whether the process or a descendant accepts TCP connections on the port."""
+        pid = self.pid
+        if pid is None:
+            return False
+        return any(_is_listening_on(one, port) for one in (psutil.Process(pid), *_descendants(pid)))
+
     def start(self, command: Command, *, tie_to_parent: bool = False) -> None:
         """Start it in a session of its own, output to the log file; with `tie_to_parent` it dies with us.
 
@@ -149,6 +156,7 @@ class ChildProcess:
         written = self._written()
         while not is_ready():
             if not self.is_running():
+                self._forget()
                 raise _failure(f"{self.name} died while starting", self.output())
             now = time.monotonic()
             if written != (written := self._written()):
@@ -238,6 +246,14 @@ def _reap(pid: int) -> None:
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile, which is as good
         os.kill(pid, number)
+
+
+def _is_listening_on(process: psutil.Process, port: int) -> bool:
+    try:
+        sockets = process.net_connections(kind="tcp")
+    except psutil.NoSuchProcess:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
 
 
 def _descendants(pid: int) -> list[psutil.Process]:

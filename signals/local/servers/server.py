@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.processes.account import ServerAccount
+from signals.local.processes.ports import is_listening
 from signals.local.processes.process import ChildProcess, Command
+from signals.ray_node.variables import HOST
 
 QUIET_START_S = 120.0
 """Without a new line in its log. A cold JVM on a busy two-core machine took 20 s to be ready (measured)."""
@@ -20,7 +23,11 @@ class ServerPlace:
 
 
 class Recipe(Protocol):
-    """How to run one kind of server; holds no process."""
+    """How to run one kind of server, which listens on `port`; holds no process."""
+
+    @property
+    def port(self) -> int:
+        """Its TCP port on the loopback address."""
 
     def prepare(self) -> None:
         """Write configuration and, the first time, the empty data folder."""
@@ -55,13 +62,26 @@ class Server:
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        """Return once clients are answered.
+        """Return once clients are answered, by this server: another one may have taken the port meanwhile.
 
         Raises:
             LocalStackError: it died.
             NotReadyError: it is late, and goes on running.
         """
-        self.process.wait_until_ready(self.recipe.is_ready, QUIET_START_S)
+        port = self.recipe.port
+        try:
+            self.process.wait_until_ready(
+                lambda: self.recipe.is_ready() and self.process.is_listening_on(port), QUIET_START_S
+            )
+        except NotReadyError:
+            raise
+        except LocalStackError as error:
+            if not is_listening(HOST, port):
+                raise
+            raise LocalStackError(
+                f"another program took port {port} while {self.process.name} started: start again, "
+                "and it gets another port"
+            ) from error
 
     def stop(self) -> None:
         """Stop it in an orderly way; data stays."""

@@ -150,6 +150,17 @@ def test_busy_requested_port_is_an_error(tmp_path: Path, environ: dict[str, str]
     stack.reset(tmp_path / ".signals")
 
 
+def test_broker_of_another_stack_on_the_port_is_not_taken_for_ours(
+    tmp_path: Path, servers: RunningStack
+) -> None:
+    port = int(servers.environment["KAFKA_BROKERS"].rsplit(":", 1)[1])
+    with (
+        pytest.raises(LocalStackError, match=f"another program took port {port} while kafka started"),
+        stack.ephemeral(tmp_path / ".signals", servers=("kafka",), ports={"kafka": port}),
+    ):
+        pass
+
+
 def test_busy_remembered_port_is_replaced_and_reported(tmp_path: Path, environ: dict[str, str]) -> None:
     root, port = tmp_path / ".signals", free_port()
     assert _up(root, environ, postgres=port).notes == ()
