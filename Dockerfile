@@ -66,7 +66,9 @@ ENV PATH=/opt/signals/bin:$PATH \
     RAY_SERVE_HAPROXY_NBTHREAD=1 \
     RAY_SERVE_HAPROXY_METRICS_ENABLED=0 \
     RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S=30 \
-    RAY_SERVE_HAPROXY_RETRY_ON="conn-failure empty-response"
+    RAY_SERVE_HAPROXY_RETRY_ON="conn-failure empty-response" \
+    RAY_SERVE_HAPROXY_RETRIES=6 \
+    RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT=1
 # By number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 WORKDIR /app

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from actors.names import expected
 from serve_apps.core.console_hosting import console_resources, console_routes
+from serve_apps.core.ingest_stand_in import IngestStandIn
 from serve_apps.core.requests import CoreResources
 from serve_apps.core.routes import ENDPOINTS, documentation
 from serve_apps.http.application import build_application
@@ -75,8 +76,11 @@ PLACES: Final = Places(running=100, waiting=200)
 CONNECTIONS: Final = 8  # guess: requests that wait on one server at once; others queue for a connection
 
 
-def build_core_api(resources: CoreResources) -> ASGIApp:
-    """Build the application; its document describes ingest-api as well, and no page of the console."""
+def build_core_api(resources: CoreResources, stand_in: IngestStandIn | None = None) -> ASGIApp:
+    """Build the application; its document describes ingest-api as well, and no page of the console.
+
+    `stand_in` takes requests of ingest-api.
+    """
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
 
     @asynccontextmanager
@@ -85,6 +89,8 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
             resources.authenticator.flush_last_used, every_s=LAST_USED_EVERY_S, name="last use of keys"
         ):
             yield
+        if stand_in is not None:
+            await stand_in.close()
         threads.shutdown()
 
     authorizer = Authorizer(resources.authenticator, threads)
@@ -94,7 +100,10 @@ def build_core_api(resources: CoreResources) -> ASGIApp:
         authorizer,
         lifespan=lifespan,
         threads=threads,
-        further_routes=console_routes(resources, authorizer, threads),
+        further_routes=(
+            *console_routes(resources, authorizer, threads),
+            *(stand_in.routes() if stand_in else ()),
+        ),
     )
 
 
@@ -205,6 +214,11 @@ class CoreApi(OpenedReplica):
 
     def __init__(self, console: ConsolePlacement | None = None) -> None:
         super().__init__(console or ConsoleSettings.from_env().signals_console)
+        self._stand_in = IngestStandIn()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:  # Ray Serve's name for it
-        return host(build_core_api(self.resources), PLACES)
+        return host(build_core_api(self.resources, self._stand_in), PLACES)
+
+    def check_health(self) -> None:
+        """Let Serve replace a replica that stands in for ingest-api with a producer that gave up for good."""
+        self._stand_in.check()

@@ -83,6 +83,10 @@ class Application:
     def __init__(self, router: Router) -> None:
         self._router = router
 
+    def running(self) -> AbstractAsyncContextManager[object]:
+        """Run its periodic duties inside the block, where no server runs its lifespan."""
+        return self._router.lifespan_context(self)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
         scope["app"] = self  # lets the router raise its 404 and 405, which it answers itself without

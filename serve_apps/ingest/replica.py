@@ -8,7 +8,7 @@ from typing import Final
 from ray import serve
 from starlette.types import ASGIApp
 
-from serve_apps.http.application import build_application, routes_of
+from serve_apps.http.application import Application, build_application, routes_of
 from serve_apps.http.authorization import Authorizer
 from serve_apps.http.rotating import renewed
 from serve_apps.http.short_road import Places, host
@@ -41,7 +41,7 @@ PLACES: Final = Places(running=256, waiting=512)
 CONNECTIONS: Final = 3  # lookups of keys, leases, counts
 
 
-def build_ingest_api(resources: IngestResources) -> ASGIApp:
+def build_ingest_api(resources: IngestResources) -> Application:
     """Build the application; core-api's document describes it."""
     acknowledgements = Acknowledgements(resources.ingestion, answer_within_s=ANSWER_WITHIN_S)
     patient = Acknowledgements(resources.ingestion, answer_within_s=PATIENCE_S)

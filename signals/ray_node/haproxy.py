@@ -82,11 +82,18 @@ CLOSED: Final = rf"s/^( *bind )[*]?:/\1{HOST}:/"
 """Serve's template opens metrics and statistics on every address, which is of use in a cluster only."""
 EDITS: Final = (STARTING, FRONTEND, OWN_ERRORS)
 ERROR_FILE: Final = "unavailable.http"
+SPARES: Final = (
+    r"s|^ *server (SERVE_REPLICA[^ ]*) ([^ ]*) .*|    server spare-\1 \2 track http-core/\1 backup|p"
+)
+"""Replicas of core-api among those of ingest-api, for which they stand in (core/ingest_stand_in.py)."""
 LAUNCHER: Final = """#!/bin/sh
 # Serve calls this as: haproxy -db -f FILE ..., with -sf when it knows of a HAProxy to replace.
 # Beside FILE: .known, the last configuration with routes; .pid, the HAProxy that serves and its socket.
 file=$3
 sed -i -E {edits} "$file" || exit
+# core-api takes events while no replica of ingest-api answers; the file says whether its replicas live.
+sed -n -E '/^backend http-core$/,/^backend /{spares}' "$file" >"$file.spares"
+sed -i '/^backend http-ingest$/r '"$file.spares" "$file"
 case " $* " in *" -sf "*) ;; *)
   # A new manager knows neither routes nor the HAProxy that outlived the last one: take over from it.
   grep -q '^backend http-' "$file" || ! [ -s "$file.known" ] || cp "$file.known" "$file"
@@ -134,7 +141,7 @@ def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CL
     stand_in, program = launcher.parent / "stand-in", shlex.quote(get_haproxy_binary())
     stand_in.write_text(STAND_IN.format(haproxy=program))
     waiting = f"setsid {shlex.quote(str(stand_in))}"
-    launcher.write_text(LAUNCHER.format(edits=scripts, haproxy=program, stand_in=waiting))
+    launcher.write_text(LAUNCHER.format(edits=scripts, spares=SPARES, haproxy=program, stand_in=waiting))
     for script in (stand_in, launcher):
         script.chmod(0o755)
 

@@ -40,6 +40,8 @@ FAST_INGRESS: Final = {  # Linux only; the bundle is for HAProxy only (docs/adr/
     "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
     # A replica that dies answers nothing: reads and events go to another one (haproxy.py).
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    "RAY_SERVE_HAPROXY_RETRIES": "6",  # 3 by default: each idle connection to a dead replica takes one
+    "RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT": "1",  # 3 by default, each of them a request that waits
 }
 IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -336,3 +336,53 @@ def test_other_requests_without_an_answer_are_not_repeated(tmp_path: Path) -> No
         assert {answer.status_code for answer in posts} == {200, 502}
         assert len(lost) + len(answered) == 6
         assert {*lost, *answered} == {""}
+
+
+APPLICATIONS = """
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+    option redispatch 1
+    balance leastconn
+    default-server inter 5s fastinter 250ms downinter 250ms fall 2 rise 2
+frontend http_frontend
+    bind 127.0.0.1:{port}
+    use_backend http-ingest if {{ path_beg /v1/events }}
+    use_backend http-core
+backend http-ingest
+    server SERVE_REPLICA_ingest 127.0.0.1:{ingest} check observe layer4 error-limit {limit} on-error mark-down
+    server SERVE_PROXY_ACTOR 127.0.0.1:{closed} check backup
+backend http-core
+    server SERVE_REPLICA_core 127.0.0.1:{core} check observe layer4 error-limit {limit} on-error mark-down
+    server SERVE_PROXY_ACTOR 127.0.0.1:{closed} check backup
+listen stats
+    bind 127.0.0.1:{stats}
+    stats enable
+"""
+
+
+def test_core_takes_events_as_soon_as_no_replica_of_ingest_answers(tmp_path: Path) -> None:
+    port, limit = free_port(), FAST_INGRESS["RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT"]
+    launcher, _ = edited(tmp_path / "a", "", edits=EDITS)
+    path = tmp_path / "a" / "haproxy.cfg"
+    with ExitStack() as stack:
+        core, taken = stack.enter_context(replica(is_dying=False))
+        dying = ExitStack()
+        ingest, accepted = dying.enter_context(replica(is_dying=False))
+        ports = {"port": port, "closed": free_port(), "stats": free_port(), "ingest": ingest, "core": core}
+        path.write_text(APPLICATIONS.format(limit=limit, **ports))
+        process = stack.enter_context(subprocess.Popen([launcher, "-db", "-f", path]))
+        stack.callback(process.terminate)
+
+        def send() -> int:
+            url = f"http://127.0.0.1:{port}/v1/events"
+            return httpx2.post(url, content=b"{}", trust_env=False).status_code
+
+        until(lambda: _get(f"http://127.0.0.1:{port}/"))
+        assert send() == 200
+        assert (len(accepted), len(taken)) == (1, 0)
+        dying.close()
+        assert [send() for _ in range(5)] == [200] * 5
+        assert (len(accepted), len(taken)) == (1, 5)
