@@ -1,8 +1,9 @@
 """ingest-api's stand-in opens with the first request that comes to it, and loses nothing when it closes."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 from psycopg_pool import ConnectionPool
@@ -29,24 +30,24 @@ def environment(kafka: KafkaSettings, database: PostgresSettings, monkeypatch: p
     monkeypatch.setenv("DATABASE_URL", database.database_url.get_secret_value())
     monkeypatch.setenv("PG_SSLMODE", "disable")
     monkeypatch.setattr("serve_apps.ingest.replica.ANSWER_WITHIN_S", 10.0)
+    monkeypatch.setattr("serve_apps.ingest.replica.COUNTS_EVERY_S", 3600.0)  # so that the end has to write
 
 
 @contextmanager
 def stand_in_client(
     key: IssuedKey, open_resources: Callable[[ExitStack], IngestResources]
-) -> Iterator[TestClient]:
-    """Serve a stand-in's routes in this process."""
+) -> Iterator[tuple[TestClient, Callable[[], None]]]:
+    """Serve a stand-in's routes in this process; the second function closes it."""
     stand_in = IngestStandIn(open_resources)
-
-    @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
-        yield
-        await stand_in.close()
-
+    application = Starlette(routes=stand_in.routes())
     headers = {"Authorization": f"Bearer {key.text}"}
-    application = Starlette(routes=stand_in.routes(), lifespan=lifespan)
     with TestClient(application, headers=headers, raise_server_exceptions=False) as client:
-        yield client
+        assert client.portal is not None
+        close = partial(client.portal.call, stand_in.close)
+        try:
+            yield client, close
+        finally:
+            close()
 
 
 def test_first_requests_open_the_stand_in_once_and_its_end_writes_the_counts(
@@ -62,15 +63,15 @@ def test_first_requests_open_the_stand_in_once_and_its_end_writes_the_counts(
         content = [body()] if path.endswith("batch") else body()
         return client.post(path, json=content).status_code
 
-    with stand_in_client(key, open_and_note) as client:
+    with stand_in_client(key, open_and_note) as (client, close):
         assert not opened
         with ThreadPoolExecutor(4) as threads:
             answers = list(threads.map(send, ["/v1/events", "/v1/events/batch"] * 4))
+        close()
+        with pool.connection() as connection:
+            entered = connection.execute("SELECT sum(events)::int FROM pipeline.ledger").fetchone()
     assert answers == [202] * 8
-    assert len(opened) == 1
-    assert len(stored()) == 8
-    with pool.connection() as connection:
-        entered = connection.execute("SELECT sum(events)::int FROM pipeline.ledger").fetchone()
+    assert (len(opened), len(stored())) == (1, 8)
     assert entered == (8,)
 
 
@@ -83,7 +84,7 @@ def test_request_after_one_that_could_not_open_it_tries_again(key: IssuedKey, st
             raise DependencyUnavailable("kafka", "away")
         return open_ingest_resources(stack)
 
-    with stand_in_client(key, open_second_time) as client:
+    with stand_in_client(key, open_second_time) as (client, _):
         answers = [client.post("/v1/events", json=body()) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [503, 202, 202]
     assert answers[0].headers["content-type"] == "application/problem+json"
