@@ -375,6 +375,7 @@ def test_core_takes_events_as_soon_as_no_replica_of_ingest_answers(tmp_path: Pat
         path.write_text(APPLICATIONS.format(limit=limit, **ports))
         process = stack.enter_context(subprocess.Popen([launcher, "-db", "-f", path]))
         stack.callback(process.terminate)
+        stack.callback(Path(f"{path}.pid").unlink)  # first, so that nothing stands in
 
         def send() -> int:
             url = f"http://127.0.0.1:{port}/v1/events"
