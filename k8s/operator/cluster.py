@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import httpx2
+import msgspec
 from lightkube import ApiError, Client
 from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
 from lightkube.types import CascadeType, PatchType
@@ -282,5 +283,5 @@ def _sorted() -> Iterator[None]:
         raise ClusterRefused(f"the API server answered {code}", status=code) from error
     except httpx2.HTTPError as error:
         raise ClusterUnavailable(f"the API server did not answer: {type(error).__name__}") from error
-    except JSONDecodeError as error:  # cut off, or not from the API server
+    except (msgspec.DecodeError, JSONDecodeError) as error:  # cut off: an object, or the text of an error
         raise ClusterUnavailable("the API server's answer is not JSON") from error

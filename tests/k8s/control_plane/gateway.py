@@ -4,13 +4,18 @@ Plain HTTP on loopback towards the operator, so that requests are readable; the 
 through, and with it its rights.
 """
 
+import json
+import re
+import socket
 import ssl
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final, Literal
 
 import httpx2
 
@@ -19,6 +24,20 @@ from tests.k8s.control_plane.control_plane import ControlPlane
 NOT_PASSED_ON = {"connection", "content-length", "host", "transfer-encoding"}
 BOOKKEEPING = ("/leases", "/events", "/selfsubjectaccessreviews", "/selfsubjectrulesreviews")
 """What is written all the time and changes nothing that anybody asked for."""
+Fault = Literal["garbled", "reset", "unavailable", "garbled error"]
+"""Half a document; a connection that is reset; 503 as an API server says it; 503 with half a document."""
+STARTING: Final = re.compile(r"/apis?(/[^/]+){0,2}|.*/(signalsstacks|signalsscenarios)|.*/leases/[^/]+")
+"""Paths that an operator reads when it starts: discovery, the lists that it watches, its Lease."""
+HALF: Final = b'{"kind": "APIResourceList", "resou'
+UNAVAILABLE: Final = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "status": "Failure",
+    "reason": "ServiceUnavailable",
+    "message": "the server is currently unable to handle the request",
+    "code": 503,
+}
+"""As an API server answers that is starting (k8s.io/apimachinery, NewServiceUnavailable)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +58,17 @@ class Gateway:
     """Called when the API server has done it; false keeps its answer from the operator."""
     reads: Counter[str] = field(default_factory=Counter)
     """How often each object was asked for."""
-    garbled: int = 0
-    """How many of the next answers to a GET arrive as half a JSON document."""
+    fault: Fault | None = None
+    """How the first answer to each path of `STARTING` is hurt."""
+    hurt: set[str] = field(default_factory=set)
+    """The paths whose first answer was hurt."""
     refused: list[str] = field(default_factory=list)
     """What the API server forbade (403): rights that the chart does not give."""
 
 
 @contextmanager
-def gateway(cluster: ControlPlane) -> Iterator[Gateway]:
-    """Pass on everything until the block ends."""
+def gateway(cluster: ControlPlane, *, port: int = 0) -> Iterator[Gateway]:
+    """Pass on everything until the block ends, on a free port unless one is given."""
     trust = ssl.create_default_context(cafile=cluster.folder / "pki" / "ca.crt")
     server_url = cluster.api.client.base_url
     upstream = httpx2.Client(base_url=server_url, verify=trust, timeout=None, trust_env=False)
@@ -55,7 +76,7 @@ def gateway(cluster: ControlPlane) -> Iterator[Gateway]:
     class Handler(_Handler):
         pass
 
-    with upstream, _Server(("127.0.0.1", 0), Handler) as server:
+    with upstream, _Server(("127.0.0.1", port), Handler) as server:
         gate = Gateway(url=f"http://127.0.0.1:{server.server_port}")
         Handler.gate, Handler.upstream = gate, upstream
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -86,9 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             if answer.status_code == httpx2.codes.FORBIDDEN:
                 self.gate.refused.append(f"{self.command} {self.path}")
-            if self.command == "GET" and self.gate.garbled > 0 and not self._is_bookkeeping():
-                self.gate.garbled -= 1
-                self._garble()
+            if self.gate.fault is not None and self._is_first():
+                self._hurt(self.gate.fault)
                 return
             if self._may_answer(answer):
                 self._answer(answer)
@@ -107,13 +127,26 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_bookkeeping(self) -> bool:
         return any(part in self.path for part in BOOKKEEPING)
 
-    def _garble(self) -> None:
-        half = b'{"kind": "APIResourceList", "resou'
-        self.send_response(httpx2.codes.OK)
+    def _is_first(self) -> bool:
+        path = self.path.partition("?")[0]
+        if self.command != "GET" or not STARTING.fullmatch(path) or path in self.gate.hurt:
+            return False
+        self.gate.hurt.add(path)
+        return True
+
+    def _hurt(self, fault: Fault) -> None:
+        if fault == "reset":
+            # Closing a socket that may not linger sends RST: socket(7), SO_LINGER.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.close_connection = True
+            return
+        body = json.dumps(UNAVAILABLE).encode() if fault == "unavailable" else HALF
+        self.send_response(httpx2.codes.OK if fault == "garbled" else httpx2.codes.SERVICE_UNAVAILABLE)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(half)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(half)
+        self.wfile.write(body)
 
     def _answer(self, answer: httpx2.Response) -> None:
         self.send_response(answer.status_code)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import httpx2
+import pytest
 import yaml
 
 from tests.k8s.control_plane.api import Api
 from tests.k8s.control_plane.conditions import condition
 from tests.k8s.control_plane.fake_node import FakeNodes, Outcome
 from tests.k8s.control_plane.fake_ray import FakeRay
+from tests.k8s.control_plane.gateway import Gateway
 from tests.support.waiting import until
 
 EXAMPLE = Path(__file__).parents[1] / "rig" / "example-rayservice.yaml"
@@ -57,3 +60,12 @@ def test_rayservice_becomes_ready_and_moves_to_a_new_cluster(api: Api, ray: Fake
         within_s=60,
     )
     assert [app["name"] for app in ray.applications[next(reversed(ray.applications))]] == ["hello"]
+
+
+def test_gateway_resets_the_first_answer_only(gate: Gateway) -> None:
+    gate.fault = "reset"
+    with httpx2.Client(base_url=gate.url, trust_env=False) as client:
+        with pytest.raises(httpx2.ReadError, match="reset by peer"):
+            client.get("/apis")
+        assert client.get("/apis").headers["Content-Type"] == "application/json"
+    assert gate.hurt == {"/apis"}

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from signals.local.processes.ports import free_port
 from tests.k8s.control_plane import conditions
 from tests.k8s.control_plane.api import Object
-from tests.k8s.control_plane.gateway import Write
+from tests.k8s.control_plane.control_plane import ControlPlane
+from tests.k8s.control_plane.gateway import Fault, Write, gateway
 from tests.k8s.control_plane.installed import RELEASE, Installed
 from tests.support.waiting import until
 
@@ -51,18 +53,39 @@ def test_installed_stack_becomes_ready_with_all_its_objects(release: Installed) 
     assert release.gate.refused == []
 
 
-def test_operator_starts_after_garbled_first_answers(release: Installed) -> None:
-    """An API server behind a broken proxy answers half a document to each watch's first questions."""
+@pytest.mark.parametrize("fault", get_args(Fault))
+def test_operator_starts_after_hurt_first_answers(release: Installed, fault: Fault) -> None:
+    """An API server that is starting, or behind a broken proxy, hurts the first answer to each question."""
     release.helm("install", {})
-    release.gate.garbled = 3
+    release.gate.fault = fault
     release.start()
     process = release.process
 
     release.until_ready()
 
-    assert release.gate.garbled == 0
+    hurt = {part for path in release.gate.hurt for part in path.split("/")}
+    assert {"signalsstacks", "signalsscenarios", "leases"} <= hurt
     assert process is not None
     assert process.poll() is None
+
+
+def test_operator_starts_once_a_refusing_api_server_listens(
+    release: Installed, cluster: ControlPlane
+) -> None:
+    """Until then nothing listens at its address."""
+    release.helm("install", {})
+    port = free_port()
+    release.gate.url = f"http://127.0.0.1:{port}"
+    release.start()
+    process = release.process
+    until(lambda: str(port) in release.log.read_text(), within_s=60)  # it has reported a failed attempt
+
+    with gateway(cluster, port=port):
+        release.until_ready()
+
+        assert process is not None
+        assert process.poll() is None
+        release.kill()
 
 
 def test_ray_pods_are_guarded_and_end_slowly(release: Installed) -> None:
