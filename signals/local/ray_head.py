@@ -32,6 +32,8 @@ DEFAULT_PORTS: Final = {
     "ray_dashboard_metrics": 44227,
     "ray_gcs": 6379,
     "ray_agent": 52365,
+    "ray_agent_grpc": 52366,
+    "ray_runtime_env": 52367,
     "ray_metrics": 8090,
     "haproxy_metrics": 9101,
     "haproxy_stats": 8404,
@@ -178,6 +180,9 @@ class RayHead:
             f"--dashboard-port={ports['ray_dashboard']}",
             f"--dashboard-agent-listen-port={ports['ray_agent']}",
             f"--metrics-export-port={ports['ray_metrics']}",
+            # raylet dies when an agent that chooses its own port is later than 15 s (port_persistence.h)
+            f"--dashboard-agent-grpc-port={ports['ray_agent_grpc']}",
+            f"--runtime-env-agent-port={ports['ray_runtime_env']}",
             f"--object-store-memory={OBJECT_STORE_BYTES}",
             *("--no-monitor", "--include-log-monitor=false"),  # 50 MB each; unused here
             "--disable-usage-stats",

@@ -1,4 +1,4 @@
-"""Leaves out of `ray start` what none of its options leaves out (`RAY_START_HOOK`)."""
+"""Changes in `ray start` what none of its options changes (`RAY_START_HOOK`)."""
 
 import sys
 from typing import Any, Final, Protocol
@@ -25,6 +25,8 @@ def leave_out(parameters: RayParameters, head: bool) -> None:  # Ray's signature
     def start_leaner(command: list[str], process_type: str, *rest: Any, **options: Any) -> Any:
         if process_type == "dashboard" and head:
             command = _leaner_dashboard(command)
+        elif process_type == "raylet":
+            command = _patient_raylet(command)
         return start(command, process_type, *rest, **options)
 
     services.start_ray_process = start_leaner
@@ -35,3 +37,10 @@ def _leaner_dashboard(command: list[str]) -> list[str]:
     program = next(place for place, part in enumerate(command) if part.endswith("dashboard.py"))
     modules = f"--modules-to-load={','.join(DASHBOARD_MODULES)}"
     return [*command[:program], "-m", "signals.ray_node.dashboard", *command[program + 1 :], modules]
+
+
+def _patient_raylet(command: list[str]) -> list[str]:
+    """Tell raylet the port of its agent: it dies when the agent has not written it to a file after 15 s."""
+    agent = next(part for part in command if part.startswith("--dashboard_agent_command="))
+    port = next(word for word in agent.split() if word.startswith("--listen-port=")).partition("=")[2]
+    return [*command, f"--dashboard_agent_listen_port={port}"]
