@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +40,8 @@ def main() -> None:
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        sys.stderr.write(f"{now} {', '.join(names)} died: starting again\n")
+        with suppress(OSError):  # the disk is full: the attempt matters, not its line
+            sys.stderr.write(f"{now} {', '.join(names)} died: starting again\n")
         subprocess.run([sys.executable, "-m", "signals.local.watchdog", folder], check=False)
         tried_at = time.monotonic()
 

@@ -1,9 +1,13 @@
 """The stack's commands on a real PostgreSQL; Kafka and OpenSearch are given, as a user's own would be."""
 
 import io
+import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -200,6 +204,30 @@ def test_watchdog_starts_a_dead_server_again(tmp_path: Path, environ: dict[str, 
     assert not watchdog.is_running(root)
     assert not watchdog.died(root)
     stack.reset(root)
+
+
+def test_watchdog_outlives_a_log_that_takes_no_more(tmp_path: Path) -> None:
+    """As on a full disk: each line of its log is refused, and it tries all the same."""
+    root = tmp_path / ".signals"
+    (root / "run").mkdir(parents=True)
+    (root / "run" / "kafka.json").write_text(json.dumps({"pid": os.getpid(), "mark": "of another process"}))
+    nobody = f"{HOST}:{free_port()}"  # so that an attempt ends at once
+    own = {
+        "DATABASE_URL": f"postgresql://{nobody}/x",
+        "KAFKA_BROKERS": nobody,
+        "OPENSEARCH_URL": f"http://{nobody}",
+    }
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "-m", "signals.local.processes.server_watch", str(root)]
+    watching = subprocess.Popen(program, stderr=writer, env={**os.environ, **own})
+    os.close(writer)
+    try:
+        until(lambda: (root / "lock").exists() or watching.poll() is not None, within_s=90)
+        assert watching.poll() is None
+    finally:
+        shutil.rmtree(root / "run")  # its stack is gone, so it ends
+        assert watching.wait(90) == 0
 
 
 def test_reset_requires_confirmation(root: Path, environ: dict[str, str]) -> None:

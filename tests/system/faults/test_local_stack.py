@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,6 @@ from tests.system.faults.table import FaultRow
 
 pytestmark = pytest.mark.timeout(600)
 
-DISK_MB: Final = 700
 SPARE_MB: Final = 8
 BEFORE: Final = 20
 MOST: Final = 1000
@@ -49,24 +48,6 @@ def written_again(writers: Writers, server: str) -> int:
     """Return the first new number that the server acknowledges; none is sent twice."""
     numbers = count(MOST)
     return until(lambda: (number := next(numbers)) * writers.write(server, number), within_s=60)
-
-
-@pytest.fixture
-def disk(fault_row: Row) -> Iterator[Path]:
-    """A small file system of its own, which the servers' account can enter."""
-    if os.geteuid() != 0:
-        fault_row("small disk: NOT TESTED, only root may mount one")  # leaves the total without a verdict
-        pytest.skip("NOT TESTED: only root may mount a small disk")
-    with TemporaryDirectory() as name:
-        place = Path(name)
-        place.chmod(0o755)
-        options = f"size={DISK_MB}m,mode=0755"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", name], check=True)
-        try:
-            yield place
-        finally:
-            stack.down(place / ".signals")
-            subprocess.run(["umount", "--lazy", name], check=True)
 
 
 @pytest.mark.faults
