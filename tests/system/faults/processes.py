@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import psutil
@@ -67,6 +68,17 @@ def kill(pid: int) -> None:
 def freeze(pid: int) -> None:
     """SIGSTOP: the process stops without noticing."""
     os.kill(pid, signal.SIGSTOP)
+
+
+def freeze_families(root_pids: Iterable[int]) -> list[int]:
+    """Freeze processes with all their descendants, those included that start meanwhile; return all pids."""
+    frozen: list[int] = []
+    while awake := [pid for root in root_pids for pid in family_of(root) if pid not in frozen]:
+        for pid in awake:
+            with suppress(ProcessLookupError):
+                freeze(pid)
+        frozen += awake
+    return frozen
 
 
 def thaw(pid: int) -> None:

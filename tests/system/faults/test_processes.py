@@ -7,9 +7,18 @@ from typing import Final
 import pytest
 
 from tests.support.product import Product
-from tests.support.waiting import pause
+from tests.support.waiting import pause, until
 from tests.system.faults.consumer_set import consumer_set, environment_of
-from tests.system.faults.processes import TITLES, freeze, kill, one_of, pids_of, thaw
+from tests.system.faults.processes import (
+    TITLES,
+    family_of,
+    freeze,
+    freeze_families,
+    kill,
+    one_of,
+    pids_of,
+    thaw,
+)
 from tests.system.faults.table import FaultRow
 from tests.system.faults.trial import Goal, Stage, Trial, trial
 
@@ -19,6 +28,7 @@ ACTORS: Final = ("incident-engine", "indexer", "ai-worker")
 ROUNDS: Final = 2
 KILLS: Final = 5  # a round
 BEYOND_SESSIONS_S: Final = 20.0  # Kafka's session (10 s), the lease (6 s)
+ASLEEP_S: Final = 330.0  # the longest time-out is that between two polls of Kafka: 300 s (librdkafka)
 BEYOND_SUPERVISOR_S: Final = 45.0  # the supervisor replaces an actor that is silent for about 30 s
 
 
@@ -79,6 +89,33 @@ def test_actor_frozen_beyond_every_timeout(
             thaw(pid)
         running.healed()
         running.recovered(goal_of(kind))
+
+
+@pytest.mark.faults
+def test_machine_sleeps_and_wakes(
+    product: Product, product_stage: Stage, fault_row: Callable[[str], FaultRow]
+) -> None:
+    """All processes stand still, servers included, as on a laptop whose lid is closed.
+
+    Harder than sleep: the monotonic clock goes on, so at the wake every time-out has passed at once.
+    """
+    with trial(product_stage, fault_row("sleep of the whole machine"), seed=14) as running:
+        running.recovered("summarized")
+        roots = [product.root_pid, *(server.process.pid or 0 for server in product.stack.servers.values())]
+        asleep: list[int] = []
+        try:
+            asleep = freeze_families(roots)
+            running.injected()
+            pause(ASLEEP_S)
+        finally:
+            for pid in asleep:
+                thaw(pid)
+        running.healed()
+        seconds = running.recovered("summarized")
+        assert product.root_pid == roots[0]  # Ray's node has not given up
+    until(lambda: set(product.readiness().values()) <= {"ok", "running"}, within_s=120)
+    left = set(asleep) & {pid for root in roots for pid in family_of(root)}
+    print(f"{len(left)} of {len(asleep)} processes outlived the sleep; recovered after {seconds:.1f} s")
 
 
 @pytest.mark.faults
