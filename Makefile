@@ -5,6 +5,8 @@ READY := .venv/.ready
 # Each worker of `make test` starts servers of its own: 1.5 GB. FILE=tests/… runs a part.
 WORKERS ?= 3
 FILE ?=
+# How long `make soak` lasts; below 20 it gives no verdict on memory.
+MINUTES ?= 60
 TRUSTING := $(BIN)/python requirements/system_trust.py
 
 # What is installed but not imported by the product, or seldom: half of all code, compiled when it is needed.
@@ -13,7 +15,7 @@ NOT_COMPILED := /(tests?|rllib|tune|train|llm|ray/data|mypyc?|pip(_api)?|pygment
 # Some machines switch bytecode off; a dozen Ray processes would then compile everything at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults acceptance bench bench-quick score lint docs reference format crds lock pooler audit version release coverage hooks kind-up kind-demo kind-down clean
+.PHONY: help demo up down status check test-unit test test-k8s test-k8s-pods faults soak acceptance bench bench-quick score lint docs reference format crds lock pooler audit version release coverage hooks kind-up kind-demo kind-down clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -56,6 +58,9 @@ test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12
 
 faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
 	@$(BIN)/pytest tests/system/faults -m "faults or faults_quick" --timeout=1800
+
+soak: $(READY) ## Kill a process each minute under traffic; fail when memory grows or an event is lost (MINUTES=60)
+	@SOAK_MINUTES=$(MINUTES) $(BIN)/pytest tests/system/faults/test_soak.py -m faults -s
 
 acceptance: $(READY) ## Run the ten-minute acceptance run (docs/requirements.md, R38)
 	@$(BIN)/pytest -m acceptance -s

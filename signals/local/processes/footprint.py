@@ -32,10 +32,11 @@ def footprint_of(pid: int) -> Footprint:
         family = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return NOTHING
-    return sum((_of_one(process) for process in family), NOTHING)
+    return sum((footprint_of_one(process) for process in family), NOTHING)
 
 
-def _of_one(process: psutil.Process) -> Footprint:
+def footprint_of_one(process: psutil.Process) -> Footprint:
+    """The footprint of one process without its children; nothing when it has ended."""
     try:
         cpu = process.cpu_times()  # of children only those that have ended: the living are counted themselves
         memory_bytes = _pss_bytes(process.pid) or process.memory_info().rss

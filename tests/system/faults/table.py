@@ -90,7 +90,7 @@ class FaultTable:
             total.double = sum(row.double or 0 for row in self.rows)
         for row in self.rows:
             total.used_memory(row.peak_memory_mb or 0.0)
-        return _markdown([COLUMNS, *(row.cells() for row in self.rows), total.cells()])
+        return markdown([COLUMNS, *(row.cells() for row in self.rows), total.cells()])
 
     def write(self, path: Path) -> None:
         """Write the figures as JSON, for comparisons between runs."""
@@ -110,7 +110,8 @@ class FaultTable:
         path.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table; the first row is its head, the first column its names."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:

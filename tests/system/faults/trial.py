@@ -8,10 +8,11 @@ from typing import Final, Literal
 from uuid import UUID
 
 from opensearchpy.exceptions import ConnectionError as TransportConnectionError
+from opensearchpy.exceptions import TransportError
 
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import open_client
-from tests.support.waiting import until
+from tests.support.waiting import patience, until
 from tests.system.faults.recorder import Recorder
 from tests.system.faults.senders import Sender
 from tests.system.faults.server_contents import Servers, log_ends, observe
@@ -103,7 +104,7 @@ class Trial:
                 answer = client.mget(index=EVENTS_INDEX, body=body, params={"_source": "false"})
             except TransportConnectionError:
                 return False
-        return all(document["found"] for document in answer["docs"])
+        return all(document.get("found") for document in answer["docs"])  # an error while shards open
 
     def _counted(self, names: list[str]) -> int:
         query = "SELECT sum(value) FROM metrics_buckets WHERE project_id = %s AND fingerprint = ANY(%s)"
@@ -157,8 +158,17 @@ def trial(stage: Stage, row: FaultRow, *, seed: int, events_per_s: float = EVENT
 
 
 def _settled(running: Trial) -> Verdict:
-    """Return the verdict once it is clean, or what it is at the deadline."""
-    deadline = time.monotonic() + SETTLE_WITHIN_S
-    while not (verdict := running.judge_now()).is_clean and time.monotonic() < deadline:
+    """Return the verdict once it is clean, or what it is at the deadline.
+
+    Raises:
+        TransportError: OpenSearch still cannot be read then.
+    """
+    deadline = time.monotonic() + SETTLE_WITHIN_S * patience()
+    while True:
+        try:
+            if (verdict := running.judge_now()).is_clean or time.monotonic() > deadline:
+                return verdict
+        except TransportError:  # it has started again, and opens its shards
+            if time.monotonic() > deadline:
+                raise
         time.sleep(1.0)
-    return verdict
