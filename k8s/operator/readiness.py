@@ -29,9 +29,17 @@ class _Actor(BaseModel):
         return self.name.rpartition("-")[0]
 
 
+class _Stage(BaseModel):
+    stage: str
+    progress: str
+    waiting: int
+    partitions: tuple[int, ...]
+
+
 class _Answer(BaseModel):
     dependencies: tuple[_Dependency, ...]
     actors: tuple[_Actor, ...]
+    stages: tuple[_Stage, ...] = ()  # earlier releases do not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,7 @@ class ConsumersReadiness:
     error: str = ""
     unavailable: tuple[str, ...] = ()  # "kafka is unavailable"
     not_running: tuple[str, ...] = ()  # "indexer-0 is missing"
+    standing: tuple[str, ...] = ()  # "indexer in partitions 3, 4 with 152445 records waiting"
     expected: int = 0
     engines: int = 0  # running incident-engines
     idle_kinds: tuple[str, ...] = ()  # kinds without a running consumer
@@ -71,10 +80,17 @@ def read(answer: _Answer) -> ConsumersReadiness:
     return ConsumersReadiness(
         unavailable=tuple(f"{d.name} is {d.state}" for d in answer.dependencies if d.state != "ok"),
         not_running=tuple(f"{a.name} is {a.state}" for a in answer.actors if a.state != "running"),
+        standing=tuple(_standing(stage) for stage in answer.stages if stage.progress == "standing"),
         expected=len(answer.actors),
         engines=sum(actor.kind == ENGINE for actor in running),
         idle_kinds=tuple(kind for kind in kinds if kind not in {actor.kind for actor in running}),
         lag=max((lag for kind in kinds if (lag := _lag(answer, kind)) is not None), default=None),
+    )
+
+
+def _standing(one: _Stage) -> str:
+    return (
+        f"{one.stage} in partitions {', '.join(map(str, one.partitions))} with {one.waiting} records waiting"
     )
 
 

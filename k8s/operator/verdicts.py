@@ -139,6 +139,8 @@ def _consumers(facts: StackFacts) -> ConditionVerdict:
         bad = ", ".join(readiness.not_running)
         sentence = f"{len(readiness.not_running)} of {readiness.expected} consumers are unhealthy: {bad}"
         return no(condition, "ConsumersNotRunning", sentence)
+    if readiness.standing:
+        return no(condition, "ReadingStandsStill", f"reading stands still: {'; '.join(readiness.standing)}")
     return yes(condition, "AllRunning", f"{readiness.expected} consumers run")
 
 

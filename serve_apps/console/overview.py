@@ -7,7 +7,7 @@ from typing import Final
 from serve_apps.console.charts import HistogramChart, histograms
 from serve_apps.console.outage_list import DEFAULT_VERDICT, numbers_of
 from serve_apps.console.pages import ConsolePage, Visit
-from serve_apps.console.pipeline import hour_of
+from serve_apps.console.pipeline import hour_of, pipeline_verdict
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.search import bucket_length
 from serve_apps.console.sending_lines import NO_KEY, server_lines, snippet
@@ -54,7 +54,7 @@ def _view(resources: ConsoleResources, visit: Visit, key: str) -> View:
             "outages": rows,
             "numbers": numbers_of(resources, rows),
             "last_resolved": last[0] if last else None,
-            "readiness": resources.readiness.check(),
+            "verdict": pipeline_verdict(resources.readiness.check()),
             "hour": hour,
             "found": found,
             "charts": charts,

@@ -27,8 +27,6 @@ from signals.services.access.provider_sign_in import ProviderSignIn
 from signals.services.access.saved_views import SavedViews
 from signals.services.access.signing_in import SigningIn
 from signals.services.incidents.overview import IncidentOverview
-from signals.services.ledger.audit import GROUPS
-from signals.services.operations.partition_lag import PartitionLags
 from signals.services.operations.project_letters import ProjectLetters
 from signals.services.summary.job_list import JobList
 from signals.settings import KafkaSettings, PeopleSettings
@@ -89,7 +87,7 @@ def console_resources(
         event_finder=core.event_finder,
         ledger_audit=core.ledger_audit,
         readiness=core.readiness,
-        partition_lags=PartitionLags(pool, KafkaSettings.from_env, GROUPS),
+        partition_lags=core.partition_lags,
         letters=ProjectLetters(pool, KafkaSettings.from_env),
         job_list=JobList(pool),
         feedback=core.feedback,

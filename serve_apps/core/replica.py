@@ -49,11 +49,12 @@ from signals.services.incidents.names import Names
 from signals.services.incidents.outage_views import Outages
 from signals.services.incidents.outage_work import OutageWork
 from signals.services.incidents.views import Incidents
-from signals.services.ledger.audit import LedgerAudit
+from signals.services.ledger.audit import GROUPS, LedgerAudit
 from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
+from signals.services.operations.partition_lag import PartitionLags
 from signals.services.operations.readiness import ReadinessCheck
 from signals.services.summary.comparing import ComparisonSource
 from signals.services.summary.feedback import FeedbackBook
@@ -121,6 +122,7 @@ def open_core_resources(stack: ExitStack, console: ConsolePlacement = "core") ->
         opensearch.open_client(OpenSearchSettings.from_env(), connections=CONNECTIONS)
     )
     ledger_audit = LedgerAudit(pool)
+    partition_lags = PartitionLags(pool, KafkaSettings.from_env, GROUPS)
     readiness = ReadinessCheck(
         pool,
         {
@@ -128,6 +130,7 @@ def open_core_resources(stack: ExitStack, console: ConsolePlacement = "core") ->
             "opensearch": partial(opensearch.check_reachable, client),
         },
         ledger_audit.audit,
+        partition_lags.read,
     )
     stack.callback(readiness.close)
     renewals: dict[SettingsKind, Callable[[], None]] = {
@@ -161,6 +164,7 @@ def open_core_resources(stack: ExitStack, console: ConsolePlacement = "core") ->
         notices=Notices(pool),
         questions=Questions(tools, open_model, ModelSettings.from_env),
         door_settings=DoorSettingsEditor(pool),
+        partition_lags=partition_lags,
         readiness=readiness,
         routes=Routes(pool),
         placement=console,

@@ -30,6 +30,7 @@ from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
+from signals.services.operations.partition_lag import PartitionLags
 from signals.services.operations.readiness import ReadinessCheck
 from signals.services.summary.feedback import FeedbackBook
 from signals.services.summary.questions import Questions
@@ -94,6 +95,7 @@ class CoreResources:
     notices: Notices
     questions: Questions
     door_settings: DoorSettingsEditor
+    partition_lags: PartitionLags
     readiness: ReadinessCheck
     routes: Routes
     console: ConsoleResources | None = None

@@ -1,7 +1,7 @@
 """`signals status`: what runs, what it owns, how far it lags, what it costs."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,14 +14,17 @@ from signals.cli.core_client import load_environment
 from signals.cli.options import ROOT, Folder
 from signals.cli.readable import console, plain
 from signals.clients.postgres import Connection, open_pool, transaction
-from signals.errors import DependencyUnavailable
+from signals.domain.operations.reading_progress import ReadingProgress
+from signals.errors import DependencyUnavailable, SettingsError
 from signals.local import stack, watchdog
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
 from signals.local.processes.footprint import NOTHING, Footprint, footprint_of
 from signals.local.ray_head import NAME as RAY
 from signals.local.ray_head import RayHead
-from signals.settings import PostgresSettings
+from signals.services.ledger.audit import GROUPS
+from signals.services.operations.partition_lag import PartitionLags, stage_readings
+from signals.settings import KafkaSettings, PostgresSettings
 from signals.store import leases
 from signals.store.operations import workers
 from signals.store.operations.workers import RESTARTS_WITHIN, Worker
@@ -29,6 +32,11 @@ from signals.store.summary.ai_jobs import QUEUE
 
 SHOWN_RESTARTS: Final = 2  # one follows each update
 SAMPLE_S: Final = 3.0  # over which processor use is taken
+PROGRESS_IN_WORDS: Final[Mapping[ReadingProgress, str]] = {
+    "well": "keeps up",
+    "late": "more than a minute late",
+    "standing": "stands still",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -60,6 +68,7 @@ def status(folder: Folder = ROOT) -> None:
     try:
         with open_pool(PostgresSettings.from_env(), size=1) as pool:
             out.print(_actors(pool), end="\n\n")
+            out.print(reading_of(pool), end="\n\n")
             out.print(_jobs(pool))
     except DependencyUnavailable as error:
         out.print(f"actors and jobs: unknown, {error}")
@@ -143,6 +152,19 @@ def _actors(pool: ConnectionPool[Connection]) -> Table:
             str(worker.pid),
             f"{max(0.0, worker.age_s):.0f} s ago",
         )
+    return table
+
+
+def reading_of(pool: ConnectionPool[Connection]) -> Table | str:
+    """Return how far each stage has read all partitions, also those that no actor has."""
+    try:
+        stages = stage_readings(PartitionLags(pool, KafkaSettings.from_env, GROUPS).read())
+    except (DependencyUnavailable, SettingsError) as error:
+        return f"stages: unknown, {error}"
+    table = _table("stage", "reading", "partitions", ">waiting")
+    for one in stages:
+        progress = PROGRESS_IN_WORDS[one.progress]
+        table.add_row(one.stage, progress, ",".join(map(str, one.partitions)) or "all", str(one.waiting))
     return table
 
 

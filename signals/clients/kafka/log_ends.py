@@ -1,5 +1,7 @@
-"""Reads where the partitions of a topic end; joins no group."""
+"""Reads where the partitions of a topic begin and end; joins no group."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -14,6 +16,15 @@ from signals.settings import KafkaSettings
 ANSWER_S: Final = 2.0  # guess: a page should not wait longer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSpan:
+    """The kept records of a partition: from `begin` to before `end`; those before `old_until` are old."""
+
+    begin: int
+    old_until: int
+    end: int
+
+
 def log_ends(settings: KafkaSettings, topic: str, *, answer_s: float = ANSWER_S) -> dict[int, int]:
     """Return the offset behind the last record of each partition; empty when there is no such topic.
 
@@ -22,15 +33,54 @@ def log_ends(settings: KafkaSettings, topic: str, *, answer_s: float = ANSWER_S)
     Raises:
         DependencyUnavailable: when no broker answers in time.
     """
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    [ends] = _offsets(settings, topic, [latest], answer_s)
+    return ends
+
+
+def log_spans(settings: KafkaSettings, topic: str, *, old_before: datetime) -> dict[int, LogSpan]:
+    """Return the span of each partition, and where in it the records from `old_before` on begin.
+
+    Takes as long as `log_ends`. An instant is that of the producer's clock.
+
+    Raises:
+        DependencyUnavailable: when no broker answers in time.
+    """
+    asked = [
+        OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
+        OffsetSpec.for_timestamp(int(old_before.timestamp() * 1000)),
+        OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+    ]
+    begins, younger, ends = _offsets(settings, topic, asked, ANSWER_S)
+    return {
+        partition: LogSpan(
+            begin=begins[partition],
+            old_until=younger[partition] if younger[partition] >= 0 else end,  # -1: no record is younger
+            end=end,
+        )
+        for partition, end in ends.items()
+    }
+
+
+def _offsets(
+    settings: KafkaSettings, topic: str, asked: list[OffsetSpec], answer_s: float
+) -> list[dict[int, int]]:
+    """Ask for several offsets of each partition at once."""
     admin = AdminClient(dict(connection_config(settings)))  # type: ignore[arg-type]  # types lack callables
     try:
         partitions = admin.list_topics(topic, timeout=answer_s).topics[topic].partitions
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, number): latest for number in partitions}
-        if not asked:
-            return {}
-        found = admin.list_offsets(asked, request_timeout=answer_s)
-        return {place.partition: answer.result(timeout=answer_s).offset for place, answer in found.items()}
+        if not partitions:
+            return [{} for _ in asked]
+        under_way = [
+            admin.list_offsets(
+                {TopicPartition(topic, number): spec for number in partitions}, request_timeout=answer_s
+            )
+            for spec in asked
+        ]
+        return [
+            {place.partition: answer.result(timeout=answer_s).offset for place, answer in found.items()}
+            for found in under_way
+        ]
     except (KafkaException, TimeoutError) as error:
         text = describe(error) if isinstance(error, KafkaException) else "it did not answer in time"
         raise DependencyUnavailable("Kafka", text) from error

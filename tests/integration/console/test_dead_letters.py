@@ -1,9 +1,15 @@
 """Admins requeue and drop dead letters of their own project only; the pipeline shows lag by partition."""
 
-import pytest
-from psycopg_pool import ConnectionPool
+import io
+import time
 
-from signals.clients.kafka import RAW_TOPIC
+import pytest
+from confluent_kafka import Producer
+from psycopg_pool import ConnectionPool
+from rich.console import Console
+
+from signals.cli.status import reading_of
+from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP, RAW_TOPIC
 from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, dead_letter
 from signals.clients.kafka.log_ends import log_ends
@@ -23,6 +29,14 @@ def brokers(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> KafkaSetti
     """Kafka, and the environment that names it."""
     monkeypatch.setenv("KAFKA_BROKERS", kafka.kafka_brokers)
     return kafka
+
+
+def publish_old(brokers: KafkaSettings, *, partition: int, records: int) -> None:
+    """Publish records of an hour ago."""
+    producer, at = Producer({"bootstrap.servers": brokers.kafka_brokers}), int((time.time() - 3600) * 1000)
+    for _ in range(records):
+        producer.produce(RAW_TOPIC, b"v", b"k", partition=partition, timestamp=at)
+    assert producer.flush(30) == 0
 
 
 def letter(number: int, key: bytes, value: bytes) -> DeadLetter:
@@ -80,6 +94,39 @@ def test_lag_is_shown_by_partition(
     page = visitor(Role.VIEWER).get(f"{BASE}/pipeline").text
     assert "<b>3</b>" in page
     assert "<b>7</b>" in page  # the engine has read nothing yet
+
+
+def test_partition_that_stands_still_counts_in_every_verdict(
+    visitor: Visitor, pool: Pool, world: World, brokers: KafkaSettings
+) -> None:
+    publish_old(brokers, partition=1, records=5)
+    with pool.connection() as connection:
+        for group, next_offset in ((INDEXER_GROUP, 5), (ENGINE_GROUP, 0)):
+            connection.execute(
+                "INSERT INTO pipeline.offsets (consumer_group, topic, partition, next_offset, updated_at)"
+                " VALUES (%s, %s, 1, %s, now() - interval '1 hour')",
+                [group, RAW_TOPIC, next_offset],
+            )
+    reader = visitor(Role.VIEWER)
+    page = reader.get(f"{BASE}/pipeline").text
+    assert "<title>NOT WELL" in page
+    assert "Partition 1 of incident-engine stands still: 5 records wait." in page
+    assert "of indexer" not in page
+    assert "stands still</b>" in page[page.index("Lag by partition") :]
+    overview = reader.get(f"{BASE}/").text
+    assert "Not every part works" in overview
+    assert "Partition 1 of incident-engine stands still: 5 records wait." in overview
+    answer = reader.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    assert answer.json()["stages"] == [
+        {"stage": "incident-engine", "progress": "standing", "waiting": 5, "partitions": [1]},
+        {"stage": "indexer", "progress": "well", "waiting": 0, "partitions": []},
+    ]
+    out = io.StringIO()
+    Console(file=out, width=120).print(reading_of(pool))
+    rows = [line.split() for line in out.getvalue().splitlines()]
+    assert ["incident-engine", "stands", "still", "1", "5"] in rows
+    assert ["indexer", "keeps", "up", "all", "0"] in rows
 
 
 def test_pages_say_that_kafka_is_away(

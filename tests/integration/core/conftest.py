@@ -44,17 +44,18 @@ from signals.services.incidents.outage_work import OutageWork
 from signals.services.incidents.settling import Settling
 from signals.services.incidents.views import Incidents
 from signals.services.indexing.labelling import Labeller
-from signals.services.ledger.audit import LedgerAudit
+from signals.services.ledger.audit import GROUPS, LedgerAudit
 from signals.services.notifications.destinations import Destinations
 from signals.services.notifications.maintenance import MaintenanceWindows
 from signals.services.notifications.notices import Notices
 from signals.services.notifications.routes import Routes
+from signals.services.operations.partition_lag import PartitionLags
 from signals.services.operations.readiness import DependencyCheck, ReadinessCheck
 from signals.services.summary.comparing import ComparisonSource
 from signals.services.summary.feedback import FeedbackBook
 from signals.services.summary.questions import Questions
 from signals.services.summary.toolbox import ToolSources
-from signals.settings import ModelSettings
+from signals.settings import KafkaSettings, ModelSettings
 from tests.support.events import NOON, TENANCY
 
 OTHER = Tenancy("org_2", "proj_2")
@@ -102,7 +103,8 @@ def core_resources(
 ) -> CoreResources:
     """Return the resources of core-api on these servers; `readiness` is to be closed."""
     ledger_audit = LedgerAudit(pool)
-    readiness = ReadinessCheck(pool, servers, ledger_audit.audit)
+    partition_lags = PartitionLags(pool, KafkaSettings.from_env, GROUPS)
+    readiness = ReadinessCheck(pool, servers, ledger_audit.audit, partition_lags.read)
     event_search = EventSearch(opensearch)
     comparison = ComparisonSource(
         compare=partial(compare, opensearch, stop_s=60), labels_since=partial(labels_since, opensearch)
@@ -127,6 +129,7 @@ def core_resources(
         notices=Notices(pool),
         questions=Questions(tools, open_model, ModelSettings.from_env),
         door_settings=DoorSettingsEditor(pool),
+        partition_lags=partition_lags,
         readiness=readiness,
         routes=Routes(pool),
     )

@@ -199,7 +199,7 @@ def test_hanging_check_serves_the_last_answer_meanwhile(
             hanging.wait(30)
         asked.set()
 
-    readiness = ReadinessCheck(pool, {"kafka": hang_when_asked_again}, LedgerAudit(pool).audit)
+    readiness = ReadinessCheck(pool, {"kafka": hang_when_asked_again}, LedgerAudit(pool).audit, tuple)
     assert readiness.check().ready
     until(lambda: time.monotonic() - answered_at(readiness) > REUSE_S)
     waiting = threading.Thread(target=readiness.check)

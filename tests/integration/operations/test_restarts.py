@@ -63,7 +63,7 @@ def die(database: PostgresSettings) -> None:
 
 
 def readiness(pool: ConnectionPool[Connection]) -> list[ExpectedActor]:
-    check = ReadinessCheck(pool, {}, lambda: Audit(state="balanced", missing={}))
+    check = ReadinessCheck(pool, {}, lambda: Audit(state="balanced", missing={}), tuple)
     check.expect(["notifier-0"])
     try:
         return check.check().actors

@@ -120,6 +120,14 @@ def test_one_missing_consumer_degrades_and_a_missing_kind_unreadies() -> None:
     assert judged(well(readiness=none))["Ready"][:2] == ("False", "ConsumersNotRunning")
 
 
+def test_reading_that_stands_still_degrades() -> None:
+    standing = ("indexer in partitions 3, 4 with 152445 records waiting",)
+    conditions = judged(well(readiness=ConsumersReadiness(expected=7, engines=3, standing=standing)))
+    assert conditions["ConsumersReady"][:2] == ("False", "ReadingStandsStill")
+    assert standing[0] in conditions["Degraded"][2]
+    assert conditions["Ready"][0] == "True"
+
+
 def test_core_api_reports_a_dependency_that_fails_later() -> None:
     conditions = judged(
         well(readiness=ConsumersReadiness(unavailable=("kafka is timeout",), expected=7, engines=3))
