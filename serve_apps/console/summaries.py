@@ -1,19 +1,30 @@
 """A stored summary as pages show it: each statement beside the exhibits that it cites."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from serve_apps.console.words import CitedStatement, cited, number, steps
-from signals.domain.summary.figures import stored_groups
-from signals.store.incidents.incident_context import StoredSummary
+from signals.domain.summary.answer import MAX_TEXT_CHARS, tidy
+from signals.domain.summary.exhibits import instant
+from signals.domain.summary.figures import StoredGroup, stored_groups
+from signals.services.incidents.incident_chart import DeployMark
+from signals.services.incidents.incident_reason import IncidentReason
+from signals.store.incidents.incident_context import Reason, StoredSummary
 
 MAX_RESULT_SHOWN: Final = 2_000  # characters of one tool's result; the stored ones are bounded, too
 
 
-def shown_summary(stored: StoredSummary | None) -> Mapping[str, Any] | None:
-    """Return the parts of a stored summary; texts of models are data."""
+def shown_summary(
+    stored: StoredSummary | None, why: IncidentReason | None, deploys: Iterable[DeployMark]
+) -> Mapping[str, Any] | None:
+    """Return the parts of a stored summary; texts of models are data.
+
+    `places` leads from each cited figure to the element of the page that shows it: `why` is what the page
+    shows of the incident's numbers. A figure that stands nowhere else is one of `figures`. Each of `deploys`
+    has a page of its own.
+    """
     if stored is None:
         return None
     content = stored.content
@@ -21,13 +32,21 @@ def shown_summary(stored: StoredSummary | None) -> Mapping[str, Any] | None:
     checked: Mapping[str, Any] = verification if isinstance(verification, dict) else {}
     evidence = [cited(text) for text in _texts(content.get("evidence"))]
     said = {one.text: one for one in evidence}
-    causes = [said.get(text, CitedStatement(text, ())) for text in _texts(content.get("likely_causes"))]
+    events = {ref: event_id for one in evidence for ref, event_id in one.references if event_id}
+    causes = [_cause(cited(text), said, events) for text in _texts(content.get("likely_causes"))]
+    groups = list(stored_groups(content.get("findings")))
+    spelled = checked.get("figures")
+    figures = {str(ref): str(text) for ref, text in spelled.items()} if isinstance(spelled, dict) else {}
+    rows = {ref: place for ref, text in figures.items() if (place := _row_of(text, groups, why))}
     return {
         "model": stored.model,
         "created_at": stored.created_at,
         "impact": str(content.get("impact") or ""),
         "causes": causes,
-        "groups": list(stored_groups(content.get("findings"))),
+        "groups": groups,
+        "deploys": {str(one.id) for one in deploys},
+        "places": {ref: f"figure-{ref}" for ref in figures} | rows,
+        "figures": {ref: text for ref, text in figures.items() if ref not in rows},
         "evidence": [one for one in evidence if one not in causes],
         "steps": list(steps(_texts(content.get("next_steps")))),
         "claimed": checked.get("claimed", 0),
@@ -40,6 +59,31 @@ def shown_summary(stored: StoredSummary | None) -> Mapping[str, Any] | None:
         "past": list(_related(content.get("surroundings"), "past")),
         "concurrent": list(_related(content.get("surroundings"), "concurrent")),
     }
+
+
+def _cause(
+    one: CitedStatement, said: Mapping[str, CitedStatement], events: Mapping[str, str]
+) -> CitedStatement:
+    """Return a cause with the references of the same words among the evidence, and the events of its own."""
+    if not one.references:
+        return said.get(one.text, one)
+    return CitedStatement(one.text, tuple((ref, event or events.get(ref)) for ref, event in one.references))
+
+
+def _row_of(text: str, groups: Sequence[StoredGroup], why: IncidentReason | None) -> str | None:
+    """Return the id of the row that shows a figure with the same numbers, None when none does."""
+    for place, group in enumerate(groups, start=1):
+        if group.says and tidy(group.says, MAX_TEXT_CHARS) == text:
+            return f"group-{place}"
+    if why is not None and _counts(text, why.opened):
+        return "why-opened"
+    return "why-latest" if why is not None and _counts(text, why.latest) else None
+
+
+def _counts(text: str, reason: Reason) -> bool:
+    """Say whether a figure is this count of this window."""
+    ends = f"minutes that end with minute {instant(reason.minute_at)} "
+    return text.startswith(f"{reason.count} ") and ends in text
 
 
 def shown_answer(found: object) -> Mapping[str, Any] | None:

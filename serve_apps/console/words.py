@@ -11,6 +11,10 @@ from signals.domain.summary.wording import STAMP
 
 CITATION: Final = re.compile(r"^\[([^\]]{1,400})\]\s*(.*)", re.DOTALL)
 REFERENCE: Final = re.compile(r"\b([EF]\d{1,6})(?:\s+([0-9a-f-]{36}))?")
+REFERENCES: Final = re.compile(
+    r"\s*\[\s*[EF]\d{1,6}(?:\s+[0-9a-f-]{36})?(?:\s*[,;]\s*[EF]\d{1,6}(?:\s+[0-9a-f-]{36})?)*\s*\]"
+)
+"""References inside a statement or behind it, where a model puts them as well."""
 TIME_OF_DAY: Final = re.compile(r"\b([01]\d|2[0-3]):([0-5]\d) UTC\b")
 """A minute as the texts of a comparison name it."""
 FOR_PROGRAMS: Final = ("Read the failing events: GET ", "See the counts by minute ")
@@ -115,12 +119,12 @@ class CitedStatement:
 
 
 def cited(statement: str) -> CitedStatement:
-    """Split `[E1 <event id>, F2] text` into text and references."""
+    """Split `[E1 <event id>, F2] text` into text and references, wherever these stand."""
     match = CITATION.match(statement)
-    if match is None:
-        return CitedStatement(statement, ())
-    found = tuple((one[1], one[2]) for one in REFERENCE.finditer(match[1]))
-    return CitedStatement(match[2], found)
+    head, text = (match[1], match[2]) if match else ("", statement)
+    groups = " ".join([head, *REFERENCES.findall(text)])
+    found = dict.fromkeys((one[1], one[2]) for one in REFERENCE.finditer(groups))
+    return CitedStatement(REFERENCES.sub("", text), tuple(found))
 
 
 def steps(texts: list[str]) -> Iterator[str]:

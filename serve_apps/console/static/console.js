@@ -22,6 +22,15 @@ addEventListener("click", (event) => {
   }
 });
 
+// A reference may lead into what is folded; not every browser opens it.
+function unfold() {
+  const place = document.getElementById(location.hash.slice(1));
+  for (let fold = place?.closest("details:not([open])"); fold; fold = place.closest("details:not([open])")) fold.open = true;
+  place?.scrollIntoView();
+}
+unfold();
+addEventListener("hashchange", unfold);
+
 // Changes that cannot be taken back are asked about first.
 addEventListener("submit", (event) => {
   const button = event.submitter;

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
+from uuid import UUID
 
 from signals.domain.detection.buckets import instant_of
 from signals.domain.findings.causes import Cause, Findings
@@ -12,7 +13,7 @@ from signals.domain.findings.statistics import Cells
 from signals.domain.queries.search import search_filters, working_filters
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.causes import sentence_of
-from signals.domain.summary.wording import group_of
+from signals.domain.summary.wording import group_of, minutes_of, numbers_of
 
 DIGITS: Final = 4  # of a share
 COUNTS: Final = ("failing_inside", "failing_outside", "working_inside", "working_outside")
@@ -86,7 +87,8 @@ def _group(segment: Segment) -> dict[str, object]:
 class StoredGroup:
     """A group that a stored cause names: its share among the failing beside the usual one, both 0 to 1.
 
-    The usual share is that among working requests, or among `beside` where too few worked.
+    The usual share is that among working requests, or among `beside` where too few worked. `says` is the
+    sentence of the cause, `numbers` its counts. The failures began `after` the deploy with `deploy_id`.
     """
 
     name: str
@@ -94,6 +96,10 @@ class StoredGroup:
     usual: float
     failing: int
     beside: str
+    says: str = ""
+    numbers: str = ""
+    deploy_id: UUID | None = None
+    after: str = ""
 
 
 def stored_groups(found: object) -> Iterator[StoredGroup]:
@@ -106,15 +112,36 @@ def stored_groups(found: object) -> Iterator[StoredGroup]:
     for cause in findings.get("causes") or ():
         segment = _stored_segment(cause.get("group") if isinstance(cause, dict) else None)
         if segment is not None:
-            cells = segment.cells
+            cells, says = segment.cells, str(cause.get("says") or "")
             working = cells.working_in + cells.working_out
+            rates, deploy = numbers_of(segment), _stored_deploy(cause.get("change"))
             yield StoredGroup(
                 name=group_of(segment),
                 share=cells.coverage,
                 usual=cells.working_in / working if working else 0.0,
                 failing=cells.failing_in,
                 beside=beside,
+                says=says,
+                numbers=rates if rates in says else _counts(cells, beside),
+                deploy_id=deploy and deploy[0],
+                after=deploy[1] if deploy else "",
             )
+
+
+def _counts(cells: Cells, beside: str) -> str:
+    working = cells.working_in + cells.working_out
+    return f"{cells.failing_in} of {cells.failing} failing, {cells.working_in} of {working} {beside}"
+
+
+def _stored_deploy(change: object) -> tuple[UUID, str] | None:
+    """Return the deploy that a cause names, and how long after it the failures began."""
+    if not isinstance(change, dict) or change.get("kind") != "deploy":
+        return None
+    minutes = change.get("minutes_before")
+    try:
+        return UUID(str(change.get("event_id"))), minutes_of(minutes) if isinstance(minutes, int) else ""
+    except ValueError:
+        return None
 
 
 def _stored_segment(group: object) -> Segment | None:

@@ -46,6 +46,9 @@ def test_statement_is_split_from_its_references() -> None:
     assert cited(f"[E1 {EVENT}, F2] It fails") == CitedStatement("It fails", (("E1", EVENT), ("F2", None)))
     assert cited("No reference") == CitedStatement("No reference", ())
     assert cited("[no reference] text") == CitedStatement("text", ())
+    assert cited("It fails [F2], too [E3; F2].") == CitedStatement(
+        "It fails, too.", (("F2", None), ("E3", None))
+    )
 
 
 def test_steps_leave_calls_of_the_api_out() -> None:
