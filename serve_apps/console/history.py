@@ -1,11 +1,12 @@
 """The work of people and programs on an incident or an outage, in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from serve_apps.console.words import Clock
+from signals.domain.summary.answer import tidy
 
 BY_HAND: Final = {
     "user:": "A former member",
@@ -15,16 +16,26 @@ BY_HAND: Final = {
 }
 """Actors of changes that are no process of ours, with a name for those who have none."""
 VERBS: Final = {"investigating": "took it on", "resolved": "resolved it", "open": "opened it again"}
+STATUS: Final = frozenset({"status"})
+ASSIGNEE: Final = frozenset({"assigned"})
+SNOOZE: Final = frozenset({"snoozed", "woken"})
+ANY_CHANGE: Final = frozenset({*STATUS, *ASSIGNEE, *SNOOZE, "commented", "merged", "split"})
+"""What a person changes; each is the `about` of a line."""
+MAX_SAID: Final = 200  # characters of a change in a notice; a note may be long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLine:
-    """One line of an incident's history; `kind` gives its colour, `path` leads to another outage."""
+    """One line of an incident's history; `kind` gives its colour, `path` leads to another outage.
+
+    `about` is the field that a person changed.
+    """
 
     at: datetime
     kind: str
     text: str
     path: str = ""
+    about: str = ""
 
 
 class TimelineChange(Protocol):
@@ -47,14 +58,21 @@ class TimelineChange(Protocol):
         """The fields that changed, with their new values."""
 
 
-def what_changed(by_people: Sequence[HistoryLine], clock: Clock, subject: str) -> str:
-    """Tell a person who pressed a button of an old page why nothing was done."""
-    moves = [one for one in by_people if one.text.endswith(tuple(VERBS.values()))]
-    newest = max(moves, key=lambda one: one.at, default=None)
-    done = f"{newest.text} {clock.ago(newest.at)}" if newest else "Its status changed meanwhile"
+def what_changed(
+    by_people: Sequence[HistoryLine], clock: Clock, subject: str, about: Collection[str] = STATUS
+) -> str:
+    """Tell a person who pressed a button of an old page why nothing was done, and who was faster."""
+    done = newest_change(by_people, clock, about) or "It changed meanwhile"
     return (
         f"{done}. Your press changed nothing: this is the {subject} as it is now. Press again if you mean it."
     )
+
+
+def newest_change(by_people: Sequence[HistoryLine], clock: Clock, about: Collection[str]) -> str:
+    """Say who made the newest change of a kind, and when; empty when there is none."""
+    moves = [one for one in by_people if one.about in about]
+    newest = max(moves, key=lambda one: one.at, default=None)
+    return f"{tidy(newest.text, MAX_SAID)} {clock.ago(newest.at)}" if newest else ""
 
 
 def changes_by_people(
@@ -70,7 +88,8 @@ def _by_people(
     for change in changes:
         if change.actor.startswith(tuple(BY_HAND)) and (done := _done(change, clock)):
             text = f"{_who(change.actor, names)}{done}"
-            yield HistoryLine(at=change.at, kind="person", text=text, path=_elsewhere(change))
+            about = "status" if "status" in change.detail else change.kind
+            yield HistoryLine(at=change.at, kind="person", text=text, path=_elsewhere(change), about=about)
 
 
 def _elsewhere(change: TimelineChange) -> str:

@@ -1,15 +1,16 @@
 """The list of single incidents, and the change of several at once."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from starlette.responses import Response
 
-from serve_apps.console.bulk_changes import change_chosen
+from serve_apps.console.bulk_changes import ListedRows, change_chosen
 from serve_apps.console.incidents import counted_of
 from serve_apps.console.list_filters import ANY_VERDICT, chosen_filters, filter_values
-from serve_apps.console.pages import ConsolePage, Visit, see_other
+from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.saved_views import views_of
 from serve_apps.console.views import View
@@ -30,7 +31,7 @@ def _list_view(resources: ConsoleResources, visit: Visit, failures: Sequence[str
         status=filters.status,
         severity=filters.severity or None,
         verdict=filters.wanted_verdict,
-        assignee=filters.assignee or None,
+        assignees=filters.assignees,
         text=filters.text or None,
         sort=filters.sort,
         limit=PAGE_ROWS,
@@ -61,10 +62,13 @@ def set_status_of_many(resources: ConsoleResources, visit: Visit) -> View | Resp
         detail = resources.incidents.detail(visit.where.tenancy, incident_id)
         return detail.incident.title if detail else None
 
-    failures = change_chosen(visit, resources.incidents.set_status, "unknown_incident", title_of)
-    if failures:
-        return _list_view(resources, visit, failures)
-    return see_other(f"{visit.base}/incidents{visit.request.url.query and '?'}{visit.request.url.query}")
+    rows = ListedRows(
+        set_status=resources.incidents.set_status,
+        unknown="unknown_incident",
+        title_of=title_of,
+        timeline_of=partial(resources.incidents.timeline, visit.where.tenancy),
+    )
+    return change_chosen(resources, visit, rows, partial(_list_view, resources, visit))
 
 
 _LIST: Final = "/console/p/{project_id}/incidents"

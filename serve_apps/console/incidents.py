@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -9,16 +10,19 @@ from uuid import UUID
 from starlette.responses import Response
 
 from serve_apps.console.charts import Compared, series_charts
-from serve_apps.console.history import HistoryLine, changes_by_people, what_changed
+from serve_apps.console.history import HistoryLine, changes_by_people
 from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, project_path, see_other
+from serve_apps.console.refused_press import REFUSAL, refused_status
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.shown_once import shown_once
 from serve_apps.console.summaries import shown_summary
 from serve_apps.console.summary_talk import talk_values
 from serve_apps.console.views import View
 from serve_apps.console.words import number
 from serve_apps.http.problems import Problem
 from shared_types import read_fingerprint
+from signals.domain.access.team import names_of
 from signals.domain.detection.counted import BASELINE_MINUTES, CountedEvents, counted_in
 from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.incidents.shared_values import shared_values
@@ -27,11 +31,6 @@ from signals.services.incidents.views import IncidentDetail
 from signals.store.incidents.incident_views import Incident
 
 SHOWN_EVENTS: Final = 12
-CONFLICTS: Final = {
-    "unknown_status": (422, "The status is one of open, investigating, resolved."),
-    "stale": (409, ""),  # the page says what happened
-    "another_open": (409, "A newer incident of the same kind is not resolved; work on that one."),
-}
 FIRST_STATE: Final = {"open": "FIRING", "investigating": "INVESTIGATING", "resolved": "Resolved"}
 RESOLVED_BY: Final = {
     "quiet": "by itself, after an hour without a sign of it",
@@ -46,21 +45,19 @@ RESOLVED_BY: Final = {
 
 def show_incident(resources: ConsoleResources, visit: Visit) -> View:
     """Show one incident: since when, how bad, why it fired, what the events share, what was done."""
-    return _incident_view(resources, visit, visit.id("incident_id", "incident"))
+    incident_id = visit.id("incident_id", "incident")
+    page = f"{visit.base}/incidents/{incident_id}"
+    return shown_once(visit, page, lambda once: _view(resources, visit, incident_id, once.get(REFUSAL, "")))
 
 
-def _incident_view(
-    resources: ConsoleResources, visit: Visit, incident_id: UUID, *, outcome: str = "changed"
-) -> View:
+def _view(resources: ConsoleResources, visit: Visit, incident_id: UUID, refusal: str) -> View:
     found = resources.incidents.detail_and_timeline(visit.where.tenancy, incident_id)
     if found is None:
         raise missing("incident")
     detail, changes = found
-    names, path = resources.overview.names(visit.where.tenancy), f"{visit.base}/incidents/{incident_id}"
+    team, path = resources.overview.team(visit.where.tenancy), f"{visit.base}/incidents/{incident_id}"
+    names = names_of(team)
     by_people = changes_by_people(changes, names, visit.clock)
-    status, conflict = CONFLICTS.get(outcome, (200, ""))
-    if outcome == "stale":
-        conflict = what_changed(by_people, visit.clock, "incident")
     why, incident = detail.why, detail.incident
     compared = why and Compared(
         window=why.window_minutes,
@@ -81,7 +78,7 @@ def _incident_view(
         "parts": parts,
         "charts": series_charts(detail.chart, compared or None, visit.clock),
         "began": detail.began,
-        "summary": shown_summary(detail.summary),
+        "summary": shown_summary(detail.summary, why, detail.chart.deploys),
         "summary_job": detail.ai_jobs[0] if detail.ai_jobs else None,
         "events": detail.events[:SHOWN_EVENTS],
         "event_count": len(detail.events),
@@ -89,14 +86,14 @@ def _incident_view(
         "timeline": sorted(_history(detail, by_people), key=lambda entry: entry.at, reverse=True),
         "outage_id": detail.outage.id if detail.outage else None,
         **talk_values(resources, visit, incident_id, detail.summary, names),
-        **care_values(visit, detail.outage, names, path),
+        **care_values(visit, detail.outage, team, path),
         "quiet_for": visit.clock.now - incident.last_seen_at,
         "idle_minutes": IDLE_MINUTES,
         "search": _search_address(visit, detail),
         "again": resources.overview.failing_again(visit.where.tenancy, incident_id) if is_over else None,
-        "conflict": conflict,
+        "refusal": refusal,
     }
-    return View("incident.html", values, status)
+    return View("incident.html", values)
 
 
 def _fires(threshold: float, counted: CountedEvents) -> str:
@@ -137,17 +134,19 @@ def counted_of(incident: Incident) -> CountedEvents:
     return counted_in(read_fingerprint(incident.fingerprint))
 
 
-def set_status(resources: ConsoleResources, visit: Visit) -> View | Response:
+def set_status(resources: ConsoleResources, visit: Visit) -> Response:
     """Take an incident on, resolve it, or open it again, in the person's name."""
     incident_id, wanted = visit.id("incident_id", "incident"), visit.form.get("status", "")
+    tenancy, page = visit.where.tenancy, f"{visit.base}/incidents/{incident_id}"
     outcome = resources.incidents.set_status(
-        visit.where.tenancy, incident_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
+        tenancy, incident_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
     )
     if outcome == "unknown_incident":
         raise missing("incident")
     if outcome == "changed":
-        return see_other(own_path(visit.form.get("next") or f"{visit.base}/incidents/{incident_id}"))
-    return _incident_view(resources, visit, incident_id, outcome=outcome)
+        return see_other(own_path(visit.form.get("next") or page))
+    timeline = partial(resources.incidents.timeline, tenancy, incident_id)
+    return refused_status(resources, visit, page, outcome, timeline)
 
 
 def find_incident(resources: ConsoleResources, visit: Visit) -> Response:

@@ -32,13 +32,16 @@ NAMES: Final = ("status", "env", "severity", "verdict", "assignee", "mine", "tex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenFilters:
-    """The filters of an address; `given` are its parameters, with their texts."""
+    """The filters of an address; `given` are its parameters, with their texts.
+
+    `assignees` are the texts that may name the person who works on it.
+    """
 
     tab: str
     environment: str
     severity: str
     verdict: str
-    assignee: str
+    assignees: tuple[str, ...]
     is_mine: bool
     text: str
     sort: ListSort
@@ -77,7 +80,9 @@ def chosen_filters(visit: Visit, *, default_verdict: str) -> ChosenFilters:
         environment=visit.chosen("env", list(Environment), ""),
         severity=visit.chosen("severity", SEVERITIES, ""),
         verdict=visit.chosen("verdict", tuple(VERDICTS), default_verdict),
-        assignee=visit.who.name if is_mine else visit.query("assignee"),
+        assignees=(visit.who.name, visit.who.email)
+        if is_mine
+        else tuple(filter(None, [visit.query("assignee")])),
         is_mine=is_mine,
         text=visit.query("text"),
         sort=cast(ListSort, visit.chosen("sort", tuple(SORTS), "opened")),
@@ -96,5 +101,5 @@ def filter_values(resources: ConsoleResources, visit: Visit, filters: ChosenFilt
         "severities": SEVERITIES,
         "verdicts": VERDICTS,
         "sorts": SORTS,
-        "people": sorted(set(resources.overview.names(visit.where.tenancy).values())),
+        "people": {one.written: one.shown for one in resources.overview.team(visit.where.tenancy).values()},
     }

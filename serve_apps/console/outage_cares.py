@@ -1,18 +1,22 @@
 """The everyday work on an outage: a note, an assignee, a snooze."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 from starlette.responses import Response
 
+from serve_apps.console.history import ASSIGNEE, SNOOZE
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
+from serve_apps.console.refused_press import refused, refused_as_stale
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.problems import Problem
+from signals.domain.access.team import TeamMember
 from signals.domain.incidents.silence import silent_until
 from signals.services.incidents.outage_work import Snooze
-from signals.services.incidents.work_refused import WorkRefused
+from signals.services.incidents.work_refused import VERSION_CHANGED, WorkRefused
 
 MAX_NOTE: Final = 4_000  # characters; guess: longer texts belong into a document
 SNOOZES: Final[Mapping[str, tuple[timedelta, str]]] = {
@@ -36,17 +40,16 @@ class CaredFor(Protocol):
 
 
 def care_values(
-    visit: Visit, outage: CaredFor | None, names: Mapping[str, str], path: str
+    visit: Visit, outage: CaredFor | None, team: Mapping[str, TeamMember], path: str
 ) -> Mapping[str, Any]:
-    """Return what the page at a path shows of the work: who has it, and until when it is silent.
-
-    `names` are those of the organisation's people.
-    """
+    """Return what the page at a path shows of the work: who has it, and until when it is silent."""
+    has_it = outage.assignee if outage else None
     return {
-        "assignee": outage and outage.assignee,
+        "assignee": next((one.shown for one in team.values() if one.written == has_it), has_it),
+        "assigned_text": has_it or "",
         "snoozed_until": outage and silent_until(outage.snoozed_until, visit.clock.now),
         "snoozes": SNOOZES,
-        "people": sorted(set(names.values())),
+        "team": team,
         "max_note": MAX_NOTE,
         "work_next": path,
     }
@@ -67,30 +70,52 @@ def add_note(resources: ConsoleResources, visit: Visit) -> Response:
 
 def assign(resources: ConsoleResources, visit: Visit) -> Response:
     """Assign an outage to a member of the organisation, or take it from its assignee."""
-    wanted = visit.form.get("assignee", "")
-    if wanted and wanted not in resources.overview.names(visit.where.tenancy).values():
+    wanted, shown = visit.form.get("assignee", ""), visit.form.get("shown")
+    chosen = resources.overview.team(visit.where.tenancy).get(wanted)
+    if wanted and chosen is None and wanted != shown:
         raise Problem(422, "unknown_person", "Choose a member of the organisation, or nobody.")
-    outage_id = visit.id("outage_id", "outage")
-    work = resources.outage_work.assign
-    return _done(visit, work(visit.where.tenancy, outage_id, wanted or None, actor=visit.who.actor))
+    work = partial(
+        resources.outage_work.assign,
+        visit.where.tenancy,
+        visit.id("outage_id", "outage"),
+        chosen.written if chosen else wanted or None,
+        actor=visit.who.actor,
+        shown=shown,
+    )
+    return _tried(resources, visit, work, ASSIGNEE)
 
 
 def snooze(resources: ConsoleResources, visit: Visit) -> Response:
     """Hold the messages of an outage for a while, or end that."""
-    outage_id, wanted, tenancy = (
+    work, outage_id, wanted = (
+        resources.outage_work,
         visit.id("outage_id", "outage"),
         visit.form.get("for", ""),
-        visit.where.tenancy,
     )
+    tenancy, actor, shown = visit.where.tenancy, visit.who.actor, visit.form.get("shown")
     if wanted == "wake":
-        return _done(visit, resources.outage_work.wake(tenancy, outage_id, actor=visit.who.actor))
+        wake = partial(work.wake, tenancy, outage_id, actor=actor, shown=shown)
+        return _tried(resources, visit, wake, SNOOZE)
     if wanted not in SNOOZES:
         raise Problem(422, "invalid_until", f"A snooze lasts one of {', '.join(SNOOZES)}.")
     until = Snooze(until=visit.clock.now + SNOOZES[wanted][0])
+    hold = partial(work.snooze, tenancy, outage_id, until, actor=actor, shown=shown)
+    return _tried(resources, visit, hold, SNOOZE)
+
+
+def _tried(
+    resources: ConsoleResources, visit: Visit, work: Callable[[], bool], about: Collection[str]
+) -> Response:
+    """Do the work, or lead back to the page that says why it was refused."""
     try:
-        return _done(visit, resources.outage_work.snooze(tenancy, outage_id, until, actor=visit.who.actor))
+        return _done(visit, work())
     except WorkRefused as error:
-        raise Problem(409, error.code, str(error)) from error
+        outage_id, tenancy = visit.id("outage_id", "outage"), visit.where.tenancy
+        page = own_path(visit.form.get("next") or f"{visit.base}/outages/{outage_id}")
+        if error.code != VERSION_CHANGED:
+            return refused(visit, page, str(error))
+        changes = resources.outage_work.timeline(tenancy, outage_id) or []
+        return refused_as_stale(resources, visit, page, changes, about)
 
 
 def _done(visit: Visit, was_found: bool) -> Response:

@@ -1,14 +1,15 @@
 """The list of outages, and the change of several at once."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from starlette.responses import Response
 
-from serve_apps.console.bulk_changes import change_chosen
+from serve_apps.console.bulk_changes import ListedRows, change_chosen
 from serve_apps.console.list_filters import chosen_filters, filter_values
-from serve_apps.console.pages import ConsolePage, Visit, see_other
+from serve_apps.console.pages import ConsolePage, Visit
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.saved_views import views_of
 from serve_apps.console.views import View
@@ -33,7 +34,7 @@ def _list_view(resources: ConsoleResources, visit: Visit, failures: Sequence[str
         status=filters.status,
         severity=filters.severity or None,
         verdict=filters.wanted_verdict,
-        assignee=filters.assignee or None,
+        assignees=filters.assignees,
         text=filters.text or None,
         sort=filters.sort,
         limit=PAGE_ROWS,
@@ -70,10 +71,13 @@ def set_status_of_many(resources: ConsoleResources, visit: Visit) -> View | Resp
         detail = resources.outages.detail(visit.where.tenancy, outage_id)
         return detail.outage.title if detail else None
 
-    failures = change_chosen(visit, resources.outages.set_status, "unknown_outage", title_of)
-    if failures:
-        return _list_view(resources, visit, failures)
-    return see_other(f"{visit.base}/outages{visit.request.url.query and '?'}{visit.request.url.query}")
+    rows = ListedRows(
+        set_status=resources.outages.set_status,
+        unknown="unknown_outage",
+        title_of=title_of,
+        timeline_of=partial(resources.outage_work.timeline, visit.where.tenancy),
+    )
+    return change_chosen(resources, visit, rows, partial(_list_view, resources, visit))
 
 
 _LIST: Final = "/console/p/{project_id}/outages"

@@ -1,26 +1,26 @@
 """The page of an outage, and the change of its status together with its incidents'."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from starlette.responses import Response
 
 from serve_apps.console.charts import Compared, series_charts
-from serve_apps.console.history import HistoryLine, changes_by_people, what_changed
-from serve_apps.console.incidents import (
-    CONFLICTS,
-    FIRST_STATE,
-    RESOLVED_BY,
-)
+from serve_apps.console.history import HistoryLine, changes_by_people
+from serve_apps.console.incidents import FIRST_STATE, RESOLVED_BY
 from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
+from serve_apps.console.refused_press import REFUSAL, refused_status
 from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.shown_once import shown_once
 from serve_apps.console.summaries import shown_summary
 from serve_apps.console.summary_talk import talk_values
 from serve_apps.console.views import View
 from shared_types import Fingerprint, read_fingerprint
 from shared_types.fingerprints import SeriesFingerprint
+from signals.domain.access.team import names_of
 from signals.domain.detection.counted import counted_in
 from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.incidents.shared_values import shared_values
@@ -42,7 +42,8 @@ def show_outage(resources: ConsoleResources, visit: Visit) -> View | Response:
         return see_other(f"{visit.base}/incidents/{detail.outage.first_incident_id}")
     if detail.outage.id != outage_id:  # merged into another one until minute ten
         return see_other(f"{visit.base}/outages/{detail.outage.id}")
-    return _view(resources, visit, detail)
+    page = f"{visit.base}/outages/{outage_id}"
+    return shown_once(visit, page, lambda once: _view(resources, visit, detail, once.get(REFUSAL, "")))
 
 
 def outage_detail(resources: ConsoleResources, visit: Visit, outage_id: UUID) -> OutageDetail:
@@ -57,16 +58,12 @@ def outage_detail(resources: ConsoleResources, visit: Visit, outage_id: UUID) ->
     return detail
 
 
-def _view(
-    resources: ConsoleResources, visit: Visit, detail: OutageDetail, *, outcome: str = "changed"
-) -> View:
+def _view(resources: ConsoleResources, visit: Visit, detail: OutageDetail, refusal: str) -> View:
     outage = detail.outage
     changes = resources.outage_work.timeline(visit.where.tenancy, outage.id) or []
-    names = resources.overview.names(visit.where.tenancy)
+    team = resources.overview.team(visit.where.tenancy)
+    names = names_of(team)
     by_people = changes_by_people(changes, names, visit.clock)
-    status, conflict = CONFLICTS.get(outcome, (200, ""))
-    if outcome == "stale":
-        conflict = what_changed(by_people, visit.clock, "outage")
     parts = [read_fingerprint(one.fingerprint) for one in detail.incidents]
     counted = counted_in(parts[0])
     normal = detail.chart.baseline_per_minute
@@ -88,18 +85,18 @@ def _view(
         "charts": series_charts(chart, compared, visit.clock),
         "series_count": detail.chart.series,
         "sum_minutes": SUM_MINUTES,
-        "summary": shown_summary(detail.summary),
+        "summary": shown_summary(detail.summary, None, chart.deploys),
         "summary_job": detail.ai_jobs[0] if detail.ai_jobs else None,
         "shared": shared_values([_values_of(one) for one in parts]),
         "timeline": sorted(_history(detail, chart, by_people), key=lambda one: one.at, reverse=True),
         "quiet_for": visit.clock.now - outage.last_seen_at,
         "idle_minutes": IDLE_MINUTES,
-        "conflict": conflict,
+        "refusal": refusal,
         "outage_id": outage.id,
         **talk_values(resources, visit, outage.first_incident_id, detail.summary, names),
-        **care_values(visit, outage, names, path),
+        **care_values(visit, outage, team, path),
     }
-    return View("outage.html", values, status)
+    return View("outage.html", values)
 
 
 def _values_of(series: SeriesFingerprint) -> Mapping[str, object]:
@@ -154,17 +151,19 @@ def _name(member: OutageMember) -> str:
     return f"{code} on {route}" if code and route else member.title
 
 
-def set_outage_status(resources: ConsoleResources, visit: Visit) -> View | Response:
+def set_outage_status(resources: ConsoleResources, visit: Visit) -> Response:
     """Take an outage on, resolve it, or open it again with its incidents, in the person's name."""
     outage_id, wanted = visit.id("outage_id", "outage"), visit.form.get("status", "")
+    tenancy, page = visit.where.tenancy, f"{visit.base}/outages/{outage_id}"
     outcome = resources.outages.set_status(
-        visit.where.tenancy, outage_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
+        tenancy, outage_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
     )
     if outcome == "unknown_outage":
         raise missing("outage")
     if outcome == "changed":
-        return see_other(own_path(visit.form.get("next") or f"{visit.base}/outages/{outage_id}"))
-    return _view(resources, visit, outage_detail(resources, visit, outage_id), outcome=outcome)
+        return see_other(own_path(visit.form.get("next") or page))
+    timeline = partial(resources.outage_work.timeline, tenancy, outage_id)
+    return refused_status(resources, visit, page, outcome, timeline)
 
 
 _ONE: Final = "/console/p/{project_id}/outages/{outage_id}"

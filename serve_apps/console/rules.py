@@ -12,6 +12,7 @@ from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.rule_words import opens_when, rows_of
 from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
+from signals.domain.access.team import names_of
 from signals.domain.detection.rule_differences import difference, without_empty
 from signals.domain.detection.rule_kinds import RULE_KINDS
 from signals.services.detection.rule_registry import RuleDetail, RuleInForce, RuleRefusal
@@ -59,7 +60,7 @@ def rule_view(
     if found is None:
         raise Problem(404, "no_such_rule", REFUSALS["no_such_rule"][1])
     history = resources.rule_registry.history(tenancy, name)
-    names = resources.overview.names(tenancy)
+    names = names_of(resources.overview.team(tenancy))
     return View(
         "rule.html",
         {

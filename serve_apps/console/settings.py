@@ -6,6 +6,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from serve_apps.console.audit_words import actor_of, said_of, target_of
 from serve_apps.console.cookies import address
 from serve_apps.console.key_refusals import sentence_of
 from serve_apps.console.pages import ConsolePage, Visit, project_path, see_other
@@ -16,14 +17,12 @@ from serve_apps.console.views import View
 from serve_apps.http.problems import Problem
 from signals.domain.access.people import INVITATION_LASTS, Role
 from signals.domain.access.scopes import Scope
-from signals.domain.detection.rule_differences import difference
 from signals.services.access import people, provisioning
 from signals.services.access.provisioning import IssuedKey, ProvisioningRefused
 from signals.services.access.settings_overview import SettingsOverview, find_valid_key, read_settings
 
 AUDIT_ROWS: Final = 30
 MAX_PROJECT_NAME: Final = 100  # characters; guess: a line of the menu
-MAX_SAID: Final = 300  # characters of one change; guess: four lines
 HINTS: Final = {Scope.INGEST: "sends events", Scope.READ: "reads incidents and events"}
 """The scopes that the page offers; a key for web pages needs origins, which `signals keys create` takes."""
 
@@ -59,17 +58,19 @@ def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
         changes=AUDIT_ROWS + 1,
     )
     names = {f"user:{one.user_id}": one.name for one in found.members}
-    changes = found.changes
+    changes, names = found.changes, names | _names_of_things(resources, visit, found)
     values: dict[str, Any] = {
         "keys": [key for key in reversed(found.keys) if key.revoked_at is None],
         "revoked": sum(key.revoked_at is not None for key in found.keys),
         "members": found.members,
         "ways_in": found.ways_in,
         "projects": [one for one in visit.who.projects if one.org_id == visit.where.org_id],
-        "changes": [(one, _said(one.detail)) for one in changes[:AUDIT_ROWS]],
+        "changes": [
+            (one, actor_of(one.actor, names), said_of(one.detail, names), target_of(one.target, names))
+            for one in changes[:AUDIT_ROWS]
+        ],
         "older_changes": changes[AUDIT_ROWS - 1].id if len(changes) > AUDIT_ROWS else None,
         "newest_changes": _before(visit) is not None,
-        "names": names | _names_of_things(resources, visit, found),
         "roles": list(Role),
         "scopes": list(HINTS),
         "hints": HINTS,
@@ -85,13 +86,16 @@ def _view(resources: ConsoleResources, visit: Visit, **shown: Any) -> View:
 
 
 def _names_of_things(resources: ConsoleResources, visit: Visit, found: SettingsOverview) -> dict[str, str]:
-    """Return what keys and destinations are called, by the targets and actors of changes."""
+    """Return what keys, destinations and routes are called, by the targets and actors of changes."""
     if visit.where.role is not Role.ADMIN:
         return {}
     keys = {f"key:{key.key_id}": f"key {key.hash_prefix}…" for key in found.keys}
-    return keys | {
-        f"destination:{one.id}": f"destination {one.name}" for one in resources.destinations.all(visit.caller)
+    called = {one.id: one.name for one in resources.destinations.all(visit.caller)}
+    routes = {
+        f"route:{one.id}": f"route to {called.get(one.destination_id, 'a former destination')}"
+        for one in resources.routes.all(visit.caller)
     }
+    return keys | routes | {f"destination:{key}": f"destination {name}" for key, name in called.items()}
 
 
 def _before(visit: Visit) -> int | None:
@@ -104,16 +108,6 @@ def _before(visit: Visit) -> int | None:
     if text and not (text.isascii() and text.isdigit() and len(text) < 19):
         raise Problem(400, "invalid_query", "before: it is the number of a change.")
     return int(text) if text else None
-
-
-def _said(detail: Mapping[str, Any]) -> str:
-    """Say behind its verb what a change did; empty where the verb says all."""
-    before, after = detail.get("before"), detail.get("after")
-    if isinstance(before, Mapping) or isinstance(after, Mapping):
-        return f": {difference(before or {}, after or {})}"[:MAX_SAID]
-    if after:
-        return f": {before} to {after}"
-    return f" as {detail['role']}" if detail.get("role") else ""
 
 
 def _refused(resources: ConsoleResources, visit: Visit, section: str, error: ProvisioningRefused) -> View:
@@ -189,35 +183,18 @@ def add_member(resources: ConsoleResources, visit: Visit) -> View | Response:
     return show_once(visit, _page(visit), {"invitation": address(visit.request) + link, "invited": email})
 
 
-def remove_member(resources: ConsoleResources, visit: Visit) -> View | Response:
-    """Remove a person from this organisation; sessions end with the last membership."""
-    try:
-        people.remove_person(
-            resources.pool, visit.form.get("email", ""), org_id=visit.where.org_id, actor=visit.who.actor
-        )
-    except ProvisioningRefused as error:
-        return _refused(resources, visit, "people", error)
-    return see_other(f"{visit.base}/settings#people")
+def _member_change(work: Callable[..., object]) -> Callable[[ConsoleResources, Visit], View | Response]:
+    """Return the handler that changes a member of this organisation, whom the form names by their address."""
 
+    def change(resources: ConsoleResources, visit: Visit) -> View | Response:
+        email, org_id = visit.form.get("email", ""), visit.where.org_id
+        try:
+            work(resources.pool, email, org_id=org_id, actor=visit.who.actor)
+        except ProvisioningRefused as error:
+            return _refused(resources, visit, "people", error)
+        return see_other(f"{visit.base}/settings#people")
 
-def erase_member(resources: ConsoleResources, visit: Visit) -> View | Response:
-    """Erase what names a person who is a member of this organisation alone."""
-    email, org_id = visit.form.get("email", ""), visit.where.org_id
-    try:
-        people.erase_person(resources.pool, email, org_id=org_id, actor=visit.who.actor)
-    except ProvisioningRefused as error:
-        return _refused(resources, visit, "people", error)
-    return see_other(f"{visit.base}/settings#people")
-
-
-def sign_out_member(resources: ConsoleResources, visit: Visit) -> View | Response:
-    """End the sessions and unused links of a member."""
-    email, org_id = visit.form.get("email", ""), visit.where.org_id
-    try:
-        people.sign_out_member(resources.pool, email, org_id=org_id, actor=visit.who.actor)
-    except ProvisioningRefused as error:
-        return _refused(resources, visit, "people", error)
-    return see_other(f"{visit.base}/settings#people")
+    return change
 
 
 def create_project(resources: ConsoleResources, visit: Visit) -> View | Response:
@@ -267,9 +244,9 @@ PAGES: Final = (
     _change("revoke-key", revoke_key),
     _change("limit-key", limit_key),
     _change("add-member", add_member),
-    _change("remove-member", remove_member),
-    _change("erase-member", erase_member),
-    _change("sign-out-member", sign_out_member),
+    _change("remove-member", _member_change(people.remove_person)),
+    _change("erase-member", _member_change(people.erase_person)),
+    _change("sign-out-member", _member_change(people.sign_out_member)),
     _change("create-project", create_project),
     _change("rename-project", rename_project),
 )

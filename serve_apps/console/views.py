@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve_apps.console.assets import Assets
+from serve_apps.console.browsers import browser_in_words
 from serve_apps.console.words import duration, number
 from serve_apps.http.answers import encoded_answer
 
@@ -48,7 +49,7 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.filters |= {"number": number, "duration": duration}
+        self._environment.filters |= {"number": number, "duration": duration, "browser": browser_in_words}
         self._environment.globals["asset"] = self.assets.path
         for name in self._environment.list_templates():  # the first reader should not wait for it
             self._environment.get_template(name)

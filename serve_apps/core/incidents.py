@@ -70,7 +70,7 @@ def list_incidents(core: CoreResources, call: Call[IncidentQuery]) -> Response:
         verdict=verdict_of(query.verdict),
         since=query.since,
         until=query.until,
-        assignee=query.assignee,
+        assignees=(query.assignee,) if query.assignee else (),
         text=query.text,
         sort=query.sort,
         limit=query.limit,

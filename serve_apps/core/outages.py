@@ -68,7 +68,7 @@ def list_outages(core: CoreResources, call: Call[OutageQuery]) -> Response:
         severity=query.severity,
         verdict=verdict_of(query.verdict),
         since=query.since,
-        assignee=query.assignee,
+        assignees=(query.assignee,) if query.assignee else (),
         text=query.text,
         sort=query.sort,
         limit=query.limit,

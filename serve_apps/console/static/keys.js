@@ -11,7 +11,8 @@ if (shortcuts && help) {
 }
 
 const PAGES = { o: "/", u: "/outages", i: "/incidents", s: "/search", d: "/deploys", r: "/rules", p: "/pipeline", a: "/ai-jobs", n: "/send", t: "/settings" };
-let awaitsPage = false;
+const SECOND_KEY_MS = 1500; // after it, `g` is forgotten: the next key means itself
+let awaitsPageUntil = 0;
 
 function step(by) {
   const links = [...document.querySelectorAll("[data-list] > li > a")];
@@ -27,12 +28,12 @@ addEventListener("keydown", (event) => {
   if (typing || event.ctrlKey || event.metaKey || event.altKey || shortcuts?.open) return;
   if (localStorage.getItem(KEYS_OFF) === "1") return;
   const base = location.pathname.match(/^\/console\/p\/[^/]+/)?.[0];
-  if (awaitsPage) {
-    awaitsPage = false;
+  if (Date.now() < awaitsPageUntil) {
+    awaitsPageUntil = 0;
     if (base && event.key in PAGES) location.assign(base + PAGES[event.key]);
     return;
   }
-  if (event.key === "g") awaitsPage = true;
+  if (event.key === "g") awaitsPageUntil = Date.now() + SECOND_KEY_MS;
   else if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
   else if (event.key === "x") pickOf(document.activeElement)?.click();

@@ -30,7 +30,7 @@ from signals.store.access import limits, sessions
 from signals.store.access.sessions import SessionOrigin, SessionRow, SignedInBrowser
 
 AT_ONCE: Final = 2  # attempts a replica: a flood of them leaves the other connections to readers
-MAX_BROWSER: Final = 120  # characters of a User-Agent; guess: name and version stand at its ends
+MAX_BROWSER: Final = 200  # characters of a User-Agent; that of Safari on a phone has 139, its name at the end
 
 log = structlog.get_logger(__name__)
 

@@ -41,7 +41,7 @@ class OutageListRequest:
     severity: str | None = None
     verdict: VerdictWanted | None = None
     since: str | None = None
-    assignee: str | None = None
+    assignees: tuple[str, ...] = ()
     text: str | None = None
     sort: ListSort = "opened"
     limit: int = 50
@@ -59,7 +59,7 @@ def _filter(tenancy: Tenancy, request: OutageListRequest) -> OutageFilter:
         severity=request.severity,
         verdict=request.verdict,
         since=instant("since", request.since) if request.since else None,
-        assignee=request.assignee,
+        assignees=list(request.assignees) or None,
         text=searched_text(request.text),
     )
 

@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, transaction
+from signals.domain.incidents.silence import silent_until
 from signals.services.incidents import outage_merging
 from signals.services.incidents.outage_status import lock_version
 from signals.services.incidents.views import MAX_CHANGES
@@ -65,14 +66,19 @@ class OutageWork:
         *,
         actor: str,
         version: int | None = None,
+        shown: str | None = None,
     ) -> bool:
         """Set who works on the outage; None takes it back.
 
+        With `shown`, only while that is its assignee, empty for none.
+
         Raises:
-            WorkRefused: when the outage has another version than the one given.
+            WorkRefused: when the outage has another version or assignee than the one given.
         """
 
         def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]] | None:
+            if shown not in (None, row.assignee or ""):
+                raise _changed_meanwhile()
             if row.assignee == assignee:
                 return None
             outage_cares.assign(connection, row.id, assignee)
@@ -81,18 +87,29 @@ class OutageWork:
         return self._change(tenancy, outage_id, actor, change, version=version)
 
     def snooze(
-        self, tenancy: Tenancy, outage_id: UUID, wanted: Snooze, *, actor: str, version: int | None = None
+        self,
+        tenancy: Tenancy,
+        outage_id: UUID,
+        wanted: Snooze,
+        *,
+        actor: str,
+        version: int | None = None,
+        shown: str | None = None,
     ) -> bool:
         """Hold the outage's messages until an instant, more events, or a worse severity.
 
+        With `shown`, only while its snooze ends at that RFC 3339 instant, empty for none.
+
         Raises:
-            WorkRefused: when the outage is over or has another version, or the instant is past or too far.
+            WorkRefused: when the outage is over or has another version or snooze, or the instant is past or
+                too far.
         """
         now = self._now()
         if not now < wanted.until <= now + MAX_SNOOZE:
             raise WorkRefused("invalid_until", f"until: it lies within {MAX_SNOOZE.days} days from now.")
 
         def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]]:
+            self._check_snooze(row, shown)
             if row.status == "resolved":
                 raise WorkRefused("resolved", "The outage is resolved; there is nothing to snooze.")
             outage_cares.snooze(connection, row.id, until=wanted.until, now=now, wake_after=wanted.events)
@@ -101,10 +118,15 @@ class OutageWork:
 
         return self._change(tenancy, outage_id, actor, change, version=version)
 
-    def wake(self, tenancy: Tenancy, outage_id: UUID, *, actor: str) -> bool:
-        """End a snooze; without one nothing changes."""
+    def wake(self, tenancy: Tenancy, outage_id: UUID, *, actor: str, shown: str | None = None) -> bool:
+        """End a snooze; without one nothing changes. `shown` is as for `snooze`.
+
+        Raises:
+            WorkRefused: when the outage has another snooze than the one given.
+        """
 
         def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]] | None:
+            self._check_snooze(row, shown)
             if not outage_cares.wake(connection, row.id):
                 return None
             return "woken", {"snoozed_until": None, "reason": "by hand"}
@@ -146,6 +168,11 @@ class OutageWork:
         log.info("outage split", outage_id=str(row.id), new_id=str(made), actor=actor)
         return made
 
+    def _check_snooze(self, row: OutageRow, shown: str | None) -> None:
+        until = silent_until(row.snoozed_until, self._now())
+        if shown not in (None, until.isoformat() if until else ""):
+            raise _changed_meanwhile()
+
     def _change(
         self,
         tenancy: Tenancy,
@@ -161,11 +188,16 @@ class OutageWork:
             if row is None:
                 return False
             if version is not None and lock_version(connection, row.id) != version:
-                raise WorkRefused(VERSION_CHANGED, "The outage changed meanwhile; read it again.")
+                raise _changed_meanwhile()
             incident_changes.act_on(connection, row.first_incident_id, actor)
+            row = outage_views.find(connection, tenancy.project_id, outage_id) or row  # as it is locked now
             noted = change(connection, row)
             if noted is not None:
                 kind, detail = noted
                 incident_changes.note(connection, row.first_incident_id, kind, detail)
                 log.info("outage work", outage_id=str(row.id), kind=kind, actor=actor)
         return True
+
+
+def _changed_meanwhile() -> WorkRefused:
+    return WorkRefused(VERSION_CHANGED, "The outage changed meanwhile; read it again.")

@@ -7,6 +7,7 @@ from psycopg_pool import ConnectionPool
 
 from shared_types import Tenancy
 from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading
+from signals.domain.access.team import TeamMember, team_of
 from signals.store.access import people
 from signals.store.incidents import incident_changes, incident_overview
 from signals.store.incidents.incident_changes import NewestChange
@@ -66,13 +67,12 @@ class IncidentOverview:
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
             return incident_changes.newest(connection, project_ids)
 
-    def names(self, tenancy: Tenancy) -> Mapping[str, str]:
-        """Return the names of the organisation's people by the actor that a timeline names.
+    def team(self, tenancy: Tenancy) -> Mapping[str, TeamMember]:
+        """Return the organisation's people by the actor that a timeline names.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer.
         """
         with reading(self._pool, timeout_ms=REQUEST_TIMEOUT_MS) as connection:
-            return {
-                f"user:{one.user_id}": one.name for one in people.list_members(connection, tenancy.org_id)
-            }
+            found = people.list_members(connection, tenancy.org_id)
+        return team_of((one.user_id, one.name, one.email) for one in found)

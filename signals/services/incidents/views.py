@@ -59,7 +59,7 @@ class ListRequest:
     verdict: VerdictWanted | None = None
     since: str | None = None
     until: str | None = None
-    assignee: str | None = None
+    assignees: tuple[str, ...] = ()
     text: str | None = None
     sort: ListSort = "opened"
     limit: int = 50
@@ -103,7 +103,7 @@ def _filter(tenancy: Tenancy, request: ListRequest) -> ListFilter:
         verdict=request.verdict,
         since=instant("since", request.since) if request.since else None,
         until=instant("until", request.until) if request.until else None,
-        assignee=request.assignee,
+        assignees=list(request.assignees) or None,
         text=searched_text(request.text),
     )
     if wanted.since and wanted.until and wanted.since >= wanted.until:

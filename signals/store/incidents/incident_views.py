@@ -59,7 +59,7 @@ class ListFilter:
     verdict: VerdictWanted | None = None
     since: datetime | None = None
     until: datetime | None = None
-    assignee: str | None = None
+    assignees: list[str] | None = None
     text: str | None = None
 
 
@@ -73,9 +73,9 @@ WANTED: Final[Mapping[str, LiteralString]] = {
                 WHERE incident_id = i.id OFFSET 0), 'confirmed') = %(verdict)s""",
     "told": """coalesce((SELECT verdict FROM pipeline.incident_states
                 WHERE incident_id = i.id OFFSET 0), 'confirmed') <> 'unconfirmed'""",
-    "assignee": """EXISTS (SELECT FROM pipeline.outage_members m
+    "assignees": """EXISTS (SELECT FROM pipeline.outage_members m
                   JOIN pipeline.outage_cares c ON c.outage_id = m.outage_id
-                  WHERE m.incident_id = i.id AND c.assignee = %(assignee)s OFFSET 0)""",
+                  WHERE m.incident_id = i.id AND c.assignee = ANY(%(assignees)s) OFFSET 0)""",
     "since": "i.last_seen_at >= %(since)s",
     "until": "i.opened_at < %(until)s",
 }

@@ -72,7 +72,7 @@ class OutageFilter:
     severity: str | None = None
     verdict: VerdictWanted | None = None
     since: datetime | None = None
-    assignee: str | None = None
+    assignees: list[str] | None = None
     text: str | None = None
 
 
@@ -84,8 +84,8 @@ WANTED: Final[Mapping[str, LiteralString]] = {
     "told": "o.verdict <> 'unconfirmed'",
     "environment": """EXISTS (SELECT FROM pipeline.outage_members m
                   WHERE m.outage_id = o.id AND m.environment = %(environment)s OFFSET 0)""",
-    "assignee": """EXISTS (SELECT FROM pipeline.outage_cares c
-                  WHERE c.outage_id = o.id AND c.assignee = %(assignee)s OFFSET 0)""",
+    "assignees": """EXISTS (SELECT FROM pipeline.outage_cares c
+                  WHERE c.outage_id = o.id AND c.assignee = ANY(%(assignees)s) OFFSET 0)""",
     "text": """EXISTS (SELECT FROM pipeline.outage_members m
                   CROSS JOIN LATERAL (SELECT title, fingerprint FROM incidents
                                       WHERE id = m.incident_id OFFSET 0) AS i

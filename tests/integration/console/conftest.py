@@ -1,8 +1,11 @@
 """The console over real PostgreSQL and OpenSearch, and people of two organisations who use it."""
 
+import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from typing import Final
 
+import httpx2
 import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
@@ -20,6 +23,15 @@ SAME_ORIGIN: Final = {"Sec-Fetch-Site": "same-origin"}
 BASE: Final = f"/console/p/{SHOP.project_id}"
 
 Visitor = Callable[..., TestClient]
+
+
+def refusal(person: TestClient, answer: httpx2.Response, page: str) -> str:
+    """Return what the page says after a press, which it says once."""
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    found = re.search(r'role="alert">([^<]*)</p>', person.get(page).text)
+    assert found is not None
+    assert 'role="alert"' not in person.get(page).text
+    return unescape(found[1])
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
-from tests.integration.console.conftest import BASE, Visitor
+from tests.integration.console.conftest import BASE, Visitor, refusal
 from tests.support.console_world import World, add_incident
 
 Pool = ConnectionPool[Connection]
@@ -79,15 +79,14 @@ def test_impossible_regrouping_is_refused_in_words(visitor: Visitor, pool: Pool,
     person, young = visitor(Role.RESPONDER), outage_of(pool, world.open_id)
     path = f"{BASE}/outages/{young}"
     assert "Merge or split it after that." in person.get(f"{path}/grouping").text
-    refused = person.post(f"{path}/merge", data={"into": str(world.outage_id)})
-    assert refused.status_code == 409
-    assert "ten minutes after its opening" in refused.text
+    page = f"{path}/grouping"
+    early = person.post(f"{path}/merge", data={"into": str(world.outage_id)})
+    assert "ten minutes after its opening" in refusal(person, early, page)
     for action in ("merge", "split"):
         nothing = person.post(f"{path}/{action}", data={"version": ""})
-        assert nothing.status_code == 422
-        assert 'role="alert">Choose the' in nothing.text
+        assert refusal(person, nothing, page).startswith("Choose the")
     gone = person.post(f"{path}/merge", data={"into": str(UUID(int=7))})
-    assert (gone.status_code, "It is gone." in gone.text) == (422, True)
+    assert refusal(person, gone, page).startswith("It is gone.")
     assert outage_of(pool, world.open_id) == young
 
 
@@ -97,8 +96,18 @@ def test_choice_that_became_stale_is_refused(visitor: Visitor, pool: Pool, settl
     person.post(f"{path}/note", data={"text": "another person was faster"})
     other = outage_of(pool, settled.open_id)
     stale = person.post(f"{path}/merge", data={"into": str(other), "version": shown})
-    assert stale.status_code == 409
-    assert "changed meanwhile" in stale.text
+    said = refusal(person, stale, f"{path}/grouping")
+    assert said.startswith("responder: another person was faster 0 s ago. Your press changed nothing")
+
+
+def test_late_merge_names_who_merged_before(visitor: Visitor, pool: Pool, settled: World) -> None:
+    first, second = visitor(Role.ADMIN), visitor(Role.RESPONDER)
+    path, other = f"{BASE}/outages/{settled.outage_id}", outage_of(pool, settled.open_id)
+    form = {"into": str(other), "version": version(second, f"{path}/grouping")}
+    assert first.post(f"{path}/merge", data=form).status_code == 303
+    late = second.post(f"{path}/merge", data=form)
+    said = refusal(second, late, f"{BASE}/outages/{other}/grouping")
+    assert said.startswith("admin merged two outages into one ")
 
 
 def test_choice_is_narrowed_by_words_and_holds_no_resolved_outage(

@@ -105,16 +105,17 @@ def test_note_assignee_and_snooze_stand_on_the_page_and_in_the_timeline(
 ) -> None:
     person, path = visitor(Role.RESPONDER), f"{BASE}/outages/{world.outage_id}"
     person.post(path + "/note", data={"text": "<b>rolled back</b>\r\nlooks better"})
-    name = re.search(r"<option>([^<]+)</option>", person.get(path).text)
-    assert name is not None
-    for action, data in (("assign", {"assignee": name[1]}), ("snooze", {"for": "4h"})):
+    found = re.search(r'<option value="(user:[^"]+)">([^<]+)</option>', person.get(path).text)
+    assert found is not None
+    actor, name = found.groups()
+    for action, data in (("assign", {"assignee": actor}), ("snooze", {"for": "4h"})):
         answer = person.post(f"{path}/{action}", data=data | {"next": path})
         assert (answer.status_code, answer.headers["location"]) == (303, path)
     page = person.get(path).text
     assert "responder: &lt;b&gt;rolled back&lt;/b&gt;\nlooks better" in page
-    assert f"responder assigned it to {name[1]}" in page
+    assert f"responder assigned it to {name}" in page
     assert "Nobody is notified until" in page
-    assert f"{name[1]} has it" in person.get(f"{BASE}/outages").text
+    assert f"{name} has it" in person.get(f"{BASE}/outages").text
     person.post(path + "/snooze", data={"for": "wake"})
     assert "responder ended its snooze" in person.get(path).text
     for action, data in (("note", {"text": ""}), ("assign", {"assignee": "x"}), ("snooze", {"for": "9y"})):
@@ -135,9 +136,10 @@ def test_newest_changes_and_the_stored_care_are_shown_after_many(
     visitor: Visitor, pool: Pool, world: World
 ) -> None:
     person, path = visitor(Role.RESPONDER), f"{BASE}/outages/{world.outage_id}"
-    name = re.search(r"<option>([^<]+)</option>", person.get(path).text)
-    assert name is not None
-    person.post(f"{path}/assign", data={"assignee": name[1]})
+    found = re.search(r'<option value="(user:[^"]+)">([^<]+)</option>', person.get(path).text)
+    assert found is not None
+    actor, name = found.groups()
+    person.post(f"{path}/assign", data={"assignee": actor})
     with pool.connection() as connection:
         connection.execute(
             "SELECT pipeline.note_change(incident_id, 'commented', '{\"text\": \"again\"}')"
@@ -148,10 +150,14 @@ def test_newest_changes_and_the_stored_care_are_shown_after_many(
     person.post(f"{path}/note", data={"text": "the newest of all"})
     page = person.get(path).text
     assert "the newest of all" in page
-    assert f"<dt>Assigned to</dt><dd>{name[1]}</dd>" in page
+    assert f"<dt>Assigned to</dt><dd>{name}</dd>" in page
     with pool.connection() as connection:
         connection.execute("UPDATE pipeline.outage_cares SET assignee = 'Somebody else'")
-    assert "<dt>Assigned to</dt><dd>Somebody else</dd>" in person.get(path).text
+    page = person.get(path).text
+    assert "<dt>Assigned to</dt><dd>Somebody else</dd>" in page
+    kept = person.post(f"{path}/assign", data={"assignee": "Somebody else", "shown": "Somebody else"})
+    assert kept.status_code == 303
+    assert "<option selected>Somebody else</option>" in page
 
 
 def test_snooze_that_is_over_is_not_shown(visitor: Visitor, pool: Pool, world: World) -> None:

@@ -1,0 +1,55 @@
+"""A press that changes nothing leads back to its page, which says why, this once."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from serve_apps.console.history import STATUS, TimelineChange, changes_by_people, what_changed
+from serve_apps.console.pages import Visit
+from serve_apps.console.resources import ConsoleResources
+from serve_apps.console.shown_once import show_once
+from serve_apps.http.problems import Problem
+from signals.domain.access.team import names_of
+
+ANOTHER_OPEN: Final = "A newer incident of the same kind is not resolved; work on that one."
+REFUSAL: Final = "refusal"
+"""What the page is told; it has no other text of this kind."""
+
+
+def refused(visit: Visit, page: str, text: str) -> Response:
+    """Lead to a page that says why nothing was done; reading it again presses nothing again."""
+    return show_once(visit, page, {REFUSAL: text})
+
+
+def refused_status(
+    resources: ConsoleResources,
+    visit: Visit,
+    page: str,
+    outcome: str,
+    timeline: Callable[[], Sequence[TimelineChange] | None],
+) -> Response:
+    """Lead to a page whose status was not set.
+
+    Raises:
+        Problem: 422 when there is no such status.
+    """
+    if outcome == "stale":
+        return refused_as_stale(resources, visit, page, timeline() or [], STATUS)
+    if outcome == "another_open":
+        return refused(visit, page, ANOTHER_OPEN)
+    raise Problem(422, outcome, "The status is one of open, investigating, resolved.")
+
+
+def refused_as_stale(
+    resources: ConsoleResources,
+    visit: Visit,
+    page: str,
+    changes: Sequence[TimelineChange],
+    about: Collection[str],
+) -> Response:
+    """Lead to the page of an incident or outage, which says who was faster, and with what."""
+    names = names_of(resources.overview.team(visit.where.tenancy))
+    by_people = changes_by_people(changes, names, visit.clock)
+    subject = "incident" if "/incidents/" in page else "outage"
+    return refused(visit, page, what_changed(by_people, visit.clock, subject, about))
