@@ -86,10 +86,24 @@ def _by_people(
     changes: Sequence[TimelineChange], names: Mapping[str, str], clock: Clock
 ) -> Iterator[HistoryLine]:
     for change in changes:
-        if change.actor.startswith(tuple(BY_HAND)) and (done := _done(change, clock)):
-            text = f"{_who(change.actor, names)}{done}"
-            about = "status" if "status" in change.detail else change.kind
-            yield HistoryLine(at=change.at, kind="person", text=text, path=_elsewhere(change), about=about)
+        if _is_by_hand(change) and (done := _done(change, clock)):
+            text, path = f"{_who(change.actor, names)}{done}", _elsewhere(change)
+            yield HistoryLine(at=change.at, kind="person", text=text, path=path, about=_about(change))
+
+
+def is_newest_by_hand(changes: Sequence[TimelineChange], about: Collection[str]) -> bool:
+    """Whether a person or program made the newest change of a kind, and no process of ours."""
+    moves = [one for one in changes if _about(one) in about]
+    newest = max(moves, key=lambda one: one.at, default=None)
+    return newest is not None and _is_by_hand(newest)
+
+
+def _is_by_hand(change: TimelineChange) -> bool:
+    return change.actor.startswith(tuple(BY_HAND))
+
+
+def _about(change: TimelineChange) -> str:
+    return "status" if "status" in change.detail else change.kind
 
 
 def _elsewhere(change: TimelineChange) -> str:

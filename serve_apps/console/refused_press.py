@@ -5,7 +5,13 @@ from typing import Final
 
 from starlette.responses import Response
 
-from serve_apps.console.history import STATUS, TimelineChange, changes_by_people, what_changed
+from serve_apps.console.history import (
+    STATUS,
+    TimelineChange,
+    changes_by_people,
+    is_newest_by_hand,
+    what_changed,
+)
 from serve_apps.console.pages import Visit
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.shown_once import show_once
@@ -48,8 +54,8 @@ def refused_as_stale(
     changes: Sequence[TimelineChange],
     about: Collection[str],
 ) -> Response:
-    """Lead to the page of an incident or outage, which says who was faster, and with what."""
+    """Lead to the page of an incident or outage, which says who was faster, if it was somebody."""
     names = names_of(resources.overview.team(visit.where.tenancy))
-    by_people = changes_by_people(changes, names, visit.clock)
+    by_people = changes_by_people(changes, names, visit.clock) if is_newest_by_hand(changes, about) else []
     subject = "incident" if "/incidents/" in page else "outage"
     return refused(visit, page, what_changed(by_people, visit.clock, subject, about))

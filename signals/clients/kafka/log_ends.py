@@ -47,15 +47,15 @@ def log_spans(settings: KafkaSettings, topic: str, *, old_before: datetime) -> d
         DependencyUnavailable: when no broker answers in time.
     """
     asked = [
-        OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
+        OffsetSpec.latest(),  # type: ignore[no-untyped-call]  # first: a record after it counts as young
         OffsetSpec.for_timestamp(int(old_before.timestamp() * 1000)),
-        OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+        OffsetSpec.earliest(),  # type: ignore[no-untyped-call]
     ]
-    begins, younger, ends = _offsets(settings, topic, asked, ANSWER_S)
+    ends, younger, begins = _offsets(settings, topic, asked, ANSWER_S)
     return {
         partition: LogSpan(
             begin=begins[partition],
-            old_until=younger[partition] if younger[partition] >= 0 else end,  # -1: no record is younger
+            old_until=min(end, younger[partition]) if younger[partition] >= 0 else end,  # -1: none is young
             end=end,
         )
         for partition, end in ends.items()
@@ -65,22 +65,20 @@ def log_spans(settings: KafkaSettings, topic: str, *, old_before: datetime) -> d
 def _offsets(
     settings: KafkaSettings, topic: str, asked: list[OffsetSpec], answer_s: float
 ) -> list[dict[int, int]]:
-    """Ask for several offsets of each partition at once."""
+    """Ask for several offsets of each partition, one question after the other."""
     admin = AdminClient(dict(connection_config(settings)))  # type: ignore[arg-type]  # types lack callables
     try:
         partitions = admin.list_topics(topic, timeout=answer_s).topics[topic].partitions
         if not partitions:
             return [{} for _ in asked]
-        under_way = [
-            admin.list_offsets(
-                {TopicPartition(topic, number): spec for number in partitions}, request_timeout=answer_s
+        found = []
+        for spec in asked:
+            places = {TopicPartition(topic, number): spec for number in partitions}
+            answers = admin.list_offsets(places, request_timeout=answer_s)
+            found.append(
+                {place.partition: one.result(timeout=answer_s).offset for place, one in answers.items()}
             )
-            for spec in asked
-        ]
-        return [
-            {place.partition: answer.result(timeout=answer_s).offset for place, answer in found.items()}
-            for found in under_way
-        ]
+        return found
     except (KafkaException, TimeoutError) as error:
         text = describe(error) if isinstance(error, KafkaException) else "it did not answer in time"
         raise DependencyUnavailable("Kafka", text) from error

@@ -65,7 +65,7 @@ class ProductReadiness:
     """The whole pipeline at a glance; `ready` when every part is, no stage stands still, no event is missing.
 
     A consumer's lag is that of its own partitions. `stages` covers all of them, also one that no consumer
-    has; it is empty while Kafka does not answer.
+    has; it is what Kafka and PostgreSQL last told, empty before.
     """
 
     ready: bool
@@ -92,6 +92,7 @@ class ReadinessCheck:
         self._audit = audit
         self._lags = lags
         self._reading: Future[list[StageReading]] | None = None
+        self._stages: list[StageReading] = []
         self._next_reading = 0.0
         self._ledger = UNKNOWN_LEDGER
         self._next_audit = 0.0
@@ -134,19 +135,20 @@ class ReadinessCheck:
             self._next_reading = time.monotonic() + READING_S
         under_way: list[Future[Any]] = [*self._pending.values(), self._reading]
         wait(under_way, timeout=CHECK_S)
-        stages = self._reading.result() if self._reading.done() else []
+        if self._reading.done():
+            self._stages = self._reading.result() or self._stages  # a late or failed question moves no stage
         dependencies = [self._dependency(name) for name in self._checks]
         known = dependencies[0].state == "ok"
         reported = self._reported if known else None
         ledger = self._ledger if known else UNKNOWN_LEDGER
         actors = [_actor(reported, name) for name in self._expected]
         up = all(d.state == "ok" for d in dependencies) and all(a.state == "running" for a in actors)
-        moves = all(stage.progress != "standing" for stage in stages)
+        moves = all(stage.progress != "standing" for stage in self._stages)
         return ProductReadiness(
             ready=up and moves and ledger.state != "unbalanced",
             dependencies=dependencies,
             actors=actors,
-            stages=stages,
+            stages=self._stages,
             ledger=ledger,
         )
 

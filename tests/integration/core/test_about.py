@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +17,7 @@ from signals.periodic import repeated_in_task
 from signals.services.access.authentication import KeyAuthenticator
 from signals.services.incidents import views
 from signals.services.ledger.audit import LedgerAudit
+from signals.services.operations.partition_lag import PartitionLag
 from signals.services.operations.readiness import CHECK_S, REUSE_S, ReadinessCheck
 from signals.store.operations.workers import ConsumerState, Heartbeat, beat
 from tests.integration.core.conftest import Keys, core_client
@@ -210,6 +212,31 @@ def test_hanging_check_serves_the_last_answer_meanwhile(
     assert time.monotonic() - started < CHECK_S / 2
     hanging.set()
     waiting.join()
+    readiness.close()
+
+
+def test_stage_stands_still_until_a_question_says_otherwise(
+    pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signals.services.operations.readiness.READING_S", 0.0)
+    monkeypatch.setattr("signals.services.operations.readiness.REUSE_S", 0.0)
+    standing = PartitionLag(
+        stage="indexer", partition=3, next_offset=0, begin=0, end=7, moved_at=None, progress="standing"
+    )
+    answers: list[PartitionLag | DependencyUnavailable] = [
+        standing,
+        DependencyUnavailable("Kafka", "it did not answer in time"),
+        replace(standing, next_offset=7, progress="well"),
+    ]
+
+    def lags() -> list[PartitionLag]:
+        answer = answers.pop(0)
+        if isinstance(answer, DependencyUnavailable):
+            raise answer
+        return [answer]
+
+    readiness = ReadinessCheck(pool, {}, LedgerAudit(pool).audit, lags)
+    assert [readiness.check().ready for _ in range(3)] == [False, False, True]
     readiness.close()
 
 

@@ -1,11 +1,11 @@
 """A timeline tells what each person did, once, however many incidents an outage has."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from serve_apps.console.history import changes_by_people
+from serve_apps.console.history import STATUS, changes_by_people, is_newest_by_hand
 from serve_apps.console.words import Clock
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -49,3 +49,11 @@ def test_split_leads_to_the_other_outage_from_both_sides() -> None:
     lines = changes_by_people([left, stayed, merged], NAMES, CLOCK)
     assert [line.path for line in lines] == ["/outages/old", "/outages/new", ""]
     assert lines[2].text == "An API key merged two outages into one"
+
+
+def test_person_is_not_named_for_a_later_change_of_the_engine() -> None:
+    taken, noted = Changed(actor="user:1"), Changed(actor="engine", kind="seen", detail={})
+    ended = Changed(actor="engine", at=NOON + timedelta(minutes=5))
+    assert is_newest_by_hand([taken, noted], STATUS)
+    assert not is_newest_by_hand([ended, taken], STATUS)
+    assert not is_newest_by_hand([noted], STATUS)
