@@ -12,6 +12,7 @@ from actors.loop import ConsumerLoop, OpenSession
 from signals.clients.postgres import Connection, open_pool
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
+from signals.ray_node.variables import CODE_MARK
 from signals.settings import PostgresSettings
 
 STOPPED: Final = "stopped"
@@ -29,6 +30,16 @@ class Health:
     idle_s: float | None
     node_id: str = ""
     """Ray's id of the node, empty outside Ray."""
+    code: str = ""
+    """The mark of the code that runs: see `running_code`."""
+
+
+def running_code() -> str:
+    """Return which code this process was started for; empty for that of the node's start, or outside Ray."""
+    if not ray.is_initialized():
+        return ""
+    variables: dict[str, str] = ray.get_runtime_context().runtime_env.get("env_vars", {})
+    return variables.get(CODE_MARK, "")
 
 
 class Consumer:
@@ -62,7 +73,9 @@ class Consumer:
         )
         state = STOPPED if self._loop.has_ended else progress.state
         node_id = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
-        return Health(state=state, detail=progress.detail, idle_s=idle_s, node_id=node_id)
+        return Health(
+            state=state, detail=progress.detail, idle_s=idle_s, node_id=node_id, code=running_code()
+        )
 
     def stop(self) -> None:
         """Ask the loop to end after its current step, and to leave its group; then the process may go."""

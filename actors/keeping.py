@@ -68,3 +68,16 @@ def evicted(answers: Mapping[str, HealthAnswer], draining: Container[str]) -> li
         for name, answer in answers.items()
         if isinstance(answer, Health) and answer.node_id in draining and answer.state != STOPPED
     ]
+
+
+def outdated(answers: Mapping[str, HealthAnswer], code: str) -> list[str]:
+    """Return whom to ask to stop, because it runs other code; once stopped it is replaced.
+
+    One at a time, and while all others work: code that cannot start ends no second consumer.
+    """
+    is_one_away = any(
+        not isinstance(answer, Health) or answer.state == STOPPED for answer in answers.values()
+    )
+    # An actor of a release before 0.2 answers without the field.
+    others = [name for name, answer in answers.items() if getattr(answer, "code", None) != code]
+    return [] if is_one_away else others[:1]

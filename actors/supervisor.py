@@ -11,8 +11,8 @@ from ray import serve
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
-from actors.consumers import Health
-from actors.keeping import HealthAnswer, HealthTracker, evicted, surplus
+from actors.consumers import Health, running_code
+from actors.keeping import HealthAnswer, HealthTracker, evicted, outdated, surplus
 from actors.late import late_class
 from actors.names import NAMESPACE, expected
 from signals.clients.postgres import open_pool, transaction
@@ -42,6 +42,7 @@ class Reconciler:
 
     def __init__(self) -> None:
         self._keeping = HealthTracker()
+        self._code = running_code()
 
     def reconcile(self, expected: Mapping[str, str]) -> list[str]:
         """Do one round and return whom it ended; failures of single actors are met again in the next one."""
@@ -52,6 +53,9 @@ class Reconciler:
             ray.kill(actors[name], no_restart=True)
         for name in evicted(answers, draining_nodes()):
             log.info("leaving a draining node", actor=name)
+            actors[name].stop.remote()
+        for name in outdated(answers, self._code):
+            log.info("leaving other code", actor=name)
             actors[name].stop.remote()
         leaving = _existing(surplus(_names(), expected))
         for actor in leaving.values():

@@ -36,6 +36,7 @@ def build_console(resources: CoreResources) -> ASGIApp:
     max_ongoing_requests=PLACES.running,
     max_queued_requests=PLACES.waiting,
     user_config={},
+    max_surge_percent=100,  # an upgrade in place starts the new replica before the old one leaves
     graceful_shutdown_timeout_s=10,
     health_check_period_s=1,  # as core-api: how late Serve sees that a replica is dead
     logging_config={"log_level": "WARNING"},  # below it are Serve's own lines, one a request

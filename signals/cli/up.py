@@ -44,7 +44,9 @@ def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
     os.environ.update(product.environment)
     for note in product.notes:
         out.print(f"note: {note}")
-    if not product.started:
+    if product.has_replaced:
+        out.print("The code had changed: replicas and consumers were replaced one after the other.")
+    elif not product.started:
         out.print("Already running; nothing to do.")
     env = folder / "env"
     if ConsoleSettings.from_env().signals_console != "none":

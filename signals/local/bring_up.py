@@ -18,7 +18,7 @@ from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import open_pool, transaction
 from signals.domain.access.api_keys import key_hash
 from signals.domain.access.scopes import Scope
-from signals.local import stack
+from signals.local import rollout, stack
 from signals.local.environment import read_env_file, write_env_file
 from signals.local.errors import LocalStackError, NotReadyError, os_errors_reported
 from signals.local.folder import StackFolder
@@ -46,6 +46,8 @@ class RunningProduct:
     environment: Mapping[str, str]
     started: tuple[str, ...]
     notes: tuple[str, ...]
+    has_replaced: bool
+    """Whether other code took the place of the running one."""
 
 
 def up(
@@ -65,7 +67,11 @@ def up(
         os.environ.update(servers.environment)  # what we and Ray's processes read as settings
         head = _head_in(folder)
         was_running = head.process.is_running()
-        if not was_running:
+        if was_running:
+            head.wait_until_ready()  # an earlier `up` may have been cut off
+            is_outdated = rollout.is_outdated(head)
+        else:
+            is_outdated = False
             head.end_leftovers()
         notes = [] if was_running else head.choose_ports(wanted)
         folder.save(head.state)
@@ -76,8 +82,7 @@ def up(
         }
         write_env_file(folder.env_path, environment)
         if was_running:
-            head.wait_until_ready()  # an earlier `up` may have been cut off
-            _deploy(head, only_if_nothing_runs=True)
+            _continue(head, is_outdated=is_outdated, console=console)
         else:
             console.print("starting Ray and the applications …", highlight=False)
             _start(head, environment)
@@ -85,6 +90,7 @@ def up(
         environment=environment,
         started=servers.started if was_running else (*servers.started, "ray"),
         notes=(*servers.notes, *notes),
+        has_replaced=is_outdated,
     )
 
 
@@ -128,9 +134,19 @@ def _start(head: RayHead, environment: Mapping[str, str]) -> None:
         raise
 
 
-def _deploy(head: RayHead, *, only_if_nothing_runs: bool = False) -> None:
-    if not (only_if_nothing_runs and head.applications()):
-        head.deploy()
+def _continue(head: RayHead, *, is_outdated: bool, console: Console) -> None:
+    """Deploy what a running node lacks: applications, or the present code."""
+    if not head.applications():
+        _deploy(head)
+    elif is_outdated:
+        console.print("replacing the running code …", highlight=False)
+        rollout.replace_code(head)
+    wait_until_ready(head.state.ports["http"], head)
+
+
+def _deploy(head: RayHead) -> None:
+    rollout.remember_start(head)
+    head.deploy()
     wait_until_ready(head.state.ports["http"], head)
 
 
@@ -183,12 +199,12 @@ def wait_until_ready(port: int, head: RayHead) -> None:
         NotReadyError: naming the parts that are late; everything goes on running.
     """
     began = progressed = time.monotonic()
-    missing = unready(port)
+    missing = _missing(port, head)
     while missing:
         if not head.process.is_running():
             raise LocalStackError(f"Ray has died; see {head.process.log_path}")
         now = time.monotonic()
-        if missing != (missing := unready(port)):
+        if missing != (missing := _missing(port, head)):
             progressed = now
         if missing and now > min(progressed + QUIET_S, began + LONGEST_S):
             raise NotReadyError(
@@ -196,6 +212,10 @@ def wait_until_ready(port: int, head: RayHead) -> None:
                 "see `signals status`, and wait on with `signals up`"
             )
         time.sleep(LOOK_S)
+
+
+def _missing(port: int, head: RayHead) -> list[str]:
+    return unready(port) or rollout.former_consumers(head)
 
 
 def unready(port: int) -> list[str]:

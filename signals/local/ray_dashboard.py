@@ -31,6 +31,17 @@ class Dashboard:
         except LocalStackError:
             return False
 
+    def ray_version(self) -> str:
+        """Return the version of Ray that runs.
+
+        Raises:
+            LocalStackError: it does not answer.
+        """
+        status, answer = self._ask("GET", "/api/version")
+        if status != http.client.OK:
+            raise LocalStackError(f"Ray's dashboard answered {status}: {_last_line(answer)}")
+        return str(json.loads(answer)["ray_version"])
+
     def deploy(self, config: dict[str, Any]) -> None:
         """Let Serve start what the configuration says, in the background.
 

@@ -19,7 +19,7 @@ from signals.local.processes.process import STOP_WITHIN_S, ChildProcess, Command
 from signals.local.ray_dashboard import Dashboard
 from signals.ray_node.haproxy import write_haproxy_launcher
 from signals.ray_node.serve_file import read_serve_file
-from signals.ray_node.variables import HOST, ON_LOOPBACK, ray_variables
+from signals.ray_node.variables import CODE_MARK, HOST, ON_LOOPBACK, ray_variables
 
 NAME: Final = "ray"
 QUIET_START_S: Final = 120.0  # without a new line in its log
@@ -151,8 +151,10 @@ class RayHead:
         """
         self.process.wait_until_ready(self.dashboard.answers, QUIET_START_S)
 
-    def deploy(self) -> None:
+    def deploy(self, mark: str = "") -> None:
         """Hand the Serve configuration to the node, with our port; Serve then starts in the background.
+
+        Another `mark` than before replaces what runs: each process of the new code is a new one.
 
         Raises:
             LocalStackError: it does not answer, or refuses.
@@ -160,6 +162,9 @@ class RayHead:
         """
         config = read_serve_file(SERVE_CONFIG)
         config["http_options"] |= {"host": HOST, "port": self.state.ports["http"]}
+        if mark:
+            for application in config["applications"]:
+                application["runtime_env"] = {"env_vars": {CODE_MARK: mark}}
         self.dashboard.deploy(config)
 
     def applications(self) -> dict[str, Any]:

@@ -44,6 +44,8 @@ FAST_INGRESS: Final = {  # Linux only; the bundle is for HAProxy only (docs/adr/
     "RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT": "1",  # 3 by default, each of them a request that waits
 }
 IMAGE_LAUNCHER: Final = "/opt/signals/haproxy/haproxy"
+CODE_MARK: Final = "SIGNALS_CODE_MARK"
+"""Of Ray's runtime environment: which code a process was started for, after an upgrade of a running node."""
 
 
 def ray_variables(ports: Mapping[str, int], *, token_path: Path, haproxy: Path) -> dict[str, str]:

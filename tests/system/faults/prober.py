@@ -1,13 +1,16 @@
-"""Measures gaps in service: one event each 50 ms, as a client sends it that never repeats a request."""
+"""Measures gaps in service: one request each 50 ms, as of a client that never repeats one."""
 
+import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from tests.system.faults.senders import REQUEST_TIMEOUT_S, Sender
 from tests.system.faults.traffic import Sent, Traffic
@@ -18,11 +21,9 @@ AT_ONCE: Final = int(REQUEST_TIMEOUT_S / EVERY_S)  # requests that hang must not
 
 @dataclass(slots=True)
 class Prober:
-    """The requests of one probe. `sent` belongs to the trial, whose verdict includes these events."""
+    """The requests of one probe. `attempt` makes one and returns why it failed, nothing on success."""
 
-    sender: Sender
-    traffic: Traffic
-    sent: Sent
+    attempt: Callable[[], str]
     requests: int = 0
     failures: list[str] = field(default_factory=list)
     """Why requests failed."""
@@ -35,35 +36,67 @@ class Prober:
         return len(self.failures)
 
     def longest_gap_s(self, since: float) -> float:
-        """Return the longest time without an accepted event, from a moment of the monotonic clock to now."""
+        """Return the longest time without an accepted request since a moment of the monotonic clock."""
         with self._lock:
             accepted = sorted(at for at in self._accepted_at if at > since)
         moments = [since, *accepted, time.monotonic()]
         return max(later - earlier for earlier, later in pairwise(moments))
 
     def accepted_since(self, moment: float) -> int:
-        """Return how many events have been accepted since a moment of the monotonic clock."""
+        """Return how many requests have been accepted since a moment of the monotonic clock."""
         with self._lock:
             return sum(at > moment for at in self._accepted_at)
 
     def send_one(self) -> None:
-        """Send one new event once."""
-        (event,) = self.traffic.burst(1, ["GAP"])
-        self.sent.note([event])
-        answer = self.sender.send([event])
-        self.sent.acknowledge(answer.acknowledged)
+        """Make one request once."""
+        failure = self.attempt()
         with self._lock:
             self.requests += 1
-            if answer.acknowledged:
-                self._accepted_at.append(time.monotonic())
+            if failure:
+                self.failures.append(failure)
             else:
-                self.failures.append(answer.refused or answer.failure)
+                self._accepted_at.append(time.monotonic())
 
 
 @contextmanager
 def probing(sender: Sender, traffic: Traffic, sent: Sent) -> Iterator[Prober]:
-    """Send while the block runs; at its end every request has its outcome."""
-    prober, stopping = Prober(sender, traffic, sent), threading.Event()
+    """Send new events while the block runs; `sent` belongs to the trial, whose verdict includes them."""
+
+    def send() -> str:
+        (event,) = traffic.burst(1, ["GAP"])
+        sent.note([event])
+        answer = sender.send([event])
+        sent.acknowledge(answer.acknowledged)
+        return "" if answer.acknowledged else answer.refused or answer.failure
+
+    with _repeated(Prober(send)) as prober:
+        yield prober
+
+
+@contextmanager
+def reading(url: str, api_key: str) -> Iterator[Prober]:
+    """Ask core-api for this address while the block runs."""
+
+    def read() -> str:
+        request = Request(url, headers={"X-API-Key": api_key})
+        try:
+            with urlopen(request, timeout=REQUEST_TIMEOUT_S) as answer:
+                answer.read()
+        except HTTPError as error:
+            with error:
+                return f"{error.code}: {error.read()[:300]!r}"
+        except (OSError, http.client.HTTPException) as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    with _repeated(Prober(read)) as prober:
+        yield prober
+
+
+@contextmanager
+def _repeated(prober: Prober) -> Iterator[Prober]:
+    """Make a request each `EVERY_S` while the block runs; at its end every one has its outcome."""
+    stopping = threading.Event()
 
     def run() -> None:
         due = time.monotonic()

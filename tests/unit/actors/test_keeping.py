@@ -9,6 +9,7 @@ from actors.keeping import (
     HealthAnswer,
     HealthTracker,
     evicted,
+    outdated,
     surplus,
 )
 
@@ -91,3 +92,22 @@ def test_consumer_on_a_draining_node_is_asked_to_stop_until_it_has() -> None:
     answers: dict[str, HealthAnswer] = {"a": on("n1"), "b": on("n2"), "c": on("n1", STOPPED), "d": "silent"}
     assert evicted(answers, {"n1": 0}) == ["a"]
     assert evicted(answers, {}) == []
+
+
+def test_consumers_of_other_code_leave_one_after_the_other() -> None:
+    def of(code: str, state: str = "running") -> Health:
+        return Health(state=state, detail="", idle_s=1.0, code=code)
+
+    old, new = of("old"), of("new")
+    assert outdated({"a": new, "b": old, "c": old}, "new") == ["b"]
+    assert outdated({"a": new, "b": new}, "new") == []
+    under_way: tuple[HealthAnswer, ...] = ("silent", "restarting", of("new", STOPPED), of("old", STOPPED))
+    for answer in under_way:
+        assert outdated({"a": answer, "b": old}, "new") == []
+
+
+def test_consumer_of_a_release_without_the_field_has_other_code() -> None:
+    early = Health(state="running", detail="", idle_s=1.0)
+    object.__delattr__(early, "code")
+    assert outdated({"a": early}, "new") == ["a"]
+    assert outdated({"a": early}, "") == ["a"]

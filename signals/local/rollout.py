@@ -1,0 +1,148 @@
+"""An upgrade in place: the code of a running node is replaced by other code, while both APIs answer.
+
+The files have changed under the running product. Serve starts each new replica before the old one leaves; the
+supervisor then replaces the consumers one after the other. What belongs to the node itself stays as it was
+started: Ray, the proxy, and the settings of the environment.
+"""
+
+import hashlib
+import json
+import sysconfig
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from signals.clients.postgres import open_pool, transaction
+from signals.local.errors import LocalStackError, NotReadyError
+from signals.local.files import replace_file
+from signals.local.ray_head import RayHead
+from signals.services.operations.readiness import STALE_S
+from signals.settings import PostgresSettings
+from signals.store.operations import workers
+
+PACKAGES: Final = ("actors", "serve_apps", "shared_types", "signals")
+"""What the node's processes import of ours."""
+ROOT: Final = Path(__file__).parents[2]
+LONGEST_S: Final = 600.0  # for all replicas (guess); Serve itself gives up after three attempts of one
+LOOK_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedCode:
+    """The code that was last deployed to a node. `since` is when that began, as ISO 8601."""
+
+    mark: str
+    since: str
+    is_complete: bool
+
+
+def code_mark(root: Path = ROOT) -> str:
+    """Return a digest of our code and of the names of all installed packages with their versions."""
+    digest = hashlib.sha256()
+    for name in sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info")):
+        digest.update(f"{name}\n".encode())
+    for path in sorted(_files(root)):
+        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def remember(head: RayHead, code: DeployedCode) -> None:
+    """Write down what the node runs; the note goes with the node."""
+    replace_file(_note(head), json.dumps(asdict(code)))
+
+
+def remember_start(head: RayHead) -> None:
+    """Write down that a new node runs the present code."""
+    remember(head, DeployedCode(mark=code_mark(), since=_now(), is_complete=True))
+
+
+def deployed(head: RayHead) -> DeployedCode | None:
+    """Return what the node runs; None when a release without this note has started it."""
+    try:
+        return DeployedCode(**json.loads(_note(head).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def is_outdated(head: RayHead) -> bool:
+    """Whether the running node has other code than the files.
+
+    Raises:
+        LocalStackError: it cannot be replaced in place, because Ray itself is another one.
+    """
+    known = deployed(head)
+    if known is not None and known.is_complete and known.mark == code_mark():
+        return False
+    running, installed = head.dashboard.ray_version(), version("ray")
+    if running != installed:
+        raise LocalStackError(
+            f"Ray {running} runs and {installed} is installed: `signals down`, then `signals up`"
+        )
+    return True
+
+
+def replace_code(head: RayHead) -> None:
+    """Replace all replicas, and tell the supervisor to replace the consumers.
+
+    Raises:
+        LocalStackError: the new code does not start; the former goes on serving.
+        NotReadyError: it is late; a second `up` goes on.
+    """
+    mark, known = code_mark(), deployed(head)
+    begun = known is not None and known.mark == mark
+    since = known.since if known is not None and begun else _now()
+    remember(head, DeployedCode(mark=mark, since=since, is_complete=False))
+    head.deploy(mark)
+    began = time.monotonic()
+    while waiting := _waiting(head):
+        if time.monotonic() > began + LONGEST_S:
+            raise NotReadyError(f"not replaced after {LONGEST_S:.0f} s: {', '.join(waiting)}; the rest runs")
+        time.sleep(LOOK_S)
+    remember(head, DeployedCode(mark=mark, since=since, is_complete=True))
+
+
+def former_consumers(head: RayHead) -> list[str]:
+    """Return the consumers that report and began before the last replacement.
+
+    Raises:
+        DependencyUnavailable: PostgreSQL does not answer.
+    """
+    known = deployed(head)
+    if known is None:
+        return []
+    since = datetime.fromisoformat(known.since)
+    with open_pool(PostgresSettings.from_env(), size=1) as pool, transaction(pool) as connection:
+        found = workers.list_all(connection)
+    return [f"{w.name} (former code)" for w in found if w.age_s < STALE_S and w.started_at < since]
+
+
+def _waiting(head: RayHead) -> list[str]:
+    """Return the applications that are not replaced yet."""
+    found = head.applications()
+    for name, one in found.items():
+        if one["status"] == "DEPLOY_FAILED":
+            cause = one["message"].strip().rpartition("\n")[2][:300]
+            raise LocalStackError(
+                f"the new code of {name} does not start ({cause}), the former goes on: "
+                "see `signals stack logs ray`"
+            )
+    return [name for name, one in found.items() if one["status"] != "RUNNING"]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for package in PACKAGES:
+        for path in (root / package).rglob("*"):
+            if "__pycache__" not in path.parts and path.is_file():
+                yield path
+
+
+def _note(head: RayHead) -> Path:
+    return head.temp / "code.json"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

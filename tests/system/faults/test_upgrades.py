@@ -1,0 +1,120 @@
+"""Upgrades in place, under traffic: the release before, this one, the next one, and back.
+
+The release before is a real commit: the newest one with fewer migrations. The next one is this one with a
+migration, a field of the index, a default and an answer of its own, which only this test knows.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Final
+
+import httpx2
+import pytest
+
+from signals.clients.postgres import open_pool
+from signals.domain.access.scopes import Scope
+from signals.local.processes.ports import free_port
+from signals.services.access import provisioning
+from tests.support.releases import NEXT_NAME, former_code, has_next_field, next_code, present_code
+from tests.system.faults.laptop import Laptop
+from tests.system.faults.prober import Prober, probing, reading
+from tests.system.faults.rule_editor import RuleEditor
+from tests.system.faults.table import FaultRow
+from tests.system.faults.trial import Trial, trial
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(2400)]
+
+EVENTS_PER_S: Final = 50.0
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    """A stack that the release before has started."""
+    folder = tmp_path_factory.mktemp("upgrades")
+    laptop = Laptop(folder / ".signals", clone=folder / "clone")
+    commit, code = former_code()
+    print(f"the release before is {commit}")
+    laptop.install(code)
+    try:
+        laptop.up(f"--http-port={free_port()}")
+        yield laptop
+    finally:
+        laptop.command("stack", "reset", "--yes")
+
+
+def name_of(laptop: Laptop) -> str:
+    """Return what core-api calls the product."""
+    answer = httpx2.get(laptop.environment["CORE_API_URL"], trust_env=False, timeout=15)
+    return str(answer.json()["name"])
+
+
+def upgrade(laptop: Laptop, code: dict[str, bytes]) -> None:
+    """Put code in place and let `signals up` bring it to the running product: no process stays."""
+    before = set(laptop.processes().items())
+    laptop.install(code)
+    laptop.up()
+    kept = {kind for _, kind in before & set(laptop.processes().items())}
+    assert kept == {"Serve controller", "HAProxy manager"} | (kept & {"HAProxy"})
+
+
+def test_upgrades_lose_nothing_and_fail_no_request(
+    laptop: Laptop, fault_row: Callable[[str], FaultRow]
+) -> None:
+    row = fault_row("upgrade in place: schema, index and rule; the release before, this, the next, this")
+    stage = laptop.stage()
+    releases = (("present", present_code()), ("next", next_code()), ("present again", present_code()))
+    with trial(stage, row, seed=71, events_per_s=EVENTS_PER_S) as running, ExitStack() as stack:
+        rule = RuleEditor(laptop.servers.postgres, laptop.environment["CORE_API_URL"], running.project_id)
+        probers = probers_of(laptop, running, stack)
+        for release, code in releases:
+            upgrade(laptop, code)
+            rule.change()
+            running.injected()
+            running.recovered()
+            print(f"{release}: {[f'{p.failed} of {p.requests} failed' for p in probers]}")
+            assert (name_of(laptop) == NEXT_NAME) == (release == "next")
+        row.failed = sum(prober.failed for prober in probers)
+    assert has_next_field(laptop.servers.opensearch)
+    assert [prober.failures for prober in probers] == [[], []]
+
+
+def probers_of(laptop: Laptop, running: Trial, stack: ExitStack) -> tuple[Prober, Prober]:
+    """Send an event and read the list of incidents each 50 ms; nothing is repeated."""
+    sender = running.stage.project(running.project_id)
+    with open_pool(laptop.servers.postgres, size=1) as pool:
+        key = provisioning.issue_key(pool, running.project_id, Scope.READ).text
+    url = f"{laptop.environment['CORE_API_URL']}/v1/incidents"
+    events = stack.enter_context(probing(sender, running.traffic, running.sent))
+    return events, stack.enter_context(reading(url, key))
+
+
+def test_code_that_cannot_start_leaves_the_former_serving(
+    laptop: Laptop, fault_row: Callable[[str], FaultRow]
+) -> None:
+    row = fault_row("upgrade in place to code that cannot start, and to corrected code")
+    broken = present_code()
+    for name in ("serve_apps/ingest/replica.py", "serve_apps/core/replica.py"):
+        broken |= {name: broken[name] + b"\nraise RuntimeError('this release is broken')\n"}
+    with trial(laptop.stage(), row, seed=72, events_per_s=EVENTS_PER_S) as running, ExitStack() as stack:
+        probers = probers_of(laptop, running, stack)
+        laptop.install(broken)
+        done = laptop.run("up")
+        assert done.returncode == 1
+        assert "does not start" in done.stderr + done.stdout
+        running.injected()
+        running.recovered()
+        upgrade(laptop, present_code() | {"signals/corrected.py": b""})
+        running.recovered()
+        row.failed = sum(prober.failed for prober in probers)
+    assert [prober.failures for prober in probers] == [[], []]
+
+
+def test_release_before_runs_on_this_schema(laptop: Laptop, fault_row: Callable[[str], FaultRow]) -> None:
+    row = fault_row("back to the release before, by down and up, on this release's schema and index")
+    with trial(laptop.stage(), row, seed=73, events_per_s=EVENTS_PER_S) as running:
+        _, code = former_code()
+        laptop.command("down")
+        laptop.install(code)
+        laptop.up()
+        running.injected()
+        running.recovered()
