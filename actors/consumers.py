@@ -33,6 +33,14 @@ class Health:
     code: str = ""
     """The mark of the code that runs: see `running_code`."""
 
+    def completed(self) -> "Health":
+        """Return it with every field: a process of an earlier release leaves the later ones out."""
+        if hasattr(self, "code"):
+            return self
+        return Health(
+            state=self.state, detail=self.detail, idle_s=self.idle_s, node_id=self.node_id, code="earlier"
+        )
+
 
 def running_code() -> str:
     """Return which code this process was started for; empty for that of the node's start, or outside Ray."""

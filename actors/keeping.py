@@ -78,6 +78,5 @@ def outdated(answers: Mapping[str, HealthAnswer], code: str) -> list[str]:
     is_one_away = any(
         not isinstance(answer, Health) or answer.state == STOPPED for answer in answers.values()
     )
-    # An actor of a release before 0.2 answers without the field.
-    others = [name for name, answer in answers.items() if getattr(answer, "code", None) != code]
+    others = [name for name, answer in answers.items() if isinstance(answer, Health) and answer.code != code]
     return [] if is_one_away else others[:1]

@@ -90,7 +90,7 @@ def _ask(actors: Mapping[str, ActorHandle[Any]]) -> dict[str, HealthAnswer]:
 
 def _heard(name: str, answer: "ray.ObjectRef[Health]") -> HealthAnswer:
     try:
-        health: Health = ray.get(answer, timeout=ANSWER_S)
+        health: Health = ray.get(answer, timeout=ANSWER_S).completed()
     except RayActorError as error:
         log.warning("actor down", actor=name, error=type(error).__name__)
         return "restarting"

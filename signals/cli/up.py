@@ -31,7 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
-    """Start servers, Ray, both APIs and all actors in the background, and wait until they are ready."""
+    """Start servers, Ray, both APIs and all actors in the background, and wait until they are ready.
+
+    When the files hold other code than what runs, replace that piece by piece, without a failed request.
+    """
     out = console()
     ports = {"http": http_port} if http_port else {}
     watchdog.stop(folder)  # it would take the folder's lock

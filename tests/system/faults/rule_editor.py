@@ -1,5 +1,6 @@
 """Changes a rule through the API while something else happens."""
 
+from collections.abc import Mapping
 from itertools import count
 from typing import Final
 
@@ -25,19 +26,20 @@ class RuleEditor:
 
     def __init__(self, postgres: PostgresSettings, core_url: str, project_id: str) -> None:
         with open_pool(postgres, size=1) as pool:
-            key = provisioning.issue_key(pool, project_id, Scope.ADMIN).text
-        headers = {"X-API-Key": key}
-        self._client = httpx2.Client(base_url=core_url, trust_env=False, headers=headers, timeout=15)
+            self._key = provisioning.issue_key(pool, project_id, Scope.ADMIN).text
+        self._url = f"{core_url}/v1/rules"
         self._floors = count(1_000)
-        created = self._client.post("/v1/rules", json=RULE | {"floor": next(self._floors)})
-        assert created.is_success, created.text
-        self._tag = created.headers["etag"]
+        self._tag = self._ask("POST", self._url, RULE | {"floor": next(self._floors)}).headers["etag"]
 
     def change(self) -> None:
         """Give the rule another floor, and read it back."""
-        floor = next(self._floors)
+        floor, one = next(self._floors), f"{self._url}/{RULE['name']}"
         body = {name: value for name, value in RULE.items() if name != "name"} | {"floor": floor}
-        answer = self._client.put("/v1/rules/trial", json=body, headers={"If-Match": self._tag})
+        self._tag = self._ask("PUT", one, body).headers["etag"]
+        assert self._ask("GET", one).json()["rule"]["spec"]["floor"] == floor
+
+    def _ask(self, method: str, url: str, body: Mapping[str, object] | None = None) -> httpx2.Response:
+        headers = {"X-API-Key": self._key} | ({"If-Match": self._tag} if method == "PUT" else {})
+        answer = httpx2.request(method, url, json=body, headers=headers, timeout=15, trust_env=False)
         assert answer.is_success, answer.text
-        self._tag = answer.headers["etag"]
-        assert self._client.get("/v1/rules/trial").json()["rule"]["floor"] == floor
+        return answer

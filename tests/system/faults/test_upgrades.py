@@ -68,10 +68,10 @@ def test_upgrades_lose_nothing_and_fail_no_request(
         probers = probers_of(laptop, running, stack)
         for release, code in releases:
             upgrade(laptop, code)
+            print(f"{release}: {[f'{p.failed} of {p.requests} failed: {p.failures[:3]}' for p in probers]}")
             rule.change()
             running.injected()
             running.recovered()
-            print(f"{release}: {[f'{p.failed} of {p.requests} failed' for p in probers]}")
             assert (name_of(laptop) == NEXT_NAME) == (release == "next")
         row.failed = sum(prober.failed for prober in probers)
     assert has_next_field(laptop.servers.opensearch)

@@ -106,8 +106,11 @@ def test_consumers_of_other_code_leave_one_after_the_other() -> None:
         assert outdated({"a": answer, "b": old}, "new") == []
 
 
-def test_consumer_of_a_release_without_the_field_has_other_code() -> None:
-    early = Health(state="running", detail="", idle_s=1.0)
+def test_answer_of_a_release_without_the_field_is_completed() -> None:
+    early = Health(state="running", detail="", idle_s=1.0, node_id="n1")
     object.__delattr__(early, "code")
-    assert outdated({"a": early}, "new") == ["a"]
-    assert outdated({"a": early}, "") == ["a"]
+    answer = early.completed()
+    assert repr(answer)  # it is logged
+    assert (answer.idle_s, answer.node_id) == (1.0, "n1")
+    assert outdated({"a": answer}, "new") == outdated({"a": answer}, "") == ["a"]
+    assert answer.completed() is answer
