@@ -17,7 +17,7 @@ from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import STOP_WITHIN_S, ChildProcess, Command
 from signals.local.ray_dashboard import Dashboard
-from signals.ray_node.haproxy import write_haproxy_launcher
+from signals.ray_node.haproxy import renew_haproxy_launcher, write_haproxy_launcher
 from signals.ray_node.serve_file import read_serve_file
 from signals.ray_node.variables import CODE_MARK, HOST, ON_LOOPBACK, ray_variables
 
@@ -163,6 +163,8 @@ class RayHead:
         config = read_serve_file(SERVE_CONFIG)
         config["http_options"] |= {"host": HOST, "port": self.state.ports["http"]}
         if mark:
+            if sys.platform == "linux":
+                renew_haproxy_launcher(Path(self._launcher))
             for application in config["applications"]:
                 application["runtime_env"] = {"env_vars": {CODE_MARK: mark}}
         self.dashboard.deploy(config)

