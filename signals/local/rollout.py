@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from signals.clients.postgres import open_pool, transaction
+from signals.consumer_kinds import KINDS
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.files import replace_file
 from signals.local.ray_head import RayHead
 from signals.services.operations.readiness import STALE_S
-from signals.settings import PostgresSettings
+from signals.settings import ConsumerSettings, PostgresSettings
 from signals.store.operations import workers
 
 PACKAGES: Final = ("actors", "serve_apps", "shared_types", "signals")
@@ -33,10 +34,13 @@ LOOK_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedCode:
-    """The code that was last deployed to a node. `since` is when that began, as ISO 8601."""
+    """The code that was last deployed to a node.
+
+    `since` is when its replacement of other code began, as ISO 8601; None for the code of the node's start.
+    """
 
     mark: str
-    since: str
+    since: str | None
     is_complete: bool
 
 
@@ -57,7 +61,7 @@ def remember(head: RayHead, code: DeployedCode) -> None:
 
 def remember_start(head: RayHead) -> None:
     """Write down that a new node runs the present code."""
-    remember(head, DeployedCode(mark=code_mark(), since=_now(), is_complete=True))
+    remember(head, DeployedCode(mark=code_mark(), since=None, is_complete=True))
 
 
 def deployed(head: RayHead) -> DeployedCode | None:
@@ -93,8 +97,8 @@ def replace_code(head: RayHead) -> None:
         NotReadyError: it is late; a second `up` goes on.
     """
     mark, known = code_mark(), deployed(head)
-    begun = known is not None and known.mark == mark
-    since = known.since if known is not None and begun else _now()
+    has_begun = known is not None and known.mark == mark
+    since = (known.since if known is not None and has_begun else None) or datetime.now(UTC).isoformat()
     remember(head, DeployedCode(mark=mark, since=since, is_complete=False))
     head.deploy(mark)
     began = time.monotonic()
@@ -106,18 +110,20 @@ def replace_code(head: RayHead) -> None:
 
 
 def former_consumers(head: RayHead) -> list[str]:
-    """Return the consumers that report and began before the last replacement.
+    """Return the expected consumers that report and began before the last replacement.
 
     Raises:
         DependencyUnavailable: PostgreSQL does not answer.
     """
     known = deployed(head)
-    if known is None:
+    if known is None or known.since is None:
         return []
     since = datetime.fromisoformat(known.since)
     with open_pool(PostgresSettings.from_env(), size=1) as pool, transaction(pool) as connection:
         found = workers.list_all(connection)
-    return [f"{w.name} (former code)" for w in found if w.age_s < STALE_S and w.started_at < since]
+    expected = _consumers()  # another stack on the same database may have more
+    former = [w.name for w in found if w.age_s < STALE_S and w.started_at < since and w.name in expected]
+    return [f"{name} (former code)" for name in former]
 
 
 def _waiting(head: RayHead) -> list[str]:
@@ -140,9 +146,10 @@ def _files(root: Path) -> Iterator[Path]:
                 yield path
 
 
+def _consumers() -> set[str]:
+    counts = ConsumerSettings.from_env()
+    return {f"{kind.name}-{n}" for kind in KINDS for n in range(getattr(counts, kind.setting))}
+
+
 def _note(head: RayHead) -> Path:
     return head.temp / "code.json"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

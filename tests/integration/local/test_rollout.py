@@ -104,8 +104,9 @@ def test_consumers_that_began_before_the_replacement_are_named(
     monkeypatch.setenv("DATABASE_URL", database.database_url.get_secret_value())
     monkeypatch.setenv("PG_SSLMODE", "disable")
     now = datetime.now(UTC)
+    early = now - timedelta(minutes=1)
     with open_pool(database, size=1) as pool, transaction(pool) as connection:
-        for name, started_at in (("indexer-0", now - timedelta(minutes=1)), ("notifier-0", now)):
+        for name, started_at in (("indexer-0", early), ("indexer-1", early), ("notifier-0", now)):
             beat(
                 connection,
                 Heartbeat(
@@ -123,6 +124,7 @@ def test_consumers_that_began_before_the_replacement_are_named(
                     node="here",
                 ),
             )
+    rollout.remember_start(head)
     assert rollout.former_consumers(head) == []  # nothing was ever replaced
     since = (now - timedelta(seconds=30)).isoformat()
     rollout.remember(head, DeployedCode(mark="new", since=since, is_complete=True))
