@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
     """Start servers, Ray, both APIs and all actors in the background, and wait until they are ready.
 
-    When the files hold other code than what runs, replace that piece by piece, without a failed request.
+    When the files hold other code than what runs, replace it piece by piece; both APIs go on answering.
     """
     out = console()
     ports = {"http": http_port} if http_port else {}

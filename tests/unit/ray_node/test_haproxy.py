@@ -393,6 +393,8 @@ def test_core_takes_events_as_soon_as_no_replica_of_ingest_answers(tmp_path: Pat
         dying.close()
         assert [send() for _ in range(5)] == [200] * 5
         assert (len(accepted), len(taken)) == (1, 5)
+
+
 def test_replicas_that_listen_stay_while_the_configuration_names_none(tmp_path: Path) -> None:
     """Serve names no replica while it imports new code; a dead one and one with a successor do not stay."""
     with ExitStack() as stack:
