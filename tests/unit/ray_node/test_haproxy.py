@@ -409,15 +409,15 @@ def test_replicas_that_listen_stay_while_the_configuration_names_none(tmp_path: 
                 (f"backend http-{name}", *lines, "    server fallback 127.0.0.1:1 check backup", "")
             )
 
-        former = backend("core", lives, dead) + backend("ingest", replaced) + backend("console", new)
+        former = backend("core", lives, dead) + backend("other", replaced) + backend("console", new)
         write_haproxy_launcher(tmp_path / "h" / "haproxy", edits=EDITS)
         config, known = tmp_path / "haproxy.cfg", tmp_path / "haproxy.cfg.known"
         known.write_text(former)
-        config.write_text(backend("core") + backend("ingest", new) + backend("console"))
+        config.write_text(backend("core") + backend("other", new) + backend("console"))
         dry = tmp_path / "h" / "dry"
         dry.write_text((tmp_path / "h" / "haproxy").read_text().replace(get_haproxy_binary(), "true"))
         subprocess.run(["sh", dry, "-db", "-f", config], check=True)
-        assert config.read_text() == backend("core", lives) + backend("ingest", new) + backend("console")
+        assert config.read_text() == backend("core", lives) + backend("other", new) + backend("console")
         assert known.read_text() == config.read_text()
 
 
