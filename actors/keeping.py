@@ -46,7 +46,10 @@ class HealthTracker:
         if isinstance(answer, Health):
             self._answered.add(name)
             del self._silent[name]
-            return answer.state == STOPPED or (answer.idle_s is not None and answer.idle_s > MAX_IDLE_S)
+            is_over = answer.state == STOPPED or (answer.idle_s is not None and answer.idle_s > MAX_IDLE_S)
+            if is_over:
+                self._answered.discard(name)  # its successor gets the time of a start
+            return is_over
         self._silent[name] += 1
         limit = MAX_SILENT_ROUNDS if name in self._answered else MAX_STARTING_ROUNDS
         if self._silent[name] < limit:

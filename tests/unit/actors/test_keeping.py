@@ -70,6 +70,13 @@ def test_a_stopped_actor_that_is_expected_again_is_replaced() -> None:
     assert _rounds(HealthTracker(), stopped) == [["a"]]
 
 
+def test_successor_of_a_stopped_actor_gets_the_time_of_a_start() -> None:
+    tracker, stopped = HealthTracker(), Health(state=STOPPED, detail="", idle_s=1.0)
+    silence: list[HealthAnswer] = ["silent"] * (MAX_STARTING_ROUNDS - 1)
+    assert _rounds(tracker, _health(1.0), stopped) == [[], ["a"]]
+    assert not any(_rounds(tracker, *silence))
+
+
 def test_leaving_consumer_may_finish_its_work() -> None:
     tracker, working = HealthTracker(), _health(1.0)
     assert tracker.ended({"a": working, "b": working}) == []
