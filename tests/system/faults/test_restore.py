@@ -36,7 +36,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
         laptop.up(f"--http-port={free_port()}")
         yield laptop
     finally:
-        laptop.command("stack", "reset", "--yes")
+        laptop.stack.command("stack", "reset", "--yes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Customer:
 def customer(laptop: Laptop, request: pytest.FixtureRequest) -> Iterator[Customer]:
     """A customer whose traffic has begun."""
     project_id = request.node.name.replace("_", "-")[5:40]
-    sender = laptop.stage().project(project_id)
+    sender = laptop.stack.stage().project(project_id)
     recorder = Recorder(sender, Traffic(project_id), events_per_s=EVENTS_PER_S)
     recorder.start()
     yield Customer(laptop, project_id, recorder)
@@ -99,15 +99,15 @@ def test_restored_stack_lacks_the_events_after_its_backup_and_no_other(
         customer.laptop,
     )
     customer.wait_for_more()
-    laptop.command("down")
+    laptop.stack.command("down")
     kept = customer.acknowledged
-    laptop.command("stack", "backup", str(tmp_path / "signals.tar.gz"))
+    laptop.stack.command("stack", "backup", str(tmp_path / "signals.tar.gz"))
     laptop.up()
     lost = customer.wait_for_more() - kept
-    laptop.command("stack", "reset", "--yes")
+    laptop.stack.command("stack", "reset", "--yes")
     lost |= customer.acknowledged - kept
     row.injected += 1
-    laptop.command("stack", "restore", str(tmp_path / "signals.tar.gz"))
+    laptop.stack.command("stack", "restore", str(tmp_path / "signals.tar.gz"))
     laptop.up()
     customer.wait_for_more()
     customer.recorder.stop()
@@ -129,8 +129,8 @@ def test_restored_database_counts_what_came_after_its_dump_once(
     customer.wait_for_more()
     client("pg_dump", "--format=custom", f"--file={dump}", url)
     customer.wait_for_more()
-    laptop.command("down")
-    laptop.command("stack", "up")
+    laptop.stack.command("down")
+    laptop.stack.command("stack", "up")
     row.injected += 1
     url = laptop.environment["DATABASE_URL"]
     client("pg_restore", "--clean", "--if-exists", "--exit-on-error", f"--dbname={url}", str(dump))

@@ -39,7 +39,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
         laptop.up(f"--http-port={free_port()}")
         yield laptop
     finally:
-        laptop.command("stack", "reset", "--yes")
+        laptop.stack.command("stack", "reset", "--yes")
 
 
 def name_of(laptop: Laptop) -> str:
@@ -50,10 +50,10 @@ def name_of(laptop: Laptop) -> str:
 
 def upgrade(laptop: Laptop, code: dict[str, bytes]) -> None:
     """Put code in place and let `signals up` bring it to the running product: no process stays."""
-    before = set(laptop.processes().items())
+    before = set(laptop.stack.product_pids().items())
     laptop.install(code)
     laptop.up()
-    kept = {kind for _, kind in before & set(laptop.processes().items())}
+    kept = {kind for _, kind in before & set(laptop.stack.product_pids().items())}
     assert kept == {"Serve controller", "HAProxy manager"} | (kept & {"HAProxy"})
 
 
@@ -61,7 +61,7 @@ def test_upgrades_lose_nothing_and_fail_no_request(
     laptop: Laptop, fault_row: Callable[[str], FaultRow]
 ) -> None:
     row = fault_row("upgrade in place: schema, index and rule; the release before, this, the next, this")
-    stage = laptop.stage()
+    stage = laptop.stack.stage()
     releases = (("present", present_code()), ("next", next_code()), ("present again", present_code()))
     with trial(stage, row, seed=71, events_per_s=EVENTS_PER_S) as running, ExitStack() as stack:
         rule = RuleEditor(laptop.servers.postgres, laptop.environment["CORE_API_URL"], running.project_id)
@@ -95,10 +95,13 @@ def test_code_that_cannot_start_leaves_the_former_serving(
     broken = present_code()
     for name in ("serve_apps/ingest/replica.py", "serve_apps/core/replica.py"):
         broken |= {name: broken[name] + b"\nraise RuntimeError('this release is broken')\n"}
-    with trial(laptop.stage(), row, seed=72, events_per_s=EVENTS_PER_S) as running, ExitStack() as stack:
+    with (
+        trial(laptop.stack.stage(), row, seed=72, events_per_s=EVENTS_PER_S) as running,
+        ExitStack() as stack,
+    ):
         probers = probers_of(laptop, running, stack)
         laptop.install(broken)
-        done = laptop.run("up")
+        done = laptop.stack.run("up")
         assert done.returncode == 1
         assert "does not start" in done.stderr + done.stdout
         running.injected()
@@ -111,9 +114,9 @@ def test_code_that_cannot_start_leaves_the_former_serving(
 
 def test_release_before_runs_on_this_schema(laptop: Laptop, fault_row: Callable[[str], FaultRow]) -> None:
     row = fault_row("back to the release before, by down and up, on this release's schema and index")
-    with trial(laptop.stage(), row, seed=73, events_per_s=EVENTS_PER_S) as running:
+    with trial(laptop.stack.stage(), row, seed=73, events_per_s=EVENTS_PER_S) as running:
         _, code = former_code()
-        laptop.command("down")
+        laptop.stack.command("down")
         laptop.install(code)
         laptop.up()
         running.injected()

@@ -39,18 +39,22 @@ class WatchedStack:
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, *words: str) -> str:
-        """Run one command of `signals` on the stack; return its output."""
+        """Run one command of `signals` on the stack, which must succeed; return its output."""
+        done = self.run(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run one command of `signals` on the stack."""
         tool = Path(sys.executable).parent / "signals"
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        done = subprocess.run(
+        return subprocess.run(
             [tool, *words, f"--folder={self.root}"],
             env=kept | dict(self.settings),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     @property
     def node_pid(self) -> int | None:
