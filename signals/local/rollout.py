@@ -2,7 +2,7 @@
 
 The files have changed under the running product. Serve starts each new replica before the old one leaves; the
 supervisor then replaces the consumers one after the other. What belongs to the node itself stays as it was
-started: Ray, the proxy, and the settings of the environment.
+started: Ray, and the settings of the environment.
 """
 
 import hashlib

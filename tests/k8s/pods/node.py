@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -13,15 +12,15 @@ import yaml
 
 from tests.k8s.control_plane.api import open_api
 from tests.k8s.control_plane.control_plane import RIG, ControlPlane, rig_folder
-from tests.support.releases import next_code, present_code
 
 STEPS: Final = (
     ("build.sh",),
     ("build.sh", "node"),
     ("debs.sh",),
     ("images.sh",),
+    ("images.sh", "product"),
+    ("node-up.sh",),
 )
-PACKAGES_IN_IMAGE: Final = "opt/signals/lib/python3.11/site-packages"
 API_SERVER: Final = "https://10.88.0.1:6443"
 """Where the API server answers on the node's own bridge (rig/node-inner.sh)."""
 
@@ -36,8 +35,7 @@ def node() -> Iterator[ControlPlane]:
     environment = {**os.environ, "RIG": str(rig_folder()), "CLUSTER": "node", "PORT": "6443"}
     environment["PATH"] = f"{rig_folder() / 'bin'}:{os.environ['PATH']}"
     try:
-        image = ("images.sh", "product", str(_next_release(rig_folder() / "next-release")))
-        for name, *arguments in (*STEPS, image, ("node-up.sh",), ("nsx.sh", str(RIG / "up-kuberay.sh"))):
+        for name, *arguments in (*STEPS, ("nsx.sh", str(RIG / "up-kuberay.sh"))):
             done = subprocess.run(
                 [RIG / name, *arguments], env=environment, stderr=subprocess.PIPE, text=True
             )
@@ -56,15 +54,3 @@ def node() -> Iterator[ControlPlane]:
     finally:
         subprocess.run([RIG / "node-down.sh"], env=environment, check=True)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _next_release(folder: Path) -> Path:
-    """Write what a release after this one changes, as a layer over the image; return the folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-    present = present_code()
-    for name, content in next_code().items():
-        if present.get(name) != content:
-            path = folder / PACKAGES_IN_IMAGE / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    return folder

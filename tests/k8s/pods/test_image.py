@@ -51,7 +51,6 @@ def _run(command: str) -> subprocess.CompletedProcess[str]:
         "signals-loadgen --help && signals-replay --help",
         "ray --version && serve --help",
         "bash -c true && wget --version",  # KubeRay's probes of workers
-        "setsid --version && flock --version && awk 1 /dev/null",  # HAProxy's launcher
         "test $(id -u) = 10001 && test -s /app/serve.yaml && test -x /app/start-node",
         "test -s /app/fixtures/scenarios/spike_errors.ndjson",
         "! command -v gcc cc make ld",

@@ -1,7 +1,7 @@
 #!/bin/bash
-# images.sh pause | base | product [FOLDER]: OCI archives in $RIG/img, imported by node-up.sh. No registry is involved.
+# images.sh pause | base | product: OCI archives in $RIG/img, imported by node-up.sh. No registry is involved.
 #   pause  localhost/pause:1, a static Go program    base  localhost/base:1, bookworm with python3 and wget
-#   product [FOLDER]  localhost/signals:1 and :2, what our Dockerfile makes; in :2 the FOLDER lies over it
+#   product  localhost/signals:1 and :2, what our Dockerfile makes
 # Default: pause base. Pods must say imagePullPolicy: Never.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
@@ -43,16 +43,15 @@ base() {
   rootfs; archive base "$I/rootfs"
 }
 
-product() { # under two names, so that one image can be upgraded to the other
+product() { # what our Dockerfile makes, under two names, so that one image can be upgraded to the other
   "$HERE/dockerfile.sh" "$REPOSITORY"
   nice -n 5 python3 "$HERE/mkimage.py" "$I/signals.tar" localhost/signals:1,localhost/signals:2 "$I/dockerfile/rootfs" \
-    --config "$I/dockerfile/config.json" ${1:+--upper "localhost/signals:2=$1"}
+    --config "$I/dockerfile/config.json"
   say "localhost/signals:1 and :2 are $(du -h "$I/signals.tar" | cut -f1)"
 }
 
 case ${1:-default} in
   default) pause; base ;;
-  pause | base) "$1" ;;
-  product) product "${2:-}" ;;
+  pause | base | product) "$1" ;;
   *) die "unknown image '$1'; say pause, base or product" ;;
 esac

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """mkimage.py OUT.tar NAME[,NAME] FOLDER...: an OCI archive for `ctr images import`, one layer per folder.
 
-Several names are as many images: they share the layers and differ in the variable IMAGE. With
---upper NAME=FOLDER one of them has a layer more.
+Several names are as many images: they share the layers and differ in the variable IMAGE.
 """
 
 import argparse
@@ -68,11 +67,7 @@ def add_manifest(image: tarfile.TarFile, name: str, layers: list[Json], options:
 def build(image: tarfile.TarFile, options: argparse.Namespace) -> None:
     """Write layers, images and index."""
     layers = [add_layer(image, folder, options.out.parent) for folder in options.folder]
-    upper = {name: add_layer(image, Path(folder), options.out.parent) for name, folder in options.upper}
-    entries = [
-        add_manifest(image, name, [*layers, upper[name]] if name in upper else layers, options)
-        for name in options.name.split(",")
-    ]
+    entries = [add_manifest(image, name, layers, options) for name in options.name.split(",")]
     index = {"schemaVersion": 2, "manifests": entries}
     files: dict[str, Json] = {"index.json": index, "oci-layout": {"imageLayoutVersion": "1.0.0"}}
     for name, value in files.items():
@@ -85,9 +80,6 @@ parser.add_argument("name", help="for example localhost/app:1")
 parser.add_argument("folder", nargs="+", type=Path)
 parser.add_argument("--entrypoint")
 parser.add_argument("--config", type=Path, help="the image's configuration, as OCI writes it")
-parser.add_argument(
-    "--upper", action="append", default=[], type=lambda pair: pair.split("=", 1), help="NAME=FOLDER"
-)
 arguments = parser.parse_args()
 unfinished = arguments.out.with_suffix(".new")
 with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
