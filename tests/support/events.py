@@ -7,6 +7,7 @@ from uuid import UUID
 
 from shared_types import Envelope, Tenancy, canonicalize, partition_key
 from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 
 TENANCY = Tenancy("org_1", "proj_1")
@@ -47,6 +48,11 @@ def signups(count: int, start: datetime, *, every_s: float) -> Iterator[Envelope
     """Make signups, `every_s` apart."""
     for number in range(count):
         yield event("signup", start + timedelta(seconds=number * every_s))
+
+
+def raw_record(event: Envelope, *, partition: int = 0, offset: int = 0) -> Record:
+    """Return an event's record as a consumer would, at the epoch."""
+    return Record(RAW_TOPIC, partition, offset, 0, partition_key(event).encode(), event.to_json(), None)
 
 
 def publish(publisher: Publisher, events: Iterable[Envelope]) -> None:

@@ -1,7 +1,7 @@
 """Remembers the ids of the partitions' newest events, so that a repeated event is counted once."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,12 @@ MAX_RECORDS: Final = 200_000  # of a partition; bounds memory and the re-reading
 
 def recent_key(project_id: str, event_id: UUID) -> bytes:
     """Return what stands for an event here: a project cannot hide events of another by using their ids."""
-    return event_id.int.to_bytes(16) + project_id.encode()
+    return event_id.int.to_bytes(16) + recent_key_end(project_id)
+
+
+def recent_key_end(project_id: str) -> bytes:
+    """Return what follows the id's bytes in a `recent_key`."""
+    return project_id.encode()
 
 
 def id_of_key(key: bytes) -> UUID:
@@ -38,6 +43,11 @@ class RecentIds:
     def __init__(self) -> None:
         self._keys: set[bytes] = set()
         self._windows: defaultdict[int, deque[_Chunk]] = defaultdict(deque)
+
+    @property
+    def keys(self) -> Set[bytes]:
+        """The `recent_key` of every known event, as it is now."""
+        return self._keys
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys

@@ -1,8 +1,10 @@
 """Sorts a poll's records out before the transaction: what counts, what repeats, what is broken."""
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, groupby
+from operator import attrgetter
 from typing import Final
 
 from shared_types import InvalidEvent, parse_envelope
@@ -20,6 +22,46 @@ RulesOf = Callable[[Collection[str]], Mapping[str, RuleIndex]]
 """Returns the own rules of those projects that have some."""
 
 STAGE: Final[Stage] = "incident-engine"
+
+_PROJECT: Final = attrgetter("project_id")
+_RECEIVED: Final = attrgetter("received_minute")
+_KEY: Final = attrgetter("key")
+_OFFSET: Final = attrgetter("offset")
+_TIMESTAMP: Final = attrgetter("timestamp_ms")
+_IS_DEPLOY: Final = attrgetter("is_deploy")
+_HEADERS: Final = attrgetter("headers")
+
+
+@dataclass(slots=True)
+class _Events:
+    """Records, and what was read of each.
+
+    Lists beside each other, because the garbage collector would go through thousands of pairs.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
+
+    def of(self, outcomes: Sequence[LedgerOutcome], wanted: LedgerOutcome) -> "_Events":
+        """Return the events with this outcome; `outcomes` has one for each."""
+        count = outcomes.count(wanted)
+        if count == len(outcomes):
+            return self
+        chosen = [outcome == wanted for outcome in outcomes] if count else []
+        return _Events([*compress(self.records, chosen)], [*compress(self.sightings, chosen)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Records of one partition in its order; new ones, or such as were counted before.
+
+    `is_requeued`: they came back from the dead letters.
+    """
+
+    partition: int
+    records: list[Record]
+    is_new: bool
+    is_requeued: bool
 
 
 @dataclass(slots=True)
@@ -51,8 +93,8 @@ class CountedBatch:
         self._recent = recent
         self._reader = reader
         self._rules_of = rules_of
-        self._entries: defaultdict[tuple[str, int, LedgerOutcome, int], int] = defaultdict(int)
-        self._new_ids: defaultdict[int, _NewIds] = defaultdict(_NewIds)
+        self._entries: Counter[tuple[str, int, LedgerOutcome, int]] = Counter()
+        self._new_ids: dict[int, _NewIds] = {}
         self._new_keys: set[bytes] = set()
 
     def add_all(self, records: Sequence[Record]) -> None:
@@ -60,66 +102,98 @@ class CountedBatch:
 
         What was counted before comes before what is new, and only refills the recent ids.
         """
-        entries = self._entries
-        read, sightings = self._read(records)
-        rules = self._rules_of({sighting.project_id for sighting in sightings})
-        for record, sighting in zip(read, sightings, strict=True):
-            project_id, partition = sighting.project_id, record.partition
-            own = rules.get(project_id)
-            hits = own.hits(sighting.kind, sighting.severity, sighting.status_code) if own else ()
-            is_new = record.offset >= self._counted_until[partition]
-            outcome = self._take(sighting, record, hits, is_new=is_new)
-            if is_new:
-                entries[project_id, _minute(sighting, record), outcome, partition] += 1
+        runs = [(run, self._read(run)) for run in self._runs(records)]
+        rules = self._rules_of({one for _, events in runs for one in map(_PROJECT, events.sightings)})
+        for run, events in runs:
+            self._take(run, events, rules)
 
-    def _read(self, records: Sequence[Record]) -> tuple[list[Record], list[Sighting]]:
-        """Read the records of owned partitions; return those that are events, and what was read of each.
-
-        Lists beside each other, because the garbage collector would go through thousands of pairs.
-        """
-        read: list[Record] = []
-        sightings: list[Sighting] = []
+    def _runs(self, records: Iterable[Record]) -> list[_Run]:
+        """Divide the records of owned partitions, so that what holds for one of a run holds for all."""
+        by_partition: defaultdict[int, list[Record]] = defaultdict(list)
         for record in records:
-            counted_until = self._counted_until.get(record.partition)
+            by_partition[record.partition].append(record)
+        counted: list[_Run] = []
+        new: list[_Run] = []
+        for partition, found in by_partition.items():
+            counted_until = self._counted_until.get(partition)
             if counted_until is None:
                 continue
-            is_new = record.offset >= counted_until
-            if is_new:
-                self.next_offsets[record.partition] = record.offset + 1
-            if record.headers and requeued_for(record) not in (None, STAGE):
-                continue  # handled here before the other stage gave it up
+            old, fresh = list[Record](), found
+            if min(map(_OFFSET, found)) < counted_until:
+                old = [one for one in found if one.offset < counted_until]
+                fresh = [one for one in found if one.offset >= counted_until]
+            counted += _runs_of(partition, old, is_new=False)
+            new += _runs_of(partition, fresh, is_new=True)
+            if fresh:
+                self.next_offsets[partition] = fresh[-1].offset + 1
+        return [*counted, *new]
+
+    def _read(self, run: _Run) -> _Events:
+        """Return the records that are events."""
+        events = _Events()
+        read, keep, keep_record = self._reader.read, events.sightings.append, events.records.append
+        for record in run.records:
             try:
-                sightings.append(self._reader.read(record.value))
+                keep(read(record.value))
             except InvalidEvent as error:
-                if is_new:  # otherwise it was dead-lettered when it was read the first time
+                if run.is_new:  # otherwise it was dead-lettered when it was read the first time
                     self._give_up(record, error)
             else:
-                read.append(record)
-        return read, sightings
+                keep_record(record)
+        return events
 
-    def _take(
-        self, sighting: Sighting, record: Record, hits: Sequence[RuleHit], *, is_new: bool
-    ) -> LedgerOutcome:
-        series, key = sighting.series, sighting.key
-        if series is None and sighting.is_deploy and is_new:
-            self.deploys.append(deploy_of(parse_envelope(record.value)))
-        if series is None and not hits:
-            return "uncounted"
-        if key in self._recent or key in self._new_keys:
-            self.duplicates += is_new
-            return "duplicate"
-        self._new_keys.add(key)
-        new = self._new_ids[record.partition]
-        new.keys.append(key)
-        new.last_offset = record.offset
-        if record.timestamp_ms > new.newest_ms:
-            new.newest_ms = record.timestamp_ms
-        if is_new:
-            if series is not None:
-                self.tally.add(series, sighting, record.value, record.partition)
-            for hit in hits:
-                self.own.add(hit, sighting, record.value, record.partition)
-        return "counted"
+    def _take(self, run: _Run, events: _Events, rules: Mapping[str, RuleIndex]) -> None:
+        """Decide what becomes of a run's events."""
+        recent, known = self._recent.keys, self._new_keys
+        outcomes: list[LedgerOutcome] = []
+        for record, sighting in zip(events.records, events.sightings, strict=True):
+            hits: Sequence[RuleHit] = ()
+            if rules and (own := rules.get(sighting.project_id)):
+                hits = own.hits(sighting.kind, sighting.severity, sighting.status_code)
+            if sighting.series is None and not hits:
+                outcomes.append("uncounted")
+                continue
+            key = sighting.key
+            if key in recent or key in known:
+                outcomes.append("duplicate")
+                continue
+            known.add(key)
+            outcomes.append("counted")
+            if run.is_new:
+                for hit in hits:
+                    self.own.add(hit, sighting, record.value, run.partition)
+        counted = events.of(outcomes, "counted")
+        self._note_ids(run.partition, counted)
+        if run.is_new:
+            self.tally.add_all(counted.sightings, counted.records, run.partition)
+            self.duplicates += outcomes.count("duplicate")
+            self._note_deploys(events)
+            self._enter(run, events, outcomes)
+
+    def _note_ids(self, partition: int, counted: _Events) -> None:
+        if not counted.records:
+            return
+        new = self._new_ids.setdefault(partition, _NewIds())
+        new.keys += map(_KEY, counted.sightings)
+        new.last_offset = counted.records[-1].offset
+        new.newest_ms = max(new.newest_ms, *map(_TIMESTAMP, counted.records))
+
+    def _note_deploys(self, events: _Events) -> None:
+        if any(map(_IS_DEPLOY, events.sightings)):
+            self.deploys += [
+                deploy_of(parse_envelope(record.value))
+                for record, sighting in zip(events.records, events.sightings, strict=True)
+                if sighting.is_deploy and sighting.series is None
+            ]
+
+    def _enter(self, run: _Run, events: _Events, outcomes: Sequence[LedgerOutcome]) -> None:
+        """Enter a run's events in the ledger, under the minute of receiving, or of their return (`place`)."""
+        minutes = map(_RECEIVED, events.sightings)
+        if run.is_requeued:
+            minutes = map(minute_of_timestamp, map(_TIMESTAMP, events.records))
+        entered = Counter(zip(map(_PROJECT, events.sightings), minutes, outcomes, strict=True))
+        for (project_id, minute, outcome), count in entered.items():
+            self._entries[project_id, minute, outcome, run.partition] += count
 
     def _give_up(self, record: Record, error: InvalidEvent) -> None:
         self.dead_letters.append(not_an_event(record, STAGE, error))
@@ -139,7 +213,12 @@ class CountedBatch:
             self._recent.add(number, new.keys, new.last_offset, new.newest_ms)
 
 
-def _minute(sighting: Sighting, record: Record) -> int:
-    """Return the ledger's minute: of receiving, or of the record when it came back (see `place`)."""
-    is_requeued = record.headers and requeued_for(record)
-    return minute_of_timestamp(record.timestamp_ms) if is_requeued else sighting.received_minute
+def _runs_of(partition: int, records: list[Record], *, is_new: bool) -> Iterator[_Run]:
+    """Leave out what was handled here before the other stage gave it up; what came back is a run apart."""
+    if not any(map(_HEADERS, records)):
+        if records:
+            yield _Run(partition=partition, records=records, is_new=is_new, is_requeued=False)
+        return
+    for stage, group in groupby(records, requeued_for):
+        if stage in (None, STAGE):
+            yield _Run(partition=partition, records=list(group), is_new=is_new, is_requeued=stage is not None)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from signals.clients.kafka.consumer import Record
 from signals.domain.detection.buckets import Series
 from signals.domain.events.sightings import Sighting, instant_of_ms
 from signals.domain.incidents.representatives import KEPT_PER_MINUTE
@@ -31,19 +32,24 @@ class BatchTally:
         self.partitions: dict[Series, int] = {}
         self._received: dict[Series, int] = {}
 
-    def add(self, series: Series, sighting: Sighting, data: bytes, partition: int) -> None:
-        """Count one event of a series; `data` is its record in the partition."""
-        key = (series, sighting.minute)
-        bucket = self.buckets.get(key)
-        if bucket is None:
-            bucket = self.buckets[key] = Bucket()
-            self.partitions[series] = partition
-            self._received.setdefault(series, sighting.received_minute)
-        bucket.count += 1
-        if sighting.occurred_ms > bucket.newest_ms:
-            bucket.newest_ms = sighting.occurred_ms
-        if len(bucket.kept) < KEPT_PER_MINUTE:
-            bucket.kept.append(data)
+    def add_all(self, sightings: Iterable[Sighting], records: Iterable[Record], partition: int) -> None:
+        """Count events of one partition; those without a series are left out."""
+        buckets = self.buckets
+        for sighting, record in zip(sightings, records, strict=True):
+            series = sighting.series
+            if series is None:
+                continue
+            key = (series, sighting.minute)
+            bucket = buckets.get(key)
+            if bucket is None:
+                bucket = buckets[key] = Bucket()
+                self.partitions[series] = partition
+                self._received.setdefault(series, sighting.received_minute)
+            bucket.count += 1
+            if sighting.occurred_ms > bucket.newest_ms:
+                bucket.newest_ms = sighting.occurred_ms
+            if bucket.count <= KEPT_PER_MINUTE:
+                bucket.kept.append(record.value)
 
     def received_hour(self, series: Series) -> int:
         """Return the hour since the epoch in which the series' first event of the batch was received."""

@@ -26,7 +26,7 @@ from tests.integration.detection.counting import (
     series_named,
     tally_of,
 )
-from tests.support.events import TENANCY
+from tests.support.events import TENANCY, raw_record
 
 STEP: Final = 10  # minutes of a batch, and between two ticks
 
@@ -111,7 +111,7 @@ def test_words_of_other_senders_name_the_same_series(pool: ConnectionPool[Connec
         assert sighting.series == Series(
             TENANCY.project_id, "prod", "error_count", "TIMEOUT|/checkout|prod", TENANCY.org_id
         )
-        tally.add(sighting.series, sighting, made.to_json(), 0)
+        tally.add_all([sighting], [raw_record(made)], 0)
     with transaction(pool) as connection:
         buckets.increment(connection, tally.counts())
         judge_batch(connection, tally, BOOK, now=minute_of(now), new_id=uuid4)

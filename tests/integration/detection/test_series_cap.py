@@ -22,7 +22,7 @@ from signals.services.detection.tally import BatchTally
 from signals.services.detection.why_not import WhyNotFinder
 from signals.store.detection import buckets
 from tests.integration.detection.counting import Killed
-from tests.support.events import NOON, TENANCY, event
+from tests.support.events import NOON, TENANCY, event, raw_record
 
 AT = minute_of(NOON)
 REST = "{many}|{many}|prod"
@@ -50,8 +50,7 @@ class _Engine:
         for number in numbers:
             made = event("error", instant_of(minute), error_code="E", route=f"/page{_letters(number)}")
             sighting = msgspec.structs.replace(sighting_of(made), received_minute=minute)
-            assert sighting.series is not None
-            tally.add(sighting.series, sighting, made.to_json(), self._partition)
+            tally.add_all([sighting], [raw_record(made)], self._partition)
         with transaction(self._pool) as connection:
             self._cap.fold(connection, tally)
             buckets.increment(connection, tally.counts())

@@ -2,7 +2,7 @@
 
 import gc
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from datetime import timedelta
 from uuid import UUID
 
@@ -60,6 +60,8 @@ IDS = texts(
     "urn:uuid:2f02f449-578a-45b2-8557-6d3c8cb5abd6",
     "2f02f44-9578a-45b2-8557-6d3c8cb5abd6",
     "2f02f449-578a-45b2-8557-6d3c8cb5abd",
+    "2f02f449-578a-45b2-8557-6d3c8cb5abd6-",
+    "2f02f449-578a-45b2-8557-6d3c8cb5 bd6",
     "",
     7,
 )
@@ -170,6 +172,43 @@ def test_one_change_of_a_known_event_gets_the_envelopes_verdict(name: str) -> No
     check([*odd, *twice, members((n, t) for n, t in GOOD.items() if n != name).encode()])
 
 
+HIDDEN = {
+    "invalid UTF-8": b'"\xff"',
+    "invalid UTF-8 in an object": b'{"x":"\xff"}',
+    "levels": b"[" * 300 + b"]" * 300,
+    "digits": b"1" * 5000,
+    "nothing": b"{}",
+}
+SPELLINGS = (b'"attributes"', b'"attributes" ', b'"attribute\\u0073"', b'"payload"')
+
+
+@pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
+def test_member_that_a_second_one_replaces_gets_the_envelopes_verdict(hidden: bytes) -> None:
+    check([b"{%s:%s,%s" % (spelling, hidden, GOOD_RECORD[1:]) for spelling in SPELLINGS])
+
+
+@pytest.mark.parametrize("levels", [3, 150, 300, 1500, 30_000])
+def test_deep_members_get_the_envelopes_verdict(levels: int) -> None:
+    deep = '{"a":' * levels + "1" + "}" * levels
+    check([members({**GOOD, name: deep}.items()).encode() for name in ('"attributes"', '"payload"', '"x"')])
+
+
+def test_repeated_attributes_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+
+    def decode(data: bytes) -> dict[str, object]:
+        read.append(bytes(data))
+        return dict(json.loads(bytes(data)))
+
+    monkeypatch.setattr(sightings, "_decode_attributes", decode)
+    reader = SightingReader()
+    for number, region in enumerate(["fra1", "fra1", "fra1", "ams3", "ams3", "fra1"]):
+        envelope = event("error", NOON, event_id=UUID(int=number), error_code="E", region=region)
+        assert reader.read(envelope.to_json()) == sighting_of(envelope)
+    fra1, ams3 = b'{"error_code":"E","region":"fra1"}', b'{"error_code":"E","region":"ams3"}'
+    assert read == [fra1, fra1, fra1, ams3]  # the first event was new: the envelope has read it as well
+
+
 @st.composite
 def records(draw: st.DrawFn) -> bytes:
     """Draw the bytes of a record with a few odd things, of which each may come beside the good one."""
@@ -234,6 +273,7 @@ def test_batch_of_events_of_one_kind_keeps_nothing_for_the_garbage_collector() -
 
 def test_learned_forms_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sightings, "MAX_LEARNED", 10)
+    monkeypatch.setattr(sightings, "MAX_REPEATED", 10)
     reader = SightingReader()
     for number in range(50):
         odd = {
@@ -242,4 +282,5 @@ def test_learned_forms_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             '"payload"': members([(f'"name_{number}"', "1")]),
         }
         reader.read(members({**GOOD, **odd}.items()).encode())
-    assert max(len(reader._kinds), len(reader._minutes), len(reader._names)) <= 10
+    learned: list[Sized] = [reader._kinds, reader._minutes, reader._names, reader._seconds, reader._repeated]
+    assert max(map(len, learned)) <= 10
