@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import median
+from statistics import median, median_low
 from typing import Final
 
 import psutil
@@ -42,6 +42,10 @@ class Sample:
     def mb_of(self, kind: str) -> float:
         """Return the sum over the processes of one kind."""
         return sum(member.mb for member in self.members.values() if member.kind == kind)
+
+    def count_of(self, kind: str) -> int:
+        """Return how many processes of one kind there are."""
+        return sum(member.kind == kind for member in self.members.values())
 
     @property
     def total_mb(self) -> float:
@@ -109,16 +113,18 @@ def sample(kinds: Mapping[int, str], minute: float) -> Sample:
 def growths(samples: Sequence[Sample]) -> list[Growth]:
     """Compare the quarters of a run, kind by kind."""
     quarter = len(samples) // 4
-    second, last = samples[quarter : 2 * quarter], samples[-quarter:]
-    return [
-        Growth(
-            kind=kind,
-            second_mb=median(sample.mb_of(kind) for sample in second),
-            last_mb=median(sample.mb_of(kind) for sample in last),
-            slope_mb_an_hour=_slope(samples, kind),
+    found = []
+    for kind in _kinds(samples):
+        usual = median_low(sample.count_of(kind) for sample in samples)
+        found.append(
+            Growth(
+                kind=kind,
+                second_mb=_median_mb(samples[quarter : 2 * quarter], kind, usual),
+                last_mb=_median_mb(samples[-quarter:], kind, usual),
+                slope_mb_an_hour=_slope(samples, kind),
+            )
         )
-        for kind in _kinds(samples)
-    ]
+    return found
 
 
 def memory_lines(samples: Sequence[Sample]) -> list[str]:
@@ -155,6 +161,12 @@ def growth_lines(found: Sequence[Growth]) -> list[str]:
 
 def _kinds(samples: Sequence[Sample]) -> list[str]:
     return sorted({member.kind for sample in samples for member in sample.members.values()})
+
+
+def _median_mb(samples: Sequence[Sample], kind: str, usual: int) -> float:
+    """Return the median over the moments at which no process of the kind is missing, if there are any."""
+    whole = [sample for sample in samples if sample.count_of(kind) >= usual]
+    return median(sample.mb_of(kind) for sample in whole or samples)
 
 
 def _columns(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
