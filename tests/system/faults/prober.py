@@ -16,6 +16,7 @@ from tests.system.faults.senders import REQUEST_TIMEOUT_S, Sender
 from tests.system.faults.traffic import Sent, Traffic
 
 EVERY_S: Final = 0.05
+KAFKA_SLOW: Final = "Kafka did not acknowledge"  # a starved machine's Kafka: the requests reached a replica
 AT_ONCE: Final = int(REQUEST_TIMEOUT_S / EVERY_S)  # requests that hang must not silence the next ones
 
 
@@ -34,6 +35,11 @@ class Prober:
     def failed(self) -> int:
         """How many requests failed."""
         return len(self.failures)
+
+    @property
+    def unserved(self) -> list[str]:
+        """Why requests failed that Kafka was not too slow for."""
+        return [failure for failure in self.failures if KAFKA_SLOW not in failure]
 
     def longest_gap_s(self, since: float) -> float:
         """Return the longest time without an accepted request since a moment of the monotonic clock."""
