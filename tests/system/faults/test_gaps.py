@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 Rows = Callable[[str], FaultRow]
 KILLS: Final = 3
 BUSY: Final = 10
-MOST_UNSERVED: Final = 0.01  # of all requests, on a starved machine; 0.3 when nobody stands in
+MOST_UNSERVED: Final = 0.01  # of all requests, on a starved machine; 0.3 without a stand-in
 STEADY: Final = 100  # accepted events after the successor's start: five seconds of service
 
 
