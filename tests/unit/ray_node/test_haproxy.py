@@ -414,6 +414,7 @@ def test_replicas_that_listen_stay_while_the_configuration_names_none(tmp_path: 
         config, known = tmp_path / "haproxy.cfg", tmp_path / "haproxy.cfg.known"
         known.write_text(former)
         config.write_text(backend("core") + backend("other", new) + backend("console"))
+        (tmp_path / "h" / "stand-in").write_text("#!/bin/sh\n")  # nothing is left running
         dry = tmp_path / "h" / "dry"
         dry.write_text((tmp_path / "h" / "haproxy").read_text().replace(get_haproxy_binary(), "true"))
         subprocess.run(["sh", dry, "-db", "-f", config], check=True)
