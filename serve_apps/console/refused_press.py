@@ -54,7 +54,7 @@ def refused_as_stale(
     changes: Sequence[TimelineChange],
     about: Collection[str],
 ) -> Response:
-    """Lead to the page of an incident or outage, which says who was faster, if it was somebody."""
+    """Lead to the page of an incident or outage, which names the faster person, if there was one."""
     names = names_of(resources.overview.team(visit.where.tenancy))
     by_people = changes_by_people(changes, names, visit.clock) if is_newest_by_hand(changes, about) else []
     subject = "incident" if "/incidents/" in page else "outage"
