@@ -17,7 +17,7 @@ _QUESTIONS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ),
     (
         "How many events per second does one detector count?",
-        ("engine/Detecting/rate", "engine/Detecting/cpu_us"),
+        ("engine/incident-engine/rate", "engine/incident-engine/cpu_us"),
         "{:,.0f}, at {:.1f} µs of processor time each, rules and repeats included",
     ),
     (

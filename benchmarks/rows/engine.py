@@ -126,7 +126,7 @@ def _open(case: Case, plan: Plan) -> Iterator[list[Contender]]:
         bench = Bench(plan=plan, servers=servers, kafka=kafka, events=count)
         yield [
             Contender(name="consume and decode", role="limit", run=bench.consume, note="keeps nothing"),
-            Contender(name="IncidentEngine", role="ours", run=bench.detect),
+            Contender(name="incident-engine", role="ours", run=bench.detect),
             *(_peers(bench) if case.with_peers else ()),
         ]
 
