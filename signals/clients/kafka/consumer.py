@@ -63,6 +63,7 @@ class PartitionConsumer:
         config = connection_config(settings, self._faults) | group_config(settings, group)
         self._consumer = Consumer(dict(config))
         self._asking = Consumer(dict(config))  # never subscribes, so it is no member
+        self._is_closing = False
         self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
     def __enter__(self) -> Self:
@@ -72,7 +73,8 @@ class PartitionConsumer:
         self.close()
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; partitions that it assigns meanwhile are not taken."""
+        self._is_closing = True
         self._asking.close()
         self._consumer.close()
 
@@ -203,6 +205,8 @@ class PartitionConsumer:
             raise DependencyUnavailable("Kafka", reason)
 
     def _gained(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._is_closing:  # the coordinator was quicker than our leaving
+            return
         starts = self._ownership.gained([partition.partition for partition in partitions])
         for partition in partitions:
             if partition.partition in starts:

@@ -1,7 +1,10 @@
 """Queries about a consumer's log must not keep it from reading: incidents would open late."""
 
 import time
+from collections.abc import Collection
 from typing import Final
+
+from confluent_kafka import TopicPartition
 
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer
@@ -30,3 +33,17 @@ def test_log_queries_do_not_wait_for_records(kafka: KafkaSettings) -> None:
             assert ends == dict.fromkeys(range(PARTITIONS), 0)
         asked_s = time.monotonic() - started - ROUNDS * FETCH_WAIT_S / 2
     assert asked_s < ROUNDS * PARTITIONS * FETCH_WAIT_S / 3
+
+
+def test_assignment_during_the_close_is_not_taken(kafka: KafkaSettings) -> None:
+    gained = list[Collection[int]]()
+
+    def note(partitions: Collection[int]) -> dict[int, int]:
+        gained.append(partitions)
+        return {}
+
+    ownership = Ownership(gained=note, lost=lambda _: None)
+    consumer = PartitionConsumer(kafka, group="leaving", topic=RAW_TOPIC, ownership=ownership)
+    consumer.close()
+    consumer._gained(consumer._consumer, [TopicPartition(RAW_TOPIC, 0)])  # as librdkafka may
+    assert gained == []
