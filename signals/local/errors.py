@@ -22,6 +22,10 @@ class NotReadyError(LocalStackError):
     """A part runs, but is late: it goes on starting, and a second `up` waits for it again."""
 
 
+class PortTakenError(LocalStackError):
+    """Another program took the port of a server while it started; a new start chooses another port."""
+
+
 class GivenUpError(LocalStackError):
     """A consequence, not a cause: this part was abandoned because another one had failed."""
 

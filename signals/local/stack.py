@@ -25,7 +25,7 @@ from signals.local.environment import (
     variables_for,
     write_env_file,
 )
-from signals.local.errors import GivenUpError, LocalStackError, os_errors_reported
+from signals.local.errors import GivenUpError, LocalStackError, PortTakenError, os_errors_reported
 from signals.local.files import require_space, shortage
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.account import ServerAccount, account_to_drop_to
@@ -86,15 +86,25 @@ def start(
     for name in SERVERS:
         if name not in own:
             check_reachable(name, environ)
-    running = {name for name, process in processes(folder).items() if process.is_running()}
+    running = _running(folder)
     notes = choose_ports(state, own, running, ports)
     require_space(Path(state.data), FRESH_DATA_BYTES)
     folder.save(state)
     started = tuple(name for name in own if name not in running)
     if started:
         console.print(f"starting {', '.join(started)} …", highlight=False)
-    with DownloadProgress(console=console) as progress:
-        servers = _start_all(site_in(folder, state, account, environ, progress), own, running)
+
+    def start_missing(running: set[str]) -> dict[str, Server]:
+        with DownloadProgress(console=console) as progress:
+            return _start_all(site_in(folder, state, account, environ, progress), own, running)
+
+    try:
+        servers = start_missing(running)
+    except PortTakenError:  # by another stack that starts now: its ports are seen this time
+        running = _running(folder)
+        notes += choose_ports(state, own, running, ports)
+        folder.save(state)
+        servers = start_missing(running)
     environment = {name: environ.get(name, "") for name in (*MODEL_VARIABLES, *PEOPLE_VARIABLES)}
     environment |= notification_variables(environ, read_env_file(folder.env_path))
     environment |= _environment(servers, environ)
@@ -185,6 +195,10 @@ def ephemeral(
             begun = processes(stack_folder)  # of a start that failed
             _stop_all(begun | {name: server.process for name, server in ours.items()})
             stack_folder.wipe()
+
+
+def _running(folder: StackFolder) -> set[str]:
+    return {name for name, process in processes(folder).items() if process.is_running()}
 
 
 def _remembered(folder: StackFolder, account: ServerAccount | None) -> StackState:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from signals.local.errors import LocalStackError, NotReadyError
+from signals.local.errors import LocalStackError, NotReadyError, PortTakenError
 from signals.local.processes.account import ServerAccount
 from signals.local.processes.ports import is_listening
 from signals.local.processes.process import ChildProcess, Command
@@ -65,6 +65,7 @@ class Server:
         """Return once clients are answered, by this server: another one may have taken the port meanwhile.
 
         Raises:
+            PortTakenError: it died, because another program listens on its port.
             LocalStackError: it died.
             NotReadyError: it is late, and goes on running.
         """
@@ -78,7 +79,7 @@ class Server:
         except LocalStackError as error:
             if not is_listening(HOST, port):
                 raise
-            raise LocalStackError(
+            raise PortTakenError(
                 f"another program took port {port} while {self.process.name} started: start again, "
                 "and it gets another port"
             ) from error

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import psutil
 import psycopg
@@ -23,10 +24,11 @@ from signals.cli.stack import app
 from signals.local import stack, watchdog
 from signals.local.environment import read_env_file
 from signals.local.errors import LocalStackError
-from signals.local.folder import StackFolder
+from signals.local.folder import StackFolder, StackState
 from signals.local.processes.account import ACCOUNT_NAME
 from signals.local.processes.footprint import footprint_of
 from signals.local.processes.ports import free_port
+from signals.local.servers.assembly import choose_ports
 from signals.local.stack import RunningStack
 from signals.ray_node.variables import HOST
 from tests.support.waiting import until
@@ -169,6 +171,26 @@ def test_busy_remembered_port_is_replaced_and_reported(tmp_path: Path, environ: 
     root, port = tmp_path / ".signals", free_port()
     assert _up(root, environ, postgres=port).notes == ()
     stack.down(root)
+    with socket.create_server((HOST, port)):
+        moved = _up(root, environ)
+    assert f":{port}/" not in moved.environment["DATABASE_URL"]
+    assert moved.notes[0].startswith(f"port {port} is in use, so postgres listens on ")
+    stack.reset(root)
+
+
+def test_port_that_is_taken_during_the_start_is_replaced(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, port, calls = tmp_path / ".signals", free_port(), list[StackState]()
+
+    def choose_late(state: StackState, *rest: Any) -> list[str]:
+        calls.append(state)
+        if len(calls) > 1:
+            return choose_ports(state, *rest)
+        state.ports["postgres"] = port  # was free a moment ago
+        return []
+
+    monkeypatch.setattr(stack, "choose_ports", choose_late)
     with socket.create_server((HOST, port)):
         moved = _up(root, environ)
     assert f":{port}/" not in moved.environment["DATABASE_URL"]
