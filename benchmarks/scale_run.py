@@ -17,13 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Final, LiteralString
+from typing import Final
 from urllib.parse import urlsplit
 
 import orjson
 import psutil
 
 from benchmarks.rows.footprint import DEFAULTS
+from benchmarks.rows.whole import AHEAD
 from shared_types import Fingerprint
 from shared_types.vocabulary import Environment, EventType
 from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP
@@ -52,11 +53,6 @@ LAG_LIMIT_S: Final = 10.0
 SURGE: Final = 30  # the fewest errors that open an incident
 VISIBLE_WITHIN_S: Final = 30.0
 POLL_S: Final = 0.05
-AHEAD: LiteralString = """
-SELECT coalesce(sum(next_offset) FILTER (WHERE consumer_group = %(engine)s), 0)::bigint,
-       coalesce(sum(next_offset) FILTER (WHERE consumer_group = %(indexer)s), 0)::bigint
-FROM pipeline.offsets
-"""
 
 
 @dataclass(slots=True, kw_only=True)
