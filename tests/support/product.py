@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 from pydantic import SecretStr
 
+from signals.clients.kafka import ENGINE_GROUP, INDEXER_GROUP
 from signals.clients.postgres import Connection, open_pool
 from signals.domain.access.scopes import Scope
 from signals.local.bring_up import DEMO_ORG, prepare, unready
@@ -32,7 +33,7 @@ from tests.support.waiting import until
 from tests.system.faults.processes import product_processes
 from tests.system.faults.proxy import TcpProxy, open_proxy
 from tests.system.faults.senders import HttpSender
-from tests.system.faults.server_contents import Servers
+from tests.system.faults.server_contents import Servers, unsettled
 
 LEASE_S: Final = 6.0
 MODEL_KEY: Final = "model-key-recognisable-4c1f"
@@ -97,6 +98,10 @@ class Product:
         """Run one query."""
         with self.database() as connection:
             return connection.execute(query, parameters).fetchall()
+
+    def unsettled(self) -> int:
+        """Return how many accepted records the engine and the indexer have before them, together."""
+        return unsettled(self.servers, ENGINE_GROUP, INDEXER_GROUP)
 
     def actor_pid(self, kind: str) -> int:
         """Return the process id that the first actor of a kind last reported."""

@@ -9,7 +9,7 @@ from signals.ray_node.variables import HOST
 from signals.settings import KafkaSettings
 from tests.support.product import Product
 from tests.support.waiting import until
-from tests.system.e2e.test_acceptance import lag, spike
+from tests.system.e2e.test_acceptance import spike
 
 SCALED: Final = {"consumers": "supervisor", "core": "core-api"}
 KINDS: Final = {
@@ -77,7 +77,7 @@ def test_consumers_scale_without_restart_or_loss(product: Product) -> None:
     spike(product, "SCALED_DOWN")
     until(lambda: runs_with(product, one), within_s=120)
     until(lambda: owners(product, "incident-engine") == {OWNERS[0]: PARTITIONS}, within_s=120)
-    until(lambda: lag(product) == 0, within_s=60)
+    until(lambda: product.unsettled() == 0, within_s=60)
     assert replicas(product) == before
     assert counted(product, "SCALED_UP") == counted(product, "SCALED_DOWN") == 40
     scale(product, {})

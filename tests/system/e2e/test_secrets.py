@@ -22,7 +22,7 @@ from tests.support.events import event
 from tests.support.model_server import Reply
 from tests.support.product import MODEL_KEY, Product
 from tests.support.waiting import until
-from tests.system.e2e.test_acceptance import jobs_of, lag, spike
+from tests.system.e2e.test_acceptance import jobs_of, spike
 
 MARKS: Final = {
     name: f"marker-{name}-7f3a91"
@@ -163,7 +163,7 @@ def test_written_files_hold_no_secret_or_event_text(product: Product) -> None:
     for _ in range(2):
         with product.database() as connection, suppress(psycopg.errors.UniqueViolation):
             connection.execute("INSERT INTO orgs (id, name) VALUES (%s, 'x')", [MARKS["row"]])
-    until(lambda: lag(product) == 0)
+    until(lambda: product.unsettled() == 0)
 
     paths = places_to_search(product)
     assert {"haproxy.cfg", "postgres.log", "kafka.log", "opensearch.log", "ray.log", "raylet.out"} <= {

@@ -9,10 +9,9 @@ from uuid import UUID, uuid5
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from signals.clients.kafka import RAW_TOPIC
+from signals.clients.kafka import ENGINE_GROUP, RAW_TOPIC
 from signals.clients.opensearch.connection import open_client
 from signals.clients.postgres import Connection, conninfo
-from signals.services.detection import GROUP
 from signals.services.summary.versions import ASKED, FIRST, FOUND
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from tests.system.faults.traffic import Series
@@ -47,7 +46,7 @@ def observe(
             buckets=_buckets(connection, project_id),
             jobs=_jobs(connection, project_id) if with_jobs else Jobs(),
             accounted=_accounted(connection, project_id),
-            uncounted_records=_uncounted(connection, ends),
+            uncounted_records=_unsettled(connection, ends, ENGINE_GROUP),
             indexed=list(_indexed(servers.opensearch, project_id)),
         )
 
@@ -149,12 +148,19 @@ def _accounted(connection: Connection, project_id: str) -> dict[str, dict[str, i
     return found
 
 
-def _uncounted(connection: Connection, ends: Mapping[int, int]) -> int:
+def unsettled(servers: Servers, *groups: str) -> int:
+    """Return how many records of the events' topic these consumer groups have before them, together."""
+    ends = log_ends(servers.kafka)
+    with servers.database() as connection:
+        return sum(_unsettled(connection, ends, group) for group in groups)
+
+
+def _unsettled(connection: Connection, ends: Mapping[int, int], group: str) -> int:
     rows = connection.execute(
-        "SELECT partition, next_offset FROM pipeline.offsets WHERE consumer_group = %s", (GROUP,)
+        "SELECT partition, next_offset FROM pipeline.offsets WHERE consumer_group = %s", (group,)
     )
-    counted: dict[int, int] = dict(rows.fetchall())
-    return sum(max(0, end - counted.get(number, 0)) for number, end in ends.items())
+    settled: dict[int, int] = dict(rows.fetchall())
+    return sum(max(0, end - settled.get(number, 0)) for number, end in ends.items())
 
 
 def _indexed(settings: OpenSearchSettings, project_id: str) -> Iterator[UUID]:

@@ -21,15 +21,15 @@ from uuid import uuid4
 
 import pytest
 
+from signals.clients.kafka import ENGINE_GROUP
 from signals.clients.postgres import open_pool
 from signals.domain.access.scopes import Scope
 from signals.local.bring_up import DEMO_ORG
 from signals.services.access import provisioning
-from signals.services.detection import GROUP
 from tests.support.product import Product, open_product
 from tests.support.waiting import pause, until
 from tests.system.faults.senders import HttpSender
-from tests.system.faults.server_contents import log_ends
+from tests.system.faults.server_contents import unsettled
 from tests.system.faults.traffic import ENVIRONMENT, ROUTE, Traffic
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -120,7 +120,7 @@ def flooding(stage: Product, *, events_per_s: int = 0) -> Iterator[Flood]:
         try:
             pause(FLOOD_FIRST_S)
             yield flood
-            flood.lag_at_end = uncounted(stage)
+            flood.lag_at_end = unsettled(stage.servers, ENGINE_GROUP)
         finally:
             stop.set()
     flood.seconds = time.monotonic() - started
@@ -134,15 +134,6 @@ def limited_key(stage: Product, project_id: str, events_per_s: int) -> str:
         key = provisioning.issue_key(pool, project_id, Scope.INGEST)
         provisioning.limit_key(pool, key.key_id, events_per_second=events_per_s, events_per_day=0)
     return key.text
-
-
-def uncounted(stage: Product) -> int:
-    """Return how many events the incident engine has before it."""
-    ends = log_ends(stage.servers.kafka)
-    counted = dict(
-        stage.rows("SELECT partition, next_offset FROM pipeline.offsets WHERE consumer_group = %s", GROUP)
-    )
-    return sum(max(0, end - counted.get(number, 0)) for number, end in ends.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +189,7 @@ def test_incidents_open_in_time_while_another_project_floods(
     runs = {"idle": send_spikes(stage)}
     with flooding(stage) as flood:
         runs["beside a flood"] = send_spikes(stage)
-    until(lambda: uncounted(stage) == 0, within_s=FOUND_WITHIN_S, every_s=0.5)
+    until(lambda: unsettled(stage.servers, ENGINE_GROUP) == 0, within_s=FOUND_WITHIN_S, every_s=0.5)
     with flooding(stage, events_per_s=LIMIT_PER_S) as held:
         runs["beside a limited flood"] = send_spikes(stage)
     with capsys.disabled():
