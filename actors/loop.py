@@ -21,6 +21,7 @@ from actors import metrics
 from actors.heartbeats import start_heartbeats
 from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
+from signals.garbage import return_freed_memory
 from signals.periodic import Interval
 from signals.rotation import CHECK_S, Rotation
 from signals.settings import (
@@ -34,6 +35,7 @@ from signals.store.operations.workers import ConsumerState, Heartbeat
 
 POLL_S: Final = 0.5  # the longest wait for records; bounds how late a stop or a tick is noticed
 LAG_S: Final = 5.0
+RETURN_MEMORY_S: Final = 60.0  # a burst leaves tens of MB behind
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 15.0  # guess: an outage's end is noticed this late
 CONNECTIONS: Final = (
@@ -95,6 +97,7 @@ class ConsumerLoop:
         self._stopping = threading.Event()
         self._lag_interval = Interval(LAG_S)
         self._rotation_interval = Interval(CHECK_S)
+        self._memory_interval = Interval(RETURN_MEMORY_S)
         self._doubted_until = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-loop", daemon=True)
         self._thread.start()
@@ -163,6 +166,8 @@ class ConsumerLoop:
             progress.lag = session.lag()
             if progress.lag is not None:
                 metrics.LAG.set(progress.lag, tags={"kind": self._kind, "worker": self._name})
+        if self._memory_interval.is_due():
+            return_freed_memory()
 
     def _back_off(self, reason: str, pause_s: float) -> None:
         progress = self._progress
