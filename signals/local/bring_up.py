@@ -67,25 +67,15 @@ def up(
         os.environ.update(servers.environment)  # what we and Ray's processes read as settings
         head = _head_in(folder)
         was_running = head.process.is_running()
+        is_outdated = False
+        notes: list[str] = []
         if was_running:
             head.wait_until_ready()  # an earlier `up` may have been cut off
             is_outdated = rollout.is_outdated(head)
-        else:
-            is_outdated = False
-            head.end_leftovers()
-        notes = [] if was_running else head.choose_ports(wanted)
-        folder.save(head.state)
-        environment = dict(servers.environment) | prepare(read_env_file(folder.env_path))
-        environment |= head.client_variables | {
-            "INGEST_API_URL": head.http_url,
-            "CORE_API_URL": head.http_url,
-        }
-        write_env_file(folder.env_path, environment)
-        if was_running:
+            environment = _prepare_stack(head, servers.environment)
             _continue(head, is_outdated=is_outdated, console=console)
         else:
-            console.print("starting Ray and the applications …", highlight=False)
-            _start(head, environment)
+            environment, notes = _start_node(head, wanted, servers.environment, console)
     return RunningProduct(
         environment=environment,
         started=servers.started if was_running else (*servers.started, "ray"),
@@ -118,10 +108,38 @@ def reset(root: Path) -> None:
         folder.wipe()
 
 
+def _prepare_stack(head: RayHead, of_servers: Mapping[str, str]) -> dict[str, str]:
+    """Save the node's ports, prepare the servers, and write the stack's variables to its file."""
+    head.folder.save(head.state)
+    keys = prepare(read_env_file(head.folder.env_path))
+    urls = {"INGEST_API_URL": head.http_url, "CORE_API_URL": head.http_url}
+    environment = {**of_servers, **keys, **head.client_variables, **urls}
+    write_env_file(head.folder.env_path, environment)
+    return environment
+
+
 def _head_in(folder: StackFolder) -> RayHead:
     state = folder.load()
     assert state is not None, "the servers' start has saved it"
     return RayHead(folder=folder, state=state)
+
+
+def _start_node(
+    head: RayHead, wanted: Mapping[str, int], of_servers: Mapping[str, str], console: Console
+) -> tuple[dict[str, str], list[str]]:
+    """Start a node at free ports; return the stack's variables, and notes about ports that were taken."""
+    head.end_leftovers()
+    notes = head.choose_ports(wanted)
+    environment = _prepare_stack(head, of_servers)
+    console.print("starting Ray and the applications …", highlight=False)
+    _start(head, environment)
+    if head.process.shares(head.state.ports["http"]):  # with another stack that started meanwhile
+        notes.append(head.leave_http_port(wanted))
+        console.print(f"{notes[-1]}: starting Ray again …", highlight=False)
+        head.process.stop()
+        environment = _prepare_stack(head, of_servers)
+        _start(head, environment)
+    return environment, notes
 
 
 def _start(head: RayHead, environment: Mapping[str, str]) -> None:

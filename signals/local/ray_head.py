@@ -105,19 +105,28 @@ class RayHead:
         Raises:
             LocalStackError: when a wanted port is in use.
         """
-        notes = []
-        for name, default in DEFAULT_PORTS.items():
-            port = wanted.get(name) or self.state.ports.get(name, default)
-            if not is_free(port):
-                if name in wanted:
-                    raise LocalStackError(
-                        f"port {port} for {name} is in use: stop what uses it or choose another"
-                    )
-                taken, port = port, free_port()
-                if name in ("http", "ray_dashboard"):
-                    notes.append(f"port {taken} is in use, so {name.replace('_', ' ')} is on {port}")
+        notes = [self._choose_port(name, wanted) for name in DEFAULT_PORTS]
+        return [note for note in notes if note]
+
+    def leave_http_port(self, wanted: Mapping[str, int]) -> str:
+        """Choose another port for HTTP than the one in use; return a note.
+
+        Raises:
+            LocalStackError: when just that one is wanted.
+        """
+        return self._choose_port("http", wanted)
+
+    def _choose_port(self, name: str, wanted: Mapping[str, int]) -> str:
+        port = wanted.get(name) or self.state.ports.get(name, DEFAULT_PORTS[name])
+        if is_free(port):
             self.state.ports[name] = port
-        return notes
+            return ""
+        if name in wanted:
+            raise LocalStackError(f"port {port} for {name} is in use: stop what uses it or choose another")
+        self.state.ports[name] = free_port()
+        if name not in ("http", "ray_dashboard"):
+            return ""
+        return f"port {port} is in use, so {name.replace('_', ' ')} is on {self.state.ports[name]}"
 
     def end_leftovers(self) -> None:
         """Kill what a node left behind whose holder was killed: it has the ports, and its actors go on."""

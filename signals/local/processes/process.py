@@ -100,6 +100,23 @@ class ChildProcess:
             return False
         return any(_is_listening_on(one, port) for one in (psutil.Process(pid), *_descendants(pid)))
 
+    def shares(self, port: int) -> bool:
+        """Whether a program of another process tree accepts TCP connections on the port, too.
+
+        Linux allows that to two of one account (SO_REUSEPORT); elsewhere the second one fails.
+        """
+        if sys.platform != "linux":
+            return False
+        sockets = psutil.net_connections(kind="tcp4")
+        listening = {
+            one.pid
+            for one in sockets
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+        }
+        own = self.pid
+        ours = {own, *(one.pid for one in _descendants(own))} if own else set()
+        return any(pid is None or psutil.pid_exists(pid) for pid in listening - ours)
+
     def start(self, command: Command, *, tie_to_parent: bool = False) -> None:
         """Start it in a session of its own, output to the log file; with `tie_to_parent` it dies with us.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from signals.local.errors import LocalStackError, NotReadyError
+from signals.local.processes.ports import free_port
 from signals.local.processes.process import ChildProcess, Command, run_to_end
 from signals.local.processes.process_mark import process_mark
 from tests.support.waiting import until
@@ -26,6 +27,19 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], 
 print(child.pid, flush=True)
 time.sleep(60)
 """
+LISTENING = """
+import socket, sys, time
+with socket.socket() as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    server.bind(("127.0.0.1", int(sys.argv[1])))
+    server.listen()
+    print("listening", flush=True)
+    time.sleep(60)
+"""
+HOLDER_OF_A_LISTENER = """
+import subprocess, sys
+subprocess.run(sys.argv[1:])
+"""
 TALKATIVE_STEPS = 60
 TALKATIVE = f"""
 import time
@@ -36,12 +50,12 @@ time.sleep(60)
 """
 
 
-def _child(folder: Path) -> ChildProcess:
-    return ChildProcess(name="thing", pid_path=folder / "thing.json", log_path=folder / "thing.log")
+def _child(folder: Path, name: str = "thing") -> ChildProcess:
+    return ChildProcess(name=name, pid_path=folder / f"{name}.json", log_path=folder / f"{name}.log")
 
 
-def _python(code: str, folder: Path) -> Command:
-    return Command(argv=(sys.executable, "-c", code), env=dict(os.environ), cwd=folder)
+def _python(code: str, folder: Path, *arguments: str) -> Command:
+    return Command(argv=(sys.executable, "-c", code, *arguments), env=dict(os.environ), cwd=folder)
 
 
 def test_child_is_found_and_stopped_by_a_later_run(tmp_path: Path) -> None:
@@ -133,6 +147,21 @@ def test_full_disk_in_a_child_is_reported_in_one_sentence(tmp_path: Path) -> Non
         LocalStackError, match=r"^cannot write because the disk is full: make room and start again$"
     ):
         run_to_end(command, duty="write")
+
+
+def test_port_is_shared_with_a_program_outside_of_the_process_tree_only(tmp_path: Path) -> None:
+    port, child, other = free_port(), _child(tmp_path), _child(tmp_path, "other")
+    listener = _python(LISTENING, tmp_path, str(port))
+    child.start(_python(HOLDER_OF_A_LISTENER, tmp_path, *listener.argv))
+    try:
+        until(lambda: child.is_listening_on(port))
+        assert not child.shares(port)
+        other.start(listener)
+        until(lambda: other.is_listening_on(port))
+        assert child.shares(port) == (sys.platform == "linux")
+    finally:
+        other.stop()
+        child.stop()
 
 
 def test_tied_process_tree_dies_with_its_killed_parent(tmp_path: Path) -> None:
