@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 from uuid import uuid4
 
 import psycopg
@@ -18,18 +20,23 @@ from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
 from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.opensearch import EVENTS_INDEX
+from signals.clients.opensearch import connection as opensearch_connection
 from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.opensearch.index import ensure_index
 from signals.clients.postgres import Connection, conninfo, open_pool
+from signals.local.processes import ports
 from signals.local.servers.postgres import Postgres
 from signals.local.stack import RunningStack, ephemeral
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from signals.store.operations.schema import migrate
 from tests.support.pgbouncer import pooled
+from tests.support.ports import OwnOffsets
 from tests.support.scheduling import SchedulingByPlace
 from tests.support.waiting import until
 
 TEMPLATE = "signals_template"
+INDEX_S: Final = 60.0  # a cold OpenSearch took 20 s while 30 processes waited for two cores
+BROKER_S: Final = 90.0  # a session of a killed member lasts 45 s (group.consumer.session.timeout.ms)
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +59,13 @@ HEAVY: Final = (
     "tests/integration",
 )
 """Begun first, in this order: a run in parallel lasts as long as its longest worker."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the workers of a parallel run from taking each other's ports."""
+    own = pytest.MonkeyPatch()
+    own.setattr(ports, "secrets", OwnOffsets.of(getattr(config, "workerinput", None)))
+    config.add_cleanup(own.undo)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -133,21 +147,22 @@ def kafka(servers: RunningStack) -> KafkaSettings:
     )
     admin = AdminClient({"bootstrap.servers": settings.kafka_brokers})
     ours = {RAW_TOPIC, JOBS_TOPIC, DLQ_TOPIC}
-    if existing := ours & set(admin.list_topics(timeout=10).topics):
+    if existing := ours & set(admin.list_topics(timeout=BROKER_S).topics):
         for deletion in admin.delete_topics(list(existing)).values():
-            deletion.result(timeout=10)
-        until(lambda: not ours & set(admin.list_topics(timeout=10).topics))
-    until(lambda: _groups_are_gone(admin))
+            deletion.result(timeout=BROKER_S)
+        until(lambda: not ours & set(admin.list_topics(timeout=BROKER_S).topics), within_s=BROKER_S)
+    until(lambda: _groups_are_gone(admin), within_s=BROKER_S)
     ensure_topics(settings)
     return settings
 
 
 def _groups_are_gone(admin: AdminClient) -> bool:
     """Delete all consumer groups; one whose member was killed only goes when its session has run out."""
-    groups = [group.group_id for group in admin.list_consumer_groups().result(timeout=10).valid or []]
+    groups = [group.group_id for group in admin.list_consumer_groups().result(timeout=BROKER_S).valid or []]
     if not groups:
         return True
-    errors = [deletion.exception(timeout=10) for deletion in admin.delete_consumer_groups(groups).values()]
+    deletions = admin.delete_consumer_groups(groups).values()
+    errors = [deletion.exception(timeout=BROKER_S) for deletion in deletions]
     return all(error is None for error in errors)
 
 
@@ -163,7 +178,9 @@ def publisher(kafka: KafkaSettings) -> Iterator[Publisher]:
 def opensearch(servers: RunningStack) -> Iterator[Client]:
     """OpenSearch with an empty events index."""
     settings = OpenSearchSettings(opensearch_url=servers.environment["OPENSEARCH_URL"])
-    with open_client(settings) as client:
+    with ExitStack() as stack:
+        with patch.object(opensearch_connection, "REQUEST_TIMEOUT_S", INDEX_S):
+            client = stack.enter_context(open_client(settings))
         client.indices.delete(index=EVENTS_INDEX, ignore_unavailable=True)
         ensure_index(client)
         yield client

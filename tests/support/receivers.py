@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from signals.local.processes.ports import free_port
+
+START_WITHIN_S: Final = 60.0  # of the mail server's thread, which shares this process with others
 
 Mode = Literal["ok", "error", "busy", "hang", "drip", "reset", "redirect", "gone", "slow", "flood"]
 
@@ -225,7 +229,8 @@ def mail_receiver(
     controller = Controller(
         receiver,
         hostname="127.0.0.1",
-        port=_free_port(),
+        port=free_port(),
+        ready_timeout=START_WITHIN_S,
         tls_context=tls,
         require_starttls=tls is not None,
         auth_required=login is not None,
@@ -238,8 +243,3 @@ def mail_receiver(
     finally:
         controller.stop()
         asyncio.set_event_loop(None)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
