@@ -29,9 +29,12 @@ PAGES: Final = (
 )
 ELSEWHERE: Final = re.compile(r"^(make |export PATH|set -a; \. \.signals/env|signals stack )")
 """Lines about the local stack in `.signals`: this product has its own folder and environment."""
-PREAMBLE: Final = 'set -euo pipefail; curl() { command curl --fail-with-body "$@"; }\n'
+PREAMBLE: Final = 'set -euo pipefail; curl() { command curl --fail-with-body --retry 6 "$@"; }\n'
+"""A reader whose request is answered with 503, as Kafka is slow, sends it again."""
 SHORT: Final = "--duration 4s"
-WITHIN_S: Final = 400  # a page has up to forty commands, each an interpreter: 198 s at load 21
+WITHIN_S: Final = 1000  # a page has up to forty commands, each an interpreter: 198 s at load 21
+
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")

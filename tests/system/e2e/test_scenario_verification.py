@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from k8s.operator.scenario.core_api import Question, ask
 from tests.support.product import Product
 from tests.support.waiting import until
-from tests.system.e2e.test_acceptance import spike
+from tests.system.e2e.test_acceptance import WITHIN_S, spike
 
 
 def test_operator_finds_an_incident_and_its_summary(product: Product) -> None:
@@ -14,7 +14,9 @@ def test_operator_finds_an_incident_and_its_summary(product: Product) -> None:
     url, key = product.environment["CORE_API_URL"], product.environment["READ_API_KEY"]
     question = Question(url=url, key=key, fingerprint="SCENARIO|/e2e|prod", active_since=since)
     # The built-in summary stands until the model has answered.
-    found = until(lambda: seen if (seen := ask(question)).summary_model == "test-model" else None)
+    found = until(
+        lambda: seen if (seen := ask(question)).summary_model == "test-model" else None, within_s=WITHIN_S
+    )
     assert found is not None
     assert (found.incident_id, found.summary_model, found.error) == (incident["id"], "test-model", "")
     others = Question(url=url, key=key, fingerprint="NOTHING|/e2e|prod", active_since=since)

@@ -23,7 +23,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 KEPT = ("PATH", "TMPDIR", "SIGNALS_MAVEN_MIRROR", "SIGNALS_CACHE_DIR", "PG_BINDIR")
 """Of our environment; everything else might lead the user back to the source tree."""
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
