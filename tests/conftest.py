@@ -30,7 +30,6 @@ from signals.local.stack import RunningStack, ephemeral
 from signals.settings import KafkaSettings, OpenSearchSettings, PostgresSettings
 from signals.store.operations.schema import migrate
 from tests.support.pgbouncer import pooled
-from tests.support.ports import OwnOffsets
 from tests.support.scheduling import SchedulingByPlace
 from tests.support.waiting import until
 
@@ -62,9 +61,13 @@ HEAVY: Final = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the workers of a parallel run from taking each other's ports."""
+    """Give each worker of a parallel run a part of the ports of its own: a test listens only after a while."""
+    worker = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    workers = worker["workercount"]
+    number, share = int(worker["workerid"].removeprefix("gw")) % workers, ports.COUNT // workers
     own = pytest.MonkeyPatch()
-    own.setattr(ports, "secrets", OwnOffsets.of(getattr(config, "workerinput", None)))
+    own.setattr(ports, "FIRST", ports.FIRST + number * share)
+    own.setattr(ports, "COUNT", share)
     config.add_cleanup(own.undo)
 
 

@@ -6,10 +6,13 @@ import socket
 from signals.local.errors import LocalStackError
 from signals.ray_node.variables import HOST
 
-FIRST, LAST = 20000, 29999
+FIRST, COUNT = 20_000, 10_000
 """Below the ports that the kernel gives to outgoing connections, and clear of those that Ray's workers,
 replicas and dashboard take (10002-19999, 30000-31000, 40000-41000)."""
 ATTEMPTS = 200
+
+_given: set[int] = set()
+"""By this process: its servers listen only a while after their ports were chosen."""
 
 
 def is_free(port: int) -> bool:
@@ -26,16 +29,19 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Some free port, chosen by chance so that two stacks starting at once rarely meet.
+    """Some free port not given before, chosen by chance so that two stacks starting at once rarely meet.
 
     Raises:
         LocalStackError: none was found.
     """
     for _ in range(ATTEMPTS):
-        port = FIRST + secrets.randbelow(LAST - FIRST + 1)
-        if is_free(port):
+        port = FIRST + secrets.randbelow(COUNT)
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
-    raise LocalStackError(f"no free port between {FIRST} and {LAST} on {HOST}: stop what is using them")
+    raise LocalStackError(
+        f"no free port between {FIRST} and {FIRST + COUNT} on {HOST}: stop what is using them"
+    )
 
 
 def is_listening(host: str, port: int, timeout_s: float = 1.0) -> bool:

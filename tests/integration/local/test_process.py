@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from signals.local.errors import LocalStackError, NotReadyError
-from signals.local.processes.ports import free_port
+from signals.local.processes import ports
 from signals.local.processes.process import ChildProcess, Command, run_to_end
 from signals.local.processes.process_mark import process_mark
 from tests.support.waiting import until
@@ -149,8 +149,14 @@ def test_full_disk_in_a_child_is_reported_in_one_sentence(tmp_path: Path) -> Non
         run_to_end(command, duty="write")
 
 
+def test_no_free_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "COUNT", 40)
+    given = [ports.free_port() for _ in range(10)]
+    assert len(set(given)) == 10
+
+
 def test_port_is_shared_with_a_program_outside_of_the_process_tree_only(tmp_path: Path) -> None:
-    port, child, other = free_port(), _child(tmp_path), _child(tmp_path, "other")
+    port, child, other = ports.free_port(), _child(tmp_path), _child(tmp_path, "other")
     listener = _python(LISTENING, tmp_path, str(port))
     child.start(_python(HOLDER_OF_A_LISTENER, tmp_path, *listener.argv))
     try:
