@@ -15,7 +15,7 @@ def patience() -> float:
     return min(MOST_PATIENCE, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
-def until(condition: Callable[[], Found], *, within_s: float = 20.0, every_s: float = 0.05) -> Found:
+def until(condition: Callable[[], Found], *, within_s: float = 60.0, every_s: float = 0.05) -> Found:
     """Call `condition` until it returns something true, and return that.
 
     Raises:

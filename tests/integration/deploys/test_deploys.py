@@ -14,8 +14,9 @@ from tests.integration.core.conftest import Keys
 from tests.integration.core.conftest import anonymous as anonymous
 from tests.integration.core.conftest import keys as keys
 from tests.integration.core.conftest import reader as reader
-from tests.integration.detection.test_detecting import Open, drain, rows
+from tests.integration.detection.test_detecting import Open, rows
 from tests.integration.detection.test_detecting import engine as engine
+from tests.support.consuming import drain
 from tests.support.events import NOON, TENANCY, errors, event, publish
 
 OTHER = Tenancy("org_2", "proj_2")

@@ -10,6 +10,7 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
 from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings
+from tests.support.consuming import drain, own_all
 from tests.support.events import errors, publish
 from tests.support.waiting import until
 
@@ -41,13 +42,8 @@ def engine(
 ) -> Iterator[IncidentEngine]:
     """A running engine with that clock."""
     with IncidentEngine(kafka, pool, publisher, tick_s=0.05, clock=clock) as session:
-        until(lambda: session.step(0.1) >= 0 and session.owned())
+        own_all(session)
         yield session
-
-
-def drain(session: IncidentEngine) -> None:
-    """Step until nothing waits."""
-    until(lambda: session.step(0.1) == 0 and session.lag() == 0)
 
 
 @pytest.mark.parametrize("off", WRONG, ids=str)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Message
 from psycopg_pool import ConnectionPool
 
 from shared_types.grouping import GROUPING_VERSION
@@ -18,33 +18,35 @@ from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.buckets import Series
 from signals.domain.detection.severity import IncidentSeverity
 from signals.errors import DependencyUnavailable, Fenced
+from signals.services.consuming import utc_now
 from signals.services.detection import GROUP, IncidentEngine
 from signals.services.operations.housekeeping import resolve_stale_incidents
 from signals.settings import KafkaSettings
 from signals.store.incidents.incidents import NewIncident, open_all
+from tests.support.consuming import drain, own_all
 from tests.support.events import NOON, errors, event, publish, signups
 from tests.support.waiting import until
 
-Open = Callable[[], Any]
+Open = Callable[..., Any]
 STATES = "SELECT kind, verdict, resolve_reason FROM pipeline.incident_states"
 
 
 @pytest.fixture
 def engine(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Publisher) -> Open:
-    """Opens sessions of the engine."""
+    """Opens sessions of the engine, by the machine's clock unless one is given."""
 
     @contextmanager
-    def open_session() -> Iterator[IncidentEngine]:
-        with IncidentEngine(kafka, pool, publisher, tick_s=0.05) as session:
-            until(lambda: session.step(0.1) >= 0 and session.owned())
+    def open_session(clock: Callable[[], datetime] = utc_now) -> Iterator[IncidentEngine]:
+        with IncidentEngine(kafka, pool, publisher, tick_s=0.05, clock=clock) as session:
+            own_all(session)
             yield session
 
     return open_session
 
 
-def drain(session: IncidentEngine) -> None:
-    """Step until nothing waits."""
-    until(lambda: session.step(0.1) == 0 and session.lag() == 0)
+def tick(session: IncidentEngine) -> None:
+    """Step until silence was judged by the clock in every partition."""
+    until(lambda: session.step(0.1) == 0 and session._ticked_minutes.keys() == set(session.owned()))
 
 
 def rows(pool: ConnectionPool[Connection], query: str) -> list[tuple[Any, ...]]:
@@ -226,17 +228,14 @@ def test_failures_over_many_ids_are_one_incident(
 def test_an_ended_outage_of_a_busy_series_resolves(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
-    now = datetime.now(UTC)
-    # Not in the hour after midnight UTC: two hours of history do not tell an outage there (docs/not-yet.md).
-    hours = 5 if (now - timedelta(hours=2)).hour == 0 else 4
-    start = now - timedelta(hours=hours)
-    # 50 in five minutes, above the floor of 30, to this day
-    busy = errors((60 * hours - 5) * 10, start, every_s=6)
-    outage = errors(1200, start + timedelta(minutes=120), every_s=0.5)
+    # In the afternoon: in the hour after midnight UTC two hours of history tell no outage (docs/not-yet.md).
+    now = NOON + timedelta(hours=4)
+    busy = errors(235 * 10, NOON, every_s=6)  # 50 in five minutes, above the floor of 30, to the end
+    outage = errors(1200, NOON + timedelta(minutes=120), every_s=0.5)
     publish(publisher, sorted([*busy, *outage], key=lambda event: event.occurred_at))
-    with engine() as detecting:
+    with engine(lambda: now) as detecting:
         drain(detecting)
-    resolve_stale_incidents(pool)
+        tick(detecting)
     assert ("change", "confirmed", "quiet") in rows(pool, STATES)
 
 
@@ -272,17 +271,18 @@ def test_a_replay_of_an_old_drop_is_resolved_by_age(
     publish(publisher, [*signups(480, NOON, every_s=7), *signups(1, NOON + timedelta(minutes=74), every_s=1)])
     with engine() as session:
         drain(session)
-        until(lambda: session.step(0.1) == 0 and session._ticked_minutes.keys() == set(session.owned()))
+        tick(session)
     assert resolve_stale_incidents(pool) == 1
 
 
 def test_tick_without_a_drop_opens_no_incident(
     engine: Open, pool: ConnectionPool[Connection], publisher: Publisher
 ) -> None:
-    publish(publisher, signups(480, datetime.now(UTC) - timedelta(minutes=74), every_s=9.2))
-    with engine() as session:
+    now = datetime.now(UTC)  # and stays so: on a slow machine the silence after the last one would grow
+    publish(publisher, signups(480, now - timedelta(minutes=74), every_s=9.2))
+    with engine(lambda: now) as session:
         drain(session)
-        until(lambda: session.step(0.1) == 0 and session._ticked_minutes.keys() == set(session.owned()))
+        tick(session)
     assert rows(pool, "SELECT count(*) FROM incidents") == [(0,)]
 
 
@@ -299,7 +299,12 @@ def test_broken_record_is_dead_lettered_and_the_rest_counts(
         {"bootstrap.servers": kafka.kafka_brokers, "group.id": "dlq-test", "auto.offset.reset": "earliest"}
     )
     reader.subscribe([DLQ_TOPIC])
-    letter = until(lambda: reader.poll(0.5))
+
+    def read() -> Message | None:
+        found = reader.poll(0.5)
+        return found if found is not None and found.error() is None else None
+
+    letter = until(read)
     reader.close()
     assert letter is not None
     assert letter.value() == broken.value
@@ -316,7 +321,7 @@ def test_incidents_not_seen_for_an_hour_are_resolved(
     publish(publisher, errors(40, now - timedelta(minutes=50), code="NEW"))
     with engine() as session:
         drain(session)
-        until(lambda: session.step(0.1) == 0 and session._ticked_minutes.keys() == set(session.owned()))
+        tick(session)
     resolve_stale_incidents(pool)
     assert ("new", "learning", "quiet") in rows(pool, STATES)
     assert rows(

@@ -79,7 +79,7 @@ class Dies:
             with IncidentEngine(
                 self.kafka, self.pool, self.publisher, tick_s=0.01, clock=lambda: now
             ) as session:
-                until(lambda: session.step(0.1) >= 0 and session.owned() and is_done())
+                until(lambda: session.step(0.1) >= 0 and session.owned() and is_done(), within_s=120)
         except DependencyUnavailable:
             return True
         finally:
@@ -116,7 +116,8 @@ def test_engine_that_dies_at_any_statement_counts_and_judges_once(
         assert dies.at(number, now=start, is_done=lambda: False)
     statements = itertools.count()
     later = start + timedelta(minutes=1)
-    until(lambda: not dies.at(next(statements), now=later, is_done=lambda: _is_judged(pool)))
+    while dies.at(next(statements), now=later, is_done=lambda: _is_judged(pool)):
+        pass
     assert next(statements) > 20  # it died at each statement of becoming a consumer, and of a tick
     counted = _rows(
         pool,

@@ -39,6 +39,7 @@ from signals.store.detection.rule_minutes import MinuteRange
 from signals.store.incidents import incident_events, incident_states, incidents
 from signals.store.incidents.incidents import Touch
 from tests.integration.detection.explaining import ExplainingConnection, Scan
+from tests.support.consuming import PARTITIONS
 from tests.support.events import event, publish
 from tests.support.own_rules import OwnEngine
 from tests.support.waiting import until
@@ -390,7 +391,7 @@ def _drain(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Pu
             nonlocal batches
             counted = session.step(0.1) > 0
             batches += counted
-            return not counted and bool(session.owned()) and session.lag() == 0
+            return not counted and len(session.owned()) == PARTITIONS and session.lag() == 0
 
-        until(is_idle)
+        until(is_idle, within_s=120)
     return batches

@@ -11,8 +11,8 @@ from signals.clients.kafka.publisher import Publisher
 from signals.clients.postgres import Connection
 from signals.services.detection import IncidentEngine
 from signals.settings import KafkaSettings
+from tests.support.consuming import drain, own_all
 from tests.support.events import NOON, errors, publish, signups
-from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -21,12 +21,8 @@ def session(
 ) -> Iterator[IncidentEngine]:
     """A session of the engine that owns its partitions; its tick rests."""
     with IncidentEngine(kafka, pool, publisher, tick_s=3600) as session:
-        until(lambda: session.step(0.1) >= 0 and session.owned())
+        own_all(session)
         yield session
-
-
-def drain(session: IncidentEngine) -> None:
-    until(lambda: session.step(0.1) == 0 and session.lag() == 0)
 
 
 def rows(pool: ConnectionPool[Connection], query: LiteralString) -> list[tuple[Any, ...]]:

@@ -16,8 +16,8 @@ from signals.services.incidents.outage_views import OutageListRequest, Outages
 from signals.services.incidents.settling import Settling
 from signals.services.operations.housekeeping import resolve_stale_incidents
 from signals.settings import KafkaSettings
+from tests.support.consuming import drain
 from tests.support.events import TENANCY, event, publish
-from tests.support.waiting import until
 
 Feed = Callable[[Iterable[Envelope]], None]
 
@@ -29,7 +29,7 @@ def feed(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Publ
 
         def send(events: Iterable[Envelope]) -> None:
             publish(publisher, events)
-            until(lambda: session.step(0.1) == 0 and session.owned() and session.lag() == 0)
+            drain(session)
 
         yield send
 

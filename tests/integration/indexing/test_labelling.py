@@ -23,8 +23,9 @@ from signals.domain.queries.search import event_query
 from signals.errors import SettingsError
 from signals.services.indexing import label_policy
 from signals.settings import LabelSettings
-from tests.integration.indexing.test_indexing import Open, documents, drain
+from tests.integration.indexing.test_indexing import Open, documents
 from tests.integration.indexing.test_indexing import indexer as indexer  # a fixture
+from tests.support.consuming import drain
 from tests.support.events import NOON, TENANCY, event, publish
 
 

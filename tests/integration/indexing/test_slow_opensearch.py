@@ -16,8 +16,8 @@ from signals.local.stack import RunningStack
 from signals.services.indexing import EventIndexer, Writer
 from signals.services.indexing.bulk_size import FIRST, LARGEST, SMALLEST, BulkSize
 from signals.settings import KafkaSettings, OpenSearchSettings
+from tests.support.consuming import drain
 from tests.support.events import NOON, errors, publish
-from tests.support.waiting import until
 from tests.system.faults.http_faults import opensearch_proxy
 
 EVENTS = 1_500
@@ -41,7 +41,7 @@ def test_starved_server_is_sent_each_document_about_once(
         with open_client(OpenSearchSettings(opensearch_url=proxy.url)) as client:
             writer = Writer(client, stopping, timeout_s=TIMEOUT_S)
             with capture_logs() as logs, EventIndexer(kafka, pool, writer, publisher, tick_s=3600) as session:
-                until(lambda: session.step(0.1) >= 0 and session.owned() and session.lag() == 0)
+                drain(session)
     opensearch.indices.refresh(index=EVENTS_INDEX)
     assert opensearch.count(index=EVENTS_INDEX)["count"] == EVENTS
     late = [line["next_size"] for line in logs if line["event"] == "bulk answered too late"]

@@ -20,7 +20,6 @@ from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings
 from signals.store.ledger import ledger
 from tests.support.events import TENANCY
-from tests.support.waiting import until
 
 Open = Callable[[], AbstractContextManager[IncidentEngine | EventIndexer]]
 TEN_MINUTES_AGO = timedelta(minutes=10)
@@ -52,11 +51,6 @@ def indexer(
             yield session
 
     return open_session
-
-
-def drain(session: IncidentEngine | EventIndexer) -> None:
-    """Step until everything is handled."""
-    until(lambda: session.step(0.1) == 0 and len(session.owned()) == 3 and session.lag() == 0, within_s=60)
 
 
 def received(events: list[Envelope], at: datetime) -> list[Envelope]:

@@ -1,7 +1,7 @@
 """Losses are found and shown; a lag is not a loss; a key sees its own project's ledger only."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import orjson
 import pytest
@@ -25,9 +25,9 @@ from tests.integration.ledger.conftest import TEN_MINUTES_AGO, accept, complete,
 __all__ = ["keys"]
 
 
-def handle(pool: ConnectionPool[Connection], stage: ReadingStage, count: int) -> None:
-    """Enter handled events of ten minutes ago."""
-    outcome = LedgerAccount("proj_1", minute_of(now() - TEN_MINUTES_AGO), stage, "counted", 0)
+def handle(pool: ConnectionPool[Connection], stage: ReadingStage, count: int, at: datetime) -> None:
+    """Enter handled events that were received at an instant."""
+    outcome = LedgerAccount("proj_1", minute_of(at), stage, "counted", 0)
     with transaction(pool) as connection:
         ledger.add(connection, {outcome: count})
 
@@ -35,9 +35,10 @@ def handle(pool: ConnectionPool[Connection], stage: ReadingStage, count: int) ->
 def test_planted_loss_is_found_and_logged_and_fails_readiness(
     pool: ConnectionPool[Connection], opensearch: Client, database: PostgresSettings
 ) -> None:
-    accept(pool, 10, now() - TEN_MINUTES_AGO)
-    handle(pool, "incident-engine", 9)
-    handle(pool, "indexer", 10)
+    at = now() - TEN_MINUTES_AGO
+    accept(pool, 10, at)
+    handle(pool, "incident-engine", 9, at)
+    handle(pool, "indexer", 10, at)
     complete(pool, now())
     audit = LedgerAudit(pool).audit()
     assert (audit.state, audit.missing) == ("unbalanced", {"incident-engine": 1})
@@ -75,8 +76,8 @@ def test_lag_is_in_flight_and_unreported_events_are_unconfirmed(
     at = now() - TEN_MINUTES_AGO
     accept(pool, 10, at)
     handled = 12 if complete_before_s == 0 else 6
-    handle(pool, "incident-engine", handled)
-    handle(pool, "indexer", handled)
+    handle(pool, "incident-engine", handled, at)
+    handle(pool, "indexer", handled, at)
     complete(pool, now() - timedelta(seconds=complete_before_s))
     assert LedgerAudit(pool).audit().state == state
     report = LedgerAudit(pool).report("proj_1", at - TEN_MINUTES_AGO, now())

@@ -18,11 +18,11 @@ from tests.integration.ledger.conftest import (
     TEN_MINUTES_AGO,
     Open,
     accept,
-    drain,
     now,
     outcomes,
     received,
 )
+from tests.support.consuming import drain
 from tests.support.events import NOON, errors, event, publish
 from tests.support.waiting import until
 
@@ -111,7 +111,7 @@ def test_records_deleted_before_reading_are_logged_and_missing(
     admin = AdminClient({"bootstrap.servers": kafka.kafka_brokers})
     everything = [TopicPartition(RAW_TOPIC, partition, -1) for partition in range(3)]
     for deletion in admin.delete_records(everything).values():
-        deletion.result(timeout=10)
+        deletion.result(timeout=60)
     with capture_logs() as logs:
         for session, group in ((engine, ENGINE_GROUP), (indexer, INDEXER_GROUP)):
             with session() as consumer:

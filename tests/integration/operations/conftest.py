@@ -18,7 +18,7 @@ from signals.clients.postgres import Connection
 from signals.services.detection import IncidentEngine
 from signals.services.indexing import EventIndexer, Writer
 from signals.settings import KafkaSettings, PostgresSettings
-from tests.support.waiting import until
+from tests.support.consuming import drain, own_all
 
 Run = Callable[..., Result]
 Open = Callable[..., Any]
@@ -49,7 +49,7 @@ def engine(kafka: KafkaSettings, pool: ConnectionPool[Connection], publisher: Pu
     @contextmanager
     def open_session(max_share: float = 0.5) -> Iterator[IncidentEngine]:
         with IncidentEngine(kafka, pool, publisher, tick_s=3600, dlq_max_share=max_share) as session:
-            until(lambda: session.step(0.1) >= 0 and session.owned())
+            own_all(session)
             yield session
 
     return open_session
@@ -71,7 +71,7 @@ def indexer(
             tick_s=3600,
             dlq_max_share=max_share,
         ) as session:
-            until(lambda: session.step(0.1) >= 0 and session.owned())
+            own_all(session)
             yield session
 
     return open_session
@@ -87,11 +87,6 @@ def both(engine: Open, indexer: Open) -> Callable[[], None]:
                 drain(session)
 
     return read
-
-
-def drain(session: Any) -> None:
-    """Step until nothing waits."""
-    until(lambda: session.step(0.1) == 0 and session.lag() == 0)
 
 
 def rows(pool: ConnectionPool[Connection], query: LiteralString) -> list[tuple[Any, ...]]:

@@ -18,7 +18,8 @@ from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable
 from signals.services.operations.dead_letters import DeadLetters, LetterSelection
 from signals.settings import KafkaSettings
-from tests.integration.operations.conftest import Open, Run, drain, ledger_of, rows
+from tests.integration.operations.conftest import Open, Run, ledger_of, rows
+from tests.support.consuming import drain
 from tests.support.events import NOON, errors, publish
 
 BINARY = bytes(range(256))

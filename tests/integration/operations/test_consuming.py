@@ -16,7 +16,8 @@ from signals.errors import Fenced
 from signals.services.consuming import ConsumerSession, Membership
 from signals.settings import KafkaSettings
 from signals.store.operations import offsets
-from tests.integration.operations.conftest import drain, rows
+from tests.integration.operations.conftest import rows
+from tests.support.consuming import drain, own_all
 from tests.support.waiting import until
 
 GROUP: Final = "signals-archive"
@@ -64,7 +65,7 @@ def copying(
     with pool.connection() as connection:
         connection.execute("CREATE TABLE pipeline.copies (value bytea)")
     with Copying(kafka, pool, publisher, Membership(group=GROUP, tick_s=0.05)) as copying:
-        until(lambda: copying.step(0.1) >= 0 and copying.owned())
+        own_all(copying)
         yield copying
     with pool.connection() as connection:
         connection.execute("DROP TABLE pipeline.copies")

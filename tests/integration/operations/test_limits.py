@@ -14,7 +14,8 @@ from signals.clients.postgres import Connection
 from signals.domain.operations.dead_letter_limits import AT_LEAST
 from signals.errors import TooManyDeadLetters
 from signals.settings import KafkaSettings
-from tests.integration.operations.conftest import Open, drain, rows
+from tests.integration.operations.conftest import Open, rows
+from tests.support.consuming import drain
 from tests.support.events import NOON, errors, publish
 from tests.support.waiting import until
 
@@ -85,8 +86,9 @@ def test_few_broken_records_do_not_stop_the_stage(
 
 
 def test_stopped_consumer_reports_its_reason_until_restarted(
-    engine: Open, publisher: Publisher, pool: ConnectionPool[Connection]
+    engine: Open, publisher: Publisher, pool: ConnectionPool[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("actors.loop.DOUBT_S", 600.0)  # however long a session takes to meet the records
     publisher.publish_and_wait(RAW_TOPIC, BROKEN)
     loop = ConsumerLoop("stopped", "incident-engine", pool, lambda _: engine())
     try:

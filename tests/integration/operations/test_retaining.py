@@ -155,4 +155,4 @@ def test_detector_applies_the_policy_while_it_counts(
     buckets(pool, "old", 3, days=400)
     buckets(pool, "young", 3, days=0)
     with consumer_set(environment, kinds=("incident-engine",)):
-        until(lambda: left(pool) == {"young": 3})
+        until(lambda: left(pool) == {"young": 3}, within_s=120)
