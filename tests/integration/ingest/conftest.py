@@ -60,7 +60,7 @@ def public(pool: ConnectionPool[Connection], key: IssuedKey) -> IssuedKey:
 def publisher(kafka: KafkaSettings) -> Iterator[Publisher]:
     """A publisher whose acknowledgements ingest-api serves, as in its replica."""
     with open_publisher(kafka, polls_itself=False) as publisher:
-        publisher.get_ready(RAW_TOPIC)
+        publisher.get_ready(RAW_TOPIC, within_s=60)
         yield publisher
 
 
@@ -129,7 +129,7 @@ def stored(kafka: KafkaSettings) -> Iterator[Stored]:
         partitions = [TopicPartition(RAW_TOPIC, number) for number in range(kafka.signals_partitions)]
         count = sum(_length(consumer, partition) for partition in partitions)
         consumer.assign([TopicPartition(RAW_TOPIC, p.partition, 0) for p in partitions])
-        messages = consumer.consume(count, timeout=10) if count else []
+        messages = consumer.consume(count, timeout=60) if count else []
         assert len(messages) == count
         return [
             StoredRecord(partition=m.partition() or 0, key=m.key() or b"", value=m.value() or b"")

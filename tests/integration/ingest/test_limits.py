@@ -50,25 +50,39 @@ def test_two_replicas_share_one_rate(replica: Replica) -> None:
     limits = KeyLimits(events_per_second=20)
     replicas, taken, began = (replica(), replica()), 0, time.monotonic()
 
-    def three_seconds_over() -> bool:
+    def three_seconds_are_taken() -> bool:
         nonlocal taken
         taken += sum(_reserve(quotas, limits, 1) is None for quotas in replicas)
-        return time.monotonic() - began > 3
+        return time.monotonic() - began > 3 and taken >= 2 * limits.events_per_second
 
-    until(three_seconds_over, every_s=0.002)
+    until(three_seconds_are_taken, every_s=0.002)
     elapsed_s = time.monotonic() - began
     assert taken <= limits.events_per_second * (elapsed_s + 1) + 2 * limits.rate_lease
-    assert taken >= limits.events_per_second * 2
 
 
 def test_retry_after_names_the_earliest_time_of_success(replica: Replica) -> None:
-    quotas, limits = replica(), KeyLimits(events_per_second=50)
-    assert _reserve(quotas, limits, 100) is None, "a batch may overdraw the bucket"
+    quotas, limits, began = replica(), KeyLimits(events_per_second=50), time.monotonic()
+    assert _reserve(quotas, limits, 250) is None, "a batch may overdraw the bucket"
     refused, at = _reserve(quotas, limits, 1), time.monotonic()
     assert isinstance(refused, Exceeded)
-    assert 0.5 < refused.retry_after_s < 1.2, "50 are owed, and a tenth of a second must be there"
-    until(lambda: _reserve(quotas, limits, 1) is None, every_s=0.01)
-    assert refused.retry_after_s - 0.05 < time.monotonic() - at < refused.retry_after_s + 1
+    assert 4 - (at - began) < refused.retry_after_s < 4.2, (
+        "200 are owed, and a tenth of a second must be there"
+    )
+    last_refusal_s = _last_refusal_s(lambda: _reserve(quotas, limits, 1) is None, at)
+    assert refused.retry_after_s - 0.05 < time.monotonic() - at
+    assert last_refusal_s < refused.retry_after_s + 1
+
+
+def _last_refusal_s(is_granted: Callable[[], bool], since: float) -> float:
+    """Try until it is granted; return when the last try began that was refused, in seconds after `since`."""
+    refusals = [0.0]
+
+    def try_again() -> bool:
+        refusals.append(time.monotonic() - since)
+        return is_granted()
+
+    until(try_again, every_s=0.01)
+    return refusals[-2]
 
 
 def test_quota_ends_exactly_and_is_renewed_at_midnight(replica: Replica) -> None:
@@ -132,7 +146,7 @@ def test_refused_batch_publishes_nothing_and_names_retry_after(
         problem = assert_problem(answer, 429, "limit_exceeded")
         assert (problem["limit"], problem["allowed"]) == ("events_per_day", 3)
         tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        assert abs(int(answer.headers["retry-after"]) - (tomorrow - datetime.now(UTC)).total_seconds()) < 3
+        assert abs(int(answer.headers["retry-after"]) - (tomorrow - datetime.now(UTC)).total_seconds()) < 60
         assert client.post("/v1/events", json=body(), headers=headers).status_code == 202
         assert client.post("/v1/events", json=body(), headers=headers).status_code == 429
     assert len(stored()) == 3
@@ -143,13 +157,16 @@ def test_retry_after_of_the_rate_is_in_whole_seconds(
 ) -> None:
     headers = {"Authorization": f"Bearer {key.text}"}
     with ingest_client(pool, publisher, limits=KeyLimits(events_per_second=10)) as client:
-        assert client.post("/v1/events/batch", json=[body()] * 30, headers=headers).status_code == 202
+        assert client.post("/v1/events/batch", json=[body()] * 60, headers=headers).status_code == 202
         answer, at = client.post("/v1/events", json=body(), headers=headers), time.monotonic()
         assert_problem(answer, 429, "limit_exceeded")
         wait_s = int(answer.headers["retry-after"])
-        assert 1 <= wait_s <= 3
-        until(lambda: client.post("/v1/events", json=body(), headers=headers).status_code == 202)
-        assert wait_s - 1.1 < time.monotonic() - at < wait_s + 1
+        assert 1 <= wait_s <= 6
+        last_refusal_s = _last_refusal_s(
+            lambda: client.post("/v1/events", json=body(), headers=headers).status_code == 202, at
+        )
+        assert wait_s - 1.1 < time.monotonic() - at
+        assert last_refusal_s < wait_s + 1
 
 
 def test_the_command_sets_limits_and_lists_them(

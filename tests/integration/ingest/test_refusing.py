@@ -195,7 +195,7 @@ def test_a_revoked_key_is_refused_when_its_verdict_expires(
         def answer() -> httpx2.Response:
             return client.post("/v1/events", json={}, headers=headers)
 
-        until(lambda: answer().status_code == 401, within_s=5)
+        until(lambda: answer().status_code == 401)
         assert_problem(answer(), 401, "revoked_key")
 
 
