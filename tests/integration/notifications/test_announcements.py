@@ -76,7 +76,7 @@ def notifier(database: PostgresSettings, kafka: KafkaSettings) -> Iterator[Annou
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
         try:
             running = Announced(process)
-            until(lambda: running.woken == 1, within_s=60)  # it knows where the topic ends
+            until(lambda: running.woken == 1, within_s=180)  # it knows where the topic ends
             yield running
         finally:
             process.kill()
@@ -103,7 +103,7 @@ def test_announcement_wakes_the_notifier_that_follows_a_killed_one(
             for number in range(1, 7):  # of any partition
                 sealed.open(f"number {number}")
                 announce(publisher)
-                until(lambda number=number: len(receiver.accepted) == number, within_s=60)  # type: ignore[misc]
+                until(lambda number=number: len(receiver.accepted) == number, within_s=180)  # type: ignore[misc]
 
 
 def test_every_notifier_is_woken_once_an_announcement_and_one_sends(
@@ -118,6 +118,6 @@ def test_every_notifier_is_woken_once_an_announcement_and_one_sends(
         for number in range(1, 4):
             sealed.open(f"number {number}")
             announce(publisher)
-            until(lambda number=number: len(receiver.accepted) == number, within_s=60)  # type: ignore[misc]
+            until(lambda number=number: len(receiver.accepted) == number, within_s=180)  # type: ignore[misc]
             until(lambda number=number: [first.woken, second.woken] == 2 * [number + 1])  # type: ignore[misc]
     assert len(receiver.requests) == 3

@@ -73,6 +73,12 @@ for name, attempt in TRIES.items():
 """
 
 
+@pytest.fixture(autouse=True)
+def slow_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a busy machine time to import Apprise; the deadline of the send itself stays."""
+    monkeypatch.setattr("signals.clients.outbound.apprise_process.START_S", 120.0)
+
+
 def send(
     url: str, *, allowed: AllowList = LOOPBACK, timeout_s: float = TIMEOUT_S, status: str = "open"
 ) -> DeliveryResult:

@@ -1,6 +1,7 @@
 """An incident is told once at each destination, in order, in its newest state, and never twice."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -240,7 +241,9 @@ def plan_once(world: World) -> None:
 
 
 def test_quiet_hours_hold_all_but_critical(world: World, receiver: HttpReceiver) -> None:
-    world.webhook(receiver, route={"quiet": {"begins": "00:00", "ends": "00:00"}})
+    now = datetime.now(UTC)
+    begins, ends = (f"{now + timedelta(hours=hours):%H:%M}" for hours in (-6, 6))  # midnight ends no wait
+    world.webhook(receiver, route={"quiet": {"begins": begins, "ends": ends}})
     world.open("waits")
     urgent = world.open("is told", severity="critical")
     world.run()

@@ -21,7 +21,8 @@ from tests.support.receivers import HttpReceiver, Mode, http_receiver, mail_rece
 
 KEYS: Final = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"]
 LOOPBACK: Final = AllowList.parse("127.0.0.0/8, ::1")
-TIMEOUT_S: Final = 1.5
+TIMEOUT_S: Final = 1.5  # of a receiver that never answers
+PATIENT_S: Final = 20.0  # of one that answers at once
 
 
 @pytest.fixture
@@ -31,8 +32,10 @@ def receiver() -> Iterator[HttpReceiver]:
         yield receiver
 
 
-def sender(allowed: AllowList = LOOPBACK, tls: ssl.SSLContext | None = None) -> Sender:
-    return Sender(allowed, timeout_s=TIMEOUT_S, tls=tls)
+def sender(
+    allowed: AllowList = LOOPBACK, tls: ssl.SSLContext | None = None, *, timeout_s: float = PATIENT_S
+) -> Sender:
+    return Sender(allowed, timeout_s=timeout_s, tls=tls)
 
 
 def message(happening: Any = "opened", version: int = 1, **fields: Any) -> NoticeMessage:
@@ -71,7 +74,8 @@ def test_public_library_verifies_each_signature(receiver: HttpReceiver) -> None:
 
 def test_messages_that_follow_each_other_share_a_connection(receiver: HttpReceiver) -> None:
     hook = parse_target({"kind": "webhook", "url": f"{receiver.url}/hook", "signing_keys": KEYS})
-    ours = sender()
+    timeout_s = 4 * TIMEOUT_S  # enough for an answer, too
+    ours = sender(timeout_s=timeout_s)
     with ours.keeping_connections():
         for version in range(3):
             assert ours.send(hook, message(version=version), datetime.now(UTC)).state == "told"
@@ -79,7 +83,7 @@ def test_messages_that_follow_each_other_share_a_connection(receiver: HttpReceiv
         receiver.mode = "drip"  # the deadline is each message's, not that of the connection
         began = time.monotonic()
         assert ours.send(hook, message(), datetime.now(UTC)).state == "retry"
-        assert time.monotonic() - began >= 0.9 * TIMEOUT_S
+        assert time.monotonic() - began >= 0.9 * timeout_s
     receiver.mode = "ok"
     for version in range(2):
         assert ours.send(hook, message(version=version), datetime.now(UTC)).state == "told"
@@ -123,7 +127,8 @@ def test_each_failure_has_its_result(
     receiver: HttpReceiver, mode: Mode, state: str, status: int | None
 ) -> None:
     receiver.mode = mode
-    result = send(f"{receiver.url}/secret-path")
+    never_answers = mode in ("hang", "drip")
+    result = send(f"{receiver.url}/secret-path", timeout_s=TIMEOUT_S if never_answers else PATIENT_S)
     assert (result.state, result.status) == (state, status)
     assert result.error is not None
     assert "secret-path" not in result.error
@@ -231,6 +236,7 @@ def mail_to(
     told: NoticeMessage | None = None,
     tls: ssl.SSLContext | None = None,
     allowed: AllowList = LOOPBACK,
+    timeout_s: float = PATIENT_S,
     **fields: Any,
 ) -> DeliveryResult:
     target = {
@@ -241,7 +247,8 @@ def mail_to(
         "port": port,
         **fields,
     }
-    return sender(allowed, tls).send(parse_target(target), told or message(), datetime.now(UTC))
+    ours = sender(allowed, tls, timeout_s=timeout_s)
+    return ours.send(parse_target(target), told or message(), datetime.now(UTC))
 
 
 def test_mail_arrives_through_starttls_and_auth_and_threads(authority: trustme.CA) -> None:
@@ -301,7 +308,7 @@ def test_mail_server_without_starttls_gets_no_mail() -> None:
 def test_mail_server_that_says_nothing_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.process_time()
-        result = mail_to(silent.getsockname()[1], security="none")
+        result = mail_to(silent.getsockname()[1], timeout_s=TIMEOUT_S, security="none")
     assert result.state == "retry"
     assert time.process_time() - began < TIMEOUT_S  # it waited, and did not spin
 
@@ -315,7 +322,7 @@ def test_private_mail_server_gets_nothing() -> None:
             "host": "127.0.0.1",
             "port": receiver.port,
         }
-        result = Sender(AllowList(), timeout_s=TIMEOUT_S).send(
+        result = Sender(AllowList(), timeout_s=PATIENT_S).send(
             parse_target(target), message(), datetime.now(UTC)
         )
     assert (result.state, receiver.mails) == ("refused", [])
