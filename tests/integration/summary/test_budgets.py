@@ -132,7 +132,7 @@ def test_flood_of_slow_calls_leaves_a_place_for_another_projects_critical_incide
     for number in range(8):
         incident_with_job(pool, number=number)
     model_server.reply = Reply(hangs=True)
-    worker = make_worker(with_settings(settings, signals_ai_concurrency=3, signals_ai_timeout_s=8))
+    worker = make_worker(with_settings(settings, signals_ai_concurrency=3, signals_ai_timeout_s=60))
     for _ in range(3):
         worker.step(0)
     until(lambda: len(model_server.calls) == 2)

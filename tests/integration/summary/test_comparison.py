@@ -156,11 +156,11 @@ def question() -> ComparisonQuestion:
 def test_search_that_hangs_is_given_up(question: ComparisonQuestion) -> None:
     assert HARD_STOP_S == 2.0
     ended = threading.Event()
-    with _server(lambda _: ended.wait(30)) as client:
+    with _server(lambda _: ended.wait(120)) as client:
         began = time.monotonic()
         with pytest.raises(DependencyUnavailable, match="OpenSearch"):
             compare(client, question, stop_s=0.2)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
         ended.set()
 
 
@@ -206,7 +206,7 @@ def _answer(aggregations: dict[str, Any], *, timed_out: bool = False) -> dict[st
 def test_answer_in_part_says_so(question: ComparisonQuestion) -> None:
     whole = _answer(_windows("zone"), timed_out=True)
     with _server(lambda handler: _answering(handler, whole)) as client:
-        answer = compare(client, question)
+        answer = compare(client, question, stop_s=PATIENT_S)
     assert (answer.is_partial, answer.comparison.failing.total) == (True, 10)
 
 
@@ -221,10 +221,10 @@ def test_pairs_that_hang_leave_single_labels(question: ComparisonQuestion) -> No
         if "changes" in _asked(handler):
             _answering(handler, _answer(_windows("zone", "plan")))
         else:
-            ended.wait(30)
+            ended.wait(120)
 
     with _server(reply) as client:
-        answer = compare(client, question, stop_s=1.0)
+        answer = compare(client, question, stop_s=5.0)
         ended.set()
     assert (answer.is_partial, answer.comparison.failing.paired) == (True, frozenset())
     assert answer.comparison.failing.labels == {"zone=b": 10, "plan=b": 10}

@@ -28,11 +28,12 @@ from signals.store.summary import index_waits
 from tests.integration.summary.cases import Pool, job, jobs
 from tests.support.case_index import index_case, store_case
 from tests.support.model_server import ModelServer
-from tests.support.waiting import until
+from tests.support.waiting import pause, until
 
 SEED: Final = 7
 PATIENT_S: Final = 60.0
 CALLERS: Final = 8
+ASKING_S: Final = 1.0  # until each caller, once let go, has asked; some microseconds on a quiet machine
 STAND: LiteralString = """
 INSERT INTO pipeline.offsets (consumer_group, topic, partition, next_offset) VALUES (%s, %s, %s, %s)
 ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = excluded.next_offset
@@ -184,8 +185,13 @@ def test_waiting_jobs_hold_no_thread(pool: Pool, opensearch: Client, source: Com
     aged(pool, NEW)
     settings = ModelSettings(signals_ai_concurrency=1)
     with worker(pool, source, settings) as summarizer:
-        until(lambda: summarizer.step(0.05) is not None and len(all_firsts(pool)) == len(incidents))
-        assert {row.status for row in jobs(pool)} == {"queued"}
+        until(
+            lambda: (
+                summarizer.step(0.05) is not None
+                and len(all_firsts(pool)) == len(incidents)
+                and {row.status for row in jobs(pool)} == {"queued"}  # each is queued after its first version
+            )
+        )
         stands(pool, INDEXER_GROUP, 1)
         until(
             lambda: summarizer.step(0.05) is not None and {row.status for row in jobs(pool)} == {"succeeded"}
@@ -219,6 +225,7 @@ def test_callers_that_wait_share_one_refresh(opensearch: Client, monkeypatch: py
         began[0] += 1
         if began[0] == 1:  # it lasts until all others have asked
             all_ask.wait(PATIENT_S)
+            pause(ASKING_S)
         return real(**options)
 
     def ask(_: int) -> bool:

@@ -59,7 +59,7 @@ def test_job_of_a_killed_worker_is_completed_exactly_once(
     incident_with_job(pool)
     model_server.script.append(Reply(hangs=True))
     victim = spawn(short)
-    until(lambda: model_server.calls, within_s=60)
+    until(lambda: model_server.calls, within_s=180)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     assert job(pool).status == "running"
@@ -79,9 +79,9 @@ def test_late_worker_cannot_complete_a_rescued_job(
 ) -> None:
     short = settings.model_copy(update=SHORT_LEASE)
     incident_with_job(pool)
-    model_server.script.append(Reply(latency_s=2.0, changes={"title": "from the late worker"}))
+    model_server.script.append(Reply(latency_s=5.0, changes={"title": "from the late worker"}))
     late = spawn(short)
-    until(lambda: model_server.calls, within_s=60)
+    until(lambda: model_server.calls, within_s=180)
     os.kill(late.pid, signal.SIGSTOP)
     outcome = until(make_worker(short).run_one)
     assert outcome is not None
@@ -97,9 +97,9 @@ def test_late_worker_cannot_complete_a_rescued_job(
 def test_a_long_call_keeps_its_lease(
     pool: Pool, settings: ModelSettings, make_worker: MakeWorker, model_server: ModelServer
 ) -> None:
-    short = settings.model_copy(update=SHORT_LEASE)
+    short = settings.model_copy(update={"signals_ai_lease_s": 5.0, "signals_ai_timeout_s": 60})
     incident_with_job(pool)
-    model_server.reply = Reply(latency_s=2.5)
+    model_server.reply = Reply(latency_s=7.5)  # longer than a lease, with room for a late renewal
     busy, other = make_worker(short), make_worker(short)
     ended = 0
     rescued = []
@@ -160,7 +160,7 @@ def test_several_jobs_run_at_once_but_no_more_than_allowed(
 ) -> None:
     for number in range(5):
         incident_with_job(pool, number=number, events=1)
-    model_server.reply = Reply(latency_s=0.5)
+    model_server.script.extend([Reply(latency_s=5.0)] * 2)  # until they were counted
     worker = make_worker(settings.model_copy(update={"signals_ai_concurrency": 3}))
     assert worker.lag() == 5
     assert worker.step(0.0) == 0
