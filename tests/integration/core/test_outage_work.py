@@ -13,11 +13,11 @@ from signals.clients.postgres import Connection
 from tests.integration.core.conftest import OTHER, Keys, OpenOutage
 from tests.support.events import NOON
 
-IN_AN_HOUR = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+IN_A_DAY = (datetime.now(UTC) + timedelta(days=1)).isoformat()  # however long the tests before these last
 ACTS: list[tuple[str, str, Any]] = [
     ("PUT", "assignee", {"assignee": "jane@example.com"}),
     ("POST", "comments", {"text": "It is the cache.\nRestarting."}),
-    ("PUT", "snooze", {"until": IN_AN_HOUR, "events": 500}),
+    ("PUT", "snooze", {"until": IN_A_DAY, "events": 500}),
     ("DELETE", "snooze", None),
     ("PUT", "assignee", {"assignee": None}),
 ]
@@ -63,7 +63,7 @@ def test_repeated_assignment_is_no_change(reader: TestClient, open_outage: OpenO
         ("POST", "comments", {"text": "x" * 4097}, 400, "text"),
         ("PUT", "snooze", {"until": "2020-01-01T00:00:00Z"}, 422, "until"),
         ("PUT", "snooze", {"until": "2090-01-01T00:00:00Z"}, 422, "until"),
-        ("PUT", "snooze", {"until": IN_AN_HOUR, "events": 0}, 400, "events"),
+        ("PUT", "snooze", {"until": IN_A_DAY, "events": 0}, 400, "events"),
     ],
 )
 def test_bad_act_is_refused_naming_the_field(
@@ -139,7 +139,7 @@ def test_lists_are_narrowed_by_assignee_text_severity_and_what_is_unresolved(
 def test_maintenance_is_started_listed_and_ended(anonymous: TestClient, keys: Keys) -> None:
     admin = {"X-API-Key": keys.admin}
     reader = {"X-API-Key": keys.read}
-    new = {"ends_at": IN_AN_HOUR, "reason": "upgrade"}
+    new = {"ends_at": IN_A_DAY, "reason": "upgrade"}
     created = anonymous.post("/v1/maintenance", json=new, headers=admin)
     assert created.status_code == 201
     [listed] = anonymous.get("/v1/maintenance", headers=reader).json()
@@ -159,7 +159,7 @@ def test_change_with_an_older_version_is_refused(reader: TestClient, open_outage
     assert first.json()["outage"]["version"] == read + 1
     for method, place, content in (
         ("PUT", "/assignee", {"assignee": "joe"}),
-        ("PUT", "/snooze", {"until": IN_AN_HOUR}),
+        ("PUT", "/snooze", {"until": IN_A_DAY}),
         ("PATCH", "", {"status": "resolved"}),
     ):
         answer = reader.request(method, path + place, json=content, headers=header)

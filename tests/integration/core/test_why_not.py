@@ -17,7 +17,7 @@ from tests.integration.core.conftest import FINGERPRINT, Keys, OpenIncident, ind
 from tests.support.events import TENANCY, event
 from tests.support.own_rules import OwnEngine, write_rules
 
-AT = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
+AT = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
 SERIES = {"error_code": "TIMEOUT", "route": "/checkout"}
 
 

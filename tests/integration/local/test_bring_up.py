@@ -26,7 +26,7 @@ def _head(root: Path, code: str) -> RayHead:
 def test_late_part_is_named_and_the_rest_stays_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bring_up, "QUIET_S", 0.1)
     head = _head(tmp_path, "import time; time.sleep(60)")
-    with pytest.raises(NotReadyError, match=r"^not ready after \d s: the HTTP port; the rest runs; see"):
+    with pytest.raises(NotReadyError, match=r"^not ready after \d+ s: the HTTP port; the rest runs; see"):
         bring_up.wait_until_ready(head.state.ports["http"], head)
     assert head.process.is_running()
     head.process.stop()

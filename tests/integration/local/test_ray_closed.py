@@ -10,9 +10,10 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -26,6 +27,7 @@ from tests.system.faults.processes import one_of
 
 DIRECT_PORTS = range(30_000, 31_001)
 """Where Serve lets replicas listen for HAProxy."""
+Told = TypeVar("Told")
 CONNECT = "import ray; ray.init(); print(len(ray.nodes()))"
 
 
@@ -105,6 +107,24 @@ def _listening(process: psutil.Process) -> list[str]:
     ]
 
 
+def _told_by_each(root_pid: int, ask: Callable[[psutil.Process], Told]) -> list[Told]:
+    """Ask every process; helpers of Ray and of HAProxy end at any moment, and then have nothing to tell."""
+    told = []
+    for process in _processes(root_pid):
+        with suppress(psutil.NoSuchProcess):
+            told.append(ask(process))
+    return told
+
+
+def _files(root: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield every file with its content; one that is removed meanwhile holds nothing."""
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder) / name for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
+
+
 def test_replica_answers_past_serves_bookkeeping(product: Product) -> None:
     """Serve ends a request after the time that its client names; HAProxy would take that header away."""
     replica = psutil.Process(one_of(product.root_pid, "core replica"))
@@ -118,7 +138,7 @@ def test_replica_answers_past_serves_bookkeeping(product: Product) -> None:
 
 
 def test_dashboard_is_one_process(product: Product) -> None:
-    titles = [" ".join(process.cmdline()) for process in _processes(product.root_pid)]
+    titles = _told_by_each(product.root_pid, lambda process: " ".join(process.cmdline()))
     assert [title for title in titles if title.startswith("ray-dashboard-") or "forkserver" in title] == []
     assert sum("signals.ray_node.dashboard" in title for title in titles) == 1
 
@@ -131,7 +151,7 @@ def _is_loopback(listener: str) -> bool:
 
 def test_no_port_listens_beyond_loopback(product: Product) -> None:
     roots = [product.root_pid, *(server.process.pid for server in product.stack.servers.values())]
-    listeners = [one for pid in roots if pid for p in _processes(pid) for one in _listening(p)]
+    listeners = [one for pid in roots if pid for found in _told_by_each(pid, _listening) for one in found]
     kinds = {listener.rpartition(" of ")[2] for listener in listeners}
     assert {"gcs_server", "raylet", "haproxy", "postgres", "java"} <= kinds
     assert sum("ray::" in kind for kind in kinds) >= 5, kinds  # replicas, proxy, controller, actors, agents
@@ -207,9 +227,7 @@ def test_token_is_in_its_private_file_only(product: Product) -> None:
     token = head.folder.ray_token_path.read_text()
     assert head.folder.ray_token_path.stat().st_mode & 0o777 == 0o600
     assert head.temp.stat().st_mode & 0o777 == 0o700
-    for process in _processes(product.root_pid):
-        assert token not in " ".join(process.cmdline())
-        assert token not in str(process.environ())
-    written = [path for root in (head.temp, head.folder.root) for path in root.rglob("*") if path.is_file()]
-    leaks = [path for path in written if token.encode() in path.read_bytes()]
-    assert leaks == [head.folder.ray_token_path]
+    told = _told_by_each(product.root_pid, lambda process: f"{process.cmdline()} {process.environ()}")
+    assert [one for one in told if token in one] == []
+    written = [found for root in (head.temp, head.folder.root) for found in _files(root)]
+    assert [path for path, content in written if token.encode() in content] == [head.folder.ray_token_path]

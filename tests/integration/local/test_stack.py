@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
@@ -168,8 +169,9 @@ def test_broker_of_another_stack_on_the_port_is_not_taken_for_ours(
 
 
 def test_busy_remembered_port_is_replaced_and_reported(tmp_path: Path, environ: dict[str, str]) -> None:
-    root, port = tmp_path / ".signals", free_port()
-    assert _up(root, environ, postgres=port).notes == ()
+    root = tmp_path / ".signals"
+    port = urlsplit(_up(root, environ).environment["DATABASE_URL"]).port
+    assert port is not None
     stack.down(root)
     with socket.create_server((HOST, port)):
         moved = _up(root, environ)
@@ -219,7 +221,7 @@ def test_watchdog_starts_a_dead_server_again(tmp_path: Path, environ: dict[str, 
     (first,) = [server.pid for server in stack.status(root) if server.pid]
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
-    until(lambda: _answers(read_env_file(root / "env")))
+    until(lambda: _answers(read_env_file(root / "env")), within_s=120)
     assert not watchdog.died(root)
     assert first not in [server.pid for server in stack.status(root)]
     assert runner.invoke(app, ["down", "--folder", str(root)], env=environ).exit_code == 0
