@@ -1,9 +1,16 @@
-"""Which unit tests `make check` leaves out."""
+"""Which unit tests `make check` leaves out, and how property tests draw their inputs."""
 
 from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same inputs in each run, however slow the machine is: what fails here fails everywhere.
+settings.register_profile(
+    "tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 HERE: Final = Path(__file__).parent
 SLOW: Final = {

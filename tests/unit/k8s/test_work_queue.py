@@ -12,7 +12,7 @@ from k8s.operator import work_queue
 from k8s.operator.cluster import ClusterUnavailable
 from k8s.operator.work_queue import Key, WorkQueue
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 ONE, TWO = (Key(kind="SignalsStack", namespace="n", name=name) for name in ("one", "two"))
 
 

@@ -99,7 +99,7 @@ def test_wait_beyond_the_deadline_is_not_started(server: IngestServer) -> None:
 @pytest.mark.parametrize("fault", [_reset, _hang])
 def test_request_without_an_answer_is_retried(server: IngestServer, fault: Handler) -> None:
     server.faults = [fault]
-    settled, tally = _deliver(server, [_event(1)], request_timeout_s=0.5)
+    settled, tally = _deliver(server, [_event(1)], request_timeout_s=3.0)
     assert settled
     assert (tally.accepted, tally.retries, server.requests) == (1, 1, 2)
 

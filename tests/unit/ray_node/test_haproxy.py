@@ -180,7 +180,8 @@ class Managed:
     @property
     def serving_pid(self) -> int:
         """The HAProxy that serves now."""
-        return int((self.folder / "haproxy.cfg.pid").read_text().split()[0])
+        pids = until(lambda: (self.folder / "haproxy.cfg.pid").read_text().split())  # it is written anew
+        return int(pids[0])
 
     def start(self, *, knows_routes: bool) -> "subprocess.Popen[bytes]":
         """Start one as a manager does that knows of no other HAProxy."""

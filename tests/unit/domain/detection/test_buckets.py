@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_types import MetricName
@@ -41,7 +41,6 @@ def test_minutes_share_a_range_only_when_their_histories_overlap(
     assert _spans(minutes) == expected
 
 
-@settings(derandomize=True)
 @given(
     minutes=st.sets(st.integers(AT, AT + 400), min_size=1, max_size=20),
     metric=st.sampled_from(["error_count", "signup_count"]),
@@ -59,7 +58,6 @@ def test_every_minute_has_its_whole_history_and_no_bucket_is_read_twice(
     assert len(read_minutes) == len(set(read_minutes)) <= length * len(minutes)
 
 
-@settings(derandomize=True)
 @given(minute=st.integers(0, 2**31), metric=st.sampled_from(["error_count", "signup_count"]))
 def test_one_touched_minute_reads_65_or_75_buckets(minute: int, metric: MetricName) -> None:
     (read,) = ranges({_series(metric): [minute]}, LENGTHS[metric])

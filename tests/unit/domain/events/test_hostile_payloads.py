@@ -6,6 +6,7 @@ import tracemalloc
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeGuard
 
 import orjson
@@ -25,6 +26,7 @@ from signals.domain.events.sentry_envelopes import split_envelope
 from tests.support.recordings import RECEIPT, recording, recordings
 
 MAX_CPU_S = 0.25  # five times the goal of 50 ms, for machines under load and this test's tracing
+WORK_S = 0.02  # of `_slowness`, where the goal was set
 MAX_MEMORY_BYTES = 20 * 1024 * 1024
 
 ALL_KEPT = replace(RECEIPT, settings=DoorSettings.of(["identify"], list(KeptField)))
@@ -226,6 +228,18 @@ def _refusal_s(reader: str, body: bytes) -> float:
     return time.process_time() - started
 
 
+@cache
+def _slowness() -> float:
+    """Return how many times as long as on two cores of 2026 a fixed work takes here, at least 1."""
+
+    def work_s() -> float:
+        started = time.process_time()
+        sum(number * number for number in range(300_000))
+        return time.process_time() - started
+
+    return max(1.0, min(work_s() for _ in range(3)) / WORK_S)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_body_is_refused_soon_and_in_little_memory(name: str) -> None:
     reader, body = HOSTILE[name]
@@ -238,7 +252,7 @@ def test_hostile_body_is_refused_soon_and_in_little_memory(name: str) -> None:
     finally:
         tracemalloc.stop()
     print(f"{used_s * 1000:.0f} ms, {peak / MIB:.1f} MiB")
-    assert used_s < MAX_CPU_S
+    assert used_s < MAX_CPU_S * _slowness()
     assert peak < MAX_MEMORY_BYTES
 
 
