@@ -61,7 +61,7 @@ HEAVY: Final = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each worker of a parallel run a part of the ports of its own: a test listens only after a while."""
+    """Give each worker of a parallel run its own part of the ports: a test listens only after a while."""
     worker = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
     workers = worker["workercount"]
     number, share = int(worker["workerid"].removeprefix("gw")) % workers, ports.COUNT // workers
