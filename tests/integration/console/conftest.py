@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Final
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -32,6 +33,14 @@ def refusal(person: TestClient, answer: httpx2.Response, page: str) -> str:
     assert found is not None
     assert 'role="alert"' not in person.get(page).text
     return unescape(found[1])
+
+
+def status_of(pool: ConnectionPool[Connection], incident_id: UUID) -> str:
+    """Return the stored status of an incident."""
+    with pool.connection() as connection:
+        row = connection.execute("SELECT status FROM incidents WHERE id = %s", [incident_id]).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
-"""The search page: one line, exclusions, an exact span, values to complete, and events with links."""
+"""The search page: one line, exclusions, an exact span, values to complete, events with links, an export."""
 
+import csv
+import json
 import re
 from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.testclient import TestClient
 
+from signals.clients.opensearch.connection import Client
 from signals.domain.access.people import Role
 from tests.integration.console.conftest import BASE, Visitor
-from tests.support.console_world import World
+from tests.integration.core.conftest import index
+from tests.support.console_world import SHOP, World, error
 
 
 def total(reader: TestClient, line: str, **more: str) -> int:
@@ -85,3 +89,38 @@ def test_event_keeps_the_search_that_found_it(visitor: Visitor, world: World) ->
     assert event.count("data-copy hidden") >= 6
     for link in re.findall(rf'href="({BASE}/search\?[^"]*)"', event):
         assert reader.get(link).status_code == 200, link
+
+
+def test_search_narrows_by_its_own_links(visitor: Visitor, world: World) -> None:
+    reader = visitor(Role.VIEWER)
+    page = reader.get(f"{BASE}/search?since=24h&facets=1").text
+    assert "270 events" in page
+    link = re.search(r'href="(\?[^"]*CARD_DECLINED[^"]*)"', page)
+    assert link is not None
+    narrowed = reader.get(f"{BASE}/search{link[1].replace('&amp;', '&')}").text
+    assert "issuer declined the card" in narrowed
+    assert "TypeError" not in narrowed
+    bar = re.search(r'<a href="(\?[^"]*until=[^"]*)"', page)
+    assert bar is not None
+    assert reader.get(f"{BASE}/search{bar[1].replace('&amp;', '&')}").status_code == 200
+    older = re.search(r'<a href="(\?[^"]*cursor=[^"]*)" rel="next"', page)
+    assert older is not None
+    second = reader.get(f"{BASE}/search{older[1].replace('&amp;', '&')}")
+    assert second.status_code == 200
+    ids = re.compile(rf"{BASE}/events/([0-9a-f-]{{36}})")
+    assert set(ids.findall(page)).isdisjoint(ids.findall(second.text))
+
+
+def test_export_holds_every_event_and_no_formula(visitor: Visitor, opensearch: Client, world: World) -> None:
+    formula = '=HYPERLINK("http://evil.example","x")'
+    index(opensearch, [error(SHOP, world.events[0].occurred_at, {"route": "/f"}, formula)])
+    reader = visitor(Role.VIEWER)
+    lines = reader.get(f"{BASE}/export?since=24h").text.splitlines()
+    assert len({json.loads(line)["event_id"] for line in lines}) == len(lines) == 271
+    answer = reader.get(f"{BASE}/export?since=24h&format=csv")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    rows = list(csv.reader(answer.text.splitlines()))
+    assert len(rows) == 272
+    cells = [cell for row in rows for cell in row]
+    assert "'" + formula in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]

@@ -7,18 +7,11 @@ from starlette.testclient import TestClient
 
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
-from tests.integration.console.conftest import BASE, Visitor, refusal
+from tests.integration.console.conftest import BASE, Visitor, refusal, status_of
 from tests.support.console_world import World
 
 Pool = ConnectionPool[Connection]
 PEOPLE = ("admin", "responder")
-
-
-def status_of(pool: Pool, world: World) -> str:
-    with pool.connection() as connection:
-        row = connection.execute("SELECT status FROM incidents WHERE id = %s", [world.open_id]).fetchone()
-    assert row is not None
-    return str(row[0])
 
 
 def form_of(person: TestClient, page: str, work: str) -> tuple[str, dict[str, str]]:
@@ -37,9 +30,9 @@ def test_old_page_of_an_incident_does_not_reopen_it(visitor: Visitor, pool: Pool
     first.post(f"{path}/status", data={"status": "resolved", "shown": "open"})
     late = second.post(f"{path}/status", data={"status": "investigating", "shown": "open"})
     assert refusal(second, late, path).startswith("admin resolved it ")
-    assert status_of(pool, world) == "resolved"
+    assert status_of(pool, world.open_id) == "resolved"
     again = second.post(f"{path}/status", data={"status": "investigating", "shown": "resolved"})
-    assert (again.status_code, status_of(pool, world)) == (303, "investigating")
+    assert (again.status_code, status_of(pool, world.open_id)) == (303, "investigating")
 
 
 def test_second_person_is_told_who_took_it_on(visitor: Visitor, pool: Pool, world: World) -> None:
@@ -91,11 +84,11 @@ def test_old_list_changes_only_rows_that_are_as_shown(visitor: Visitor, pool: Po
     first.post(f"{BASE}/incidents/{world.open_id}/status", data={"status": "resolved"})
     late = second.post(f"{BASE}/incidents", data={name: "open", "status": "investigating"})
     assert re.search(r"admin resolved it \d+ s ago; look at it, then try again", late.text)
-    assert status_of(pool, world) == "resolved"
+    assert status_of(pool, world.open_id) == "resolved"
 
 
 def test_form_without_a_status_shown_still_counts(visitor: Visitor, pool: Pool, world: World) -> None:
     answer = visitor(Role.RESPONDER).post(
         f"{BASE}/incidents/{world.open_id}/status", data={"status": "resolved"}
     )
-    assert (answer.status_code, status_of(pool, world)) == (303, "resolved")
+    assert (answer.status_code, status_of(pool, world.open_id)) == (303, "resolved")
