@@ -5,7 +5,8 @@ from contextlib import ExitStack
 
 import uvicorn
 
-from serve_apps.core.replica import build_core_api, open_core_resources
+from serve_apps.core.replica import build_core_api
+from serve_apps.core.resources import open_core_resources
 from signals.garbage import collect_less_often
 from signals.logs import configure_logs
 

@@ -13,7 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from actors.indexer import Indexer
-from serve_apps.core.replica import build_core_api, open_core_resources
+from serve_apps.core.replica import build_core_api
+from serve_apps.core.resources import open_core_resources
 from serve_apps.ingest.replica import build_ingest_api, open_ingest_resources
 from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.connection import ensure_topics
