@@ -1,6 +1,7 @@
 """The console in a real browser, served by a real HTTP server."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from psycopg_pool import ConnectionPool
 
 from signals.clients.opensearch.connection import Client
@@ -17,6 +19,7 @@ from signals.services.access.people import add_person, issue_link
 from tests.integration.core.conftest import index
 from tests.support.browser import find_chromium, open_browser
 from tests.support.console_world import SHOP, World, build_world, console_app
+from tests.support.waiting import until
 from tests.system.security.conftest import served
 
 BASE: Final = f"/console/p/{SHOP.project_id}"
@@ -25,6 +28,9 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "is_mobile": True},
 }
+PATIENT_MS: Final = 180_000
+LIVE: Final = "() => document.getElementById('live').textContent === 'live'"
+"""True once the stream of a page is open."""
 AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text()
 
 
@@ -49,7 +55,7 @@ class Site:
         context = self.browser.new_context(
             base_url=self.url, timezone_id="Europe/Berlin", locale="en-GB", **(LOOKS[look] | options)
         )
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(PATIENT_MS)
         page = context.new_page()
         page.goto(self.link(role))
         if options.get("java_script_enabled", True):
@@ -70,6 +76,23 @@ def site(pool: ConnectionPool[Connection], opensearch: Client, browser: Browser)
 
     with console_app(pool, opensearch) as app, served(app) as url:
         yield Site(url=url, world=world, browser=browser, link=link)
+
+
+def go_by_keys(page: Page, keys: str, url: str) -> None:
+    """Press keys one after the other until the page is there.
+
+    The console forgets the first key after a second and a half, which a busy machine may take between two.
+    """
+
+    def is_there() -> bool:
+        for key in keys:
+            page.keyboard.press(key)
+        with suppress(PlaywrightTimeout):
+            page.wait_for_url(url, timeout=20_000)
+            return True
+        return False
+
+    until(is_there, within_s=120)
 
 
 def faults_of(page: Page) -> list[str]:

@@ -33,7 +33,7 @@ def open_provider(callback: str) -> Iterator[str]:
         [str(python), str(PROGRAM), str(port), callback], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            until(lambda: process.poll() is not None or _answers(address))
+            until(lambda: process.poll() is not None or _answers(address), within_s=120)
             assert process.poll() is None
             yield address
         finally:
@@ -42,6 +42,6 @@ def open_provider(callback: str) -> Iterator[str]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx2.get(f"{address}/.well-known/openid-configuration", timeout=5).status_code == 200
+        return httpx2.get(f"{address}/.well-known/openid-configuration", timeout=30).status_code == 200
     except httpx2.HTTPError:
         return False

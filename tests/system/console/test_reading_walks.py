@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 from signals.domain.access.people import Role
-from tests.system.console.conftest import BASE, Site, violations
+from tests.system.console.conftest import BASE, Site, go_by_keys, violations
 from tests.system.console.test_looks import SHOTS
 
 SMALL: dict[str, int] = {"width": 390, "height": 667}
@@ -67,7 +67,5 @@ def test_page_key_is_awaited_for_a_moment_only(site: Site) -> None:
     page.keyboard.press("g")
     page.clock.fast_forward(2_000)
     page.keyboard.press("i")
-    page.keyboard.press("g")
-    page.keyboard.press("d")
-    page.wait_for_url(f"**{BASE}/deploys")
+    go_by_keys(page, "gd", f"**{BASE}/deploys")
     context.close()

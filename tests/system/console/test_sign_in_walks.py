@@ -1,6 +1,7 @@
 """People sign in with a browser: at a real provider, and by a password that they set themselves."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +14,10 @@ from pydantic import SecretStr
 from signals.clients.opensearch.connection import Client
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
-from signals.local.processes.ports import free_port
 from signals.services.access.people import add_person
 from signals.settings import PeopleSettings
 from tests.support.console_world import SHOP, build_world, console_app
-from tests.system.console.conftest import BASE, LOOKS, Site, faults_of, violations
+from tests.system.console.conftest import BASE, LOOKS, PATIENT_MS, Site, faults_of, violations
 from tests.system.console.provider_process import open_provider
 from tests.system.console.test_looks import SHOTS
 from tests.system.security.conftest import served
@@ -31,9 +31,9 @@ def address(pool: ConnectionPool[Connection], opensearch: Client) -> Iterator[st
     """A console at which Ann may sign in at a provider, or by a password."""
     build_world(pool)
     add_person(pool, ANN, org_id=SHOP.org_id, role=Role.RESPONDER, name="Ann Lee", actor="cli:test")
-    port = free_port()
-    callback = f"http://127.0.0.1:{port}/console/sign-in/provider/callback"
-    with open_provider(callback) as issuer:
+    listener = socket.create_server(("127.0.0.1", 0))  # held from now on: the provider takes a while
+    callback = f"http://127.0.0.1:{listener.getsockname()[1]}/console/sign-in/provider/callback"
+    with listener, open_provider(callback) as issuer:
         people = PeopleSettings(
             signals_oidc_issuer=issuer,
             signals_oidc_client_id="signals",
@@ -42,14 +42,14 @@ def address(pool: ConnectionPool[Connection], opensearch: Client) -> Iterator[st
             signals_oidc_trust_addresses=True,
             signals_passwords=True,
         )
-        with console_app(pool, opensearch, people) as app, served(app, port) as url:
+        with console_app(pool, opensearch, people) as app, served(app, listener) as url:
             yield url
 
 
 def window(browser: Browser, address: str, look: str = "light") -> BrowserContext:
     options: dict[str, Any] = LOOKS[look]
     context = browser.new_context(base_url=address, locale="en-GB", **options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENT_MS)
     return context
 
 

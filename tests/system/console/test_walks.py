@@ -13,7 +13,7 @@ from signals.domain.access.people import Role
 from tests.integration.core.conftest import index
 from tests.support.console_world import SHOP, add_incident, error
 from tests.support.model_server import ModelServer, Reply, open_model_server, variables_of
-from tests.system.console.conftest import BASE, Site, faults_of
+from tests.system.console.conftest import BASE, LIVE, Site, faults_of, go_by_keys
 
 
 @pytest.fixture
@@ -32,9 +32,7 @@ def test_keyboard_alone_finds_and_resolves_an_incident(site: Site) -> None:
     context = site.context(Role.RESPONDER)
     page = context.pages[0]
     faults = faults_of(page)
-    page.keyboard.press("g")
-    page.keyboard.press("u")
-    page.wait_for_url("**/outages")
+    go_by_keys(page, "gu", "**/outages")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/incidents/{site.world.open_id}")
@@ -118,6 +116,7 @@ def test_open_page_follows_and_keeps_what_the_reader_opened(site: Site) -> None:
     first, second = site.context(Role.ADMIN), site.context(Role.RESPONDER)
     reader, faults = second.pages[0], faults_of(second.pages[0])
     reader.goto(f"{BASE}/incidents/{site.world.open_id}")
+    reader.wait_for_function(LIVE)
     reader.click(".summary .fold summary")
     reader.evaluate("() => document.activeElement.blur()")
     first.pages[0].goto(f"{BASE}/incidents/{site.world.open_id}")
@@ -220,7 +219,7 @@ def test_live_change_leaves_selection_scroll_and_opened_details(site: Site) -> N
     reader, faults = second.pages[0], faults_of(second.pages[0])
     path = f"{BASE}/incidents/{site.world.open_id}"
     reader.goto(path)
-    reader.wait_for_function("() => document.getElementById('live').textContent === 'live'")
+    reader.wait_for_function(LIVE)
     reader.click(".summary .fold summary")
     reader.evaluate(
         """() => {
@@ -248,7 +247,7 @@ def test_rows_that_come_live_can_be_changed(site: Site, pool: ConnectionPool[Con
     context = site.context(Role.RESPONDER)
     page = context.pages[0]
     page.goto(f"{BASE}/outages?text=GATEWAY_DOWN")
-    page.wait_for_function("() => document.getElementById('live').textContent === 'live'")
+    page.wait_for_function(LIVE)
     assert not page.locator(".bulk").is_visible()
     came = add_incident(pool, fingerprint="GATEWAY_DOWN|/pay|prod", title="GATEWAY_DOWN on /pay in prod")
     page.wait_for_selector(".list >> text=GATEWAY_DOWN")

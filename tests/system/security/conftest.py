@@ -22,6 +22,8 @@ from tests.integration.ingest.conftest import ingest_client
 from tests.support.events import TENANCY
 from tests.support.waiting import until
 
+IDLE_S = 60  # a client that takes longer than uvicorn's 5 s between two requests meets a closed connection
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
@@ -38,16 +40,21 @@ class Surface:
 
 
 @contextmanager
-def served(app: ASGIApp, port: int = 0) -> Iterator[str]:
-    """Serve an application by uvicorn, as Ray Serve does, on a free port or on `port`; yield its address."""
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        server = uvicorn.Server(
-            uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=5)
+def served(app: ASGIApp, listener: socket.socket | None = None) -> Iterator[str]:
+    """Serve an application by uvicorn, as Ray Serve does, at `listener` or a free port; yield its address."""
+    with listener or socket.create_server(("127.0.0.1", 0)) as own:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=IDLE_S,
         )
-        thread = threading.Thread(target=server.run, args=([listener],))
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([own],))
         thread.start()
-        until(lambda: server.started)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        until(lambda: server.started, within_s=60)
+        yield f"http://127.0.0.1:{own.getsockname()[1]}"
         server.should_exit = True
         thread.join()
 
@@ -64,7 +71,7 @@ def surface(pool: ConnectionPool[Connection], publisher: Publisher, opensearch: 
 
     with (
         core_client(pool, opensearch) as core,
-        ingest_client(pool, publisher) as ingest,
+        ingest_client(pool, publisher, answer_within_s=60.0) as ingest,
         served(one_address(core.app, ingest.app)) as base_url,
     ):
         yield Surface(

@@ -105,7 +105,9 @@ def _fuzz(
             case.path_parameters[name] = str(INCIDENT)
         if known and "name" in case.path_parameters:
             case.path_parameters["name"] = "errors-above-usual"
-        answer = case.call(base_url=surface.base_url, session=session, headers={"X-API-Key": key}, timeout=30)
+        answer = case.call(
+            base_url=surface.base_url, session=session, headers={"X-API-Key": key}, timeout=120
+        )
         if (answer.status_code, answer.text) == NOT_HTTP:
             return
         case.validate_response(answer, checks=CHECKS)

@@ -180,7 +180,7 @@ def call(surface: Surface, route: tuple[str, str], key: str | None, **options: o
         surface.base_url + re.sub(r"{\w+_id}", str(THEIRS), path.replace("{name}", SECRET)),
         headers={"If-Match": '"1"'} | ({"X-API-Key": key} if key else {}),
         json=[content] if path.endswith("batch") else content,
-        timeout=30,
+        timeout=120,
         **options,  # type: ignore[arg-type]  # of any kind
     )
 
@@ -191,7 +191,7 @@ def their_status(pool: ConnectionPool[Connection]) -> object:
 
 
 def test_tables_name_every_route(surface: Surface) -> None:
-    document = requests.get(surface.base_url + "/openapi.json", timeout=30).json()
+    document = requests.get(surface.base_url + "/openapi.json", timeout=120).json()
     documented = {(m.upper(), path) for path, operations in document["paths"].items() for m in operations}
     assert documented == OPEN_ROUTES | READ_ROUTES | INGEST_ROUTES | ADMIN_ROUTES
 
@@ -366,7 +366,7 @@ def test_event_of_another_tenant_is_stored_nowhere(surface: Surface, stored: Sto
             surface.base_url + "/v1/events",
             json=event_of_theirs,
             headers={"X-API-Key": surface.ingest},
-            timeout=30,
+            timeout=120,
         )
         assert (answer.status_code, answer.json()["code"]) == (422, "tenancy_mismatch")
     assert stored() == []
