@@ -54,4 +54,4 @@ def pooled(address: str, folder: Path) -> Iterator[str]:
         yield f"postgresql://{server.username}:{server.password}@{HOST}:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)

