@@ -24,7 +24,7 @@ WHILE_IDLE: Final = {
     "REPORTER_UPDATE_INTERVAL_MS": "30000",
     "EVENT_AGENT_REPORT_INTERVAL_SECONDS": "10",
     "METRICS_RECORD_INTERVAL_S": "60",
-    # Off: the GCS keeps up to 100,000 of them, 22 MB more each hour; our dashboard does not show them.
+    # Off: the GCS would keep up to 100,000 of them, and our dashboard does not show them.
     "RAY_task_events_report_interval_ms": "0",
 }
 SERVE: Final = {
