@@ -20,7 +20,7 @@ from signals.domain.access.api_keys import key_hash
 from signals.domain.access.scopes import Scope
 from signals.local import rollout, stack
 from signals.local.environment import read_env_file, write_env_file
-from signals.local.errors import LocalStackError, NotReadyError, os_errors_reported
+from signals.local.errors import LocalStackError, NotReadyError, PortTakenError, os_errors_reported
 from signals.local.folder import StackFolder
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
 from signals.ray_node.variables import HOST
@@ -72,10 +72,12 @@ def up(
         if was_running:
             head.wait_until_ready()  # an earlier `up` may have been cut off
             is_outdated = rollout.is_outdated(head)
-            environment = _prepare_stack(head, servers.environment)
+        variables = {**servers.environment, **prepare(read_env_file(folder.env_path))}
+        if was_running:
+            environment = _save_environment(head, variables)
             _continue(head, is_outdated=is_outdated, console=console)
         else:
-            environment, notes = _start_node(head, wanted, servers.environment, console)
+            environment, notes = _start_node(head, wanted, variables, console)
     return RunningProduct(
         environment=environment,
         started=servers.started if was_running else (*servers.started, "ray"),
@@ -108,12 +110,11 @@ def reset(root: Path) -> None:
         folder.wipe()
 
 
-def _prepare_stack(head: RayHead, of_servers: Mapping[str, str]) -> dict[str, str]:
-    """Save the node's ports, prepare the servers, and write the stack's variables to its file."""
+def _save_environment(head: RayHead, variables: Mapping[str, str]) -> dict[str, str]:
+    """Save the node's ports, and write the stack's variables to its file; return them."""
     head.folder.save(head.state)
-    keys = prepare(read_env_file(head.folder.env_path))
     urls = {"INGEST_API_URL": head.http_url, "CORE_API_URL": head.http_url}
-    environment = {**of_servers, **keys, **head.client_variables, **urls}
+    environment = {**variables, **head.client_variables, **urls}
     write_env_file(head.folder.env_path, environment)
     return environment
 
@@ -125,31 +126,50 @@ def _head_in(folder: StackFolder) -> RayHead:
 
 
 def _start_node(
-    head: RayHead, wanted: Mapping[str, int], of_servers: Mapping[str, str], console: Console
+    head: RayHead, wanted: Mapping[str, int], variables: Mapping[str, str], console: Console
 ) -> tuple[dict[str, str], list[str]]:
     """Start a node at free ports; return the stack's variables, and notes about ports that were taken."""
     head.end_leftovers()
     notes = head.choose_ports(wanted)
-    environment = _prepare_stack(head, of_servers)
     console.print("starting Ray and the applications …", highlight=False)
-    _start(head, environment)
-    if head.process.shares(head.state.ports["http"]):  # with another stack that started meanwhile
-        notes.append(head.leave_http_port(wanted))
-        console.print(f"{notes[-1]}: starting Ray again …", highlight=False)
-        head.process.stop()
-        environment = _prepare_stack(head, of_servers)
-        _start(head, environment)
-    return environment, notes
+    try:
+        return _start(head, variables), notes
+    except PortTakenError as error:  # by another stack that starts now: its ports are seen this time
+        console.print(f"{error}: starting Ray again …", highlight=False)
+        if head.process.is_running():
+            notes.append(head.leave_http_port(wanted))
+            head.process.stop()
+        head.end_leftovers()
+        notes += head.choose_ports(wanted)
+        return _start(head, variables), notes
 
 
-def _start(head: RayHead, environment: Mapping[str, str]) -> None:
-    """Start the node and everything on it. What is late stays up; an interruption leaves nothing running."""
+def _start(head: RayHead, variables: Mapping[str, str]) -> dict[str, str]:
+    """Start the node and everything on it; return the stack's variables.
+
+    What is late stays up; an interruption leaves nothing running.
+
+    Raises:
+        PortTakenError: another stack that starts now took a port of it; the node may run.
+    """
+    environment = _save_environment(head, variables)
     try:
         head.start(environment)
         _deploy(head)
     except KeyboardInterrupt:
         head.process.stop()
         raise
+    except NotReadyError:
+        _check_http_port(head)  # the other program may answer nothing
+        raise
+    _check_http_port(head)
+    return environment
+
+
+def _check_http_port(head: RayHead) -> None:
+    port = head.state.ports["http"]
+    if head.process.shares(port):
+        raise PortTakenError(f"another program listens on port {port}, too")
 
 
 def _continue(head: RayHead, *, is_outdated: bool, console: Console) -> None:

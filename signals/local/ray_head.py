@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psutil
 
-from signals.local.errors import LocalStackError
+from signals.local.errors import LocalStackError, NotReadyError, PortTakenError
 from signals.local.files import make_private_folder, replace_file
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port, is_free
@@ -140,6 +140,7 @@ class RayHead:
         """Start the node and wait for its dashboard; every process of it inherits `environment`.
 
         Raises:
+            PortTakenError: it died, because another program took one of its ports.
             LocalStackError: it died.
             NotReadyError: it is late, and goes on running.
         """
@@ -149,7 +150,16 @@ class RayHead:
         if not self.folder.ray_token_path.exists():
             replace_file(self.folder.ray_token_path, secrets.token_urlsafe(32))
         self.process.start(self._command(environment), tie_to_parent=tie_to_parent)
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except NotReadyError:
+            raise
+        except LocalStackError as error:
+            self.end_leftovers()
+            if taken := [name for name in DEFAULT_PORTS if not is_free(self.state.ports[name])]:
+                port = self.state.ports[taken[0]]
+                raise PortTakenError(f"another program took port {port} while Ray started") from error
+            raise
 
     def wait_until_ready(self) -> None:
         """Return once the dashboard answers.

@@ -1,4 +1,4 @@
-"""What a burst has left in a process's heap is returned to the system."""
+"""The memory of a burst is returned to the system."""
 
 import subprocess
 import sys
