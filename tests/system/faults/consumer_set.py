@@ -27,6 +27,7 @@ ROOT: Final = Path(__file__).parents[3]
 POLL_S: Final = 0.1
 RUNNING: Final = "running\n"
 LEAVE_WITHIN_S: Final = 15.0
+ENDED_WITHIN_S: Final = 60.0
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def consumer_set(
             yield process
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(2 * LEAVE_WITHIN_S)
+            process.wait(len(kinds) * LEAVE_WITHIN_S + ENDED_WITHIN_S)
         finally:
             process.kill()
 

@@ -16,7 +16,7 @@ from signals.ray_node.variables import HOST
 
 CHUNK_BYTES: Final = 65_536
 RST_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER with zero seconds
-CALL_S: Final = 10.0
+CALL_S: Final = 60.0
 
 Mode = Literal["forward", "silent", "refuse"]
 Returned = TypeVar("Returned")

@@ -25,7 +25,7 @@ from tests.support.waiting import until
 from tests.system.upgrade.capture import PLACE
 
 FOLDERS: Final = sorted(Path(__file__).parent.glob("fixture-*"))
-PASSED_ON_WITHIN_S: Final = 30.0
+PASSED_ON_WITHIN_S: Final = 120.0
 BULK: Final = 500
 PATIENT: Final = {"request_timeout": 60}
 """Seconds; a cold OpenSearch took 20 for its first bulk while 30 processes waited for two cores."""
@@ -123,7 +123,7 @@ class Fixture:
         """
         admin = AdminClient({"bootstrap.servers": brokers})
         growing = {name: topic["partitions"] for name, topic in self.topics.items()}
-        known = {name: until(partial(_partitions, admin, name)) for name in growing}
+        known = {name: until(partial(_partitions, admin, name), within_s=60) for name in growing}
         more = [NewPartitions(name, count) for name, count in growing.items() if count > len(known[name])]
         for_ever = ConfigEntry("retention.ms", "-1", incremental_operation=AlterConfigOpType.SET)
         changes = [
@@ -134,7 +134,10 @@ class Fixture:
         futures += admin.create_partitions(more).values() if more else []
         for future in futures:
             future.result(PASSED_ON_WITHIN_S)
-        until(lambda: all(len(_partitions(admin, name)) == count for name, count in growing.items()))
+        until(
+            lambda: all(len(_partitions(admin, name)) == count for name, count in growing.items()),
+            within_s=60,
+        )
         produce(brokers, self.records)
 
     def copy_state(self, target: Path) -> Path:

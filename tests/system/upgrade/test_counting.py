@@ -79,7 +79,10 @@ def _send_more(old: Fixture, brokers: str) -> None:
 
 
 def _drain(session: IncidentEngine | EventIndexer, partitions: int) -> None:
-    until(lambda: session.step(0.1) == 0 and len(session.owned()) == partitions and session.lag() == 0)
+    until(
+        lambda: session.step(0.1) == 0 and len(session.owned()) == partitions and session.lag() == 0,
+        within_s=120,
+    )
 
 
 def _one(pool: ConnectionPool[Connection], query: str) -> Any:
