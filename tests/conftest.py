@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from xdist.remote import Producer
 
 from signals.clients.kafka import DLQ_TOPIC, JOBS_TOPIC, RAW_TOPIC
+from signals.clients.kafka import publisher as kafka_publisher
 from signals.clients.kafka.connection import ensure_topics
 from signals.clients.kafka.publisher import Publisher, open_publisher
 from signals.clients.opensearch import EVENTS_INDEX
@@ -172,8 +173,10 @@ def _groups_are_gone(admin: AdminClient) -> bool:
 @pytest.fixture
 def publisher(kafka: KafkaSettings) -> Iterator[Publisher]:
     """A publisher on the test's Kafka."""
-    with open_publisher(kafka) as publisher:
-        publisher.get_ready(RAW_TOPIC)
+    with ExitStack() as stack:
+        with patch.object(kafka_publisher, "MESSAGE_TIMEOUT_MS", round(BROKER_S * 1000)):
+            publisher = stack.enter_context(open_publisher(kafka))
+        publisher.get_ready(RAW_TOPIC, within_s=BROKER_S)
         yield publisher
 
 

@@ -30,8 +30,8 @@ MODE: Final = "deploy_then_spike"
 FINGERPRINT: Final = "PRICE_MISSING|/cart|prod"  # what the mode is about
 COUNTED: Final = timedelta(hours=2)  # the mode sends an hour of history
 INBOX: Final = "demo-inbox"
-WITHIN_S: Final = 60.0
-SUMMARY_S: Final = 90.0  # a summary waits for the index a minute at most
+WITHIN_S: Final = 180.0  # seconds on a quiet machine; one under load must not fail
+SUMMARY_S: Final = 180.0  # a summary waits for the index a minute at most
 EDIT_S: Final = 20.0  # an edit follows within a second; the machine may be busy
 POLL_S: Final = 0.3
 

@@ -145,7 +145,7 @@ def open_api(kubeconfig: Path) -> Api:
         pair.write(_text(user, "client-certificate", kubeconfig) + _text(user, "client-key", kubeconfig))
         pair.flush()
         trust.load_cert_chain(pair.name)
-    return Api(client=httpx2.Client(base_url=cluster["server"], verify=trust, timeout=30, trust_env=False))
+    return Api(client=httpx2.Client(base_url=cluster["server"], verify=trust, timeout=120, trust_env=False))
 
 
 def _text(section: Mapping[str, str], key: str, kubeconfig: Path) -> str:

@@ -17,7 +17,7 @@ from tests.k8s.control_plane.control_plane import CHART, ControlPlane
 from tests.k8s.control_plane.fake_node import FakeNodes
 from tests.k8s.control_plane.process import BIN, kubeconfig_of
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ from tests.system.tls.secure_postgres import SecurePostgres
 SECOND_USER, SECOND_PASSWORD = "signals-2", "kafka-s3cret-2"
 NEW_PASSWORD = "postgres-s3cret-2"
 WITHIN_S: Final = 90.0
+KAFKA_WITHIN_MS: Final = 15_000  # for a record; a new connection takes as long to replace the old one
 AFTER_LOGINS_S: Final = 2.5 * secure_kafka.LOGIN_MS / 1000
 
 
@@ -163,6 +164,7 @@ def ingest_traffic(key_cache_s: float = 0.01) -> Iterator[Traffic]:
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIGNALS_KEY_CACHE_S", str(key_cache_s))
         patch.setattr("serve_apps.ingest.replica.ANSWER_WITHIN_S", 60.0)
+        patch.setattr("signals.clients.kafka.publisher.MESSAGE_TIMEOUT_MS", KAFKA_WITHIN_MS)
         headers = {"Authorization": f"Bearer {issue(Scope.INGEST)}"}
         app = build_ingest_api(open_ingest_resources(stack))
         client = stack.enter_context(TestClient(app, headers=headers))
