@@ -13,6 +13,7 @@ from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.views import View
 from signals.domain.access.team import names_of
 from signals.services.incidents.bulk_status import BulkStatus, StatusSetter, StatusWish
+from signals.services.incidents.precondition import Precondition
 from signals.services.incidents.views import STATUSES
 
 PICKED: Final = "pick:"
@@ -57,7 +58,7 @@ def _failures(resources: ConsoleResources, visit: Visit, rows: ListedRows) -> li
     if not chosen:
         return [NOTHING_CHOSEN]
     bulk = BulkStatus(find=find, set_status=rows.set_status)
-    wishes = [StatusWish(name=text, shown=_status_shown(visit.form[PICKED + text])) for text in chosen]
+    wishes = [StatusWish(name=text, only_if=_only_if(visit.form[PICKED + text])) for text in chosen]
     outcomes = bulk.change(visit.where.tenancy, wishes, visit.form.get("status", ""), actor=visit.who.actor)
     refused = [one for one in zip(chosen, outcomes, strict=True) if one[1] != "changed"]
     names = names_of(resources.overview.team(visit.where.tenancy)) if refused else {}
@@ -74,9 +75,9 @@ def _reason(text: str, outcome: str, rows: ListedRows, names: Mapping[str, str],
     return f"{done}; look at it, then try again" if done else REASONS[outcome]
 
 
-def _status_shown(value: str) -> str | None:
-    """Return the status that the row showed, None when the form does not say."""
-    return value if value in STATUSES else None
+def _only_if(value: str) -> Precondition:
+    """Return the status that the row showed, if the form says it."""
+    return Precondition(shown=value if value in STATUSES else None)
 
 
 def _id(text: str) -> UUID | None:

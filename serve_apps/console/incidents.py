@@ -27,6 +27,7 @@ from signals.domain.detection.counted import BASELINE_MINUTES, CountedEvents, co
 from signals.domain.incidents.episode import IDLE_MINUTES
 from signals.domain.incidents.shared_values import shared_values
 from signals.domain.queries.search import search_filters
+from signals.services.incidents.precondition import Precondition
 from signals.services.incidents.views import IncidentDetail
 from signals.store.incidents.incident_views import Incident
 
@@ -138,8 +139,9 @@ def set_status(resources: ConsoleResources, visit: Visit) -> Response:
     """Take an incident on, resolve it, or open it again, in the person's name."""
     incident_id, wanted = visit.id("incident_id", "incident"), visit.form.get("status", "")
     tenancy, page = visit.where.tenancy, f"{visit.base}/incidents/{incident_id}"
+    only_if = Precondition(shown=visit.form.get("shown") or None)
     outcome = resources.incidents.set_status(
-        tenancy, incident_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
+        tenancy, incident_id, wanted, actor=visit.who.actor, only_if=only_if
     )
     if outcome == "unknown_incident":
         raise missing("incident")

@@ -16,6 +16,7 @@ from serve_apps.http.problems import Problem
 from signals.domain.access.team import TeamMember
 from signals.domain.incidents.silence import silent_until
 from signals.services.incidents.outage_work import Snooze
+from signals.services.incidents.precondition import Precondition
 from signals.services.incidents.work_refused import VERSION_CHANGED, WorkRefused
 
 MAX_NOTE: Final = 4_000  # characters; guess: longer texts belong into a document
@@ -80,7 +81,7 @@ def assign(resources: ConsoleResources, visit: Visit) -> Response:
         visit.id("outage_id", "outage"),
         chosen.written if chosen else wanted or None,
         actor=visit.who.actor,
-        shown=shown,
+        only_if=Precondition(shown=shown),
     )
     return _tried(resources, visit, work, ASSIGNEE)
 
@@ -92,14 +93,15 @@ def snooze(resources: ConsoleResources, visit: Visit) -> Response:
         visit.id("outage_id", "outage"),
         visit.form.get("for", ""),
     )
-    tenancy, actor, shown = visit.where.tenancy, visit.who.actor, visit.form.get("shown")
+    tenancy, actor = visit.where.tenancy, visit.who.actor
+    only_if = Precondition(shown=visit.form.get("shown"))
     if wanted == "wake":
-        wake = partial(work.wake, tenancy, outage_id, actor=actor, shown=shown)
+        wake = partial(work.wake, tenancy, outage_id, actor=actor, only_if=only_if)
         return _tried(resources, visit, wake, SNOOZE)
     if wanted not in SNOOZES:
         raise Problem(422, "invalid_until", f"A snooze lasts one of {', '.join(SNOOZES)}.")
     until = Snooze(until=visit.clock.now + SNOOZES[wanted][0])
-    hold = partial(work.snooze, tenancy, outage_id, until, actor=actor, shown=shown)
+    hold = partial(work.snooze, tenancy, outage_id, until, actor=actor, only_if=only_if)
     return _tried(resources, visit, hold, SNOOZE)
 
 

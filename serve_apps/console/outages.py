@@ -27,6 +27,7 @@ from signals.domain.incidents.shared_values import shared_values
 from signals.services.deploys.views import DeployRequest
 from signals.services.incidents.incident_chart import Chart, DeployMark
 from signals.services.incidents.outage_answers import OutageDetail
+from signals.services.incidents.precondition import Precondition
 from signals.store.incidents.outage_views import OutageMember
 
 SHOWN_MEMBERS: Final = 20  # guess: the others are folded
@@ -155,9 +156,8 @@ def set_outage_status(resources: ConsoleResources, visit: Visit) -> Response:
     """Take an outage on, resolve it, or open it again with its incidents, in the person's name."""
     outage_id, wanted = visit.id("outage_id", "outage"), visit.form.get("status", "")
     tenancy, page = visit.where.tenancy, f"{visit.base}/outages/{outage_id}"
-    outcome = resources.outages.set_status(
-        tenancy, outage_id, wanted, actor=visit.who.actor, shown=visit.form.get("shown") or None
-    )
+    only_if = Precondition(shown=visit.form.get("shown") or None)
+    outcome = resources.outages.set_status(tenancy, outage_id, wanted, actor=visit.who.actor, only_if=only_if)
     if outcome == "unknown_outage":
         raise missing("outage")
     if outcome == "changed":

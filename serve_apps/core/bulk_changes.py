@@ -20,6 +20,7 @@ from serve_apps.http.problems import Problem
 from shared_types import Tenancy
 from signals.domain.access.scopes import Right
 from signals.services.incidents.bulk_status import MAX_AT_ONCE, BulkStatus, StatusSetter, StatusWish
+from signals.services.incidents.precondition import Precondition
 from signals.services.incidents.views import STATUSES
 from signals.store.incidents.incident_names import Named
 
@@ -84,7 +85,7 @@ async def _change(
     if body.status not in STATUSES:
         raise Problem(*UNKNOWN_STATUS)
     bulk = BulkStatus(find=partial(_find, core, named), set_status=set_status)
-    wishes = [StatusWish(name=item.id, version=item.version) for item in body.items]
+    wishes = [StatusWish(name=one.id, only_if=Precondition(version=one.version)) for one in body.items]
     outcomes = await call.in_thread(
         bulk.change, call.tenancy, wishes, body.status, actor=call.principal.actor
     )

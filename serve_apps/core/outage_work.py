@@ -28,6 +28,7 @@ from shared_types.envelope import Timestamp
 from signals.domain.access.scopes import Right
 from signals.services.incidents.outage_answers import OutageDetail
 from signals.services.incidents.outage_work import Snooze
+from signals.services.incidents.precondition import Precondition
 from signals.services.incidents.work_refused import VERSION_CHANGED, WorkRefused
 from signals.store.incidents.incident_changes import OutageEntry
 
@@ -92,10 +93,10 @@ async def assign_outage(core: CoreResources, call: Call[NoParameters]) -> Respon
     body = await read_model(call.request, AssigneeChange)
     outage_id = await call.in_thread(named_outage, core, call)
     with refused_work():
-        work, version = core.outage_work.assign, if_match(call)
+        work, only_if = core.outage_work.assign, Precondition(version=if_match(call))
         actor = _actor(call)
         _found(
-            await call.in_thread(work, call.tenancy, outage_id, body.assignee, actor=actor, version=version)
+            await call.in_thread(work, call.tenancy, outage_id, body.assignee, actor=actor, only_if=only_if)
         )
     return await _outage(core, call, outage_id)
 
@@ -106,9 +107,9 @@ async def snooze_outage(core: CoreResources, call: Call[NoParameters]) -> Respon
     outage_id = await call.in_thread(named_outage, core, call)
     wanted = Snooze(until=body.until, events=body.events)
     with refused_work():
-        work, version = core.outage_work.snooze, if_match(call)
+        work, only_if = core.outage_work.snooze, Precondition(version=if_match(call))
         actor = _actor(call)
-        _found(await call.in_thread(work, call.tenancy, outage_id, wanted, actor=actor, version=version))
+        _found(await call.in_thread(work, call.tenancy, outage_id, wanted, actor=actor, only_if=only_if))
     return await _outage(core, call, outage_id)
 
 

@@ -14,6 +14,7 @@ from serve_apps.http.endpoint import Call
 from serve_apps.http.parameters import NoParameters
 from serve_apps.http.problems import Problem
 from signals.services.incidents.bulk_status import StatusSetter
+from signals.services.incidents.precondition import Precondition
 from signals.store.incidents.incident_names import Named
 
 UNKNOWN_STATUS: Final = (422, "unknown_status", "The status is one of open, investigating, resolved.")
@@ -57,9 +58,9 @@ async def apply_change(
     Raises:
         Problem: what `refusals` has for the outcome, 422 for an unknown status, or what `read_change` raises.
     """
-    status, version = await read_change(call), if_match(call)
+    status, only_if = await read_change(call), Precondition(version=if_match(call))
     outcome = await call.in_thread(
-        set_status, call.tenancy, subject_id, status, actor=call.principal.actor, version=version
+        set_status, call.tenancy, subject_id, status, actor=call.principal.actor, only_if=only_if
     )
     if outcome == "unknown_status":
         raise Problem(*UNKNOWN_STATUS)

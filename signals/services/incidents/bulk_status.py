@@ -6,17 +6,17 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from shared_types import Tenancy
+from signals.services.incidents.precondition import UNCONDITIONAL, Precondition
 
 MAX_AT_ONCE: Final = 100  # guess: two pages of the console; each change is a transaction of some 5 ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusWish:
-    """One of several to be changed: its name as the caller wrote it, and the version or status it read."""
+    """One of several to be changed: its name as the caller wrote it, and what the caller has read of it."""
 
     name: str
-    version: int | None = None
-    shown: str | None = None
+    only_if: Precondition = UNCONDITIONAL
 
 
 class StatusSetter(Protocol):
@@ -30,8 +30,7 @@ class StatusSetter(Protocol):
         /,
         *,
         actor: str,
-        version: int | None,
-        shown: str | None = None,
+        only_if: Precondition = UNCONDITIONAL,
     ) -> str:
         """Return the outcome."""
 
@@ -55,4 +54,4 @@ class BulkStatus:
         found = self.find(tenancy, wish.name)
         if not isinstance(found, UUID):
             return found
-        return self.set_status(tenancy, found, status, actor=actor, version=wish.version, shown=wish.shown)
+        return self.set_status(tenancy, found, status, actor=actor, only_if=wish.only_if)

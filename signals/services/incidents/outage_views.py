@@ -23,6 +23,7 @@ from signals.services.incidents.outage_answers import (
     view_of,
 )
 from signals.services.incidents.outage_status import MoveOutcome, lock_version, set_status
+from signals.services.incidents.precondition import UNCONDITIONAL, Precondition
 from signals.services.incidents.views import MAX_JOBS, STATUSES
 from signals.store.incidents import incident_changes, incident_context, outage_views
 from signals.store.incidents.outage_views import OutageFilter
@@ -144,13 +145,12 @@ class Outages:
         status: str,
         *,
         actor: str,
-        version: int | None = None,
-        shown: str | None = None,
+        only_if: Precondition = UNCONDITIONAL,
     ) -> OutageStatusOutcome:
         """Set the status of an outage and its incidents; setting what already is counts as changed.
 
-        `actor` is who asks, for the timeline of its incidents. With `version`, only while it is the outage's;
-        with `shown`, only while that is its status.
+        `actor` is who asks, for the timeline of its incidents. In `only_if`, `shown`
+        is its status.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
@@ -162,9 +162,9 @@ class Outages:
                 return "unknown_outage"
             if wanted is None:
                 return "unknown_status"
-            if version is not None and lock_version(connection, row.id) != version:
+            if only_if.version is not None and lock_version(connection, row.id) != only_if.version:
                 return "version_changed"
-            if shown not in (None, row.status):
+            if not only_if.holds_for(row.status):
                 return "stale"
             if row.status == wanted:
                 return "changed"

@@ -14,6 +14,7 @@ from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, tr
 from signals.domain.incidents.silence import silent_until
 from signals.services.incidents import outage_merging
 from signals.services.incidents.outage_status import lock_version
+from signals.services.incidents.precondition import UNCONDITIONAL, Precondition
 from signals.services.incidents.views import MAX_CHANGES
 from signals.services.incidents.work_refused import VERSION_CHANGED, WorkRefused
 from signals.store.incidents import incident_changes, outage_cares, outage_views
@@ -65,26 +66,23 @@ class OutageWork:
         assignee: str | None,
         *,
         actor: str,
-        version: int | None = None,
-        shown: str | None = None,
+        only_if: Precondition = UNCONDITIONAL,
     ) -> bool:
-        """Set who works on the outage; None takes it back.
-
-        With `shown`, only while that is its assignee, empty for none.
+        """Set who works on the outage; None takes it back. In `only_if`, `shown` is the assignee.
 
         Raises:
             WorkRefused: when the outage has another version or assignee than the one given.
         """
 
         def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]] | None:
-            if shown not in (None, row.assignee or ""):
+            if not only_if.holds_for(row.assignee or ""):
                 raise _changed_meanwhile()
             if row.assignee == assignee:
                 return None
             outage_cares.assign(connection, row.id, assignee)
             return "assigned", {"assignee": assignee}
 
-        return self._change(tenancy, outage_id, actor, change, version=version)
+        return self._change(tenancy, outage_id, actor, change, version=only_if.version)
 
     def snooze(
         self,
@@ -93,12 +91,11 @@ class OutageWork:
         wanted: Snooze,
         *,
         actor: str,
-        version: int | None = None,
-        shown: str | None = None,
+        only_if: Precondition = UNCONDITIONAL,
     ) -> bool:
         """Hold the outage's messages until an instant, more events, or a worse severity.
 
-        With `shown`, only while its snooze ends at that RFC 3339 instant, empty for none.
+        In `only_if`, `shown` is the end of its snooze, an RFC 3339 instant.
 
         Raises:
             WorkRefused: when the outage is over or has another version or snooze, or the instant is past or
@@ -109,29 +106,31 @@ class OutageWork:
             raise WorkRefused("invalid_until", f"until: it lies within {MAX_SNOOZE.days} days from now.")
 
         def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]]:
-            self._check_snooze(row, shown)
+            self._check_snooze(row, only_if)
             if row.status == "resolved":
                 raise WorkRefused("resolved", "The outage is resolved; there is nothing to snooze.")
             outage_cares.snooze(connection, row.id, until=wanted.until, now=now, wake_after=wanted.events)
             until = {"snoozed_until": wanted.until.isoformat()}
             return "snoozed", until if wanted.events is None else until | {"events": wanted.events}
 
-        return self._change(tenancy, outage_id, actor, change, version=version)
+        return self._change(tenancy, outage_id, actor, change, version=only_if.version)
 
-    def wake(self, tenancy: Tenancy, outage_id: UUID, *, actor: str, shown: str | None = None) -> bool:
-        """End a snooze; without one nothing changes. `shown` is as for `snooze`.
+    def wake(
+        self, tenancy: Tenancy, outage_id: UUID, *, actor: str, only_if: Precondition = UNCONDITIONAL
+    ) -> bool:
+        """End a snooze; without one nothing changes. `only_if` is as for `snooze`.
 
         Raises:
-            WorkRefused: when the outage has another snooze than the one given.
+            WorkRefused: when the outage has another version or snooze than the one given.
         """
 
         def change(connection: Connection, row: OutageRow) -> tuple[str, Mapping[str, object]] | None:
-            self._check_snooze(row, shown)
+            self._check_snooze(row, only_if)
             if not outage_cares.wake(connection, row.id):
                 return None
             return "woken", {"snoozed_until": None, "reason": "by hand"}
 
-        return self._change(tenancy, outage_id, actor, change)
+        return self._change(tenancy, outage_id, actor, change, version=only_if.version)
 
     def merge(
         self, tenancy: Tenancy, outage_id: UUID, into_id: UUID, *, actor: str, version: int | None = None
@@ -168,9 +167,9 @@ class OutageWork:
         log.info("outage split", outage_id=str(row.id), new_id=str(made), actor=actor)
         return made
 
-    def _check_snooze(self, row: OutageRow, shown: str | None) -> None:
+    def _check_snooze(self, row: OutageRow, only_if: Precondition) -> None:
         until = silent_until(row.snoozed_until, self._now())
-        if shown not in (None, until.isoformat() if until else ""):
+        if not only_if.holds_for(until.isoformat() if until else ""):
             raise _changed_meanwhile()
 
     def _change(

@@ -24,6 +24,7 @@ from signals.domain.queries.search import search_filters
 from signals.domain.queries.sorting import ListSort, PagePosition, position_of
 from signals.services.incidents.incident_chart import Chart, draw
 from signals.services.incidents.incident_reason import IncidentReason, explain
+from signals.services.incidents.precondition import UNCONDITIONAL, Precondition
 from signals.store.incidents import (
     incident_changes,
     incident_context,
@@ -187,12 +188,11 @@ class Incidents:
         status: str,
         *,
         actor: str = "api",
-        version: int | None = None,
-        shown: str | None = None,
+        only_if: Precondition = UNCONDITIONAL,
     ) -> StatusOutcome:
         """Set the status; setting what already is counts as changed. The timeline names the `actor`.
 
-        With `version`, only while it is the incident's; with `shown`, only while that is its status.
+        In `only_if`, `shown` is its status.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.
@@ -204,11 +204,11 @@ class Incidents:
                 return "unknown_incident"
             if wanted is None:
                 return "unknown_status"
-            if version is not None:
+            if only_if.version is not None:
                 incident_changes.act_on(connection, incident.id, actor)
-                if incident_changes.version_of(connection, [incident.id]) != version:
+                if incident_changes.version_of(connection, [incident.id]) != only_if.version:
                     return "version_changed"
-            if shown not in (None, incident.status):
+            if not only_if.holds_for(incident.status):
                 return "stale"
             if incident.status == wanted:
                 return "changed"
