@@ -1,17 +1,16 @@
 """A stored summary as pages show it: each statement beside the exhibits that it cites."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from serve_apps.console.words import CitedStatement, cited, number, steps
-from signals.domain.summary.answer import MAX_TEXT_CHARS, tidy
-from signals.domain.summary.exhibits import instant
+from signals.domain.summary.exhibits import count_key
 from signals.domain.summary.figures import StoredGroup, stored_groups
 from signals.services.incidents.incident_chart import DeployMark
 from signals.services.incidents.incident_reason import IncidentReason
-from signals.store.incidents.incident_context import Reason, StoredSummary
+from signals.store.incidents.incident_context import StoredSummary
 
 MAX_RESULT_SHOWN: Final = 2_000  # characters of one tool's result; the stored ones are bounded, too
 
@@ -22,8 +21,8 @@ def shown_summary(
     """Return the parts of a stored summary; texts of models are data.
 
     `places` leads from each cited figure to the element of the page that shows it: `why` is what the page
-    shows of the incident's numbers. A figure that stands nowhere else is one of `figures`. Each of `deploys`
-    has a page of its own.
+    shows of the incident's numbers. A figure without such an element is one of `figures`, and so is each
+    figure of an earlier release, which stored no keys. Each of `deploys` has a page of its own.
     """
     if stored is None:
         return None
@@ -35,9 +34,9 @@ def shown_summary(
     events = {ref: event_id for one in evidence for ref, event_id in one.references if event_id}
     causes = [_cause(cited(text), said, events) for text in _texts(content.get("likely_causes"))]
     groups = list(stored_groups(content.get("findings")))
-    spelled = checked.get("figures")
-    figures = {str(ref): str(text) for ref, text in spelled.items()} if isinstance(spelled, dict) else {}
-    rows = {ref: place for ref, text in figures.items() if (place := _row_of(text, groups, why))}
+    figures, keys = _by_reference(checked.get("figures")), _by_reference(checked.get("figure_keys"))
+    elements = _elements(groups, why)
+    rows = {ref: elements[key] for ref, key in keys.items() if ref in figures and key in elements}
     return {
         "model": stored.model,
         "created_at": stored.created_at,
@@ -70,20 +69,18 @@ def _cause(
     return CitedStatement(one.text, tuple((ref, event or events.get(ref)) for ref, event in one.references))
 
 
-def _row_of(text: str, groups: Sequence[StoredGroup], why: IncidentReason | None) -> str | None:
-    """Return the id of the row that shows a figure with the same numbers, None when none does."""
-    for place, group in enumerate(groups, start=1):
-        if group.says and tidy(group.says, MAX_TEXT_CHARS) == text:
-            return f"group-{place}"
-    if why is not None and _counts(text, why.opened):
-        return "why-opened"
-    return "why-latest" if why is not None and _counts(text, why.latest) else None
+def _by_reference(found: object) -> dict[str, str]:
+    """Return what is stored of each figure, by its reference."""
+    return {str(ref): str(text) for ref, text in found.items()} if isinstance(found, dict) else {}
 
 
-def _counts(text: str, reason: Reason) -> bool:
-    """Say whether a figure is this count of this window."""
-    ends = f"minutes that end with minute {instant(reason.minute_at)} "
-    return text.startswith(f"{reason.count} ") and ends in text
+def _elements(groups: Iterable[StoredGroup], why: IncidentReason | None) -> Mapping[str, str]:
+    """Return the id of the element that shows a figure, by the figure's key."""
+    elements = {group.key: f"group-{place}" for place, group in enumerate(groups, start=1)}
+    if why is not None:
+        elements[count_key(why.latest.minute_at, why.latest.count)] = "why-latest"
+        elements[count_key(why.opened.minute_at, why.opened.count)] = "why-opened"  # of two equal ones
+    return elements
 
 
 def shown_answer(found: object) -> Mapping[str, Any] | None:

@@ -36,13 +36,17 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The result of the check. `figures` spells out the cited figures; `note` says who answered instead."""
+    """The result of the check. `figures` spells out the cited figures; `note` says who answered instead.
+
+    `figure_keys` has the keys of those among them that a page shows in a place of its own.
+    """
 
     claimed: int
     verified: int
     dropped: tuple[Dropped, ...]
     event_ids: tuple[str, ...]
     figures: Mapping[str, str]
+    figure_keys: Mapping[str, str]
     note: str = ""
 
 
@@ -112,6 +116,7 @@ class _Outcome:
             dropped=tuple(self.dropped),
             event_ids=tuple(str(x.event_id) for x in self.cited.values() if x.event_id is not None),
             figures={x.ref: x.text for x in self.cited.values() if x.event_id is None},
+            figure_keys={x.ref: x.key for x in self.cited.values() if x.key},
             note=note,
         )
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from shared_types import Attributes, RuleFingerprint
@@ -32,23 +32,40 @@ FORGED_CITATION: Final = re.compile(r"\[(?=\s*[EF]\d)")  # in recorded text; a s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exhibit:
-    """One citable fact; `event_id` is None for figures."""
+    """One citable fact; `event_id` is None for figures.
+
+    `key` names the thing that a figure is about, so that a page finds it without its text; empty when
+    the figure stands for itself.
+    """
 
     ref: str
     text: str
     event_id: UUID | None = None
+    key: str = ""
 
 
 def exhibits(brief: Brief) -> dict[str, Exhibit]:
     """Number the facts of the brief, figures first; the same brief always gives the same references."""
     events = brief.events[:MAX_EVENTS]
     deploys = [deploy for deploy in brief.deploys if deploy not in events][:MAX_DEPLOYS]
-    figures = [Exhibit(ref=f"F{n}", text=text) for n, text in enumerate(_figures(brief), start=1)]
+    figures = [
+        Exhibit(ref=f"F{n}", text=one.text, key=one.key) for n, one in enumerate(_figures(brief), start=1)
+    ]
     numbered = [
         Exhibit(ref=f"E{n}", text=describe_event(event), event_id=event.event_id)
         for n, event in enumerate([*events, *deploys], start=1)
     ]
     return {exhibit.ref: exhibit for exhibit in [*figures, *numbered]}
+
+
+def count_key(minute_at: datetime, count: int) -> str:
+    """Return the key of the figure with the count of one window, which ends with this minute."""
+    return f"count:{instant(minute_at)}:{count}"
+
+
+def cause_key(place: int) -> str:
+    """Return the key of the figure with a cause of the comparison, the best one in place 1."""
+    return f"cause:{place}"
 
 
 def instant(value: datetime) -> str:
@@ -126,25 +143,36 @@ def last_deploy(brief: Brief) -> BriefEvent | None:
     return max(before, key=lambda deploy: deploy.occurred_at, default=None)
 
 
-def _figures(brief: Brief) -> Iterator[str]:
+class _Figure(NamedTuple):
+    """The text and the key of a figure that has no number yet."""
+
+    text: str
+    key: str = ""
+
+
+def _figures(brief: Brief) -> Iterator[_Figure]:
     incident = brief.incident
     minutes = (incident.last_seen_at - incident.opened_at).total_seconds() / 60
-    yield (
+    yield _Figure(
         f"{subject(incident)}: opened {instant(incident.opened_at)}, "
         f"last seen {instant(incident.last_seen_at)}: "
         f"{number(minutes)} minutes so far, status {incident.status}, severity {incident.severity}"
     )
     for evaluation in sorted(brief.evaluations, key=lambda e: e.moment == "latest"):
-        yield describe_evaluation(evaluation, brief.incident.counted.counted, brief.normal)
+        text = describe_evaluation(evaluation, brief.incident.counted.counted, brief.normal)
+        yield _Figure(text, count_key(evaluation.minute_at, evaluation.count))
     total = len(brief.events[:MAX_EVENTS])
     for attribute in NAMED:
         counted = ", ".join(f"{value} in {count}" for value, count in dominant(brief, attribute))
         if counted:
-            yield f"{attribute}: {counted} of {total} representative events (a sample, not a count of all)"
+            sample = f"{total} representative events (a sample, not a count of all)"
+            yield _Figure(f"{attribute}: {counted} of {sample}")
     deploy = last_deploy(brief)
     if deploy is not None:
         gap = (incident.opened_at - deploy.occurred_at).total_seconds() / 60
-        yield f"release {release_of(deploy)} was deployed {number(gap)} minutes before the incident opened"
+        yield _Figure(
+            f"release {release_of(deploy)} was deployed {number(gap)} minutes before the incident opened"
+        )
 
 
 def _plain(value: object) -> str:

@@ -4,6 +4,7 @@ Findings become exhibits F..., so that every number in the answer can be checked
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from signals.domain.findings.causes import Findings
 from signals.domain.findings.labels import PEOPLE
@@ -12,22 +13,26 @@ from signals.domain.summary.brief import Brief
 from signals.domain.summary.builtin import impact_of, title_of
 from signals.domain.summary.causes import cleared_sentence, nothing_sentence, sentence_of
 from signals.domain.summary.checking import Grounds
-from signals.domain.summary.exhibits import Exhibit
+from signals.domain.summary.exhibits import Exhibit, cause_key
 from signals.domain.summary.steps import steps_of
 from signals.domain.summary.wording import clock, percent
 
 
 def with_findings(shown: Mapping[str, Exhibit], findings: Findings) -> dict[str, Exhibit]:
     """Add one figure for each cause, each cleared change, and the reach, after the figures there are."""
-    return with_figures(shown, [*causes_of(findings), *(f"Reach: {line}" for line in reach_of(findings))])
+    texts = [*causes_of(findings), *(f"Reach: {line}" for line in reach_of(findings))]
+    keys = [cause_key(place) for place, _ in enumerate(findings.causes, start=1)]
+    return with_figures(shown, texts, keys)
 
 
-def with_figures(shown: Mapping[str, Exhibit], texts: Iterable[str]) -> dict[str, Exhibit]:
-    """Add one figure for each text, after the figures there are."""
+def with_figures(
+    shown: Mapping[str, Exhibit], texts: Iterable[str], keys: Sequence[str] = ()
+) -> dict[str, Exhibit]:
+    """Add one figure for each text, after the figures there are; `keys` are those of the first ones."""
     first = 1 + sum(exhibit.event_id is None for exhibit in shown.values())
     added = [
-        Exhibit(ref=f"F{number}", text=tidy(text, MAX_TEXT_CHARS))
-        for number, text in enumerate(texts, start=first)
+        Exhibit(ref=f"F{number}", text=tidy(text, MAX_TEXT_CHARS), key=key)
+        for number, (text, key) in enumerate(zip_longest(texts, keys, fillvalue=""), start=first)
     ]
     figures = [exhibit for exhibit in shown.values() if exhibit.event_id is None]
     events = [exhibit for exhibit in shown.values() if exhibit.event_id is not None]

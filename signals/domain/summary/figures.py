@@ -13,6 +13,7 @@ from signals.domain.findings.statistics import Cells
 from signals.domain.queries.search import search_filters, working_filters
 from signals.domain.summary.brief import Brief
 from signals.domain.summary.causes import sentence_of
+from signals.domain.summary.exhibits import cause_key
 from signals.domain.summary.wording import group_of, minutes_of, numbers_of
 
 DIGITS: Final = 4  # of a share
@@ -87,16 +88,16 @@ def _group(segment: Segment) -> dict[str, object]:
 class StoredGroup:
     """A group that a stored cause names: its share among the failing beside the usual one, both 0 to 1.
 
-    The usual share is that among working requests, or among `beside` where too few worked. `says` is the
-    sentence of the cause, `numbers` its counts. The failures began `after` the deploy with `deploy_id`.
+    The usual share is that among working requests, or among `beside` where too few worked. `key` is that of
+    the cause's figure, `numbers` are its counts. The failures began `after` the deploy with `deploy_id`.
     """
 
+    key: str
     name: str
     share: float
     usual: float
     failing: int
     beside: str
-    says: str = ""
     numbers: str = ""
     deploy_id: UUID | None = None
     after: str = ""
@@ -109,19 +110,19 @@ def stored_groups(found: object) -> Iterator[StoredGroup]:
     """
     findings: Mapping[str, Any] = found if isinstance(found, dict) else {}
     beside = BESIDE.get(str(findings.get("reference")), BESIDE["working"])
-    for cause in findings.get("causes") or ():
+    for place, cause in enumerate(findings.get("causes") or (), start=1):
         segment = _stored_segment(cause.get("group") if isinstance(cause, dict) else None)
         if segment is not None:
             cells, says = segment.cells, str(cause.get("says") or "")
             working = cells.working_in + cells.working_out
             rates, deploy = numbers_of(segment), _stored_deploy(cause.get("change"))
             yield StoredGroup(
+                key=cause_key(place),
                 name=group_of(segment),
                 share=cells.coverage,
                 usual=cells.working_in / working if working else 0.0,
                 failing=cells.failing_in,
                 beside=beside,
-                says=says,
                 numbers=rates if rates in says else _counts(cells, beside),
                 deploy_id=deploy and deploy[0],
                 after=deploy[1] if deploy else "",

@@ -149,8 +149,7 @@ class Outages:
     ) -> OutageStatusOutcome:
         """Set the status of an outage and its incidents; setting what already is counts as changed.
 
-        `actor` is who asks, for the timeline of its incidents. In `only_if`, `shown`
-        is its status.
+        `actor` is who asks, for the timeline of its incidents. In `only_if`, `shown` is its status.
 
         Raises:
             DependencyUnavailable: when PostgreSQL does not answer; the status may have been set.

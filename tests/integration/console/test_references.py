@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from typing import Final
 from uuid import UUID
 
+import pytest
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
@@ -97,9 +98,8 @@ def test_each_reference_of_a_summary_leads_to_what_it_cites(
     assert shown.texts["why-latest"] == "1,142"
 
 
-def test_cause_leads_to_the_row_of_its_group_with_the_numbers_it_names(
-    visitor: Visitor, pool: Pool, world: World
-) -> None:
+def store_cause(pool: Pool, world: World, **verification: object) -> None:
+    """Give the stored summary one cause, which has a group with counts."""
     group = {
         "form": "value",
         "labels": ["region=eu"],
@@ -113,13 +113,19 @@ def test_cause_leads_to_the_row_of_its_group_with_the_numbers_it_names(
         "likely_causes": [f"[F6] {SAYS}", "A model says this of [F4]."],
         "evidence": [f"[F6] {SAYS}"],
         "findings": {"reference": "working", "causes": [{"says": SAYS, "group": group, "change": change}]},
-        "verification": {"claimed": 1, "verified": 1, "figures": FIGURES},
+        "verification": {"claimed": 1, "verified": 1, "figures": FIGURES, **verification},
     }
     with transaction(pool) as connection:
         connection.execute(
             "UPDATE ai_outputs SET content_json = content_json || %s WHERE incident_id = %s",
             [Jsonb(content), world.open_id],
         )
+
+
+def test_cause_leads_to_the_row_of_its_group_with_the_numbers_it_names(
+    visitor: Visitor, pool: Pool, world: World
+) -> None:
+    store_cause(pool, world, figure_keys={"F6": "cause:1"})
     reader = visitor(Role.VIEWER)
     shown = page_of(reader, world.open_id)
     assert shown.references == [("F6", "#group-1"), ("F4", "#figure-F4")]
@@ -128,6 +134,23 @@ def test_cause_leads_to_the_row_of_its_group_with_the_numbers_it_names(
     assert "6 minutes after a deploy" in row
     assert FIGURES["F4"] in shown.texts["figure-F4"]
     assert f'href="{BASE}/deploys/{world.deploy_id}"' in reader.get(f"{BASE}/incidents/{world.open_id}").text
+
+
+def test_figure_is_found_by_its_key_and_not_by_its_text(visitor: Visitor, pool: Pool, world: World) -> None:
+    reworded = FIGURES | {"F6": "A cause in other words."}
+    store_cause(pool, world, figures=reworded, figure_keys={"F6": "cause:1"})
+    shown = page_of(visitor(Role.VIEWER), world.open_id)
+    assert dict(shown.references)["F6"] == "#group-1"
+
+
+@pytest.mark.parametrize("keys", [{}, {"figure_keys": {"F6": "of a later release", "F9": "cause:1"}}])
+def test_figures_without_a_known_key_have_their_own_places(
+    visitor: Visitor, pool: Pool, world: World, keys: dict[str, object]
+) -> None:
+    store_cause(pool, world, **keys)
+    shown = page_of(visitor(Role.VIEWER), world.open_id)
+    assert shown.references == [("F6", "#figure-F6"), ("F4", "#figure-F4")]
+    assert "93 % of these requests fail (112 of 120)" in shown.texts["figure-F6"]
 
 
 def test_moved_numbers_leave_the_figure_of_the_summary_its_own_place(

@@ -35,6 +35,7 @@ def test_proven_claims_keep_their_words_and_gain_the_event_id() -> None:
     )
     assert summary.verification.event_ids == (event_id,)
     assert summary.verification.figures == {LATEST.ref: LATEST.text}
+    assert summary.verification.figure_keys == {LATEST.ref: LATEST.key}
     assert (summary.verification.claimed, summary.verification.verified) == (2, 2)
     assert summary.confidence == 0.9
     assert summary.verification.dropped == ()

@@ -7,6 +7,7 @@ from signals.domain.findings.verdict import find
 from signals.domain.summary.checking import CheckedSummary, check
 from signals.domain.summary.exhibits import exhibits
 from signals.domain.summary.explained import answer_from_findings, grounds_of, with_findings
+from signals.domain.summary.figures import figures_of, stored_groups
 from tests.unit.domain.findings.comparisons import ONSET_MINUTE, Row, comparison_of, hour
 from tests.unit.domain.summary.briefs import SPIKE
 
@@ -37,6 +38,17 @@ def test_first_cause_states_place_time_and_effect() -> None:
     assert any("Roll back release=r2" in step for step in summary.next_steps)
     assert not any("GET /" in step for step in summary.next_steps)
     assert summary.confidence > 0.8
+
+
+def test_figure_of_a_cause_has_the_key_of_its_stored_group() -> None:
+    findings = find(comparison_of(*GROUNDED))
+    shown = with_findings(exhibits(SPIKE), findings)
+    groups = {group.key: group for group in stored_groups(figures_of(SPIKE, findings, ()))}
+    keyed = {one.key: one for one in shown.values() if one.key.startswith("cause:")}
+    assert list(keyed) == [f"cause:{place}" for place, _ in enumerate(findings.causes, start=1)]
+    assert groups
+    for key, group in groups.items():
+        assert group.numbers in keyed[key].text
 
 
 def test_missing_cause_is_stated_with_the_compared_attributes() -> None:

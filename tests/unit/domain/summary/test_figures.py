@@ -21,6 +21,7 @@ def test_group_has_its_share_among_the_failing_beside_the_usual_one() -> None:
     stored = {"reference": "working", "causes": [{"group": GROUP}, {"group": None}]}
     [group] = stored_groups(stored)
     assert group == StoredGroup(
+        key="cause:1",
         name="release=2",
         share=0.76,
         usual=0.12,
