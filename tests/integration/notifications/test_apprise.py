@@ -20,7 +20,9 @@ from tests.integration.notifications.test_senders import message
 from tests.support.receivers import HttpReceiver, Mode, http_receiver
 from tests.support.waiting import until
 
-TIMEOUT_S: Final = 4.0
+TIMEOUT_S: Final = 60.0  # of a service that answers at once
+HELD_S: Final = 10.0  # of one whose answer never ends; its request must have come by then
+HOLDING: Final = ("drip", "flood")
 SECRET: Final = "TOKEN-OF-A-SERVICE"
 TRIES: Final = """
 import os, socket, subprocess, sys
@@ -122,7 +124,8 @@ def test_failure_of_a_service_has_its_result(
     receiver: HttpReceiver, mode: Mode, state: str, status: int | None
 ) -> None:
     receiver.mode = mode
-    result = send(f"json://127.0.0.1:{receiver.port}/{SECRET}")
+    timeout_s = HELD_S if mode in HOLDING else TIMEOUT_S
+    result = send(f"json://127.0.0.1:{receiver.port}/{SECRET}", timeout_s=timeout_s)
     assert (result.state, result.status) == (state, status)
     assert result.error is not None
     assert SECRET not in result.error
@@ -164,7 +167,8 @@ def test_child_has_no_secret_in_arguments_and_environment(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", SECRET)
     receiver.mode = "hang"
-    sending = threading.Thread(target=send, args=(f"json://127.0.0.1:{receiver.port}/{SECRET}",))
+    url = f"json://127.0.0.1:{receiver.port}/{SECRET}"
+    sending = threading.Thread(target=send, args=(url,), kwargs={"timeout_s": HELD_S})
     sending.start()
     # Looked at as soon as it is there: on a slow machine its deadline may follow its first request at once.
     [child] = until(_children, every_s=0.01)
@@ -175,7 +179,7 @@ def test_child_has_no_secret_in_arguments_and_environment(
     until(lambda: bool(receiver.requests))
     began = time.monotonic()
     sending.join()
-    assert time.monotonic() - began < 10 * TIMEOUT_S
+    assert time.monotonic() - began < 10 * HELD_S
     assert not psutil.pid_exists(child.pid)
 
 
@@ -184,11 +188,11 @@ def test_incident_is_told_once_at_its_opening_and_once_at_its_end(world: World) 
         world.sender = type(world.sender)(LOOPBACK, timeout_s=TIMEOUT_S)
         world.destination({"kind": "apprise", "url": f"json://127.0.0.1:{receiver.port}/{SECRET}"})
         incident_id = world.open()
-        world.run(within_s=60)
+        world.run(within_s=3 * TIMEOUT_S)
         world.summarize(incident_id)
-        world.run(within_s=60)
+        world.run(within_s=3 * TIMEOUT_S)
         world.set(incident_id, status="resolved")
-        world.run(within_s=60)
+        world.run(within_s=3 * TIMEOUT_S)
         assert [got.json["type"] for got in receiver.requests] == ["failure", "success"]
     stored = str(world.rows("SELECT d::text FROM pipeline.destinations d"))
     assert SECRET not in stored
