@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from serve_apps.console.history import BY_HAND
-
 MAX_VALUE: Final = 40  # characters of one value
 NAMED: Final = ("destination", "route")
 """Kinds of things that values name by their id; the name of each begins with its kind."""
@@ -25,11 +23,6 @@ def said_of(detail: Mapping[str, Any], names: Mapping[str, str]) -> str:
     if after:
         return f": {before} to {after}"
     return f" as {detail['role']}" if detail.get("role") else ""
-
-
-def actor_of(actor: str, names: Mapping[str, str]) -> str:
-    """Name who made a change."""
-    return names.get(actor) or next((text for kind, text in BY_HAND.items() if actor.startswith(kind)), actor)
 
 
 def target_of(target: str, names: Mapping[str, str]) -> str:

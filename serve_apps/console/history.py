@@ -87,7 +87,7 @@ def _by_people(
 ) -> Iterator[HistoryLine]:
     for change in changes:
         if _is_by_hand(change) and (done := _done(change, clock)):
-            text, path = f"{_who(change.actor, names)}{done}", _elsewhere(change)
+            text, path = f"{actor_of(change.actor, names)}{done}", _elsewhere(change)
             yield HistoryLine(at=change.at, kind="person", text=text, path=path, about=_about(change))
 
 
@@ -112,7 +112,8 @@ def _elsewhere(change: TimelineChange) -> str:
     return f"/outages/{change.detail.get(name)}" if change.kind == "split" else ""
 
 
-def _who(actor: str, names: Mapping[str, str]) -> str:
+def actor_of(actor: str, names: Mapping[str, str]) -> str:
+    """Name who made a change; `names` are those of people and keys."""
     return names.get(actor) or next((text for kind, text in BY_HAND.items() if actor.startswith(kind)), actor)
 
 

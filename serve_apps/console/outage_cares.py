@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from serve_apps.console.history import ASSIGNEE, SNOOZE
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
-from serve_apps.console.refused_press import refused, refused_as_stale
+from serve_apps.console.refused_forms import refused, refused_as_stale
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.http.problems import Problem
 from signals.domain.access.team import TeamMember

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from serve_apps.console.history import ANY_CHANGE
 from serve_apps.console.outages import outage_detail
 from serve_apps.console.pages import ConsolePage, Visit, see_other
-from serve_apps.console.refused_press import REFUSAL, refused, refused_as_stale
+from serve_apps.console.refused_forms import REFUSAL, refused, refused_as_stale
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.shown_once import shown_once
 from serve_apps.console.views import View

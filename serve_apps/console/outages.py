@@ -12,7 +12,7 @@ from serve_apps.console.history import HistoryLine, changes_by_people
 from serve_apps.console.incidents import FIRST_STATE, RESOLVED_BY
 from serve_apps.console.outage_cares import care_values
 from serve_apps.console.pages import ConsolePage, Visit, missing, own_path, see_other
-from serve_apps.console.refused_press import REFUSAL, refused_status
+from serve_apps.console.refused_forms import REFUSAL, refused_status
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.shown_once import shown_once
 from serve_apps.console.summaries import shown_summary

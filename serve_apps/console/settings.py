@@ -6,8 +6,9 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from serve_apps.console.audit_words import actor_of, said_of, target_of
+from serve_apps.console.audit_words import said_of, target_of
 from serve_apps.console.cookies import address
+from serve_apps.console.history import actor_of
 from serve_apps.console.key_refusals import sentence_of
 from serve_apps.console.pages import ConsolePage, Visit, project_path, see_other
 from serve_apps.console.resources import ConsoleResources

@@ -15,9 +15,12 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+import orjson
+
 from shared_types import MAX_AHEAD, Tenancy
 from shared_types.envelope import MAX_YEAR, MIN_YEAR
 from signals.domain.events.door_settings import DEFAULT_SETTINGS, DoorSettings
+from signals.domain.events.masking import text_of
 
 RawEvent = dict[str, object]
 
@@ -66,6 +69,17 @@ def count(counts: Counter[str], name: object, quantity: int = 1) -> None:
 def known_word(word: object, known: Collection[str]) -> str:
     """Return a word that a client chose if it is known: the ledger's reasons must stay few."""
     return word if isinstance(word, str) and word in known else OTHER
+
+
+def identifying_bytes(value: object) -> bytes:
+    """Return the bytes that a value's id is derived from: its JSON with sorted names.
+
+    JSON that orjson refuses (a lone surrogate, or too deep) is written with escapes.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return text_of(value).encode("utf-8", "replace")
 
 
 def derived_id(receipt: Receipt, *parts: str | bytes) -> str:

@@ -9,11 +9,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-import orjson
-
 from shared_types import EventType, InvalidEvent
 from shared_types.envelope import LABEL_CHARS, MESSAGE_CHARS
-from signals.domain.events.foreign import Receipt, derived_id, environment_of, instant_of, occurred_at
+from signals.domain.events.foreign import (
+    Receipt,
+    derived_id,
+    environment_of,
+    identifying_bytes,
+    instant_of,
+    occurred_at,
+)
 from signals.domain.events.grouping import path_of, templated, varying_masked
 from signals.domain.events.loose_json import read_json
 from signals.domain.events.masking import label, masked, masked_members, text_of
@@ -41,7 +46,7 @@ def read_page(body: bytes, receipt: Receipt) -> list[object]:
     events: list[object] = []
     for event in value:
         if isinstance(event, dict):
-            name = _bytes(event)
+            name = identifying_bytes(event)
             seen[name] += 1
             events.append(_event(event, derived_id(receipt, "page", name, str(seen[name])), receipt))
         else:
@@ -98,10 +103,3 @@ def _attributes(given: object, message: str) -> dict[str, object]:
     if "error_code" not in attributes and (found := varying_masked(message)):
         attributes["error_code"] = found
     return attributes
-
-
-def _bytes(event: Mapping[str, object]) -> bytes:
-    try:
-        return orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # a lone surrogate, or too deep
-        return text_of(event).encode("utf-8", "replace")

@@ -6,9 +6,7 @@ Source: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding.
 from collections.abc import Iterator
 from typing import Final
 
-import orjson
-
-from signals.domain.events.foreign import ForeignReading, count
+from signals.domain.events.foreign import ForeignReading, count, identifying_bytes
 from signals.domain.events.log_records import LogRecord
 from signals.domain.events.loose_json import read_object
 from signals.domain.events.masking import text_of
@@ -67,7 +65,11 @@ def json_logs(body: bytes, reading: ForeignReading) -> Iterator[Found]:
             trace_id=text_of(log.get("traceId"), 64),
             scope=scope,
         )
-        yield Found(resource, record, (_bytes(resource), scope.encode("utf-8", "replace"), _bytes(log)))
+        yield Found(
+            resource,
+            record,
+            (identifying_bytes(resource), scope.encode("utf-8", "replace"), identifying_bytes(log)),
+        )
 
 
 def json_spans(body: bytes, reading: ForeignReading) -> Iterator[Found]:
@@ -90,7 +92,7 @@ def json_spans(body: bytes, reading: ForeignReading) -> Iterator[Found]:
         faults = [(nanoseconds(e.get("timeUnixNano")), json_members(e.get("attributes"))) for e in events]
         for index, record in enumerate(span_records(where, faults, nanoseconds(span.get("endTimeUnixNano")))):
             identity = f"{scope}|{trace_id}|{span_id}|{index}".encode("utf-8", "replace")
-            yield Found(resource, record, (_bytes(resource), identity))
+            yield Found(resource, record, (identifying_bytes(resource), identity))
 
 
 def _objects(value: object) -> list[Members]:
@@ -107,11 +109,3 @@ def _integer(value: object) -> object:
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4
         else value
     )
-
-
-def _bytes(value: object) -> bytes:
-    """Return what names a value; text that orjson refuses is named by its JSON with escapes."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return text_of(value).encode("utf-8", "replace")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from serve_apps.console.audit_words import actor_of, said_of, target_of
+from serve_apps.console.audit_words import said_of, target_of
+from serve_apps.console.history import actor_of
 
 OPS = "0f0f0f0f-0000-4000-8000-000000000001"
 GONE = "0f0f0f0f-0000-4000-8000-000000000002"

@@ -1,4 +1,4 @@
-"""A press that changes nothing leads back to its page, which says why, this once."""
+"""Answers a form that changed nothing: it leads back to its page, which shows the reason once."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
@@ -20,7 +20,7 @@ from signals.domain.access.team import names_of
 
 ANOTHER_OPEN: Final = "A newer incident of the same kind is not resolved; work on that one."
 REFUSAL: Final = "refusal"
-"""What the page is told; it has no other text of this kind."""
+"""The name of the reason among the values that a page shows once."""
 
 
 def refused(visit: Visit, page: str, text: str) -> Response:
@@ -57,5 +57,6 @@ def refused_as_stale(
     """Lead to the page of an incident or outage, which names the faster person, if there was one."""
     names = names_of(resources.overview.team(visit.where.tenancy))
     by_people = changes_by_people(changes, names, visit.clock) if is_newest_by_hand(changes, about) else []
+    # By the page and not by the form's route: an outage of one incident is shown as that incident.
     subject = "incident" if "/incidents/" in page else "outage"
     return refused(visit, page, what_changed(by_people, visit.clock, subject, about))
