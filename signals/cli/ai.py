@@ -5,11 +5,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TextIO
 
 import typer
 from rich.table import Table
@@ -70,26 +70,11 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
     """Score the built-in summary: is the cause named first, does it abstain, how sure is it."""
-    with ExitStack() as open_files:
-        out = open_files.enter_context(answers.open("w")) if answers is not None else None
-        if live:
-            answered = open_files.enter_context(_live())
-        elif model:
-            answered = open_files.enter_context(_by_model(minutes))
-        else:
-            answered = partial(_pure, minutes=minutes)
-        rows: list[Judgement] = []
-        tokens = Counter[str]()
+    with ExitStack() as opened:
+        out = opened.enter_context(answers.open("w")) if answers is not None else None
+        answered = opened.enter_context(_answerer(live=live, model=model, minutes=minutes))
         made = make_cases(range(1, seeds + 1), _known(kinds) if kinds else None)
-        for events, truth in read_cases(folder) if folder else made:
-            row, answer = _judged(events, truth, answered)
-            rows.append(row)
-            if len(rows) % TOLD_EVERY == 0:
-                typer.echo(f"{len(rows)} cases answered", err=True)
-            run = answer.get("run") or {}
-            tokens.update({name: run.get(name) or 0 for name in ("tokens_in", "tokens_out")})
-            if out is not None:
-                write_answer(out, truth["case"], answer, row.seconds)
+        rows, tokens = _answer_all(read_cases(folder) if folder else made, answered, out)
     if not rows:
         raise SettingsError(f"--cases: {folder} names no case in truth.ndjson; write at least one line")
     total = score(rows)
@@ -101,6 +86,31 @@ def evaluate(
             console().print(f"tokens: {tokens['tokens_in']} in, {tokens['tokens_out']} out")
         if total.missed:
             console().print(f"missed: {plain(', '.join(total.missed[:MISSED_SHOWN]))}")
+
+
+def _answerer(*, live: bool, model: bool, minutes: int) -> AbstractContextManager[Answerer]:
+    """Open the product, the model or the built-in summarizer, which then answers each case."""
+    if live:
+        return _live()
+    return _by_model(minutes) if model else nullcontext(partial(_pure, minutes=minutes))
+
+
+def _answer_all(
+    found: Iterable[tuple[list[dict[str, Any]], dict[str, Any]]], answered: Answerer, out: TextIO | None
+) -> tuple[list[Judgement], Counter[str]]:
+    """Judge the answer to each case, and write it to `out`; return the judgements and the model's tokens."""
+    rows: list[Judgement] = []
+    tokens = Counter[str]()
+    for events, truth in found:
+        row, answer = _judged(events, truth, answered)
+        rows.append(row)
+        if len(rows) % TOLD_EVERY == 0:
+            typer.echo(f"{len(rows)} cases answered", err=True)
+        run = answer.get("run") or {}
+        tokens.update({name: run.get(name) or 0 for name in ("tokens_in", "tokens_out")})
+        if out is not None:
+            write_answer(out, truth["case"], answer, row.seconds)
+    return rows, tokens
 
 
 def _known(kinds: Sequence[str]) -> list[str]:

@@ -9,7 +9,8 @@ from signals.cli.database import opened_database, print_rows
 from signals.cli.options import AsJson
 from signals.clients.postgres import Connection, transaction
 from signals.domain.detection.calendar import CalendarDay, DayKind
-from signals.services.access import provisioning
+from signals.services.access import project_calendar
+from signals.services.access.provisioning import no_such_project
 from signals.store.access import tenancy
 from signals.store.detection import project_calendars
 
@@ -35,7 +36,7 @@ def time_zone(
     """Print or set a project's time zone: the usual counts of an hour follow its clock."""
     with opened_database() as pool:
         if zone is not None:
-            provisioning.set_time_zone(pool, project_id, zone)
+            project_calendar.set_time_zone(pool, project_id, zone)
         with transaction(pool) as connection:
             _check_exists(connection, project_id)
             print(project_calendars.zone_of(connection, [project_id])[project_id].key)
@@ -54,7 +55,7 @@ def add_day(
 ) -> None:
     """Enter a day off or a launch: the seasonal rules follow its own level, and learn nothing from it."""
     with opened_database() as pool:
-        provisioning.set_calendar_day(pool, project_id, CalendarDay(day=day.date(), kind=kind, name=name))
+        project_calendar.set_calendar_day(pool, project_id, CalendarDay(day=day.date(), kind=kind, name=name))
     print(f"{day.date()} is {kind.replace('_', ' ')} of {project_id}: {name}.")
 
 
@@ -70,4 +71,4 @@ def remove_day(project_id: str, day: Day) -> None:
 
 def _check_exists(connection: Connection, project_id: str) -> None:
     if all(project.id != project_id for project in tenancy.list_projects(connection)):
-        raise provisioning.no_such_project(project_id)
+        raise no_such_project(project_id)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -14,11 +14,9 @@ from signals.clients.postgres import REQUEST_TIMEOUT_MS, Connection, reading, tr
 from signals.domain.access.api_keys import SECRET_BYTES, key_hash, key_text
 from signals.domain.access.origins import MAX_ORIGINS, origin_pattern
 from signals.domain.access.scopes import FORMS, RIGHT_TO_SEND, Scope
-from signals.domain.detection.calendar import CalendarDay, UnknownZone, zone_named
 from signals.store.access import api_keys, audit, limits, tenancy
-from signals.store.detection import project_calendars, rules
+from signals.store.detection import rules
 
-MAX_DAY_NAME: Final = 100  # characters (guess: a line of a calendar)
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 
 
@@ -103,36 +101,6 @@ def rename_project(pool: ConnectionPool[Connection], project_id: str, name: str,
             )
 
 
-def set_time_zone(pool: ConnectionPool[Connection], project_id: str, name: str) -> None:
-    """Set the time zone that a project's hours of the week and calendar follow.
-
-    Raises:
-        ProvisioningRefused: when there is no such project or time zone.
-        DependencyUnavailable: when PostgreSQL does not answer.
-    """
-    try:
-        zone = zone_named(name)
-    except UnknownZone as error:
-        raise ProvisioningRefused(str(error)) from error
-    with transaction(pool) as connection:
-        if not project_calendars.set_zone(connection, project_id, zone):
-            raise no_such_project(project_id)
-
-
-def set_calendar_day(pool: ConnectionPool[Connection], project_id: str, day: CalendarDay) -> None:
-    """Enter a day off or a launch into a project's calendar, or rename it.
-
-    Raises:
-        ProvisioningRefused: when there is no such project, or the name is too long.
-        DependencyUnavailable: when PostgreSQL does not answer.
-    """
-    if not 0 < len(day.name) <= MAX_DAY_NAME or "\x00" in day.name:
-        raise ProvisioningRefused(f"a day's name has 1 to {MAX_DAY_NAME} characters")
-    with transaction(pool) as connection:
-        if not project_calendars.set_day(connection, project_id, day):
-            raise no_such_project(project_id)
-
-
 def no_such_project(project_id: str) -> ProvisioningRefused:
     """Return the refusal that names the remedy."""
     return ProvisioningRefused(f"there is no project {project_id}: see `signals projects list`")
@@ -178,11 +146,7 @@ def issue_key(
         DependencyUnavailable: when PostgreSQL does not answer.
     """
     text, key_id = _new_key(scope), uuid4()
-    if scope is not Scope.PUBLIC and (options.origins or options.allowed):
-        raise ProvisioningRefused(
-            f"a key of scope {scope} must not stand in a page: choose the scope {Scope.PUBLIC}"
-        )
-    origins, allowed = _origins(options.origins), _allowed(options.allowed)
+    options = _checked(options, scope)
     with transaction(pool) as connection:
         if not api_keys.lock_project(connection, project_id):
             raise no_such_project(project_id)
@@ -191,27 +155,48 @@ def issue_key(
         if surplus and not ending_oldest:
             raise NoRoomForKey(project_id, scope, valid)
         for key in surplus:
-            api_keys.revoke(connection, key_id=key.key_id)
-            if actor is not None:
-                audit.record_about_key(connection, key.key_id, actor=actor, verb="key revoked")
+            _revoke(connection, key.key_id, actor)
         api_keys.insert(
             connection, key_id=key_id, project_id=project_id, scope=scope, key_hash=key_hash(text)
         )
-        if scope is Scope.PUBLIC:
-            api_keys.set_pages(connection, key_id, origins=origins, allowed=allowed)
-        if options.has_limits:
-            limits.set_limits(
-                connection,
-                key_id,
-                events_per_second=options.events_per_second,
-                events_per_day=options.events_per_day,
-            )
+        _set_options(connection, key_id, scope, options)
         if valid and ending_oldest:
             limits.copy_limits(connection, of=valid[-1].key_id, to=key_id)
             api_keys.copy_pages(connection, of=valid[-1].key_id, to=key_id)
         if actor is not None:
             audit.record_about_key(connection, key_id, actor=actor, verb=f"{scope} key created")
     return IssuedKey(key_id=key_id, project_id=project_id, scope=scope, text=text)
+
+
+def _checked(options: KeyOptions, scope: Scope) -> KeyOptions:
+    """Return the options as they are stored.
+
+    Raises:
+        ProvisioningRefused: when one is wrong, or is not for a key of this scope.
+    """
+    if scope is not Scope.PUBLIC and (options.origins or options.allowed):
+        raise ProvisioningRefused(
+            f"a key of scope {scope} must not stand in a page: choose the scope {Scope.PUBLIC}"
+        )
+    return replace(options, origins=_origins(options.origins), allowed=_allowed(options.allowed))
+
+
+def _set_options(connection: Connection, key_id: UUID, scope: Scope, options: KeyOptions) -> None:
+    if scope is Scope.PUBLIC:
+        api_keys.set_pages(connection, key_id, origins=options.origins, allowed=options.allowed)
+    if options.has_limits:
+        limits.set_limits(
+            connection,
+            key_id,
+            events_per_second=options.events_per_second,
+            events_per_day=options.events_per_day,
+        )
+
+
+def _revoke(connection: Connection, key_id: UUID, actor: str | None) -> None:
+    api_keys.revoke(connection, key_id=key_id)
+    if actor is not None:
+        audit.record_about_key(connection, key_id, actor=actor, verb="key revoked")
 
 
 def _new_key(scope: Scope) -> str:
