@@ -17,7 +17,7 @@ from shared_types import Tenancy
 from signals.services.incidents.outage_answers import OutageDetail
 from signals.services.incidents.outage_views import OutageListRequest
 from signals.services.incidents.work_refused import VERSION_CHANGED, WorkRefused
-from signals.store.incidents.outage_views import OutageMember
+from signals.store.incidents.outage_members import OutageMember
 
 STALE: Final = frozenset({VERSION_CHANGED, "same_outage", "not_in_outage"})
 """Refusals that only a page can meet that shows what was true before."""

@@ -28,7 +28,7 @@ from signals.services.deploys.views import DeployRequest
 from signals.services.incidents.incident_chart import Chart, DeployMark
 from signals.services.incidents.outage_answers import OutageDetail
 from signals.services.incidents.precondition import Precondition
-from signals.store.incidents.outage_views import OutageMember
+from signals.store.incidents.outage_members import OutageMember
 
 SHOWN_MEMBERS: Final = 20  # guess: the others are folded
 SUM_MINUTES: Final = 5  # the window of the line in the chart, as that of Rule A

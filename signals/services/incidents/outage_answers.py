@@ -15,7 +15,8 @@ from signals.domain.incidents.outage_words import explanation_of, title_of
 from signals.services.incidents.incident_reason import IncidentReason
 from signals.store.detection import buckets
 from signals.store.incidents.incident_context import AiJob, StoredSummary
-from signals.store.incidents.outage_views import OutageMember, OutageRow
+from signals.store.incidents.outage_members import OutageMember
+from signals.store.incidents.outage_views import OutageRow
 
 MAX_CHART_SERIES: Final = 100  # whose minutes are added up: some 10 ms
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from signals.clients.postgres import Connection
 from signals.services.incidents.work_refused import WorkRefused
-from signals.store.incidents import incident_changes, outage_states, outage_views, outage_windows, outages
-from signals.store.incidents.outage_views import LockedMember, OutageRow
+from signals.store.incidents import incident_changes, outage_members, outage_states, outage_windows, outages
+from signals.store.incidents.outage_members import LockedMember
+from signals.store.incidents.outage_views import OutageRow
 from signals.store.incidents.outage_windows import DueWindow
 from signals.store.incidents.outages import NewOutage
 
@@ -78,9 +79,9 @@ def split(
 def _lock(connection: Connection, rows: list[OutageRow]) -> list[LockedMember]:
     """Lock outages with their incidents and the grouping of their project; return the incidents."""
     ids = [row.id for row in rows]
-    before = outage_views.lock_members(connection, ids)
+    before = outage_members.lock(connection, ids)
     outages.lock_projects(connection, {row.project_id for row in rows})
-    members = outage_views.lock_members(connection, ids)
+    members = outage_members.lock(connection, ids)
     if len(members) != len(before) or not outage_states.lock_settled(connection, ids):
         raise WorkRefused(
             "not_settled", "Its incidents may still move until ten minutes after its opening; try again then."

@@ -13,24 +13,26 @@ from signals.store.incidents import (
     incident_changes,
     incident_states,
     incident_views,
+    outage_members,
     outage_states,
     outage_views,
 )
 from signals.store.incidents.incident_views import StatusMove
-from signals.store.incidents.outage_views import LockedMember, OutageRow
+from signals.store.incidents.outage_members import LockedMember
+from signals.store.incidents.outage_views import OutageRow
 
 MoveOutcome = Literal["changed", "stale", "another_open"]
 
 
 def lock_version(connection: Connection, outage_id: UUID) -> int:
     """Lock an outage's incidents, and return how many changes its timeline has: none is added meanwhile."""
-    members = outage_views.lock_members(connection, [outage_id])
+    members = outage_members.lock(connection, [outage_id])
     return incident_changes.version_of(connection, [member.id for member in members])
 
 
 def set_status(connection: Connection, row: OutageRow, wanted: IncidentStatus) -> MoveOutcome:
     """Change an outage and the incidents that go with it, all or nothing."""
-    members = outage_views.lock_members(connection, [row.id])
+    members = outage_members.lock(connection, [row.id])
     outcome: MoveOutcome = "stale"
     with connection.transaction() as attempt:
         if outage_views.set_status(connection, row, wanted):

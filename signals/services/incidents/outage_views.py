@@ -25,7 +25,7 @@ from signals.services.incidents.outage_answers import (
 from signals.services.incidents.outage_status import MoveOutcome, lock_version, set_status
 from signals.services.incidents.precondition import UNCONDITIONAL, Precondition
 from signals.services.incidents.views import MAX_JOBS, STATUSES
-from signals.store.incidents import incident_changes, incident_context, outage_views
+from signals.store.incidents import incident_changes, incident_context, outage_members, outage_views
 from signals.store.incidents.outage_views import OutageFilter
 
 MAX_MEMBERS: Final = 200  # shown, in order of opening: a page's worth
@@ -112,7 +112,7 @@ class Outages:
             row = outage_views.find(connection, tenancy.project_id, outage_id)
             if row is None:
                 return None
-            members = outage_views.members(connection, row.id, limit=MAX_MEMBERS)
+            members = outage_members.list_members(connection, row.id, limit=MAX_MEMBERS)
             first = incident_context.context_of(connection, row.first_incident_id, events=0, jobs=MAX_JOBS)
             chart = chart_of(connection, tenancy, row, members)
         return OutageDetail(
