@@ -25,6 +25,17 @@ class SettingsError(Exception):
     """An environment variable is missing or wrong; the text names it and says what to set."""
 
 
+class MigrationFailed(Exception):  # noqa: N818  # reads as the state it names
+    """PostgreSQL refused a migration and took it back: other code must take its place."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"migration {name} failed and changed nothing ({reason}); processes that run go on: "
+            "put corrected or former code in place and try again"
+        )
+        self.name = name
+
+
 class TooManyDeadLetters(Exception):  # noqa: N818  # reads as the state it names
     """Most of a partition's newest records are broken: stop and keep the offset until a person decides."""
 

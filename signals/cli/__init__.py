@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from signals.cli.lazy import LazyGroup
-from signals.errors import DependencyUnavailable, SettingsError
+from signals.errors import DependencyUnavailable, MigrationFailed, SettingsError
 from signals.local.errors import LocalStackError
 
 app = typer.Typer(
@@ -39,6 +39,6 @@ def main() -> None:
     """Run the command; an expected failure is one sentence and exit code 1."""
     try:
         app()
-    except (LocalStackError, DependencyUnavailable, SettingsError) as error:
+    except (LocalStackError, DependencyUnavailable, MigrationFailed, SettingsError) as error:
         print(f"signals: {error}", file=sys.stderr)
         sys.exit(1)

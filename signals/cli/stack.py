@@ -43,9 +43,8 @@ def up(
     """Start what is not running; a server whose address is in the environment is used, not started."""
     wishes = {"postgres": postgres_port, "kafka": kafka_port, "opensearch": opensearch_port}
     ports = {name: port for name, port in wishes.items() if port is not None}
-    watchdog.stop(folder)  # it would take the folder's lock
-    running = stack.up(folder, environ=os.environ, console=Console(), ports=ports)
-    watchdog.start(folder)
+    with watchdog.paused(folder):
+        running = stack.up(folder, environ=os.environ, console=Console(), ports=ports)
     out = output()
     for note in running.notes:
         out.print(f"note: {note}")

@@ -11,7 +11,6 @@ from signals.cli.readable import console
 from signals.clients.postgres import open_pool
 from signals.domain.access.people import Role
 from signals.local import bring_up, watchdog
-from signals.local.errors import NotReadyError
 from signals.services.access import people
 from signals.services.access.provisioning import ProvisioningRefused
 from signals.settings import ConsoleSettings, PostgresSettings
@@ -37,13 +36,8 @@ def up(folder: Folder = ROOT, http_port: HttpPort = None) -> None:
     """
     out = console()
     ports = {"http": http_port} if http_port else {}
-    watchdog.stop(folder)  # it would take the folder's lock
-    try:
+    with watchdog.paused(folder):
         product = bring_up.up(folder, environ=os.environ, console=Console(), ports=ports)
-    except NotReadyError:
-        watchdog.start(folder)
-        raise
-    watchdog.start(folder)
     os.environ.update(product.environment)
     for note in product.notes:
         out.print(f"note: {note}")

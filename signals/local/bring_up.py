@@ -22,6 +22,7 @@ from signals.local import rollout, stack
 from signals.local.environment import read_env_file, write_env_file
 from signals.local.errors import LocalStackError, NotReadyError, PortTakenError, os_errors_reported
 from signals.local.folder import StackFolder
+from signals.local.import_check import require_imports
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
 from signals.ray_node.variables import HOST
 from signals.services.access import provisioning
@@ -57,7 +58,7 @@ def up(
 
     Raises:
         LocalStackError: in one sentence, why not; what has started stays up, and a second call goes on.
-        DependencyUnavailable: when one of the user's own servers breaks off.
+        DependencyUnavailable, MigrationFailed: when a server breaks off, or refuses the schema.
     """
     folder = StackFolder(root=root.resolve())
     with os_errors_reported(folder.root), folder.locked():
@@ -72,6 +73,8 @@ def up(
         if was_running:
             head.wait_until_ready()  # an earlier `up` may have been cut off
             is_outdated = rollout.is_outdated(head)
+            if is_outdated:
+                require_imports(folder.root)
         variables = {**servers.environment, **prepare(read_env_file(folder.env_path))}
         if was_running:
             environment = _save_environment(head, variables)
@@ -198,7 +201,7 @@ def prepare_servers() -> None:
     """Bring schema, topics and index of the servers in the environment up to date; safe to run again.
 
     Raises:
-        DependencyUnavailable: when one does not answer.
+        DependencyUnavailable, MigrationFailed: when one does not answer, or refuses the schema.
         SettingsError: naming the variable at fault.
     """
     migrate(PostgresSettings.from_env())

@@ -12,6 +12,8 @@ ADVICE: Final = {
     errno.EROFS: "make it writable",
     errno.EACCES: "make it writable, and check who owns it",
 }
+PUT_BACK: Final = "put corrected or former code in place, then `signals up`"
+"""The remedy for new code that does not run in the place of the former."""
 
 
 class LocalStackError(Exception):

@@ -18,7 +18,7 @@ from typing import Final
 
 from signals.clients.postgres import open_pool, transaction
 from signals.consumer_kinds import KINDS
-from signals.local.errors import LocalStackError, NotReadyError
+from signals.local.errors import PUT_BACK, LocalStackError, NotReadyError
 from signals.local.files import replace_file
 from signals.local.ray_head import RayHead
 from signals.services.operations.readiness import STALE_S
@@ -92,6 +92,9 @@ def is_outdated(head: RayHead) -> bool:
 def replace_code(head: RayHead) -> None:
     """Replace all replicas, and tell the supervisor to replace the consumers.
 
+    Serve and the supervisor are given the mark with the moment. A return to code that still runs, after
+    other code has failed, is then a replacement as any other: its consumers began after it.
+
     Raises:
         LocalStackError: the new code does not start; the former goes on serving.
         NotReadyError: it is late; a second `up` goes on.
@@ -100,7 +103,7 @@ def replace_code(head: RayHead) -> None:
     has_begun = known is not None and known.mark == mark
     since = (known.since if known is not None and has_begun else None) or datetime.now(UTC).isoformat()
     remember(head, DeployedCode(mark=mark, since=since, is_complete=False))
-    head.deploy(mark)
+    head.deploy(f"{mark} {since}")
     began = time.monotonic()
     while waiting := _waiting(head):
         if time.monotonic() > began + LONGEST_S:
@@ -134,7 +137,7 @@ def _waiting(head: RayHead) -> list[str]:
             cause = one["message"].strip().rpartition("\n")[2][:300]
             raise LocalStackError(
                 f"the new code of {name} does not start ({cause}), the former goes on: "
-                "see `signals stack logs ray`"
+                f"{PUT_BACK}; see `signals stack logs ray`"
             )
     return [name for name, one in found.items() if one["status"] != "RUNNING"]
 

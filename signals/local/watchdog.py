@@ -5,13 +5,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from signals.errors import DependencyUnavailable, SettingsError
+from signals.errors import DependencyUnavailable, MigrationFailed, SettingsError
 from signals.local import bring_up, stack
-from signals.local.errors import LocalStackError
+from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import ChildProcess, Command
 from signals.local.processes.server_watch import NAME, dead
@@ -30,6 +32,23 @@ def start(root: Path) -> None:
 def stop(root: Path) -> None:
     """Stop the watchdog, and an attempt of its under way."""
     _process(StackFolder(root=root.resolve())).stop()
+
+
+@contextmanager
+def paused(root: Path) -> Iterator[None]:
+    """Stop the watchdog while the block runs, since it would take the folder's lock; start it at the end.
+
+    After a failure it starts where it ran before, or where late parts go on starting.
+    """
+    was_running = is_running(root)
+    stop(root)
+    try:
+        yield
+    except BaseException as error:
+        if was_running or isinstance(error, NotReadyError):
+            start(root)
+        raise
+    start(root)
 
 
 def is_running(root: Path) -> bool:
@@ -64,5 +83,5 @@ def _process(folder: StackFolder) -> ChildProcess:
 if __name__ == "__main__":
     try:
         restart(Path(sys.argv[1]))
-    except (LocalStackError, DependencyUnavailable, SettingsError) as error:
+    except (LocalStackError, DependencyUnavailable, MigrationFailed, SettingsError) as error:
         sys.exit(f"not yet: {error}")

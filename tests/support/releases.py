@@ -15,7 +15,6 @@ from signals.settings import OpenSearchSettings
 ROOT: Final = Path(__file__).parents[2]
 MIGRATIONS: Final = "signals/migrations/"
 NEXT_SCHEMA: Final = b"""-- Only a test knows this one.
--- depends: %s
 ALTER TABLE incidents ADD COLUMN trial text NOT NULL DEFAULT '';
 CREATE INDEX incidents_trial ON incidents (project_id, trial);
 CREATE TABLE pipeline.trial (id bigint PRIMARY KEY, note text NOT NULL);
@@ -49,6 +48,31 @@ def present_code() -> dict[str, bytes]:
     return files_of(ROOT)
 
 
+def install(code: Code, folder: Path) -> None:
+    """Put code in the place of other code, file by file, as `git checkout` does."""
+    for name, content in code.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+    for name in files_of(folder).keys() - code.keys():
+        (folder / name).unlink()
+
+
+def with_line(name: str, line: str) -> dict[str, bytes]:
+    """Return the present code with a line more at the end of a file."""
+    code = present_code()
+    return code | {name: code[name] + f"{line}\n".encode()}
+
+
+def with_migration(statements: bytes) -> dict[str, bytes]:
+    """Return the present code with a migration more."""
+    code = present_code()
+    newest = max(name for name in code if name.startswith(MIGRATIONS) and name.endswith(".sql"))
+    depends = newest.removeprefix(MIGRATIONS).removesuffix(".sql").encode()
+    return code | {f"{MIGRATIONS}9999.trial.sql": b"-- depends: %s\n%s" % (depends, statements)}
+
+
 def _edited(code: Code, name: str, old: str, new: str) -> dict[str, bytes]:
     """Return the code with one text replaced in a file."""
     assert code[name].count(old.encode()) == 1, f"{name} has {old!r} elsewhere now: correct this module"
@@ -57,10 +81,7 @@ def _edited(code: Code, name: str, old: str, new: str) -> dict[str, bytes]:
 
 def next_code() -> dict[str, bytes]:
     """Return the code of a release after this one."""
-    code = present_code()
-    newest = max(name for name in code if name.startswith(MIGRATIONS) and name.endswith(".sql"))
-    depends = newest.removeprefix(MIGRATIONS).removesuffix(".sql").encode()
-    code |= {f"{MIGRATIONS}9999.trial.sql": NEXT_SCHEMA % depends}
+    code = with_migration(NEXT_SCHEMA)
     for name, changes in CHANGES.items():
         for old, new in changes:
             code = _edited(code, name, old, new)

@@ -11,9 +11,10 @@ from yoyo.backends import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
+from signals.clients.diagnosis import one_line
 from signals.clients.postgres import TRANSIENT, Connection, conninfo
 from signals.clients.postgres_faults import explain
-from signals.errors import DependencyUnavailable
+from signals.errors import DependencyUnavailable, MigrationFailed
 from signals.settings import PostgresSettings
 
 STAY: LiteralString = "SET LOCAL idle_in_transaction_session_timeout = 0"  # the lock's transaction only waits
@@ -30,6 +31,7 @@ def migrate(settings: PostgresSettings) -> list[str]:
 
     Raises:
         DependencyUnavailable: when PostgreSQL cannot be reached or does not let us.
+        MigrationFailed: naming the one that PostgreSQL refused; those before it stay applied.
     """
     dsn = conninfo(settings)
     try:
@@ -66,8 +68,19 @@ def _apply(dsn: str) -> list[str]:
         backend.break_lock()  # a leftover of a killed process: the real lock is ours
         with backend.lock():
             pending = backend.to_apply(yoyo.read_migrations(str(folder)).filter(_is_sql))
-            backend.apply_migrations(pending)
+            for migration in pending:
+                _apply_one(backend, migration)
             return [migration.id for migration in pending]
+
+
+def _apply_one(backend: "_Backend", migration: yoyo.migrations.Migration) -> None:
+    """Apply a migration in a transaction of its own."""
+    try:
+        backend.apply_one(migration)
+    except (InsufficientPrivilege, *TRANSIENT):
+        raise
+    except psycopg.Error as error:
+        raise MigrationFailed(migration.id, error.diag.message_primary or one_line(str(error))) from error
 
 
 def _is_sql(migration: yoyo.migrations.Migration) -> bool:

@@ -1,13 +1,16 @@
-"""Which code a node runs, and which consumers began before it; a small server answers as Ray's dashboard."""
+"""Which code a node runs, and what began before it; a small server answers as Ray's dashboard."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -15,19 +18,42 @@ from signals.clients.postgres import open_pool, transaction
 from signals.local import rollout
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder, StackState
+from signals.local.ray_dashboard import APPLICATIONS
 from signals.local.ray_head import RayHead
 from signals.local.rollout import DeployedCode
+from signals.ray_node.variables import CODE_MARK
 from signals.settings import PostgresSettings
 from signals.store.operations.workers import Heartbeat, beat
 
 
+@dataclass(slots=True)
+class Answers:
+    """The answers of a dashboard, and the marks of code that it was given."""
+
+    ray_version: str
+    applications: Mapping[str, Any] = field(default_factory=lambda: {"core": {"status": "RUNNING"}})
+    marks: list[str] = field(default_factory=list)
+
+
 @contextmanager
-def dashboard(ray_version: str) -> Iterator[int]:
-    """Answer the question for Ray's version; the port."""
+def dashboard(answers: Answers) -> Iterator[int]:
+    """Answer as Ray's dashboard; the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"ray_version": ray_version}).encode()
+            if self.path == APPLICATIONS:
+                self.answer({"applications": answers.applications})
+            else:
+                self.answer({"ray_version": answers.ray_version})
+
+        def do_PUT(self) -> None:
+            config = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            (mark,) = {one["runtime_env"]["env_vars"][CODE_MARK] for one in config["applications"]}
+            answers.marks.append(mark)
+            self.answer({})
+
+        def answer(self, found: Mapping[str, Any]) -> None:
+            body = json.dumps(found).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -44,21 +70,25 @@ def dashboard(ray_version: str) -> Iterator[int]:
 
 def head_at(root: Path, port: int = 1) -> RayHead:
     """A node whose files lie in a folder of the test's own."""
-    state = StackState(data=str(root), password="unused", ports={"ray_dashboard": port})
+    state = StackState(data=str(root), password="unused", ports={"ray_dashboard": port, "http": 1})
     head = RayHead(folder=StackFolder(root=root), state=state)
     head.temp.mkdir()
     return head
 
 
 @pytest.fixture
-def head(tmp_path: Path) -> Iterator[RayHead]:
-    """A node of the installed Ray."""
-    with dashboard(version("ray")) as port:
+def answers() -> Answers:
+    """The answers of a node of the installed Ray, which runs the applications."""
+    return Answers(version("ray"))
+
+
+@pytest.fixture
+def head(tmp_path: Path, answers: Answers) -> Iterator[RayHead]:
+    """That node."""
+    with dashboard(answers) as port:
         head = head_at(tmp_path, port)
         yield head
-    for path in head.temp.iterdir():
-        path.unlink()
-    head.temp.rmdir()
+    shutil.rmtree(head.temp)
 
 
 def test_mark_follows_the_content_and_the_names_of_files(tmp_path: Path) -> None:
@@ -88,14 +118,40 @@ def test_node_is_outdated_until_the_present_code_is_deployed_whole(head: RayHead
     assert rollout.is_outdated(head)
 
 
-def test_another_ray_is_named_and_nothing_is_replaced(head: RayHead) -> None:
-    with dashboard("2.0.0") as port:
-        head.state.ports["ray_dashboard"] = port
-        with pytest.raises(
-            LocalStackError, match=r"^Ray 2\.0\.0 runs and .*: `signals down`, then `signals up`$"
-        ):
-            rollout.is_outdated(head)
+def test_another_ray_is_named_and_nothing_is_replaced(head: RayHead, answers: Answers) -> None:
+    answers.ray_version = "2.0.0"
+    with pytest.raises(
+        LocalStackError, match=r"^Ray 2\.0\.0 runs and .*: `signals down`, then `signals up`$"
+    ):
+        rollout.is_outdated(head)
     assert rollout.deployed(head) is None
+
+
+def test_return_to_running_code_after_a_failure_is_a_replacement_too(head: RayHead, answers: Answers) -> None:
+    rollout.replace_code(head)
+    known = rollout.deployed(head)
+    assert known is not None
+    rollout.remember(head, DeployedCode(mark=known.mark, since=known.since, is_complete=False))
+    rollout.replace_code(head)  # a second `up` after a late part: Serve is to go on
+    assert answers.marks[0] == answers.marks[1]
+    rollout.remember(
+        head, DeployedCode(mark="failed", since=datetime.now(UTC).isoformat(), is_complete=False)
+    )
+    rollout.replace_code(head)
+    # With the mark of before Serve would leave its replicas, and `up` would wait for new consumers for good.
+    assert answers.marks[2] != answers.marks[1]
+
+
+def test_failed_application_is_named_with_its_cause_and_the_way_back(head: RayHead, answers: Answers) -> None:
+    message = "Deploying failed:\nTraceback ...\nRuntimeError: this release is broken\n"
+    answers.applications = {"ingest": {"status": "DEPLOY_FAILED", "message": message}}
+    with pytest.raises(
+        LocalStackError,
+        match=r"^the new code of ingest does not start \(RuntimeError: this release is broken\), the former "
+        r"goes on: put corrected or former code in place, then `signals up`; ",
+    ):
+        rollout.replace_code(head)
+    assert rollout.is_outdated(head)  # so a corrected release is deployed
 
 
 def test_consumers_that_began_before_the_replacement_are_named(

@@ -1,5 +1,6 @@
 """Migrations run once, from any process, at any number of starts, and after a killed one."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from pydantic import SecretStr
 
 from signals import migrations
 from signals.clients.postgres import conninfo
-from signals.errors import DependencyUnavailable
+from signals.errors import DependencyUnavailable, MigrationFailed
 from signals.local.processes.ports import free_port
 from signals.local.stack import RunningStack
 from signals.settings import PostgresSettings
+from signals.store.operations import schema
 from signals.store.operations.schema import migrate
 
 NAMES = sorted(file.stem for file in Path(migrations.__file__).parent.glob("*.sql"))
@@ -76,6 +78,24 @@ def test_lock_of_a_killed_migration_blocks_no_later_one(empty: PostgresSettings)
         connection.execute("DROP SCHEMA pipeline, people CASCADE")
         connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
     assert migrate(empty) == [name for name in NAMES if name >= "0005"]
+
+
+def test_refused_migration_is_named_and_taken_back(
+    empty: PostgresSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(Path(migrations.__file__).parent, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(schema, "files", lambda _: tmp_path)
+    next_one = tmp_path / "9999.next.sql"
+    text = f"-- depends: {NAMES[-1]}\nCREATE TABLE half_made (id int);\nALTER TABLE %s ADD COLUMN a int;\n"
+    next_one.write_text(text % "absent")
+    with pytest.raises(
+        MigrationFailed,
+        match=r'^migration 9999\.next failed and changed nothing \(relation "absent" does not exist\); ',
+    ):
+        migrate(empty)
+    assert _applied(empty) == NAMES  # those before it stay
+    next_one.write_text(text % "incidents")
+    assert migrate(empty) == ["9999.next"]  # as if it had never been tried
 
 
 def test_unreachable_server_is_named() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from signals.local.environment import read_env_file
-from tests.support.releases import Code, files_of
+from tests.support.releases import Code, install
 from tests.support.waiting import until
 from tests.system.faults.server_contents import Servers
 from tests.system.faults.watched_stack import WatchedStack
@@ -37,15 +37,9 @@ class Laptop:
         return done.stdout if done.returncode == 0 else ""
 
     def install(self, code: Code) -> None:
-        """Put other code in the place of the clone's, file by file, as `git checkout` does."""
+        """Put other code in the place of the clone's."""
         assert self.clone is not None
-        for name, content in code.items():
-            path = self.clone / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists() or path.read_bytes() != content:
-                path.write_bytes(content)
-        for name in files_of(self.clone).keys() - code.keys():
-            (self.clone / name).unlink()
+        install(code, self.clone)
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Upgrades in place, under traffic: the release before, this one, the next one, and back.
+"""Upgrades in place, under traffic: the release before, this one, the next one, back, and releases that fail.
 
 The release before is a real commit: the newest one with fewer migrations. The next one is this one with a
 migration, a field of the index, a default and an answer of its own, which only this test knows.
@@ -6,6 +6,7 @@ migration, a field of the index, a default and an answer of its own, which only 
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 import httpx2
@@ -15,7 +16,16 @@ from signals.clients.postgres import open_pool
 from signals.domain.access.scopes import Scope
 from signals.local.processes.ports import free_port
 from signals.services.access import provisioning
-from tests.support.releases import NEXT_NAME, former_code, has_next_field, next_code, present_code
+from tests.support.releases import (
+    NEXT_NAME,
+    Code,
+    former_code,
+    has_next_field,
+    next_code,
+    present_code,
+    with_line,
+    with_migration,
+)
 from tests.system.faults.laptop import Laptop
 from tests.system.faults.prober import Prober, probing, reading
 from tests.system.faults.rule_editor import RuleEditor
@@ -48,7 +58,7 @@ def name_of(laptop: Laptop) -> str:
     return str(answer.json()["name"])
 
 
-def upgrade(laptop: Laptop, code: dict[str, bytes]) -> None:
+def upgrade(laptop: Laptop, code: Code) -> None:
     """Put code in place and let `signals up` bring it to the running product: no process stays."""
     before = set(laptop.stack.product_pids().items())
     laptop.install(code)
@@ -75,6 +85,78 @@ def test_upgrades_under_traffic_lose_and_double_nothing(
             assert (name_of(laptop) == NEXT_NAME) == (release == "next")
         row.failed = sum(prober.failed for prober in probers)
     assert has_next_field(laptop.servers.opensearch)
+
+
+@pytest.mark.parametrize(
+    ("make_code", "cause"),
+    [
+        (
+            partial(with_line, "actors/indexer.py", "import absent"),
+            "the new code cannot be imported (ModuleNotFoundError: No module named 'absent', actors/",
+        ),
+        (
+            partial(with_migration, b"ALTER TABLE absent ADD COLUMN a int;"),
+            'migration 9999.trial failed and changed nothing (relation "absent" does not exist)',
+        ),
+    ],
+    ids=["import", "schema"],
+)
+def test_release_that_fails_before_it_is_deployed_ends_no_process(
+    laptop: Laptop, fault_row: Callable[[str], FaultRow], make_code: Callable[[], Code], cause: str
+) -> None:
+    row = fault_row(
+        "upgrade in place: code that cannot be imported, a migration that fails; nothing deployed"
+    )
+    run_present(laptop)
+    with trial(laptop.stack.stage(), row, seed=72, events_per_s=EVENTS_PER_S) as running:
+        before = laptop.stack.product_pids()
+        assert_refused(laptop, make_code(), cause)
+        running.injected()
+        running.recovered()
+        laptop.install(present_code())
+        assert "Already running; nothing to do." in laptop.up()
+        assert laptop.stack.product_pids() == before
+
+
+def test_release_whose_replicas_fail_leaves_the_former_serving_and_can_be_taken_back(
+    laptop: Laptop, fault_row: Callable[[str], FaultRow]
+) -> None:
+    row = fault_row("upgrade in place: replicas that fail at their start, and back")
+    fails = "\n\ndef configure_logs() -> None:\n    raise RuntimeError('this release is broken')"
+    run_present(laptop)
+    with (
+        trial(laptop.stack.stage(), row, seed=73, events_per_s=EVENTS_PER_S) as running,
+        ExitStack() as stack,
+    ):
+        probers = probers_of(laptop, running, stack)
+        kept = {pid for pid, kind in laptop.stack.product_pids().items() if kind == "ingest replica"}
+        code = with_line("serve_apps/ingest/replica.py", fails)
+        assert_refused(laptop, code, "the new code of ingest does not start (")
+        assert kept <= laptop.stack.product_pids().keys()
+        running.injected()
+        running.recovered()
+        upgrade(laptop, present_code())
+        running.injected()
+        running.recovered()
+        print([f"{p.failed} of {p.requests} failed: {p.failures[:3]}" for p in probers])
+        row.failed = sum(prober.failed for prober in probers)
+
+
+def run_present(laptop: Laptop) -> None:
+    """Have the present code run, after any other."""
+    laptop.install(present_code())
+    laptop.up()
+
+
+def assert_refused(laptop: Laptop, code: Code, cause: str) -> None:
+    """Let `signals up` fail with a cause and the way back; the watchdog goes on."""
+    laptop.install(code)
+    done = laptop.stack.run("up")
+    print(done.stdout, done.stderr)
+    assert done.returncode == 1
+    assert cause in done.stderr
+    assert "put corrected or former code in place" in done.stderr
+    assert laptop.stack.watchdog.is_running()
 
 
 def probers_of(laptop: Laptop, running: Trial, stack: ExitStack) -> tuple[Prober, Prober]:
