@@ -158,8 +158,10 @@ def see_other(path: str) -> Response:
 def own_path(text: str) -> str:
     """Return a path of the console, its start for any other text: no link leads from here to another site."""
     is_own = text.startswith("/console/") and not text.startswith(SIGN_IN)
-    is_plain = text.isprintable() and "\\" not in text and "//" not in text.partition("?")[0]
-    return text if is_own and is_plain else "/console/"
+    path = text.partition("?")[0]
+    is_plain = text.isprintable() and "\\" not in text and "//" not in path
+    may_have_cookies = path.isascii() and not set("; ,") & set(path)
+    return text if is_own and is_plain and may_have_cookies else "/console/"
 
 
 async def _form(request: Request, most: int) -> dict[str, str]:

@@ -24,8 +24,11 @@ REFUSAL: Final = "refusal"
 
 
 def refused(visit: Visit, page: str, text: str) -> Response:
-    """Lead to a page that says why nothing was done; reading it again presses nothing again."""
-    return show_once(visit, page, {REFUSAL: text})
+    """Lead to a page that says why nothing was done; reading it again presses nothing again.
+
+    Its query is left out: the cookie with the reason goes to a path.
+    """
+    return show_once(visit, page.partition("?")[0].partition("#")[0], {REFUSAL: text})
 
 
 def refused_status(

@@ -64,7 +64,10 @@ def status(folder: Folder = ROOT) -> None:
             return
         if told := stack.full(folder):
             out.print(f"Disk: {told}, then start what has stopped with `signals up`.", end="\n\n")
-        out.print(_deployments(head), end="\n\n")
+        if head.process.is_running():  # else another stack may have its dashboard's port
+            out.print(_deployments(head), end="\n\n")
+        else:
+            out.print("Ray is stopped, so nothing accepts or handles events: `signals up`.", end="\n\n")
     try:
         with open_pool(PostgresSettings.from_env(), size=1) as pool:
             out.print(_actors(pool), end="\n\n")

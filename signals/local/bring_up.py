@@ -138,10 +138,12 @@ def _start_node(
     try:
         return _start(head, variables), notes
     except PortTakenError as error:  # by another stack that starts now: its ports are seen this time
-        console.print(f"{error}: starting Ray again …", highlight=False)
+        console.print(f"{str(error).partition(':')[0]}: starting Ray again …", highlight=False)
         if head.process.is_running():
-            notes.append(head.leave_http_port(wanted))
-            head.process.stop()
+            try:
+                notes.append(head.leave_http_port(wanted))
+            finally:
+                head.process.stop()
         head.end_leftovers()
         notes += head.choose_ports(wanted)
         return _start(head, variables), notes
@@ -172,7 +174,9 @@ def _start(head: RayHead, variables: Mapping[str, str]) -> dict[str, str]:
 def _check_http_port(head: RayHead) -> None:
     port = head.state.ports["http"]
     if head.process.shares(port):
-        raise PortTakenError(f"another program listens on port {port}, too")
+        raise PortTakenError(
+            f"another program listens on port {port}, too: `signals down`, then `signals up` chooses another"
+        )
 
 
 def _continue(head: RayHead, *, is_outdated: bool, console: Console) -> None:
@@ -183,6 +187,7 @@ def _continue(head: RayHead, *, is_outdated: bool, console: Console) -> None:
         console.print("replacing the running code …", highlight=False)
         rollout.replace_code(head)
     wait_until_ready(head.state.ports["http"], head)
+    _check_http_port(head)
 
 
 def _deploy(head: RayHead) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
@@ -57,6 +58,14 @@ def test_late_assignment_names_the_faster_one(visitor: Visitor, world: World) ->
     address, fields = form_of(second, page, "assign")
     second.post(address, data=fields | {"assignee": chosen["responder"]})
     assert "<dt>Assigned to</dt><dd>responder</dd>" in second.get(page).text
+
+
+@pytest.mark.parametrize("odd", ["?y=1", "#x", "; a b", "/ä", "/x,y"])
+def test_refused_form_leads_back_from_any_next_page(visitor: Visitor, world: World, odd: str) -> None:
+    responder = visitor(Role.RESPONDER)
+    address, fields = form_of(responder, f"{BASE}/incidents/{world.open_id}", "assign")
+    late = fields | {"assignee": "", "shown": "somebody", "next": f"{BASE}/incidents/{world.open_id}{odd}"}
+    assert responder.post(address, data=late).status_code == 303
 
 
 def test_late_snooze_names_the_faster_one(visitor: Visitor, pool: Pool, world: World) -> None:
