@@ -22,7 +22,7 @@ def said_of(detail: Mapping[str, Any], names: Mapping[str, str]) -> str:
         return f": {said}"[:MAX_SAID] if said else ""
     if after:
         return f": {before} to {after}"
-    return f" as {detail['role']}" if detail.get("role") else ""
+    return f", as {detail['role']}" if detail.get("role") else ""
 
 
 def target_of(target: str, names: Mapping[str, str]) -> str:
@@ -49,10 +49,13 @@ def _differences(
 def _value(value: object, names: Mapping[str, str]) -> str:
     if isinstance(value, bool):
         text = "yes" if value else "no"
-    elif value in (None, [], ""):
+    elif value in (None, [], "", {}):
         text = "nothing"
     elif isinstance(value, list):
         text = ", ".join(_value(one, names) for one in value)
+    elif isinstance(value, Mapping):
+        members = (f"{name.replace('_', ' ')} {_value(one, names)}" for name, one in value.items())
+        text = f"({', '.join(members)})"
     elif isinstance(value, str):
         named = next((found for kind in NAMED if (found := names.get(f"{kind}:{value}"))), value)
         text = named.partition(" ")[2] if named != value else value  # the field says the kind

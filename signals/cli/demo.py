@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -134,8 +136,9 @@ def _where_next(out: Console, folder: Path, incident_id: str) -> None:
     api, dashboard = os.environ["CORE_API_URL"], os.environ["RAY_DASHBOARD_URL"]
     if ConsoleSettings.from_env().signals_console != "none":
         link = up_command.sign_in_link().replace("#", f"?next=/console/incidents/{incident_id}#", 1)
-        out.print(f"   {'its page, signed in':<21} {api}{link}")
+        out.print(f"   {'its page, signed in':<22} {api}{link}", soft_wrap=True)
     for purpose, place in (
+        *_commands_path(),
         ("the incidents", "signals incidents list; signals outages list --verdict any"),
         ("be notified about them", "signals destinations create-webhook|create-email|create-slack ..."),
         ("the API", f"{api}/docs"),
@@ -145,7 +148,15 @@ def _where_next(out: Console, folder: Path, incident_id: str) -> None:
         ("keys and URLs", f"set -a; . {folder / 'env'}; set +a"),
         ("stop", "signals down"),
     ):
-        out.print(f"   {purpose:<21} {place}")
+        out.print(f"   {purpose:<22} {place}", soft_wrap=True)
+
+
+def _commands_path() -> Iterator[tuple[str, str]]:
+    """Yield how a shell finds the commands below, unless it finds these very ones."""
+    scripts = Path(sysconfig.get_path("scripts"))
+    found = shutil.which("signals")
+    if (scripts / "signals").exists() and (found is None or Path(found).parent != scripts):
+        yield "find the commands", f'export PATH="{scripts}:$PATH"'
 
 
 def _send(rate: int, duration: str) -> int:

@@ -164,8 +164,10 @@ def _print_verdict(out: Console, why: dict[str, Any]) -> None:
     learning = ": project or rule had counted for less than 65 minutes, so that everything was new"
     out.print(f"verdict {why['verdict']}{learning if why['verdict'] == 'learning' else ''}")
     for condition in why["conditions"]:
-        needed = f"{condition['compared']} {condition['need']:.4g}"
-        out.print(f"  {why['decided_by']}: {condition['name']} {condition['have']:.4g}, needs {needed}")
+        said = f"{condition['have']:.4g}, needs {condition['compared']} {condition['need']:.4g}"
+        if why["normal"] is None and " against " in condition["name"]:
+            said = "has nothing to compare with"
+        out.print(f"  {why['decided_by']}: {condition['name']} {said}")
 
 
 def _print_beginning(out: Console, began: dict[str, Any] | None) -> None:

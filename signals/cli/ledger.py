@@ -20,7 +20,7 @@ DEFAULT_AGE: Final = timedelta(hours=1)
 NUMBERS: Final = (
     "accepted",
     "counted",
-    "uncounted",
+    "of no rule",
     "indexed",
     "duplicate",
     "dead-lettered",
@@ -87,6 +87,7 @@ def not_events_table(rows: Sequence[NotEvents]) -> Table:
 def _numbers(line: StageLine) -> list[str]:
     counts = {
         **line.outcomes,
+        "of no rule": line.outcomes.get("uncounted", 0),
         "accepted": line.expected,
         "in flight": line.in_flight,
         "missing": line.missing,

@@ -7,9 +7,10 @@ from signals.domain.access.api_keys import scope_of
 from signals.domain.access.scopes import Scope
 from signals.errors import SettingsError
 
+# A heading, then inset what is pasted and nothing else: the console copies it.
 SERVERS: Final = """\
-Sentry, any SDK
-  dsn: {scheme}://{key}@{host}/v1/events/sentry/1
+Sentry, any SDK: its DSN
+  {scheme}://{key}@{host}/v1/events/sentry/1
 
 OpenTelemetry, logs and traces
   OTEL_EXPORTER_OTLP_ENDPOINT={base}/v1/events/otlp
@@ -17,23 +18,36 @@ OpenTelemetry, logs and traces
   OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
   OTEL_METRICS_EXPORTER=none
 
-Segment
-  Python: analytics.write_key = "{key}"; analytics.host = "{base}/v1/events/segment"
-  Node:   new Analytics({{ writeKey: "{key}", host: "{base}", path: "/v1/events/segment/v1/batch" }})
+Segment, Python
+  analytics.write_key = "{key}"
+  analytics.host = "{base}/v1/events/segment"
 
-Deploys
-  CI:     signals deploy --release VERSION --env production
-  curl:   curl -sS "{base}/v1/events/deploys" -H "Authorization: Bearer {key}" -d '{{"release": "VERSION"}}'
-  GitHub: {base}/v1/events/deploys/github?key={key} with the key as its secret
-  GitLab: {base}/v1/events/deploys/gitlab with the key as its secret token
-  Vercel: {base}/v1/events/deploys/vercel?key={key} (signals projects doors PROJECT --vercel-secret)
+Segment, Node
+  new Analytics({{ writeKey: "{key}", host: "{base}", path: "/v1/events/segment/v1/batch" }})
+
+Deploys, in CI
+  signals deploy --release VERSION --env production
+
+Deploys, by curl
+  curl -sS "{base}/v1/events/deploys" -H "Authorization: Bearer {key}" -d '{{"release": "VERSION"}}'
+
+Deploys, by a webhook of GitHub: its URL; its secret is the key
+  {base}/v1/events/deploys/github?key={key}
+
+Deploys, by a webhook of GitLab: its URL; its secret token is the key
+  {base}/v1/events/deploys/gitlab
+
+Deploys, by a webhook of Vercel: its URL (its secret: signals projects doors PROJECT --vercel-secret)
+  {base}/v1/events/deploys/vercel?key={key}
 
 Web pages need a key of scope public: signals keys create --project PROJECT --scope public"""
 
 PAGES: Final = """\
-Sentry, in web pages and apps
-  dsn: {scheme}://{key}@{host}/v1/events/sentry/1
-  tunnel, against ad blockers: {base}/v1/events/sentry/tunnel
+Sentry, in web pages and apps: its DSN
+  {scheme}://{key}@{host}/v1/events/sentry/1
+
+Sentry, against ad blockers: its tunnel
+  {base}/v1/events/sentry/tunnel
 
 Segment, in web pages
   AnalyticsBrowser.load(

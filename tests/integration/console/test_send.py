@@ -24,7 +24,7 @@ def test_new_key_stands_in_every_line_once(visitor: Visitor, pool: Pool, world: 
     assert found is not None
     assert isinstance(KeyAuthenticator(pool).check(found[1]), KeyGranted)
     host = ADDRESS.removeprefix("http://")
-    assert f"dsn: http://{found[1]}@{host}/v1/events/sentry/1" in page
+    assert f">http://{found[1]}@{host}/v1/events/sentry/1</pre>" in page  # what Copy takes: no label
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT={ADDRESS}/v1/events/otlp" in page
     assert f"Bearer {found[1]}&#34;" in page  # of a plain event by curl
     waits = re.search(r'data-arrivals="([^"]+)"', page)
@@ -38,7 +38,7 @@ def test_new_key_stands_in_every_line_once(visitor: Visitor, pool: Pool, world: 
     assert admin.get(f"{BASE}/arrivals?key=none").status_code == 400
     later = admin.get(f"{BASE}/send").text
     assert found[1] not in later
-    assert "dsn: http://$PROJECT_API_KEY@" in later
+    assert ">http://$PROJECT_API_KEY@" in later
 
 
 def test_public_key_needs_an_origin_that_is_one(visitor: Visitor, pool: Pool, world: World) -> None:

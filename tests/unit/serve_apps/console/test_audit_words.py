@@ -16,7 +16,7 @@ NAMES = {f"destination:{OPS}": "destination ops", "user:1": "Ann"}
     ("detail", "expected"),
     [
         ({}, ""),
-        ({"role": "admin"}, " as admin"),
+        ({"role": "admin"}, ", as admin"),
         ({"before": "viewer", "after": "admin"}, ": viewer to admin"),
         ({"after": {"destination_id": OPS, "secret_replaced": False}}, ": destination ops"),
         ({"after": {"secret_replaced": True, "rings": True}}, ": secret replaced, rings"),
@@ -30,6 +30,10 @@ NAMES = {f"destination:{OPS}": "destination ops", "user:1": "Ann"}
         (
             {"before": {"routes": []}, "after": {"routes": ["/cart", "/pay"]}},
             ": routes from nothing to /cart, /pay",
+        ),
+        (
+            {"after": {"settings": {"kind": "webhook", "headers": {}}}},
+            ": settings (kind webhook, headers nothing)",
         ),
         ({"before": {"a": 1}, "after": {"a": 1}}, ""),
     ],
