@@ -61,7 +61,8 @@ def read_deploy(body: bytes, receipt: Receipt) -> ForeignReading:
     Raises InvalidEvent when the body is no JSON object, names no release, or its status is unknown.
     """
     payload = read_object(body)
-    release = text_of(payload.get("release")).strip()
+    named = payload.get("release")
+    release = "" if isinstance(named, (dict, list)) else text_of(named).strip()
     if not release:
         raise InvalidEvent("missing", "release", "release is required: a version, a tag or a commit.")
     status = text_of(payload.get("status")).strip().lower()

@@ -35,7 +35,14 @@ def test_own_hook_gives_a_deploy(hook: dict[str, object], facts: tuple[object, .
 
 
 @pytest.mark.parametrize(
-    ("body", "field"), [(b"{}", "release"), (b'{"release":"1","status":"maybe"}', "status"), (b"[]", None)]
+    ("body", "field"),
+    [
+        (b"{}", "release"),
+        (b'{"release":{"id":1}}', "release"),
+        (b'{"release":["1"]}', "release"),
+        (b'{"release":"1","status":"maybe"}', "status"),
+        (b"[]", None),
+    ],
 )
 def test_own_hook_names_the_field_at_fault(body: bytes, field: str | None) -> None:
     with pytest.raises(InvalidEvent) as raised:
