@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 from tests.k8s.control_plane.api import Object
 
 DASHBOARD_PORT, SERVE_PORT = 8265, 8000
+IDLE_S = 20.0
+"""Of a connection. KubeRay asks through the API server without a time limit: one answer that did not come
+stopped it for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class FakeRay:
 
 class _UnixServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
 
 
 @contextmanager
@@ -95,6 +99,7 @@ def fake_ray(socket: Path, image_at: Callable[[str], str]) -> Iterator[FakeRay]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = IDLE_S
     fake: FakeRay
     tunnelled: str = ""
 
