@@ -103,7 +103,8 @@ class ChildProcess:
     def shares(self, port: int) -> bool:
         """Whether a program of another process tree accepts TCP connections on the port, too.
 
-        Linux allows that to two of one account (SO_REUSEPORT); elsewhere the second one fails.
+        Linux allows that to two of one account (SO_REUSEPORT); elsewhere the second one fails. A socket
+        without a pid is of a process that has just begun or ended.
         """
         if sys.platform != "linux":
             return False
@@ -111,11 +112,11 @@ class ChildProcess:
         listening = {
             one.pid
             for one in sockets
-            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+            if one.pid and one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
         }
         own = self.pid
         ours = {own, *(one.pid for one in _descendants(own))} if own else set()
-        return any(pid is None or psutil.pid_exists(pid) for pid in listening - ours)
+        return any(psutil.pid_exists(pid) for pid in listening - ours)
 
     def start(self, command: Command, *, tie_to_parent: bool = False) -> None:
         """Start it in a session of its own, output to the log file; with `tie_to_parent` it dies with us.

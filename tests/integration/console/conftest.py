@@ -80,3 +80,16 @@ def visitor(stranger: TestClient, pool: ConnectionPool[Connection]) -> Visitor:
         return client
 
     return sign_in
+
+
+def press_each_status(person: TestClient, path: str) -> Iterator[str]:
+    """Set each status on the page of an incident or outage; yield it once the page tells who did it."""
+    for wanted, done in (
+        ("investigating", "took it on"),
+        ("resolved", "resolved it"),
+        ("open", "opened it again"),
+    ):
+        answer = person.post(path + "/status", data={"status": wanted})
+        assert (answer.status_code, answer.headers["location"]) == (303, path)
+        assert f"responder {done}" in person.get(path).text
+        yield wanted

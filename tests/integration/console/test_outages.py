@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 from signals.clients.postgres import Connection
 from signals.domain.access.people import Role
 from signals.services.incidents.views import MAX_CHANGES
-from tests.integration.console.conftest import BASE, Visitor
+from tests.integration.console.conftest import BASE, Visitor, press_each_status
 from tests.support.console_world import World
 
 Pool = ConnectionPool[Connection]
@@ -33,15 +33,8 @@ def test_outage_page_names_its_incidents_and_why_they_are_one(visitor: Visitor, 
 
 def test_incidents_follow_the_status_of_their_outage(visitor: Visitor, pool: Pool, world: World) -> None:
     person, path = visitor(Role.RESPONDER), f"{BASE}/outages/{world.outage_id}"
-    for wanted, done in (
-        ("investigating", "took it on"),
-        ("resolved", "resolved it"),
-        ("open", "opened it again"),
-    ):
-        answer = person.post(path + "/status", data={"status": wanted})
-        assert (answer.status_code, answer.headers["location"]) == (303, path)
+    for wanted in press_each_status(person, path):
         assert statuses(pool) == {wanted}
-        assert f"responder {done}" in person.get(path).text
     assert person.post(path + "/status", data={"status": "odd"}).status_code == 422
 
 

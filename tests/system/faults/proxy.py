@@ -113,12 +113,11 @@ class TcpProxy:
         task.add_done_callback(self._serving.discard)
         try:
             await self._flowing.wait()
-            up_reader, up_writer = await asyncio.open_connection(HOST, self.target_port)
-            ends.add(up_writer)
-            self._writers |= ends
-            await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer))
-        except OSError:  # the server is away, or one end broke off: so does the other
-            pass
+            with suppress(OSError):  # the server is away, or one end broke off: so does the other
+                up_reader, up_writer = await asyncio.open_connection(HOST, self.target_port)
+                ends.add(up_writer)
+                self._writers |= ends
+                await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer))
         except asyncio.CancelledError:  # only `close` does this; asyncio's own callback would log it
             return
         finally:
