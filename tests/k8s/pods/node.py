@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -33,6 +34,7 @@ def node() -> Iterator[ControlPlane]:
     """
     folder = rig_folder() / "node"
     environment = {**os.environ, "RIG": str(rig_folder()), "CLUSTER": "node", "PORT": "6443"}
+    environment["PYTHON"] = sys.executable
     environment["PATH"] = f"{rig_folder() / 'bin'}:{os.environ['PATH']}"
     try:
         for name, *arguments in (*STEPS, ("nsx.sh", str(RIG / "up-kuberay.sh"))):

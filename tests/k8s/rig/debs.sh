@@ -26,11 +26,11 @@ links() { # kube-proxy and the CNI plugins look for iptables by its plain names;
 }
 
 check() { # a missing shared library shows here, not later as a kube-proxy that retries endlessly
-  local missing; missing=$(LD_LIBRARY_PATH=$D/usr/lib/x86_64-linux-gnu ldd "$D/usr/sbin/xtables-nft-multi" "$D/usr/sbin/runc" "$D/usr/bin/containerd" | grep "not found" || true)
+  local missing; missing=$(LD_LIBRARY_PATH=$D/usr/lib/x86_64-linux-gnu ldd "$D/usr/sbin/xtables-nft-multi" "$D/usr/sbin/runc" "$D/usr/bin/containerd" "$D/usr/bin/redis-server" | grep "not found" || true)
   [ -z "$missing" ] || die "shared libraries are missing: $missing"
 }
 
 unpack containerd runc containernetworking-plugins debootstrap iptables libip4tc2 libip6tc2 libxtables12 \
-  libnftnl11 libmnl0 libnfnetlink0 libnetfilter-conntrack3 libseccomp2
+  libnftnl11 libmnl0 libnfnetlink0 libnetfilter-conntrack3 libseccomp2 redis-server redis-tools liblzf1 libjemalloc2
 links; check
 say "$("$D/usr/bin/containerd" --version | cut -d' ' -f1,3), $("$D/usr/sbin/runc" --version | head -n 1), iptables links in $RIG/ipt"

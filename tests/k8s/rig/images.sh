@@ -1,7 +1,7 @@
 #!/bin/bash
 # images.sh pause | base | product: OCI archives in $RIG/img, imported by node-up.sh. No registry is involved.
 #   pause  localhost/pause:1, a static Go program    base  localhost/base:1, bookworm with python3 and wget
-#   product  localhost/signals:1 and :2, what our Dockerfile makes
+#   product  localhost/signals:1, what our Dockerfile makes, and :2, the same with the code of the next release
 # Default: pause base. Pods must say imagePullPolicy: Never.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
@@ -43,9 +43,11 @@ base() {
   rootfs; archive base "$I/rootfs"
 }
 
-product() { # what our Dockerfile makes, under two names, so that one image can be upgraded to the other
+product() { # what our Dockerfile makes, and a second image with other code, so that one can be upgraded to the other
   "$HERE/dockerfile.sh" "$REPOSITORY"
-  nice -n 5 python3 "$HERE/mkimage.py" "$I/signals.tar" localhost/signals:1,localhost/signals:2 "$I/dockerfile/rootfs" \
+  local packages; packages=$(cd "$I/dockerfile/rootfs"; echo opt/signals/lib/python3.*/site-packages)
+  rm -rf "$I/next"; (cd "$REPOSITORY"; "$PYTHON" -m tests.support.next_release "$I/next/$packages")
+  nice -n 5 python3 "$HERE/mkimage.py" "$I/signals.tar" "localhost/signals:1,localhost/signals:2=$I/next" "$I/dockerfile/rootfs" \
     --config "$I/dockerfile/config.json"
   say "localhost/signals:1 and :2 are $(du -h "$I/signals.tar" | cut -f1)"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""mkimage.py OUT.tar NAME[,NAME] FOLDER...: an OCI archive for `ctr images import`, one layer per folder.
+"""mkimage.py OUT.tar NAME[=TOP][,...] FOLDER...: an OCI archive for `ctr images import`, a layer per folder.
 
-Several names are as many images: they share the layers and differ in the variable IMAGE.
+Several names are as many images: they share the layers, TOP is one more of its own, and IMAGE is the name.
 """
 
 import argparse
@@ -67,7 +67,10 @@ def add_manifest(image: tarfile.TarFile, name: str, layers: list[Json], options:
 def build(image: tarfile.TarFile, options: argparse.Namespace) -> None:
     """Write layers, images and index."""
     layers = [add_layer(image, folder, options.out.parent) for folder in options.folder]
-    entries = [add_manifest(image, name, layers, options) for name in options.name.split(",")]
+    entries = []
+    for name, _, top in (one.partition("=") for one in options.names.split(",")):
+        own = [add_layer(image, Path(top), options.out.parent)] if top else []
+        entries.append(add_manifest(image, name, layers + own, options))
     index = {"schemaVersion": 2, "manifests": entries}
     files: dict[str, Json] = {"index.json": index, "oci-layout": {"imageLayoutVersion": "1.0.0"}}
     for name, value in files.items():
@@ -76,7 +79,7 @@ def build(image: tarfile.TarFile, options: argparse.Namespace) -> None:
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("out", type=Path)
-parser.add_argument("name", help="for example localhost/app:1")
+parser.add_argument("names", help="for example localhost/app:1,localhost/app:2=folder")
 parser.add_argument("folder", nargs="+", type=Path)
 parser.add_argument("--entrypoint")
 parser.add_argument("--config", type=Path, help="the image's configuration, as OCI writes it")

@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from signals.clients.postgres import open_pool
+from signals.domain.access.scopes import Scope
+from signals.services.access import provisioning
 from tests.system.faults.senders import REQUEST_TIMEOUT_S, Sender
 from tests.system.faults.traffic import Sent, Traffic
+from tests.system.faults.trial import Trial
 
 EVERY_S: Final = 0.05
 KAFKA_SLOW: Final = "Kafka did not acknowledge"  # a starved machine's Kafka: the requests reached a replica
@@ -27,7 +32,7 @@ class Prober:
     attempt: Callable[[], str]
     requests: int = 0
     failures: list[str] = field(default_factory=list)
-    """Why requests failed."""
+    """When (UTC) and why requests failed."""
     _accepted_at: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,13 +58,16 @@ class Prober:
         with self._lock:
             return sum(at > moment for at in self._accepted_at)
 
+    def __str__(self) -> str:
+        return f"{self.failed} of {self.requests} failed: {self.unserved[:10]}"
+
     def send_one(self) -> None:
         """Make one request once."""
         failure = self.attempt()
         with self._lock:
             self.requests += 1
             if failure:
-                self.failures.append(failure)
+                self.failures.append(f"{datetime.now(UTC):%H:%M:%S} {failure}")
             else:
                 self._accepted_at.append(time.monotonic())
 
@@ -97,6 +105,19 @@ def reading(url: str, api_key: str) -> Iterator[Prober]:
 
     with _repeated(Prober(read)) as prober:
         yield prober
+
+
+@contextmanager
+def probing_both(running: Trial, core_url: str) -> Iterator[tuple[Prober, Prober]]:
+    """Send a trial's events and read the list of its incidents while the block runs."""
+    sender = running.stage.project(running.project_id)
+    with open_pool(running.stage.servers.postgres, size=1) as pool:
+        key = provisioning.issue_key(pool, running.project_id, Scope.READ).text
+    with (
+        probing(sender, running.traffic, running.sent) as events,
+        reading(f"{core_url}/v1/incidents", key) as reads,
+    ):
+        yield events, reads
 
 
 @contextmanager

@@ -5,17 +5,13 @@ migration, a field of the index, a default and an answer of its own, which only 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
 import httpx2
 import pytest
 
-from signals.clients.postgres import open_pool
-from signals.domain.access.scopes import Scope
 from signals.local.processes.ports import free_port
-from signals.services.access import provisioning
 from tests.support.releases import (
     NEXT_NAME,
     Code,
@@ -27,10 +23,10 @@ from tests.support.releases import (
     with_migration,
 )
 from tests.system.faults.laptop import Laptop
-from tests.system.faults.prober import Prober, probing, reading
+from tests.system.faults.prober import probing_both
 from tests.system.faults.rule_editor import RuleEditor
 from tests.system.faults.table import FaultRow
-from tests.system.faults.trial import Trial, trial
+from tests.system.faults.trial import trial
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(2400)]
 
@@ -73,12 +69,15 @@ def test_upgrades_under_traffic_lose_and_double_nothing(
     row = fault_row("upgrade in place: schema, index and rule; the release before, this, the next, this")
     stage = laptop.stack.stage()
     releases = (("present", present_code()), ("next", next_code()), ("present again", present_code()))
-    with trial(stage, row, seed=71, events_per_s=EVENTS_PER_S) as running, ExitStack() as stack:
-        rule = RuleEditor(laptop.servers.postgres, laptop.environment["CORE_API_URL"], running.project_id)
-        probers = probers_of(laptop, running, stack)
+    core = laptop.environment["CORE_API_URL"]
+    with (
+        trial(stage, row, seed=71, events_per_s=EVENTS_PER_S) as running,
+        probing_both(running, core) as probers,
+    ):
+        rule = RuleEditor(laptop.servers.postgres, core, running.project_id)
         for release, code in releases:
             upgrade(laptop, code)
-            print(f"{release}: {[f'{p.failed} of {p.requests} failed: {p.failures[:3]}' for p in probers]}")
+            print(release, *probers, sep="\n")
             rule.change()
             running.injected()
             running.recovered()
@@ -126,9 +125,8 @@ def test_release_whose_replicas_fail_leaves_the_former_serving_and_can_be_taken_
     run_present(laptop)
     with (
         trial(laptop.stack.stage(), row, seed=73, events_per_s=EVENTS_PER_S) as running,
-        ExitStack() as stack,
+        probing_both(running, laptop.environment["CORE_API_URL"]) as probers,
     ):
-        probers = probers_of(laptop, running, stack)
         kept = {pid for pid, kind in laptop.stack.product_pids().items() if kind == "ingest replica"}
         code = with_line("serve_apps/ingest/replica.py", fails)
         assert_refused(laptop, code, "the new code of ingest does not start (")
@@ -138,7 +136,7 @@ def test_release_whose_replicas_fail_leaves_the_former_serving_and_can_be_taken_
         upgrade(laptop, present_code())
         running.injected()
         running.recovered()
-        print([f"{p.failed} of {p.requests} failed: {p.failures[:3]}" for p in probers])
+        print(*probers, sep="\n")
         row.failed = sum(prober.failed for prober in probers)
 
 
@@ -157,13 +155,3 @@ def assert_refused(laptop: Laptop, code: Code, cause: str) -> None:
     assert cause in done.stderr
     assert "put corrected or former code in place" in done.stderr
     assert laptop.stack.watchdog.is_running()
-
-
-def probers_of(laptop: Laptop, running: Trial, stack: ExitStack) -> tuple[Prober, Prober]:
-    """Send an event and read the list of incidents each 50 ms; nothing is repeated."""
-    sender = running.stage.project(running.project_id)
-    with open_pool(laptop.servers.postgres, size=1) as pool:
-        key = provisioning.issue_key(pool, running.project_id, Scope.READ).text
-    url = f"{laptop.environment['CORE_API_URL']}/v1/incidents"
-    events = stack.enter_context(probing(sender, running.traffic, running.sent))
-    return events, stack.enter_context(reading(url, key))
