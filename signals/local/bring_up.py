@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -20,7 +21,13 @@ from signals.domain.access.api_keys import key_hash
 from signals.domain.access.scopes import Scope
 from signals.local import rollout, stack
 from signals.local.environment import read_env_file, write_env_file
-from signals.local.errors import LocalStackError, NotReadyError, PortTakenError, os_errors_reported
+from signals.local.errors import (
+    DiedError,
+    LocalStackError,
+    NotReadyError,
+    PortTakenError,
+    os_errors_reported,
+)
 from signals.local.folder import StackFolder
 from signals.local.import_check import require_imports
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
@@ -80,7 +87,7 @@ def up(
             environment = _save_environment(head, variables)
             _continue(head, is_outdated=is_outdated, console=console)
         else:
-            environment, notes = _start_node(head, wanted, variables, console)
+            environment, notes = start_node(head, wanted, variables, console)
     return RunningProduct(
         environment=environment,
         started=servers.started if was_running else (*servers.started, "ray"),
@@ -128,17 +135,25 @@ def _head_in(folder: StackFolder) -> RayHead:
     return RayHead(folder=folder, state=state)
 
 
-def _start_node(
+def start_node(
     head: RayHead, wanted: Mapping[str, int], variables: Mapping[str, str], console: Console
 ) -> tuple[dict[str, str], list[str]]:
-    """Start a node at free ports; return the stack's variables, and notes about ports that were taken."""
+    """Start a node at free ports; return the stack's variables, and notes about ports that were taken.
+
+    A start that fails for the moment's sake is repeated once: another stack that starts now took a port,
+    and is seen the second time; or Ray died on a starved machine.
+
+    Raises:
+        DiedError, NotReadyError, PortTakenError, LocalStackError: in one sentence, why not.
+    """
     head.end_leftovers()
     notes = head.choose_ports(wanted)
     console.print("starting Ray and the applications …", highlight=False)
     try:
         return _start(head, variables), notes
-    except PortTakenError as error:  # by another stack that starts now: its ports are seen this time
-        console.print(f"{str(error).partition(':')[0]}: starting Ray again …", highlight=False)
+    except (PortTakenError, DiedError) as error:
+        cause = re.split("[:;]", str(error), maxsplit=1)[0]
+        console.print(f"{cause}: starting Ray again …", highlight=False)
         if head.process.is_running():
             try:
                 notes.append(head.leave_http_port(wanted))
@@ -156,6 +171,7 @@ def _start(head: RayHead, variables: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         PortTakenError: another stack that starts now took a port of it; the node may run.
+        DiedError: the node died while it or the applications started.
     """
     environment = _save_environment(head, variables)
     try:
@@ -241,14 +257,14 @@ def wait_until_ready(port: int, head: RayHead) -> None:
     """Return once `/readyz` says that every part is ready. Each part that gets ready prolongs the wait.
 
     Raises:
-        LocalStackError: Ray has died.
+        DiedError: Ray has died.
         NotReadyError: naming the parts that are late; everything goes on running.
     """
     began = progressed = time.monotonic()
     missing = _missing(port, head)
     while missing:
         if not head.process.is_running():
-            raise LocalStackError(f"Ray has died; see {head.process.log_path}")
+            raise DiedError(f"Ray has died: see {head.process.log_path}")
         now = time.monotonic()
         if missing != (missing := _missing(port, head)):
             progressed = now

@@ -28,6 +28,10 @@ class PortTakenError(LocalStackError):
     """Another program took the port of a server while it started; a new start chooses another port."""
 
 
+class DiedError(LocalStackError):
+    """A process died while it started; on a starved machine a second start may succeed."""
+
+
 class GivenUpError(LocalStackError):
     """A consequence, not a cause: this part was abandoned because another one had failed."""
 

@@ -3,10 +3,11 @@
 import http.client
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from signals.local.errors import LocalStackError
+from signals.local.errors import DiedError, LocalStackError
 from signals.ray_node.variables import HOST
 
 ANSWER_WITHIN_S: Final = 120.0  # the first request for applications starts Serve itself
@@ -23,6 +24,7 @@ class Dashboard:
 
     port: int
     token: str = field(repr=False)
+    is_node_running: Callable[[], bool] = field(repr=False)
 
     def answers(self) -> bool:
         """Whether it is up and knows our token."""
@@ -45,19 +47,33 @@ class Dashboard:
     def deploy(self, config: dict[str, Any]) -> None:
         """Let Serve start what the configuration says, in the background.
 
-        On a busy machine the dashboard fails to connect to its own node at first, and says 500.
+        On a busy machine the dashboard fails to connect to its own node at first: it says 500, or dies of it
+        and takes the node along.
 
         Raises:
-            LocalStackError: it does not answer, or refuses.
+            DiedError: the node has died.
+            LocalStackError: it refuses, or accepts nothing for two minutes.
         """
         deadline = time.monotonic() + ANSWER_WITHIN_S
-        while True:
-            status, answer = self._ask("PUT", APPLICATIONS, json.dumps(config))
-            if status == http.client.OK:
-                return
-            if status < http.client.INTERNAL_SERVER_ERROR or time.monotonic() > deadline:
-                raise LocalStackError(f"Ray Serve refused the configuration: {_last_line(answer)}")
+        while failure := self._failure_to_deploy(config):
+            if not self.is_node_running():
+                raise DiedError("Ray died while it started: see `signals stack logs ray`")
+            if time.monotonic() > deadline:
+                raise failure
             time.sleep(ASKED_AGAIN_S)
+
+    def _failure_to_deploy(self, config: dict[str, Any]) -> LocalStackError | None:
+        """Send the configuration once; return a failure that may be gone at the next try."""
+        try:
+            status, answer = self._ask("PUT", APPLICATIONS, json.dumps(config))
+        except LocalStackError as error:
+            return error
+        if status == http.client.OK:
+            return None
+        refused = LocalStackError(f"Ray Serve refused the configuration: {_last_line(answer)}")
+        if status < http.client.INTERNAL_SERVER_ERROR:
+            raise refused
+        return refused
 
     def applications(self) -> dict[str, Any]:
         """The state of Serve's applications, by name.

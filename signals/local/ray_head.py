@@ -92,7 +92,8 @@ class RayHead:
         """A client of its dashboard."""
         path = self.folder.ray_token_path
         token = path.read_text() if path.exists() else ""  # none before the first start
-        return Dashboard(port=self.state.ports["ray_dashboard"], token=token)
+        port = self.state.ports["ray_dashboard"]
+        return Dashboard(port=port, token=token, is_node_running=self.process.is_running)
 
     @property
     def temp(self) -> Path:
@@ -141,7 +142,7 @@ class RayHead:
 
         Raises:
             PortTakenError: it died, because another program took one of its ports.
-            LocalStackError: it died.
+            DiedError: it died of something else.
             NotReadyError: it is late, and goes on running.
         """
         make_private_folder(self.temp)  # anew: sessions of earlier starts are of no use
@@ -165,7 +166,7 @@ class RayHead:
         """Return once the dashboard answers.
 
         Raises:
-            LocalStackError: the node died.
+            DiedError: the node died.
             NotReadyError: it is late, and goes on running.
         """
         self.process.wait_until_ready(self.dashboard.answers, QUIET_START_S)
@@ -176,7 +177,8 @@ class RayHead:
         Another `mark` than before replaces what runs: each process of the new code is a new one.
 
         Raises:
-            LocalStackError: it does not answer, or refuses.
+            DiedError: the node has died.
+            LocalStackError: it refuses, or accepts nothing for two minutes.
             SettingsError: when `SIGNALS_CONSOLE` names no place.
         """
         config = read_serve_file(SERVE_CONFIG)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from signals.local.errors import LocalStackError, NotReadyError
+from signals.local.errors import DiedError, LocalStackError, NotReadyError
 from signals.local.files import replace_file
 from signals.local.processes.account import ServerAccount
 from signals.local.processes.process_mark import process_mark
@@ -167,7 +167,7 @@ class ChildProcess:
         """Return once `is_ready` says so. A log that grows shows progress, so the wait goes on.
 
         Raises:
-            LocalStackError: it died; quotes the end of its log.
+            DiedError: quotes the end of its log.
             NotReadyError: its log stood still for `quiet_s`, or `LONGEST_START_S` are over; it runs on.
         """
         began = progressed = time.monotonic()
@@ -175,7 +175,7 @@ class ChildProcess:
         while not is_ready():
             if not self.is_running():
                 self._forget()
-                raise _failure(f"{self.name} died while starting", self.output())
+                raise _failure(f"{self.name} died while starting", self.output(), DiedError)
             now = time.monotonic()
             if written != (written := self._written()):
                 progressed = now

@@ -11,10 +11,11 @@ from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.settings import KafkaSettings
 
-RECORDS: Final = 150
+RECORDS: Final = 100
 RECORD_BYTES: Final = 100_000  # ten of them are a fetch (max.partition.fetch.bytes), and no compression helps
 QUEUE_KBYTES: Final = 1  # each fetch fills it: the pauses last longer than the work of the slowest machine
 LATE_MS: Final = 1_000  # librdkafka's own pause before it refills a full queue
+WORK_S: Final = 0.02  # on a record, so that librdkafka finds the queue full even when its turn comes late
 ASSIGNED_S: Final = 90.0
 
 
@@ -41,4 +42,5 @@ def _seconds_to_read(kafka: KafkaSettings, group: str) -> float:
         taken, began_at = len(consumer.poll(1, ASSIGNED_S)), time.monotonic()
         while taken < RECORDS:
             taken += len(consumer.poll(1, 5.0))
+            time.sleep(WORK_S)
     return time.monotonic() - began_at

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from signals.local import bring_up
-from signals.local.errors import LocalStackError, NotReadyError
+from signals.local.errors import DiedError, NotReadyError
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import Command
@@ -54,5 +55,24 @@ def test_leftovers_of_a_killed_node_are_ended_and_those_of_another_stack_are_not
 
 def test_dead_node_ends_the_wait_at_once(tmp_path: Path) -> None:
     head = _head(tmp_path, "raise SystemExit(1)")
-    with pytest.raises(LocalStackError, match=r"^Ray has died; see"):
+    with pytest.raises(DiedError, match=r"^Ray has died: see"):
         bring_up.wait_until_ready(head.state.ports["http"], head)
+
+
+def test_node_that_dies_while_it_starts_is_started_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StackState(data=str(tmp_path), password="unused", ports={})
+    head = RayHead(folder=StackFolder(root=tmp_path), state=state)
+    console = Console()
+    starts: list[str] = []
+
+    def die(head: RayHead, _: object) -> None:
+        starts.append(head.http_url)
+        raise DiedError("ray died while starting; its last output:\n(nothing)")
+
+    monkeypatch.setattr(RayHead, "start", die)
+    with console.capture() as told, pytest.raises(DiedError):
+        bring_up.start_node(head, {}, {}, console)
+    assert len(starts) == 2
+    assert "ray died while starting: starting Ray again" in told.get()

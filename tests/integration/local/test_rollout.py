@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
@@ -16,7 +16,7 @@ import pytest
 
 from signals.clients.postgres import open_pool, transaction
 from signals.local import rollout
-from signals.local.errors import LocalStackError
+from signals.local.errors import DiedError, LocalStackError
 from signals.local.folder import StackFolder, StackState
 from signals.local.ray_dashboard import APPLICATIONS
 from signals.local.ray_head import RayHead
@@ -33,6 +33,8 @@ class Answers:
     ray_version: str
     applications: Mapping[str, Any] = field(default_factory=lambda: {"core": {"status": "RUNNING"}})
     marks: list[str] = field(default_factory=list)
+    silent: int = 0
+    """How many configurations get no answer, as from a dashboard that is late or dies."""
 
 
 @contextmanager
@@ -47,6 +49,9 @@ def dashboard(answers: Answers) -> Iterator[int]:
                 self.answer({"ray_version": answers.ray_version})
 
         def do_PUT(self) -> None:
+            if answers.silent:
+                answers.silent -= 1
+                return
             config = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             (mark,) = {one["runtime_env"]["env_vars"][CODE_MARK] for one in config["applications"]}
             answers.marks.append(mark)
@@ -116,6 +121,21 @@ def test_node_is_outdated_until_the_present_code_is_deployed_whole(head: RayHead
     begun = DeployedCode(mark=rollout.code_mark(), since=datetime.now(UTC).isoformat(), is_complete=False)
     rollout.remember(head, begun)
     assert rollout.is_outdated(head)
+
+
+def test_configuration_without_an_answer_is_sent_again(head: RayHead, answers: Answers) -> None:
+    answers.silent = 2
+    replace(head.dashboard, is_node_running=lambda: True).deploy(
+        {"applications": [{"runtime_env": {"env_vars": {CODE_MARK: "sent"}}}]}
+    )
+    assert answers.marks == ["sent"]
+
+
+def test_configuration_for_a_dead_node_is_given_up_at_once(head: RayHead, answers: Answers) -> None:
+    answers.silent = 1
+    with pytest.raises(DiedError, match=r"^Ray died while it started: see `signals stack logs ray`$"):
+        head.deploy()
+    assert answers.silent == 0
 
 
 def test_another_ray_is_named_and_nothing_is_replaced(head: RayHead, answers: Answers) -> None:
