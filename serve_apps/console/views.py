@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,3 +65,9 @@ class Renderer:
             media_type="text/html",
             headers={**PAGE_HEADERS, **view.headers},
         )
+
+
+@cache
+def renderer() -> Renderer:
+    """Return the renderer of this process: to compile the templates takes longer than to build the rest."""
+    return Renderer()

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from serve_apps.console.live_feed import LiveFeed
 from serve_apps.console.resources import ConsoleResources
 from serve_apps.console.routes import endpoints as console_pages
-from serve_apps.console.views import Renderer
+from serve_apps.console.views import renderer
 from serve_apps.core.requests import CoreResources
 from serve_apps.http.application import routes_of
 from serve_apps.http.authorization import Authorizer
@@ -65,7 +65,7 @@ def console_resources(
     """Return what the pages need beside what the API has."""
     overview = IncidentOverview(pool)
     return ConsoleResources(
-        renderer=Renderer(),
+        renderer=renderer(),
         signing_in=SigningIn(pool),
         passwords=Passwords(pool),
         has_passwords=people.has_passwords,

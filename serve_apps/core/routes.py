@@ -1,5 +1,6 @@
 """The table of core-api's endpoints, and the document that describes both APIs."""
 
+from functools import cache
 from typing import Final
 
 from starlette.responses import Response
@@ -56,8 +57,9 @@ def document() -> OpenApiDocument:
     return describe((*ENDPOINTS, *INGEST_ENDPOINTS))
 
 
+@cache
 def documentation() -> tuple[Endpoint[CoreResources], ...]:
-    """Return the endpoints that serve the document: as JSON, and as a page for people."""
+    """Return the endpoints that serve the document: as JSON, and as a page for people; written once."""
     found = document()
     as_json, as_page = encode(found), docs_page(found).encode()
 

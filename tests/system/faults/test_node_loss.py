@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+import pytest
 
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import ChildProcess, Command
@@ -50,6 +51,8 @@ accepted, why = GcsClient(address="{gcs}").drain_node(
 print("drained" if accepted else why)
 """
 EACH: Final = 2  # consumers of a kind in this package's product
+
+pytestmark = pytest.mark.faults
 
 
 @contextmanager
