@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -26,10 +27,7 @@ def query_reader(kind: type[Query]) -> Callable[[Request], Query]:
 
     It raises a `Problem` of 400 that names the parameter at fault. A list may be repeated, others not.
     """
-    adapter = TypeAdapter(kind)
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every query is a dataclass
-    properties: dict[str, dict[str, Any]] = adapter.json_schema().get("properties", {})
-    repeatable = frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
+    adapter, names, repeatable = _parameters(kind)
     empty = kind()
 
     def read(request: Request) -> Query:
@@ -43,6 +41,15 @@ def query_reader(kind: type[Query]) -> Callable[[Request], Query]:
             raise _invalid(error) from error
 
     return read
+
+
+@cache
+def _parameters(kind: type[Any]) -> tuple[TypeAdapter[Any], tuple[str, ...], frozenset[str]]:
+    """Return what reads a query, the names of its parameters, and of those that may be repeated."""
+    adapter = TypeAdapter(kind)
+    properties: dict[str, dict[str, Any]] = adapter.json_schema().get("properties", {})
+    repeatable = frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
+    return adapter, tuple(field.name for field in fields(kind)), repeatable
 
 
 def _parse(text: bytes, names: Collection[str], repeatable: Collection[str]) -> dict[str, str | list[str]]:

@@ -32,7 +32,7 @@ from signals.settings import ModelSettings, PeopleSettings
 from signals.store.deploys import deploys
 from signals.store.incidents import outage_states
 from signals.store.summary import ai_jobs
-from tests.integration.core.conftest import LOOPBACK, SEAL, core_resources
+from tests.integration.core.conftest import LOOPBACK, SEAL, TLS, core_resources
 
 SHOP: Final = Tenancy("demo", "shop")
 FINGERPRINT: Final = "PRICE_MISSING|/cart|prod"
@@ -311,7 +311,7 @@ def _destination(pool: ConnectionPool[Connection], tenancy: Tenancy) -> None:
     """Store a destination without a server, and its route."""
     caller = PersonInProject(tenancy=tenancy, actor="cli:test")
     target = WebhookTarget(kind="webhook", url=SecretStr("http://127.0.0.1:9/hook"))
-    sender = Sender(LOOPBACK, timeout_s=5)
+    sender = Sender(LOOPBACK, timeout_s=5, tls=TLS)
     created = Destinations(pool, SEAL, sender).create(caller, NewDestination(name="ops", target=target))
     Routes(pool).create(caller, RouteFields(destination_id=created.destination.id))
 

@@ -1,5 +1,6 @@
 """core-api over real PostgreSQL and OpenSearch, with two tenants that must never meet."""
 
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ FINGERPRINT = "TIMEOUT|/checkout|prod"
 OpenIncident = Callable[..., UUID]
 SEAL = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
 LOOPBACK = AllowList.parse("127.0.0.0/8, ::1")
+TLS = ssl.create_default_context()  # once: it reads the whole file of CAs
 OpenOutage = Callable[..., UUID]
 
 
@@ -114,7 +116,7 @@ def core_resources(
         ledger_audit=ledger_audit,
         audit_trail=AuditTrail(pool),
         authenticator=KeyAuthenticator(pool),
-        destinations=Destinations(pool, SEAL, Sender(LOOPBACK, timeout_s=5)),
+        destinations=Destinations(pool, SEAL, Sender(LOOPBACK, timeout_s=5, tls=TLS)),
         incidents=Incidents(pool),
         deploys=Deploys(pool, lambda: datetime.now(UTC)),
         rule_registry=RuleRegistry(pool),

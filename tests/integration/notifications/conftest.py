@@ -1,5 +1,6 @@
 """Incidents, destinations and a notifier over real PostgreSQL and real receivers."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from tests.support.receivers import HttpReceiver, http_receiver
 from tests.support.waiting import until
 
 LOOPBACK = AllowList.parse("127.0.0.0/8, ::1")
+TLS = ssl.create_default_context()  # once: it reads the whole file of CAs
 TIMEOUT_S = 20.0  # of the receivers here each answers at once, or must hold the sender
 CALLER = Principal(key_id=uuid4(), tenancy=TENANCY, rights=RIGHTS[Scope.READ], standing=Scope.READ)
 
@@ -141,7 +143,7 @@ def world(pool: ConnectionPool[Connection]) -> World:
     create_org(pool, TENANCY.org_id, "An organisation")
     create_project(pool, TENANCY.project_id, org_id=TENANCY.org_id, name="A project")
     seal = Seal(MultiFernet([Fernet(Fernet.generate_key())]))
-    return World(pool=pool, seal=seal, sender=Sender(LOOPBACK, timeout_s=TIMEOUT_S))
+    return World(pool=pool, seal=seal, sender=Sender(LOOPBACK, timeout_s=TIMEOUT_S, tls=TLS))
 
 
 @pytest.fixture
