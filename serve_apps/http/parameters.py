@@ -27,7 +27,8 @@ def query_reader(kind: type[Query]) -> Callable[[Request], Query]:
 
     It raises a `Problem` of 400 that names the parameter at fault. A list may be repeated, others not.
     """
-    adapter, names, repeatable = _parameters(kind)
+    adapter: TypeAdapter[Query]
+    adapter, names, repeatable = _parameters(kind)  # type: ignore[arg-type]  # mypy: a class, and yet hashable
     empty = kind()
 
     def read(request: Request) -> Query:
