@@ -27,7 +27,7 @@ from tests.support.case_index import index_case, store_case
 
 SEED: Final = 7
 PATIENT_S: Final = 60.0
-SCORED: Final = ("release_canary", "plan_and_flag", "certificate", "blind", "injection", "signups_channel")
+SCORED: Final = ("release_canary", "blind", "injection", "signups_channel")
 
 VERSIONS = """
 SELECT model, content_json FROM ai_outputs WHERE incident_id = %s ORDER BY created_at, id

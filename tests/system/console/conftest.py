@@ -106,6 +106,16 @@ def faults_of(page: Page) -> list[str]:
 def violations(page: Page) -> list[str]:
     """Return what axe finds against WCAG 2.2 AA and its best practices."""
     page.evaluate(AXE)
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    result = page.evaluate("(tags) => axe.run(document, {runOnly: tags})", rules)
+    return _found(page, ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+
+
+def violations_in_dark(page: Page) -> list[str]:
+    """Return what is hard to read in dark, on a page that `violations` has seen: only colours differ."""
+    page.emulate_media(color_scheme="dark")
+    found = _found(page, {"type": "rule", "values": ["color-contrast"]})
+    return [f"in dark: {one}" for one in found]
+
+
+def _found(page: Page, rules: Any) -> list[str]:
+    result = page.evaluate("(rules) => axe.run(document, {runOnly: rules})", rules)
     return [f"{one['id']}: {[node['target'] for node in one['nodes']][:3]}" for one in result["violations"]]

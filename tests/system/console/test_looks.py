@@ -4,13 +4,19 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Request
+from playwright.sync_api import Page, Request
 
 from signals.domain.access.people import Role
-from tests.system.console.conftest import BASE, LOOKS, Site, faults_of, violations
+from tests.system.console.conftest import BASE, Site, faults_of, violations, violations_in_dark
 
 SHOTS = "SIGNALS_SCREENSHOTS"
 """A folder that this variable names gets a picture of each page."""
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Write a picture when the variable names a folder."""
+    if folder := os.environ.get(SHOTS):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def paths(site: Site) -> dict[str, str]:
@@ -46,7 +52,7 @@ def paths(site: Site) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["light", "phone"])
 def test_every_page_is_clean(site: Site, look: str) -> None:
     context = site.context(Role.ADMIN, look=look)
     page = context.pages[0]
@@ -57,17 +63,18 @@ def test_every_page_is_clean(site: Site, look: str) -> None:
         assert answer is not None
         assert answer.status == 200, path
         overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-        wrong = [*faults, *violations(page), *([f"overflows by {overflow} px"] if overflow > 0 else [])]
-        if wrong:
+        seen = [*violations(page), *([f"overflows by {overflow} px"] if overflow > 0 else [])]
+        take_picture(page, f"{name}-{look}")
+        if wrong := [*seen, *violations_in_dark(page), *faults]:
             found[name] = wrong
+        take_picture(page, f"{name}-{look}-dark")
+        page.emulate_media(color_scheme="light")
         faults.clear()
-        if folder := os.environ.get(SHOTS):
-            page.screenshot(path=Path(folder) / f"{name}-{look}.png", full_page=True)
     context.close()
     assert found == {}
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["light", "phone"])
 def test_every_refusal_is_a_clean_page(site: Site, look: str) -> None:
     context = site.context(Role.VIEWER, look=look)
     page = context.pages[0]
@@ -82,10 +89,11 @@ def test_every_refusal_is_a_clean_page(site: Site, look: str) -> None:
         assert answer is not None
         assert answer.status == status, path
         overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-        if wrong := [*violations(page), *([f"overflows by {overflow} px"] if overflow > 0 else [])]:
+        seen = [*violations(page), *([f"overflows by {overflow} px"] if overflow > 0 else [])]
+        take_picture(page, f"{name}-{look}")
+        if wrong := [*seen, *violations_in_dark(page)]:
             found[name] = wrong
-        if folder := os.environ.get(SHOTS):
-            page.screenshot(path=Path(folder) / f"{name}-{look}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
     context.close()
     assert found == {}
 

@@ -84,13 +84,15 @@ def test_password_is_rotated_while_events_come(rotated: Rotated) -> None:
     assert (report["lost"], report["rejected"], report["accepted"]) == (0, 0, report["sent"])
     until(lambda: set(product.readiness().values()) == {"ok", "running"}, within_s=WITHIN_S)
     assert (replicas(product), consumers(product)) == before
-    counted = until(lambda: _all_read(product, report["accepted"]), within_s=WITHIN_S)
-    assert counted["missing"] == 0, json.dumps(counted)
+    line = until(lambda: _settled(product, report["accepted"]), within_s=WITHIN_S)
+    assert line["missing"] == 0, json.dumps(line)
+    # A request that a late Kafka left without an answer was sent again.
+    assert line["expected"] - line["outcomes"].get("duplicate", 0) == report["accepted"], json.dumps(line)
 
 
-def _all_read(product: Product, accepted: int) -> dict[str, Any]:
-    """The engine's line of the ledger, empty until it has everything."""
+def _settled(product: Product, accepted: int) -> dict[str, Any]:
+    """The engine's line of the ledger, empty until it has everything that Kafka has."""
     totals = product.get("/v1/ledger")["totals"]
     line: dict[str, Any] = next((one for one in totals if one["stage"] == "incident-engine"), {})
     handled = sum(line.get("outcomes", {}).values())
-    return line if line and line["expected"] == handled == accepted else {}
+    return line if line and line["expected"] == handled >= accepted else {}
