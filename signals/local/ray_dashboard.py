@@ -57,7 +57,7 @@ class Dashboard:
         deadline = time.monotonic() + ANSWER_WITHIN_S
         while failure := self._failure_to_deploy(config):
             if not self.is_node_running():
-                raise DiedError("Ray died while it started: see `signals stack logs ray`")
+                raise DiedError("Ray has died: see `signals stack logs ray`")
             if time.monotonic() > deadline:
                 raise failure
             time.sleep(ASKED_AGAIN_S)

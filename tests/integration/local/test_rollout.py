@@ -133,7 +133,7 @@ def test_configuration_without_an_answer_is_sent_again(head: RayHead, answers: A
 
 def test_configuration_for_a_dead_node_is_given_up_at_once(head: RayHead, answers: Answers) -> None:
     answers.silent = 1
-    with pytest.raises(DiedError, match=r"^Ray died while it started: see `signals stack logs ray`$"):
+    with pytest.raises(DiedError, match=r"^Ray has died: see `signals stack logs ray`$"):
         head.deploy()
     assert answers.silent == 0
 
