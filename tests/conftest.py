@@ -50,12 +50,12 @@ BROKER_S: Final = 90.0  # a session of a killed member lasts 45 s (group.consume
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """PostgreSQL, Kafka and OpenSearch on free ports, gone with this process."""
     with ephemeral(tmp_path_factory.mktemp("servers"), environ=os.environ) as stack:
-        _wait_for_no_disk(stack)
+        _leave_writing_to_the_kernel(stack)
         yield stack
 
 
-def _wait_for_no_disk(servers: RunningStack) -> None:
-    """Let PostgreSQL leave writing to the kernel: no test cuts the power, and each drops a database."""
+def _leave_writing_to_the_kernel(servers: RunningStack) -> None:
+    """Turn fsync off: no test cuts the power, and each drops a database."""
     with psycopg.connect(conninfo(_postgres(servers, "postgres")), autocommit=True) as connection:
         for name in ("fsync", "full_page_writes"):
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))

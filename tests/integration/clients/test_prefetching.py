@@ -10,6 +10,7 @@ from signals.clients.kafka import RAW_TOPIC
 from signals.clients.kafka.consumer import Ownership, PartitionConsumer
 from signals.clients.kafka.publisher import OutgoingRecord, Publisher
 from signals.settings import KafkaSettings
+from tests.support.waiting import pause
 
 RECORDS: Final = 100
 RECORD_BYTES: Final = 100_000  # ten of them are a fetch (max.partition.fetch.bytes), and no compression helps
@@ -42,5 +43,5 @@ def _seconds_to_read(kafka: KafkaSettings, group: str) -> float:
         taken, began_at = len(consumer.poll(1, ASSIGNED_S)), time.monotonic()
         while taken < RECORDS:
             taken += len(consumer.poll(1, 5.0))
-            time.sleep(WORK_S)
+            pause(WORK_S)
     return time.monotonic() - began_at
