@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import ray
@@ -76,13 +75,14 @@ class Consumer:
         """Say when the loop last came round."""
         assert self._loop is not None
         progress = self._loop.progress
-        idle_s = (
-            (datetime.now(UTC) - progress.last_poll_at).total_seconds() if progress.last_poll_at else None
-        )
         state = STOPPED if self._loop.has_ended else progress.state
         node_id = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
         return Health(
-            state=state, detail=progress.detail, idle_s=idle_s, node_id=node_id, code=running_code()
+            state=state,
+            detail=progress.detail,
+            idle_s=progress.idle_s,
+            node_id=node_id,
+            code=running_code(),
         )
 
     def stop(self) -> None:

@@ -80,6 +80,17 @@ class LoopProgress:
     last_poll_at: datetime | None = None
     last_batch_at: datetime | None = None
     handled: int = 0
+    _polled: float | None = None
+
+    @property
+    def idle_s(self) -> float | None:
+        """How long ago the loop last came round, whatever was done to the clock; None before its first round."""
+        return None if self._polled is None else time.monotonic() - self._polled
+
+    def note_poll(self) -> datetime:
+        """Note that the loop came round now; return the instant."""
+        self.last_poll_at, self._polled = datetime.now(UTC), time.monotonic()
+        return self.last_poll_at
 
 
 class ConsumerLoop:
@@ -152,9 +163,8 @@ class ConsumerLoop:
 
     def _step(self, session: Session) -> None:
         handled = session.step(POLL_S)
-        now = datetime.now(UTC)
         progress = self._progress
-        progress.last_poll_at = now
+        now = progress.note_poll()
         if time.monotonic() >= self._doubted_until:
             progress.state, progress.detail = "running", ""
         if handled:
@@ -172,7 +182,7 @@ class ConsumerLoop:
     def _back_off(self, reason: str, pause_s: float) -> None:
         progress = self._progress
         progress.state, progress.detail, progress.partitions, progress.lag = "backing-off", reason, (), None
-        progress.last_poll_at = datetime.now(UTC)
+        progress.note_poll()
         self._lag_interval.reset()
         metrics.BACKED_OFF.inc(1, tags={"kind": self._kind})
         self._stopping.wait(pause_s * random.uniform(0.5, 1.0))
