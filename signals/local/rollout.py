@@ -9,12 +9,12 @@ import hashlib
 import json
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from signals.clients.postgres import open_pool, transaction
 from signals.consumer_kinds import KINDS
@@ -93,14 +93,15 @@ def replace_code(head: RayHead) -> None:
     """Replace all replicas, and tell the supervisor to replace the consumers.
 
     Serve and the supervisor are given the mark with the moment. A return to code that still runs, after
-    other code has failed, is then a replacement as any other: its consumers began after it.
+    other code has failed, is then a replacement as any other: its consumers began after it. Serve does
+    nothing for a moment that it knows, so code that has failed is tried again with a new one.
 
     Raises:
         LocalStackError: the new code does not start; the former goes on serving.
         NotReadyError: it is late; a second `up` goes on.
     """
     mark, known = code_mark(), deployed(head)
-    has_begun = known is not None and known.mark == mark
+    has_begun = known is not None and known.mark == mark and not _failures(head.applications())
     since = (known.since if known is not None and has_begun else None) or datetime.now(UTC).isoformat()
     remember(head, DeployedCode(mark=mark, since=since, is_complete=False))
     head.deploy(f"{mark} {since}")
@@ -132,14 +133,21 @@ def former_consumers(head: RayHead) -> list[str]:
 def _waiting(head: RayHead) -> list[str]:
     """Return the applications that are not replaced yet."""
     found = head.applications()
-    for name, one in found.items():
-        if one["status"] == "DEPLOY_FAILED":
-            cause = one["message"].strip().rpartition("\n")[2][:300]
-            raise LocalStackError(
-                f"the new code of {name} does not start ({cause}), the former goes on: "
-                f"{PUT_BACK}; see `signals stack logs ray`"
-            )
+    for name, cause in _failures(found).items():
+        raise LocalStackError(
+            f"the new code of {name} does not start ({cause}), the former goes on: "
+            f"{PUT_BACK}; see `signals stack logs ray`"
+        )
     return [name for name, one in found.items() if one["status"] != "RUNNING"]
+
+
+def _failures(applications: Mapping[str, Any]) -> dict[str, str]:
+    """Return the applications whose last code does not start, with the cause."""
+    return {
+        name: one["message"].strip().rpartition("\n")[2][:300]
+        for name, one in applications.items()
+        if one["status"] == "DEPLOY_FAILED"
+    }
 
 
 def _files(root: Path) -> Iterator[Path]:

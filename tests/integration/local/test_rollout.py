@@ -172,6 +172,10 @@ def test_failed_application_is_named_with_its_cause_and_the_way_back(head: RayHe
     ):
         rollout.replace_code(head)
     assert rollout.is_outdated(head)  # so a corrected release is deployed
+    with pytest.raises(LocalStackError):
+        rollout.replace_code(head)
+    # Its cause may have passed, but Serve does nothing for a configuration that it has.
+    assert answers.marks[0] != answers.marks[1]
 
 
 def test_consumers_that_began_before_the_replacement_are_named(
