@@ -231,22 +231,20 @@ def _open(plan: Plan) -> Iterator[list[Contender]]:
         ]
 
 
-def _beside(name: str, limit: str) -> Target:
-    return Target(
-        sentence=f"{name}: ≤ 1.5× the limit's latency + 2 ms (p50)",
-        figure="p50_ms",
-        at_most=1.5,
-        plus=2.0,
-        of=limit,
-        ours=name,
+def _reads(name: str) -> tuple[Target, ...]:
+    """What a read must cost and reach, beside its statements alone and the same ones in Node."""
+    return (
+        Target(
+            sentence=f"{name}: ≤ 2.5× the SQL's CPU",
+            figure="cpu_us",
+            at_most=2.5,
+            of=f"{name}: SQL",
+            ours=name,
+        ),
+        Target(sentence=f"{name}: ahead of Node", figure="rate", at_least=1.0, of=f"{name}: Node", ours=name),
     )
 
 
-BESIDE: Final = (
-    _beside("list", "list: SQL"),
-    _beside("detail", "detail: SQL"),
-    _beside("search", "search: OpenSearch"),
-)
 ROW: Final = Row(
     name="core",
     title="core-api: 50 of 10,000 incidents, one incident, search in 1,000,000 events",
@@ -268,11 +266,18 @@ ROW: Final = Row(
         costs_at_most(0.7, "search", of="search: OpenSearch"),  # 0.45 measured
     ),
     targets=(
-        *BESIDE,
+        *_reads("list"),
+        *_reads("detail"),
         Target(
             sentence="50 incidents: ≥ 1,900/s", figure="rate", at_least=1900.0, ours="list, 8 connections"
         ),
         Target(sentence="50 incidents: p95 ≤ 7 ms", figure="p95_ms", at_most=7.0, ours="list, 8 connections"),
-        Target(sentence="search p95 ≤ 25 ms", figure="p95_ms", at_most=25.0, ours="search"),
+        Target(
+            sentence="search: p95 ≤ 1.5× OpenSearch alone",
+            figure="p95_ms",
+            at_most=1.5,
+            of="search: OpenSearch",
+            ours="search",
+        ),
     ),
 )

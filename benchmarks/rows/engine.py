@@ -184,8 +184,8 @@ ROWS: Final = (
         open=partial(_open, Case(keys=300, partitions=6)),
         shown=SHOWN,
         targets=(
-            Target(sentence="≥ 50 % of the limit at 300 keys", figure="rate", at_least=0.5, of="limit"),
-            Target(sentence="≥ 2× the best peer", figure="rate", at_least=2.0, of="best peer"),
+            Target(sentence="≤ 6 CPU-µs an event at 300 keys", figure="cpu_us", at_most=6.0),
+            Target(sentence="≥ 1.5× the best peer", figure="rate", at_least=1.5, of="best peer"),
             Target(
                 sentence="≥ 40 k events/s where the limit is ≥ 100 k",
                 figure="rate",

@@ -191,7 +191,10 @@ ROWS: Final = (
         method=METHOD,
         open=_open_warm,
         shown=SHOWN,
-        targets=(Target(sentence="warm ≤ 30 s", figure="wall_s", at_most=30.0),),
+        targets=(
+            Target(sentence="fresh clone: ≤ 30 s", figure="wall_s", at_most=30.0, ours="fresh clone"),
+            Target(sentence="started again: ≤ 30 s", figure="wall_s", at_most=30.0, ours="started again"),
+        ),
         limit_s=600.0,
     ),
     Row(
