@@ -90,7 +90,8 @@ def test_upgrades_under_traffic_lose_and_double_nothing(deployed: Deployed) -> N
     print(*probers, sep="\n")
     print(f"upgrades: {row.acknowledged} events acknowledged meanwhile, {row.lost} lost, {row.double} double")
     assert has_next_field(deployed.servers.opensearch)
-    assert not [failure for prober in probers for failure in prober.unserved]
+    for prober in probers:
+        prober.assert_served()
 
 
 def verdict(deployed: Deployed) -> Object:

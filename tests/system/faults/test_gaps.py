@@ -12,7 +12,7 @@ from signals.ray_node.variables import HOST
 from tests.support.product import Product
 from tests.support.waiting import until
 from tests.system.faults.busy import busy_machine
-from tests.system.faults.prober import Prober, probing
+from tests.system.faults.prober import STEADY, Prober, probing
 from tests.system.faults.processes import kill, one_of, pids_of
 from tests.system.faults.table import FaultRow
 from tests.system.faults.trial import Stage, trial
@@ -22,8 +22,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 Rows = Callable[[str], FaultRow]
 KILLS: Final = 3
 BUSY: Final = 10
-MOST_UNSERVED: Final = 0.01  # of all requests, on a starved machine; 0.3 without a stand-in
-STEADY: Final = 100  # accepted events after the successor's start: five seconds of service
+LIMITS_S: Final = {"HAProxy manager": 5.0, "HAProxy": 5.0, "ingest replica": 3.0, "Serve controller": 0.5}
+"""The longest gap that a kill may add to those that the machine has anyway.
+
+The controller may add none; the prober's own pauses vary by half a second.
+"""
 
 
 def kill_and_watch(product: Product, prober: Prober, kind: str, *, replicas: int = 1) -> float:
@@ -47,7 +50,8 @@ def kill_and_watch(product: Product, prober: Prober, kind: str, *, replicas: int
 def test_gap_after_a_kill(
     product: Product, product_stage: Stage, fault_row: Rows, kind: str, busy: int
 ) -> None:
-    row = fault_row(f"gap: SIGKILL {kind}, {busy} busy processes beside it")
+    limit_s = LIMITS_S[kind]
+    row = fault_row(f"gap: SIGKILL {kind}, {busy} busy processes beside it (at most {limit_s:g} s)")
     with (
         trial(product_stage, row, seed=61) as running,
         busy_machine(busy),
@@ -57,8 +61,9 @@ def test_gap_after_a_kill(
             row.recoveries_s.append(kill_and_watch(product, prober, kind))
             running.injected()
     row.failed = prober.failed
-    if kind == "ingest replica":
-        assert len(prober.unserved) <= MOST_UNSERVED * prober.requests, prober.unserved
+    assert max(row.recoveries_s) <= limit_s + prober.usual_gap_s
+    if kind in ("ingest replica", "Serve controller"):
+        prober.assert_served()
 
 
 @pytest.fixture
@@ -90,10 +95,8 @@ def test_one_of_two_replicas_dies_while_the_other_serves(
         busy_machine(busy),
         probing(product_stage.project(running.project_id), running.traffic, running.sent) as prober,
     ):
-        until(lambda: prober.accepted_since(0.0) > STEADY, within_s=120)  # both replicas have their share
-        prober.failures.clear()
         for _ in range(KILLS):
             row.recoveries_s.append(kill_and_watch(product, prober, "ingest replica", replicas=2))
             running.injected()
         row.failed = prober.failed
-        assert len(prober.unserved) <= MOST_UNSERVED * prober.requests, prober.unserved
+        prober.assert_served()

@@ -83,6 +83,8 @@ def test_upgrades_under_traffic_lose_and_double_nothing(
             running.recovered()
             assert (name_of(laptop) == NEXT_NAME) == (release == "next")
         row.failed = sum(prober.failed for prober in probers)
+    for prober in probers:
+        prober.assert_served()
     assert has_next_field(laptop.servers.opensearch)
 
 
