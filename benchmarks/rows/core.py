@@ -232,7 +232,7 @@ def _open(plan: Plan) -> Iterator[list[Contender]]:
 
 
 def _reads(name: str) -> tuple[Target, ...]:
-    """What a read must cost and reach, beside its statements alone and the same ones in Node."""
+    """The goals of a read, beside its statements alone and the same ones in Node."""
     return (
         Target(
             sentence=f"{name}: ≤ 2.5× the SQL's CPU",
