@@ -16,6 +16,8 @@ def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
     try:
         with os.fdopen(handle, "w") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a loss of power leaves it empty in its place
         fresh.chmod(mode)
         fresh.replace(path)
     except BaseException:

@@ -58,7 +58,7 @@ def is_running(root: Path) -> bool:
 
 def died(root: Path) -> list[str]:
     """Return the names of the parts that died and do not run again yet."""
-    return [name for name in dead(root.resolve()) if name != NAME]
+    return dead(root.resolve())
 
 
 def restart(root: Path) -> None:

@@ -5,7 +5,6 @@ Knows nothing about what it runs.
 
 import contextlib
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -20,14 +19,19 @@ import psutil
 from signals.local.errors import DiedError, LocalStackError, NotReadyError
 from signals.local.files import replace_file
 from signals.local.processes.account import ServerAccount
+from signals.local.processes.pid_file import PidFile, read_pid_file
 from signals.local.processes.process_mark import process_mark
+from signals.local.processes.process_tree import (
+    descendants,
+    is_tree_listening_on,
+    kill_survivors,
+    pids_listening_on,
+)
 
 POLL_S = 0.05
 """Between two checks of a condition; small against any server's start."""
 STOP_WITHIN_S = 20.0
 """Until SIGKILL; a loaded Kafka needs about 3 s for a clean stop (measured)."""
-ORPHANS_LEAVE_WITHIN_S = 2.0
-"""PostgreSQL's backends notice a dead postmaster within milliseconds; those that do not are killed."""
 LONGEST_START_S = 600.0
 """Even while the log grows (guess): a person wants to know by then."""
 LOG_TAIL_LINES = 12
@@ -81,13 +85,11 @@ class ChildProcess:
     @property
     def pid(self) -> int | None:
         """The pid while the process that we started lives, else None."""
-        try:
-            known = json.loads(self.pid_path.read_text())
-        except (FileNotFoundError, ValueError):
+        known = read_pid_file(self.pid_path)
+        if known is None:
             return None
-        pid = int(known["pid"])
-        _reap(pid)
-        return pid if process_mark(pid) == known["mark"] else None
+        _reap(known.pid)
+        return known.pid if known.lives() else None
 
     def is_running(self) -> bool:
         """Whether the process that we started lives."""
@@ -96,27 +98,16 @@ class ChildProcess:
     def is_listening_on(self, port: int) -> bool:
         """Whether the process or a descendant accepts TCP connections on the port."""
         pid = self.pid
-        if pid is None:
-            return False
-        return any(_is_listening_on(one, port) for one in (psutil.Process(pid), *_descendants(pid)))
+        return pid is not None and is_tree_listening_on(pid, port)
 
     def shares(self, port: int) -> bool:
         """Whether a program of another process tree accepts TCP connections on the port, too.
 
-        Linux allows that to two of one account (SO_REUSEPORT); elsewhere the second one fails. A socket
-        without a pid is of a process that has just begun or ended.
+        Linux allows that to two of one account (SO_REUSEPORT); elsewhere the second one fails.
         """
         if sys.platform != "linux":
             return False
-        sockets = psutil.net_connections(kind="tcp4")
-        listening = {
-            one.pid
-            for one in sockets
-            if one.pid and one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
-        }
-        own = self.pid
-        ours = {own, *(one.pid for one in _descendants(own))} if own else set()
-        return any(psutil.pid_exists(pid) for pid in listening - ours)
+        return any(psutil.pid_exists(pid) for pid in pids_listening_on(port) - self._tree())
 
     def start(self, command: Command, *, tie_to_parent: bool = False) -> None:
         """Start it in a session of its own, output to the log file; with `tie_to_parent` it dies with us.
@@ -149,7 +140,7 @@ class ChildProcess:
             raise LocalStackError(f"{self.name} cannot be started: {error}") from error
         mark = process_mark(child.pid) or "died at once"
         try:
-            replace_file(self.pid_path, json.dumps({"pid": child.pid, "mark": mark}))
+            replace_file(self.pid_path, PidFile(child.pid, mark).text())
         except OSError:  # a full disk: no later command would find the process
             child.kill()
             child.wait()
@@ -194,23 +185,23 @@ class ChildProcess:
         """Ask it to stop, kill it and its descendants after the deadline; False when it did not run."""
         pid = self.pid
         if pid is not None:
-            family = _descendants(pid)
+            family = descendants(pid)
             _send(pid, self.stop_signal)
             _send(pid, signal.SIGCONT)  # a suspended process would never see the request
             if not self._is_gone(within_s):
                 _send(pid, signal.SIGKILL)
                 self._is_gone(within_s)
-            _kill_survivors(family)
+            kill_survivors(family)
         self._forget()
         return pid is not None
 
     def kill(self) -> None:
         """SIGKILL, as a crash would, and wait until its descendants are gone as well."""
         pid = self._running_pid()
-        family = _descendants(pid)
+        family = descendants(pid)
         _send(pid, signal.SIGKILL)
         self._is_gone(STOP_WITHIN_S)
-        _kill_survivors(family)  # they would hold the ports and shared memory that a new start needs
+        kill_survivors(family)  # they would hold the ports and shared memory that a new start needs
         self._forget()
 
     def suspend(self) -> None:
@@ -224,6 +215,10 @@ class ChildProcess:
     def output(self) -> str:
         """The process's output since its last start."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def _tree(self) -> set[int]:
+        pid = self.pid
+        return {pid, *(one.pid for one in descendants(pid))} if pid else set()
 
     def _running_pid(self) -> int:
         pid = self.pid
@@ -264,28 +259,3 @@ def _reap(pid: int) -> None:
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile, which is as good
         os.kill(pid, number)
-
-
-def _is_listening_on(process: psutil.Process, port: int) -> bool:
-    try:
-        sockets = process.net_connections(kind="tcp")
-    except psutil.NoSuchProcess:
-        return False
-    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _kill_survivors(family: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(family, timeout=ORPHANS_LEAVE_WITHIN_S)
-    for process in alive:
-        try:
-            process.kill()  # psutil refuses when the pid has been reused
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(alive, timeout=STOP_WITHIN_S)  # until then it holds its ports and locks

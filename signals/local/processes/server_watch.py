@@ -1,11 +1,9 @@
 """Starts servers of the stack again when they have died, with a growing pause between two attempts.
 
-Run as `python -m signals.local.processes.server_watch FOLDER`. A pid file without its process is a death:
-an orderly stop deletes the file. Standard library only, because this process waits all day and should stay
-small; `signals.local.watchdog` does the work in a process of its own.
+Run as `python -m signals.local.processes.server_watch FOLDER`. Standard library only, because this process
+waits all day and should stay small; `signals.local.watchdog` does the work in a process of its own.
 """
 
-import json
 import subprocess
 import sys
 import time
@@ -13,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from signals.local.processes.process_mark import process_mark
+from signals.local.processes.pid_file import read_pid_file
 
 NAME: Final = "watchdog"
 LOOK_EVERY_S: Final = 1.0
@@ -23,8 +21,15 @@ CALM_AFTER_S: Final = 300.0  # without a death: the next one is met as the first
 
 
 def dead(folder: Path) -> list[str]:
-    """Return the names of the processes below `FOLDER/run` that ended without having been stopped."""
-    return sorted(path.stem for path in (folder / "run").glob("*.json") if not _lives(path))
+    """Return the parts below `FOLDER/run` that are meant to run and died."""
+    found = []
+    for path in sorted((folder / "run").glob("*.json")):
+        known = read_pid_file(path)
+        if path.stem == NAME or (known is None and not path.exists()):  # stopped just now
+            continue
+        if known is None or not known.lives():
+            found.append(path.stem)
+    return found
 
 
 def main() -> None:
@@ -44,14 +49,6 @@ def main() -> None:
             sys.stderr.write(f"{now} {', '.join(names)} died: starting again\n")
         subprocess.run([sys.executable, "-m", "signals.local.watchdog", folder], check=False)
         tried_at = time.monotonic()
-
-
-def _lives(pid_path: Path) -> bool:
-    try:
-        known = json.loads(pid_path.read_text())
-        return process_mark(int(known["pid"])) == str(known["mark"])
-    except FileNotFoundError:  # stopped just now
-        return True
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
-"""The watchdog makes room for a command that takes the folder's lock, and comes back after it."""
+"""The watchdog says which parts are missing, makes room for a command, and comes back after it."""
 
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from signals.local import watchdog
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import ChildProcess, Command
+from signals.local.processes.server_watch import dead
+from tests.support.waiting import until
+
+SLEEP = "import time; time.sleep(600)"
 
 
 @pytest.fixture
@@ -46,3 +51,44 @@ def test_late_parts_are_watched(root: Path) -> None:
     with pytest.raises(NotReadyError):
         fail(root, NotReadyError)
     assert watchdog.is_running(root)
+
+
+def _child(root: Path, name: str) -> ChildProcess:
+    folder = StackFolder(root=root)
+    return ChildProcess(name=name, pid_path=folder.pid_path(name), log_path=folder.log_path(name))
+
+
+def _start(process: ChildProcess, root: Path, code: str) -> None:
+    argv = (sys.executable, "-c", code, str(root))
+    process.start(Command(argv=argv, env=dict(os.environ), cwd=root))
+
+
+def test_part_is_dead_until_it_is_stopped(tmp_path: Path) -> None:
+    part = _child(tmp_path, "part")
+    assert dead(tmp_path) == []
+    _start(part, tmp_path, SLEEP)
+    assert dead(tmp_path) == []
+    pid = part.pid
+    assert pid is not None
+    psutil.Process(pid).kill()
+    until(lambda: dead(tmp_path) == ["part"])
+    part.stop()
+    assert dead(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["", "\0" * 40, "[]", "{}", '{"pid": 1}', '{"pid": null, "mark": "x"}'])
+def test_unreadable_pid_file_is_a_death(tmp_path: Path, text: str) -> None:
+    """As a loss of power leaves it."""
+    part = _child(tmp_path, "part")
+    part.pid_path.parent.mkdir()
+    part.pid_path.write_text(text)
+    assert dead(tmp_path) == ["part"]
+    assert not part.is_running()
+    assert not part.stop()
+    assert dead(tmp_path) == []
+
+
+def test_watchdog_is_no_part_that_it_starts(tmp_path: Path) -> None:
+    _start(_child(tmp_path, "watchdog"), tmp_path, SLEEP)
+    assert dead(tmp_path) == []
+    watchdog.stop(tmp_path)
