@@ -1,7 +1,7 @@
 """`signals status`: what runs, what it owns, how far it lags, what it costs."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -48,14 +48,11 @@ def status(folder: Folder = ROOT) -> None:
     """Show servers, Serve deployments, actors with their partitions and lag, jobs, and last the cost."""
     load_environment(folder / "env")
     out = console()
+    for line in _dead(folder):
+        out.print(line, end="\n\n")
     head = _ray_head(folder)
     pids: dict[str, int | None] = {}
     if head is not None:
-        if died := watchdog.died(folder):
-            again = (
-                "starts again by itself" if watchdog.is_running(folder) else "start again with `signals up`"
-            )
-            out.print(f"Died: {', '.join(died)}; {again}. See `signals stack logs`.", end="\n\n")
         servers = stack.status(folder)
         pids = {server.name: server.pid for server in servers} | {RAY: head.process.pid}
         out.print(_processes(servers, head), end="\n\n")
@@ -86,6 +83,16 @@ def _ray_head(folder: Path) -> RayHead | None:
     if state is None or "ray_gcs" not in state.ports:
         return None
     return RayHead(folder=stack_folder, state=state)
+
+
+def _dead(folder: Path) -> Iterator[str]:
+    """Yield which parts have died, and why the last attempt of the watchdog failed."""
+    died = watchdog.died(folder)
+    if died:
+        again = "starts again by itself" if watchdog.is_running(folder) else "start again with `signals up`"
+        yield f"Died: {', '.join(died)}; {again}. See `signals stack logs`."
+    if died and (cause := watchdog.last_failure(folder)):
+        yield f"The last attempt failed: {plain(cause)}"
 
 
 def _processes(servers: Sequence[stack.ServerStatus], head: RayHead) -> Table:

@@ -158,7 +158,7 @@ def start_node(
             try:
                 notes.append(head.leave_http_port(wanted))
             finally:
-                head.process.stop()
+                head.process.stop(for_good=False)
         head.end_leftovers()
         notes += head.choose_ports(wanted)
         return _start(head, variables), notes

@@ -90,6 +90,7 @@ def start(
     notes = choose_ports(state, own, running, ports)
     require_space(Path(state.data), FRESH_DATA_BYTES)
     folder.save(state)
+    _forget_others(folder, {*own, *running})
     started = tuple(name for name in own if name not in running)
     if started:
         console.print(f"starting {', '.join(started)} …", highlight=False)
@@ -217,6 +218,13 @@ def _is_ours(name: str, environ: Mapping[str, str], state: StackState) -> bool:
     """Whether the server is ours to start: no address is given, or ours came back from a sourced file."""
     address = environ.get(address_variable(name))
     return not address or address == state.addresses.get(name)
+
+
+def _forget_others(folder: StackFolder, kept: Collection[str]) -> None:
+    """Leave no pid file of a server that died before the user gave one instead: it is not meant to run."""
+    for name, process in processes(folder).items():
+        if name in SERVERS and name not in kept:
+            process.stop()
 
 
 def _environment(ours: Mapping[str, Server], environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The watchdog of a local stack: a small process that starts dead servers again.
+"""The watchdog of a local stack: a small process that starts again what died.
 
 `python -m signals.local.watchdog FOLDER` is one attempt.
 """
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -15,9 +16,12 @@ from signals.errors import DependencyUnavailable, MigrationFailed, SettingsError
 from signals.local import bring_up, stack
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
-from signals.local.processes.process import ChildProcess, Command
-from signals.local.processes.server_watch import NAME, dead
+from signals.local.processes.process import OUTPUT_FOLLOWS, ChildProcess, Command
+from signals.local.processes.server_watch import NAME, SUCCEEDED, dead
 from signals.local.ray_head import NAME as RAY
+
+FAILED: Final = "not yet: "
+"""The beginning of the log's line about an attempt that failed."""
 
 
 def start(root: Path) -> None:
@@ -52,13 +56,23 @@ def paused(root: Path) -> Iterator[None]:
 
 
 def is_running(root: Path) -> bool:
-    """Say whether dead servers are started again."""
+    """Say whether dead parts are started again."""
     return _process(StackFolder(root=root.resolve())).is_running()
 
 
 def died(root: Path) -> list[str]:
     """Return the names of the parts that died and do not run again yet."""
     return dead(root.resolve())
+
+
+def last_failure(root: Path) -> str | None:
+    """Return why the last attempt failed; None when it succeeded, or there was none."""
+    for line in reversed(_process(StackFolder(root=root.resolve())).output().splitlines()):
+        if line.endswith(SUCCEEDED):
+            return None
+        if line.startswith(FAILED):
+            return line.removeprefix(FAILED).removesuffix(OUTPUT_FOLLOWS)
+    return None
 
 
 def restart(root: Path) -> None:
@@ -68,9 +82,8 @@ def restart(root: Path) -> None:
         LocalStackError: in one sentence, why not.
         DependencyUnavailable: when one of the user's own servers does not answer.
     """
-    is_ray_dead = RAY in dead(root)
     console = Console(no_color=True)
-    if is_ray_dead:
+    if RAY in dead(root):
         bring_up.up(root, environ=os.environ, console=console)
     else:
         stack.up(root, environ=os.environ, console=console)
@@ -84,4 +97,4 @@ if __name__ == "__main__":
     try:
         restart(Path(sys.argv[1]))
     except (LocalStackError, DependencyUnavailable, MigrationFailed, SettingsError) as error:
-        sys.exit(f"not yet: {error}")
+        sys.exit(f"{FAILED}{error}")

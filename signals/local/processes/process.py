@@ -35,6 +35,7 @@ STOP_WITHIN_S = 20.0
 LONGEST_START_S = 600.0
 """Even while the log grows (guess): a person wants to know by then."""
 LOG_TAIL_LINES = 12
+OUTPUT_FOLLOWS = "; its last output:"
 STACK_FRAME = "\tat "
 """Java's; the cause stands above them."""
 
@@ -158,14 +159,14 @@ class ChildProcess:
         """Return once `is_ready` says so. A log that grows shows progress, so the wait goes on.
 
         Raises:
-            DiedError: quotes the end of its log.
+            DiedError: quotes the end of its log. The pid file stays, because it is still meant to run.
             NotReadyError: its log stood still for `quiet_s`, or `LONGEST_START_S` are over; it runs on.
         """
         began = progressed = time.monotonic()
         written = self._written()
         while not is_ready():
             if not self.is_running():
-                self._forget()
+                self._end_watch()
                 raise _failure(f"{self.name} died while starting", self.output(), DiedError)
             now = time.monotonic()
             if written != (written := self._written()):
@@ -181,8 +182,11 @@ class ChildProcess:
     def _written(self) -> int:
         return self.log_path.stat().st_size if self.log_path.exists() else 0
 
-    def stop(self, within_s: float = STOP_WITHIN_S) -> bool:
-        """Ask it to stop, kill it and its descendants after the deadline; False when it did not run."""
+    def stop(self, within_s: float = STOP_WITHIN_S, *, for_good: bool = True) -> bool:
+        """Ask it to stop, kill it and its descendants after the deadline; False when it did not run.
+
+        Unless `for_good`, its pid file stays, because it is still meant to run.
+        """
         pid = self.pid
         if pid is not None:
             family = descendants(pid)
@@ -192,7 +196,8 @@ class ChildProcess:
                 _send(pid, signal.SIGKILL)
                 self._is_gone(within_s)
             kill_survivors(family)
-        self._forget()
+        if for_good:
+            self._forget()
         return pid is not None
 
     def kill(self) -> None:
@@ -236,6 +241,9 @@ class ChildProcess:
 
     def _forget(self) -> None:
         self.pid_path.unlink(missing_ok=True)
+        self._end_watch()
+
+    def _end_watch(self) -> None:
         if self._watch is not None:
             self._watch.communicate()  # closes the pipe, which ends it
             self._watch = None
@@ -246,7 +254,7 @@ def _failure(problem: str, output: str, error: type[LocalStackError] = LocalStac
         return error(f"{problem} because the disk is full: make room and start again")
     lines = [line for line in output.splitlines() if line.strip() and not line.startswith(STACK_FRAME)]
     tail = "\n".join(lines[-LOG_TAIL_LINES:]) or "(nothing)"
-    return error(f"{problem}; its last output:\n{tail}")
+    return error(f"{problem}{OUTPUT_FOLLOWS}\n{tail}")
 
 
 def _reap(pid: int) -> None:

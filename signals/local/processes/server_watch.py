@@ -1,4 +1,4 @@
-"""Starts servers of the stack again when they have died, with a growing pause between two attempts.
+"""Starts parts of the stack again when they have died, with a growing pause between two attempts.
 
 Run as `python -m signals.local.processes.server_watch FOLDER`. Standard library only, because this process
 waits all day and should stay small; `signals.local.watchdog` does the work in a process of its own.
@@ -17,7 +17,9 @@ NAME: Final = "watchdog"
 LOOK_EVERY_S: Final = 1.0
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
-CALM_AFTER_S: Final = 300.0  # without a death: the next one is met as the first
+CALM_AFTER_S: Final = 300.0  # without an attempt: the next death is met as the first
+SUCCEEDED: Final = "all runs again"
+"""The end of the log's line about an attempt that left nothing missing."""
 
 
 def dead(folder: Path) -> list[str]:
@@ -32,23 +34,31 @@ def dead(folder: Path) -> list[str]:
     return found
 
 
+def next_pause_s(last_pause_s: float, calm_s: float) -> float:
+    """Return the pause before the next attempt, `calm_s` after the end of the last one."""
+    return FIRST_PAUSE_S if calm_s > CALM_AFTER_S else min(2 * last_pause_s, LONGEST_PAUSE_S)
+
+
 def main() -> None:
     """Watch until the stack is gone."""
-    folder, pause_s, tried_at = Path(sys.argv[1]), FIRST_PAUSE_S, 0.0
+    folder, pause_s, calm_since = Path(sys.argv[1]), 0.0, float("-inf")
     while (folder / "run").exists():
         time.sleep(LOOK_EVERY_S)
         names = dead(folder)
         if not names:
             continue
-        if time.monotonic() - tried_at > CALM_AFTER_S:
-            pause_s = FIRST_PAUSE_S
+        pause_s = next_pause_s(pause_s, time.monotonic() - calm_since)
         time.sleep(pause_s)
-        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        with suppress(OSError):  # the disk is full: the attempt matters, not its line
-            sys.stderr.write(f"{now} {', '.join(names)} died: starting again\n")
-        subprocess.run([sys.executable, "-m", "signals.local.watchdog", folder], check=False)
-        tried_at = time.monotonic()
+        _log(f"{', '.join(names)} died: starting again")
+        attempt = [sys.executable, "-m", "signals.local.watchdog", str(folder)]
+        if subprocess.run(attempt, check=False).returncode == 0:
+            _log(SUCCEEDED)
+        calm_since = time.monotonic()
+
+
+def _log(line: str) -> None:
+    with suppress(OSError):  # the disk is full: the attempt matters, not its line
+        sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
 
 
 if __name__ == "__main__":

@@ -10,17 +10,18 @@ import pytest
 from rich.console import Console
 
 from signals.local import bring_up
-from signals.local.errors import DiedError, NotReadyError
+from signals.local.errors import DiedError, LocalStackError, NotReadyError, PortTakenError
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import Command
-from signals.local.ray_head import OF_NODE, RayHead
+from signals.local.processes.server_watch import dead
+from signals.local.ray_head import DEFAULT_PORTS, OF_NODE, RayHead
 
 
 def _head(root: Path, code: str) -> RayHead:
     state = StackState(data=str(root), password="unused", ports={"http": free_port()})
     head = RayHead(folder=StackFolder(root=root), state=state)
-    head.process.start(Command(argv=(sys.executable, "-c", code), env=dict(os.environ), cwd=root))
+    head.process.start(_python(root, code))
     return head
 
 
@@ -76,3 +77,45 @@ def test_node_that_dies_while_it_starts_is_started_once_more(
         bring_up.start_node(head, {}, {}, console)
     assert len(starts) == 2
     assert "ray died while starting: starting Ray again" in told.get()
+
+
+def _python(root: Path, *argv: str) -> Command:
+    return Command(argv=(sys.executable, "-c", *argv), env=dict(os.environ), cwd=root)
+
+
+def _free_head(root: Path) -> RayHead:
+    ports = {name: free_port() for name in DEFAULT_PORTS}
+    return RayHead(
+        folder=StackFolder(root=root), state=StackState(data=str(root), password="unused", ports=ports)
+    )
+
+
+def test_node_that_died_while_it_started_is_still_meant_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = _free_head(tmp_path)
+    monkeypatch.setattr(RayHead, "_command", lambda *_: _python(tmp_path, "raise SystemExit(1)"))
+    with pytest.raises(DiedError, match=r"^ray died while starting"):
+        bring_up.start_node(head, {}, {}, Console(quiet=True))
+    assert dead(tmp_path) == ["ray"]
+    head.process.stop()
+
+
+def test_node_that_is_ended_to_start_elsewhere_is_still_meant_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = _free_head(tmp_path)
+
+    def start(head: RayHead, _: object) -> None:
+        head.process.start(_python(tmp_path, "import time; time.sleep(60)"))
+        raise PortTakenError("another program listens on the port, too")
+
+    def find_none(_: RayHead, __: object) -> str:
+        raise LocalStackError("no free port")
+
+    monkeypatch.setattr(RayHead, "start", start)
+    monkeypatch.setattr(RayHead, "leave_http_port", find_none)
+    with pytest.raises(LocalStackError, match="no free port"):
+        bring_up.start_node(head, {}, {}, Console(quiet=True))
+    assert dead(tmp_path) == ["ray"]
+    head.process.stop()

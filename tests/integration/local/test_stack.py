@@ -1,15 +1,9 @@
 """The stack's commands on a real PostgreSQL; Kafka and OpenSearch are given, as a user's own would be."""
 
 import io
-import json
 import os
-import shutil
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from signals.cli.stack import app
-from signals.local import stack, watchdog
+from signals.local import stack
 from signals.local.environment import read_env_file
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder, StackState
@@ -32,7 +26,6 @@ from signals.local.processes.ports import free_port
 from signals.local.servers.assembly import choose_ports
 from signals.local.stack import RunningStack
 from signals.ray_node.variables import HOST
-from tests.support.waiting import until
 
 OWN = ("KAFKA_BROKERS", "OPENSEARCH_URL")
 
@@ -61,12 +54,6 @@ def _execute(environment: Mapping[str, str], statement: str) -> list[tuple[objec
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
-
-
-def _answers(environment: Mapping[str, str]) -> bool:
-    with suppress(psycopg.OperationalError):
-        return _execute(environment, "SELECT 1") == [(1,)]
-    return False
 
 
 def test_only_servers_without_an_address_are_started(root: Path, environ: dict[str, str]) -> None:
@@ -213,45 +200,6 @@ def test_failed_start_keeps_what_runs_and_a_second_one_goes_on(
     again = _up(root, environ)
     assert (again.started, again.servers["postgres"].process.pid) == ((), pid)
     stack.reset(root)
-
-
-def test_watchdog_starts_a_dead_server_again(tmp_path: Path, environ: dict[str, str]) -> None:
-    root, runner = tmp_path / ".signals", CliRunner()
-    assert runner.invoke(app, ["up", "--folder", str(root)], env=environ).exit_code == 0
-    (first,) = [server.pid for server in stack.status(root) if server.pid]
-    os.kill(first, signal.SIGKILL)
-    os.waitpid(first, 0)
-    until(lambda: _answers(read_env_file(root / "env")), within_s=120)
-    assert not watchdog.died(root)
-    assert first not in [server.pid for server in stack.status(root)]
-    assert runner.invoke(app, ["down", "--folder", str(root)], env=environ).exit_code == 0
-    assert not watchdog.is_running(root)
-    assert not watchdog.died(root)
-    stack.reset(root)
-
-
-def test_watchdog_outlives_a_log_that_takes_no_more(tmp_path: Path) -> None:
-    """As on a full disk: each line of its log is refused, and it tries all the same."""
-    root = tmp_path / ".signals"
-    (root / "run").mkdir(parents=True)
-    (root / "run" / "kafka.json").write_text(json.dumps({"pid": os.getpid(), "mark": "of another process"}))
-    nobody = f"{HOST}:{free_port()}"  # so that an attempt ends at once
-    own = {
-        "DATABASE_URL": f"postgresql://{nobody}/x",
-        "KAFKA_BROKERS": nobody,
-        "OPENSEARCH_URL": f"http://{nobody}",
-    }
-    reader, writer = os.pipe()
-    os.close(reader)
-    program = [sys.executable, "-m", "signals.local.processes.server_watch", str(root)]
-    watching = subprocess.Popen(program, stderr=writer, env={**os.environ, **own})
-    os.close(writer)
-    try:
-        until(lambda: (root / "lock").exists() or watching.poll() is not None, within_s=90)
-        assert watching.poll() is None
-    finally:
-        shutil.rmtree(root / "run")  # its stack is gone, so it ends
-        assert watching.wait(90) == 0
 
 
 def test_reset_requires_confirmation(root: Path, environ: dict[str, str]) -> None:

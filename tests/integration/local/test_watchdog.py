@@ -12,7 +12,7 @@ from signals.local import watchdog
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import ChildProcess, Command
-from signals.local.processes.server_watch import dead
+from signals.local.processes.server_watch import dead, next_pause_s
 from tests.support.waiting import until
 
 SLEEP = "import time; time.sleep(600)"
@@ -92,3 +92,11 @@ def test_watchdog_is_no_part_that_it_starts(tmp_path: Path) -> None:
     _start(_child(tmp_path, "watchdog"), tmp_path, SLEEP)
     assert dead(tmp_path) == []
     watchdog.stop(tmp_path)
+
+
+def test_pause_doubles_up_to_a_minute_and_begins_anew_after_a_calm() -> None:
+    pauses = [next_pause_s(0.0, float("inf"))]
+    while len(pauses) < 8:
+        pauses.append(next_pause_s(pauses[-1], calm_s=10))
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert next_pause_s(60, calm_s=301) == 1
