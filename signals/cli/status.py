@@ -48,7 +48,7 @@ def status(folder: Folder = ROOT) -> None:
     """Show servers, Serve deployments, actors with their partitions and lag, jobs, and last the cost."""
     load_environment(folder / "env")
     out = console()
-    for line in _dead(folder):
+    for line in _missing(folder):
         out.print(line, end="\n\n")
     head = _ray_head(folder)
     pids: dict[str, int | None] = {}
@@ -85,13 +85,15 @@ def _ray_head(folder: Path) -> RayHead | None:
     return RayHead(folder=stack_folder, state=state)
 
 
-def _dead(folder: Path) -> Iterator[str]:
-    """Yield which parts have died, and why the last attempt of the watchdog failed."""
-    died = watchdog.died(folder)
+def _missing(folder: Path) -> Iterator[str]:
+    """Yield which parts are missing, and why the last attempt of the watchdog failed."""
+    died, late = watchdog.died(folder), watchdog.late(folder)
     if died:
         again = "starts again by itself" if watchdog.is_running(folder) else "start again with `signals up`"
         yield f"Died: {', '.join(died)}; {again}. See `signals stack logs`."
-    if died and (cause := watchdog.last_failure(folder)):
+    if late:
+        yield f"Starting: {', '.join(late)}. `signals up` waits until all is ready."
+    if (died or late) and (cause := watchdog.last_failure(folder)):
         yield f"The last attempt failed: {plain(cause)}"
 
 

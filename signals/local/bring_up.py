@@ -85,7 +85,7 @@ def up(
         variables = {**servers.environment, **prepare(read_env_file(folder.env_path))}
         if was_running:
             environment = _save_environment(head, variables)
-            _continue(head, is_outdated=is_outdated, console=console)
+            continue_node(head, is_outdated=is_outdated, console=console)
         else:
             environment, notes = start_node(head, wanted, variables, console)
     return RunningProduct(
@@ -176,7 +176,9 @@ def _start(head: RayHead, variables: Mapping[str, str]) -> dict[str, str]:
     environment = _save_environment(head, variables)
     try:
         head.start(environment)
-        _deploy(head)
+        rollout.remember_start(head)
+        head.deploy()
+        _wait_for_applications(head)
     except KeyboardInterrupt:
         head.process.stop()
         raise
@@ -195,20 +197,21 @@ def _check_http_port(head: RayHead) -> None:
         )
 
 
-def _continue(head: RayHead, *, is_outdated: bool, console: Console) -> None:
+def continue_node(head: RayHead, *, is_outdated: bool, console: Console) -> None:
     """Deploy what a running node lacks: applications, or the present code."""
     if not head.applications():
-        _deploy(head)
+        rollout.remember_start(head)
+        head.deploy()
     elif is_outdated:
         console.print("replacing the running code …", highlight=False)
         rollout.replace_code(head)
-    wait_until_ready(head.state.ports["http"], head)
+    _wait_for_applications(head)
     _check_http_port(head)
 
 
-def _deploy(head: RayHead) -> None:
-    rollout.remember_start(head)
-    head.deploy()
+def _wait_for_applications(head: RayHead) -> None:
+    """Return once all are ready."""
+    head.process.mark_started()  # what Serve has accepted it starts by itself
     wait_until_ready(head.state.ports["http"], head)
 
 

@@ -1,4 +1,4 @@
-"""The watchdog of a local stack: a small process that starts again what died.
+"""The watchdog of a local stack: a small process that starts again what died, and completes late starts.
 
 `python -m signals.local.watchdog FOLDER` is one attempt.
 """
@@ -17,7 +17,7 @@ from signals.local import bring_up, stack
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import OUTPUT_FOLLOWS, ChildProcess, Command
-from signals.local.processes.server_watch import NAME, SUCCEEDED, dead
+from signals.local.processes.server_watch import NAME, SUCCEEDED, missing
 from signals.local.ray_head import NAME as RAY
 
 FAILED: Final = "not yet: "
@@ -62,7 +62,12 @@ def is_running(root: Path) -> bool:
 
 def died(root: Path) -> list[str]:
     """Return the names of the parts that died and do not run again yet."""
-    return dead(root.resolve())
+    return [name for name, state in missing(root.resolve()).items() if state == "died"]
+
+
+def late(root: Path) -> list[str]:
+    """Return the names of the parts that run, and whose start is not complete."""
+    return [name for name, state in missing(root.resolve()).items() if state == "starting"]
 
 
 def last_failure(root: Path) -> str | None:
@@ -76,14 +81,14 @@ def last_failure(root: Path) -> str | None:
 
 
 def restart(root: Path) -> None:
-    """Start what has died: the servers alone, or Ray and the applications as well.
+    """Start what is missing: the servers alone, or Ray and the applications as well.
 
     Raises:
         LocalStackError: in one sentence, why not.
         DependencyUnavailable: when one of the user's own servers does not answer.
     """
     console = Console(no_color=True)
-    if RAY in dead(root):
+    if RAY in missing(root):
         bring_up.up(root, environ=os.environ, console=console)
     else:
         stack.up(root, environ=os.environ, console=console)

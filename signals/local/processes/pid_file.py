@@ -12,10 +12,11 @@ from signals.local.processes.process_mark import process_mark
 
 
 class PidFile(NamedTuple):
-    """The content of one file."""
+    """The content of one file; `has_started` is false until the part's start is complete."""
 
     pid: int
     mark: str
+    has_started: bool
 
     def lives(self) -> bool:
         """Whether the process runs."""
@@ -30,6 +31,7 @@ def read_pid_file(path: Path) -> PidFile | None:
     """Return the content; None for no file, and for one without sense, as a loss of power leaves it."""
     try:
         known = json.loads(path.read_bytes())
-        return PidFile(int(known["pid"]), str(known["mark"]))
+        # a release that did not know has_started may have written it
+        return PidFile(int(known["pid"]), str(known["mark"]), bool(known.get("has_started", True)))
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None

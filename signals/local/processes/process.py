@@ -141,7 +141,7 @@ class ChildProcess:
             raise LocalStackError(f"{self.name} cannot be started: {error}") from error
         mark = process_mark(child.pid) or "died at once"
         try:
-            replace_file(self.pid_path, PidFile(child.pid, mark).text())
+            replace_file(self.pid_path, PidFile(child.pid, mark, has_started=False).text())
         except OSError:  # a full disk: no later command would find the process
             child.kill()
             child.wait()
@@ -178,6 +178,12 @@ class ChildProcess:
                     NotReadyError,
                 )
             time.sleep(POLL_S)
+
+    def mark_started(self) -> None:
+        """Write down that its start is complete: nothing is left to do for it."""
+        known = read_pid_file(self.pid_path)
+        if known is not None and not known.has_started:
+            replace_file(self.pid_path, known._replace(has_started=True).text())
 
     def _written(self) -> int:
         return self.log_path.stat().st_size if self.log_path.exists() else 0

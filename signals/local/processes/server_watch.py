@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from signals.local.processes.pid_file import read_pid_file
 
@@ -22,15 +22,17 @@ SUCCEEDED: Final = "all runs again"
 """The end of the log's line about an attempt that left nothing missing."""
 
 
-def dead(folder: Path) -> list[str]:
-    """Return the parts below `FOLDER/run` that are meant to run and died."""
-    found = []
+def missing(folder: Path) -> dict[str, Literal["died", "starting"]]:
+    """Return the parts below `FOLDER/run` that are meant to run and died, or whose start is not complete."""
+    found: dict[str, Literal["died", "starting"]] = {}
     for path in sorted((folder / "run").glob("*.json")):
         known = read_pid_file(path)
         if path.stem == NAME or (known is None and not path.exists()):  # stopped just now
             continue
         if known is None or not known.lives():
-            found.append(path.stem)
+            found[path.stem] = "died"
+        elif not known.has_started:
+            found[path.stem] = "starting"
     return found
 
 
@@ -44,12 +46,12 @@ def main() -> None:
     folder, pause_s, calm_since = Path(sys.argv[1]), 0.0, float("-inf")
     while (folder / "run").exists():
         time.sleep(LOOK_EVERY_S)
-        names = dead(folder)
-        if not names:
+        parts = missing(folder)
+        if not parts:
             continue
         pause_s = next_pause_s(pause_s, time.monotonic() - calm_since)
         time.sleep(pause_s)
-        _log(f"{', '.join(names)} died: starting again")
+        _log(", ".join(f"{name} ({state})" for name, state in parts.items()) + ": starting again")
         attempt = [sys.executable, "-m", "signals.local.watchdog", str(folder)]
         if subprocess.run(attempt, check=False).returncode == 0:
             _log(SUCCEEDED)

@@ -64,6 +64,8 @@ class Server:
     def wait_until_ready(self) -> None:
         """Return once clients are answered, by this server: another one may have taken the port meanwhile.
 
+        Its start is then complete.
+
         Raises:
             PortTakenError: it died, because another program listens on its port.
             LocalStackError: it died.
@@ -83,6 +85,7 @@ class Server:
                 f"another program took port {port} while {self.process.name} started: start again, "
                 "and it gets another port"
             ) from error
+        self.process.mark_started()
 
     def stop(self) -> None:
         """Stop it in an orderly way; data stays."""

@@ -9,13 +9,37 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from signals.local import bring_up
+from signals.local import bring_up, ray_head
 from signals.local.errors import DiedError, LocalStackError, NotReadyError, PortTakenError
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import Command
-from signals.local.processes.server_watch import dead
+from signals.local.processes.server_watch import missing
 from signals.local.ray_head import DEFAULT_PORTS, OF_NODE, RayHead
+
+DASHBOARD = """
+import json, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+applications = {}
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"ray_version": "of a test", "applications": applications}).encode())
+
+    def do_PUT(self):
+        for application in json.loads(self.rfile.read(int(self.headers["Content-Length"])))["applications"]:
+            applications[application["name"]] = {}
+        self.do_GET()
+
+while not Path(sys.argv[2]).exists():
+    time.sleep(0.05)
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+"""Answers as the dashboard of a node that has no applications at first, once a file exists."""
 
 
 def _head(root: Path, code: str) -> RayHead:
@@ -97,7 +121,7 @@ def test_node_that_died_while_it_started_is_still_meant_to_run(
     monkeypatch.setattr(RayHead, "_command", lambda *_: _python(tmp_path, "raise SystemExit(1)"))
     with pytest.raises(DiedError, match=r"^ray died while starting"):
         bring_up.start_node(head, {}, {}, Console(quiet=True))
-    assert dead(tmp_path) == ["ray"]
+    assert missing(tmp_path) == {"ray": "died"}
     head.process.stop()
 
 
@@ -117,5 +141,27 @@ def test_node_that_is_ended_to_start_elsewhere_is_still_meant_to_run(
     monkeypatch.setattr(RayHead, "leave_http_port", find_none)
     with pytest.raises(LocalStackError, match="no free port"):
         bring_up.start_node(head, {}, {}, Console(quiet=True))
-    assert dead(tmp_path) == ["ray"]
+    assert missing(tmp_path) == {"ray": "died"}
+    head.process.stop()
+
+
+def test_start_of_a_late_node_is_complete_when_it_has_its_applications(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = _free_head(tmp_path)
+    gate, port = tmp_path / "gate", head.state.ports["ray_dashboard"]
+    node = _python(tmp_path, DASHBOARD, str(port), str(gate))
+    monkeypatch.setattr(RayHead, "_command", lambda *_: node)
+    monkeypatch.setattr(ray_head, "QUIET_START_S", 0.1)
+    monkeypatch.setattr(bring_up, "wait_until_ready", lambda *_: None)
+    with pytest.raises(NotReadyError, match=r"^ray is not ready after"):
+        bring_up.start_node(head, {}, {}, Console(quiet=True))
+    assert missing(tmp_path) == {"ray": "starting"}
+    gate.touch()
+    monkeypatch.setattr(ray_head, "QUIET_START_S", 60.0)
+    head.wait_until_ready()
+    assert missing(tmp_path) == {"ray": "starting"}
+    bring_up.continue_node(head, is_outdated=False, console=Console(quiet=True))
+    assert missing(tmp_path) == {}
+    assert head.applications()
     head.process.stop()

@@ -25,7 +25,7 @@ from signals.local.environment import read_env_file
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
 from signals.local.processes.ports import free_port
-from signals.local.processes.server_watch import dead
+from signals.local.processes.server_watch import missing
 from signals.local.watchdog import FAILED
 from signals.ray_node.variables import HOST
 from tests.support.waiting import until
@@ -112,13 +112,13 @@ def test_server_that_dies_in_two_restarts_runs_after_the_third(
         watchdog.start(root)
         cause = until(lambda: watchdog.last_failure(root), within_s=120)
         assert cause == "postgres died while starting"
-        until(lambda: not dead(root), within_s=120)
+        until(lambda: not missing(root), within_s=120)
         assert _answers(root)
         assert len(starts.read_text().splitlines()) == 3
         until(lambda: watchdog.last_failure(root) is None)
         watchdog.stop(root)
         assert stack.down(root) == ("postgres",)
-        assert not dead(root)
+        assert not missing(root)
 
 
 def test_first_start_that_dies_is_named_and_the_next_succeeds(root: Path, environ: dict[str, str]) -> None:
@@ -131,7 +131,7 @@ def test_first_start_that_dies_is_named_and_the_next_succeeds(root: Path, enviro
     StackFolder(root=root).log_path("watchdog").write_text(f"{FAILED}no room\n")
     assert "The last attempt failed: no room" in _status(root)
     _up(root, environ)
-    assert not dead(root)
+    assert not missing(root)
 
 
 def test_server_that_the_user_gives_after_its_death_is_not_meant_to_run(
@@ -141,7 +141,7 @@ def test_server_that_the_user_gives_after_its_death_is_not_meant_to_run(
     _kill(root)
     own = environ["OPENSEARCH_URL"].replace("http", "postgresql")
     _up(root, environ | {"DATABASE_URL": own})
-    assert not dead(root)
+    assert not missing(root)
 
 
 def test_watchdog_goes_on_until_the_stack_stops(root: Path, environ: dict[str, str]) -> None:
@@ -149,12 +149,12 @@ def test_watchdog_goes_on_until_the_stack_stops(root: Path, environ: dict[str, s
     assert runner.invoke(app, ["stack", "up", "--folder", str(root)], env=environ).exit_code == 0
     (first,) = [server.pid for server in stack.status(root) if server.pid]
     _kill(root)
-    until(lambda: not dead(root), within_s=120)
+    until(lambda: not missing(root), within_s=120)
     assert _answers(root)
     assert first not in [server.pid for server in stack.status(root)]
     assert runner.invoke(app, ["stack", "down", "--folder", str(root)], env=environ).exit_code == 0
     assert not watchdog.is_running(root)
-    assert not dead(root)
+    assert not missing(root)
 
 
 def test_watchdog_outlives_a_log_that_takes_no_more(tmp_path: Path) -> None:

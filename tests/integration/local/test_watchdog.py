@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from signals.local import watchdog
+from signals.local import bring_up, stack, watchdog
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import ChildProcess, Command
-from signals.local.processes.server_watch import dead, next_pause_s
+from signals.local.processes.server_watch import missing, next_pause_s
 from tests.support.waiting import until
 
 SLEEP = "import time; time.sleep(600)"
@@ -25,6 +25,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     part = ChildProcess(name="part", pid_path=folder.pid_path("part"), log_path=folder.log_path("part"))
     argv = (sys.executable, "-c", "import time; time.sleep(600)")
     part.start(Command(argv=argv, env=dict(os.environ), cwd=tmp_path))
+    part.mark_started()
     yield tmp_path
     watchdog.stop(tmp_path)
     part.stop()
@@ -63,17 +64,19 @@ def _start(process: ChildProcess, root: Path, code: str) -> None:
     process.start(Command(argv=argv, env=dict(os.environ), cwd=root))
 
 
-def test_part_is_dead_until_it_is_stopped(tmp_path: Path) -> None:
+def test_part_is_missing_until_its_start_is_complete_and_after_its_death(tmp_path: Path) -> None:
     part = _child(tmp_path, "part")
-    assert dead(tmp_path) == []
+    assert missing(tmp_path) == {}
     _start(part, tmp_path, SLEEP)
-    assert dead(tmp_path) == []
+    assert missing(tmp_path) == {"part": "starting"}
+    part.mark_started()
+    assert missing(tmp_path) == {}
     pid = part.pid
     assert pid is not None
     psutil.Process(pid).kill()
-    until(lambda: dead(tmp_path) == ["part"])
+    until(lambda: missing(tmp_path) == {"part": "died"})
     part.stop()
-    assert dead(tmp_path) == []
+    assert missing(tmp_path) == {}
 
 
 @pytest.mark.parametrize("text", ["", "\0" * 40, "[]", "{}", '{"pid": 1}', '{"pid": null, "mark": "x"}'])
@@ -82,15 +85,15 @@ def test_unreadable_pid_file_is_a_death(tmp_path: Path, text: str) -> None:
     part = _child(tmp_path, "part")
     part.pid_path.parent.mkdir()
     part.pid_path.write_text(text)
-    assert dead(tmp_path) == ["part"]
+    assert missing(tmp_path) == {"part": "died"}
     assert not part.is_running()
     assert not part.stop()
-    assert dead(tmp_path) == []
+    assert missing(tmp_path) == {}
 
 
 def test_watchdog_is_no_part_that_it_starts(tmp_path: Path) -> None:
     _start(_child(tmp_path, "watchdog"), tmp_path, SLEEP)
-    assert dead(tmp_path) == []
+    assert missing(tmp_path) == {}
     watchdog.stop(tmp_path)
 
 
@@ -100,3 +103,19 @@ def test_pause_doubles_up_to_a_minute_and_begins_anew_after_a_calm() -> None:
         pauses.append(next_pause_s(pauses[-1], calm_s=10))
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
     assert next_pause_s(60, calm_s=301) == 1
+
+
+@pytest.mark.parametrize("has_started", [False, True])
+def test_attempt_completes_a_node_without_applications(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_started: bool
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(bring_up, "up", lambda *_, **__: calls.append("product"))
+    monkeypatch.setattr(stack, "up", lambda *_, **__: calls.append("servers"))
+    node = _child(tmp_path, "ray")
+    _start(node, tmp_path, SLEEP)
+    if has_started:
+        node.mark_started()
+    watchdog.restart(tmp_path)
+    node.stop()
+    assert calls == ["servers" if has_started else "product"]
