@@ -19,6 +19,8 @@ from signals.local.folder import StackFolder
 from signals.local.processes.process import OUTPUT_FOLLOWS, ChildProcess, Command
 from signals.local.processes.server_watch import NAME, SUCCEEDED, missing
 from signals.local.ray_head import NAME as RAY
+from signals.local.ray_head import ray_process
+from signals.local.servers.assembly import processes
 
 FAILED: Final = "not yet: "
 """The beginning of the log's line about an attempt that failed."""
@@ -34,8 +36,10 @@ def start(root: Path) -> None:
 
 
 def stop(root: Path) -> None:
-    """Stop the watchdog, and an attempt of its under way."""
-    _process(StackFolder(root=root.resolve())).stop()
+    """Stop the watchdog and an attempt of its under way; the parts that the attempt has started go on."""
+    folder = StackFolder(root=root.resolve())
+    parts = (*processes(folder).values(), ray_process(folder))
+    _process(folder).kill_without(part for part in parts if part.name != NAME)
 
 
 @contextmanager

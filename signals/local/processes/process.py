@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -206,6 +206,18 @@ class ChildProcess:
             self._forget()
         return pid is not None
 
+    def kill_without(self, others: Iterable["ChildProcess"]) -> None:
+        """Kill it and its descendants, except for `others` that it has started, and theirs."""
+        pid = self.pid
+        if pid is not None:
+            _send_group(pid, signal.SIGSTOP)  # from now on it starts nothing and writes no pid file
+            spared = {one for other in others for one in other._tree()}
+            family = [one for one in descendants(pid) if one.pid not in spared]
+            _send_group(pid, signal.SIGKILL)
+            self._is_gone(STOP_WITHIN_S)
+            kill_survivors(family)
+        self._forget()
+
     def kill(self) -> None:
         """SIGKILL, as a crash would, and wait until its descendants are gone as well."""
         pid = self._running_pid()
@@ -273,3 +285,8 @@ def _reap(pid: int) -> None:
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile, which is as good
         os.kill(pid, number)
+
+
+def _send_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)  # it leads the group of its session

@@ -12,10 +12,31 @@ from signals.local import bring_up, stack, watchdog
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import ChildProcess, Command
+from signals.local.processes.process_mark import process_mark
 from signals.local.processes.server_watch import missing, next_pause_s
 from tests.support.waiting import until
 
 SLEEP = "import time; time.sleep(600)"
+PART = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {SLEEP!r}], start_new_session=True)
+print(child.pid, flush=True)
+child.wait()
+"""
+ATTEMPT = f"""
+import os, subprocess, sys, time
+from pathlib import Path
+from signals.local.folder import StackFolder
+from signals.local.processes.process import ChildProcess, Command
+folder = StackFolder(root=Path(sys.argv[1]))
+part = ChildProcess(name="kafka", pid_path=folder.pid_path("kafka"), log_path=folder.log_path("kafka"))
+part.start(Command(argv=(sys.executable, "-c", {PART!r}), env=dict(os.environ), cwd=folder.root))
+stray = subprocess.Popen([sys.executable, "-c", {SLEEP!r}], start_new_session=True)
+print(os.getpid(), stray.pid, flush=True)
+time.sleep(600)
+"""
+"""Starts a part and its child, and then a process that has no pid file yet."""
+WATCHING = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ATTEMPT!r}, sys.argv[1]])"
 
 
 @pytest.fixture
@@ -62,6 +83,23 @@ def _child(root: Path, name: str) -> ChildProcess:
 def _start(process: ChildProcess, root: Path, code: str) -> None:
     argv = (sys.executable, "-c", code, str(root))
     process.start(Command(argv=argv, env=dict(os.environ), cwd=root))
+
+
+def test_parts_of_an_attempt_under_way_outlive_the_watchdog(tmp_path: Path) -> None:
+    """As when the user types `signals up` while the watchdog starts Ray."""
+    watching, part = _child(tmp_path, "watchdog"), _child(tmp_path, "kafka")
+    _start(watching, tmp_path, WATCHING)
+    attempt, stray = map(int, until(lambda: watching.output().split()))
+    grandchild = int(until(lambda: part.output().strip()))
+    first = part.pid
+    watchdog.stop(tmp_path)
+    assert not watchdog.is_running(tmp_path)
+    assert process_mark(attempt) is None
+    assert process_mark(stray) is None
+    assert part.pid == first
+    assert process_mark(grandchild) is not None
+    part.stop()
+    assert process_mark(grandchild) is None
 
 
 def test_part_is_missing_until_its_start_is_complete_and_after_its_death(tmp_path: Path) -> None:
