@@ -59,9 +59,16 @@ class RunningProduct:
 
 
 def up(
-    root: Path, *, environ: Mapping[str, str], console: Console, ports: Mapping[str, int] | None = None
+    root: Path,
+    *,
+    environ: Mapping[str, str],
+    console: Console,
+    ports: Mapping[str, int] | None = None,
+    keeps_ports: bool = False,
 ) -> RunningProduct:
     """Start what is not running, and return when every part says that it is ready.
+
+    With `keeps_ports`, and while Ray runs, no server moves to another port than last time's.
 
     Raises:
         LocalStackError: in one sentence, why not; what has started stays up, and a second call goes on.
@@ -71,7 +78,9 @@ def up(
     with os_errors_reported(folder.root), folder.locked():
         wanted = dict(ports or {})
         of_servers = {name: port for name, port in wanted.items() if name in stack.SERVERS}
-        servers = stack.start(folder, environ=environ, console=console, ports=of_servers)
+        servers = stack.start(
+            folder, environ=environ, console=console, ports=of_servers, keeps_ports=keeps_ports
+        )
         os.environ.update(servers.environment)  # what we and Ray's processes read as settings
         head = _head_in(folder)
         was_running = head.process.is_running()

@@ -32,6 +32,7 @@ from signals.local.processes.account import ServerAccount, account_to_drop_to
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import ChildProcess
 from signals.local.progress import DownloadProgress
+from signals.local.ray_head import NAME as RAY
 from signals.local.servers.assembly import SERVERS, Site, assemble, choose_ports, processes, site_in
 from signals.local.servers.server import Server
 
@@ -62,22 +63,33 @@ class ServerStatus:
 
 
 def up(
-    root: Path, *, environ: Mapping[str, str], console: Console, ports: Mapping[str, int] | None = None
+    root: Path,
+    *,
+    environ: Mapping[str, str],
+    console: Console,
+    ports: Mapping[str, int] | None = None,
+    keeps_ports: bool = False,
 ) -> RunningStack:
     """Start what is not running yet and write the environment file.
 
     `ports` are the user's wishes by server; a wish that cannot be had is an error, a default is not.
+    With `keeps_ports`, and while Ray runs, no server moves to another port than last time's.
 
     Raises:
         LocalStackError: in one sentence, why not; what has started stays up, and a second call goes on.
     """
     folder = StackFolder(root=root.resolve())
     with os_errors_reported(folder.root), folder.locked():
-        return start(folder, environ=environ, console=console, ports=ports or {})
+        return start(folder, environ=environ, console=console, ports=ports or {}, keeps_ports=keeps_ports)
 
 
 def start(
-    folder: StackFolder, *, environ: Mapping[str, str], console: Console, ports: Mapping[str, int]
+    folder: StackFolder,
+    *,
+    environ: Mapping[str, str],
+    console: Console,
+    ports: Mapping[str, int],
+    keeps_ports: bool,
 ) -> RunningStack:
     """Do what `up` does, for a caller that holds the folder's lock."""
     account = account_to_drop_to()
@@ -87,7 +99,8 @@ def start(
         if name not in own:
             check_reachable(name, environ)
     running = _running(folder)
-    notes = choose_ports(state, own, running, ports)
+    keeps_ports = keeps_ports or RAY in running
+    notes = choose_ports(state, own, running, ports, keeps_known=keeps_ports)
     require_space(Path(state.data), FRESH_DATA_BYTES)
     folder.save(state)
     _forget_others(folder, {*own, *running})
@@ -103,7 +116,7 @@ def start(
         servers = start_missing(running)
     except PortTakenError:  # by another stack that starts now: its ports are seen this time
         running = _running(folder)
-        notes += choose_ports(state, own, running, ports)
+        notes += choose_ports(state, own, running, ports, keeps_known=keeps_ports)
         folder.save(state)
         servers = start_missing(running)
     environment = {name: environ.get(name, "") for name in (*MODEL_VARIABLES, *PEOPLE_VARIABLES)}

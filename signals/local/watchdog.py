@@ -14,6 +14,7 @@ from rich.console import Console
 
 from signals.errors import DependencyUnavailable, MigrationFailed, SettingsError
 from signals.local import bring_up, stack
+from signals.local.environment import address_variable
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import OUTPUT_FOLLOWS, ChildProcess, Command
@@ -27,12 +28,18 @@ FAILED: Final = "not yet: "
 
 
 def start(root: Path) -> None:
-    """Start the watchdog unless it runs or has nothing to watch; it inherits our environment."""
+    """Start the watchdog unless it runs or has nothing to watch.
+
+    It inherits our environment without the addresses of the stack's own servers, which it would take for
+    those of the user's once they have changed.
+    """
     folder = StackFolder(root=root.resolve())
-    process = _process(folder)
+    process, state = _process(folder), folder.load()
     if folder.names_with_pid() and not process.is_running():
         argv = (sys.executable, "-m", "signals.local.processes.server_watch", str(folder.root))
-        process.start(Command(argv=argv, env=dict(os.environ), cwd=folder.root))
+        own = {address_variable(name) for name in state.addresses} if state else set()
+        env = {name: value for name, value in os.environ.items() if name not in own}
+        process.start(Command(argv=argv, env=env, cwd=folder.root))
 
 
 def stop(root: Path) -> None:
@@ -93,9 +100,9 @@ def restart(root: Path) -> None:
     """
     console = Console(no_color=True)
     if RAY in missing(root):
-        bring_up.up(root, environ=os.environ, console=console)
+        bring_up.up(root, environ=os.environ, console=console, keeps_ports=True)
     else:
-        stack.up(root, environ=os.environ, console=console)
+        stack.up(root, environ=os.environ, console=console, keeps_ports=True)
 
 
 def _process(folder: StackFolder) -> ChildProcess:

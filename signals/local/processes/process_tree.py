@@ -48,6 +48,19 @@ def pids_listening_on(port: int) -> set[int]:
     }
 
 
+def listeners(port: int) -> list[str]:
+    """Return the programs that accept connections on the port, each with its pid, as far as we may know."""
+    names = {pid: _name(pid) for pid in sorted(pids_listening_on(port))}
+    return [f"{name} (pid {pid})" for pid, name in names.items() if name]
+
+
+def _name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:  # it has ended meanwhile, or is another account's
+        return ""
+
+
 def _is_listening_on(process: psutil.Process, port: int) -> bool:
     try:
         sockets = process.net_connections(kind="tcp")

@@ -12,6 +12,7 @@ from signals.local.folder import StackFolder, StackState
 from signals.local.processes.account import ServerAccount, can_reach
 from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import ChildProcess
+from signals.local.processes.process_tree import listeners
 from signals.local.progress import DownloadProgress
 from signals.local.servers import kafka, opensearch
 from signals.local.servers.artifacts import ArtifactCache
@@ -95,28 +96,33 @@ def processes(folder: StackFolder) -> dict[str, ChildProcess]:
 
 
 def choose_ports(
-    state: StackState, own: Sequence[str], running: Collection[str], wanted: Mapping[str, int]
+    state: StackState,
+    own: Sequence[str],
+    running: Collection[str],
+    wanted: Mapping[str, int],
+    *,
+    keeps_known: bool,
 ) -> list[str]:
     """Fix the port of each server that is to start: the wish, last time's, the default, else a free one.
 
-    Returns a note for each port that is not what one would expect.
+    Returns a note for each port that is not what one would expect. With `keeps_known` something runs that
+    knows last time's ports, so none of them changes.
 
     Raises:
-        LocalStackError: a wish cannot be had.
+        LocalStackError: a wish cannot be had, or a port that is kept is taken.
     """
     notes = []
     for name in own:
         known, wish = state.ports.get(name), wanted.get(name)
+        is_kept = known is not None and (name in running or keeps_known)
+        if is_kept and wish not in (None, known):
+            raise LocalStackError(f"{name} is in use on port {known}: `signals down` first")
         if name in running:
-            if wish not in (None, known):
-                raise LocalStackError(
-                    f"{name} is already running on port {known}: `signals stack down` first"
-                )
             continue
-        if wish is not None and not is_free(wish):
-            raise LocalStackError(f"port {wish} for {name} is in use: stop what uses it or choose another")
         port = wish or known or DEFAULT_PORTS[name]
         if not is_free(port):
+            if is_kept or wish is not None:
+                raise LocalStackError(_taken(name, port, is_kept=is_kept))
             taken, port = port, free_port()
             notes.append(f"port {taken} is in use, so {name} listens on {port}")
         state.ports[name] = port
@@ -124,6 +130,12 @@ def choose_ports(
     if "kafka" not in running and (controller is None or not is_free(controller)):
         state.ports["kafka_controller"] = free_port()
     return notes
+
+
+def _taken(name: str, port: int, *, is_kept: bool) -> str:
+    by = "".join(f" by {program}" for program in listeners(port)[:1])
+    choice = "let `signals down` and `signals up` choose another" if is_kept else "choose another"
+    return f"port {port} for {name} is in use{by}: stop what uses it, or {choice}"
 
 
 def assemble(site: Site, name: str) -> Server:

@@ -82,8 +82,7 @@ class Server:
             if not is_listening(HOST, port):
                 raise
             raise PortTakenError(
-                f"another program took port {port} while {self.process.name} started: start again, "
-                "and it gets another port"
+                f"another program took port {port} while {self.process.name} started: start again"
             ) from error
         self.process.mark_started()
 

@@ -25,7 +25,9 @@ from signals.local.environment import read_env_file
 from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
 from signals.local.processes.ports import free_port
+from signals.local.processes.process import Command
 from signals.local.processes.server_watch import missing
+from signals.local.ray_head import ray_process
 from signals.local.watchdog import FAILED
 from signals.ray_node.variables import HOST
 from tests.support.waiting import until
@@ -62,9 +64,15 @@ def root(tmp_path: Path) -> Iterator[Path]:
         stack.reset(root)
 
 
-def _up(root: Path, environ: dict[str, str]) -> str:
-    running = stack.up(root, environ=environ, console=Console(file=io.StringIO()))
+def _up(root: Path, environ: dict[str, str], **ports: int) -> str:
+    running = stack.up(root, environ=environ, console=Console(file=io.StringIO()), ports=ports)
     return running.environment["DATABASE_URL"]
+
+
+def _port(root: Path) -> int:
+    state = StackFolder(root=root).load()
+    assert state is not None
+    return state.ports["postgres"]
 
 
 def _kill(root: Path) -> Path:
@@ -132,6 +140,60 @@ def test_first_start_that_dies_is_named_and_the_next_succeeds(root: Path, enviro
     assert "The last attempt failed: no room" in _status(root)
     _up(root, environ)
     assert not missing(root)
+
+
+def test_server_returns_to_its_port_once_another_program_has_left_it(
+    root: Path, environ: dict[str, str]
+) -> None:
+    url = _up(root, environ)
+    watchdog.start(root)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _kill(root)
+        other.bind((HOST, _port(root)))
+        other.listen()
+        cause = until(lambda: watchdog.last_failure(root), within_s=120)
+    holder = f"{psutil.Process().name()} (pid {os.getpid()})"
+    assert cause == (
+        f"port {_port(root)} for postgres is in use by {holder}: stop what uses it, "
+        "or let `signals down` and `signals up` choose another"
+    )
+    until(lambda: not missing(root), within_s=120)
+    assert read_env_file(root / "env")["DATABASE_URL"] == url
+    assert _answers(root)
+
+
+def test_server_keeps_its_port_while_ray_runs(root: Path, environ: dict[str, str]) -> None:
+    url, port, other = _up(root, environ), _port(root), free_port()
+    node = ray_process(StackFolder(root=root))
+    sleeping = (sys.executable, "-c", "import time; time.sleep(600)")
+    node.start(Command(argv=sleeping, env=dict(os.environ), cwd=root))
+    with pytest.raises(LocalStackError, match=f"^postgres is in use on port {port}: `signals down` first$"):
+        _up(root, environ, postgres=other)
+    _kill(root)
+    with pytest.raises(LocalStackError, match=f"^postgres is in use on port {port}: `signals down` first$"):
+        _up(root, environ, postgres=other)
+    with (
+        socket.create_server((HOST, port)),
+        pytest.raises(LocalStackError, match=f"^port {port} for postgres"),
+    ):
+        _up(root, environ)
+    assert _up(root, environ) == url
+    _kill(root)
+    node.stop()
+    with socket.create_server((HOST, port)):
+        assert f":{port}/" not in _up(root, environ)
+
+
+def test_watchdog_takes_a_former_address_for_no_server_of_the_user(
+    root: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _up(root, environ)
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://{HOST}:{free_port()}/former")  # sourced
+    watchdog.start(root)
+    _kill(root)
+    until(lambda: not missing(root), within_s=120)
+    assert _answers(root)
 
 
 def test_server_that_the_user_gives_after_its_death_is_not_meant_to_run(

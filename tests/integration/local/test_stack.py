@@ -172,10 +172,10 @@ def test_port_that_is_taken_during_the_start_is_replaced(
 ) -> None:
     root, port, calls = tmp_path / ".signals", free_port(), list[StackState]()
 
-    def choose_late(state: StackState, *rest: Any) -> list[str]:
+    def choose_late(state: StackState, *rest: Any, **options: Any) -> list[str]:
         calls.append(state)
         if len(calls) > 1:
-            return choose_ports(state, *rest)
+            return choose_ports(state, *rest, **options)
         state.ports["postgres"] = port  # was free a moment ago
         return []
 
