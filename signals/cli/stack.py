@@ -148,8 +148,8 @@ def _print_status(folder: Path) -> None:
         table.add_row(server.name, server.state, address, str(server.pid or "-"), size, spent)
     table.add_row("", "", "", "", f"{total.pss_bytes / 2**20:.0f} MB", f"{total.cpu_s:.0f} s")
     output().print(table)
-    if problem := stack.full(folder):
-        output().print(f"Disk: {problem}, then start what has stopped with `signals up`.", soft_wrap=True)
+    if problem := watchdog.full(folder):
+        output().print(f"Disk: {problem}", soft_wrap=True)
     state = StackFolder(root=folder.resolve()).load()
     if state is not None and not Path(state.data).is_relative_to(folder.resolve()):
         output().print(f"Data: {state.data} (the servers' account cannot enter {folder.resolve()})")

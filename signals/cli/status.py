@@ -59,8 +59,8 @@ def status(folder: Folder = ROOT) -> None:
         if all(server.state == "stopped" for server in servers) and not head.process.is_running():
             out.print("Nothing runs here: start it with `signals up`.")
             return
-        if told := stack.full(folder):
-            out.print(f"Disk: {told}, then start what has stopped with `signals up`.", end="\n\n")
+        if told := watchdog.full(folder):
+            out.print(f"Disk: {told}", end="\n\n")
         if head.process.is_running():  # else another stack may have its dashboard's port
             out.print(_deployments(head), end="\n\n")
         else:

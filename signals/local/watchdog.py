@@ -91,6 +91,15 @@ def last_failure(root: Path) -> str | None:
     return None
 
 
+def full(root: Path) -> str | None:
+    """Return that the servers' disk is full, with the remedy, when the next start would be refused."""
+    shortage = stack.full(root)
+    if shortage is None or not is_running(root):
+        return shortage and f"{shortage}, then start what has stopped with `signals up`."
+    remedy = "The watchdog then starts what stopped within a minute; `signals up` does it at once."
+    return f"{shortage}. {remedy}"
+
+
 def restart(root: Path) -> None:
     """Start what is missing: the servers alone, or Ray and the applications as well.
 

@@ -10,7 +10,7 @@ import pytest
 
 from signals.local import bring_up, stack, watchdog
 from signals.local.errors import LocalStackError, NotReadyError
-from signals.local.folder import StackFolder
+from signals.local.folder import StackFolder, StackState
 from signals.local.processes.process import ChildProcess, Command
 from signals.local.processes.process_mark import process_mark
 from signals.local.processes.server_watch import missing, next_pause_s
@@ -157,3 +157,18 @@ def test_attempt_completes_a_node_without_applications(
     watchdog.restart(tmp_path)
     node.stop()
     assert calls == ["servers" if has_started else "product"]
+
+
+def test_full_disk_is_named_with_its_remedy(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    StackFolder(root=root).save(StackState(data=str(root), password="unused"))
+    assert watchdog.full(root) is None
+    monkeypatch.setattr(stack, "FRESH_DATA_BYTES", 2**60)
+    told = watchdog.full(root)
+    assert told is not None
+    assert told.endswith("make room, then start what has stopped with `signals up`.")
+    watchdog.start(root)
+    told = watchdog.full(root)
+    assert told is not None
+    assert told.endswith(
+        "make room. The watchdog then starts what stopped within a minute; `signals up` does it at once."
+    )
