@@ -43,7 +43,7 @@ class Writer:
         pause_s, fruitless = FIRST_PAUSE_S, 0
         while waiting:
             bulk = first_bulk(waiting, self.size.documents)
-            late, again = self._try(bulk, batch)
+            late, again = self._try(bulk, batch, was_cut=len(bulk) < len(waiting))
             waiting = [*late, *again, *waiting[len(bulk) :]]
             if not late:
                 pause_s, fruitless = FIRST_PAUSE_S, 0
@@ -56,7 +56,7 @@ class Writer:
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
     def _try(
-        self, documents: Sequence[EventDocument], batch: DocumentBatch
+        self, documents: Sequence[EventDocument], batch: DocumentBatch, *, was_cut: bool
     ) -> tuple[list[EventDocument], list[EventDocument]]:
         """Send one bulk; return what is to be tried again later, and what at once in another form."""
         began = time.monotonic()
@@ -65,10 +65,10 @@ class Writer:
                 self.client, [(d.document_id, d.source) for d in documents], timeout_s=self.timeout_s
             )
         except DependencyTimedOut:
-            self.size.timed_out(len(documents))
+            self.size.late(len(documents), was_cut=was_cut)
             log.warning("bulk answered too late", documents=len(documents), next_size=self.size.documents)
             return self._not_taken(documents, batch)
-        self.size.answered(len(documents), time.monotonic() - began)
+        self.size.answered(len(documents), time.monotonic() - began, was_cut=was_cut)
         created: list[EventDocument] = []
         overloaded: list[EventDocument] = []
         again: list[EventDocument] = []

@@ -5,13 +5,17 @@ from typing import Final
 
 FIRST: Final = 500  # two quick answers later it is all of a batch
 SMALLEST: Final = 50  # guess: below this a request costs more than its documents
-LARGEST: Final = 4_000
+LARGEST: Final = 2_000  # documents of a whole batch
 QUICK_S: Final = 2.5  # guess: room for a bulk of twice the size
 SLOW_S: Final = 10.0  # guess: a sixth of the time-out of a bulk
 
 
 class BulkSize:
-    """The present size; several writers share it. It halves on slow answers and doubles on quick ones."""
+    """The present size; several writers share it. It doubles on quick answers and halves on late ones.
+
+    A bulk that was cut to fit says more when it is late: the next holds at most half of its documents. One
+    that held all there was may have been late for another reason, so that it only halves the size.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,17 +26,17 @@ class BulkSize:
         """The most documents of the next bulk."""
         return self._documents
 
-    def answered(self, documents: int, seconds: float) -> None:
+    def answered(self, documents: int, seconds: float, *, was_cut: bool) -> None:
         """Learn from an answer; only a full bulk shows that a larger one would do."""
         if seconds > SLOW_S:
-            self.timed_out(documents)
+            self.late(documents, was_cut=was_cut)
         elif seconds < QUICK_S and documents >= self._documents:
             self._set(2 * documents)
 
-    def timed_out(self, documents: int) -> None:
-        """Halve the size of a bulk that was answered late or never."""
+    def late(self, documents: int, *, was_cut: bool) -> None:
+        """Learn from a bulk that was answered slowly or not in time; `was_cut` when more documents waited."""
         if documents <= self._documents:  # a larger one was sent before the size was last halved
-            self._set(documents // 2)
+            self._set((documents if was_cut else self._documents) // 2)
 
     def _set(self, documents: int) -> None:
         with self._lock:

@@ -14,7 +14,7 @@ from signals.clients.postgres import Connection
 from signals.errors import DependencyTimedOut
 from signals.local.stack import RunningStack
 from signals.services.indexing import EventIndexer, Writer
-from signals.services.indexing.bulk_size import FIRST, LARGEST, SMALLEST, BulkSize
+from signals.services.indexing.bulk_size import FIRST
 from signals.settings import KafkaSettings, OpenSearchSettings
 from tests.support.consuming import drain
 from tests.support.events import NOON, errors, publish
@@ -57,20 +57,3 @@ def test_late_answer_is_told_from_a_dead_server(servers: RunningStack) -> None:
             pytest.raises(DependencyTimedOut, match="takes requests but answers too late"),
         ):
             bulk_create(client, [("id", b'{"message": "late"}')], timeout_s=0.2)
-
-
-def test_size_of_bulks_follows_the_answers() -> None:
-    size = BulkSize()
-    size.answered(FIRST, 0.1)
-    assert size.documents == 2 * FIRST
-    size.answered(10, 0.1)  # not full: says nothing about a larger one
-    assert size.documents == 2 * FIRST
-    size.timed_out(2 * FIRST)
-    size.timed_out(2 * FIRST)  # sent before the first was late
-    assert size.documents == FIRST
-    for _ in range(20):
-        size.timed_out(size.documents)
-    assert size.documents == SMALLEST
-    for _ in range(20):
-        size.answered(size.documents, 0.1)
-    assert size.documents == LARGEST
