@@ -31,7 +31,7 @@ class Indexer(Consumer):
         self.start(self._session)
 
     @contextmanager
-    def _session(self, stopping: threading.Event) -> Iterator[EventIndexer]:
+    def _session(self, _: threading.Event) -> Iterator[EventIndexer]:
         kafka = KafkaSettings.from_env()
         with open_client(OpenSearchSettings.from_env()) as client, open_publisher(kafka) as publisher:
             ensure_index(client)
@@ -40,7 +40,7 @@ class Indexer(Consumer):
                 EventIndexer(
                     kafka,
                     self.pool,
-                    Writer(client, stopping),
+                    Writer(client),
                     publisher,
                     tick_s=self._runtime.tick_s,
                     dlq_max_share=self._runtime.dlq_max_share,

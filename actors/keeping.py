@@ -11,7 +11,7 @@ MAX_SILENT_ROUNDS: Final = 4  # without an answer (a stopped process): about 30 
 MAX_STARTING_ROUNDS: Final = (
     40  # before the first answer: some 5 minutes (guess), or a slow start begins anew
 )
-MAX_IDLE_S: Final = 150.0  # without a round of its loop: longer than any bounded wait inside a step
+MAX_IDLE_S: Final = 150.0  # without a round of its loop; a session's end waits 75 s for OpenSearch
 MAX_LEAVING_ROUNDS: Final = 40  # about 2 minutes: a model's call under way may take its lease
 
 HealthAnswer = Health | Literal["silent", "restarting"]

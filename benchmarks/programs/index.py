@@ -30,7 +30,7 @@ def main() -> None:
         publisher.get_ready(RAW_TOPIC)
         pool.wait()
         tick_s = RuntimeSettings.from_env().tick_s
-        with EventIndexer(kafka, pool, Writer(client, stopping), publisher, tick_s=tick_s) as session:
+        with EventIndexer(kafka, pool, Writer(client), publisher, tick_s=tick_s) as session:
             began = now()
             while not stopping.is_set() and not session.step(JOINING_POLL_S):
                 began = now()

@@ -3,14 +3,14 @@
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import BULK_TIMEOUT_S, BulkVerdict, bulk_create, stored
+from signals.clients.opensearch.index import BULK_TIMEOUT_S, BulkVerdict, ItemResult, bulk_create, stored
 from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk_size import BulkSize
@@ -24,56 +24,97 @@ LOOK_AGAIN_S: Final = 2.0  # guess: a server that took nothing for so long is no
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Retries:
+    """How long the writing of one batch goes on in vain."""
+
+    closing: threading.Event
+    fruitless: int = 0
+    pause_s: float = FIRST_PAUSE_S
+
+    def reset(self) -> None:
+        """Begin anew: OpenSearch does its work."""
+        self.fruitless, self.pause_s = 0, FIRST_PAUSE_S
+
+    def back_off(self, cause: DependencyUnavailable, *, took_some: bool = False) -> None:
+        """Pause before the next try.
+
+        Raises:
+            DependencyUnavailable: the cause, after too many tries of which nothing was taken.
+            CancelledError: when the writer is closed.
+        """
+        self.fruitless = 0 if took_some else self.fruitless + 1
+        if self.fruitless > RETRIES:
+            raise cause
+        if self.closing.wait(self.pause_s):
+            raise CancelledError
+        self.pause_s = min(2 * self.pause_s, MAX_PAUSE_S)
+
+
+@dataclass(slots=True)
 class Writer:
-    """Writes batches, several at once when several threads ask; `stopping` ends its pauses."""
+    """Writes the batches of one session, several at once when several threads ask."""
 
     client: Client
-    stopping: threading.Event
     timeout_s: float = BULK_TIMEOUT_S
     size: BulkSize = field(default_factory=BulkSize)
+    _closing: threading.Event = field(default_factory=threading.Event)
+    _taken_at: float = 0.0  # when OpenSearch was last seen to have taken a document, of any batch
+
+    def close(self) -> None:
+        """Let every write end after its request under way: within the time-outs of a bulk and of a look."""
+        self._closing.set()
 
     def write(self, batch: DocumentBatch) -> None:
         """Settle every document of a batch.
 
         Raises:
             DependencyUnavailable: when some could not be; read again, the others are known to be there.
+            CancelledError: when the writer is closed.
         """
         waiting: Sequence[EventDocument] = batch.documents
-        pause_s, fruitless = FIRST_PAUSE_S, 0
+        retries = _Retries(self._closing)
         while waiting:
+            if self._closing.is_set():
+                raise CancelledError
             bulk = first_bulk(waiting, self.size.documents)
-            late, again = self._try(bulk, batch, was_cut=len(bulk) < len(waiting))
-            waiting = [*late, *again, *waiting[len(bulk) :]]
-            if not late:
-                pause_s, fruitless = FIRST_PAUSE_S, 0
-                continue
-            fruitless = fruitless + 1 if len(late) == len(bulk) else 0
-            if fruitless > RETRIES or self.stopping.wait(pause_s):
-                raise DependencyUnavailable(
-                    "OpenSearch", f"{len(late)} documents meet overload again and again"
-                )
-            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            again = self._send(bulk, batch, retries, was_cut=len(bulk) < len(waiting))
+            waiting = [*again, *waiting[len(bulk) :]]
 
-    def _try(
-        self, documents: Sequence[EventDocument], batch: DocumentBatch, *, was_cut: bool
-    ) -> tuple[list[EventDocument], list[EventDocument]]:
-        """Send one bulk; return what is to be tried again later, and what at once in another form."""
+    def _send(
+        self, bulk: Sequence[EventDocument], batch: DocumentBatch, retries: _Retries, *, was_cut: bool
+    ) -> list[EventDocument]:
+        """Send one bulk; return what is to be sent again, some of it in another form. May pause."""
         began = time.monotonic()
         try:
             results = bulk_create(
-                self.client, [(d.document_id, d.source) for d in documents], timeout_s=self.timeout_s
+                self.client, [(d.document_id, d.source) for d in bulk], timeout_s=self.timeout_s
             )
-        except DependencyTimedOut:
-            self.size.late(len(documents), was_cut=was_cut)
-            log.warning("bulk answered too late", documents=len(documents), next_size=self.size.documents)
-            return self._not_taken(documents, batch)
-        self.size.answered(len(documents), time.monotonic() - began, was_cut=was_cut)
+        except DependencyTimedOut as error:
+            self.size.late(len(bulk), was_cut=was_cut)
+            log.warning("bulk answered too late", documents=len(bulk), next_size=self.size.documents)
+            not_taken = self._not_taken(bulk, batch, retries)
+            if len(not_taken) == len(bulk):
+                retries.back_off(error)
+            else:
+                retries.reset()
+            return not_taken
+        self.size.answered(len(bulk), time.monotonic() - began, was_cut=was_cut)
+        return self._sort(bulk, results, batch, retries)
+
+    def _sort(
+        self,
+        bulk: Sequence[EventDocument],
+        results: Sequence[ItemResult],
+        batch: DocumentBatch,
+        retries: _Retries,
+    ) -> list[EventDocument]:
+        """Settle a bulk by its answer; return what is to be sent again. Pauses when some met overload."""
         created: list[EventDocument] = []
         overloaded: list[EventDocument] = []
         again: list[EventDocument] = []
         existing: list[EventDocument] = []
-        for document, result in zip(documents, results, strict=True):
+        for document, result in zip(bulk, results, strict=True):
             if result.verdict is BulkVerdict.CREATED:
                 created.append(document)
             elif result.verdict is BulkVerdict.EXISTS:
@@ -85,27 +126,44 @@ class Writer:
             else:
                 batch.refuse(document, result.error)
         batch.settle(created, "indexed")
-        missing, others = self._settle_existing(existing, batch)
-        return overloaded, [*again, *missing, *others]
+        if created:
+            self._taken_at = time.monotonic()
+        missing, others = self._look(existing, batch, retries)
+        if overloaded:
+            reason = f"{len(overloaded)} documents meet overload again and again"
+            cause = DependencyUnavailable("OpenSearch", reason)
+            retries.back_off(cause, took_some=len(overloaded) < len(bulk))
+        else:
+            retries.reset()
+        return [*overloaded, *again, *missing, *others]
 
     def _not_taken(
-        self, documents: Sequence[EventDocument], batch: DocumentBatch
-    ) -> tuple[list[EventDocument], list[EventDocument]]:
+        self, documents: Sequence[EventDocument], batch: DocumentBatch, retries: _Retries
+    ) -> list[EventDocument]:
         """Wait until OpenSearch has done with a bulk that it did not answer; return what it did not take.
 
-        It works on after we have hung up: what it takes meanwhile must not be sent again.
+        It works on after we have hung up: what it takes meanwhile must not be sent again. While it takes
+        documents of the other batch, this bulk may wait behind them.
         """
-        missing: list[EventDocument] = list(documents)
-        others: list[EventDocument] = []
-        with suppress(DependencyTimedOut):  # too late for this as well: the rest is sent again
-            missing, others = self._settle_existing(missing, batch)
-            while missing and not self.stopping.wait(LOOK_AGAIN_S):
-                before = len(missing)
-                missing, apart = self._settle_existing(missing, batch)
-                others += apart
-                if len(missing) == before:
-                    break
-        return missing, others
+        missing, others = self._look(documents, batch, retries)
+        taken_at = self._taken_at
+        while missing and not self._closing.wait(LOOK_AGAIN_S):
+            missing, apart = self._look(missing, batch, retries)
+            others += apart
+            if self._taken_at == taken_at:
+                break
+            taken_at = self._taken_at
+        return [*missing, *others]
+
+    def _look(
+        self, documents: Sequence[EventDocument], batch: DocumentBatch, retries: _Retries
+    ) -> tuple[list[EventDocument], list[EventDocument]]:
+        """Settle those that exist. A silent OpenSearch is asked again: documents would only pile up there."""
+        while True:
+            try:
+                return self._settle_existing(documents, batch)
+            except DependencyTimedOut as error:
+                retries.back_off(error)
 
     def _settle_existing(
         self, documents: Sequence[EventDocument], batch: DocumentBatch
@@ -116,6 +174,8 @@ class Writer:
         no client may hide an event by sending its id first.
         """
         found = stored(self.client, [d.document_id for d in documents]) if documents else {}
+        if found:
+            self._taken_at = time.monotonic()
         missing: list[EventDocument] = []
         apart: list[EventDocument] = []
         for document in documents:

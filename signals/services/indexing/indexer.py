@@ -1,22 +1,27 @@
 """The indexer's loop body: read a batch, have its documents created, then settle it.
 
-While OpenSearch works on some batches the next one is read and decoded; they are settled in order.
+While OpenSearch works on some batches the next one is read and decoded; they are settled in order. No step
+waits for OpenSearch longer than it was told to, however late that is.
 """
 
+import time
 from collections import deque
-from collections.abc import Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, NamedTuple
 
 import structlog
 from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka import INDEXER_GROUP
+from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.publisher import Publisher
+from signals.clients.opensearch.connection import TOO_SLOW
 from signals.clients.postgres import Connection
 from signals.domain.events.sightings import SightingReader
 from signals.domain.findings.labels import LabelPolicy
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
+from signals.errors import DependencyTimedOut
 from signals.services.consuming import ConsumerSession, Membership
 from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk import Writer
@@ -29,6 +34,8 @@ MAX_BATCH: Final = 2_000
 GATHER_S: Final = 0.1  # guess: small against the second until a refresh; a batch costs as much as 100 records
 WRITERS: Final = 2  # OpenSearch works on one bulk while the other's answer is read
 MAX_IN_FLIGHT: Final = WRITERS + 1  # and one that is ready for the next free writer
+PAUSE_AFTER_S: Final = 10.0  # guess: without a poll so long, though a pause drops what was fetched ahead
+LET_GO_S: Final = 10.0  # guess: an ordinary batch takes less; the whole group waits meanwhile
 
 log = structlog.get_logger(__name__)
 
@@ -62,17 +69,20 @@ class EventIndexer(ConsumerSession):
         self._writer = writer
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bulk")
         self._in_flight: deque[_InFlightBatch] = deque()
+        self._polled_at = time.monotonic()
+        self._is_paused = False
         self._read_until: dict[int, int] = {}
         self._reader = SightingReader()
         self._labeller = Labeller(labels or LabelPolicy())
 
     def __exit__(self, *_: object) -> None:
         self._in_flight.clear()  # the next owner reads them again and finds them in the index
+        self._writer.close()
         self._writers.shutdown(cancel_futures=True)
         super().__exit__()
 
     def step(self, timeout_s: float) -> int:
-        """Send one batch on its way, waiting up to `timeout_s` for it, and settle what is written.
+        """Send one batch on its way, or settle the oldest, waiting up to `timeout_s` for either.
 
         Returns how many records were read.
 
@@ -81,20 +91,43 @@ class EventIndexer(ConsumerSession):
             DependencyUnavailable: when it could not be settled; the next session reads it again.
             TooManyDeadLetters: when most of a partition's newest records are refused; none was dead-lettered.
         """
+        records = self._read(timeout_s)
+        self._send(records)
+        if self._is_full():
+            wait([self._in_flight[0].written], timeout_s)
+        self._settle_written()
+        if reached := self.reached_barriers(self._read_until):
+            self.complete(reached)
+        return len(records)
+
+    def _is_full(self) -> bool:
+        return len(self._in_flight) >= MAX_IN_FLIGHT
+
+    def _read(self, timeout_s: float) -> list[Record]:
+        """Poll for a batch; while the writers are full read nothing, and stay a member of the group."""
+        if self._is_full():
+            if not self._is_paused and time.monotonic() - self._polled_at < PAUSE_AFTER_S:
+                return []
+            self._consumer.pause_reading(self._consumer.owned())
+            self._is_paused, timeout_s = True, 0.0
+        elif self._is_paused:
+            self._consumer.resume_reading(self._consumer.owned())
+            self._is_paused = False
         patience_s = min(GATHER_S, timeout_s) if self._in_flight else timeout_s
         records = self._consumer.poll(MAX_BATCH, patience_s, gather_s=GATHER_S)
+        self._polled_at = time.monotonic()
+        return records
+
+    def _send(self, records: Sequence[Record]) -> None:
         batch = DocumentBatch(self._read_until.keys(), self._reader, self._labeller)
         batch.add_all(records)
         if batch.next_offsets:
             self._read_until |= batch.next_offsets
             self._in_flight.append(_InFlightBatch(batch, self._writers.submit(self._writer.write, batch)))
-        while self._in_flight and (
-            self._in_flight[0].written.done() or len(self._in_flight) >= MAX_IN_FLIGHT
-        ):
+
+    def _settle_written(self) -> None:
+        while self._in_flight and self._in_flight[0].written.done():
             self._settle(self._in_flight.popleft())
-        if reached := self.reached_barriers(self._read_until):
-            self.complete(reached)
-        return len(records)
 
     def _settle(self, in_flight: _InFlightBatch) -> None:
         in_flight.written.result()
@@ -110,7 +143,9 @@ class EventIndexer(ConsumerSession):
         return starts
 
     def _lost(self, partitions: Collection[int]) -> None:
-        while self._in_flight:  # while the partitions are still ours; fenced when they are not
-            self._settle(self._in_flight.popleft())
+        """Settle what is on its way while the partitions are still ours; fenced when they are not."""
+        if wait([in_flight.written for in_flight in self._in_flight], LET_GO_S).not_done:
+            raise DependencyTimedOut("OpenSearch", TOO_SLOW)
+        self._settle_written()
         for number in partitions:
             self._read_until.pop(number, None)

@@ -39,10 +39,7 @@ def indexer(
     def open_session(
         client: Client = opensearch, labels: LabelPolicy | None = None
     ) -> Iterator[EventIndexer]:
-        stopping = threading.Event()
-        with EventIndexer(
-            kafka, pool, Writer(client, stopping), publisher, tick_s=0.05, labels=labels
-        ) as session:
+        with EventIndexer(kafka, pool, Writer(client), publisher, tick_s=0.05, labels=labels) as session:
             own_all(session)
             yield session
 

@@ -1,6 +1,5 @@
 """Sessions of both consumers on real servers, and ways to read and plant the ledger."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -45,9 +44,7 @@ def indexer(
 
     @contextmanager
     def open_session() -> Iterator[EventIndexer]:
-        with EventIndexer(
-            kafka, pool, Writer(opensearch, threading.Event()), publisher, tick_s=0.5
-        ) as session:
+        with EventIndexer(kafka, pool, Writer(opensearch), publisher, tick_s=0.5) as session:
             yield session
 
     return open_session

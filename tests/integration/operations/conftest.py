@@ -1,6 +1,5 @@
 """Runs the dead letters' commands beside consumers that dead-letter records, on real servers."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -66,7 +65,7 @@ def indexer(
         with EventIndexer(
             kafka,
             pool,
-            Writer(opensearch, threading.Event()),
+            Writer(opensearch),
             publisher,
             tick_s=3600,
             dlq_max_share=max_share,

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal
@@ -18,11 +18,18 @@ Fault = Literal["none", "request", "items", "cut", "garbage"]
 """`request`: the whole bulk is refused. `items`: every second document is. `cut` and `garbage`: the bulk is
 applied, but its answer breaks off or is no JSON."""
 
-PART: Final = 20  # documents that a slow server takes at once
+PART: Final = 20  # the most documents that a slow server takes at once
+PARTS_A_S: Final = 10  # and the fewest parts a second
 POISONED: Final[dict[str, Any]] = {
     "status": 400,
     "error": {"type": "mapper_parsing_exception", "reason": "failed to parse"},
 }
+
+
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 @dataclass(slots=True)
@@ -41,8 +48,29 @@ class OpenSearchProxy:
     """How many documents of all bulks are taken a second, one bulk after the other; None is no bound."""
     sent: int = 0
     """How many documents all bulks held together."""
+    answering: threading.Event = field(default_factory=_set_event)
+    """While cleared, a request is held: taken, and neither handled nor answered."""
+    under_way: int = 0
+    """How many bulks came and are not done with."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     queue: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count a bulk until it is done with."""
+        with self.lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.under_way -= 1
+
+    def wait_for(self, documents: int) -> None:
+        """Take the time of these documents; none since the bound was lifted."""
+        per_second = self.per_second
+        if per_second is not None:
+            time.sleep(documents / per_second)
 
     def set_fault(self, fault: Fault, status: int = 429) -> None:
         """Change what happens to the next bulks."""
@@ -80,8 +108,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         if "_bulk" in self.path:
-            self._bulk(body)
+            with self.server.proxy.working():
+                self._bulk(body)
         else:
+            self.server.proxy.answering.wait()
             self._answer(*_forward(self.server.proxy.target, self.command, self.path, body))
 
     def do_GET(self) -> None:
@@ -94,6 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_POST()
 
     def _bulk(self, body: bytes) -> None:
+        self.server.proxy.answering.wait()
         fault = self.server.proxy.fault
         if fault != "none":
             with self.server.proxy.lock:
@@ -120,27 +151,31 @@ class _Handler(BaseHTTPRequestHandler):
     def _take(self, bulk: bytes) -> tuple[int, list[dict[str, Any]]]:
         """Forward a bulk; a slow server takes it part by part, and goes on when the client has hung up."""
         proxy = self.server.proxy
-        lines = bulk.split(b"\n")[:-1]
-        step = 2 * PART if proxy.per_second else len(lines)
-        items: list[dict[str, Any]] = []
-        with proxy.queue if proxy.per_second else nullcontext():
+        if proxy.per_second is None:
+            return self._take_part(bulk)
+        lines, items = bulk.split(b"\n")[:-1], []
+        step = 2 * max(1, min(PART, proxy.per_second // PARTS_A_S))
+        with proxy.queue:
             for start in range(0, len(lines), step):
                 part = lines[start : start + step]
-                if proxy.per_second:
-                    time.sleep(len(part) / 2 / proxy.per_second)
-                status, text = _forward(proxy.target, self.command, self.path, b"\n".join([*part, b""]))
+                proxy.wait_for(len(part) // 2)
+                status, taken = self._take_part(b"\n".join([*part, b""]))
                 if status != 200:
                     return status, []
-                items += json.loads(text)["items"]
+                items += taken
         return 200, items
+
+    def _take_part(self, part: bytes) -> tuple[int, list[dict[str, Any]]]:
+        status, text = _forward(self.server.proxy.target, self.command, self.path, part)
+        return (200, json.loads(text)["items"]) if status == 200 else (status, [])
 
     def _answer(self, status: int, body: bytes, *, cut: bool = False) -> None:
         self.send_response_only(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            with suppress(BrokenPipeError, ConnectionResetError):  # a client that hung up wants no answer
+        with suppress(BrokenPipeError, ConnectionResetError):  # a client that hung up wants no answer
+            self.end_headers()
+            if self.command != "HEAD":
                 self.wfile.write(body[: len(body) // 2] if cut else body)
         self.close_connection = cut
 

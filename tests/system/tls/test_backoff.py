@@ -45,8 +45,8 @@ def backing_off(
     """Run a consumer until it reports that it backs off with this detail, which others read."""
 
     def run(settings: KafkaSettings, said: str) -> None:
-        def session(stopping: threading.Event) -> AbstractContextManager[Session]:
-            return EventIndexer(settings, pool, Writer(opensearch, stopping), publisher, tick_s=15)
+        def session(_: threading.Event) -> AbstractContextManager[Session]:
+            return EventIndexer(settings, pool, Writer(opensearch), publisher, tick_s=15)
 
         reported = ""
 

@@ -1,6 +1,5 @@
 """After an upgrade the consumers continue at the stored offsets: nothing is lost, nothing counts twice."""
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -154,8 +153,7 @@ def test_indexer_adds_new_documents_only(
 ) -> None:
     outcomes = _outcomes(pool)
     _send_more(old, old_topics.kafka_brokers)
-    stopping = threading.Event()
-    with EventIndexer(old_topics, pool, Writer(old_index, stopping), publisher, tick_s=3600) as session:
+    with EventIndexer(old_topics, pool, Writer(old_index), publisher, tick_s=3600) as session:
         _drain(session, old.topics[RAW_TOPIC]["partitions"])
     old_index.indices.refresh(index=EVENTS_INDEX)
     assert old_index.count(index=EVENTS_INDEX)["count"] == len(old.documents) + NEW
