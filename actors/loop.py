@@ -54,7 +54,7 @@ class Session(Protocol):
     """A consumer's work while its dependencies are available."""
 
     def step(self, timeout_s: float) -> int:
-        """Handle what is there, waiting up to `timeout_s`; return how many records or jobs."""
+        """Handle what is there, waiting up to `timeout_s`; return how many records or jobs are done with."""
         ...
 
     def owned(self) -> list[int]:

@@ -32,7 +32,7 @@ def main() -> None:
         tick_s = RuntimeSettings.from_env().tick_s
         with EventIndexer(kafka, pool, Writer(client), publisher, tick_s=tick_s) as session:
             began = now()
-            while not stopping.is_set() and not session.step(JOINING_POLL_S):
+            while not (stopping.is_set() or session.step(JOINING_POLL_S) or session.in_flight):
                 began = now()
             mark("first", when=began)
             while not stopping.is_set():

@@ -12,7 +12,7 @@ class SteppedSession(Protocol):
     """A consumer's session as tests use it."""
 
     def step(self, timeout_s: float) -> int:
-        """Handle what is there; return how many records."""
+        """Handle what is there; return how many records are done with."""
         ...
 
     def owned(self) -> list[int]:

@@ -26,6 +26,7 @@ class DocumentBatch:
         self.documents: list[EventDocument] = []
         self.dead_letters: list[DeadLetter] = []
         self.next_offsets: dict[int, int] = {}
+        self.records = 0
         self._owned = owned
         self._reader = reader
         self._labeller = labeller
@@ -36,6 +37,7 @@ class DocumentBatch:
         for record in records:
             if record.partition not in self._owned:
                 continue
+            self.records += 1
             self.next_offsets[record.partition] = record.offset + 1
             back_for = requeued_for(record)
             if back_for not in (None, STAGE):

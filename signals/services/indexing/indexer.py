@@ -69,6 +69,7 @@ class EventIndexer(ConsumerSession):
         self._writer = writer
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="bulk")
         self._in_flight: deque[_InFlightBatch] = deque()
+        self._settled = 0
         self._polled_at = time.monotonic()
         self._is_paused = False
         self._read_until: dict[int, int] = {}
@@ -81,24 +82,30 @@ class EventIndexer(ConsumerSession):
         self._writers.shutdown(cancel_futures=True)
         super().__exit__()
 
+    @property
+    def in_flight(self) -> int:
+        """How many batches were read and are not settled yet."""
+        return len(self._in_flight)
+
     def step(self, timeout_s: float) -> int:
         """Send one batch on its way, or settle the oldest, waiting up to `timeout_s` for either.
 
-        Returns how many records were read.
+        Returns how many records were settled.
 
         Raises:
             Fenced: when another consumer moved the offsets meanwhile; the index stays correct.
             DependencyUnavailable: when it could not be settled; the next session reads it again.
             TooManyDeadLetters: when most of a partition's newest records are refused; none was dead-lettered.
         """
-        records = self._read(timeout_s)
-        self._send(records)
-        if self._is_full():
-            wait([self._in_flight[0].written], timeout_s)
-        self._settle_written()
         if reached := self.reached_barriers(self._read_until):
             self.complete(reached)
-        return len(records)
+        self._send(self._read(timeout_s))
+        if self._is_full():
+            wait([self._in_flight[0].written], timeout_s)
+        if self._in_flight and self._in_flight[0].written.done():
+            self._settle_oldest()  # one a step, as its last act: an error would leave it uncounted
+        settled, self._settled = self._settled, 0
+        return settled
 
     def _is_full(self) -> bool:
         return len(self._in_flight) >= MAX_IN_FLIGHT
@@ -125,15 +132,12 @@ class EventIndexer(ConsumerSession):
             self._read_until |= batch.next_offsets
             self._in_flight.append(_InFlightBatch(batch, self._writers.submit(self._writer.write, batch)))
 
-    def _settle_written(self) -> None:
-        while self._in_flight and self._in_flight[0].written.done():
-            self._settle(self._in_flight.popleft())
-
-    def _settle(self, in_flight: _InFlightBatch) -> None:
-        in_flight.written.result()
-        batch = in_flight.batch
+    def _settle_oldest(self) -> None:
+        batch, written = self._in_flight.popleft()
+        written.result()
         with self.settling(batch.next_offsets, dead_letters=batch.dead_letters, entries=batch.entries()):
             pass  # the documents are in the index already
+        self._settled += batch.records
         if batch.dead_letters:
             log.warning("records set aside", dead=len(batch.dead_letters))
 
@@ -146,6 +150,7 @@ class EventIndexer(ConsumerSession):
         """Settle what is on its way while the partitions are still ours; fenced when they are not."""
         if wait([in_flight.written for in_flight in self._in_flight], LET_GO_S).not_done:
             raise DependencyTimedOut("OpenSearch", TOO_SLOW)
-        self._settle_written()
+        while self._in_flight:
+            self._settle_oldest()
         for number in partitions:
             self._read_until.pop(number, None)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
+from typing import Any
 
 import pytest
 from psycopg_pool import ConnectionPool
@@ -19,13 +21,14 @@ from signals.clients.opensearch import EVENTS_INDEX, connection
 from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.opensearch.index import bulk_create, ensure_index
 from signals.clients.postgres import Connection
-from signals.errors import DependencyTimedOut
+from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.local.stack import RunningStack
 from signals.services.indexing import EventIndexer, Writer
 from signals.services.indexing import indexer as indexing
 from signals.services.indexing.bulk_size import FIRST
 from signals.services.indexing.indexer import WRITERS
 from signals.settings import KafkaSettings, OpenSearchSettings
+from signals.store.operations import offsets
 from tests.support.consuming import PARTITIONS, drain
 from tests.support.events import NOON, errors, publish
 from tests.support.waiting import until
@@ -194,6 +197,22 @@ def test_session_ends_soon_while_opensearch_is_silent(
             until(lambda: session.step(0.1) >= 0 and proxy.under_way > 0, within_s=90)
             began = time.monotonic()
         assert time.monotonic() - began < ENDED_S
+
+
+def test_records_read_again_by_another_session_are_counted_once(
+    actor: Actor, opensearch: Client, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance, numbers = offsets.advance, count()
+
+    def fail_second(*arguments: Any, **options: Any) -> None:
+        if next(numbers) == 1:
+            raise DependencyUnavailable("PostgreSQL", "it went away between bulk and commit")
+        advance(*arguments, **options)
+
+    monkeypatch.setattr(offsets, "advance", fail_second)
+    publish(publisher, errors(FEW, NOON))
+    actor.watch(until_true=lambda: actor.sessions > 1 and actor.loop.progress.lag == 0)
+    assert (actor.loop.progress.handled, indexed(opensearch)) == (FEW, FEW)
 
 
 def test_starved_server_is_sent_each_document_about_once(
