@@ -65,6 +65,10 @@ class Session(Protocol):
         """Return how much waits, None when unknown."""
         ...
 
+    def detail(self) -> str:
+        """Return what a heartbeat says of the work under way, empty when there is nothing to say."""
+        ...
+
 
 OpenSession = Callable[[threading.Event], AbstractContextManager[Session]]
 
@@ -166,7 +170,7 @@ class ConsumerLoop:
         progress = self._progress
         now = progress.note_poll()
         if time.monotonic() >= self._doubted_until:
-            progress.state, progress.detail = "running", ""
+            progress.state, progress.detail = "running", session.detail()
         if handled:
             progress.handled += handled
             metrics.HANDLED.inc(handled, tags={"kind": self._kind})

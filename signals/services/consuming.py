@@ -56,7 +56,7 @@ class ConsumerSession:
     """One member of a consumer group, used by one thread.
 
     On `Fenced` or `DependencyUnavailable` leave the context and enter a new one: what a session remembers
-    is a cache of PostgreSQL and the log. A subclass may override `_gained` and `_lost`.
+    is a cache of PostgreSQL and the log. A subclass may override `detail`, `_gained` and `_lost`.
     """
 
     def __init__(
@@ -99,6 +99,10 @@ class ConsumerSession:
             max(0, self._consumer.log_range(partition)[1] - next_offset)
             for partition, next_offset in self._next_offsets.items()
         )
+
+    def detail(self) -> str:
+        """Return what a heartbeat says of the work under way: nothing."""
+        return ""
 
     @contextmanager
     def settling(

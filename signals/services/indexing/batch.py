@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared_types import InvalidEvent
 from signals.clients.kafka.consumer import Record
@@ -16,10 +16,18 @@ from signals.services.indexing.labelling import Labeller
 STAGE: Final[Stage] = "indexer"
 
 
+class UnansweredBulk(NamedTuple):
+    """How many documents were sent and not answered yet, and when (`time.monotonic`)."""
+
+    documents: int
+    sent_at: float
+
+
 class DocumentBatch:
     """A poll's records: documents to settle, dead letters, ledger entries, and where to read next.
 
-    Filled by one thread, settled by another, and read again by the first one after that.
+    Filled by one thread, settled by another, and read again by the first one after that; `unanswered` is
+    read at any time.
     """
 
     def __init__(self, owned: Collection[int], reader: SightingReader, labeller: Labeller) -> None:
@@ -27,6 +35,7 @@ class DocumentBatch:
         self.dead_letters: list[DeadLetter] = []
         self.next_offsets: dict[int, int] = {}
         self.records = 0
+        self.unanswered: UnansweredBulk | None = None
         self._owned = owned
         self._reader = reader
         self._labeller = labeller

@@ -12,7 +12,7 @@ import structlog
 from signals.clients.opensearch.connection import Client
 from signals.clients.opensearch.index import BULK_TIMEOUT_S, BulkVerdict, ItemResult, bulk_create, stored
 from signals.errors import DependencyTimedOut, DependencyUnavailable
-from signals.services.indexing.batch import DocumentBatch
+from signals.services.indexing.batch import DocumentBatch, UnansweredBulk
 from signals.services.indexing.bulk_size import BulkSize
 from signals.services.indexing.documents import EventDocument, first_bulk, origin_of
 
@@ -20,6 +20,7 @@ RETRIES: Final = 6  # without a document taken meanwhile, 0.5 s to 8 s apart; th
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 8.0
 LOOK_AGAIN_S: Final = 2.0  # guess: a server that took nothing for so long is not at the bulk any more
+REFUSING: Final = "it is overloaded, or its disk is full"
 
 log = structlog.get_logger(__name__)
 
@@ -29,26 +30,26 @@ class _Retries:
     """How long the writing of one batch goes on in vain."""
 
     closing: threading.Event
+    pauses: int = 0
     fruitless: int = 0
-    pause_s: float = FIRST_PAUSE_S
 
     def reset(self) -> None:
         """Begin anew: OpenSearch does its work."""
-        self.fruitless, self.pause_s = 0, FIRST_PAUSE_S
+        self.pauses, self.fruitless = 0, 0
 
     def back_off(self, cause: DependencyUnavailable, *, took_some: bool = False) -> None:
         """Pause before the next try.
 
         Raises:
-            DependencyUnavailable: the cause, after too many tries of which nothing was taken.
+            DependencyUnavailable: the newest cause, after too many tries of which nothing was taken.
             CancelledError: when the writer is closed.
         """
         self.fruitless = 0 if took_some else self.fruitless + 1
         if self.fruitless > RETRIES:
             raise cause
-        if self.closing.wait(self.pause_s):
+        if self.closing.wait(min(FIRST_PAUSE_S * 2**self.pauses, MAX_PAUSE_S)):
             raise CancelledError
-        self.pause_s = min(2 * self.pause_s, MAX_PAUSE_S)
+        self.pauses += 1
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class Writer:
     ) -> list[EventDocument]:
         """Send one bulk; return what is to be sent again, some of it in another form. May pause."""
         began = time.monotonic()
+        batch.unanswered = UnansweredBulk(len(bulk), began)
         try:
             results = bulk_create(
                 self.client, [(d.document_id, d.source) for d in bulk], timeout_s=self.timeout_s
@@ -94,11 +96,13 @@ class Writer:
             self.size.late(len(bulk), was_cut=was_cut)
             log.warning("bulk answered too late", documents=len(bulk), next_size=self.size.documents)
             not_taken = self._not_taken(bulk, batch, retries)
+            batch.unanswered = None
             if len(not_taken) == len(bulk):
                 retries.back_off(error)
             else:
                 retries.reset()
             return not_taken
+        batch.unanswered = None
         self.size.answered(len(bulk), time.monotonic() - began, was_cut=was_cut)
         return self._sort(bulk, results, batch, retries)
 
@@ -130,7 +134,7 @@ class Writer:
             self._taken_at = time.monotonic()
         missing, others = self._look(existing, batch, retries)
         if overloaded:
-            reason = f"{len(overloaded)} documents meet overload again and again"
+            reason = f"it refuses {len(overloaded)} documents again and again: {REFUSING}"
             cause = DependencyUnavailable("OpenSearch", reason)
             retries.back_off(cause, took_some=len(overloaded) < len(bulk))
         else:

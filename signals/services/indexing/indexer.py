@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import structlog
@@ -25,6 +26,7 @@ from signals.errors import DependencyTimedOut
 from signals.services.consuming import ConsumerSession, Membership
 from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk import Writer
+from signals.services.indexing.bulk_size import SLOW_S
 from signals.services.indexing.labelling import Labeller
 from signals.settings import KafkaSettings
 from signals.store.operations.offsets import StoredOffset
@@ -86,6 +88,14 @@ class EventIndexer(ConsumerSession):
     def in_flight(self) -> int:
         """How many batches were read and are not settled yet."""
         return len(self._in_flight)
+
+    def detail(self) -> str:
+        """Name the bulk that OpenSearch has not answered for longest, empty when none is late."""
+        bulks = [bulk for batch, _ in self._in_flight if (bulk := batch.unanswered) is not None]
+        oldest = min(bulks, key=attrgetter("sent_at"), default=None)
+        if oldest is None or (waited_s := time.monotonic() - oldest.sent_at) < SLOW_S:
+            return ""
+        return f"OpenSearch has not answered a bulk of {oldest.documents} documents for {waited_s:.0f} s"
 
     def step(self, timeout_s: float) -> int:
         """Send one batch on its way, or settle the oldest, waiting up to `timeout_s` for either.

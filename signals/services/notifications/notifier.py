@@ -97,6 +97,10 @@ class Notifier:
         """Return no partitions: messages are leased, not assigned."""
         return []
 
+    def detail(self) -> str:
+        """Return what a heartbeat says of the work under way: nothing."""
+        return ""
+
     def lag(self) -> int:
         """Return how many messages wait to be sent."""
         with transaction(self._pool) as connection:

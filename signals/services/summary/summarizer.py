@@ -107,6 +107,10 @@ class IncidentSummarizer:
         """Return no partitions: jobs are leased, not assigned."""
         return []
 
+    def detail(self) -> str:
+        """Return what a heartbeat says of the work under way: nothing."""
+        return ""
+
     def lag(self) -> int:
         """Return how many jobs wait for a worker."""
         with transaction(self._pool) as connection:

@@ -16,11 +16,12 @@ from actors import keeping
 from actors.consumers import Health
 from actors.keeping import HealthTracker
 from actors.loop import ConsumerLoop
+from signals.cli.status import state_of
 from signals.clients.kafka.publisher import Publisher
 from signals.clients.opensearch import EVENTS_INDEX, connection
 from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.opensearch.index import bulk_create, ensure_index
-from signals.clients.postgres import Connection
+from signals.clients.postgres import Connection, transaction
 from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.local.stack import RunningStack
 from signals.services.indexing import EventIndexer, Writer
@@ -28,7 +29,7 @@ from signals.services.indexing import indexer as indexing
 from signals.services.indexing.bulk_size import FIRST
 from signals.services.indexing.indexer import WRITERS
 from signals.settings import KafkaSettings, OpenSearchSettings
-from signals.store.operations import offsets
+from signals.store.operations import offsets, workers
 from tests.support.consuming import PARTITIONS, drain
 from tests.support.events import NOON, errors, publish
 from tests.support.waiting import until
@@ -113,6 +114,7 @@ def actor(
     monkeypatch.setattr(indexing, "MAX_BATCH", BATCH)
     monkeypatch.setattr(indexing, "PAUSE_AFTER_S", 1.0)
     monkeypatch.setattr(indexing, "LET_GO_S", 1.0)
+    monkeypatch.setattr(indexing, "SLOW_S", 1.0)
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 1.0)
     actor = Actor(kafka, pool, publisher, proxy.url)
     try:
@@ -137,18 +139,32 @@ def outcomes(pool: ConnectionPool[Connection]) -> dict[str, int]:
         return dict(connection.execute("SELECT outcome, sum(events)::int FROM pipeline.ledger GROUP BY 1"))
 
 
+def reported(pool: ConnectionPool[Connection]) -> str:
+    """Return what `signals status` says of the consumer's state."""
+    with transaction(pool) as connection:
+        [worker] = workers.list_all(connection)
+    return state_of(worker)
+
+
 def test_silent_opensearch_ends_no_actor_and_is_sent_nothing_twice(
-    actor: Actor, opensearch: Client, publisher: Publisher, proxy: OpenSearchProxy
+    actor: Actor,
+    pool: ConnectionPool[Connection],
+    opensearch: Client,
+    publisher: Publisher,
+    proxy: OpenSearchProxy,
 ) -> None:
     proxy.answering.clear()
     publish(publisher, errors(FEW, NOON))
     speaks_at = time.monotonic() + SILENT_S
     actor.watch(until_true=lambda: time.monotonic() > speaks_at)
     assert len(actor.loop.progress.partitions) == PARTITIONS
+    said = "running OpenSearch has not answered a bulk of 20 documents for "
+    until(lambda: reported(pool).startswith(said))
     proxy.answering.set()
     actor.watch(until_true=lambda: actor.loop.progress.lag == 0 and indexed(opensearch) == FEW)
     assert (actor.sessions, actor.stuck) == (1, 0)
     assert proxy.sent == FEW
+    until(lambda: reported(pool) == "running")
 
 
 def test_opensearch_that_takes_few_documents_ends_no_actor(

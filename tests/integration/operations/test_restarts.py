@@ -44,6 +44,9 @@ class Dying(Consumer):
     def lag(self):
         return 0
 
+    def detail(self):
+        return ""
+
 Dying()
 threading.Event().wait()
 """
