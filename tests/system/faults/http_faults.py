@@ -50,6 +50,12 @@ class OpenSearchProxy:
     """How many documents all bulks held together."""
     answering: threading.Event = field(default_factory=_set_event)
     """While cleared, a request is held: taken, and neither handled nor answered."""
+    began_at: float = 0.0
+    """When the first bulk came (`time.monotonic`)."""
+    taken_at: float = 0.0
+    """When a slow server last took a document."""
+    busy_s: float = 0.0
+    """How long a slow server was at documents."""
     under_way: int = 0
     """How many bulks came and are not done with."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,6 +77,14 @@ class OpenSearchProxy:
         per_second = self.per_second
         if per_second is not None:
             time.sleep(documents / per_second)
+
+    def goodput(self, documents: int) -> float:
+        """Return documents a second of wall time, as a share of what a slow server gives.
+
+        What it gives is measured while it is at work: a starved machine lowers both.
+        """
+        given_per_s = self.sent / self.busy_s
+        return documents / (self.taken_at - self.began_at) / given_per_s
 
     def set_fault(self, fault: Fault, status: int = 429) -> None:
         """Change what happens to the next bulks."""
@@ -134,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         forwarded, refused, count = self.server.proxy.sort_out(body, fault)
         with self.server.proxy.lock:
+            self.server.proxy.began_at = self.server.proxy.began_at or time.monotonic()
             self.server.proxy.sent += count
         items: Iterator[dict[str, Any]] = iter(())
         if forwarded:
@@ -158,11 +173,14 @@ class _Handler(BaseHTTPRequestHandler):
         with proxy.queue:
             for start in range(0, len(lines), step):
                 part = lines[start : start + step]
+                began_at = time.monotonic()
                 proxy.wait_for(len(part) // 2)
                 status, taken = self._take_part(b"\n".join([*part, b""]))
                 if status != 200:
                     return status, []
                 items += taken
+                proxy.taken_at = time.monotonic()
+                proxy.busy_s += proxy.taken_at - began_at
         return 200, items
 
     def _take_part(self, part: bytes) -> tuple[int, list[dict[str, Any]]]:
