@@ -51,7 +51,7 @@ def main() -> None:
             continue
         pause_s = next_pause_s(pause_s, time.monotonic() - calm_since)
         time.sleep(pause_s)
-        _log(", ".join(f"{name} ({state})" for name, state in parts.items()) + ": starting again")
+        _log(", ".join(f"{name} ({state})" for name, state in parts.items()) + ": trying again")
         attempt = [sys.executable, "-m", "signals.local.watchdog", str(folder)]
         if subprocess.run(attempt, check=False).returncode == 0:
             _log(SUCCEEDED)
