@@ -103,7 +103,7 @@ def start(
     notes = choose_ports(state, own, running, ports, keeps_known=keeps_ports)
     require_space(Path(state.data), FRESH_DATA_BYTES)
     folder.save(state)
-    _forget_others(folder, {*own, *running})
+    _expect_only(own, folder)
     started = tuple(name for name in own if name not in running)
     if started:
         console.print(f"starting {', '.join(started)} …", highlight=False)
@@ -233,11 +233,14 @@ def _is_ours(name: str, environ: Mapping[str, str], state: StackState) -> bool:
     return not address or address == state.addresses.get(name)
 
 
-def _forget_others(folder: StackFolder, kept: Collection[str]) -> None:
-    """Leave no pid file of a server that died before the user gave one instead: it is not meant to run."""
+def _expect_only(own: Collection[str], folder: StackFolder) -> None:
+    """Expect of a server that the user has since replaced by another neither to live nor to start."""
     for name, process in processes(folder).items():
-        if name in SERVERS and name not in kept:
-            process.stop()
+        if name in SERVERS and name not in own:
+            if process.is_running():
+                process.mark_started()
+            else:
+                process.stop()
 
 
 def _environment(ours: Mapping[str, Server], environ: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from rich.console import Console
 
 from signals.errors import DependencyUnavailable, MigrationFailed, SettingsError
 from signals.local import bring_up, stack
-from signals.local.environment import address_variable
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes.process import OUTPUT_FOLLOWS, ChildProcess, Command
@@ -28,18 +27,12 @@ FAILED: Final = "not yet: "
 
 
 def start(root: Path) -> None:
-    """Start the watchdog unless it runs or has nothing to watch.
-
-    It inherits our environment without the addresses of the stack's own servers, which it would take for
-    those of the user's once they have changed.
-    """
+    """Start the watchdog unless it runs or has nothing to watch; it inherits our environment."""
     folder = StackFolder(root=root.resolve())
-    process, state = _process(folder), folder.load()
+    process = _process(folder)
     if folder.names_with_pid() and not process.is_running():
         argv = (sys.executable, "-m", "signals.local.processes.server_watch", str(folder.root))
-        own = {address_variable(name) for name in state.addresses} if state else set()
-        env = {name: value for name, value in os.environ.items() if name not in own}
-        process.start(Command(argv=argv, env=env, cwd=folder.root))
+        process.start(Command(argv=argv, env=dict(os.environ), cwd=folder.root))
 
 
 def stop(root: Path) -> None:

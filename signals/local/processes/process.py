@@ -211,11 +211,11 @@ class ChildProcess:
         pid = self.pid
         if pid is not None:
             _send_group(pid, signal.SIGSTOP)  # from now on it starts nothing and writes no pid file
-            spared = {one for other in others for one in other._tree()}
-            family = [one for one in descendants(pid) if one.pid not in spared]
+            family = descendants(pid)
+            spared = {one for other in others for one in other._tree()}  # later, so with what they start now
             _send_group(pid, signal.SIGKILL)
             self._is_gone(STOP_WITHIN_S)
-            kill_survivors(family)
+            kill_survivors([one for one in family if one.pid not in spared])
         self._forget()
 
     def kill(self) -> None:

@@ -81,8 +81,10 @@ class EventIndexer(ConsumerSession):
     def __exit__(self, *_: object) -> None:
         self._in_flight.clear()  # the next owner reads them again and finds them in the index
         self._writer.close()
-        self._writers.shutdown(cancel_futures=True)
-        super().__exit__()
+        try:
+            super().__exit__()  # leave first: the group would wait for a late OpenSearch
+        finally:
+            self._writers.shutdown(cancel_futures=True)
 
     @property
     def in_flight(self) -> int:
@@ -162,5 +164,7 @@ class EventIndexer(ConsumerSession):
             raise DependencyTimedOut("OpenSearch", TOO_SLOW)
         while self._in_flight:
             self._settle_oldest()
+        if self._is_paused:  # else they would still be paused when they come back
+            self._consumer.resume_reading(partitions)
         for number in partitions:
             self._read_until.pop(number, None)

@@ -185,22 +185,21 @@ def test_server_keeps_its_port_while_ray_runs(root: Path, environ: dict[str, str
         assert f":{port}/" not in _up(root, environ)
 
 
-def test_watchdog_takes_a_former_address_for_no_server_of_the_user(
-    root: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _up(root, environ)
-    monkeypatch.setenv("DATABASE_URL", f"postgresql://{HOST}:{free_port()}/former")  # sourced
-    watchdog.start(root)
-    _kill(root)
-    until(lambda: not missing(root), within_s=120)
-    assert _answers(root)
-
-
 def test_server_that_the_user_gives_after_its_death_is_not_meant_to_run(
     root: Path, environ: dict[str, str]
 ) -> None:
     _up(root, environ)
     _kill(root)
+    own = environ["OPENSEARCH_URL"].replace("http", "postgresql")
+    _up(root, environ | {"DATABASE_URL": own})
+    assert not missing(root)
+
+
+def test_late_server_that_the_user_replaces_is_not_waited_for(root: Path, environ: dict[str, str]) -> None:
+    _up(root, environ)
+    path = root / "run" / "postgres.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"has_started": False}))
+    assert missing(root) == {"postgres": "starting"}
     own = environ["OPENSEARCH_URL"].replace("http", "postgresql")
     _up(root, environ | {"DATABASE_URL": own})
     assert not missing(root)
