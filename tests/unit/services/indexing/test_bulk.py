@@ -1,4 +1,4 @@
-"""What a batch is given up for, after tries of which OpenSearch took nothing."""
+"""A batch is given up for the last trouble that it met, after tries of which OpenSearch took nothing."""
 
 from collections.abc import Sequence
 
