@@ -65,12 +65,12 @@ def with_line(name: str, line: str) -> dict[str, bytes]:
     return code | {name: code[name] + f"{line}\n".encode()}
 
 
-def with_migration(statements: bytes) -> dict[str, bytes]:
-    """Return the present code with a migration more."""
+def with_migration(statements: bytes, name: str) -> dict[str, bytes]:
+    """Return the present code with a migration more, whose name no other test's migration has."""
     code = present_code()
     newest = max(name for name in code if name.startswith(MIGRATIONS) and name.endswith(".sql"))
     depends = newest.removeprefix(MIGRATIONS).removesuffix(".sql").encode()
-    return code | {f"{MIGRATIONS}9999.trial.sql": b"-- depends: %s\n%s" % (depends, statements)}
+    return code | {f"{MIGRATIONS}{name}.sql": b"-- depends: %s\n%s" % (depends, statements)}
 
 
 def _edited(code: Code, name: str, old: str, new: str) -> dict[str, bytes]:
@@ -81,7 +81,7 @@ def _edited(code: Code, name: str, old: str, new: str) -> dict[str, bytes]:
 
 def next_code() -> dict[str, bytes]:
     """Return the code of a release after this one."""
-    code = with_migration(NEXT_SCHEMA)
+    code = with_migration(NEXT_SCHEMA, "9998.next")
     for name, changes in CHANGES.items():
         for old, new in changes:
             code = _edited(code, name, old, new)

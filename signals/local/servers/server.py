@@ -1,5 +1,7 @@
 """A server of the local stack: what to prepare, what to run, how to know it is ready."""
 
+import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -67,7 +69,7 @@ class Server:
         Its start is then complete.
 
         Raises:
-            PortTakenError: it died, because another program listens on its port.
+            PortTakenError: it died, because another program listens on its port, or did.
             LocalStackError: it died.
             NotReadyError: it is late, and goes on running.
         """
@@ -79,7 +81,8 @@ class Server:
         except NotReadyError:
             raise
         except LocalStackError as error:
-            if not is_listening(HOST, port):
+            was_taken = os.strerror(errno.EADDRINUSE) in str(error)  # by a program that has left it since
+            if not (was_taken or is_listening(HOST, port)):
                 raise
             raise PortTakenError(
                 f"another program took port {port} while {self.process.name} started: start again"

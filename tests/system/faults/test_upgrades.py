@@ -96,7 +96,7 @@ def test_upgrades_under_traffic_lose_and_double_nothing(
             "the new code cannot be imported (ModuleNotFoundError: No module named 'absent', actors/",
         ),
         (
-            partial(with_migration, b"ALTER TABLE absent ADD COLUMN a int;"),
+            partial(with_migration, b"ALTER TABLE absent ADD COLUMN a int;", "9999.trial"),
             'migration 9999.trial failed and changed nothing (relation "absent" does not exist)',
         ),
     ],
