@@ -65,6 +65,8 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 def _up(root: Path, environ: dict[str, str], **ports: int) -> str:
+    if StackFolder(root=root).load() is None:  # the default port may become another test's meanwhile
+        ports = {"postgres": free_port()} | ports
     running = stack.up(root, environ=environ, console=Console(file=io.StringIO()), ports=ports)
     return running.environment["DATABASE_URL"]
 
@@ -206,8 +208,9 @@ def test_late_server_that_the_user_replaces_is_not_waited_for(root: Path, enviro
 
 
 def test_watchdog_goes_on_until_the_stack_stops(root: Path, environ: dict[str, str]) -> None:
-    runner = CliRunner()
-    assert runner.invoke(app, ["stack", "up", "--folder", str(root)], env=environ).exit_code == 0
+    runner, port = CliRunner(), free_port()
+    up = ["stack", "up", "--folder", str(root), f"--postgres-port={port}"]
+    assert runner.invoke(app, up, env=environ).exit_code == 0
     (first,) = [server.pid for server in stack.status(root) if server.pid]
     _kill(root)
     until(lambda: not missing(root), within_s=120)
