@@ -88,7 +88,7 @@ class LoopProgress:
 
     @property
     def idle_s(self) -> float | None:
-        """How long ago the loop last came round, by a clock that nobody sets; None before its first round."""
+        """How long ago the loop last came round, by the monotonic clock; None before its first round."""
         return None if self._polled is None else time.monotonic() - self._polled
 
     def note_poll(self) -> datetime:
