@@ -19,6 +19,7 @@ from psycopg_pool import ConnectionPool
 
 from actors import metrics
 from actors.heartbeats import start_heartbeats
+from actors.stalls import StallReport
 from signals.clients.postgres import Connection
 from signals.errors import DependencyUnavailable, Fenced, SettingsError, TooManyDeadLetters
 from signals.garbage import return_freed_memory
@@ -115,6 +116,7 @@ class ConsumerLoop:
         self._memory_interval = Interval(RETURN_MEMORY_S)
         self._doubted_until = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-loop", daemon=True)
+        self._stalls = StallReport(name, self._thread)
         self._thread.start()
         start_heartbeats(pool, self._heartbeat, self._stopping)
 
@@ -197,7 +199,7 @@ class ConsumerLoop:
             name=self._name,
             kind=self._kind,
             state=progress.state,
-            detail=progress.detail,
+            detail=self._stalls.detail(progress.idle_s) or progress.detail,
             partitions=list(progress.partitions),
             lag=progress.lag,
             started_at=self._started_at,
