@@ -31,12 +31,12 @@ def _beat(
     pool: ConnectionPool[Connection], current: Callable[[], Heartbeat], stopping: threading.Event
 ) -> None:
     while not stopping.wait(HEARTBEAT_S if current().last_poll_at else STARTING_S):
-        heartbeat = current()
         try:
+            heartbeat = current()
             with transaction(pool) as connection:
                 workers.beat(connection, heartbeat)
         except DependencyUnavailable as error:
             log.warning("heartbeat not written", worker=heartbeat.name, reason=error.reason)
         except BaseException:
-            log.exception("heartbeat crashed", worker=heartbeat.name)
+            log.exception("heartbeat crashed", thread=threading.current_thread().name)
             os._exit(1)  # without heartbeats a working consumer would look dead indefinitely

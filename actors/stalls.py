@@ -1,4 +1,4 @@
-"""Tells where a consumer's loop stands still; a step that never ends shows nowhere else."""
+"""Tells where a consumer's loop waits too long; a step that never ends shows nowhere else."""
 
 import sys
 import threading
@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+ROOT: Final = Path(__file__).parents[1]
+OURS: Final = (ROOT / "actors", ROOT / "signals")
 STALL_S: Final = 30.0  # ordinary steps end within a second; the supervisor replaces an actor after 150 s
 
 log = structlog.get_logger(__name__)
@@ -30,8 +32,17 @@ class StallReport:
         if idle_s is None or idle_s < STALL_S or frame is None:
             self._is_logged = False
             return ""
-        frames = [f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)]
+        frames = [_place(at) for at in traceback.extract_stack(frame)]
         if not self._is_logged:
-            log.warning("the loop stands still", worker=self._worker, idle_s=round(idle_s), frames=frames)
+            log.warning("the loop waits", worker=self._worker, idle_s=round(idle_s), frames=frames)
             self._is_logged = True
-        return f"stands still for {idle_s:.0f} s at {frames[-1]}"
+        ours = [place for place in frames if not place.startswith("/")]
+        return f"waits for {idle_s:.0f} s in {(ours or frames)[-1]}"
+
+
+def _place(at: traceback.FrameSummary) -> str:
+    """Return file, line and function; a file of others has its whole path."""
+    path = Path(at.filename)
+    if any(path.is_relative_to(folder) for folder in OURS):
+        path = path.relative_to(ROOT)
+    return f"{path}:{at.lineno} {at.name}"

@@ -59,8 +59,8 @@ def up(
 @app.command()
 def down(folder: Folder = ROOT) -> None:
     """Stop what was started; data stays."""
-    watchdog.stop(folder)
-    stopped = stack.down(folder)
+    with watchdog.paused(folder):
+        stopped = stack.down(folder)
     output().print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
@@ -127,8 +127,8 @@ def reset(
     """Stop everything and delete all data of the local stack."""
     if not yes:
         typer.confirm(f"Delete {folder.resolve()} with all events, incidents and indexes?", abort=True)
-    watchdog.stop(folder)
-    bring_up.reset(folder)
+    with watchdog.paused(folder):
+        bring_up.reset(folder)
     output().print(f"Deleted {folder}.")
 
 

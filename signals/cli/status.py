@@ -91,6 +91,8 @@ def _missing(folder: Path) -> Iterator[str]:
     if died:
         again = "starts again by itself" if watchdog.is_running(folder) else "start again with `signals up`"
         yield f"Died: {', '.join(died)}; {again}. See `signals stack logs`."
+    elif watchdog.is_off(folder):
+        yield "Watchdog: off, so no part that dies starts again by itself; `signals up` starts it."
     if late:
         yield f"Starting: {', '.join(late)}. `signals up` waits until all is ready."
     if (died or late) and (cause := watchdog.last_failure(folder)):

@@ -68,8 +68,8 @@ def sign_in_link() -> str:
 
 def down(folder: Folder = ROOT) -> None:
     """Stop everything that `signals up` started; data stays."""
-    watchdog.stop(folder)
-    stopped = bring_up.down(folder)
+    with watchdog.paused(folder):
+        stopped = bring_up.down(folder)
     print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 

@@ -30,6 +30,7 @@ from signals.local.errors import (
 )
 from signals.local.folder import StackFolder
 from signals.local.import_check import require_imports
+from signals.local.processes import server_watch
 from signals.local.ray_head import NAME, RayHead, ray_folder, ray_process
 from signals.ray_node.variables import HOST
 from signals.services.access import provisioning
@@ -68,7 +69,8 @@ def up(
 ) -> RunningProduct:
     """Start what is not running, and return when every part says that it is ready.
 
-    With `keeps_ports`, and while Ray runs, no server moves to another port than last time's.
+    While Ray runs, no server moves to another port than last time's; with `keeps_ports` neither a server
+    nor the APIs ever do.
 
     Raises:
         LocalStackError: in one sentence, why not; what has started stays up, and a second call goes on.
@@ -91,12 +93,16 @@ def up(
             is_outdated = rollout.is_outdated(head)
             if is_outdated:
                 require_imports(folder.root)
-        variables = {**servers.environment, **prepare(read_env_file(folder.env_path))}
+        variables = {
+            **servers.environment,
+            **prepare(read_env_file(folder.env_path), with_index=servers.failure is None),
+        }
         if was_running:
             environment = _save_environment(head, variables)
             continue_node(head, is_outdated=is_outdated, console=console)
         else:
-            environment, notes = start_node(head, wanted, variables, console)
+            environment, notes = start_node(head, wanted, variables, console, keeps_http=keeps_ports)
+        servers.require_all()
     return RunningProduct(
         environment=environment,
         started=servers.started if was_running else (*servers.started, "ray"),
@@ -145,18 +151,23 @@ def _head_in(folder: StackFolder) -> RayHead:
 
 
 def start_node(
-    head: RayHead, wanted: Mapping[str, int], variables: Mapping[str, str], console: Console
+    head: RayHead,
+    wanted: Mapping[str, int],
+    variables: Mapping[str, str],
+    console: Console,
+    *,
+    keeps_http: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Start a node at free ports; return the stack's variables, and notes about ports that were taken.
 
     A start that fails for the moment's sake is repeated once: another stack that starts now took a port,
-    and is seen the second time; or Ray died on a starved machine.
+    and is seen the second time; or Ray died on a starved machine. With `keeps_http` the APIs do not move.
 
     Raises:
         DiedError, NotReadyError, PortTakenError, LocalStackError: in one sentence, why not.
     """
     head.end_leftovers()
-    notes = head.choose_ports(wanted)
+    notes = head.choose_ports(wanted, keeps_http=keeps_http)
     console.print("starting Ray and the applications …", highlight=False)
     try:
         return _start(head, variables), notes
@@ -165,11 +176,12 @@ def start_node(
         console.print(f"{cause}: starting Ray again …", highlight=False)
         if head.process.is_running():
             try:
-                notes.append(head.leave_http_port(wanted))
+                if not keeps_http:
+                    notes.append(head.leave_http_port(wanted))
             finally:
                 head.process.stop(for_good=False)
         head.end_leftovers()
-        notes += head.choose_ports(wanted)
+        notes += head.choose_ports(wanted, keeps_http=keeps_http)
         return _start(head, variables), notes
 
 
@@ -230,8 +242,10 @@ def _stop(folder: StackFolder) -> tuple[str, ...]:
     return (*((NAME,) if stopped else ()), *stack.stop(folder))
 
 
-def prepare_servers() -> None:
+def prepare_servers(*, with_index: bool = True) -> None:
     """Bring schema, topics and index of the servers in the environment up to date; safe to run again.
+
+    The indexer brings the index up to date too, each time that it begins.
 
     Raises:
         DependencyUnavailable, MigrationFailed: when one does not answer, or refuses the schema.
@@ -239,16 +253,17 @@ def prepare_servers() -> None:
     """
     migrate(PostgresSettings.from_env())
     ensure_topics(KafkaSettings.from_env())
-    with open_client(OpenSearchSettings.from_env()) as client:
-        ensure_index(client)
+    if with_index:
+        with open_client(OpenSearchSettings.from_env()) as client:
+            ensure_index(client)
 
 
-def prepare(known: Mapping[str, str]) -> dict[str, str]:
+def prepare(known: Mapping[str, str], *, with_index: bool = True) -> dict[str, str]:
     """Prepare the servers; return a key of each scope of the demo project.
 
     Keys in `known` are kept while they are valid. Reads the servers' addresses from the environment.
     """
-    prepare_servers()
+    prepare_servers(with_index=with_index)
     keys = {}
     with open_pool(PostgresSettings.from_env(), size=1) as pool:
         provisioning.create_org(pool, DEMO_ORG, "Demo")
@@ -270,13 +285,15 @@ def wait_until_ready(port: int, head: RayHead) -> None:
 
     Raises:
         DiedError: Ray has died.
-        NotReadyError: naming the parts that are late; everything goes on running.
+        NotReadyError: naming the parts that are late or have died; everything else goes on running.
     """
     began = progressed = time.monotonic()
     missing = _missing(port, head)
     while missing:
         if not head.process.is_running():
             raise DiedError(f"Ray has died: see {head.process.log_path}")
+        if died := server_watch.died(head.folder.root):
+            raise NotReadyError(f"{', '.join(died)} died meanwhile; the rest runs; see `signals stack logs`")
         now = time.monotonic()
         if missing != (missing := _missing(port, head)):
             progressed = now
@@ -286,6 +303,7 @@ def wait_until_ready(port: int, head: RayHead) -> None:
                 "see `signals status`, and wait on with `signals up`"
             )
         time.sleep(LOOK_S)
+    rollout.remember_replaced(head)
 
 
 def _missing(port: int, head: RayHead) -> list[str]:

@@ -105,11 +105,18 @@ def _endpoints(server: str, address: str) -> list[tuple[str, int]]:
     return endpoints
 
 
-def notification_variables(environ: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
-    """The variables of notifications: as the user set them, else as at the last start, else new ones."""
-    found = {name: environ.get(name) or kept.get(name, "") for name in NOTIFY_VARIABLES}
-    fresh = {"SIGNALS_SECRET_KEYS": new_key(), "SIGNALS_NOTIFY_ALLOW": ALLOWED_ON_A_LAPTOP}
-    return {name: value or fresh.get(name, "") for name, value in found.items()}
+def users_variables(environ: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
+    """The variables of model, people and notifications: as the user set them, else as at the last start.
+
+    An empty one ends what was kept, except for the keys that stored secrets are sealed with.
+    """
+    names = (*MODEL_VARIABLES, *PEOPLE_VARIABLES, *NOTIFY_VARIABLES)
+    found = {name: environ.get(name, kept.get(name, "")) for name in names}
+    needed = {
+        "SIGNALS_SECRET_KEYS": kept.get("SIGNALS_SECRET_KEYS") or new_key(),
+        "SIGNALS_NOTIFY_ALLOW": ALLOWED_ON_A_LAPTOP,
+    }
+    return found | {name: found[name] or value for name, value in needed.items()}
 
 
 def read_env_file(path: Path) -> dict[str, str]:

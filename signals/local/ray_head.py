@@ -16,6 +16,7 @@ from signals.local.files import make_private_folder, replace_file
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import STOP_WITHIN_S, ChildProcess, Command
+from signals.local.processes.process_tree import port_taken
 from signals.local.ray_dashboard import Dashboard
 from signals.ray_node.haproxy import renew_haproxy_launcher, write_haproxy_launcher
 from signals.ray_node.serve_file import read_serve_file
@@ -100,13 +101,17 @@ class RayHead:
         """Where Ray's session and its sockets lie."""
         return ray_folder(self.folder)
 
-    def choose_ports(self, wanted: Mapping[str, int]) -> list[str]:
+    def choose_ports(self, wanted: Mapping[str, int], *, keeps_http: bool = False) -> list[str]:
         """Keep known ports and find the others; returns a note for each default that is taken.
 
+        With `keeps_http` clients know the port of both APIs, so it does not change.
+
         Raises:
-            LocalStackError: when a wanted port is in use.
+            LocalStackError: when a wanted port, or one that is kept, is in use.
         """
-        notes = [self._choose_port(name, wanted) for name in DEFAULT_PORTS]
+        notes = [
+            self._choose_port(name, wanted, is_kept=keeps_http and name == "http") for name in DEFAULT_PORTS
+        ]
         return [note for note in notes if note]
 
     def leave_http_port(self, wanted: Mapping[str, int]) -> str:
@@ -117,13 +122,13 @@ class RayHead:
         """
         return self._choose_port("http", wanted)
 
-    def _choose_port(self, name: str, wanted: Mapping[str, int]) -> str:
+    def _choose_port(self, name: str, wanted: Mapping[str, int], *, is_kept: bool = False) -> str:
         port = wanted.get(name) or self.state.ports.get(name, DEFAULT_PORTS[name])
         if is_free(port):
             self.state.ports[name] = port
             return ""
-        if name in wanted:
-            raise LocalStackError(f"port {port} for {name} is in use: stop what uses it or choose another")
+        if is_kept or name in wanted:
+            raise LocalStackError(port_taken(name, port, is_kept=is_kept))
         self.state.ports[name] = free_port()
         if name not in ("http", "ray_dashboard"):
             return ""
@@ -171,10 +176,11 @@ class RayHead:
         """
         self.process.wait_until_ready(self.dashboard.answers, QUIET_START_S)
 
-    def deploy(self, mark: str = "") -> None:
+    def deploy(self, mark: str = "", *, only: str | None = None) -> None:
         """Hand the Serve configuration to the node, with our port; Serve then starts in the background.
 
-        Another `mark` than before replaces what runs: each process of the new code is a new one.
+        Another `mark` than before replaces what runs: each process of the new code is a new one. With `only`
+        the other applications stay as they are.
 
         Raises:
             DiedError: the node has died.
@@ -188,6 +194,12 @@ class RayHead:
                 renew_haproxy_launcher(Path(self._launcher))
             for application in config["applications"]:
                 application["runtime_env"] = {"env_vars": {CODE_MARK: mark}}
+        if only is not None:
+            running = self.applications()
+            config["applications"] = [
+                new if new["name"] == only else running.get(new["name"], {}).get("deployed_app_config") or new
+                for new in config["applications"]
+            ]
         self.dashboard.deploy(config)
 
     def applications(self) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """An upgrade in place: the code of a running node is replaced by other code, while both APIs answer.
 
-The files have changed under the running product. Serve starts each new replica before the old one leaves; the
-supervisor then replaces the consumers one after the other. What belongs to the node itself stays as it was
-started: Ray, and the settings of the environment.
+The files have changed under the running product. Serve starts each new replica before the old one leaves:
+core-api's first, since it takes events while no replica of ingest-api answers. The supervisor then replaces
+the consumers one after the other. What belongs to the node itself stays as it was started: Ray, and the
+settings of the environment.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 import sysconfig
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,8 @@ from signals.store.operations import workers
 PACKAGES: Final = ("actors", "serve_apps", "shared_types", "signals")
 """What the node's processes import of ours."""
 ROOT: Final = Path(__file__).parents[2]
+STAND_IN: Final = "core"
+"""The application that answers for others (`haproxy.SPARES`): it has the new code before them."""
 LONGEST_S: Final = 600.0  # for all replicas (guess); Serve itself gives up after three attempts of one
 LOOK_S: Final = 0.5
 
@@ -36,7 +39,8 @@ LOOK_S: Final = 0.5
 class DeployedCode:
     """The code that was last deployed to a node.
 
-    `since` is when its replacement of other code began, as ISO 8601; None for the code of the node's start.
+    `since` is when its replacement of other code began, as ISO 8601; None for the code of the node's start,
+    and once all consumers run it.
     """
 
     mark: str
@@ -104,13 +108,17 @@ def replace_code(head: RayHead) -> None:
     has_begun = known is not None and known.mark == mark and not _failures(head.applications())
     since = (known.since if known is not None and has_begun else None) or datetime.now(UTC).isoformat()
     remember(head, DeployedCode(mark=mark, since=since, is_complete=False))
-    head.deploy(f"{mark} {since}")
-    began = time.monotonic()
-    while waiting := _waiting(head):
-        if time.monotonic() > began + LONGEST_S:
-            raise NotReadyError(f"not replaced after {LONGEST_S:.0f} s: {', '.join(waiting)}; the rest runs")
-        time.sleep(LOOK_S)
+    for only in (STAND_IN, None):
+        head.deploy(f"{mark} {since}", only=only)
+        _wait_for_replicas(head, only)
     remember(head, DeployedCode(mark=mark, since=since, is_complete=True))
+
+
+def remember_replaced(head: RayHead) -> None:
+    """Write down that all consumers run the deployed code: a clock that is set later changes nothing."""
+    known = deployed(head)
+    if known is not None and known.is_complete and known.since is not None:
+        remember(head, replace(known, since=None))
 
 
 def former_consumers(head: RayHead) -> list[str]:
@@ -130,9 +138,17 @@ def former_consumers(head: RayHead) -> list[str]:
     return [f"{name} (former code)" for name in former]
 
 
-def _waiting(head: RayHead) -> list[str]:
-    """Return the applications that are not replaced yet."""
-    found = head.applications()
+def _wait_for_replicas(head: RayHead, only: str | None) -> None:
+    began = time.monotonic()
+    while waiting := _waiting(head, only):
+        if time.monotonic() > began + LONGEST_S:
+            raise NotReadyError(f"not replaced after {LONGEST_S:.0f} s: {', '.join(waiting)}; the rest runs")
+        time.sleep(LOOK_S)
+
+
+def _waiting(head: RayHead, only: str | None) -> list[str]:
+    """Return which of the applications, or of the one, are not replaced yet."""
+    found = {name: one for name, one in head.applications().items() if only in (None, name)}
     for name, cause in _failures(found).items():
         raise LocalStackError(
             f"the new code of {name} does not start ({cause}), the former goes on: "

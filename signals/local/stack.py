@@ -16,16 +16,21 @@ from typing import Literal
 from rich.console import Console
 
 from signals.local.environment import (
-    MODEL_VARIABLES,
-    PEOPLE_VARIABLES,
     address_variable,
     check_reachable,
-    notification_variables,
     read_env_file,
+    users_variables,
     variables_for,
     write_env_file,
 )
-from signals.local.errors import GivenUpError, LocalStackError, PortTakenError, os_errors_reported
+from signals.local.errors import (
+    DiedError,
+    GivenUpError,
+    LocalStackError,
+    NotReadyError,
+    PortTakenError,
+    os_errors_reported,
+)
 from signals.local.files import require_space, shortage
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes.account import ServerAccount, account_to_drop_to
@@ -38,6 +43,8 @@ from signals.local.servers.server import Server
 
 __all__ = ["SERVERS", "RunningStack", "ServerStatus", "down", "ephemeral", "full", "reset", "status", "up"]
 
+DISPENSABLE = ("opensearch",)
+"""It holds a copy to search: without it events are accepted, counted and told."""
 FRESH_DATA_BYTES = 256 * 2**20
 """What the servers' first files take (measured: 110 MB) and room to work."""
 
@@ -50,6 +57,13 @@ class RunningStack:
     servers: Mapping[str, Server]
     started: tuple[str, ...]
     notes: tuple[str, ...]
+    failure: LocalStackError | None = None
+    """Why one does not answer that the product can start without."""
+
+    def require_all(self) -> None:
+        """Raise `NotReadyError` with the cause when one does not answer."""
+        if self.failure is not None:
+            raise NotReadyError(f"everything else runs, and the watchdog tries again: {self.failure}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +94,9 @@ def up(
     """
     folder = StackFolder(root=root.resolve())
     with os_errors_reported(folder.root), folder.locked():
-        return start(folder, environ=environ, console=console, ports=ports or {}, keeps_ports=keeps_ports)
+        running = start(folder, environ=environ, console=console, ports=ports or {}, keeps_ports=keeps_ports)
+    running.require_all()
+    return running
 
 
 def start(
@@ -91,7 +107,7 @@ def start(
     ports: Mapping[str, int],
     keeps_ports: bool,
 ) -> RunningStack:
-    """Do what `up` does, for a caller that holds the folder's lock."""
+    """Do what `up` does, for a caller that holds the folder's lock and looks at `failure`."""
     account = account_to_drop_to()
     state = _remembered(folder, account)
     own = [name for name in SERVERS if _is_ours(name, environ, state)]
@@ -108,9 +124,13 @@ def start(
     if started:
         console.print(f"starting {', '.join(started)} …", highlight=False)
 
+    failures: list[LocalStackError] = []
+
     def start_missing(running: set[str]) -> dict[str, Server]:
+        failures.clear()
         with DownloadProgress(console=console) as progress:
-            return _start_all(site_in(folder, state, account, environ, progress), own, running)
+            site = site_in(folder, state, account, environ, progress)
+            return _start_all(site, own, running, dispensable=DISPENSABLE, failures=failures)
 
     try:
         servers = start_missing(running)
@@ -119,13 +139,18 @@ def start(
         notes += choose_ports(state, own, running, ports, keeps_known=keeps_ports)
         folder.save(state)
         servers = start_missing(running)
-    environment = {name: environ.get(name, "") for name in (*MODEL_VARIABLES, *PEOPLE_VARIABLES)}
-    environment |= notification_variables(environ, read_env_file(folder.env_path))
+    environment = users_variables(environ, read_env_file(folder.env_path))
     environment |= _environment(servers, environ)
     state.addresses = {name: environment[address_variable(name)] for name in own}
     folder.save(state)
     write_env_file(folder.env_path, environment)
-    return RunningStack(environment=environment, servers=servers, started=started, notes=tuple(notes))
+    return RunningStack(
+        environment=environment,
+        servers=servers,
+        started=started,
+        notes=tuple(notes),
+        failure=next(iter(failures), None),
+    )
 
 
 def down(root: Path) -> tuple[str, ...]:
@@ -250,15 +275,30 @@ def _environment(ours: Mapping[str, Server], environ: Mapping[str, str]) -> dict
     return environment
 
 
-def _start_all(site: Site, names: Sequence[str], running: set[str]) -> dict[str, Server]:
-    """Assemble and start side by side. One failure leaves the others up; an interruption stops them."""
+def _start_all(
+    site: Site,
+    names: Sequence[str],
+    running: set[str],
+    *,
+    dispensable: Collection[str] = (),
+    failures: list[LocalStackError] | None = None,
+) -> dict[str, Server]:
+    """Assemble and start side by side. One failure leaves the others up; an interruption stops them.
+
+    Where a dispensable server is late or dies, its error goes into `failures`.
+    """
 
     def start(name: str) -> Server:
         server = assemble(site, name)
-        if name in running:
-            server.wait_until_ready()
-        else:
-            server.start()
+        try:
+            if name in running:
+                server.wait_until_ready()
+            else:
+                server.start()
+        except (DiedError, NotReadyError) as error:
+            if name not in dispensable or failures is None:
+                raise
+            failures.append(error)
         return server
 
     begun = {name: process for name, process in processes(site.folder).items() if name not in running}

@@ -4,11 +4,11 @@
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
@@ -16,14 +16,12 @@ from signals.errors import DependencyUnavailable, MigrationFailed, SettingsError
 from signals.local import bring_up, stack
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
+from signals.local.processes import server_watch
 from signals.local.processes.process import OUTPUT_FOLLOWS, ChildProcess, Command
-from signals.local.processes.server_watch import NAME, SUCCEEDED, missing
+from signals.local.processes.server_watch import FAILED, NAME, SUCCEEDED, missing
 from signals.local.ray_head import NAME as RAY
 from signals.local.ray_head import ray_process
 from signals.local.servers.assembly import processes
-
-FAILED: Final = "not yet: "
-"""The beginning of the log's line about an attempt that failed."""
 
 
 def start(root: Path) -> None:
@@ -46,17 +44,25 @@ def stop(root: Path) -> None:
 def paused(root: Path) -> Iterator[None]:
     """Stop the watchdog while the block runs, since it would take the folder's lock; start it at the end.
 
-    After a failure it starts where it ran before, or where late parts go on starting.
+    After a failure it starts where it ran before, or where late parts go on starting. A closed terminal and
+    SIGTERM end the block as Ctrl-C does.
     """
     was_running = is_running(root)
     stop(root)
     try:
-        yield
+        with _interrupted_by(signal.SIGTERM, signal.SIGHUP):
+            yield
     except BaseException as error:
         if was_running or isinstance(error, NotReadyError):
             start(root)
         raise
     start(root)
+
+
+def is_off(root: Path) -> bool:
+    """Say whether parts are meant to run and none would be started again."""
+    folder = StackFolder(root=root.resolve())
+    return any(name != NAME for name in folder.names_with_pid()) and not is_running(root)
 
 
 def is_running(root: Path) -> bool:
@@ -66,7 +72,7 @@ def is_running(root: Path) -> bool:
 
 def died(root: Path) -> list[str]:
     """Return the names of the parts that died and do not run again yet."""
-    return [name for name, state in missing(root.resolve()).items() if state == "died"]
+    return server_watch.died(root.resolve())
 
 
 def late(root: Path) -> list[str]:
@@ -79,8 +85,8 @@ def last_failure(root: Path) -> str | None:
     for line in reversed(_process(StackFolder(root=root.resolve())).output().splitlines()):
         if line.endswith(SUCCEEDED):
             return None
-        if line.startswith(FAILED):
-            return line.removeprefix(FAILED).removesuffix(OUTPUT_FOLLOWS)
+        if FAILED in line:
+            return line.partition(FAILED)[2].removesuffix(OUTPUT_FOLLOWS)
     return None
 
 
@@ -105,6 +111,20 @@ def restart(root: Path) -> None:
         bring_up.up(root, environ=os.environ, console=console, keeps_ports=True)
     else:
         stack.up(root, environ=os.environ, console=console, keeps_ports=True)
+
+
+@contextmanager
+def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Let these signals raise `KeyboardInterrupt` while the block runs, unless they are ignored (nohup)."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _process(folder: StackFolder) -> ChildProcess:

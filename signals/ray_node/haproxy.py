@@ -56,7 +56,7 @@ _DIRECT: Final = (
 _PEER: Final = f"http-request set-header {PEER_HEADER} %[src]"
 # A replica that dies leaves its requests without an answer. They go to another one (variables.py) where a
 # repetition does no harm: events without an id get one from the key, the same at each attempt.
-_HAS_KEY: Final = "{ req.hdr(idempotency-key) -m found }"
+_HAS_KEY: Final = "{ req.hdr(idempotency-key),length gt 0 }"  # an empty one is none to ingest-api
 _REPEATED: Final = (
     # Only what HAProxy holds as a whole can be repeated: up to 16 KiB. As serve_apps/http/bodies.py waits.
     "http-request wait-for-body time 20s if { path_beg /v1/events }",

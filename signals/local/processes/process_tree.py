@@ -2,6 +2,9 @@
 
 import psutil
 
+from signals.ray_node.variables import HOST
+
+ADDRESSES = (HOST, "0.0.0.0")  # noqa: S104  # on which another program would take our connections
 ORPHANS_LEAVE_WITHIN_S = 2.0
 """PostgreSQL's backends notice a dead postmaster within milliseconds; those that do not are killed."""
 KILLED_WITHIN_S = 20.0
@@ -33,9 +36,10 @@ def is_tree_listening_on(pid: int, port: int) -> bool:
 
 
 def pids_listening_on(port: int) -> set[int]:
-    """Return the processes of this machine that accept TCP connections on the port, as far as we may know.
+    """Return the processes that accept TCP connections on the port of the loopback address.
 
-    A socket without a pid is of a process that has just begun or ended, or of another account.
+    Only as far as we may know: a socket without a pid is of a process that has just begun or ended, or of
+    another account.
     """
     try:
         sockets = psutil.net_connections(kind="tcp4")
@@ -44,7 +48,7 @@ def pids_listening_on(port: int) -> set[int]:
     return {
         one.pid
         for one in sockets
-        if one.pid and one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+        if one.pid and one.status == psutil.CONN_LISTEN and one.laddr in [(at, port) for at in ADDRESSES]
     }
 
 
@@ -52,6 +56,13 @@ def listeners(port: int) -> list[str]:
     """Return the programs that accept connections on the port, each with its pid, as far as we may know."""
     names = {pid: _name(pid) for pid in sorted(pids_listening_on(port))}
     return [f"{name} (pid {pid})" for pid, name in names.items() if name]
+
+
+def port_taken(name: str, port: int, *, is_kept: bool) -> str:
+    """Say by which program the port of a part is taken, and the remedy; `is_kept`: the part cannot move."""
+    by = "".join(f" by {program}" for program in listeners(port)[:1])
+    choice = "let `signals down` and `signals up` choose another" if is_kept else "choose another"
+    return f"port {port} for {name} is in use{by}: stop what uses it, or {choice}"
 
 
 def _name(pid: int) -> str:

@@ -18,6 +18,8 @@ LOOK_EVERY_S: Final = 1.0
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 CALM_AFTER_S: Final = 300.0  # without an attempt: the next death is met as the first
+FAILED: Final = "not yet: "
+"""The beginning of the log's line about an attempt that failed."""
 SUCCEEDED: Final = "all runs again"
 """The end of the log's line about an attempt that left nothing missing."""
 
@@ -36,6 +38,11 @@ def missing(folder: Path) -> dict[str, Literal["died", "starting"]]:
     return found
 
 
+def died(folder: Path) -> list[str]:
+    """Return the names of the parts that died and do not run again yet."""
+    return [name for name, state in missing(folder).items() if state == "died"]
+
+
 def next_pause_s(last_pause_s: float, calm_s: float) -> float:
     """Return the pause before the next attempt, `calm_s` after the end of the last one."""
     return FIRST_PAUSE_S if calm_s > CALM_AFTER_S else min(2 * last_pause_s, LONGEST_PAUSE_S)
@@ -46,15 +53,18 @@ def main() -> None:
     folder, pause_s, calm_since = Path(sys.argv[1]), 0.0, float("-inf")
     while (folder / "run").exists():
         time.sleep(LOOK_EVERY_S)
-        parts = missing(folder)
-        if not parts:
-            continue
-        pause_s = next_pause_s(pause_s, time.monotonic() - calm_since)
-        time.sleep(pause_s)
-        _log(", ".join(f"{name} ({state})" for name, state in parts.items()) + ": trying again")
-        attempt = [sys.executable, "-m", "signals.local.watchdog", str(folder)]
-        if subprocess.run(attempt, check=False).returncode == 0:
-            _log(SUCCEEDED)
+        try:
+            parts = missing(folder)
+            if not parts:
+                continue
+            pause_s = next_pause_s(pause_s, time.monotonic() - calm_since)
+            time.sleep(pause_s)
+            _log(", ".join(f"{name} ({state})" for name, state in parts.items()) + ": trying again")
+            attempt = [sys.executable, "-m", "signals.local.watchdog", str(folder)]
+            if subprocess.run(attempt, check=False).returncode == 0:
+                _log(SUCCEEDED)
+        except OSError as error:  # no memory, process or file handle is left: that may pass
+            _log(f"{FAILED}{error}")
         calm_since = time.monotonic()
 
 

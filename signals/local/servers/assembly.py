@@ -12,7 +12,7 @@ from signals.local.folder import StackFolder, StackState
 from signals.local.processes.account import ServerAccount, can_reach
 from signals.local.processes.ports import free_port, is_free
 from signals.local.processes.process import ChildProcess
-from signals.local.processes.process_tree import listeners
+from signals.local.processes.process_tree import port_taken
 from signals.local.progress import DownloadProgress
 from signals.local.servers import kafka, opensearch
 from signals.local.servers.artifacts import ArtifactCache
@@ -122,7 +122,7 @@ def choose_ports(
         port = wish or known or DEFAULT_PORTS[name]
         if not is_free(port):
             if is_kept or wish is not None:
-                raise LocalStackError(_taken(name, port, is_kept=is_kept))
+                raise LocalStackError(port_taken(name, port, is_kept=is_kept))
             taken, port = port, free_port()
             notes.append(f"port {taken} is in use, so {name} listens on {port}")
         state.ports[name] = port
@@ -130,12 +130,6 @@ def choose_ports(
     if "kafka" not in running and (controller is None or not is_free(controller)):
         state.ports["kafka_controller"] = free_port()
     return notes
-
-
-def _taken(name: str, port: int, *, is_kept: bool) -> str:
-    by = "".join(f" by {program}" for program in listeners(port)[:1])
-    choice = "let `signals down` and `signals up` choose another" if is_kept else "choose another"
-    return f"port {port} for {name} is in use{by}: stop what uses it, or {choice}"
 
 
 def assemble(site: Site, name: str) -> Server:

@@ -1,6 +1,7 @@
 """Waiting for the product to get ready, with a real process in the place of the Ray node."""
 
 import os
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from signals.local.processes.ports import free_port
 from signals.local.processes.process import Command
 from signals.local.processes.server_watch import missing
 from signals.local.ray_head import DEFAULT_PORTS, OF_NODE, RayHead
+from signals.ray_node.variables import HOST
 
 DASHBOARD = """
 import json, sys, time
@@ -122,6 +124,26 @@ def test_node_that_died_while_it_started_is_still_meant_to_run(
     with pytest.raises(DiedError, match=r"^ray died while starting"):
         bring_up.start_node(head, {}, {}, Console(quiet=True))
     assert missing(tmp_path) == {"ray": "died"}
+    head.process.stop()
+
+
+def test_apis_keep_their_port_when_the_watchdog_starts_the_node(tmp_path: Path) -> None:
+    head = _free_head(tmp_path)
+    port = head.state.ports["http"]
+    told = rf"^port {port} for http is in use by .*\(pid {os.getpid()}\)"
+    with socket.create_server((HOST, port)), pytest.raises(LocalStackError, match=told):
+        bring_up.start_node(head, {}, {}, Console(quiet=True), keeps_http=True)
+    assert head.state.ports["http"] == port
+    assert not head.process.is_running()
+
+
+def test_server_that_dies_meanwhile_ends_the_wait_for_the_applications(tmp_path: Path) -> None:
+    """Without it nothing gets ready, and only an end of the wait lets the watchdog start it."""
+    head = _head(tmp_path, "import time; time.sleep(60)")
+    head.folder.pid_path("kafka").write_text("{}")
+    with pytest.raises(NotReadyError, match=r"^kafka died meanwhile; the rest runs"):
+        bring_up.wait_until_ready(head.state.ports["http"], head)
+    assert head.process.is_running()
     head.process.stop()
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from signals.local.environment import check_reachable, read_env_file, without_password, write_env_file
+from signals.local.environment import (
+    check_reachable,
+    read_env_file,
+    users_variables,
+    without_password,
+    write_env_file,
+)
 from signals.local.errors import LocalStackError
 from signals.local.processes.ports import free_port
 
@@ -23,6 +29,15 @@ def test_merge_keeps_foreign_lines(tmp_path: Path) -> None:
         "KAFKA_BROKERS": "new:2",
         "PG_CA_CERT": "",
     }
+
+
+def test_variable_that_the_shell_lacks_stays_as_at_the_last_start() -> None:
+    kept = {"GRADIENT_API_KEY": "first", "SIGNALS_OIDC_ISSUER": "https://id", "SIGNALS_SECRET_KEYS": "sealed"}
+    assert users_variables({}, kept).items() >= kept.items()
+    changed = users_variables({"GRADIENT_API_KEY": "second", "SIGNALS_OIDC_ISSUER": ""}, kept)
+    assert (changed["GRADIENT_API_KEY"], changed["SIGNALS_OIDC_ISSUER"]) == ("second", "")
+    assert users_variables({"SIGNALS_SECRET_KEYS": ""}, kept)["SIGNALS_SECRET_KEYS"] == "sealed"
+    assert users_variables({}, {})["SIGNALS_SECRET_KEYS"]
 
 
 def test_file_is_private(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,14 @@ def test_no_free_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "COUNT", 40)
     given = [ports.free_port() for _ in range(10)]
     assert len(set(given)) == 10
+
+
+def test_port_of_another_address_is_not_shared(tmp_path: Path) -> None:
+    child = _child(tmp_path)
+    child.start(_python("import time; time.sleep(60)", tmp_path))
+    with socket.create_server(("127.0.0.2", 0)) as elsewhere:
+        assert not child.shares(elsewhere.getsockname()[1])
+    child.stop()
 
 
 def test_port_is_shared_with_a_program_outside_of_the_process_tree_only(tmp_path: Path) -> None:

@@ -26,9 +26,8 @@ from signals.local.errors import LocalStackError
 from signals.local.folder import StackFolder
 from signals.local.processes.ports import free_port
 from signals.local.processes.process import Command
-from signals.local.processes.server_watch import missing
+from signals.local.processes.server_watch import FAILED, missing
 from signals.local.ray_head import ray_process
-from signals.local.watchdog import FAILED
 from signals.ray_node.variables import HOST
 from tests.support.waiting import until
 

@@ -28,11 +28,15 @@ from signals.store.operations.workers import Heartbeat, beat
 
 @dataclass(slots=True)
 class Answers:
-    """The answers of a dashboard, and the marks of code that it was given."""
+    """The answers of a dashboard, and the marks of code that it was given for all applications."""
 
     ray_version: str
-    applications: Mapping[str, Any] = field(default_factory=lambda: {"core": {"status": "RUNNING"}})
+    applications: Mapping[str, Any] = field(
+        default_factory=lambda: {name: running(name) for name in ("ingest", "core", "consumers")}
+    )
     marks: list[str] = field(default_factory=list)
+    partial: list[dict[str, str]] = field(default_factory=list)
+    """The marks by application where they differ."""
     silent: int = 0
     """How many configurations get no answer, as from a dashboard that is late or dies."""
 
@@ -53,8 +57,11 @@ def dashboard(answers: Answers) -> Iterator[int]:
                 answers.silent -= 1
                 return
             config = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            (mark,) = {one["runtime_env"]["env_vars"][CODE_MARK] for one in config["applications"]}
-            answers.marks.append(mark)
+            given = {one["name"]: one["runtime_env"]["env_vars"][CODE_MARK] for one in config["applications"]}
+            if len(set(given.values())) == 1:
+                answers.marks.append(given["core"])
+            else:
+                answers.partial.append(given)
             self.answer({})
 
         def answer(self, found: Mapping[str, Any]) -> None:
@@ -71,6 +78,12 @@ def dashboard(answers: Answers) -> Iterator[int]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
+
+
+def running(name: str) -> dict[str, Any]:
+    """An application of former code as Serve tells it."""
+    former = {"name": name, "runtime_env": {"env_vars": {CODE_MARK: "former"}}}
+    return {"status": "RUNNING", "deployed_app_config": former}
 
 
 def head_at(root: Path, port: int = 1) -> RayHead:
@@ -126,7 +139,7 @@ def test_node_is_outdated_until_the_present_code_is_deployed_whole(head: RayHead
 def test_configuration_without_an_answer_is_sent_again(head: RayHead, answers: Answers) -> None:
     answers.silent = 2
     replace(head.dashboard, is_node_running=lambda: True).deploy(
-        {"applications": [{"runtime_env": {"env_vars": {CODE_MARK: "sent"}}}]}
+        {"applications": [{"name": "core", "runtime_env": {"env_vars": {CODE_MARK: "sent"}}}]}
     )
     assert answers.marks == ["sent"]
 
@@ -147,6 +160,20 @@ def test_another_ray_is_named_and_nothing_is_replaced(head: RayHead, answers: An
     assert rollout.deployed(head) is None
 
 
+def test_core_api_has_the_new_code_before_the_others(head: RayHead, answers: Answers) -> None:
+    rollout.replace_code(head)
+    (first,), (last,) = answers.partial, answers.marks
+    assert first == {"core": last, "ingest": "former", "consumers": "former"}
+
+
+def test_core_api_that_fails_leaves_the_others_as_they_were(head: RayHead, answers: Answers) -> None:
+    failed = {"status": "DEPLOY_FAILED", "message": "RuntimeError: this release is broken"}
+    answers.applications = {"ingest": running("ingest"), "core": running("core") | failed}
+    with pytest.raises(LocalStackError, match=r"^the new code of core does not start"):
+        rollout.replace_code(head)
+    assert not answers.marks
+
+
 def test_return_to_running_code_after_a_failure_is_a_replacement_too(head: RayHead, answers: Answers) -> None:
     rollout.replace_code(head)
     known = rollout.deployed(head)
@@ -164,7 +191,8 @@ def test_return_to_running_code_after_a_failure_is_a_replacement_too(head: RayHe
 
 def test_failed_application_is_named_with_its_cause_and_the_way_back(head: RayHead, answers: Answers) -> None:
     message = "Deploying failed:\nTraceback ...\nRuntimeError: this release is broken\n"
-    answers.applications = {"ingest": {"status": "DEPLOY_FAILED", "message": message}}
+    failed = {"status": "DEPLOY_FAILED", "message": message}
+    answers.applications = {"ingest": running("ingest") | failed, "core": running("core")}
     with pytest.raises(
         LocalStackError,
         match=r"^the new code of ingest does not start \(RuntimeError: this release is broken\), the former "
@@ -209,3 +237,6 @@ def test_consumers_that_began_before_the_replacement_are_named(
     since = (now - timedelta(seconds=30)).isoformat()
     rollout.remember(head, DeployedCode(mark="new", since=since, is_complete=True))
     assert rollout.former_consumers(head) == ["indexer-0 (former code)"]
+    rollout.remember_replaced(head)  # from now on a clock that is set changes nothing
+    assert rollout.former_consumers(head) == []
+    assert rollout.deployed(head) == DeployedCode(mark="new", since=None, is_complete=True)

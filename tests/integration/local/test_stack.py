@@ -18,12 +18,15 @@ from typer.testing import CliRunner
 from signals.cli.stack import app
 from signals.local import stack
 from signals.local.environment import read_env_file
-from signals.local.errors import LocalStackError
+from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder, StackState
+from signals.local.processes import server_watch
 from signals.local.processes.account import ACCOUNT_NAME
 from signals.local.processes.footprint import footprint_of
 from signals.local.processes.ports import free_port
+from signals.local.processes.process import Command
 from signals.local.servers.assembly import choose_ports
+from signals.local.servers.opensearch import OpenSearch
 from signals.local.stack import RunningStack
 from signals.ray_node.variables import HOST
 
@@ -199,6 +202,22 @@ def test_failed_start_keeps_what_runs_and_a_second_one_goes_on(
             _up(root, offline | {"SIGNALS_CACHE_DIR": cache})
     again = _up(root, environ)
     assert (again.started, again.servers["postgres"].process.pid) == ((), pid)
+    stack.reset(root)
+
+
+def test_search_server_that_does_not_start_keeps_no_other_part_down(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / ".signals"
+    dies = Command(argv=("sh", "-c", "echo no shard; exit 1"), env=dict(os.environ), cwd=tmp_path)
+    monkeypatch.setattr(OpenSearch, "command", lambda _: dies)
+    offered = environ | {"OPENSEARCH_URL": ""}
+    with pytest.raises(NotReadyError, match=r"(?s)^everything else runs.*opensearch died while.*no shard"):
+        _up(root, offered)
+    known = read_env_file(root / "env")
+    assert _execute(known, "SELECT 1") == [(1,)]
+    assert known["OPENSEARCH_URL"]
+    assert server_watch.missing(root) == {"opensearch": "died"}
     stack.reset(root)
 
 

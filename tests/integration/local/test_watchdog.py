@@ -1,6 +1,9 @@
 """The watchdog says which parts are missing, makes room for a command, and comes back after it."""
 
+import errno
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 from signals.local import bring_up, stack, watchdog
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder, StackState
+from signals.local.processes import server_watch
 from signals.local.processes.process import ChildProcess, Command
 from signals.local.processes.process_mark import process_mark
 from signals.local.processes.server_watch import missing, next_pause_s
@@ -59,6 +63,13 @@ def fail(root: Path, error: type[LocalStackError]) -> None:
         raise error
 
 
+def end(root: Path, number: signal.Signals) -> None:
+    """Let a command get a signal while the watchdog is away."""
+    with watchdog.paused(root):
+        os.kill(os.getpid(), number)
+        until(lambda: False)
+
+
 def test_command_that_fails_leaves_the_watchdog_as_it_was(root: Path) -> None:
     with pytest.raises(LocalStackError):
         fail(root, LocalStackError)
@@ -67,6 +78,54 @@ def test_command_that_fails_leaves_the_watchdog_as_it_was(root: Path) -> None:
     with pytest.raises(LocalStackError):
         fail(root, LocalStackError)
     assert watchdog.is_running(root)  # an upgrade that failed: the former code goes on
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_command_that_is_ended_leaves_the_watchdog_running(root: Path, number: signal.Signals) -> None:
+    """As when the terminal is closed during `signals up`."""
+    watchdog.start(root)
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        end(root, number)
+    assert watchdog.is_running(root)
+    assert signal.getsignal(number) == before
+
+
+def test_watchdog_is_off_while_parts_run_without_it(root: Path) -> None:
+    assert watchdog.is_off(root)
+    watchdog.start(root)
+    assert not watchdog.is_off(root)
+    assert not watchdog.is_off(root / "elsewhere")
+
+
+def test_watchdog_goes_on_when_no_process_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when memory or processes have run out."""
+    folder = StackFolder(root=tmp_path)
+    part, log = folder.pid_path("kafka"), folder.log_path("watchdog")
+    for path in (part, log):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text("{}")
+    attempts: list[list[str]] = []
+
+    def run(command: list[str], *, check: bool) -> "subprocess.CompletedProcess[str]":
+        attempts.append(command)
+        if len(attempts) < 3:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        part.unlink()
+        part.parent.rmdir()  # its stack is gone, so it ends
+        return subprocess.CompletedProcess(command, int(check))
+
+    monkeypatch.setattr("signals.local.processes.server_watch.subprocess.run", run)
+    for name in ("LOOK_EVERY_S", "FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(server_watch, name, 0.0)
+    monkeypatch.setattr(sys, "argv", ["server_watch", str(tmp_path)])
+    server_watch.main()
+    assert len(attempts) == 3
+    told = capsys.readouterr().err
+    log.write_text(told.rpartition(": trying again")[0])
+    assert watchdog.last_failure(tmp_path) == f"[Errno {errno.EAGAIN}] {os.strerror(errno.EAGAIN)}"
 
 
 def test_late_parts_are_watched(root: Path) -> None:
@@ -89,8 +148,10 @@ def test_parts_of_an_attempt_under_way_outlive_the_watchdog(tmp_path: Path) -> N
     """As when the user types `signals up` while the watchdog starts Ray."""
     watching, part = _child(tmp_path, "watchdog"), _child(tmp_path, "kafka")
     _start(watching, tmp_path, WATCHING)
-    attempt, stray = map(int, until(lambda: watching.output().split()))
-    grandchild = int(until(lambda: part.output().strip()))
+    until(lambda: watching.output().endswith("\n"))  # unbuffered, a line is written in pieces
+    attempt, stray = map(int, watching.output().split())
+    until(lambda: part.output().endswith("\n"))
+    grandchild = int(part.output())
     first = part.pid
     watchdog.stop(tmp_path)
     assert not watchdog.is_running(tmp_path)
