@@ -56,7 +56,7 @@ test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control
 test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12 with cgroup v1; a quarter of an hour)
 	@$(BIN)/pytest tests/k8s/pods -m pods -s
 
-faults: $(READY) ## Hurt every part hundreds of times and print what it cost (half an hour)
+faults: $(READY) ## Hurt every part hundreds of times and print what it cost (one to two hours)
 	@$(BIN)/pytest tests/system/faults -m "faults or faults_quick" --timeout=1800
 
 soak: $(READY) ## Kill a process each minute under traffic; fail when memory grows or an event is lost (MINUTES=60)

@@ -93,15 +93,17 @@ def up(
             is_outdated = rollout.is_outdated(head)
             if is_outdated:
                 require_imports(folder.root)
-        variables = {
-            **servers.environment,
-            **prepare(read_env_file(folder.env_path), with_index=servers.failure is None),
-        }
-        if was_running:
-            environment = _save_environment(head, variables)
-            continue_node(head, is_outdated=is_outdated, console=console)
-        else:
-            environment, notes = start_node(head, wanted, variables, console, keeps_http=keeps_ports)
+        keys = prepare(read_env_file(folder.env_path), with_index=servers.failure is None)
+        variables = {**servers.environment, **keys}
+        try:
+            if was_running:
+                environment = _save_environment(head, variables)
+                continue_node(head, is_outdated=is_outdated, console=console)
+            else:
+                environment, notes = start_node(head, wanted, variables, console, keeps_http=keeps_ports)
+        except NotReadyError:
+            servers.require_all()  # the cause
+            raise
         servers.require_all()
     return RunningProduct(
         environment=environment,

@@ -63,7 +63,7 @@ class RunningStack:
     def require_all(self) -> None:
         """Raise `NotReadyError` with the cause when one does not answer."""
         if self.failure is not None:
-            raise NotReadyError(f"everything else runs, and the watchdog tries again: {self.failure}")
+            raise NotReadyError(f"everything else goes on, and the watchdog tries again: {self.failure}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

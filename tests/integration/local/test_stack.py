@@ -212,7 +212,7 @@ def test_search_server_that_does_not_start_keeps_no_other_part_down(
     dies = Command(argv=("sh", "-c", "echo no shard; exit 1"), env=dict(os.environ), cwd=tmp_path)
     monkeypatch.setattr(OpenSearch, "command", lambda _: dies)
     offered = environ | {"OPENSEARCH_URL": ""}
-    with pytest.raises(NotReadyError, match=r"(?s)^everything else runs.*opensearch died while.*no shard"):
+    with pytest.raises(NotReadyError, match=r"(?s)^everything else goes on.*opensearch died while.*no shard"):
         _up(root, offered)
     known = read_env_file(root / "env")
     assert _execute(known, "SELECT 1") == [(1,)]
