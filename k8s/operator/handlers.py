@@ -51,7 +51,7 @@ class Loop:
         self._task.add_done_callback(self._ended)
 
     async def end(self) -> None:
-        """Stop working, then release the Lease."""
+        """Stop working, then release the Lease; kopf would wait a minute and repeat what raises."""
         if self._task:
             self._task.cancel()
             with suppress(asyncio.CancelledError, Exception):
@@ -117,6 +117,8 @@ def registry_for(loop: Loop, queue: WorkQueue, cluster: Cluster) -> kopf.Operato
         settings.scanning.disabled = True  # namespaced rights only
         settings.watching.server_timeout = WATCH_SERVER_S
         settings.watching.client_timeout = WATCH_CLIENT_S
+        # kopf would kill the process ten minutes after a run, although the next run is well.
+        settings.process.ultimate_exiting_timeout = None
         loop.start()
 
     @kopf.on.cleanup(registry=registry)

@@ -11,7 +11,7 @@ from typing import Final
 import kopf
 import structlog
 
-from k8s.operator import metrics, readiness
+from k8s.operator import metrics, readiness, restarts
 from k8s.operator.cluster import SCENARIO, STACK, Cluster, open_cluster
 from k8s.operator.handlers import Loop, registry_for
 from k8s.operator.lease import LeaseHolder
@@ -22,8 +22,6 @@ from k8s.operator.stack_reconciler import StackReconciler
 from k8s.operator.work_queue import Key, WorkQueue
 
 END_S: Final = 10.0  # well below the pod's grace period
-PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # guess: half a minute, then kubelet's own back-off
-STEADY_S: Final = 60.0  # a run of this length was a good start
 
 Reconcile = Callable[[str, str], timedelta | None]
 """A pass over one object, by namespace and name; returns the delay to the next pass, None when it is gone."""
@@ -60,22 +58,14 @@ def reconcilers(cluster: Cluster) -> Mapping[str, Reconcile]:
 async def _operate(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:
     """Run kopf until a signal; return the error that ended the loop, None after a signal.
 
-    kopf ends when its first request fails: it is started again, after
-    longer and longer pauses, as often as `PAUSES_S` says. Then kubelet must see that the process ended.
+    kopf ends when a request of its start fails: it is started again, until the API server answers.
     """
-    pauses = iter(PAUSES_S)
-    while True:
-        began = time.monotonic()
-        try:
-            return await _operate_once(settings, cluster)
-        except Exception as error:  # kopf raises what its clients raise
-            if time.monotonic() - began > STEADY_S:
-                pauses = iter(PAUSES_S)
-            pause_s = next(pauses, None)
-            if pause_s is None:
-                raise
-            log.warning("watching ended", error=f"{type(error).__name__}: {error}", again_in_s=pause_s)
-        await asyncio.sleep(pause_s)
+
+    async def pause(pause_s: float) -> bool:
+        listen, port = settings.signals_operator_listen, settings.signals_operator_health_port
+        return await restarts.alive_pause(pause_s, address=listen, port=port)
+
+    return await restarts.repeat(lambda: _operate_once(settings, cluster), pause=pause)
 
 
 async def _operate_once(settings: OperatorSettings, cluster: Cluster) -> BaseException | None:

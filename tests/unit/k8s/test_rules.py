@@ -318,17 +318,16 @@ def test_status_of_a_new_version_shows_when_it_serves() -> None:
     [("me", 0, "take"), ("", 0, "take"), ("other", 14, "wait"), ("other", 16, "take")],
 )
 def test_lease_is_taken_when_it_is_free_or_was_not_renewed(holder: str, age_s: int, decision: str) -> None:
-    found = lease.ObservedLease(holder=holder, renewed="t", since=NOW - timedelta(seconds=age_s))
-    assert lease.decide(found, "me", NOW) == decision
+    found = lease.ObservedLease(holder=holder, renewed="t", since_s=100.0)
+    assert lease.decide(found, "me", 100.0 + age_s) == decision
 
 
 def test_renewed_lease_is_young_despite_clock_skew() -> None:
     old = {"spec": {"holderIdentity": "other", "renewTime": "1999"}}
-    first = lease.observe(old, None, NOW)
-    later = NOW + timedelta(seconds=20)
-    assert lease.observe(old, first, later) == first
+    first = lease.observe(old, None, 100.0)
+    assert lease.observe(old, first, 120.0) == first
     renewed = {"spec": {"holderIdentity": "other", "renewTime": "2000"}}
-    assert lease.observe(renewed, first, later).since == later
+    assert lease.observe(renewed, first, 120.0).since_s == 120.0
 
 
 def test_retry_delay_doubles_up_to_a_minute_with_half_jitter() -> None:
