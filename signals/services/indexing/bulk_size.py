@@ -1,4 +1,4 @@
-"""How many documents one bulk holds: as many as OpenSearch answers for in good time."""
+"""How many documents one bulk holds: as many as OpenSearch takes and answers for in good time."""
 
 import threading
 from typing import Final
@@ -11,10 +11,11 @@ SLOW_S: Final = 10.0  # guess: a sixth of the time-out of a bulk
 
 
 class BulkSize:
-    """The present size; several writers share it. It doubles on quick answers and halves on late ones.
+    """The present size; several writers share it. It doubles on quick answers, halves on failures.
 
-    A bulk that was cut to fit says more when it is late: the next holds at most half of its documents. One
-    that held all there was may have been late for another reason, so that it only halves the size.
+    A failure is a late answer, or a refusal for overload. A bulk that was cut to fit says more when it
+    fails: the next holds at most half of its documents. One that held all there was may have failed for
+    another reason, so that it only halves the size.
     """
 
     def __init__(self) -> None:
@@ -29,12 +30,12 @@ class BulkSize:
     def answered(self, documents: int, seconds: float, *, was_cut: bool) -> None:
         """Learn from an answer; only a full bulk shows that a larger one would do."""
         if seconds > SLOW_S:
-            self.late(documents, was_cut=was_cut)
+            self.failed(documents, was_cut=was_cut)
         elif seconds < QUICK_S and documents >= self._documents:
             self._set(2 * documents)
 
-    def late(self, documents: int, *, was_cut: bool) -> None:
-        """Learn from a bulk that was answered slowly or not in time; `was_cut` when more documents waited."""
+    def failed(self, documents: int, *, was_cut: bool) -> None:
+        """Learn from a bulk that came late or met overload; `was_cut` when more documents waited."""
         if documents <= self._documents:  # a larger one was sent before the size was last halved
             self._set((documents if was_cut else self._documents) // 2)
 
