@@ -10,7 +10,14 @@ from typing import Final
 import structlog
 
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import BULK_TIMEOUT_S, BulkVerdict, ItemResult, bulk_create, stored
+from signals.clients.opensearch.index import (
+    BULK_TIMEOUT_S,
+    BulkTooLarge,
+    BulkVerdict,
+    ItemResult,
+    bulk_create,
+    stored,
+)
 from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.services.indexing.batch import DocumentBatch, UnansweredBulk
 from signals.services.indexing.bulk_size import BulkSize
@@ -80,7 +87,7 @@ class Writer:
         while waiting:
             if self._closing.is_set():
                 raise CancelledError
-            bulk = first_bulk(waiting, self.size.documents)
+            bulk = first_bulk(waiting, self.size.documents, self.size.bytes)
             again = self._send(bulk, batch, retries, was_cut=len(bulk) < len(waiting))
             waiting = [*again, *waiting[len(bulk) :]]
 
@@ -94,6 +101,9 @@ class Writer:
             results = bulk_create(
                 self.client, [(d.document_id, d.source) for d in bulk], timeout_s=self.timeout_s
             )
+        except BulkTooLarge as error:
+            batch.unanswered = None
+            return self._divide(bulk, str(error), batch)
         except DependencyUnavailable as error:
             self._halve(bulk, error.reason, was_cut=was_cut)
             if not isinstance(error, DependencyTimedOut):
@@ -115,6 +125,17 @@ class Writer:
     def _halve(self, bulk: Sequence[EventDocument], reason: str, *, was_cut: bool) -> None:
         self.size.failed(len(bulk), was_cut=was_cut)
         log.warning("bulk failed", reason=reason, documents=len(bulk), next_size=self.size.documents)
+
+    def _divide(
+        self, bulk: Sequence[EventDocument], reason: str, batch: DocumentBatch
+    ) -> list[EventDocument]:
+        """Return what of a bulk of too many bytes is to be sent again: all of it, but no single document."""
+        if len(bulk) == 1:
+            batch.refuse(bulk[0], reason)
+            return []
+        self.size.too_large(sum(len(document.source) for document in bulk))
+        log.warning("bulk too large", documents=len(bulk), next_bytes=self.size.bytes)
+        return list(bulk)
 
     def _sort(
         self,

@@ -6,8 +6,10 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from signals.clients.kafka.publisher import Publisher
-from signals.clients.opensearch.connection import Client
+from signals.clients.opensearch.connection import Client, open_client
 from signals.clients.postgres import Connection
+from signals.services.indexing import EventIndexer, Writer, bulk
+from signals.settings import KafkaSettings, OpenSearchSettings
 from tests.integration.indexing.test_slow_opensearch import (
     FEW,
     Actor,
@@ -17,11 +19,13 @@ from tests.integration.indexing.test_slow_opensearch import (
 )
 from tests.integration.indexing.test_slow_opensearch import actor as actor  # a fixture
 from tests.integration.indexing.test_slow_opensearch import proxy as proxy  # a fixture
-from tests.support.events import NOON, errors, publish
+from tests.support.consuming import drain
+from tests.support.events import NOON, errors, event, publish
 from tests.support.waiting import until
 from tests.system.faults.http_faults import Fault, OpenSearchProxy
 
 REFUSALS = 5  # a bulk of each writer, and more
+MOST_BYTES = 30_000  # of a proxy; some fifty events have more
 
 
 @pytest.mark.parametrize(
@@ -67,3 +71,24 @@ def test_documents_taken_before_the_connection_broke_are_not_sent_again(
     actor.watch(until_true=lambda: actor.loop.progress.lag == 0 and indexed(opensearch) == FEW)
     assert (actor.sessions, proxy.sent) == (1, FEW)
     assert outcomes(pool) == {"indexed": FEW}
+
+
+def test_bulks_are_as_small_as_a_proxy_before_opensearch_wants_them(
+    kafka: KafkaSettings,
+    pool: ConnectionPool[Connection],
+    opensearch: Client,
+    publisher: Publisher,
+    proxy: OpenSearchProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk, "RETRIES", 0)  # it is no overload
+    proxy.most_bytes = MOST_BYTES
+    large = event("error", NOON, error_code="LARGE").model_copy(update={"payload": {"x": "y" * MOST_BYTES}})
+    publish(publisher, [*errors(FEW, NOON), large, *errors(FEW, NOON)])
+    with open_client(OpenSearchSettings(opensearch_url=proxy.url)) as client:
+        writer = Writer(client)
+        with EventIndexer(kafka, pool, writer, publisher, tick_s=3600) as session:
+            drain(session)
+    assert indexed(opensearch) == proxy.sent == 2 * FEW
+    assert outcomes(pool) == {"indexed": 2 * FEW, "dead_lettered": 1}
+    assert 0 < writer.size.bytes < MOST_BYTES
