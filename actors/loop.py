@@ -140,9 +140,11 @@ class ConsumerLoop:
             try:
                 rotation = Rotation(CONNECTIONS)
                 with self._open_session(self._stopping) as session:
+                    began = time.monotonic()
                     while not (self._stopping.is_set() or self._is_over(rotation)):
-                        self._step(session)
-                        pause_s = FIRST_PAUSE_S
+                        handled = self._step(session)
+                        if handled or time.monotonic() - began > MAX_PAUSE_S:  # an idle one handles nothing
+                            pause_s = FIRST_PAUSE_S
             except (DependencyUnavailable, Fenced, SettingsError) as error:
                 log.warning("backing off", worker=self._name, reason=str(error), pause_s=pause_s)
                 self._back_off(str(error), pause_s)
@@ -167,7 +169,7 @@ class ConsumerLoop:
             self._pool.drain()
         return bool(changed)
 
-    def _step(self, session: Session) -> None:
+    def _step(self, session: Session) -> int:
         handled = session.step(POLL_S)
         progress = self._progress
         now = progress.note_poll()
@@ -184,6 +186,7 @@ class ConsumerLoop:
                 metrics.LAG.set(progress.lag, tags={"kind": self._kind, "worker": self._name})
         if self._memory_interval.is_due():
             return_freed_memory()
+        return handled
 
     def _back_off(self, reason: str, pause_s: float) -> None:
         progress = self._progress

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import RequestError
+from opensearchpy.exceptions import RequestError, TransportError
 
 from signals.clients.opensearch import EVENTS_INDEX
 from signals.clients.opensearch.connection import unavailable_when_down
@@ -82,6 +82,10 @@ class BulkVerdict(StrEnum):
     EXISTS = "exists"
     OVERLOADED = "overloaded"
     REFUSED = "refused"
+
+
+class BulkTooLarge(Exception):  # noqa: N818  # reads as what happened
+    """A request was refused for its bytes (413), by a proxy mostly: send fewer documents at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,17 +211,23 @@ def bulk_create(
     Raises:
         DependencyUnavailable: when the request as a whole failed; any part of it may have been kept.
         DependencyTimedOut: when no answer came in time; it may be working on the documents still.
+        BulkTooLarge: when the request has too many bytes; none of it was kept.
     """
     lines = bytearray()
     for document_id, source in documents:
         lines += b'{"create":{"_id":"%s"}}\n%s\n' % (document_id.encode(), source)
-    with unavailable_when_down():
-        answer = client.bulk(
-            body=bytes(lines),
-            index=EVENTS_INDEX,
-            params={"filter_path": "items.*.status,items.*.error.type,items.*.error.reason"},
-            request_timeout=timeout_s,
-        )
+    try:
+        with unavailable_when_down():
+            answer = client.bulk(
+                body=bytes(lines),
+                index=EVENTS_INDEX,
+                params={"filter_path": "items.*.status,items.*.error.type,items.*.error.reason"},
+                request_timeout=timeout_s,
+            )
+    except TransportError as error:
+        if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
+        raise BulkTooLarge(f"413: OpenSearch, or a proxy before it, takes no {len(lines)} bytes") from error
     items = answer.get("items", ()) if isinstance(answer, dict) else ()
     if len(items) != len(documents):
         raise DependencyUnavailable("OpenSearch", "its answer to a bulk does not tell of every document")

@@ -10,6 +10,7 @@ from signals.clients.kafka.consumer import Record
 from signals.clients.kafka.dead_letters import DeadLetter, not_an_event, requeued_for
 from signals.domain.events.sightings import SightingReader
 from signals.domain.ledger import LedgerAccount, LedgerOutcome, Stage, minute_of_timestamp, place
+from signals.errors import DependencyUnavailable
 from signals.services.indexing.documents import EventDocument, RecordPlace
 from signals.services.indexing.labelling import Labeller
 
@@ -26,8 +27,8 @@ class UnansweredBulk(NamedTuple):
 class DocumentBatch:
     """A poll's records: documents to settle, dead letters, ledger entries, and where to read next.
 
-    Filled by one thread, settled by another, and read again by the first one after that; `unanswered` is
-    read at any time.
+    Filled by one thread, settled by another, and read again by the first one after that; `unanswered` and
+    `failure` are read at any time.
     """
 
     def __init__(self, owned: Collection[int], reader: SightingReader, labeller: Labeller) -> None:
@@ -36,6 +37,7 @@ class DocumentBatch:
         self.next_offsets: dict[int, int] = {}
         self.records = 0
         self.unanswered: UnansweredBulk | None = None
+        self.failure: DependencyUnavailable | None = None  # why some are to be sent again
         self._owned = owned
         self._reader = reader
         self._labeller = labeller

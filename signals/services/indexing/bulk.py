@@ -10,7 +10,14 @@ from typing import Final
 import structlog
 
 from signals.clients.opensearch.connection import Client
-from signals.clients.opensearch.index import BULK_TIMEOUT_S, BulkVerdict, ItemResult, bulk_create, stored
+from signals.clients.opensearch.index import (
+    BULK_TIMEOUT_S,
+    BulkTooLarge,
+    BulkVerdict,
+    ItemResult,
+    bulk_create,
+    stored,
+)
 from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.services.indexing.batch import DocumentBatch, UnansweredBulk
 from signals.services.indexing.bulk_size import BulkSize
@@ -30,12 +37,13 @@ class _Retries:
     """How long the writing of one batch goes on in vain."""
 
     closing: threading.Event
+    batch: DocumentBatch
     pauses: int = 0
     fruitless: int = 0
 
     def reset(self) -> None:
         """Begin anew: OpenSearch does its work."""
-        self.pauses, self.fruitless = 0, 0
+        self.pauses, self.fruitless, self.batch.failure = 0, 0, None
 
     def back_off(self, cause: DependencyUnavailable, *, took_some: bool = False) -> None:
         """Pause before the next try.
@@ -44,6 +52,7 @@ class _Retries:
             DependencyUnavailable: the newest cause, after too many tries of which nothing was taken.
             CancelledError: when the writer is closed.
         """
+        self.batch.failure = cause
         self.fruitless = 0 if took_some else self.fruitless + 1
         if self.fruitless > RETRIES:
             raise cause
@@ -74,11 +83,11 @@ class Writer:
             CancelledError: when the writer is closed.
         """
         waiting: Sequence[EventDocument] = batch.documents
-        retries = _Retries(self._closing)
+        retries = _Retries(self._closing, batch)
         while waiting:
             if self._closing.is_set():
                 raise CancelledError
-            bulk = first_bulk(waiting, self.size.documents)
+            bulk = first_bulk(waiting, self.size.documents, self.size.bytes)
             again = self._send(bulk, batch, retries, was_cut=len(bulk) < len(waiting))
             waiting = [*again, *waiting[len(bulk) :]]
 
@@ -92,9 +101,13 @@ class Writer:
             results = bulk_create(
                 self.client, [(d.document_id, d.source) for d in bulk], timeout_s=self.timeout_s
             )
-        except DependencyTimedOut as error:
-            self.size.late(len(bulk), was_cut=was_cut)
-            log.warning("bulk answered too late", documents=len(bulk), next_size=self.size.documents)
+        except BulkTooLarge as error:
+            batch.unanswered = None
+            return self._divide(bulk, str(error), batch)
+        except DependencyUnavailable as error:
+            self._halve(bulk, error.reason, was_cut=was_cut)
+            if not isinstance(error, DependencyTimedOut):
+                batch.unanswered, batch.failure = None, error
             not_taken = self._not_taken(bulk, batch, retries)
             batch.unanswered = None
             if len(not_taken) == len(bulk):
@@ -103,8 +116,26 @@ class Writer:
                 retries.reset()
             return not_taken
         batch.unanswered = None
-        self.size.answered(len(bulk), time.monotonic() - began, was_cut=was_cut)
+        if overloaded := [result for result in results if result.verdict is BulkVerdict.OVERLOADED]:
+            self._halve(bulk, overloaded[0].error, was_cut=was_cut)
+        else:
+            self.size.answered(len(bulk), time.monotonic() - began, was_cut=was_cut)
         return self._sort(bulk, results, batch, retries)
+
+    def _halve(self, bulk: Sequence[EventDocument], reason: str, *, was_cut: bool) -> None:
+        self.size.failed(len(bulk), was_cut=was_cut)
+        log.warning("bulk failed", reason=reason, documents=len(bulk), next_size=self.size.documents)
+
+    def _divide(
+        self, bulk: Sequence[EventDocument], reason: str, batch: DocumentBatch
+    ) -> list[EventDocument]:
+        """Return what of a bulk of too many bytes is to be sent again: all of it, but no single document."""
+        if len(bulk) == 1:
+            batch.refuse(bulk[0], reason)
+            return []
+        self.size.too_large(sum(len(document.source) for document in bulk))
+        log.warning("bulk too large", documents=len(bulk), next_bytes=self.size.bytes)
+        return list(bulk)
 
     def _sort(
         self,
@@ -144,10 +175,10 @@ class Writer:
     def _not_taken(
         self, documents: Sequence[EventDocument], batch: DocumentBatch, retries: _Retries
     ) -> list[EventDocument]:
-        """Wait until OpenSearch has done with a bulk that it did not answer; return what it did not take.
+        """Wait until OpenSearch has done with a bulk that failed; return what it did not take.
 
-        It works on after we have hung up: what it takes meanwhile must not be sent again. While it takes
-        documents of the other batch, this bulk may wait behind them.
+        It works on after we have hung up, or a proxy has answered in its place: what it takes meanwhile must
+        not be sent again. While it takes documents of the other batch, this bulk may wait behind them.
         """
         missing, others = self._look(documents, batch, retries)
         taken_at = self._taken_at
@@ -162,11 +193,11 @@ class Writer:
     def _look(
         self, documents: Sequence[EventDocument], batch: DocumentBatch, retries: _Retries
     ) -> tuple[list[EventDocument], list[EventDocument]]:
-        """Settle those that exist. A silent OpenSearch is asked again: documents would only pile up there."""
+        """Settle those that exist. It is asked until it answers: documents would only pile up there."""
         while True:
             try:
                 return self._settle_existing(documents, batch)
-            except DependencyTimedOut as error:
+            except DependencyUnavailable as error:
                 retries.back_off(error)
 
     def _settle_existing(

@@ -1,14 +1,12 @@
 """Makes documents of records, and cuts them into bulks of bounded size."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import orjson
 
 from signals.clients.kafka.consumer import Record
 from signals.clients.opensearch.index import ADDED, INDEXED_ATTRIBUTES
-
-MAX_BULK_BYTES: Final = 4 * 1024 * 1024  # guess: a few hundred typical events are far below
 
 RecordPlace = tuple[str, int, int]
 """Where the ledger enters a record: project, minute, partition."""
@@ -68,11 +66,11 @@ def origin_of(record: Record) -> str:
     return f"{record.partition}:{record.offset}"
 
 
-def first_bulk(documents: Sequence[EventDocument], most: int) -> Sequence[EventDocument]:
-    """Return the first documents, at most so many and of bounded size together, but one at least."""
+def first_bulk(documents: Sequence[EventDocument], most: int, most_bytes: int) -> Sequence[EventDocument]:
+    """Return the first documents, at most so many and of so many bytes together, but one at least."""
     size = 0
     for number, document in enumerate(documents[:most]):
         size += len(document.source)
-        if number and size > MAX_BULK_BYTES:
+        if number and size > most_bytes:
             return documents[:number]
     return documents[:most]

@@ -22,7 +22,7 @@ from signals.clients.postgres import Connection
 from signals.domain.events.sightings import SightingReader
 from signals.domain.findings.labels import LabelPolicy
 from signals.domain.operations.dead_letter_limits import MAX_SHARE
-from signals.errors import DependencyTimedOut
+from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.services.consuming import ConsumerSession, Membership
 from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk import Writer
@@ -92,11 +92,11 @@ class EventIndexer(ConsumerSession):
         return len(self._in_flight)
 
     def detail(self) -> str:
-        """Name the bulk that OpenSearch has not answered for longest, empty when none is late."""
+        """Name the bulk that OpenSearch has not answered for longest, or why it takes none; else empty."""
         bulks = [bulk for batch, _ in self._in_flight if (bulk := batch.unanswered) is not None]
         oldest = min(bulks, key=attrgetter("sent_at"), default=None)
         if oldest is None or (waited_s := time.monotonic() - oldest.sent_at) < SLOW_S:
-            return ""
+            return str(self._failure() or "")
         return f"OpenSearch has not answered a bulk of {oldest.documents} documents for {waited_s:.0f} s"
 
     def step(self, timeout_s: float) -> int:
@@ -118,6 +118,10 @@ class EventIndexer(ConsumerSession):
             self._settle_oldest()  # one a step, as its last act: an error would leave it uncounted
         settled, self._settled = self._settled, 0
         return settled
+
+    def _failure(self) -> DependencyUnavailable | None:
+        failures = (batch.failure for batch, _ in self._in_flight)
+        return next((failure for failure in failures if failure is not None), None)
 
     def _is_full(self) -> bool:
         return len(self._in_flight) >= MAX_IN_FLIGHT
@@ -161,7 +165,7 @@ class EventIndexer(ConsumerSession):
     def _lost(self, partitions: Collection[int]) -> None:
         """Settle what is on its way while the partitions are still ours; fenced when they are not."""
         if wait([in_flight.written for in_flight in self._in_flight], LET_GO_S).not_done:
-            raise DependencyTimedOut("OpenSearch", TOO_SLOW)
+            raise self._failure() or DependencyTimedOut("OpenSearch", TOO_SLOW)
         while self._in_flight:
             self._settle_oldest()
         if self._is_paused:  # else they would still be paused when they come back

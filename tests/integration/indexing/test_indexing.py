@@ -20,7 +20,7 @@ from signals.clients.postgres import Connection, transaction
 from signals.domain.findings.labels import LabelPolicy
 from signals.errors import DependencyUnavailable
 from signals.local.stack import RunningStack
-from signals.services.indexing import EventIndexer, Writer
+from signals.services.indexing import EventIndexer, Writer, bulk
 from signals.settings import KafkaSettings
 from tests.support.consuming import drain, own_all
 from tests.support.events import NOON, errors, event, publish
@@ -176,7 +176,10 @@ def test_a_second_start_finds_the_index(opensearch: Client) -> None:
     assert ensure_index(opensearch) is False
 
 
-def test_absent_opensearch_keeps_the_offset(indexer: Open, opensearch: Client, publisher: Publisher) -> None:
+def test_absent_opensearch_keeps_the_offset(
+    indexer: Open, opensearch: Client, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "FIRST_PAUSE_S", 0.01)
     publish(publisher, errors(3, NOON))
     nowhere = Client("http://127.0.0.1:1", max_retries=0)
     with (

@@ -294,7 +294,7 @@ def test_starved_server_gets_bulks_that_it_answers_and_is_kept_at_work(
         with capture_logs() as logs, EventIndexer(kafka, pool, writer, publisher, tick_s=3600) as session:
             drain(session)
     assert indexed(opensearch) == EVENTS
-    late = [line["next_size"] for line in logs if line["event"] == "bulk answered too late"]
+    late = [line["next_size"] for line in logs if line["event"] == "bulk failed"]
     assert min(late) < FIRST
     assert proxy.sent <= REPEATED * EVENTS
     assert proxy.goodput(EVENTS) >= GOODPUT

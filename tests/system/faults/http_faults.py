@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -44,6 +45,8 @@ class OpenSearchProxy:
     status: int = 429
     hurt: int = 0
     """How many bulks met a fault."""
+    most_bytes: int | None = None
+    """A larger bulk is refused with 413, as a proxy with a limit does; None is no limit."""
     per_second: int | None = None
     """How many documents of all bulks are taken a second, one bulk after the other; None is no bound."""
     sent: int = 0
@@ -139,6 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _bulk(self, body: bytes) -> None:
         self.server.proxy.answering.wait()
+        most_bytes = self.server.proxy.most_bytes
+        if most_bytes is not None and len(body) > most_bytes:
+            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"{}")
+            return
         fault = self.server.proxy.fault
         if fault != "none":
             with self.server.proxy.lock:

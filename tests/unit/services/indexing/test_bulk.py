@@ -1,6 +1,6 @@
-"""A batch is given up for the last trouble that it met, after tries of which OpenSearch took nothing."""
+"""A batch is written by bulks of fitting sizes, and given up for the last trouble that it met."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -12,41 +12,81 @@ from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.services.indexing import bulk
 from signals.services.indexing.batch import DocumentBatch
 from signals.services.indexing.bulk import RETRIES, Writer
+from signals.services.indexing.bulk_size import FIRST
 from signals.services.indexing.labelling import Labeller
 from tests.support.events import NOON, errors, raw_record
 
 DOCUMENTS = 20
 LATE = "OpenSearch is unavailable: it takes requests but answers too late"
+DOWN = "OpenSearch is unavailable: it answered 503"
 REFUSED = "OpenSearch is unavailable: it refuses 20 documents again and again: it is overloaded"
 
+OVERLOADED = ItemResult(verdict=BulkVerdict.OVERLOADED)
+CREATED = ItemResult(verdict=BulkVerdict.CREATED)
 
-@pytest.mark.parametrize(
-    ("late", "said", "kind"),
-    [
-        ([True] * (RETRIES + 1), LATE, DependencyTimedOut),
-        ([False] * (RETRIES + 1), REFUSED, DependencyUnavailable),
-        ([False] * RETRIES + [True], LATE, DependencyTimedOut),
-        ([True] * RETRIES + [False], REFUSED, DependencyUnavailable),
-    ],
-    ids=["always late", "always refused", "late at last", "refused at last"],
-)
-def test_batch_is_given_up_for_what_it_met_last(
-    late: Sequence[bool], said: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = iter(late)
+Answering = Callable[[Callable[[int], list[ItemResult]]], None]
 
-    def answer(*_: object, **__: object) -> list[ItemResult]:
-        if next(answers):
-            raise DependencyTimedOut("OpenSearch", TOO_SLOW)
-        return [ItemResult(verdict=BulkVerdict.OVERLOADED)] * DOCUMENTS
 
-    monkeypatch.setattr(bulk, "bulk_create", answer)
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
+    """Has OpenSearch answer a bulk by how many documents it holds; no document is there before."""
     monkeypatch.setattr(bulk, "stored", lambda *_: {})
     for pause_s in ("FIRST_PAUSE_S", "LOOK_AGAIN_S"):
         monkeypatch.setattr(bulk, pause_s, 0.001)
-    batch = DocumentBatch({0}, SightingReader(), Labeller(LabelPolicy()))
-    batch.add_all([raw_record(event, offset=number) for number, event in enumerate(errors(DOCUMENTS, NOON))])
+
+    def answer_by(answer: Callable[[int], list[ItemResult]]) -> None:
+        monkeypatch.setattr(bulk, "bulk_create", lambda _, documents, **__: answer(len(documents)))
+
+    return answer_by
+
+
+@pytest.mark.parametrize(
+    ("met", "said", "kind"),
+    [
+        (["late"] * (RETRIES + 1), LATE, DependencyTimedOut),
+        (["down"] * (RETRIES + 1), DOWN, DependencyUnavailable),
+        (["refused"] * (RETRIES + 1), REFUSED, DependencyUnavailable),
+        (["refused", "down"] * (RETRIES // 2) + ["late"], LATE, DependencyTimedOut),
+        (["late", "refused"] * (RETRIES // 2) + ["down"], DOWN, DependencyUnavailable),
+        (["down", "late"] * (RETRIES // 2) + ["refused"], REFUSED, DependencyUnavailable),
+    ],
+    ids=["always late", "always down", "always refused", "late at last", "down at last", "refused at last"],
+)
+def test_batch_is_given_up_for_what_it_met_last(
+    met: Sequence[str], said: str, kind: type[Exception], answering: Answering
+) -> None:
+    answers = iter(met)
+
+    def answer(documents: int) -> list[ItemResult]:
+        match next(answers):
+            case "late":
+                raise DependencyTimedOut("OpenSearch", TOO_SLOW)
+            case "down":
+                raise DependencyUnavailable("OpenSearch", "it answered 503: it is overloaded")
+        return [OVERLOADED] * documents
+
+    answering(answer)
     with pytest.raises(DependencyUnavailable, match=said) as raised:
-        Writer(Client()).write(batch)
+        Writer(Client()).write(_batch(DOCUMENTS))
     assert raised.type is kind
     assert next(answers, None) is None
+
+
+@pytest.mark.parametrize("refused", [1, FIRST])
+def test_bulk_of_refused_documents_halves_the_next(refused: int, answering: Answering) -> None:
+    writer, sizes = Writer(Client()), []
+
+    def answer(documents: int) -> list[ItemResult]:
+        sizes.append(writer.size.documents)
+        overloaded = refused if len(sizes) == 1 else 0
+        return [OVERLOADED] * overloaded + [CREATED] * (documents - overloaded)
+
+    answering(answer)
+    writer.write(_batch(FIRST))
+    assert sizes[:2] == [FIRST, FIRST // 2]
+
+
+def _batch(documents: int) -> DocumentBatch:
+    batch = DocumentBatch({0}, SightingReader(), Labeller(LabelPolicy()))
+    batch.add_all([raw_record(event, offset=number) for number, event in enumerate(errors(documents, NOON))])
+    return batch

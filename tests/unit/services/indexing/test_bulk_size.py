@@ -27,8 +27,8 @@ def test_quick_answers_double_the_size_up_to_a_whole_batch() -> None:
 
 def test_bulk_sent_before_the_size_was_halved_does_not_halve_it_again() -> None:
     size = _largest()
-    size.late(LARGEST, was_cut=True)
-    size.late(LARGEST, was_cut=True)
+    size.failed(LARGEST, was_cut=True)
+    size.failed(LARGEST, was_cut=True)
     assert size.documents == LARGEST // 2
 
 
@@ -53,19 +53,19 @@ def test_slow_server_is_sent_the_smallest_bulks_after_six_late_ones(seconds: flo
 def test_small_bulks_that_are_all_late_shrink_the_size_as_soon() -> None:
     size = _largest()
     for _ in range(6):
-        size.late(10, was_cut=False)
+        size.failed(10, was_cut=False)
     assert size.documents == SMALLEST
 
 
 def test_late_bulk_of_large_documents_halves_itself() -> None:
     size = _largest()
-    size.late(200, was_cut=True)  # 4 MiB are as many bytes as a bulk holds
+    size.failed(200, was_cut=True)  # 4 MiB are as many bytes as a bulk holds
     assert size.documents == 100
 
 
 def _tell(size: BulkSize, documents: int, seconds: float | None, *, was_cut: bool) -> None:
     """Report an answer after so many seconds, or that none came."""
     if seconds is None:
-        size.late(documents, was_cut=was_cut)
+        size.failed(documents, was_cut=was_cut)
     else:
         size.answered(documents, seconds, was_cut=was_cut)
