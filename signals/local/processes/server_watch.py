@@ -4,6 +4,7 @@ Run as `python -m signals.local.processes.server_watch FOLDER`. Standard library
 waits all day and should stay small; `signals.local.watchdog` does the work in a process of its own.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -70,7 +71,7 @@ def main() -> None:
 
 def _log(line: str) -> None:
     with suppress(OSError):  # the disk is full: the attempt matters, not its line
-        sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
+        os.write(2, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n".encode())  # a buffer would keep it
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_watchdog_is_off_while_parts_run_without_it(root: Path) -> None:
 
 
 def test_watchdog_goes_on_when_no_process_can_be_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """As when memory or processes have run out."""
     folder = StackFolder(root=tmp_path)
@@ -123,7 +123,7 @@ def test_watchdog_goes_on_when_no_process_can_be_started(
     monkeypatch.setattr(sys, "argv", ["server_watch", str(tmp_path)])
     server_watch.main()
     assert len(attempts) == 3
-    told = capsys.readouterr().err
+    told = capfd.readouterr().err
     log.write_text(told.rpartition(": trying again")[0])
     assert watchdog.last_failure(tmp_path) == f"[Errno {errno.EAGAIN}] {os.strerror(errno.EAGAIN)}"
 
