@@ -85,7 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender ended in the middle: no server takes such a request
+            self.close_connection = True
+            return
         if self.receiver.is_over:  # a connection that the client kept: a process that ended would have cut it
             self.close_connection = True
             return
