@@ -38,15 +38,15 @@ class _Retries:
 
     closing: threading.Event
     batch: DocumentBatch
-    pauses: int = 0
     fruitless: int = 0
+    """Tries since OpenSearch last took a document of it."""
 
     def reset(self) -> None:
         """Begin anew: OpenSearch does its work."""
-        self.pauses, self.fruitless, self.batch.failure = 0, 0, None
+        self.fruitless, self.batch.failure = 0, None
 
     def back_off(self, cause: DependencyUnavailable, *, took_some: bool = False) -> None:
-        """Pause before the next try.
+        """Pause before the next try, the longer the more tries were in vain.
 
         Raises:
             DependencyUnavailable: the newest cause, after too many tries of which nothing was taken.
@@ -56,9 +56,8 @@ class _Retries:
         self.fruitless = 0 if took_some else self.fruitless + 1
         if self.fruitless > RETRIES:
             raise cause
-        if self.closing.wait(min(FIRST_PAUSE_S * 2**self.pauses, MAX_PAUSE_S)):
+        if self.closing.wait(min(FIRST_PAUSE_S * 2 ** max(0, self.fruitless - 1), MAX_PAUSE_S)):
             raise CancelledError
-        self.pauses += 1
 
 
 @dataclass(slots=True)
@@ -116,9 +115,10 @@ class Writer:
                 retries.reset()
             return not_taken
         batch.unanswered = None
-        if overloaded := [result for result in results if result.verdict is BulkVerdict.OVERLOADED]:
+        overloaded = [result for result in results if result.verdict is BulkVerdict.OVERLOADED]
+        if 2 * len(overloaded) > len(bulk):
             self._halve(bulk, overloaded[0].error, was_cut=was_cut)
-        else:
+        elif not overloaded:
             self.size.answered(len(bulk), time.monotonic() - began, was_cut=was_cut)
         return self._sort(bulk, results, batch, retries)
 

@@ -14,9 +14,9 @@ SLOW_S: Final = 10.0  # guess: a sixth of the time-out of a bulk
 class BulkSize:
     """The present size; several writers share it. It doubles on quick answers, halves on failures.
 
-    A failure is a late answer, or a refusal for overload. A bulk that was cut to fit says more when it
-    fails: the next holds at most half of its documents. One that held all there was may have failed for
-    another reason, so that it only halves the size.
+    A failure is a late answer, or a refusal of most documents for overload. A bulk that was cut to fit says
+    more when it fails: the next holds at most half of its documents. One that held all there was may have
+    failed for another reason, so that it only halves the size.
     """
 
     def __init__(self) -> None:

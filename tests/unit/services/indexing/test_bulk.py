@@ -1,5 +1,6 @@
 """A batch is written by bulks of fitting sizes, and given up for the last trouble that it met."""
 
+import threading
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -72,8 +73,13 @@ def test_batch_is_given_up_for_what_it_met_last(
     assert next(answers, None) is None
 
 
-@pytest.mark.parametrize("refused", [1, FIRST])
-def test_bulk_of_refused_documents_halves_the_next(refused: int, answering: Answering) -> None:
+@pytest.mark.parametrize(
+    ("refused", "next_size"),
+    [(1, FIRST), (FIRST // 2, FIRST), (FIRST // 2 + 1, FIRST // 2), (FIRST, FIRST // 2)],
+)
+def test_bulk_of_which_most_is_refused_halves_the_next(
+    refused: int, next_size: int, answering: Answering
+) -> None:
     writer, sizes = Writer(Client()), []
 
     def answer(documents: int) -> list[ItemResult]:
@@ -83,7 +89,24 @@ def test_bulk_of_refused_documents_halves_the_next(refused: int, answering: Answ
 
     answering(answer)
     writer.write(_batch(FIRST))
-    assert sizes[:2] == [FIRST, FIRST // 2]
+    assert sizes[:2] == [FIRST, next_size]
+
+
+def test_pauses_stay_short_while_some_documents_of_each_bulk_are_taken(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses_s: list[float] = []
+
+    class Closing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses_s.append(timeout or 0.0)
+            return False
+
+    monkeypatch.setattr(bulk, "FIRST_PAUSE_S", 0.5)
+    answering(lambda documents: [OVERLOADED] * (documents // 3) + [CREATED] * (documents - documents // 3))
+    Writer(Client(), _closing=Closing()).write(_batch(FIRST))
+    assert len(pauses_s) == 5  # 166, 55, 18, 6 and 2 documents were left
+    assert set(pauses_s) == {0.5}
 
 
 def _batch(documents: int) -> DocumentBatch:
