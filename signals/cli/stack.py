@@ -59,7 +59,7 @@ def up(
 @app.command()
 def down(folder: Folder = ROOT) -> None:
     """Stop what was started; data stays."""
-    with watchdog.paused(folder):
+    with watchdog.paused(folder, ending=True):
         stopped = stack.down(folder)
     output().print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
@@ -127,7 +127,7 @@ def reset(
     """Stop everything and delete all data of the local stack."""
     if not yes:
         typer.confirm(f"Delete {folder.resolve()} with all events, incidents and indexes?", abort=True)
-    with watchdog.paused(folder):
+    with watchdog.paused(folder, ending=True):
         bring_up.reset(folder)
     output().print(f"Deleted {folder}.")
 

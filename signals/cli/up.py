@@ -68,7 +68,7 @@ def sign_in_link() -> str:
 
 def down(folder: Folder = ROOT) -> None:
     """Stop everything that `signals up` started; data stays."""
-    with watchdog.paused(folder):
+    with watchdog.paused(folder, ending=True):
         stopped = bring_up.down(folder)
     print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 

@@ -101,9 +101,10 @@ def up(
                 continue_node(head, is_outdated=is_outdated, console=console)
             else:
                 environment, notes = start_node(head, wanted, variables, console, keeps_http=keeps_ports)
-        except NotReadyError:
-            servers.require_all()  # the cause
-            raise
+        except NotReadyError as error:
+            if servers.failure is None:
+                raise
+            raise NotReadyError(f"{error}; {servers.failure}") from error
         servers.require_all()
     return RunningProduct(
         environment=environment,
@@ -168,11 +169,12 @@ def start_node(
     Raises:
         DiedError, NotReadyError, PortTakenError, LocalStackError: in one sentence, why not.
     """
+    is_meant = NAME in head.folder.names_with_pid()
     head.end_leftovers()
     notes = head.choose_ports(wanted, keeps_http=keeps_http)
     console.print("starting Ray and the applications …", highlight=False)
     try:
-        return _start(head, variables), notes
+        return _start(head, variables, is_meant=is_meant), notes
     except (PortTakenError, DiedError) as error:
         cause = re.split("[:;]", str(error), maxsplit=1)[0]
         console.print(f"{cause}: starting Ray again …", highlight=False)
@@ -184,13 +186,14 @@ def start_node(
                 head.process.stop(for_good=False)
         head.end_leftovers()
         notes += head.choose_ports(wanted, keeps_http=keeps_http)
-        return _start(head, variables), notes
+        return _start(head, variables, is_meant=is_meant), notes
 
 
-def _start(head: RayHead, variables: Mapping[str, str]) -> dict[str, str]:
+def _start(head: RayHead, variables: Mapping[str, str], *, is_meant: bool) -> dict[str, str]:
     """Start the node and everything on it; return the stack's variables.
 
-    What is late stays up; an interruption leaves nothing running.
+    What is late stays up; an interruption leaves nothing running. A node that had died before is still
+    meant to run then (`is_meant`).
 
     Raises:
         PortTakenError: another stack that starts now took a port of it; the node may run.
@@ -203,7 +206,7 @@ def _start(head: RayHead, variables: Mapping[str, str]) -> dict[str, str]:
         head.deploy()
         _wait_for_applications(head)
     except KeyboardInterrupt:
-        head.process.stop()
+        head.process.stop(for_good=not is_meant)
         raise
     except NotReadyError:
         _check_http_port(head)  # the other program may answer nothing

@@ -108,10 +108,11 @@ def _endpoints(server: str, address: str) -> list[tuple[str, int]]:
 def users_variables(environ: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
     """The variables of model, people and notifications: as the user set them, else as at the last start.
 
-    An empty one ends what was kept, except for the keys that stored secrets are sealed with.
+    An empty one is none: a sourced environment file sets those that the user never named. Removing its line
+    from the file ends one that is kept.
     """
     names = (*MODEL_VARIABLES, *PEOPLE_VARIABLES, *NOTIFY_VARIABLES)
-    found = {name: environ.get(name, kept.get(name, "")) for name in names}
+    found = {name: environ.get(name) or kept.get(name, "") for name in names}
     needed = {
         "SIGNALS_SECRET_KEYS": kept.get("SIGNALS_SECRET_KEYS") or new_key(),
         "SIGNALS_NOTIFY_ALLOW": ALLOWED_ON_A_LAPTOP,

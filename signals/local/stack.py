@@ -63,7 +63,7 @@ class RunningStack:
     def require_all(self) -> None:
         """Raise `NotReadyError` with the cause when one does not answer."""
         if self.failure is not None:
-            raise NotReadyError(f"everything else goes on, and the watchdog tries again: {self.failure}")
+            raise NotReadyError(f"everything else goes on; `signals up` tries again: {self.failure}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +285,8 @@ def _start_all(
 ) -> dict[str, Server]:
     """Assemble and start side by side. One failure leaves the others up; an interruption stops them.
 
+    A server that had died before is still meant to run after an interruption.
+
     Where a dispensable server is late or dies, its error goes into `failures`.
     """
 
@@ -302,6 +304,7 @@ def _start_all(
         return server
 
     begun = {name: process for name, process in processes(site.folder).items() if name not in running}
+    meant = site.folder.names_with_pid()
     with ThreadPoolExecutor(max(1, len(names)), thread_name_prefix="start") as pool:
         tasks = {name: pool.submit(start, name) for name in names}
         try:
@@ -313,9 +316,9 @@ def _start_all(
             return {name: task.result() for name, task in tasks.items()}
         except KeyboardInterrupt:
             site.cache.progress.give_up()
-            _stop_all(begun)
+            _stop_all(begun, meant=meant)
             wait(tasks.values())
-            _stop_all(begun)  # one may have been about to start
+            _stop_all(begun, meant=meant)  # one may have been about to start
             raise
 
 
@@ -325,7 +328,12 @@ def _raise_cause(done: Collection[Future[Server]]) -> None:
         raise next((error for error in failures if not isinstance(error, GivenUpError)), failures[0])
 
 
-def _stop_all(running: Mapping[str, ChildProcess]) -> tuple[str, ...]:
+def _stop_all(running: Mapping[str, ChildProcess], *, meant: Collection[str] = ()) -> tuple[str, ...]:
+    """Stop them; those that are meant to run all the same are left to the watchdog."""
+
+    def stop(name: str) -> bool:
+        return running[name].stop(for_good=name not in meant)
+
     with ThreadPoolExecutor(max(1, len(running)), thread_name_prefix="stop") as pool:
-        stopped = pool.map(ChildProcess.stop, running.values())
+        stopped = pool.map(stop, running)
     return tuple(name for name, was_running in zip(running, stopped, strict=True) if was_running)

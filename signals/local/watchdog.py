@@ -14,6 +14,7 @@ from rich.console import Console
 
 from signals.errors import DependencyUnavailable, MigrationFailed, SettingsError
 from signals.local import bring_up, stack
+from signals.local.environment import read_env_file
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder
 from signals.local.processes import server_watch
@@ -25,12 +26,16 @@ from signals.local.servers.assembly import processes
 
 
 def start(root: Path) -> None:
-    """Start the watchdog unless it runs or has nothing to watch; it inherits our environment."""
+    """Start the watchdog unless it runs or has nothing to watch.
+
+    It has our environment, and above it what the product was started with.
+    """
     folder = StackFolder(root=root.resolve())
     process = _process(folder)
     if folder.names_with_pid() and not process.is_running():
         argv = (sys.executable, "-m", "signals.local.processes.server_watch", str(folder.root))
-        process.start(Command(argv=argv, env=dict(os.environ), cwd=folder.root))
+        known = {name: value for name, value in read_env_file(folder.env_path).items() if value}
+        process.start(Command(argv=argv, env={**os.environ, **known}, cwd=folder.root))
 
 
 def stop(root: Path) -> None:
@@ -41,22 +46,36 @@ def stop(root: Path) -> None:
 
 
 @contextmanager
-def paused(root: Path) -> Iterator[None]:
+def paused(root: Path, *, ending: bool = False) -> Iterator[None]:
     """Stop the watchdog while the block runs, since it would take the folder's lock; start it at the end.
 
     After a failure it starts where it ran before, or where late parts go on starting. A closed terminal and
-    SIGTERM end the block as Ctrl-C does.
+    SIGTERM end the block as Ctrl-C does. An interrupted block that was `ending` the stack leaves it off.
+
+    Raises:
+        LocalStackError: the block's own, with the remedy where the watchdog could not be started either.
     """
     was_running = is_running(root)
-    stop(root)
     try:
         with _interrupted_by(signal.SIGTERM, signal.SIGHUP):
+            stop(root)
             yield
-    except BaseException as error:
+    except Exception as error:
         if was_running or isinstance(error, NotReadyError):
+            _start_after(error, root)
+        raise
+    except BaseException:  # an interruption
+        if was_running and not ending:
             start(root)
         raise
     start(root)
+
+
+def _start_after(failure: Exception, root: Path) -> None:
+    try:
+        start(root)
+    except (OSError, LocalStackError) as error:  # a full disk takes no pid file
+        raise LocalStackError(f"{failure}; then run `signals up`: the watchdog is off ({error})") from failure
 
 
 def is_off(root: Path) -> bool:

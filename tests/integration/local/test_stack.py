@@ -4,6 +4,7 @@ import io
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,6 +30,7 @@ from signals.local.servers.assembly import choose_ports
 from signals.local.servers.opensearch import OpenSearch
 from signals.local.stack import RunningStack
 from signals.ray_node.variables import HOST
+from tests.support.waiting import until
 
 OWN = ("KAFKA_BROKERS", "OPENSEARCH_URL")
 
@@ -218,6 +220,30 @@ def test_search_server_that_does_not_start_keeps_no_other_part_down(
     assert _execute(known, "SELECT 1") == [(1,)]
     assert known["OPENSEARCH_URL"]
     assert server_watch.missing(root) == {"opensearch": "died"}
+    stack.reset(root)
+
+
+def test_interrupted_start_leaves_what_had_died_to_the_watchdog(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / ".signals"
+    pid = _up(root, environ).servers["postgres"].process.pid
+    assert pid is not None
+    psutil.Process(pid).kill()
+    until(lambda: server_watch.missing(root) == {"postgres": "died"})
+    waited: list[object] = []
+
+    def interrupted(tasks: Any, **how: Any) -> Any:
+        waited.append(tasks)
+        if len(waited) == 1:
+            raise KeyboardInterrupt
+        return wait(tasks, **how)
+
+    monkeypatch.setattr(stack, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _up(root, environ)
+    assert server_watch.missing(root) == {"postgres": "died"}
+    assert _up(root, environ).started == ("postgres",)
     stack.reset(root)
 
 

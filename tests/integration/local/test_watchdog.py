@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from signals.local import bring_up, stack, watchdog
+from signals.local.environment import write_env_file
 from signals.local.errors import LocalStackError, NotReadyError
 from signals.local.folder import StackFolder, StackState
 from signals.local.processes import server_watch
@@ -56,16 +57,16 @@ def root(tmp_path: Path) -> Iterator[Path]:
     part.stop()
 
 
-def fail(root: Path, error: type[LocalStackError]) -> None:
+def fail(root: Path, error: LocalStackError | type[LocalStackError]) -> None:
     """Let a command fail while the watchdog is away."""
     with watchdog.paused(root):
         assert not watchdog.is_running(root)
         raise error
 
 
-def end(root: Path, number: signal.Signals) -> None:
+def end(root: Path, number: signal.Signals, *, ending: bool = False) -> None:
     """Let a command get a signal while the watchdog is away."""
-    with watchdog.paused(root):
+    with watchdog.paused(root, ending=ending):
         os.kill(os.getpid(), number)
         until(lambda: False)
 
@@ -89,6 +90,44 @@ def test_command_that_is_ended_leaves_the_watchdog_running(root: Path, number: s
         end(root, number)
     assert watchdog.is_running(root)
     assert signal.getsignal(number) == before
+
+
+def test_interrupted_down_starts_nothing_again(root: Path) -> None:
+    watchdog.start(root)
+    with pytest.raises(KeyboardInterrupt):
+        end(root, signal.SIGINT, ending=True)
+    assert watchdog.is_off(root)
+
+
+def test_failure_is_told_also_where_the_watchdog_cannot_be_started(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk."""
+    watchdog.start(root)
+
+    def fail_to_start(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ChildProcess, "start", fail_to_start)
+    with pytest.raises(
+        LocalStackError, match=r"^no room; then run `signals up`: the watchdog is off \(.*No space"
+    ):
+        fail(root, LocalStackError("no room"))
+
+
+def test_watchdog_has_the_variables_of_the_running_product(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another shell has started it: it must start no servers of its own beside the user's."""
+    folder = StackFolder(root=root)
+    write_env_file(folder.env_path, {"KAFKA_BROKERS": "kafka.example:9092", "PG_CA_CERT": ""})
+    monkeypatch.delenv("KAFKA_BROKERS", raising=False)
+    monkeypatch.setenv("PG_CA_CERT", "of the shell")
+    watchdog.start(root)
+    pid = _child(root, "watchdog").pid
+    until(lambda: "server_watch" in " ".join(psutil.Process(pid).cmdline()))
+    environment = psutil.Process(pid).environ()
+    assert (environment["KAFKA_BROKERS"], environment["PG_CA_CERT"]) == ("kafka.example:9092", "of the shell")
 
 
 def test_watchdog_is_off_while_parts_run_without_it(root: Path) -> None:
