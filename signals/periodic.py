@@ -1,7 +1,7 @@
 """Repeats a duty every few seconds: in a thread, in a task, or inside a loop that runs anyway.
 
-A duty that fails because a server is away is repeated later. Any other error is a fault of ours: it ends
-the process (in a thread), or passes to the caller (in a task).
+A duty that fails because a server is away is repeated later. Any other error is a fault of ours: in a thread
+it ends the process. In a task it is logged and the duty repeated: the requests of its process go on.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ def repeated(duty: Callable[[], object], *, every_s: float, name: str) -> Iterat
 async def repeated_in_task(duty: Callable[[], object], *, every_s: float, name: str) -> AsyncIterator[None]:
     """Call `duty` every `every_s` seconds inside the block, off the event loop, and once at the end.
 
-    `name` names the duty in logs.
+    `name` names the duty in logs. Only the last call passes an error other than `DependencyUnavailable` on.
     """
     task = asyncio.create_task(_repeat(duty, every_s, name))
     try:
@@ -87,7 +87,10 @@ class Interval:
 async def _repeat(duty: Callable[[], object], every_s: float, name: str) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await _call(duty, name)
+        try:
+            await _call(duty, name)
+        except Exception:
+            log.exception("periodic duty crashed", duty=name)
 
 
 async def _call(duty: Callable[[], object], name: str) -> None:

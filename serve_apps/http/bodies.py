@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import brotli
@@ -10,7 +11,7 @@ import zstandard
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from serve_apps.http.problems import Problem
+from serve_apps.http.problems import Problem, unavailable
 
 BODY_WITHIN_S: Final = 20.0  # guess: 8 MiB over a slow line; a body that drips frees its slot after this
 MAX_EVENT_BYTES: Final = 1024 * 1024  # guess: bounds memory; docs/how-to/send-events.md states it
@@ -19,6 +20,7 @@ MAX_PATCH_BYTES: Final = 4096
 MAX_RULE_BYTES: Final = 64 * 1024  # guess: a rule that lists a hundred long routes
 MAX_MODEL_BYTES: Final = 16_384  # guess: a destination with all its fields at their longest has some 8 KiB
 """The largest bodies, before and after decompression."""
+MAX_ARRIVING_BYTES: Final = 128 * 1024 * 1024  # guess: of all bodies that are being received by a process
 MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024  # RFC 8878 recommends decoders to support 8 MiB
 BR_STEP_BYTES: Final = 64 * 1024
 AT_ONCE_BYTES: Final = 1024 * 1024  # guess: kept beside the window; most clients' bodies are smaller
@@ -26,6 +28,16 @@ ZSTD_STEP_BYTES: Final = 32  # holds at most 8 blocks, which inflate to 1 MiB at
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class _Arriving:
+    """The bytes of the bodies that this process is receiving; its event loop alone changes them."""
+
+    size_bytes: int = 0
+
+
+_arriving = _Arriving()
 
 
 async def read_body(
@@ -37,7 +49,7 @@ async def read_body(
 
     Raises:
         Problem: 413 beyond the limit, 415 for an unknown encoding, 400 for a broken body,
-            408 for one that takes longer than `BODY_WITHIN_S`.
+            408 for one that takes longer than `BODY_WITHIN_S`, 503 beyond `MAX_ARRIVING_BYTES` of all bodies.
     """
     known = DECOMPRESSORS if decompressors is None else decompressors
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -75,8 +87,11 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
         async with asyncio.timeout(BODY_WITHIN_S):
             async for chunk in request.stream():
                 size += len(chunk)
+                _arriving.size_bytes += len(chunk)
                 if size > limit_bytes:
                     raise too_large(limit_bytes)
+                if _arriving.size_bytes > MAX_ARRIVING_BYTES:
+                    raise unavailable("Too many large requests arrive at once; try again.", retry_after_s=1)
                 chunks.append(chunk)
     except TimeoutError as error:
         raise Problem(
@@ -87,6 +102,8 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
         ) from error
     except ClientDisconnect as error:
         raise Problem(400, "incomplete_body", "The body ended early.") from error
+    finally:
+        _arriving.size_bytes -= size
     return b"".join(chunks)
 
 

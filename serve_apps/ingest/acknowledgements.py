@@ -60,9 +60,12 @@ class Acknowledgements:
         self._timer = loop.call_later(delay_s, self._poll, loop)
 
     def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
-        more = self._ingestion.poll()
-        self._give_up(loop.time())
-        self._poll_in(POLL_S if more or self._waiting else IDLE_POLL_S, loop)
+        more = True
+        try:
+            more = self._ingestion.poll()
+            self._give_up(loop.time())
+        finally:  # without its timer no request would be answered again
+            self._poll_in(POLL_S if more or self._waiting else IDLE_POLL_S, loop)
 
     def _give_up(self, now: float) -> None:
         """Settle what waits too long for a Kafka that is silent."""

@@ -10,8 +10,8 @@ from typing import Any, Final, LiteralString, Self
 
 import psycopg
 import structlog
-from psycopg.conninfo import make_conninfo
-from psycopg.errors import DuplicatePreparedStatement
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import DuplicatePreparedStatement, ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -32,8 +32,23 @@ REQUEST_TIMEOUT_MS = 5_000  # guess: who waits for an HTTP answer; few connectio
 LIMIT_STATEMENTS: Final[LiteralString] = "SELECT set_config('statement_timeout', %s, true)"
 USE_UTC: Final[LiteralString] = "SET timezone = 'UTC'"  # poolers follow this one from server to server
 
-# Retry later: the connection or the server went away, or a concurrent writer won.
-TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, DuplicatePreparedStatement)
+# Retry later: the connection or the server went away, or a concurrent writer won; a standby or a provider's
+# full disk takes no writes until it is the primary or has room again.
+TRANSIENT = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    DuplicatePreparedStatement,
+    ReadOnlySqlTransaction,
+)
+
+# A server's host that is gone without a word is noticed after some 20 s instead of 15 minutes.
+GONE_HOST: Final = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "20000",
+}
 
 
 def conninfo(settings: PostgresSettings) -> str:
@@ -48,10 +63,12 @@ def conninfo(settings: PostgresSettings) -> str:
     if settings.pg_ca_cert:
         extra["sslrootcert"] = ca_file("PG_CA_CERT", settings.pg_ca_cert)
     try:
+        url = settings.database_url.get_secret_value()
         return make_conninfo(
-            settings.database_url.get_secret_value(),
+            url,
             connect_timeout=str(CONNECT_TIMEOUT_S),
             application_name="signals",
+            **{name: value for name, value in GONE_HOST.items() if name not in conninfo_to_dict(url)},
             **extra,
         )
     except psycopg.ProgrammingError:  # its text repeats the address, and with it the password

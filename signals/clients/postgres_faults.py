@@ -45,6 +45,7 @@ FAULTS: Final[tuple[tuple[str, ConnectionFault | str], ...]] = (  # the first th
     (r"invalid (integer value|port number)", "DATABASE_URL has no such port: " + ADDRESS),
     (r"unsupported startup parameter", "the pooler refuses the `options` in DATABASE_URL: leave them out"),
     (r"prepared statement", "a transaction pooler is in between: set PG_PREPARED_STATEMENTS=false"),
+    (r"read-only transaction", "it takes no writes: DATABASE_URL leads to a standby, or its disk is full"),
     (NO_ANSWER, ConnectionFault.UNREACHABLE),
 )
 

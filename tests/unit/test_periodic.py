@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from signals.errors import DependencyUnavailable
 from signals.periodic import Interval, repeated, repeated_in_task
@@ -52,7 +53,24 @@ def test_a_task_repeats_a_duty_after_an_outage_and_once_more_at_the_end() -> Non
     assert asyncio.run(live()) < len(calls)
 
 
-def test_task_raises_other_errors() -> None:
+def test_task_repeats_a_duty_that_crashed_and_says_so() -> None:
+    calls: list[int] = []
+
+    def duty() -> None:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise ZeroDivisionError
+
+    async def live() -> None:
+        async with repeated_in_task(duty, every_s=0.01, name="division"):
+            await asyncio.to_thread(until, lambda: len(calls) >= 3)
+
+    with capture_logs() as logs:
+        asyncio.run(live())
+    assert [(line["event"], line["duty"]) for line in logs] == [("periodic duty crashed", "division")]
+
+
+def test_last_call_of_a_task_raises_other_errors() -> None:
     async def live() -> None:
         async with repeated_in_task(lambda: 1 / 0, every_s=60, name="division"):
             pass

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,9 +47,13 @@ class _Settlement:
     def errors(self) -> list[str | None]:
         """Return one entry a record; of records alike it does not matter which one failed."""
         errors: list[str | None] = [None] * len(self.records)
+        if not self.failed:
+            return errors
+        places: defaultdict[bytes, list[int]] = defaultdict(list)
+        for place, record in enumerate(self.records):
+            places[record.value].append(place)
         for value, reason in self.failed:
-            alike = (i for i, r in enumerate(self.records) if r.value == value and errors[i] is None)
-            errors[next(alike)] = reason
+            errors[places[value].pop()] = reason
         return errors
 
 
@@ -92,7 +97,7 @@ class Publisher:
 
     def poll(self) -> bool:
         """Serve what the brokers have answered by now, without waiting; say whether records still wait."""
-        self._producer.poll(0)
+        self._serve(0)
         return self._in_flight.records > 0
 
     def get_ready(self, topic: str, *, within_s: float = MESSAGE_TIMEOUT_MS / 1000) -> None:
@@ -193,8 +198,8 @@ class Publisher:
         except BufferError:
             return "too many events wait for Kafka"
         except KafkaException as error:
-            if error.args[0].fatal():
-                self._broken = describe(error)
+            if error.args[0].fatal() or error.args[0].code() == KafkaError._FATAL:
+                self._broken = self._broken or describe(error)
             return describe(error)
         return None
 
@@ -212,7 +217,14 @@ class Publisher:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(POLL_S)
+            self._serve(POLL_S)
+
+    def _serve(self, wait_s: float) -> None:
+        """Serve what the brokers have answered; after a fatal error the producer publishes nothing more."""
+        try:
+            self._producer.poll(wait_s)
+        except KafkaException as error:
+            self._broken = self._broken or describe(error)
 
 
 @contextmanager

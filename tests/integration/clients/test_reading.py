@@ -2,7 +2,9 @@
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
+from pydantic import SecretStr
 
 from signals.clients.postgres import Connection, conninfo, open_pool, reading, transaction
 from signals.errors import DependencyUnavailable
@@ -39,3 +41,23 @@ def test_reading_leaves_its_connection_clean(database: PostgresSettings) -> None
             after = connection.execute("SHOW statement_timeout").fetchone()
             assert connection.info.transaction_status is psycopg.pq.TransactionStatus.INTRANS
     assert (inside, after) == (("1234ms",), ("0",))
+
+
+def test_server_that_takes_no_writes_is_one_that_is_away(pool: ConnectionPool[Connection]) -> None:
+    def write() -> None:
+        with transaction(pool) as connection:
+            connection.execute("SET TRANSACTION READ ONLY")
+            connection.execute("INSERT INTO orgs (id, name) VALUES ('a', 'x')")
+
+    with pytest.raises(DependencyUnavailable, match="it takes no writes"):
+        write()
+
+
+def test_gone_host_is_noticed_within_seconds_unless_the_address_says_otherwise(
+    database: PostgresSettings,
+) -> None:
+    url = database.database_url.get_secret_value()
+    longer = database.model_copy(update={"database_url": SecretStr(f"{url}?tcp_user_timeout=60000")})
+    limits = [conninfo_to_dict(conninfo(one)) for one in (database, longer)]
+    assert [one["tcp_user_timeout"] for one in limits] == ["20000", "60000"]
+    assert [one["keepalives_idle"] for one in limits] == ["10", "10"]

@@ -1,5 +1,6 @@
 """Hostile bodies at the doors are refused soon and in little memory, and hold no other request up."""
 
+import asyncio
 import base64
 import threading
 import time
@@ -7,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import brotli
@@ -16,13 +18,15 @@ import zstandard
 from psycopg_pool import ConnectionPool
 from starlette.testclient import TestClient
 
+from serve_apps.http import bodies
+from serve_apps.ingest.intake import Intake
 from serve_apps.ingest.protocols import reading, sentry
 from serve_apps.ingest.protocols.reading import LARGE_BYTES, BodyReading
 from signals.clients.postgres import Connection
 from signals.domain.access.scopes import Scope
 from signals.domain.events.from_sentry import read_envelope
 from signals.services.access.provisioning import IssuedKey, KeyOptions, issue_key
-from signals.services.events.ingestion import MAX_BATCH_EVENTS
+from signals.services.events.ingestion import MAX_BATCH_EVENTS, EventResult
 from signals.services.ledger.audit import LedgerAudit
 from tests.integration.ingest.conftest import Stored, not_events
 from tests.support.recordings import recording
@@ -163,6 +167,16 @@ def test_large_bodies_beyond_what_may_wait_are_refused(client: TestClient) -> No
     assert client.post(SENTRY, content=body).status_code == 200
 
 
+def test_bodies_beyond_what_may_arrive_at_once_are_refused(client: TestClient) -> None:
+    body = ENVELOPE.replace(b'"m"', b'"' + b"m" * MIB + b'"')
+    with patch.object(bodies, "MAX_ARRIVING_BYTES", MIB):
+        for _ in range(2):  # of a refused body nothing is counted any more
+            answer = client.post(SENTRY, content=body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert client.post(SENTRY, content=ENVELOPE).status_code == 200
+    assert client.post(SENTRY, content=body).status_code == 200
+
+
 def test_recordings_are_read_alike_in_the_thread(client: TestClient) -> None:
     body = recording("py2-flask/000")
     headers = {"Content-Encoding": "br"}
@@ -172,13 +186,21 @@ def test_recordings_are_read_alike_in_the_thread(client: TestClient) -> None:
 
 
 def test_request_of_many_records_is_stored_whole(client: TestClient, stored: Stored) -> None:
-    """They go to Kafka in slices, so that other requests are answered between them."""
+    """They go to Kafka in slices that wait for it together; other requests are answered between them."""
     many = 2 * MAX_BATCH_EVENTS + 1
+    publish, all_slices = Intake.publish, asyncio.Barrier(3)
+
+    async def publish_once_all_wait(*arguments: Any) -> list[EventResult]:
+        async with asyncio.timeout(WITHIN_S):
+            await all_slices.wait()
+        return await publish(*arguments)
+
     records = [{"severityNumber": 17, "body": {"stringValue": f"m {number}"}} for number in range(many)]
     body = orjson.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
-    answer = client.post(
-        "/v1/events/otlp/v1/logs", content=body, headers={"Content-Type": "application/json"}
-    )
+    with patch.object(Intake, "publish", publish_once_all_wait):
+        answer = client.post(
+            "/v1/events/otlp/v1/logs", content=body, headers={"Content-Type": "application/json"}
+        )
     assert (answer.status_code, answer.json()) == (200, {})
     ids = {orjson.loads(record.value)["event_id"] for record in stored()}
     assert len(ids) == many
