@@ -53,7 +53,7 @@ test-k8s: $(READY) ## Test CRDs, operator and chart on a real Kubernetes control
 	@PYTHON="$$PWD/$(BIN)/python" tests/k8s/rig/build.sh control-plane kuberay tools docker
 	@$(BIN)/pytest tests/k8s/control_plane -m kubernetes --timeout=600
 
-test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12 with cgroup v1; a quarter of an hour)
+test-k8s-pods: $(READY) ## Test the product in real pods (Linux, root, Debian 12 with cgroup v1; half an hour)
 	@$(BIN)/pytest tests/k8s/pods -m pods -s
 
 faults: $(READY) ## Hurt every part hundreds of times and print what it cost (one to two hours)
