@@ -81,21 +81,28 @@ def test_command_that_fails_leaves_the_watchdog_as_it_was(root: Path) -> None:
     assert watchdog.is_running(root)  # an upgrade that failed: the former code goes on
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that ends a process; under nohup this process ignores one of them."""
+    number: signal.Signals = request.param
+    before = signal.signal(number, signal.SIG_DFL)
+    yield number
+    signal.signal(number, before)
+
+
 def test_command_that_is_ended_leaves_the_watchdog_running(root: Path, number: signal.Signals) -> None:
     """As when the terminal is closed during `signals up`."""
     watchdog.start(root)
-    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
         end(root, number)
     assert watchdog.is_running(root)
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == signal.SIG_DFL
 
 
-def test_interrupted_down_starts_nothing_again(root: Path) -> None:
+def test_interrupted_down_starts_nothing_again(root: Path, number: signal.Signals) -> None:
     watchdog.start(root)
     with pytest.raises(KeyboardInterrupt):
-        end(root, signal.SIGINT, ending=True)
+        end(root, number, ending=True)
     assert watchdog.is_off(root)
 
 
