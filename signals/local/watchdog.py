@@ -25,16 +25,17 @@ from signals.local.ray_head import ray_process
 from signals.local.servers.assembly import processes
 
 
-def start(root: Path) -> None:
-    """Start the watchdog unless it runs or has nothing to watch.
+def start(root: Path, *, resuming: bool = False) -> None:
+    """Start the watchdog unless it runs or has nothing to watch; it inherits our environment.
 
-    It has our environment, and above it what the product was started with.
+    When `resuming` the watch over what was started before, that start's variables count more than ours.
     """
     folder = StackFolder(root=root.resolve())
     process = _process(folder)
     if folder.names_with_pid() and not process.is_running():
         argv = (sys.executable, "-m", "signals.local.processes.server_watch", str(folder.root))
-        known = {name: value for name, value in read_env_file(folder.env_path).items() if value}
+        known = read_env_file(folder.env_path) if resuming else {}
+        known = {name: value for name, value in known.items() if value}
         process.start(Command(argv=argv, env={**os.environ, **known}, cwd=folder.root))
 
 
@@ -66,14 +67,16 @@ def paused(root: Path, *, ending: bool = False) -> Iterator[None]:
         raise
     except BaseException:  # an interruption
         if was_running and not ending:
-            start(root)
+            start(root, resuming=True)
         raise
     start(root)
 
 
 def _start_after(failure: Exception, root: Path) -> None:
     try:
-        start(root)
+        start(
+            root, resuming=not isinstance(failure, NotReadyError)
+        )  # a late start is to be completed as it is
     except (OSError, LocalStackError) as error:  # a full disk takes no pid file
         raise LocalStackError(f"{failure}; then run `signals up`: the watchdog is off ({error})") from failure
 

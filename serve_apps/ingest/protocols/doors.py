@@ -145,23 +145,13 @@ class Doors:
         return results
 
     async def _published(self, sender: Principal, events: Sequence[object]) -> list[EventResult]:
-        """Publish in slices: other requests are answered between them. All wait for Kafka together."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self.patience_s
-        if len(events) <= MAX_BATCH_EVENTS:
-            return await self._published_slice(sender, events, until)
-        starts = range(0, len(events), MAX_BATCH_EVENTS)
-        slices: list[asyncio.Task[list[EventResult]]] = []
-        for start in starts:
-            part = events[start : start + MAX_BATCH_EVENTS]
-            slices.append(loop.create_task(self._published_slice(sender, part, until)))
-            await asyncio.sleep(0)
-        await asyncio.wait(slices)
-        return [
-            one._replace(position=start + one.position)
-            for start, published in zip(starts, await asyncio.gather(*slices), strict=True)
-            for one in published
-        ]
+        """Publish in slices: other requests are answered between them."""
+        until = asyncio.get_running_loop().time() + self.patience_s
+        results: list[EventResult] = []
+        for start in range(0, len(events), MAX_BATCH_EVENTS):
+            part = await self._published_slice(sender, events[start : start + MAX_BATCH_EVENTS], until)
+            results += [one._replace(position=start + one.position) for one in part] if start else part
+        return results
 
     async def _published_slice(
         self, sender: Principal, events: Sequence[object], until: float

@@ -20,7 +20,7 @@ from signals.clients.opensearch.index import (
 )
 from signals.errors import DependencyTimedOut, DependencyUnavailable
 from signals.services.indexing.batch import DocumentBatch, UnansweredBulk
-from signals.services.indexing.bulk_size import BulkSize
+from signals.services.indexing.bulk_size import SLOW_S, BulkSize
 from signals.services.indexing.documents import EventDocument, first_bulk, origin_of
 
 RETRIES: Final = 6  # without a document taken meanwhile, 0.5 s to 8 s apart; then the session starts over
@@ -115,11 +115,12 @@ class Writer:
                 retries.reset()
             return not_taken
         batch.unanswered = None
+        took_s = time.monotonic() - began
         overloaded = [result for result in results if result.verdict is BulkVerdict.OVERLOADED]
         if 2 * len(overloaded) > len(bulk):
             self._halve(bulk, overloaded[0].error, was_cut=was_cut)
-        elif not overloaded:
-            self.size.answered(len(bulk), time.monotonic() - began, was_cut=was_cut)
+        elif not overloaded or took_s > SLOW_S:
+            self.size.answered(len(bulk), took_s, was_cut=was_cut)
         return self._sort(bulk, results, batch, retries)
 
     def _halve(self, bulk: Sequence[EventDocument], reason: str, *, was_cut: bool) -> None:

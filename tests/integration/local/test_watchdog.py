@@ -130,7 +130,7 @@ def test_watchdog_has_the_variables_of_the_running_product(
     write_env_file(folder.env_path, {"KAFKA_BROKERS": "kafka.example:9092", "PG_CA_CERT": ""})
     monkeypatch.delenv("KAFKA_BROKERS", raising=False)
     monkeypatch.setenv("PG_CA_CERT", "of the shell")
-    watchdog.start(root)
+    watchdog.start(root, resuming=True)
     pid = _child(root, "watchdog").pid
     until(lambda: "server_watch" in " ".join(psutil.Process(pid).cmdline()))
     environment = psutil.Process(pid).environ()
@@ -174,10 +174,16 @@ def test_watchdog_goes_on_when_no_process_can_be_started(
     assert watchdog.last_failure(tmp_path) == f"[Errno {errno.EAGAIN}] {os.strerror(errno.EAGAIN)}"
 
 
-def test_late_parts_are_watched(root: Path) -> None:
+def test_late_parts_are_watched_with_the_variables_of_their_start(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_env_file(StackFolder(root=root).env_path, {"KAFKA_BROKERS": "of the start before"})
+    monkeypatch.setenv("KAFKA_BROKERS", "of this start")
     with pytest.raises(NotReadyError):
         fail(root, NotReadyError)
-    assert watchdog.is_running(root)
+    pid = _child(root, "watchdog").pid
+    until(lambda: "server_watch" in " ".join(psutil.Process(pid).cmdline()))
+    assert psutil.Process(pid).environ()["KAFKA_BROKERS"] == "of this start"
 
 
 def _child(root: Path, name: str) -> ChildProcess:
