@@ -74,9 +74,8 @@ def paused(root: Path, *, ending: bool = False) -> Iterator[None]:
 
 def _start_after(failure: Exception, root: Path) -> None:
     try:
-        start(
-            root, resuming=not isinstance(failure, NotReadyError)
-        )  # a late start is to be completed as it is
+        is_late = isinstance(failure, NotReadyError)  # that start is to be completed, with its own variables
+        start(root, resuming=not is_late)
     except (OSError, LocalStackError) as error:  # a full disk takes no pid file
         raise LocalStackError(f"{failure}; then run `signals up`: the watchdog is off ({error})") from failure
 
